@@ -1,0 +1,1 @@
+//! Business decisions: they reach data through ports only.

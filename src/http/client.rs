@@ -1,0 +1,119 @@
+//! The one factory of outward HTTP calls: deadline, size cap, trace headers.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::kernel::{PortError, PortResult};
+use crate::telemetry;
+
+/// How to reach one other server.
+#[derive(Debug, Clone)]
+pub struct OutwardSettings {
+    /// Where it listens; a path is kept as prefix. Must hold no credentials.
+    pub base: Url,
+    /// Deadline of one call, from connect to the last byte.
+    pub timeout: Duration,
+    /// Largest answer taken, in bytes, after decompression.
+    pub max_answer_bytes: usize,
+    /// Value of the `Authorization` header.
+    pub authorization: Option<SecretString>,
+}
+
+/// A client of one other server.
+#[derive(Debug, Clone)]
+pub struct Outward {
+    http: reqwest::Client,
+    settings: OutwardSettings,
+}
+
+/// What the other server answered, whole.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, decompressed.
+    pub body: Bytes,
+}
+
+impl Outward {
+    /// A client for the server of these settings.
+    pub fn new(settings: OutwardSettings) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .timeout(settings.timeout)
+            .connect_timeout(settings.timeout.min(Duration::from_secs(5)))
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("flamewarden/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .build()?;
+        Ok(Self { http, settings })
+    }
+
+    /// Where the other server listens.
+    pub fn base(&self) -> &Url {
+        &self.settings.base
+    }
+
+    /// The address of a path of percent-encoded segments below the base, without a query.
+    pub fn url<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
+        let mut url = self.settings.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+
+    /// Begins a request; [`Outward::send`] ends it.
+    pub fn request(&self, method: Method, url: Url) -> reqwest::RequestBuilder {
+        let mut request = self.http.request(method, url);
+        if let Some(authorization) = &self.settings.authorization {
+            request = request.header(reqwest::header::AUTHORIZATION, authorization.expose_secret());
+        }
+        if let Some(id) = telemetry::request_id() {
+            request = request.header("x-request-id", id);
+        }
+        request
+    }
+
+    /// Sends the request and reads the whole answer, whatever its status. No retry happens here.
+    ///
+    /// # Errors
+    /// `Timeout` past the deadline; `Unavailable` if the server cannot be reached, cuts the connection, or its answer
+    /// is over the size cap.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> PortResult<Answer> {
+        let _counted = telemetry::upstream_call();
+        let mut response = request.send().await.map_err(|e| port_error(&e))?;
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let cap = self.settings.max_answer_bytes;
+        let too_large = || PortError::Unavailable(format!("the answer is over {cap} bytes"));
+        if response.content_length().is_some_and(|length| length > cap as u64) {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| port_error(&e))? {
+            if body.len() + chunk.len() > cap {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, headers, body: body.freeze() })
+    }
+}
+
+fn port_error(error: &reqwest::Error) -> PortError {
+    use std::error::Error;
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    if error.is_timeout() { PortError::Timeout(text) } else { PortError::Unavailable(text) }
+}

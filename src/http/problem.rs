@@ -1,0 +1,170 @@
+//! `application/problem+json`: the one shape of every error that leaves the server.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use super::codes::Code;
+use crate::kernel::PortError;
+
+/// One invalid member of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// Where: a JSON pointer into the body, or the parameter's name.
+    pub pointer: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+/// An error on its way to the caller. `detail` is for the caller; `internal` goes to the log, once, and never leaves.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    code: Code,
+    detail: String,
+    errors: Vec<FieldError>,
+    internal: Option<String>,
+    retry_after_s: Option<u32>,
+}
+
+impl Problem {
+    /// An error with a text for the caller.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), errors: Vec::new(), internal: None, retry_after_s: None }
+    }
+
+    /// A bad parameter or member, named.
+    pub fn field(code: Code, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        let (pointer, detail) = (pointer.into(), detail.into());
+        let mut problem = Self::new(code, format!("{pointer}: {detail}"));
+        problem.errors.push(FieldError { pointer, detail });
+        problem
+    }
+
+    /// Several bad parameters or members; the detail is the first.
+    pub fn fields(code: Code, errors: Vec<FieldError>) -> Self {
+        let detail = errors.first().map_or_else(String::new, |e| format!("{}: {}", e.pointer, e.detail));
+        Self { errors, ..Self::new(code, detail) }
+    }
+
+    /// Adds the true text for the log.
+    #[must_use]
+    pub fn because(mut self, internal: impl std::fmt::Display) -> Self {
+        self.internal = Some(internal.to_string());
+        self
+    }
+
+    /// Tells the caller when to try again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// The code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The text for the caller.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The text for the log, if there is more than the caller is told.
+    pub fn internal(&self) -> Option<&str> {
+        self.internal.as_deref()
+    }
+
+    /// What a relational SOR's own route answers when its port fails.
+    pub fn of_relational(error: &PortError) -> Self {
+        match error {
+            PortError::Conflict(detail) => Self::new(Code::Conflict, detail),
+            PortError::Invalid(detail) => Self::new(Code::BodyInvalid, detail),
+            PortError::Unavailable(_) | PortError::Denied(_) => {
+                Self::new(Code::DatabaseUnavailable, "the database is away, try again").retry_after(1)
+            }
+            PortError::Overloaded { retry_after_s, .. } => {
+                Self::new(Code::Overloaded, "no database connection was free in time").retry_after(*retry_after_s)
+            }
+            PortError::Timeout(_) => Self::new(Code::Timeout, "the database did not answer in time"),
+            PortError::Internal(_) => Self::new(Code::Internal, "an internal error, see the log under this request id"),
+        }
+        .because(error)
+    }
+
+    /// What a profile route or a BOR answers when the profile port fails.
+    pub fn of_profiles(error: &PortError) -> Self {
+        match error {
+            PortError::Conflict(detail) | PortError::Invalid(detail) => Self::new(Code::ParameterInvalid, detail),
+            PortError::Unavailable(_) => Self::new(Code::ProfileSourceFailed, "the source of profiles failed"),
+            PortError::Denied(_) => {
+                Self::new(Code::ProfileSourceDenied, "the source of profiles refused this server's credentials")
+            }
+            PortError::Timeout(_) => Self::new(Code::Timeout, "the source of profiles did not answer in time"),
+            PortError::Overloaded { retry_after_s, .. } => {
+                Self::new(Code::ProfileSourceBusy, "the source of profiles is busy").retry_after(*retry_after_s)
+            }
+            PortError::Internal(_) => Self::new(Code::Internal, "an internal error, see the log under this request id"),
+        }
+        .because(error)
+    }
+}
+
+/// The document as it goes over the wire.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody<'a> {
+    /// A URI reference that names the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The code's title.
+    title: &'a str,
+    /// The HTTP status.
+    status: u16,
+    /// What went wrong this time.
+    detail: &'a str,
+    /// The request's id, to be found in the log.
+    instance: String,
+    /// The machine-readable code.
+    code: &'a str,
+    /// The same as `detail`, for older clients.
+    error: &'a str,
+    /// Each invalid member, if any.
+    errors: &'a [FieldError],
+    /// Whether the same request may succeed later.
+    retryable: bool,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code.id(), self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let row = self.code.row();
+        let body = ProblemBody {
+            kind: format!("/problems/{}", row.id),
+            title: row.title,
+            status: row.status,
+            detail: &self.detail,
+            instance: crate::telemetry::request_id().map_or_else(String::new, |id| format!("urn:request:{id}")),
+            code: row.id,
+            error: &self.detail,
+            errors: &self.errors,
+            retryable: row.retryable,
+        };
+        let mut answer = HttpResponse::build(self.status_code());
+        if let Some(seconds) = self.retry_after_s {
+            answer.insert_header((header::RETRY_AFTER, seconds));
+        }
+        answer.content_type("application/problem+json").body(serde_json::to_vec(&body).unwrap_or_default())
+    }
+}

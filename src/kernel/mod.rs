@@ -1,0 +1,23 @@
+//! The words every room shares: names, kinds of profile, windows, severities, time, ids and the one error of ports.
+//!
+//! Nothing here does I/O, knows the web or reads a clock. A value of these types that exists is valid.
+
+mod error;
+mod ids;
+mod names;
+mod percent;
+mod profile_type;
+mod selector;
+mod severity;
+mod time;
+
+pub use error::{PortError, PortResult};
+pub use ids::SequentialIds;
+pub use ids::{IdSource, RandomIds, RowId};
+pub use names::{AppName, FunctionName, InvalidName, Text255, check_text};
+pub use percent::{InvalidPercent, Percent, round2};
+pub use profile_type::{ProfileType, UnknownProfileType};
+pub use selector::{InvalidSelector, LabelMatcher, MatchOp, Selector};
+pub use severity::{FindingSeverity, LimitSeverity};
+pub use time::FixedClock;
+pub use time::{Clock, InvalidWindow, MAX_WINDOW, SystemClock, TimeWindow};

@@ -1,0 +1,32 @@
+/// A share of 0 to 100, finite.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, serde::Serialize)]
+#[serde(transparent)]
+pub struct Percent(f64);
+
+/// The number is not a share of 0 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("must be a number from 0 to 100")]
+pub struct InvalidPercent;
+
+impl Percent {
+    /// Takes a number from outside.
+    pub fn new(value: f64) -> Result<Self, InvalidPercent> {
+        if value.is_finite() && (0.0..=100.0).contains(&value) { Ok(Self(value)) } else { Err(InvalidPercent) }
+    }
+
+    /// The share of `part` in `whole`; 0 where the whole is nothing.
+    pub fn of(part: i64, whole: i64) -> Self {
+        if whole <= 0 { Self(0.0) } else { Self((part as f64 / whole as f64 * 100.0).clamp(0.0, 100.0)) }
+    }
+
+    /// The number, unrounded.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+/// Rounds to two decimals, as answers do and nothing else does.
+pub fn round2(value: f64) -> f64 {
+    let rounded = (value * 100.0).round() / 100.0;
+    if rounded == 0.0 { 0.0 } else { rounded }
+}

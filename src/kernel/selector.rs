@@ -1,0 +1,231 @@
+use std::fmt;
+use std::str::FromStr;
+
+/// At most this many matchers in one selector.
+const MAX_MATCHERS: usize = 10;
+/// Longest label value, in bytes.
+const MAX_VALUE_BYTES: usize = 2_048;
+
+/// How a label's value is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MatchOp {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `=~`, anchored at both ends
+    Matches,
+    /// `!~`, anchored at both ends
+    NotMatches,
+}
+
+impl MatchOp {
+    /// The operator as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Matches => "=~",
+            Self::NotMatches => "!~",
+        }
+    }
+}
+
+/// One condition on a label.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LabelMatcher {
+    name: String,
+    op: MatchOp,
+    value: String,
+}
+
+impl LabelMatcher {
+    /// A checked condition.
+    pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, InvalidSelector> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+        if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(InvalidSelector::Label(name.to_owned()));
+        }
+        if name == "service_name" || name.starts_with("__") {
+            return Err(InvalidSelector::Reserved(name.to_owned()));
+        }
+        if value.len() > MAX_VALUE_BYTES || value.contains('\0') {
+            return Err(InvalidSelector::Value(name.to_owned()));
+        }
+        if matches!(op, MatchOp::Matches | MatchOp::NotMatches)
+            && regex::RegexBuilder::new(value).size_limit(1 << 20).build().is_err()
+        {
+            return Err(InvalidSelector::Regex(value.to_owned()));
+        }
+        Ok(Self { name: name.to_owned(), op, value: value.to_owned() })
+    }
+
+    /// The label's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How the value is compared.
+    pub fn op(&self) -> MatchOp {
+        self.op
+    }
+
+    /// The value or regular expression.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+impl fmt::Display for LabelMatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}\"", self.name, self.op.as_str())?;
+        for c in self.value.chars() {
+            match c {
+                '"' => f.write_str("\\\"")?,
+                '\\' => f.write_str("\\\\")?,
+                '\n' => f.write_str("\\n")?,
+                c => write!(f, "{c}")?,
+            }
+        }
+        f.write_str("\"")
+    }
+}
+
+/// Which of an app's series to read: conditions that all must hold. Empty means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Selector(Vec<LabelMatcher>);
+
+/// Why a text is no selector.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSelector {
+    /// Does not follow `name="value"`, comma-joined.
+    #[error("cannot be read at byte {0}: write name=\"value\", also !=, =~, !~, joined by commas")]
+    Syntax(usize),
+    /// Too many conditions.
+    #[error("has more than 10 matchers")]
+    TooMany,
+    /// Not a label's name.
+    #[error("{0:?} is no label name")]
+    Label(String),
+    /// A label that the server itself sets.
+    #[error("the label {0:?} is set by the server and cannot be selected")]
+    Reserved(String),
+    /// The value is too long or holds U+0000.
+    #[error("the value of {0:?} is longer than 2048 bytes or holds U+0000")]
+    Value(String),
+    /// Not a regular expression, or one too large.
+    #[error("{0:?} is not a regular expression that can be used here")]
+    Regex(String),
+}
+
+impl Selector {
+    /// A selector of checked conditions, in a fixed order, repeats removed.
+    pub fn new(mut matchers: Vec<LabelMatcher>) -> Result<Self, InvalidSelector> {
+        if matchers.len() > MAX_MATCHERS {
+            return Err(InvalidSelector::TooMany);
+        }
+        matchers.sort();
+        matchers.dedup();
+        Ok(Self(matchers))
+    }
+
+    /// The conditions.
+    pub fn matchers(&self) -> &[LabelMatcher] {
+        &self.0
+    }
+
+    /// Whether everything is selected.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, matcher) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str(",")?;
+            }
+            write!(f, "{matcher}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Selector {
+    type Err = InvalidSelector;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSelector> {
+        let mut matchers = Vec::new();
+        let mut rest = text.trim();
+        let at = |rest: &str| text.len().saturating_sub(rest.len());
+        while !rest.is_empty() {
+            let name_end = rest.find(['=', '!']).ok_or(InvalidSelector::Syntax(at(rest)))?;
+            let (name, tail) = rest.split_at(name_end);
+            let (op, tail) = [MatchOp::Matches, MatchOp::NotMatches, MatchOp::NotEqual, MatchOp::Equal]
+                .into_iter()
+                .find_map(|op| tail.strip_prefix(op.as_str()).map(|tail| (op, tail)))
+                .ok_or(InvalidSelector::Syntax(at(tail)))?;
+            let tail = tail.trim_start().strip_prefix('"').ok_or(InvalidSelector::Syntax(at(tail)))?;
+            let mut value = String::new();
+            let mut chars = tail.char_indices();
+            let end = loop {
+                match chars.next() {
+                    None => return Err(InvalidSelector::Syntax(at(tail))),
+                    Some((i, '"')) => break i + 1,
+                    Some((_, '\\')) => match chars.next() {
+                        Some((_, 'n')) => value.push('\n'),
+                        Some((_, c @ ('"' | '\\'))) => value.push(c),
+                        Some((_, c)) => value.extend(['\\', c]),
+                        None => return Err(InvalidSelector::Syntax(at(tail))),
+                    },
+                    Some((_, c)) => value.push(c),
+                }
+            };
+            matchers.push(LabelMatcher::new(name.trim(), op, &value)?);
+            rest = tail.get(end..).unwrap_or("").trim_start();
+            if let Some(next) = rest.strip_prefix(',') {
+                rest = next.trim_start();
+                if rest.is_empty() {
+                    return Err(InvalidSelector::Syntax(text.len()));
+                }
+            } else if !rest.is_empty() {
+                return Err(InvalidSelector::Syntax(at(rest)));
+            }
+        }
+        Self::new(matchers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    proptest! {
+        #[test]
+        fn reads_what_it_writes(values in prop::collection::vec("[^\0]{0,20}", 0..5)) {
+            let matchers = values.iter().enumerate()
+                .map(|(i, v)| LabelMatcher::new(&format!("l{i}"), MatchOp::Equal, v).unwrap()).collect();
+            let selector = Selector::new(matchers).unwrap();
+            prop_assert_eq!(selector.to_string().parse::<Selector>().unwrap(), selector);
+        }
+
+        #[test]
+        fn never_panics(text in "\\PC{0,60}") {
+            let _ = text.parse::<Selector>();
+        }
+    }
+
+    #[rstest]
+    #[case("service_name=\"x\"", InvalidSelector::Reserved("service_name".into()))]
+    #[case("__name__=\"x\"", InvalidSelector::Reserved("__name__".into()))]
+    #[case("a=\"x\" b=\"y\"", InvalidSelector::Syntax(6))]
+    #[case("a=\"x\",", InvalidSelector::Syntax(6))]
+    #[case("a=x", InvalidSelector::Syntax(2))]
+    #[case("a=~\"(\"", InvalidSelector::Regex("(".into()))]
+    fn refuses_with_a_reason(#[case] text: &str, #[case] error: InvalidSelector) {
+        assert_eq!(text.parse::<Selector>(), Err(error));
+    }
+}

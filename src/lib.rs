@@ -1,0 +1,11 @@
+//! Flamewarden reads continuous profiles and decides: what is wrong, what changed, who owns it, and whether it breaks
+//! an approved limit. See ARCHITECTURE.md for the map of the house.
+
+pub mod bor;
+pub mod http;
+pub mod kernel;
+pub mod profile;
+pub mod sor;
+pub mod storage;
+pub mod telemetry;
+pub mod verdict;

@@ -1,0 +1,9 @@
+//! The History SOR: every assessment, the audit trail. It owns the table `triage_history`.
+
+mod domain;
+mod port;
+
+pub use domain::{Assessment, AssessmentSeverity, HistoryPage, HistoryQuery, NewAssessment};
+pub use port::HistorySor;
+#[cfg(test)]
+pub use port::MockHistorySor;

@@ -1,0 +1,5 @@
+//! The systems of record: each owns one kind of data and decides nothing.
+
+pub mod baseline;
+pub mod history;
+pub mod profile_data;

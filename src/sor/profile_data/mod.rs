@@ -1,0 +1,12 @@
+//! The Profile Data SOR: what profiles an app sent, from a Pyroscope server, the embedded store, or another Flamewarden.
+//!
+//! It owns profiles and knows no verdicts. One port, three adapters; tables and flame graphs are computed from what
+//! [`ProfileDataSor::merged`] gives.
+
+mod domain;
+mod port;
+
+pub use domain::{Coverage, LabelShare, MergedProfile, ProfileMeta, ProfileQuery};
+#[cfg(test)]
+pub use port::MockProfileDataSor;
+pub use port::ProfileDataSor;

@@ -1,0 +1,77 @@
+//! What is counted while one request is served: its id, its queries, its calls to other servers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+tokio::task_local! {
+    static CURRENT: Arc<RequestScope>;
+}
+
+/// The request that the current task serves.
+#[derive(Debug, Default)]
+pub struct RequestScope {
+    id: String,
+    queries: AtomicU64,
+    query_us: AtomicU64,
+    upstream_calls: AtomicU64,
+    upstream_us: AtomicU64,
+}
+
+impl RequestScope {
+    /// A scope for a request of that id.
+    pub fn new(id: String) -> Arc<Self> {
+        Arc::new(Self { id, ..Self::default() })
+    }
+
+    /// Runs a future as part of this request. Tasks spawned within must be scoped again.
+    pub async fn run<F: Future>(self: Arc<Self>, future: F) -> F::Output {
+        CURRENT.scope(self, future).await
+    }
+
+    /// The scope the current task runs in, to hand on to a spawned task.
+    pub fn current() -> Option<Arc<Self>> {
+        CURRENT.try_with(Arc::clone).ok()
+    }
+
+    /// Queries run and microseconds spent in them.
+    pub fn queries(&self) -> (u64, u64) {
+        (self.queries.load(Ordering::Relaxed), self.query_us.load(Ordering::Relaxed))
+    }
+
+    /// Calls to other servers and microseconds spent in them.
+    pub fn upstream_calls(&self) -> (u64, u64) {
+        (self.upstream_calls.load(Ordering::Relaxed), self.upstream_us.load(Ordering::Relaxed))
+    }
+}
+
+/// The id of the request that the current task serves.
+pub fn request_id() -> Option<String> {
+    CURRENT.try_with(|scope| scope.id.clone()).ok()
+}
+
+/// Counts a query until the guard is dropped.
+pub fn query() -> impl Drop {
+    Counted { count: |s| &s.queries, time: |s| &s.query_us, start: Instant::now() }
+}
+
+/// Counts a call to another server until the guard is dropped.
+pub fn upstream_call() -> impl Drop {
+    Counted { count: |s| &s.upstream_calls, time: |s| &s.upstream_us, start: Instant::now() }
+}
+
+struct Counted {
+    count: fn(&RequestScope) -> &AtomicU64,
+    time: fn(&RequestScope) -> &AtomicU64,
+    start: Instant,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let us = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let _ = CURRENT.try_with(|scope| {
+            (self.count)(scope).fetch_add(1, Ordering::Relaxed);
+            (self.time)(scope).fetch_add(us, Ordering::Relaxed);
+        });
+    }
+}
