@@ -1,0 +1,57 @@
+# Everything one does with this project; `just` alone lists it.
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# List the recipes
+default:
+    @just --list --unsorted
+
+# Run the server on embedded defaults
+run *ARGS:
+    cargo run -- {{ARGS}}
+
+# All tests, SORs in process (the README's test command)
+test:
+    cargo test
+
+# The api suite once more, every SOR behind real HTTP
+test-split:
+    FLAMEWARDEN_TEST_SORS=remote cargo test --test it
+
+# Format
+fmt:
+    cargo fmt
+
+# Format check, clippy with warnings as errors, documentation links
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+    hadolint Dockerfile
+
+# Licences, bans and sources of dependencies
+deny:
+    cargo deny --log-level error check bans licenses sources
+
+# Known vulnerabilities of dependencies (needs the advisory database)
+audit:
+    cargo deny check advisories
+
+# Rewrite every generated file: OpenAPI document, protobuf types, snapshots of .sqlx
+gen: prepare
+    UPDATE_GENERATED=1 cargo test --quiet --lib generated
+    UPDATE_GENERATED=1 cargo test --quiet --test it openapi
+
+# Migrations up, down and up again on a private cluster
+migrations:
+    scripts/migrations-up-down-up
+
+# The served document against the server, by random requests
+schemathesis:
+    scripts/schemathesis
+
+# Benchmarks
+bench *ARGS:
+    cargo bench {{ARGS}}
+
+# Exactly what CI runs
+ci: lint deny test test-split prepare-check migrations schemathesis
