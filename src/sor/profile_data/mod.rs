@@ -5,6 +5,9 @@
 
 mod domain;
 mod port;
+mod proto;
+mod resolve;
+mod type_id;
 
 pub use domain::{Coverage, LabelShare, MergedProfile, ProfileMeta, ProfileQuery};
 #[cfg(test)]

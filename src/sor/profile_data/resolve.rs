@@ -1,0 +1,218 @@
+//! Which of an app's profile types answer a kind of profile.
+
+use super::type_id::TypeId;
+use crate::kernel::ProfileType;
+
+/// One profile type of an alternative: name and sample type, and the period type where that decides.
+struct Part {
+    name: &'static str,
+    sample_type: &'static str,
+    period_type: Option<&'static str>,
+}
+
+const fn part(name: &'static str, sample_type: &'static str) -> Part {
+    Part { name, sample_type, period_type: None }
+}
+
+/// Java's park profile has the period type `block`; Go's block profile, mostly healthy waits on channels, has not.
+const fn java_block(sample_type: &'static str) -> Part {
+    Part { name: "block", sample_type, period_type: Some("block") }
+}
+
+/// An alternative: the types whose values are summed.
+type Alternative = &'static [Part];
+
+const CPU: &[Alternative] =
+    &[&[part("process_cpu", "cpu")], &[part("process_cpu", "samples")], &[part("process_cpu", "cpu_samples")]];
+const ALLOC: &[Alternative] = &[
+    &[part("memory", "alloc_in_new_tlab_bytes"), part("memory", "alloc_outside_tlab_bytes")],
+    &[part("memory", "alloc_space")],
+    &[part("memory", "alloc_sample_bytes")],
+    &[part("memory", "alloc_size")],
+    &[part("alloc", "alloc_size")],
+    &[part("process_cpu", "alloc_size")],
+    &[part("memory", "malloc_bytes")],
+];
+const LOCK: &[Alternative] = &[
+    &[part("mutex", "delay"), java_block("delay")],
+    &[part("lock", "lock_time")],
+    &[part("process_cpu", "lock_time")],
+    &[part("mutex", "contentions"), java_block("contentions")],
+    &[part("lock", "lock_count")],
+    &[part("process_cpu", "lock_count")],
+];
+const WALL: &[Alternative] = &[&[part("wall", "wall")], &[part("wall", "samples")]];
+const INUSE: &[Alternative] = &[
+    &[part("memory", "inuse_space")],
+    &[part("memory", "space")],
+    &[part("heap", "inuse_space")],
+    &[part("heap", "inuse_size")],
+    &[part("memory", "inuse_objects")],
+    &[part("memory", "live")],
+    &[part("memory", "objects")],
+    &[part("heap", "inuse_objects")],
+];
+const GOROUTINE: &[Alternative] =
+    &[&[part("goroutines", "goroutine")], &[part("goroutine", "goroutine")], &[part("goroutine", "goroutines")]];
+const EXCEPTION: &[Alternative] =
+    &[&[part("exception", "exception")], &[part("exceptions", "samples")], &[part("process_cpu", "exception")]];
+
+fn alternatives(kind: ProfileType) -> &'static [Alternative] {
+    match kind {
+        ProfileType::Cpu => CPU,
+        ProfileType::Alloc => ALLOC,
+        ProfileType::Lock => LOCK,
+        ProfileType::Wall => WALL,
+        ProfileType::Inuse => INUSE,
+        ProfileType::Goroutine => GOROUTINE,
+        ProfileType::Exception => EXCEPTION,
+    }
+}
+
+/// The types of an alternative that are there, sorted, each once.
+fn present(alternative: Alternative, available: &[TypeId]) -> Vec<TypeId> {
+    let wanted = |id: &&TypeId| {
+        alternative.iter().any(|part| {
+            id.is(part.name, part.sample_type)
+                && part.period_type.is_none_or(|p| id.period_type.eq_ignore_ascii_case(p))
+        })
+    };
+    let mut found: Vec<_> = available.iter().filter(wanted).cloned().collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn same_unit(a: &TypeId, b: &TypeId) -> bool {
+    a.sample_unit.eq_ignore_ascii_case(&b.sample_unit)
+}
+
+/// The unit to read where the types of an alternative disagree: the finer of times, else the first.
+fn leading(ids: &[TypeId]) -> Option<&TypeId> {
+    ids.iter().find(|id| id.sample_unit.eq_ignore_ascii_case("nanoseconds")).or_else(|| ids.first())
+}
+
+/// The types to read for a kind of profile, out of those an app has: the first alternative of which anything is there.
+/// The values of several are to be summed; all have one unit. Sorted, each once; `None` where the app has no such kind.
+pub(crate) fn resolve(kind: ProfileType, available: &[TypeId]) -> Option<Vec<TypeId>> {
+    alternatives(kind).iter().find_map(|alternative| {
+        let found = present(alternative, available);
+        let unit = leading(&found)?.clone();
+        Some(found.into_iter().filter(|id| same_unit(id, &unit)).collect())
+    })
+}
+
+/// The same for two windows that are to be compared: the first alternative that both have, in a unit that both have.
+pub(crate) fn resolve_pair(kind: ProfileType, a: &[TypeId], b: &[TypeId]) -> Option<(Vec<TypeId>, Vec<TypeId>)> {
+    alternatives(kind).iter().find_map(|alternative| {
+        let (a, b) = (present(alternative, a), present(alternative, b));
+        let both: Vec<_> = a.iter().filter(|id| b.iter().any(|other| same_unit(id, other))).cloned().collect();
+        let unit = leading(&both)?;
+        let of_unit = |ids: &[TypeId]| ids.iter().filter(|id| same_unit(id, unit)).cloned().collect();
+        Some((of_unit(&a), of_unit(&b)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const CPU_NS: &str = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
+    const CPU_SAMPLES: &str = "process_cpu:samples:count:cpu:nanoseconds";
+    const NEW_TLAB: &str = "memory:alloc_in_new_tlab_bytes:bytes:space:bytes";
+    const OUTSIDE_TLAB: &str = "memory:alloc_outside_tlab_bytes:bytes:space:bytes";
+    const ALLOC_SPACE: &str = "memory:alloc_space:bytes:space:bytes";
+    const JAVA_MUTEX: &str = "mutex:delay:nanoseconds:mutex:count";
+    const JAVA_BLOCK: &str = "block:delay:nanoseconds:block:count";
+    const GO_MUTEX: &str = "mutex:delay:nanoseconds:contentions:count";
+    const GO_BLOCK: &str = "block:delay:nanoseconds:contentions:count";
+
+    fn ids(texts: &[&str]) -> Vec<TypeId> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn texts(ids: &[TypeId]) -> Vec<String> {
+        ids.iter().map(ToString::to_string).collect()
+    }
+
+    #[rstest]
+    #[case::go_cpu(ProfileType::Cpu, &[CPU_SAMPLES, CPU_NS, ALLOC_SPACE], &[CPU_NS])]
+    #[case::cpu_as_samples(ProfileType::Cpu, &["process_cpu:samples:count::milliseconds"], &["process_cpu:samples:count::milliseconds"])]
+    #[case::dotnet_cpu(ProfileType::Cpu, &["process_cpu:cpu_samples:count:cpu:nanoseconds"], &["process_cpu:cpu_samples:count:cpu:nanoseconds"])]
+    #[case::upper_case(ProfileType::Cpu, &["process_cpu:sample:count:CPU:nanoseconds", "process_cpu:CPU:nanoseconds:CPU:nanoseconds"],
+        &["process_cpu:CPU:nanoseconds:CPU:nanoseconds"])]
+    #[case::node_period_differs(ProfileType::Cpu, &["process_cpu:cpu:nanoseconds:wall:nanoseconds", CPU_NS, CPU_NS],
+        &[CPU_NS, "process_cpu:cpu:nanoseconds:wall:nanoseconds"])]
+    #[case::tlab_summed(ProfileType::Alloc, &[OUTSIDE_TLAB, ALLOC_SPACE, NEW_TLAB], &[NEW_TLAB, OUTSIDE_TLAB])]
+    #[case::tlab_alone(ProfileType::Alloc, &[OUTSIDE_TLAB], &[OUTSIDE_TLAB])]
+    #[case::go_alloc(ProfileType::Alloc, &["memory:alloc_objects:count:space:bytes", ALLOC_SPACE], &[ALLOC_SPACE])]
+    #[case::async_profiler_4(ProfileType::Alloc, &["memory:alloc_sample_bytes:bytes:space:bytes"], &["memory:alloc_sample_bytes:bytes:space:bytes"])]
+    #[case::dotnet_alloc(ProfileType::Alloc, &["memory:alloc_size:bytes:space:bytes"], &["memory:alloc_size:bytes:space:bytes"])]
+    #[case::dotnet_old_alloc(ProfileType::Alloc, &["process_cpu:alloc_size:bytes:cpu:nanoseconds"], &["process_cpu:alloc_size:bytes:cpu:nanoseconds"])]
+    #[case::malloc(ProfileType::Alloc, &["memory:malloc_bytes:bytes::"], &["memory:malloc_bytes:bytes::"])]
+    #[case::java_lock(ProfileType::Lock, &[JAVA_MUTEX, JAVA_BLOCK], &[JAVA_BLOCK, JAVA_MUTEX])]
+    #[case::java_park_alone(ProfileType::Lock, &[JAVA_BLOCK], &[JAVA_BLOCK])]
+    #[case::go_block_left_out(ProfileType::Lock, &[GO_MUTEX, GO_BLOCK], &[GO_MUTEX])]
+    #[case::dotnet_lock(ProfileType::Lock, &["lock:lock_count:count:cpu:nanoseconds", "lock:lock_time:nanoseconds:cpu:nanoseconds"],
+        &["lock:lock_time:nanoseconds:cpu:nanoseconds"])]
+    #[case::lock_counts_last(ProfileType::Lock, &["mutex:contentions:count:contentions:count", "process_cpu:lock_time:nanoseconds:cpu:nanoseconds"],
+        &["process_cpu:lock_time:nanoseconds:cpu:nanoseconds"])]
+    #[case::lock_counts(ProfileType::Lock, &["mutex:contentions:count:contentions:count", "block:contentions:count:contentions:count"],
+        &["mutex:contentions:count:contentions:count"])]
+    #[case::wall_in_two_units(ProfileType::Wall, &["wall:wall:microseconds:wall:microseconds", "wall:wall:nanoseconds:wall:nanoseconds"],
+        &["wall:wall:nanoseconds:wall:nanoseconds"])]
+    #[case::node_old_wall(ProfileType::Wall, &["wall:wall:microseconds:wall:microseconds", "wall:samples:count:wall:microseconds"],
+        &["wall:wall:microseconds:wall:microseconds"])]
+    #[case::wall_samples(ProfileType::Wall, &["wall:samples:count:wall:nanoseconds"], &["wall:samples:count:wall:nanoseconds"])]
+    #[case::inuse(ProfileType::Inuse, &["memory:inuse_objects:count:space:bytes", "memory:inuse_space:bytes:space:bytes"],
+        &["memory:inuse_space:bytes:space:bytes"])]
+    #[case::java_live(ProfileType::Inuse, &["memory:live:count:objects:count"], &["memory:live:count:objects:count"])]
+    #[case::goroutines_of_the_sdk(ProfileType::Goroutine, &["goroutines:goroutine:count:goroutine:count"], &["goroutines:goroutine:count:goroutine:count"])]
+    #[case::goroutines_of_alloy(ProfileType::Goroutine, &["goroutine:goroutine:count:goroutine:count"], &["goroutine:goroutine:count:goroutine:count"])]
+    #[case::exceptions(ProfileType::Exception, &["exception:exception:count:cpu:nanoseconds"], &["exception:exception:count:cpu:nanoseconds"])]
+    fn takes_the_first_alternative_that_is_there(
+        #[case] kind: ProfileType,
+        #[case] available: &[&str],
+        #[case] expected: &[&str],
+    ) {
+        assert_eq!(texts(&resolve(kind, &ids(available)).unwrap()), expected);
+    }
+
+    #[rstest]
+    #[case::nothing(ProfileType::Cpu, &[])]
+    #[case::another_kind(ProfileType::Cpu, &[ALLOC_SPACE])]
+    #[case::objects_are_no_bytes(ProfileType::Alloc, &["memory:alloc_objects:count:space:bytes"])]
+    #[case::go_block_is_no_lock_profile(ProfileType::Lock, &[GO_BLOCK])]
+    #[case::off_cpu_is_no_wall(ProfileType::Wall, &["offcpu:offcpu:nanoseconds::"])]
+    fn finds_nothing_where_no_alternative_is_there(#[case] kind: ProfileType, #[case] available: &[&str]) {
+        assert_eq!(resolve(kind, &ids(available)), None);
+    }
+
+    #[test]
+    fn a_pair_is_read_under_the_first_alternative_that_both_windows_have() {
+        let (a, b) = (ids(&[CPU_NS, CPU_SAMPLES]), ids(&[CPU_SAMPLES]));
+        let (left, right) = resolve_pair(ProfileType::Cpu, &a, &b).unwrap();
+        assert_eq!((texts(&left), texts(&right)), (vec![CPU_SAMPLES.to_owned()], vec![CPU_SAMPLES.to_owned()]));
+    }
+
+    #[test]
+    fn a_pair_sums_on_each_side_what_is_there() {
+        let (a, b) = (ids(&[NEW_TLAB, OUTSIDE_TLAB]), ids(&[NEW_TLAB]));
+        let (left, right) = resolve_pair(ProfileType::Alloc, &a, &b).unwrap();
+        assert_eq!((left.len(), right.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_pair_is_read_in_a_unit_that_both_have() {
+        let micro = "wall:wall:microseconds:wall:microseconds";
+        let (a, b) = (ids(&["wall:wall:nanoseconds:wall:nanoseconds", micro]), ids(&[micro]));
+        let (left, right) = resolve_pair(ProfileType::Wall, &a, &b).unwrap();
+        assert_eq!((texts(&left), texts(&right)), (vec![micro.to_owned()], vec![micro.to_owned()]));
+    }
+
+    #[test]
+    fn a_pair_without_a_common_type_is_none() {
+        assert_eq!(resolve_pair(ProfileType::Cpu, &ids(&[CPU_NS]), &ids(&[ALLOC_SPACE])), None);
+    }
+}
