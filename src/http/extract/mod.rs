@@ -1,0 +1,37 @@
+//! Extractors: the edge where raw text becomes typed values, or a problem document.
+
+mod body;
+mod params;
+mod path;
+mod query;
+mod time;
+
+use std::any::Any;
+use std::fmt::Display;
+use std::str::FromStr;
+
+pub use body::{BODY_LIMIT_BYTES, Body};
+pub use path::PathParam;
+pub use query::Query;
+pub use time::{TimeParam, default_to, window};
+
+use super::codes::Code;
+use super::problem::Problem;
+use crate::kernel::UnknownProfileType;
+
+/// Reads one parameter's text as a type that knows how to parse itself. `name` is the parameter's name as the caller
+/// wrote it.
+///
+/// # Errors
+/// `profile_type_unknown` for a profile type that does not exist, else `parameter_invalid`.
+pub fn parse<T>(name: &str, text: &str) -> Result<T, Problem>
+where
+    T: FromStr,
+    T::Err: Display + 'static,
+{
+    text.parse().map_err(|error: T::Err| {
+        let unknown_type = (&error as &dyn Any).is::<UnknownProfileType>();
+        let code = if unknown_type { Code::ProfileTypeUnknown } else { Code::ParameterInvalid };
+        Problem::field(code, name, error.to_string())
+    })
+}

@@ -1,0 +1,223 @@
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use serde::{Deserialize, Deserializer, de};
+
+use crate::http::{Code, Problem};
+use crate::kernel::{Clock, InvalidWindow, TimeWindow};
+
+/// The default end of a window is rounded down to this, so that identical questions share one answer.
+const DEFAULT_STEP_S: i64 = 15;
+/// The last second of the year 9999.
+const LAST_EPOCH_S: i64 = 253_402_300_799;
+
+/// A time as callers write it: epoch seconds, RFC 3339, `now`, or `now` less a span such as `now-90m` or `now-3h30m`.
+/// Whole seconds: fractions are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(value_type = String, example = "now-1h")]
+pub struct TimeParam(Written);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    At(DateTime<Utc>),
+    Ago(TimeDelta),
+}
+
+/// The text is no time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidTime(&'static str);
+
+impl fmt::Display for InvalidTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+const SHAPES: InvalidTime = InvalidTime("must be epoch seconds, RFC 3339, now, now-90m or now-3h30m");
+const OUT_OF_RANGE: InvalidTime = InvalidTime("must lie between the years 1970 and 9999");
+
+impl TimeParam {
+    /// The instant that is meant.
+    ///
+    /// # Errors
+    /// `parameter_invalid` for one before 1970.
+    pub fn resolve(self, clock: &dyn Clock) -> Result<DateTime<Utc>, Problem> {
+        self.at(clock.now())
+    }
+
+    /// The instant that is meant, where the present is `now`.
+    ///
+    /// # Errors
+    /// `parameter_invalid` for one before 1970.
+    pub fn at(self, now: DateTime<Utc>) -> Result<DateTime<Utc>, Problem> {
+        match self.0 {
+            Written::At(instant) => Ok(instant),
+            Written::Ago(span) => now
+                .trunc_subsecs(0)
+                .checked_sub_signed(span)
+                .filter(|instant| instant.timestamp() >= 0)
+                .ok_or_else(|| Problem::new(Code::ParameterInvalid, format!("a time {OUT_OF_RANGE}"))),
+        }
+    }
+}
+
+impl FromStr for TimeParam {
+    type Err = InvalidTime;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        if let Some(rest) = text.strip_prefix("now") {
+            return if rest.is_empty() { Ok(TimeDelta::zero()) } else { span(rest) }.map(Written::Ago).map(Self);
+        }
+        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            if text.len() >= 13 {
+                return Err(InvalidTime("must be epoch seconds, not milliseconds"));
+            }
+            let instant = text.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+            return instant.filter(in_range).map(|at| Self(Written::At(at))).ok_or(OUT_OF_RANGE);
+        }
+        let instant = DateTime::parse_from_rfc3339(text)
+            // An unescaped `+02:00` arrives as ` 02:00`.
+            .or_else(|_| DateTime::parse_from_rfc3339(&text.replacen(' ', "+", 1)))
+            .map_err(|_| SHAPES)?;
+        Some(instant.to_utc().trunc_subsecs(0)).filter(in_range).map(|at| Self(Written::At(at))).ok_or(OUT_OF_RANGE)
+    }
+}
+
+fn in_range(instant: &DateTime<Utc>) -> bool {
+    (0..=LAST_EPOCH_S).contains(&instant.timestamp())
+}
+
+/// Reads `-3h30m`: numbers with the units d, h, m and s, the greater first, each at most once.
+fn span(text: &str) -> Result<TimeDelta, InvalidTime> {
+    let mut rest = text.strip_prefix('-').filter(|rest| !rest.is_empty()).ok_or(SHAPES)?;
+    let mut units = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)].into_iter();
+    let mut seconds = 0_i64;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit()).filter(|end| *end > 0).ok_or(SHAPES)?;
+        let (number, tail) = rest.split_at(end);
+        let unit = tail.chars().next().ok_or(SHAPES)?;
+        let (_, each) = units.find(|(name, _)| *name == unit).ok_or(SHAPES)?;
+        let number: i64 = number.parse().map_err(|_| OUT_OF_RANGE)?;
+        seconds = number.checked_mul(each).and_then(|s| s.checked_add(seconds)).ok_or(OUT_OF_RANGE)?;
+        rest = tail.get(unit.len_utf8()..).unwrap_or("");
+    }
+    TimeDelta::try_seconds(seconds).ok_or(OUT_OF_RANGE)
+}
+
+impl<'de> Deserialize<'de> for TimeParam {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// The end of a window that was not given: now, rounded down to 15 seconds.
+pub fn default_to(now: DateTime<Utc>) -> DateTime<Utc> {
+    let now = now.trunc_subsecs(0);
+    now - TimeDelta::seconds(now.timestamp().rem_euclid(DEFAULT_STEP_S))
+}
+
+/// The window of `from` and `to`. Not given: `to` is now and `from` is `default_length` before now, both counted from
+/// now rounded down to 15 seconds.
+///
+/// # Errors
+/// `window_invalid` unless `from` lies before `to` and at most 31 days.
+pub fn window(
+    from: Option<TimeParam>,
+    to: Option<TimeParam>,
+    clock: &dyn Clock,
+    default_length: TimeDelta,
+) -> Result<TimeWindow, Problem> {
+    let now = clock.now();
+    let to = to.map_or_else(|| Ok(default_to(now)), |to| to.at(now))?;
+    let from = from.map_or_else(|| Ok(default_to(now) - default_length), |from| from.at(now))?;
+    Ok(TimeWindow::new(from, to)?)
+}
+
+impl From<InvalidWindow> for Problem {
+    fn from(error: InvalidWindow) -> Self {
+        Self::new(Code::WindowInvalid, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::FixedClock;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    const NOW: i64 = 1_706_003_607;
+
+    fn clock() -> FixedClock {
+        FixedClock::at(DateTime::from_timestamp(NOW, 999_000_000).unwrap())
+    }
+
+    fn seconds(text: &str) -> i64 {
+        text.parse::<TimeParam>().unwrap().resolve(&clock()).unwrap().timestamp()
+    }
+
+    #[rstest]
+    #[case("1706000000", 1_706_000_000)]
+    #[case("0", 0)]
+    #[case("2024-01-23T08:53:20Z", 1_706_000_000)]
+    #[case("2024-01-23T08:53:20.999Z", 1_706_000_000)]
+    #[case("2024-01-23T10:53:20+02:00", 1_706_000_000)]
+    #[case("2024-01-23T10:53:20 02:00", 1_706_000_000)]
+    #[case("now", NOW)]
+    #[case("now-90m", NOW - 5_400)]
+    #[case("now-3h30m", NOW - 12_600)]
+    #[case("now-1d2h3m4s", NOW - 93_784)]
+    fn reads_every_way_to_write_a_time(#[case] text: &str, #[case] expected: i64) {
+        assert_eq!(seconds(text), expected);
+    }
+
+    #[rstest]
+    #[case("1706000000000", "must be epoch seconds, not milliseconds")]
+    #[case("999999999999", "must lie between the years 1970 and 9999")]
+    #[case("now-", SHAPES.0)]
+    #[case("now-5", SHAPES.0)]
+    #[case("now+5m", SHAPES.0)]
+    #[case("now-30m3h", SHAPES.0)]
+    #[case("now-1h1h", SHAPES.0)]
+    #[case("now-99999999999999999999s", "must lie between the years 1970 and 9999")]
+    #[case("-5", SHAPES.0)]
+    #[case("", SHAPES.0)]
+    #[case("yesterday", SHAPES.0)]
+    #[case("1969-12-31T23:59:59Z", "must lie between the years 1970 and 9999")]
+    fn refuses_with_a_reason(#[case] text: &str, #[case] reason: &str) {
+        assert_eq!(text.parse::<TimeParam>().unwrap_err().to_string(), reason);
+    }
+
+    #[test]
+    fn a_span_that_reaches_before_1970_is_refused_when_resolved() {
+        let problem = "now-20000d".parse::<TimeParam>().unwrap().resolve(&clock()).unwrap_err();
+        assert_eq!(problem.code(), Code::ParameterInvalid);
+    }
+
+    #[test]
+    fn the_default_window_ends_at_the_last_quarter_minute() {
+        let window = window(None, None, &clock(), TimeDelta::hours(1)).unwrap();
+        assert_eq!((window.from().timestamp(), window.to().timestamp()), (NOW - 12 - 3_600, NOW - 12));
+        assert_eq!(window.to().timestamp() % 15, 0);
+    }
+
+    #[rstest]
+    #[case("now", "now", "from must lie before to")]
+    #[case("now", "now-1h", "from must lie before to")]
+    #[case("now-32d", "now", "the window is longer than 31 days")]
+    fn a_reversed_or_long_window_is_refused(#[case] from: &str, #[case] to: &str, #[case] detail: &str) {
+        let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
+        let problem = window(Some(from), Some(to), &clock(), TimeDelta::hours(1)).unwrap_err();
+        assert_eq!((problem.code(), problem.detail()), (Code::WindowInvalid, detail));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "(now)?[-+0-9dhmsTZ:. ]{0,30}|\\PC{0,20}") {
+            if let Ok(time) = text.parse::<TimeParam>() {
+                let _ = time.resolve(&clock());
+            }
+        }
+    }
+}
