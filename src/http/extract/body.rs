@@ -185,7 +185,10 @@ mod tests {
     #[case(r#"{"appName":"a","percent":"1"}"#, "/percent: invalid type: string \"1\", expected f64")]
     #[case(r#"{"appName":"a","percent":1,"x":2}"#, "/x: is unknown: expected one of appName, percent, inner")]
     #[case(r#"{"appName":"a","appName":"b","percent":1}"#, "/appName: is given more than once")]
-    #[case(r#"{"appName":"a","percent":1,"inner":[{"a/b":1},{"a/b":300}]}"#, "/inner/1/a~1b: invalid value: integer 300, expected u8")]
+    #[case(
+        r#"{"appName":"a","percent":1,"inner":[{"a/b":1},{"a/b":300}]}"#,
+        "/inner/1/a~1b: invalid value: integer 300, expected u8"
+    )]
     #[case(r#"{"appName":"a","percent":1,"inner":[{}]}"#, "/inner/0/a~1b: is missing")]
     #[case(" [\"a\", 1, []]", "the body: must be a JSON object")]
     #[case("7", "the body: invalid type: integer 7, expected an object")]

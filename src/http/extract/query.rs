@@ -153,7 +153,11 @@ mod tests {
     }
 
     #[rstest]
-    #[case("appName=a&limt=7", Code::ParameterUnknown, "limt: is unknown: known are appName, type, limit, atLeast, format, from, flag")]
+    #[case(
+        "appName=a&limt=7",
+        Code::ParameterUnknown,
+        "limt: is unknown: known are appName, type, limit, atLeast, format, from, flag"
+    )]
     #[case("appName=a&limit=7&limit=8", Code::ParameterInvalid, "limit: is given more than once")]
     #[case("limit=7", Code::ParameterInvalid, "appName: is missing")]
     #[case("appName=", Code::ParameterInvalid, "appName: must not be empty")]
