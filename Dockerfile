@@ -23,13 +23,12 @@ FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates postgresql-15 \
  && rm -rf /var/lib/apt/lists/* /var/lib/postgresql \
- && useradd --system --uid 10001 --home-dir /data flamewarden \
- && install -d -o flamewarden -g flamewarden -m 0700 /data
+ && groupadd --gid 10001 flamewarden && useradd --system --uid 10001 --gid 10001 --home-dir /data flamewarden \
+ && install -d -o 10001 -g 10001 -m 0700 /data
 COPY --from=build /build/target/release/flamewarden /usr/local/bin/flamewarden
-USER flamewarden
+USER 10001
 ENV HOST=0.0.0.0 PORT=8080 DATA_DIR=/data
 VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["flamewarden", "health"]
 ENTRYPOINT ["flamewarden"]
