@@ -87,7 +87,10 @@ async fn load() -> Result<()> {
     let runs = setting("LOAD_RUNS", 5);
     for (group, concurrency) in [(&targets[..], 16), (&targets[..], 64), (&large[..], 1)] {
         println!("\nconcurrency {concurrency}, median of {runs} runs of {} s", run.as_secs());
-        println!("{:<18} {:>9} {:>9} {:>9} {:>12} {:>7} {:>9} {:>7}", "", "req/s", "p50 ms", "p99 ms", "CPU µs/req", "ratio", "MiB", "errors");
+        println!(
+            "{:<18} {:>9} {:>9} {:>9} {:>12} {:>7} {:>9} {:>7}",
+            "", "req/s", "p50 ms", "p99 ms", "CPU µs/req", "ratio", "MiB", "errors"
+        );
         let mut all: Vec<Vec<Figures>> = group.iter().map(|_| Vec::new()).collect();
         for _ in 0..runs {
             for (target, figures) in group.iter().zip(&mut all) {
