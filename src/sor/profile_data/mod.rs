@@ -7,6 +7,7 @@ mod domain;
 mod port;
 mod proto;
 mod resolve;
+pub mod store;
 mod type_id;
 
 pub use domain::{Coverage, LabelShare, MergedProfile, ProfileMeta, ProfileQuery};

@@ -1,0 +1,1 @@
+DROP SCHEMA profile_store CASCADE;

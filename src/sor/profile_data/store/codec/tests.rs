@@ -1,0 +1,174 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::profile::{Profile, ProfileBuilder, SampleType};
+
+/// Stacks, leaf first, as (name, file), with one value per sample type.
+type Stacks = Vec<(Vec<(String, String)>, Vec<i64>)>;
+
+fn profile(width: usize, stacks: &Stacks) -> Profile {
+    let mut builder = ProfileBuilder::new((0..width).map(|i| SampleType::new(format!("t{i}"), "count")).collect());
+    for (frames, values) in stacks {
+        let frames: Vec<_> = frames.iter().map(|(name, file)| builder.function(name, file)).collect();
+        builder.add(frames, values);
+    }
+    builder.build()
+}
+
+/// What a profile says, whatever its order: the sum of each stack, without those that are nothing.
+fn sums(profile: &Profile, sample_type: usize) -> BTreeMap<Vec<(String, String)>, i64> {
+    let mut sums = BTreeMap::new();
+    for stack in profile.stacks() {
+        let frames =
+            stack.frames.iter().map(|f| profile.function(*f)).map(|(n, f)| (n.to_owned(), f.to_owned())).collect();
+        *sums.entry(frames).or_insert(0) += stack.values[sample_type];
+    }
+    sums.retain(|_, value| *value != 0);
+    sums
+}
+
+fn block(dictionary: &mut OpenDictionary, profile: &Profile) -> Block {
+    let nodes = dictionary.intern(profile, DictionaryLimits::default()).unwrap();
+    Block::of(profile.sample_types().len(), nodes.into_iter().zip(profile.stacks().map(|s| s.values)))
+}
+
+fn stacks(width: usize) -> impl Strategy<Value = Stacks> {
+    let frame = ("[abc]?", "(x\\.rs)?");
+    prop::collection::vec(
+        (prop::collection::vec(frame, 0..6), prop::collection::vec(-3_i64..1_000_000, width..=width)),
+        0..30,
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_read_is_the_sum_of_what_was_written(
+        first in prop::collection::vec(stacks(2), 1..4),
+        second in prop::collection::vec(stacks(2), 0..3),
+    ) {
+        let mut expected = BTreeMap::new();
+        let mut joined = Joined::default();
+        for epoch in [&first, &second] {
+            let mut dictionary = OpenDictionary::default();
+            let (mut tables, mut sum) = (Tables::default(), EpochSum::default());
+            for stacks in epoch {
+                let profile = profile(2, stacks);
+                for (stack, value) in sums(&profile, 1) {
+                    *expected.entry(stack).or_insert(0) += value;
+                }
+                let stored = block(&mut dictionary, &profile).encode();
+                if let Some(segment) = dictionary.take_segment() {
+                    tables.append(&segment).unwrap();
+                }
+                sum.add(&Block::decode(&stored).unwrap(), 1, 1);
+            }
+            joined.join(&sum, &tables);
+        }
+        expected.retain(|_, value| *value != 0);
+        let read = joined.into_profile(SampleType::new("t1", "count"), false);
+        prop_assert_eq!(sums(&read, 0), expected);
+    }
+
+    #[test]
+    fn a_block_is_read_as_it_was_written(stacks in stacks(3)) {
+        let block = block(&mut OpenDictionary::default(), &profile(3, &stacks));
+        prop_assert_eq!(Block::decode(&block.encode()), Ok(block));
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_read_but_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Block::decode(&bytes);
+        let _ = Block::decode(&compress(&bytes));
+        let _ = Tables::default().append(&bytes);
+        let _ = Tables::default().append(&compress(&bytes));
+    }
+}
+
+fn named(names: &[&str]) -> Vec<(String, String)> {
+    names.iter().map(|name| ((*name).to_owned(), String::new())).collect()
+}
+
+#[test]
+fn a_node_is_outermost_where_its_function_does_not_occur_above() {
+    let mut dictionary = OpenDictionary::default();
+    dictionary
+        .intern(&profile(1, &vec![(named(&["f", "g", "f", "main"]), vec![1])]), DictionaryLimits::default())
+        .unwrap();
+    let mut tables = Tables::default();
+    tables.append(&dictionary.take_segment().unwrap()).unwrap();
+    let nodes: Vec<_> = (0..tables.node_count())
+        .map(|node| (tables.name_and_file(tables.frame(node).unwrap()).0, tables.is_outermost(node)))
+        .collect();
+    assert_eq!(nodes, [("main", true), ("f", true), ("g", true), ("f", false)]);
+}
+
+#[test]
+fn a_known_profile_adds_no_segment() {
+    let mut dictionary = OpenDictionary::default();
+    let profile = profile(1, &vec![(named(&["f", "main"]), vec![1])]);
+    dictionary.intern(&profile, DictionaryLimits::default()).unwrap();
+    assert!(dictionary.take_segment().is_some());
+    dictionary.intern(&profile, DictionaryLimits::default()).unwrap();
+    assert!(dictionary.take_segment().is_none());
+}
+
+#[test]
+fn a_segment_out_of_order_is_refused() {
+    let mut dictionary = OpenDictionary::default();
+    dictionary.intern(&profile(1, &vec![(named(&["a"]), vec![1])]), DictionaryLimits::default()).unwrap();
+    dictionary.take_segment().unwrap();
+    dictionary.intern(&profile(1, &vec![(named(&["b"]), vec![1])]), DictionaryLimits::default()).unwrap();
+    let second = dictionary.take_segment().unwrap();
+    assert_eq!(Tables::default().append(&second), Err(Corrupt("a segment is missing before it")));
+}
+
+#[test]
+fn a_profile_that_brings_too_many_nodes_is_refused() {
+    let stacks = (0..20).map(|i| (named(&[&format!("f{i}")]), vec![1])).collect();
+    let limits = DictionaryLimits { nodes: 10, text_bytes: 1_000 };
+    let refused = OpenDictionary::default().intern(&profile(1, &stacks), limits);
+    assert_eq!(refused.unwrap_err().to_string(), "the profile has over 10 distinct tree nodes");
+    let limits = DictionaryLimits { nodes: 1_000, text_bytes: 10 };
+    let refused = OpenDictionary::default().intern(&profile(1, &stacks), limits);
+    assert_eq!(refused.unwrap_err().to_string(), "the profile has over 10 bytes of names");
+}
+
+#[test]
+fn a_sample_without_a_stack_and_a_function_without_a_name_stay_apart() {
+    let written = profile(1, &vec![(vec![], vec![2]), (named(&[""]), vec![3])]);
+    let mut dictionary = OpenDictionary::default();
+    let mut sum = EpochSum::default();
+    sum.add(&block(&mut dictionary, &written), 0, 1);
+    let mut tables = Tables::default();
+    tables.append(&dictionary.take_segment().unwrap()).unwrap();
+    let mut joined = Joined::default();
+    joined.join(&sum, &tables);
+    assert_eq!(sums(&joined.into_profile(SampleType::new("t", "count"), true), 0), sums(&written, 0));
+}
+
+#[test]
+fn the_extremes_of_64_bits_survive() {
+    let written = profile(1, &vec![(named(&["a"]), vec![i64::MIN]), (named(&["b"]), vec![i64::MAX])]);
+    let block = block(&mut OpenDictionary::default(), &written);
+    assert_eq!(Block::decode(&block.encode()), Ok(block));
+}
+
+#[test]
+fn growth_is_the_last_less_the_first() {
+    let (first, last) = (
+        profile(1, &vec![(named(&["a"]), vec![10])]),
+        profile(1, &vec![(named(&["a"]), vec![25]), (named(&["b"]), vec![4])]),
+    );
+    let mut dictionary = OpenDictionary::default();
+    let mut sum = EpochSum::default();
+    sum.add(&block(&mut dictionary, &first), 0, -1);
+    sum.add(&block(&mut dictionary, &last), 0, 1);
+    let mut tables = Tables::default();
+    tables.append(&dictionary.take_segment().unwrap()).unwrap();
+    let mut joined = Joined::default();
+    joined.join(&sum, &tables);
+    let grown = joined.into_profile(SampleType::new("t", "count"), true);
+    assert_eq!(sums(&grown, 0), BTreeMap::from([(named(&["a"]), 15), (named(&["b"]), 4)]));
+}
