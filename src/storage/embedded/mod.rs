@@ -1,0 +1,457 @@
+//! The embedded PostgreSQL: a private cluster in the data directory, for whoever has no database of their own.
+//!
+//! `<data dir>/postgres/` holds the cluster (`data`), its password, its log and the lock that keeps a second server out;
+//! `<data dir>/postgresql/<version>/` holds downloaded programs. It listens on the loopback alone, on a free port, with
+//! a random password and durable settings. It lives as long as the server: it is started again when it dies and stopped
+//! last; one that a killed server left is stopped by its pid file before the next start.
+
+mod account;
+mod binaries;
+mod process;
+
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::Engine as _;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+
+use account::Account;
+use binaries::Binaries;
+use process::{Launch, Postmaster};
+
+/// The role and the database that the server uses.
+const NAME: &str = "flamewarden";
+
+/// How to run the embedded database.
+#[derive(Debug, Clone)]
+pub struct EmbeddedSettings {
+    /// The server's data directory.
+    pub data_dir: PathBuf,
+    /// A directory that somebody configured as the one to find `initdb` and `postgres` in.
+    pub binaries: Option<PathBuf>,
+    /// Whether `PATH` and the usual system paths are searched.
+    pub search_system: bool,
+    /// Whether programs may be downloaded where none are found.
+    pub allow_download: bool,
+    /// Whether a commit waits for the disk. `false` is for tests alone.
+    pub durable: bool,
+}
+
+impl EmbeddedSettings {
+    /// The usual settings for a data directory.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), binaries: None, search_system: true, allow_download: true, durable: true }
+    }
+}
+
+/// Why there is no embedded database.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// We are root, and there is nobody to lend the database to.
+    #[error(
+        "PostgreSQL refuses to run as root and neither user `postgres` nor `nobody` exists: create one, run as a plain user, or set DATABASE_URL"
+    )]
+    NoAccount,
+    /// A directory above the data directory is closed to the database's user.
+    #[error(
+        "the user `{account}`, as whom the database runs, cannot enter {}: choose another DATA_DIR, or open that directory with chmod o+x", dir.display()
+    )]
+    Barred {
+        /// The outermost closed directory.
+        dir: PathBuf,
+        /// The user.
+        account: String,
+    },
+    /// Another server holds the directory.
+    #[error("{} is in use by another flamewarden (process {holder}): stop it, or give this one its own DATA_DIR", dir.display())]
+    InUse {
+        /// The data directory.
+        dir: PathBuf,
+        /// Who holds it, as far as is known.
+        holder: String,
+    },
+    /// The configured directory holds no PostgreSQL.
+    #[error("no initdb and postgres in the configured directory {}", .0.display())]
+    ConfiguredBinaries(PathBuf),
+    /// The configured directory holds a PostgreSQL that is not served.
+    #[error("the configured PostgreSQL is version {0}; 15 to 18 are served")]
+    ConfiguredMajor(u32),
+    /// The configured programs do not fit the cluster.
+    #[error(
+        "{} was made by PostgreSQL {made_by} and the configured programs are of version {found}: configure those of version {made_by}, or use another DATA_DIR", cluster.display()
+    )]
+    OtherMajor {
+        /// The cluster.
+        cluster: PathBuf,
+        /// Which version made it.
+        made_by: u32,
+        /// Which version was configured.
+        found: u32,
+    },
+    /// The cluster is of a version that is not served.
+    #[error(
+        "{} was made by PostgreSQL {made_by}, and 15 to 18 are served: upgrade it with pg_upgrade, or use another DATA_DIR", cluster.display()
+    )]
+    UnservedMajor {
+        /// The cluster.
+        cluster: PathBuf,
+        /// What its `PG_VERSION` says.
+        made_by: String,
+    },
+    /// There are no programs, and none can be had.
+    #[error(
+        "no PostgreSQL {wanted} was found on this machine, and none could be downloaded ({why}). Three ways out: install PostgreSQL {wanted} (Debian: apt-get install postgresql), or point DATABASE_URL at a server that runs elsewhere, or start once where the network is open so that it is downloaded into {}", dir.display()
+    )]
+    NoBinaries {
+        /// The version sought, in words.
+        wanted: String,
+        /// Why none was downloaded.
+        why: String,
+        /// Where a download would go.
+        dir: PathBuf,
+    },
+    /// `initdb` failed.
+    #[error("initdb could not make a cluster in {}: {said}", dir.display())]
+    Initdb {
+        /// Where.
+        dir: PathBuf,
+        /// What it said.
+        said: String,
+    },
+    /// The postmaster ended while it was starting.
+    #[error("the embedded database did not start; {} ends with: {tail}", log.display())]
+    Died {
+        /// Its log.
+        log: PathBuf,
+        /// The end of it.
+        tail: String,
+    },
+    /// A postmaster of a killed server does not stop.
+    #[error("process {pid} still serves {} and does not stop", cluster.display())]
+    LeftBehind {
+        /// The postmaster.
+        pid: i32,
+        /// The cluster.
+        cluster: PathBuf,
+    },
+    /// The database runs and refuses us.
+    #[error("the embedded database refuses its own server: {0}")]
+    Refused(#[from] sqlx::Error),
+    /// The system said no.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl EmbeddedError {
+    fn io(what: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io { what, path: path.to_path_buf(), source }
+    }
+}
+
+/// The paths of one embedded database.
+#[derive(Debug)]
+struct Place {
+    data_dir: PathBuf,
+    home: PathBuf,
+    cluster: PathBuf,
+    downloads: PathBuf,
+}
+
+impl Place {
+    /// Makes the directories; from here on all paths are absolute and without links.
+    fn make(data_dir: &Path) -> Result<Self, EmbeddedError> {
+        fs::create_dir_all(data_dir).map_err(|e| EmbeddedError::io("make", data_dir, e))?;
+        let data_dir = data_dir.canonicalize().map_err(|e| EmbeddedError::io("find", data_dir, e))?;
+        let home = data_dir.join("postgres");
+        fs::create_dir_all(&home).map_err(|e| EmbeddedError::io("make", &home, e))?;
+        Ok(Self { cluster: home.join("data"), downloads: data_dir.join("postgresql"), home, data_dir })
+    }
+
+    /// Takes the lock that lives as long as the file is open, or the process.
+    fn lock(&self) -> Result<File, EmbeddedError> {
+        let path = self.home.join("lock");
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(|e| EmbeddedError::io("open", &path, e))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                let holder = if holder.is_empty() { "unknown".to_owned() } else { holder.trim().to_owned() };
+                return Err(EmbeddedError::InUse { dir: self.data_dir.clone(), holder });
+            }
+            Err(TryLockError::Error(e)) => return Err(EmbeddedError::io("lock", &path, e)),
+        }
+        let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+        written.map_err(|e| EmbeddedError::io("write", &path, e))?;
+        Ok(file)
+    }
+
+    /// The major version that made the cluster; `None` where there is none yet.
+    fn made_by(&self) -> Result<Option<u32>, EmbeddedError> {
+        let path = self.cluster.join("PG_VERSION");
+        let said = match fs::read_to_string(&path) {
+            Ok(said) => said.trim().to_owned(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(EmbeddedError::io("read", &path, e)),
+        };
+        match said.parse().ok().filter(|major| binaries::MAJORS.contains(major)) {
+            Some(major) => Ok(Some(major)),
+            None => Err(EmbeddedError::UnservedMajor { cluster: self.cluster.clone(), made_by: said }),
+        }
+    }
+
+    /// Opens the way to the cluster for the database's user, and gives it what is the database's.
+    fn hand_over(&self, account: &Account) -> Result<(), EmbeddedError> {
+        if let Some(dir) = self.data_dir.parent().and_then(|parent| account.barred(parent)) {
+            return Err(EmbeddedError::Barred { dir, account: account.name().to_owned() });
+        }
+        if !account.may_enter(&self.data_dir) {
+            account.own_one(&self.data_dir).map_err(|e| EmbeddedError::io("re-own", &self.data_dir, e))?;
+        }
+        account.own(&self.home).map_err(|e| EmbeddedError::io("re-own", &self.home, e))
+    }
+
+    /// The password, made up at the first start and kept for the owner's eyes.
+    fn password(&self) -> Result<SecretString, EmbeddedError> {
+        let path = self.home.join("password");
+        let io = |e| EmbeddedError::io("keep the password in", &path, e);
+        match fs::read_to_string(&path) {
+            Ok(kept) if !kept.is_empty() => return Ok(SecretString::from(kept)),
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(io(e)),
+        }
+        let mut bytes = [0_u8; 24];
+        File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).map_err(io)?;
+        let password = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+        let mut file =
+            OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&path).map_err(io)?;
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(io)?;
+        file.write_all(password.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+        Ok(SecretString::from(password))
+    }
+}
+
+/// A private PostgreSQL that lives as long as this value.
+#[derive(Debug)]
+pub struct Embedded {
+    postmaster: Postmaster,
+    options: PgConnectOptions,
+    major: u32,
+    binaries: PathBuf,
+    cluster: PathBuf,
+    _lock: File,
+}
+
+impl Embedded {
+    /// Starts the database of a data directory and waits until it takes connections; makes it at the first start.
+    ///
+    /// # Errors
+    /// Each names what stands in the way and what to do; none is worth a retry.
+    pub async fn start(settings: EmbeddedSettings) -> Result<Self, EmbeddedError> {
+        let place = Place::make(&settings.data_dir)?;
+        let lock = place.lock()?;
+        let made_by = place.made_by()?;
+        let found = find(&settings, &place, made_by).await?;
+        let started = tokio::task::spawn_blocking(move || Self::start_found(&settings, &place, found, lock)).await;
+        let embedded = started.map_err(|e| EmbeddedError::io("start", Path::new("postgres"), std::io::Error::other(e)))??;
+        embedded.make_database().await?;
+        Ok(embedded)
+    }
+
+    fn start_found(
+        settings: &EmbeddedSettings,
+        place: &Place,
+        found: Binaries,
+        lock: File,
+    ) -> Result<Self, EmbeddedError> {
+        let account = Account::to_drop_to()?;
+        let password = place.password()?;
+        if let Some(account) = &account {
+            place.hand_over(account)?;
+        }
+        let mut launch = Launch {
+            account,
+            cluster: place.cluster.clone(),
+            log: place.home.join("log"),
+            port: free_port()?,
+            settings: postgres_settings(settings.durable),
+            binaries: found,
+        };
+        if place.made_by()?.is_none() {
+            initdb(&launch, place, settings.durable)?;
+        }
+        process::stop_left_behind(&launch.cluster)?;
+        let major = launch.binaries.major();
+        let binaries = launch.binaries.dir().to_path_buf();
+        let mut tries = 0;
+        let (postmaster, port) = loop {
+            match Postmaster::start(launch.clone()) {
+                Ok(postmaster) => break (postmaster, launch.port),
+                // Somebody took the port since, or backends of a killed database are just about to see that it is gone.
+                Err(EmbeddedError::Died { tail, .. }) if tries < 20 && is_passing(&tail) => {
+                    tries += 1;
+                    launch.port = free_port()?;
+                    std::thread::sleep(std::time::Duration::from_millis(50 * tries));
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        let options = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(port)
+            .username(NAME)
+            .password(password.expose_secret())
+            .database(NAME)
+            .ssl_mode(sqlx::postgres::PgSslMode::Disable);
+        Ok(Self { postmaster, options, major, binaries, cluster: place.cluster.clone(), _lock: lock })
+    }
+
+    async fn make_database(&self) -> Result<(), EmbeddedError> {
+        match self.options.connect().await {
+            Ok(connection) => return Ok(connection.close().await?),
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("3D000") => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut connection = self.options.clone().database("postgres").connect().await?;
+        sqlx::raw_sql("CREATE DATABASE flamewarden").execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
+    /// How to connect to it.
+    pub fn connect_options(&self) -> PgConnectOptions {
+        self.options.clone()
+    }
+
+    /// Its major version.
+    pub fn major(&self) -> u32 {
+        self.major
+    }
+
+    /// Where its programs are.
+    pub fn binaries(&self) -> &Path {
+        &self.binaries
+    }
+
+    /// The directory of its cluster.
+    pub fn cluster(&self) -> &Path {
+        &self.cluster
+    }
+
+    /// The postmaster's process id, unless it is down just now.
+    pub fn pid(&self) -> Option<u32> {
+        self.postmaster.pid()
+    }
+
+    /// How often it died and was started again.
+    pub fn restarts(&self) -> u64 {
+        self.postmaster.restarts()
+    }
+
+    /// Stops it by a fast shutdown and waits until it is gone. Dropping the value does the same, on the caller's thread.
+    pub async fn stop(self) {
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+}
+
+/// The programs: configured, downloaded before, the system's.
+async fn find(settings: &EmbeddedSettings, place: &Place, wanted: Option<u32>) -> Result<Binaries, EmbeddedError> {
+    if let Some(dir) = &settings.binaries {
+        return Binaries::configured(dir, wanted, &place.cluster);
+    }
+    let mut dirs = binaries::downloaded(&place.downloads);
+    if settings.search_system {
+        dirs.extend(binaries::of_the_system(std::env::var_os("PATH").as_deref()));
+    }
+    if let Some(found) = Binaries::first_fitting(&dirs, wanted) {
+        return Ok(found);
+    }
+    Err(EmbeddedError::NoBinaries {
+        wanted: wanted.map_or_else(|| "15 to 18".to_owned(), |wanted| wanted.to_string()),
+        why: "downloads are switched off".to_owned(),
+        dir: place.downloads.clone(),
+    })
+}
+
+/// Makes a cluster beside its place and moves it there whole, so that a killed `initdb` leaves nothing that looks like one.
+fn initdb(launch: &Launch, place: &Place, durable: bool) -> Result<(), EmbeddedError> {
+    let unfinished = place.home.join("data.new");
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).map_err(|e| EmbeddedError::io("remove", &unfinished, e))?;
+    }
+    let mut command: Command = launch.command("initdb");
+    command.arg("-D").arg(&unfinished).arg(format!("--username={NAME}"));
+    command.arg("--pwfile").arg(place.home.join("password"));
+    command.args(["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--data-checksums"]);
+    if !durable {
+        command.arg("--no-sync");
+    }
+    let said = command.output().map_err(|e| EmbeddedError::io("run", &launch.binaries.program("initdb"), e))?;
+    if !said.status.success() {
+        let text = String::from_utf8_lossy(&said.stderr).trim().to_owned();
+        return Err(EmbeddedError::Initdb { dir: place.cluster.clone(), said: text });
+    }
+    fs::rename(&unfinished, &place.cluster).map_err(|e| EmbeddedError::io("make", &place.cluster, e))
+}
+
+/// Whether a start failed for a reason that passes by itself.
+fn is_passing(log: &str) -> bool {
+    ["could not bind", "could not create any TCP/IP sockets", "pre-existing shared memory block"]
+        .iter()
+        .any(|known| log.contains(known))
+}
+
+/// A port of the loopback that nobody listens on.
+fn free_port() -> Result<u16, EmbeddedError> {
+    let bound = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    Ok(bound.map_err(|e| EmbeddedError::io("find a free port on", Path::new("127.0.0.1"), e))?.port())
+}
+
+/// Modest memory, the loopback alone, nothing written that nobody reads.
+fn postgres_settings(durable: bool) -> Vec<(String, String)> {
+    let mut settings = vec![
+        ("listen_addresses", "127.0.0.1"),
+        ("unix_socket_directories", ""),
+        ("max_connections", "100"),
+        ("shared_buffers", "64MB"),
+        ("work_mem", "8MB"),
+        ("maintenance_work_mem", "64MB"),
+        ("max_wal_size", "512MB"),
+        ("min_wal_size", "64MB"),
+        ("wal_level", "minimal"),
+        ("max_wal_senders", "0"),
+        ("wal_compression", "on"),
+        ("max_parallel_workers_per_gather", "0"),
+        ("log_checkpoints", "off"),
+        ("logging_collector", "off"),
+        ("log_destination", "stderr"),
+        ("timezone", "UTC"),
+        ("log_timezone", "UTC"),
+        ("password_encryption", "scram-sha-256"),
+    ];
+    if durable {
+        settings.extend([("fsync", "on"), ("synchronous_commit", "on"), ("full_page_writes", "on")]);
+    } else {
+        settings.extend([("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")]);
+    }
+    settings.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}

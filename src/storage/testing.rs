@@ -1,0 +1,189 @@
+//! Databases for tests: one private cluster per test process, one fresh database per test.
+//!
+//! The cluster and its directory go when the process ends, however it ends: a small shell holds the other end of a pipe
+//! and cleans up when the pipe closes.
+#![expect(clippy::expect_used, reason = "a test without its database ends")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+
+use super::{Db, Embedded, EmbeddedSettings, migrate};
+
+const TEMPLATE: &str = "flamewarden";
+
+/// A database of its own for one test, migrated and empty. It is dropped with this value.
+#[derive(Debug)]
+pub struct TestDatabase {
+    /// The database.
+    pub db: Db,
+    name: String,
+}
+
+impl TestDatabase {
+    /// How to connect to it.
+    pub fn connect_options(&self) -> PgConnectOptions {
+        cluster().options.clone().database(&self.name)
+    }
+
+    /// Its URL, for a server that is told where its database is.
+    pub fn url(&self) -> String {
+        self.connect_options().to_url_lossy().to_string()
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let _ = cluster().drops.send(std::mem::take(&mut self.name));
+    }
+}
+
+/// A fresh database, copied from the migrated template.
+pub async fn database() -> TestDatabase {
+    let (name, options) = copy(TEMPLATE).await;
+    TestDatabase { db: Db::new(PgPoolOptions::new().max_connections(5).connect_lazy_with(options)), name }
+}
+
+/// A fresh database without any table.
+pub async fn empty_database() -> TestDatabase {
+    let (name, options) = copy("template1").await;
+    TestDatabase { db: Db::new(PgPoolOptions::new().max_connections(5).connect_lazy_with(options)), name }
+}
+
+async fn copy(template: &str) -> (String, PgConnectOptions) {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    let cluster = tokio::task::spawn_blocking(cluster).await.expect("cluster");
+    let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let mut connection = cluster.maintenance().connect().await.expect("maintenance connection");
+    let sql = AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE {template}"));
+    sqlx::raw_sql(sql).execute(&mut connection).await.expect("copy of the template");
+    connection.close().await.expect("close");
+    let options = cluster.options.clone().database(&name);
+    (name, options)
+}
+
+struct Cluster {
+    options: PgConnectOptions,
+    drops: Sender<String>,
+    _embedded: Embedded,
+    _watchdog: Watchdog,
+}
+
+impl Cluster {
+    fn maintenance(&self) -> PgConnectOptions {
+        self.options.clone().database("postgres")
+    }
+}
+
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| std::thread::spawn(start).join().expect("cluster of this test process"))
+}
+
+/// Starts the cluster on a thread of its own, whose runtime stays to drop databases.
+fn start() -> Cluster {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    let directory = temporary_directory();
+    let watchdog = Watchdog::over(&directory);
+    let (embedded, options) = runtime.block_on(async {
+        let settings = EmbeddedSettings { durable: false, ..EmbeddedSettings::new(&directory) };
+        let embedded = Embedded::start(settings).await.expect("embedded PostgreSQL");
+        let options = embedded.connect_options();
+        let mut connection = options.connect().await.expect("connection");
+        migrate::migrator().run_direct(None, &mut connection, false).await.expect("migrations");
+        connection.close().await.expect("close");
+        (embedded, options)
+    });
+    let (drops, names) = channel::<String>();
+    let maintenance = options.clone().database("postgres");
+    std::thread::spawn(move || {
+        for name in names {
+            let sql = AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+            runtime.block_on(async {
+                if let Ok(mut connection) = maintenance.connect().await {
+                    let _ = sqlx::raw_sql(sql).execute(&mut connection).await;
+                    let _ = connection.close().await;
+                }
+            });
+        }
+    });
+    Cluster { options, drops, _embedded: embedded, _watchdog: watchdog }
+}
+
+fn temporary_directory() -> PathBuf {
+    use std::os::unix::fs::DirBuilderExt;
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("flamewarden-test-{}-{number}", std::process::id()));
+    std::fs::DirBuilder::new().mode(0o755).create(&path).expect("temporary directory");
+    path
+}
+
+/// A shell that stops the cluster of a directory and removes the directory when this process is gone.
+#[derive(Debug)]
+pub struct Watchdog {
+    shell: Child,
+}
+
+impl Watchdog {
+    /// Watches over a data directory.
+    pub fn over(directory: &Path) -> Self {
+        let shell = Command::new("/bin/sh")
+            .args(["-c", SCRIPT, "watchdog"])
+            .arg(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("watchdog");
+        Self { shell }
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
+}
+
+/// Waits for the pipe to close; immediate shutdown is enough for what is removed next.
+const SCRIPT: &str = r#"
+cd / && read -r _
+file="$1/postgres/data/postmaster.pid"
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    if read -r pid < "$file"; then
+        kill -QUIT "$pid"
+        n=0
+        while [ $n -lt 100 ] && kill -0 "$pid"; do sleep 0.05; n=$((n + 1)); done
+    fi
+    rm -rf "$1" && exit 0
+    sleep 0.2
+done
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_test_has_a_database_of_its_own() {
+        let (a, b) = (database().await, database().await);
+        let name = |db: Db| async move {
+            db.run(crate::storage::Repeat::Safe, |c| {
+                Box::pin(async move { sqlx::query_scalar::<_, String>("SELECT current_database()").fetch_one(c).await })
+            })
+            .await
+            .unwrap()
+        };
+        assert_eq!(name(a.db.clone()).await, a.name);
+        assert_ne!(name(b.db.clone()).await, a.name);
+    }
+}
