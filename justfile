@@ -41,6 +41,18 @@ gen: prepare
     UPDATE_GENERATED=1 cargo test --quiet --lib generated
     UPDATE_GENERATED=1 cargo test --quiet --test it openapi
 
+# Describe all SQL against the migrated schema: rewrites .sqlx on a throwaway cluster
+prepare:
+    scripts/prepare
+
+# Fails where .sqlx is stale
+prepare-check:
+    scripts/prepare --check
+
+# Migrate a database: up, down, status or sql
+migrate *ARGS:
+    cargo run --quiet -- migrate {{ARGS}}
+
 # Migrations up, down and up again on a private cluster
 migrations:
     scripts/migrations-up-down-up
