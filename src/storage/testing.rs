@@ -4,9 +4,9 @@
 //! and cleans up when the pipe closes.
 #![expect(clippy::expect_used, reason = "a test without its database ends")]
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::os::unix::process::CommandExt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};

@@ -273,7 +273,8 @@ impl Embedded {
         let made_by = place.made_by()?;
         let found = find(&settings, &place, made_by).await?;
         let started = tokio::task::spawn_blocking(move || Self::start_found(&settings, &place, found, lock)).await;
-        let embedded = started.map_err(|e| EmbeddedError::io("start", Path::new("postgres"), std::io::Error::other(e)))??;
+        let embedded =
+            started.map_err(|e| EmbeddedError::io("start", Path::new("postgres"), std::io::Error::other(e)))??;
         embedded.make_database().await?;
         Ok(embedded)
     }
