@@ -18,8 +18,8 @@ CREATE TABLE IF NOT EXISTS public.performance_baseline (
 ALTER TABLE public.performance_baseline
     ADD COLUMN IF NOT EXISTS severity   varchar     DEFAULT 'warning',
     ADD COLUMN IF NOT EXISTS created_by varchar,
-    ADD COLUMN IF NOT EXISTS created_at timestamptz DEFAULT now(),
-    ADD COLUMN IF NOT EXISTS updated_at timestamptz DEFAULT now();
+    ADD COLUMN IF NOT EXISTS created_at timestamptz,
+    ADD COLUMN IF NOT EXISTS updated_at timestamptz;
 
 DO $adopt$
 DECLARE

@@ -20,7 +20,7 @@ ALTER TABLE public.triage_history
     ADD COLUMN IF NOT EXISTS top_functions   jsonb,
     ADD COLUMN IF NOT EXISTS recommendation  text,
     ADD COLUMN IF NOT EXISTS requested_by    varchar,
-    ADD COLUMN IF NOT EXISTS created_at      timestamptz DEFAULT now(),
+    ADD COLUMN IF NOT EXISTS created_at      timestamptz,
     ADD COLUMN IF NOT EXISTS idempotency_key uuid;
 
 DO $adopt$
