@@ -4,10 +4,18 @@ mod answer;
 mod client;
 mod codes;
 mod extract;
+mod pagination;
+mod peer;
 mod problem;
+mod resource;
+mod row_key;
 
 pub use answer::json;
 pub use client::{Answer, Outward, OutwardSettings};
 pub use codes::{Code, CodeRow};
 pub use extract::{BODY_LIMIT_BYTES, Body, PathParam, Query, TimeParam, default_to, parse, window};
+pub use pagination::{Cursor, InvalidCursor, Limit};
+pub use peer::{Peer, Repeatable};
 pub use problem::{FieldError, Problem};
+pub use resource::Resource;
+pub use row_key::RowKey;

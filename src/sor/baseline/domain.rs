@@ -50,3 +50,41 @@ pub struct BaselineChange {
     /// A new severity.
     pub severity: Option<LimitSeverity>,
 }
+
+impl BaselineChange {
+    /// Whether nothing is to be changed.
+    pub fn is_empty(self) -> bool {
+        self.max_self_percent.is_none() && self.severity.is_none()
+    }
+}
+
+/// Which limits of an app to list, by type and function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BaselineQuery {
+    /// The app.
+    pub app_name: AppName,
+    /// Only those of this kind.
+    pub profile_type: Option<ProfileType>,
+    /// At most this many, 1 to 10,000.
+    pub limit: u16,
+    /// Continue after this place.
+    pub after: Option<BaselinePosition>,
+}
+
+impl BaselineQuery {
+    /// The largest page, and the default one.
+    pub const MAX_LIMIT: u16 = 10_000;
+}
+
+/// A place in an app's limits: pages continue after it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BaselinePosition(pub(super) String, pub(super) String);
+
+/// One page of limits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BaselinePage {
+    /// The limits, by type and function.
+    pub entries: Vec<Baseline>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<BaselinePosition>,
+}

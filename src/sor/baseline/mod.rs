@@ -3,7 +3,7 @@
 mod domain;
 mod port;
 
-pub use domain::{Baseline, BaselineChange, NewBaseline};
+pub use domain::{Baseline, BaselineChange, BaselinePage, BaselinePosition, BaselineQuery, NewBaseline};
 pub use port::BaselineSor;
 #[cfg(test)]
 pub use port::MockBaselineSor;

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::domain::{Baseline, BaselineChange, NewBaseline};
+use super::domain::{Baseline, BaselineChange, BaselinePage, BaselineQuery, NewBaseline};
 use crate::kernel::{AppName, PortResult, ProfileType, RowId};
 
 /// Keeps approved limits. Adapters: PostgreSQL, another Flamewarden.
@@ -10,8 +10,23 @@ pub trait BaselineSor: Send + Sync {
     /// Sets a limit; the same key again updates threshold and severity.
     async fn set(&self, baseline: NewBaseline) -> PortResult<Baseline>;
 
-    /// The limits of an app, of one kind or all, by type and function.
-    async fn list(&self, app: &AppName, profile_type: Option<ProfileType>) -> PortResult<Vec<Baseline>>;
+    /// One page of an app's limits, by type and function; empty for an app nobody knows.
+    async fn page(&self, query: &BaselineQuery) -> PortResult<BaselinePage>;
+
+    /// All limits of an app, of one kind or all, by type and function: one page, unless there are over 10,000.
+    async fn list(&self, app: &AppName, profile_type: Option<ProfileType>) -> PortResult<Vec<Baseline>> {
+        let mut query =
+            BaselineQuery { app_name: app.clone(), profile_type, limit: BaselineQuery::MAX_LIMIT, after: None };
+        let mut all = Vec::new();
+        loop {
+            let page = self.page(&query).await?;
+            all.extend(page.entries);
+            query.after = page.next;
+            if query.after.is_none() {
+                return Ok(all);
+            }
+        }
+    }
 
     /// Changes a limit; `None` where there is none of that id.
     async fn change(&self, id: RowId, change: BaselineChange) -> PortResult<Option<Baseline>>;

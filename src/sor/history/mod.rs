@@ -3,7 +3,10 @@
 mod domain;
 mod port;
 
-pub use domain::{Assessment, AssessmentSeverity, HistoryPage, HistoryQuery, NewAssessment};
+pub use domain::{
+    Assessment, AssessmentSeverity, HistoryPage, HistoryPosition, HistoryQuery, InvalidRecommendation,
+    InvalidTopFunctions, NewAssessment, Recommendation, TooFarAhead, TopFunctions,
+};
 pub use port::HistorySor;
 #[cfg(test)]
 pub use port::MockHistorySor;

@@ -12,7 +12,9 @@ pub trait HistorySor: Send + Sync {
 
     /// Takes an assessment for keeping, without waiting for its row: once this returns, it is not lost. The spool
     /// appends it to a file and delivers it later; without a spool it is kept at once.
-    async fn record(&self, entry: NewAssessment) -> PortResult<()>;
+    async fn record(&self, entry: NewAssessment) -> PortResult<()> {
+        self.create(entry).await.map(drop)
+    }
 
     /// One page of an app's assessments, newest first; empty for an app nobody knows.
     async fn list(&self, query: &HistoryQuery) -> PortResult<HistoryPage>;

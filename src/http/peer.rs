@@ -1,0 +1,177 @@
+//! A relational SOR of another Flamewarden, reached by its public routes.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{RequestBuilder, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::client::{Answer, Outward};
+use super::codes::Code;
+use crate::kernel::{PortError, PortResult};
+
+/// Whether a request may be sent again after no answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeatable {
+    /// It may: a read, or a write that is the same when done twice.
+    Yes,
+    /// It may not.
+    No,
+}
+
+/// One entity of another Flamewarden. Its answers become port results with the same meaning they had over there.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    outward: Outward,
+    unknown: Code,
+}
+
+/// The members of a problem document that matter to a caller.
+#[derive(Debug, Deserialize)]
+struct Told {
+    code: String,
+    detail: String,
+}
+
+impl Peer {
+    /// The entity whose absence has the code `unknown`, at that server.
+    pub fn new(outward: Outward, unknown: Code) -> Self {
+        Self { outward, unknown }
+    }
+
+    /// The client, to build requests with.
+    pub fn outward(&self) -> &Outward {
+        &self.outward
+    }
+
+    /// Sends a request and reads the JSON of its answer; `None` where that server says that it has no such entity.
+    pub async fn read<T: DeserializeOwned>(
+        &self,
+        repeatable: Repeatable,
+        request: impl Fn(&Outward) -> RequestBuilder,
+    ) -> PortResult<Option<T>> {
+        let Some(answer) = self.call(repeatable, request).await? else { return Ok(None) };
+        let value = serde_json::from_slice(&answer.body);
+        value.map(Some).map_err(|error| PortError::Unavailable(format!("the answer is not understood: {error}")))
+    }
+
+    /// Sends a request whose answer has no body; `false` where that server says that it has no such entity.
+    pub async fn done(&self, repeatable: Repeatable, request: impl Fn(&Outward) -> RequestBuilder) -> PortResult<bool> {
+        Ok(self.call(repeatable, request).await?.is_some())
+    }
+
+    async fn call(
+        &self,
+        repeatable: Repeatable,
+        request: impl Fn(&Outward) -> RequestBuilder,
+    ) -> PortResult<Option<Answer>> {
+        let once = async || self.judge(self.outward.send(request(&self.outward)).await?);
+        let retries = if repeatable == Repeatable::Yes { 2 } else { 0 };
+        let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(50)).with_max_times(retries);
+        // A deadline that passed is not doubled, and what is full is not asked at once again.
+        once.retry(pauses.with_jitter()).when(|error| matches!(error, PortError::Unavailable(_))).await
+    }
+
+    fn judge(&self, answer: Answer) -> PortResult<Option<Answer>> {
+        let status = answer.status;
+        if status.is_success() {
+            return Ok(Some(answer));
+        }
+        let told = serde_json::from_slice::<Told>(&answer.body).ok();
+        let code = told.as_ref().and_then(|told| Code::of_id(&told.code));
+        // A text may be shown to the caller only if another Flamewarden wrote it.
+        let detail = match (&told, code) {
+            (Some(told), Some(_)) => told.detail.clone(),
+            _ => format!("the other server answered {status}"),
+        };
+        let strange = || PortError::Unavailable(format!("the other server answered {status}: {detail}"));
+        Err(match status {
+            StatusCode::NOT_FOUND if code == Some(self.unknown) => return Ok(None),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => PortError::Denied(detail),
+            StatusCode::CONFLICT => PortError::Conflict(detail),
+            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+                PortError::Invalid(detail)
+            }
+            StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => PortError::Timeout(detail),
+            StatusCode::TOO_MANY_REQUESTS => overloaded(&answer, detail),
+            StatusCode::SERVICE_UNAVAILABLE if code == Some(Code::Overloaded) => overloaded(&answer, detail),
+            StatusCode::INTERNAL_SERVER_ERROR if code == Some(Code::Internal) => PortError::Internal(detail),
+            _ => strange(),
+        })
+    }
+}
+
+fn overloaded(answer: &Answer, detail: String) -> PortError {
+    let seconds = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    PortError::Overloaded { detail, retry_after_s: seconds.unwrap_or(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::OutwardSettings;
+    use reqwest::Method;
+    use rstest::rstest;
+    use serde_json::json;
+    use wiremock::matchers::any;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    async fn ask(repeatable: Repeatable, answer: ResponseTemplate) -> (PortResult<Option<u32>>, usize) {
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        let settings = OutwardSettings {
+            base: server.uri().parse().unwrap(),
+            timeout: Duration::from_secs(5),
+            max_answer_bytes: 1_000,
+            authorization: None,
+        };
+        let peer = Peer::new(Outward::new(settings).unwrap(), Code::BaselineUnknown);
+        let result = peer.read(repeatable, |outward| outward.request(Method::GET, outward.url(["baselines"]))).await;
+        (result, server.received_requests().await.unwrap().len())
+    }
+
+    fn problem(status: u16, code: &str) -> ResponseTemplate {
+        ResponseTemplate::new(status).set_body_json(json!({"code": code, "detail": "why", "status": status}))
+    }
+
+    #[rstest]
+    #[case(problem(404, "baseline_unknown"), Ok(None))]
+    #[case(problem(400, "body_invalid"), Err(PortError::Invalid("why".into())))]
+    #[case(problem(413, "body_too_large"), Err(PortError::Invalid("why".into())))]
+    #[case(problem(409, "conflict"), Err(PortError::Conflict("why".into())))]
+    #[case(problem(504, "timeout"), Err(PortError::Timeout("why".into())))]
+    #[case(problem(500, "internal"), Err(PortError::Internal("why".into())))]
+    #[case(problem(503, "overloaded").insert_header("retry-after", "7"), Err(PortError::Overloaded { detail: "why".into(), retry_after_s: 7 }))]
+    #[case(ResponseTemplate::new(403), Err(PortError::Denied("the other server answered 403 Forbidden".into())))]
+    #[case(ResponseTemplate::new(400).set_body_string("<html>"), Err(PortError::Invalid("the other server answered 400 Bad Request".into())))]
+    #[case(ResponseTemplate::new(200).set_body_string("7"), Ok(Some(7)))]
+    #[tokio::test]
+    async fn an_answer_keeps_its_meaning(#[case] answer: ResponseTemplate, #[case] expected: PortResult<Option<u32>>) {
+        assert_eq!(ask(Repeatable::Yes, answer).await, (expected, 1));
+    }
+
+    #[rstest]
+    #[case(problem(404, "history_unknown"))]
+    #[case(problem(404, "route_unknown"))]
+    #[case(ResponseTemplate::new(404).set_body_string("not found"))]
+    #[case(problem(503, "database_unavailable"))]
+    #[case(ResponseTemplate::new(502))]
+    #[case(ResponseTemplate::new(302))]
+    #[tokio::test]
+    async fn whoever_cannot_be_the_entity_is_unavailable_and_asked_again_only_if_that_is_harmless(
+        #[case] answer: ResponseTemplate,
+    ) {
+        let (result, calls) = ask(Repeatable::Yes, answer.clone()).await;
+        assert!(matches!(result, Err(PortError::Unavailable(_))), "{result:?}");
+        assert_eq!(calls, 3);
+        assert_eq!(ask(Repeatable::No, answer).await.1, 1);
+    }
+
+    #[tokio::test]
+    async fn nonsense_is_unavailable() {
+        let (result, _) = ask(Repeatable::Yes, ResponseTemplate::new(200).set_body_string("<html>")).await;
+        assert!(matches!(result, Err(PortError::Unavailable(text)) if text.contains("not understood")));
+    }
+}

@@ -1,0 +1,121 @@
+//! One path with all its methods, mounted and documented together.
+
+use actix_web::dev::{AppService, HttpServiceFactory};
+use actix_web::http::{Method, header};
+use actix_web::{FromRequest, Handler, HttpResponse, Responder, web};
+use utoipa::openapi::path::{HttpMethod, Paths};
+use utoipa::openapi::schema::Schema;
+use utoipa_actix_web::OpenApiFactory;
+
+use super::codes::Code;
+use super::problem::Problem;
+
+/// One path with all its methods. Any other method is answered 405 with `Allow`, which handlers mounted one by one
+/// under the same path could not do.
+pub struct Resource {
+    path: &'static str,
+    inner: actix_web::Resource,
+    allow: Vec<&'static str>,
+    paths: Paths,
+    schemas: Vec<(String, utoipa::openapi::RefOr<Schema>)>,
+}
+
+impl Resource {
+    /// A path without methods so far.
+    pub fn at(path: &'static str) -> Self {
+        Self { path, inner: web::resource(path), allow: Vec::new(), paths: Paths::new(), schemas: Vec::new() }
+    }
+
+    /// Adds the method that `documented` names, the struct `__path_<handler>` that `#[utoipa::path]` made of the handler.
+    ///
+    /// # Panics
+    /// Where the documented path is not this one: the server would document what it does not serve.
+    #[must_use]
+    pub fn with<P, F, Args>(mut self, documented: P, handler: F) -> Self
+    where
+        P: utoipa::Path + OpenApiFactory,
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        assert_eq!(P::path(), self.path, "a handler is mounted where it is not documented");
+        for method in P::methods() {
+            let (route, name) = match method {
+                HttpMethod::Get => (web::get(), "GET"),
+                HttpMethod::Post => (web::post(), "POST"),
+                HttpMethod::Put => (web::put(), "PUT"),
+                HttpMethod::Delete => (web::delete(), "DELETE"),
+                HttpMethod::Patch => (web::patch(), "PATCH"),
+                HttpMethod::Head => (web::head(), "HEAD"),
+                _ => (web::method(Method::OPTIONS), "OPTIONS"),
+            };
+            self.inner = self.inner.route(route.to(handler.clone()));
+            self.allow.push(name);
+        }
+        self.paths.merge(documented.paths());
+        documented.schemas(&mut self.schemas);
+        self
+    }
+}
+
+impl HttpServiceFactory for Resource {
+    fn register(self, config: &mut AppService) {
+        let allow = self.allow.join(", ");
+        let refuse = move || {
+            let allow = allow.clone();
+            async move {
+                let problem = Problem::new(Code::MethodNotAllowed, format!("this path takes {allow} only"));
+                let mut answer = HttpResponse::from_error(problem);
+                if let Ok(value) = header::HeaderValue::from_str(&allow) {
+                    answer.headers_mut().insert(header::ALLOW, value);
+                }
+                answer
+            }
+        };
+        self.inner.default_service(web::to(refuse)).register(config);
+    }
+}
+
+impl OpenApiFactory for Resource {
+    fn paths(&self) -> Paths {
+        self.paths.clone()
+    }
+
+    fn schemas(&self, schemas: &mut Vec<(String, utoipa::openapi::RefOr<Schema>)>) {
+        schemas.extend(self.schemas.iter().cloned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::StatusCode;
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use utoipa_actix_web::AppExt;
+
+    #[utoipa::path(get, path = "/things/{key}", params(("key" = String, Path)), responses((status = 200)))]
+    async fn read() -> &'static str {
+        "read"
+    }
+
+    #[utoipa::path(delete, path = "/things/{key}", params(("key" = String, Path)), responses((status = 204)))]
+    async fn remove() -> HttpResponse {
+        HttpResponse::NoContent().finish()
+    }
+
+    #[actix_web::test]
+    async fn serves_and_documents_all_methods_of_a_path_and_refuses_others_with_allow() {
+        let resource = Resource::at("/things/{key}").with(__path_read, read).with(__path_remove, remove);
+        let (app, api) = actix_web::App::new().into_utoipa_app().service(resource).split_for_parts();
+        let item = api.paths.get_path_item("/things/{key}").unwrap();
+        assert!(item.get.is_some() && item.delete.is_some() && item.put.is_none());
+        let app = init_service(app).await;
+        let call = async |request: TestRequest| call_service(&app, request.uri("/things/1").to_request()).await;
+        assert_eq!(call(TestRequest::get()).await.status(), StatusCode::OK);
+        assert_eq!(call(TestRequest::delete()).await.status(), StatusCode::NO_CONTENT);
+        let refused = call(TestRequest::put()).await;
+        assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(refused.headers().get("allow").unwrap(), "GET, DELETE");
+        assert_eq!(refused.headers().get("content-type").unwrap(), "application/problem+json");
+    }
+}
