@@ -32,7 +32,8 @@ impl<P: DeserializeOwned> FromStr for Cursor<P> {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
-        let bytes = Some(text).filter(|text| text.len() <= MAX_BYTES).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+        let bytes =
+            Some(text).filter(|text| text.len() <= MAX_BYTES).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).map(Self).ok_or(InvalidCursor)
     }
 }

@@ -41,9 +41,10 @@ impl std::str::FromStr for AssessmentSeverity {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|severity| severity.as_str() == name).ok_or_else(|| {
-            format!("unknown severity {name:?}: valid are high, medium, low, critical, warning, info")
-        })
+        Self::ALL
+            .into_iter()
+            .find(|severity| severity.as_str() == name)
+            .ok_or_else(|| format!("unknown severity {name:?}: valid are high, medium, low, critical, warning, info"))
     }
 }
 
