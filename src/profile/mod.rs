@@ -2,6 +2,24 @@
 //!
 //! Pure and synchronous. It knows nothing of verdicts, of the web or of a database, and reads no clock.
 
+mod flamebearer;
+mod folded;
+mod inflate;
+mod limits;
+mod merge;
 mod model;
+mod pprof;
+#[cfg(test)]
+mod real;
+mod table;
+mod text;
+mod write;
 
+pub use flamebearer::{FlamebearerFile, FlamebearerSide, read_flamebearer};
+pub use folded::read_folded;
+pub use limits::{LimitName, Limits, ReadError};
+pub use merge::{MergeError, merge};
 pub use model::{Function, FunctionId, Profile, ProfileBuilder, SampleType, Stack, TextId};
+pub use pprof::{MAX_LABEL_SETS, PprofFile, read_pprof, read_pprof_by_labels};
+pub use table::{FunctionRow, FunctionTable};
+pub use write::{PprofHeader, write_pprof};

@@ -2,7 +2,11 @@
 //!
 //! Flat on purpose: a table of functions or a verdict walks each stack once, from the leaf, over dense arrays.
 
-use rustc_hash::FxHashMap;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// What the values of a profile count, such as `cpu` in `nanoseconds`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -23,6 +27,13 @@ impl SampleType {
 /// The place of an interned text in its profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TextId(u32);
+
+impl TextId {
+    /// The id as an index into an array of [`Profile::text_count`] places.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// The place of a function in its profile: dense, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,25 +64,43 @@ pub struct Stack<'p> {
     pub values: &'p [i64],
 }
 
+/// The texts and functions of a profile; profiles made from one another share them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Symbols {
+    text: String,
+    text_ends: Vec<u32>,
+    functions: Vec<Function>,
+}
+
+impl Symbols {
+    fn text(&self, id: u32) -> &str {
+        let end = self.text_ends.get(id as usize).map_or(0, |end| *end as usize);
+        let start = id.checked_sub(1).and_then(|i| self.text_ends.get(i as usize)).map_or(0, |end| *end as usize);
+        self.text.get(start..end).unwrap_or("")
+    }
+}
+
 /// A profile: stacks of functions with one value per sample type. Immutable; made by [`ProfileBuilder`].
 #[derive(Debug, Clone, Default)]
 pub struct Profile {
     sample_types: Vec<SampleType>,
-    text: String,
-    text_ends: Vec<u32>,
-    functions: Vec<Function>,
-    frames: Vec<FunctionId>,
-    stack_ends: Vec<u32>,
-    values: Vec<i64>,
+    symbols: Arc<Symbols>,
+    stacks: Stacks,
 }
 
-fn part<T>(all: &[T], ends: &[u32], i: usize) -> Option<std::ops::Range<usize>> {
-    let end = *ends.get(i)? as usize;
-    let start = if i == 0 { 0 } else { *ends.get(i - 1)? as usize };
-    (end <= all.len()).then_some(start..end)
+/// The stacks of a profile, side by side.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stacks {
+    pub(super) frames: Vec<FunctionId>,
+    pub(super) ends: Vec<u32>,
+    pub(super) values: Vec<i64>,
 }
 
 impl Profile {
+    pub(super) fn from_parts(sample_types: Vec<SampleType>, symbols: Arc<Symbols>, stacks: Stacks) -> Self {
+        Self { sample_types, symbols, stacks }
+    }
+
     /// What the values count, in the order of [`Stack::values`].
     pub fn sample_types(&self) -> &[SampleType] {
         &self.sample_types
@@ -79,59 +108,59 @@ impl Profile {
 
     /// How many functions there are; ids run from 0 to one less.
     pub fn function_count(&self) -> usize {
-        self.functions.len()
+        self.symbols.functions.len()
     }
 
     /// All function ids, in order.
     pub fn function_ids(&self) -> impl ExactSizeIterator<Item = FunctionId> + use<> {
         #[expect(clippy::cast_possible_truncation, reason = "the builder numbers functions in u32")]
-        (0..self.functions.len()).map(|i| FunctionId(i as u32))
+        (0..self.symbols.functions.len()).map(|i| FunctionId(i as u32))
     }
 
     /// The function's name and file.
     pub fn function(&self, id: FunctionId) -> (&str, &str) {
-        self.functions.get(id.index()).map_or(("", ""), |f| (self.text(f.name), self.text(f.file)))
+        self.function_texts(id).map_or(("", ""), |f| (self.text(f.name), self.text(f.file)))
     }
 
     /// The function's name.
     pub fn name(&self, id: FunctionId) -> &str {
-        self.function(id).0
+        self.function_texts(id).map_or("", |f| self.text(f.name))
     }
 
     /// The function's interned name and file: functions of one name share the first.
     pub fn function_texts(&self, id: FunctionId) -> Option<Function> {
-        self.functions.get(id.index()).copied()
+        self.symbols.functions.get(id.index()).copied()
     }
 
     /// An interned text.
     pub fn text(&self, id: TextId) -> &str {
-        part(self.text.as_bytes(), &self.text_ends, id.0 as usize).and_then(|r| self.text.get(r)).unwrap_or("")
+        self.symbols.text(id.0)
     }
 
     /// How many interned texts there are.
     pub fn text_count(&self) -> usize {
-        self.text_ends.len()
+        self.symbols.text_ends.len()
     }
 
     /// How many stacks there are.
     pub fn stack_count(&self) -> usize {
-        self.stack_ends.len()
+        self.stacks.ends.len()
     }
 
     /// How many frames all stacks have together.
     pub fn frame_count(&self) -> usize {
-        self.frames.len()
+        self.stacks.frames.len()
     }
 
     /// All stacks, in the order they were added.
     pub fn stacks(&self) -> impl Iterator<Item = Stack<'_>> {
         let width = self.sample_types.len();
         let mut start = 0;
-        self.stack_ends.iter().enumerate().map(move |(i, end)| {
+        self.stacks.ends.iter().enumerate().map(move |(i, end)| {
             let end = *end as usize;
-            let frames = self.frames.get(start..end).unwrap_or(&[]);
+            let frames = self.stacks.frames.get(start..end).unwrap_or(&[]);
             start = end;
-            Stack { frames, values: self.values.get(i * width..(i + 1) * width).unwrap_or(&[]) }
+            Stack { frames, values: self.stacks.values.get(i * width..(i + 1) * width).unwrap_or(&[]) }
         })
     }
 
@@ -139,55 +168,137 @@ impl Profile {
     pub fn total(&self, sample_type: usize) -> i64 {
         self.stacks().fold(0, |sum: i64, s| sum.saturating_add(s.values.get(sample_type).copied().unwrap_or(0)))
     }
+
+    /// The profile under one of its sample types: stacks whose value is 0 are left out. Without such a sample type it
+    /// has none and no stacks.
+    #[must_use]
+    pub fn only(&self, sample_type: usize) -> Self {
+        let Some(kept) = self.sample_types.get(sample_type) else { return Self::default() };
+        let mut stacks = Stacks::default();
+        for stack in self.stacks() {
+            let value = stack.values.get(sample_type).copied().unwrap_or(0);
+            if value != 0 {
+                stacks.frames.extend_from_slice(stack.frames);
+                stacks.push_values(&[value]);
+            }
+        }
+        Self { sample_types: vec![kept.clone()], symbols: Arc::clone(&self.symbols), stacks }
+    }
+}
+
+impl Stacks {
+    /// Ends the stack whose frames were pushed, with its values.
+    #[expect(clippy::cast_possible_truncation, reason = "readers hold profiles under 2^32 frames")]
+    pub(super) fn push_values(&mut self, values: &[i64]) {
+        self.ends.push(self.frames.len() as u32);
+        self.values.extend_from_slice(values);
+    }
+}
+
+/// Interns texts and functions. Hashes are seeded per process: names that collide cannot be prepared.
+#[derive(Debug, Default)]
+pub(super) struct Interner {
+    symbols: Symbols,
+    texts: HashTable<u32>,
+    functions: HashTable<u32>,
+    seed: DefaultHashBuilder,
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "readers hold profiles under 2^32 bytes of names and functions")]
+impl Interner {
+    pub(super) fn text(&mut self, text: &str) -> TextId {
+        let Self { symbols, texts, seed, .. } = self;
+        let entry = texts.entry(
+            seed.hash_one(text.as_bytes()),
+            |id| symbols.text(*id) == text,
+            |id| seed.hash_one(symbols.text(*id).as_bytes()),
+        );
+        let id = match entry {
+            Entry::Occupied(found) => *found.get(),
+            Entry::Vacant(place) => {
+                let id = symbols.text_ends.len() as u32;
+                place.insert(id);
+                symbols.text.push_str(text);
+                symbols.text_ends.push(symbols.text.len() as u32);
+                id
+            }
+        };
+        TextId(id)
+    }
+
+    pub(super) fn function(&mut self, function: Function) -> FunctionId {
+        let Self { symbols: Symbols { functions: known, .. }, functions, seed, .. } = self;
+        let entry = functions.entry(
+            seed.hash_one(&function),
+            |id| known.get(*id as usize) == Some(&function),
+            |id| known.get(*id as usize).map_or(0, |f| seed.hash_one(f)),
+        );
+        let id = match entry {
+            Entry::Occupied(found) => *found.get(),
+            Entry::Vacant(place) => {
+                let id = known.len() as u32;
+                place.insert(id);
+                known.push(function);
+                id
+            }
+        };
+        FunctionId(id)
+    }
+
+    pub(super) fn with_room(texts: usize, functions: usize) -> Self {
+        Self {
+            symbols: Symbols {
+                text: String::new(),
+                text_ends: Vec::with_capacity(texts),
+                functions: Vec::with_capacity(functions),
+            },
+            texts: HashTable::with_capacity(texts),
+            functions: HashTable::with_capacity(functions),
+            seed: DefaultHashBuilder::default(),
+        }
+    }
+
+    pub(super) fn finish(self) -> Arc<Symbols> {
+        Arc::new(self.symbols)
+    }
 }
 
 /// Builds a [`Profile`]: interns texts and functions, adds stacks.
 #[derive(Debug, Default)]
 pub struct ProfileBuilder {
-    profile: Profile,
-    texts: FxHashMap<Box<str>, TextId>,
-    functions: FxHashMap<Function, FunctionId>,
+    sample_types: Vec<SampleType>,
+    interner: Interner,
+    stacks: Stacks,
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "readers hold profiles under 2^32 texts, functions and frames")]
 impl ProfileBuilder {
     /// A builder of a profile with these sample types.
     pub fn new(sample_types: Vec<SampleType>) -> Self {
-        Self { profile: Profile { sample_types, ..Profile::default() }, ..Self::default() }
+        Self { sample_types, ..Self::default() }
     }
 
     /// Interns a text.
     pub fn text(&mut self, text: &str) -> TextId {
-        if let Some(id) = self.texts.get(text) {
-            return *id;
-        }
-        let id = TextId(self.profile.text_ends.len() as u32);
-        self.profile.text.push_str(text);
-        self.profile.text_ends.push(self.profile.text.len() as u32);
-        self.texts.insert(text.into(), id);
-        id
+        self.interner.text(text)
     }
 
     /// Interns a function by name and file (empty where unknown).
     pub fn function(&mut self, name: &str, file: &str) -> FunctionId {
         let function = Function { name: self.text(name), file: self.text(file) };
-        *self.functions.entry(function).or_insert_with(|| {
-            self.profile.functions.push(function);
-            FunctionId(self.profile.functions.len() as u32 - 1)
-        })
+        self.interner.function(function)
     }
 
     /// Adds a stack, leaf first, with one value per sample type. Missing values count as 0, further ones are dropped.
     pub fn add(&mut self, frames: impl IntoIterator<Item = FunctionId>, values: &[i64]) {
-        self.profile.frames.extend(frames);
-        self.profile.stack_ends.push(self.profile.frames.len() as u32);
-        let width = self.profile.sample_types.len();
-        self.profile.values.extend(values.iter().copied().chain(std::iter::repeat(0)).take(width));
+        self.stacks.frames.extend(frames);
+        self.stacks.push_values(&[]);
+        let width = self.sample_types.len();
+        self.stacks.values.extend(values.iter().copied().chain(std::iter::repeat(0)).take(width));
     }
 
     /// The profile.
     pub fn build(self) -> Profile {
-        self.profile
+        Profile::from_parts(self.sample_types, self.interner.finish(), self.stacks)
     }
 }
 

@@ -1,0 +1,70 @@
+//! Gzip, zstd or plain bytes, told apart by their first ones.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use super::limits::{LimitName, Limits, ReadError};
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// No deflate stream inflates to more than this many times its size.
+const DEFLATE_MAX_RATIO: u64 = 1_032;
+
+/// The inflated bytes. Plain ones are borrowed. Stops at the limit: never holds more than `limits.inflated` bytes.
+pub(super) fn inflate<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Cow<'b, [u8]>, ReadError> {
+    LimitName::Body.check(bytes.len(), limits.body)?;
+    if bytes.starts_with(&GZIP) {
+        let reader = flate2::bufread::MultiGzDecoder::new(bytes);
+        read(reader, claimed_size(bytes), limits).map(Cow::Owned)
+    } else if bytes.starts_with(&ZSTD) {
+        let reader = zstd::stream::read::Decoder::with_buffer(bytes).and_then(|mut reader| {
+            // Windows over 128 MiB would be memory that no limit counts.
+            reader.window_log_max(27)?;
+            Ok(reader)
+        });
+        let reader = reader.map_err(|e| ReadError::Compression(e.to_string()))?;
+        read(reader, claimed_size(bytes), limits).map(Cow::Owned)
+    } else {
+        LimitName::Inflated.check(bytes.len(), limits.inflated)?;
+        Ok(Cow::Borrowed(bytes))
+    }
+}
+
+/// How many bytes the profile says that it inflates to: for room and budgets, never to be trusted. A lie is bounded by
+/// what the compression could reach at all. Plain bytes are what they are.
+pub(super) fn claimed_size(bytes: &[u8]) -> u64 {
+    let len = bytes.len() as u64;
+    if bytes.starts_with(&GZIP) {
+        let claim = bytes.last_chunk::<4>().map_or(0, |tail| u64::from(u32::from_le_bytes(*tail)));
+        claim.min(len.saturating_mul(DEFLATE_MAX_RATIO))
+    } else if bytes.starts_with(&ZSTD) {
+        // Many zstd frames do not say: a usual ratio then.
+        zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten().unwrap_or(len.saturating_mul(4))
+    } else {
+        len
+    }
+}
+
+fn read(mut reader: impl Read, claimed: u64, limits: &Limits) -> Result<Vec<u8>, ReadError> {
+    let over = || ReadError::Limit { limit: LimitName::Inflated, number: limits.inflated };
+    let failed = |e: std::io::Error| ReadError::Compression(e.to_string());
+    let room = |bytes: u64| usize::try_from(bytes.min(limits.inflated)).unwrap_or(0);
+    // One byte more than claimed, so that the end is seen without growing.
+    let mut all = Vec::with_capacity(room(claimed) + 1);
+    loop {
+        let left = all.capacity() - all.len();
+        let before = all.len();
+        let got = reader.by_ref().take(left as u64).read_to_end(&mut all).map_err(failed)?;
+        if all.len() as u64 > limits.inflated {
+            return Err(over());
+        }
+        if got < left || before == all.len() {
+            break;
+        }
+        // Doubling, but not past what is claimed or allowed.
+        let next = (all.len() as u64).saturating_mul(2);
+        let next = if (all.len() as u64) <= claimed { next.min(claimed + 1) } else { next };
+        all.reserve_exact((room(next) + 1).saturating_sub(all.len()).max(1));
+    }
+    Ok(all)
+}

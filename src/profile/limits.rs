@@ -1,0 +1,125 @@
+//! What a profile may weigh, and why one cannot be read.
+
+/// Upper bounds on what a reader takes. Every reader stops at the first one passed, with its name and number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes as they came, still compressed: 32 MiB.
+    pub body: u64,
+    /// Bytes after inflating: 256 MiB.
+    pub inflated: u64,
+    /// Samples (stacks): 1,000,000.
+    pub samples: u64,
+    /// Frames of one stack, inlined ones counted: 4,096.
+    pub stack: u64,
+    /// Frames of all stacks together, so that a few bytes cannot stand for gigabytes: 64 Mi.
+    pub frames: u64,
+    /// Bytes of one name of a function, a file or a sample type: 16 KiB.
+    pub name: u64,
+    /// Sample types of one profile: 64.
+    pub sample_types: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 32 << 20,
+            inflated: 256 << 20,
+            samples: 1_000_000,
+            stack: 4_096,
+            frames: 64 << 20,
+            name: 16 << 10,
+            sample_types: 64,
+        }
+    }
+}
+
+/// Which of the [`Limits`] was passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LimitName {
+    /// [`Limits::body`]
+    Body,
+    /// [`Limits::inflated`]
+    Inflated,
+    /// [`Limits::samples`]
+    Samples,
+    /// [`Limits::stack`]
+    Stack,
+    /// [`Limits::frames`]
+    Frames,
+    /// [`Limits::name`]
+    Name,
+    /// [`Limits::sample_types`]
+    SampleTypes,
+}
+
+impl LimitName {
+    /// The limit's name, as errors and documents write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Inflated => "inflated",
+            Self::Samples => "samples",
+            Self::Stack => "stack",
+            Self::Frames => "frames",
+            Self::Name => "name",
+            Self::SampleTypes => "sample types",
+        }
+    }
+
+    fn what(self) -> &'static str {
+        match self {
+            Self::Body => "bytes",
+            Self::Inflated => "bytes after inflating",
+            Self::Samples => "samples",
+            Self::Stack => "frames in one stack",
+            Self::Frames => "frames in all stacks",
+            Self::Name => "bytes in one name",
+            Self::SampleTypes => "sample types",
+        }
+    }
+}
+
+/// Why bytes are no profile that can be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Over a limit: what came is too large, whatever else it is.
+    #[error("the profile has more than {number} {} (limit {:?})", .limit.what(), .limit.as_str())]
+    Limit {
+        /// The limit passed.
+        limit: LimitName,
+        /// Its number.
+        number: u64,
+    },
+    /// Compressed bytes that do not inflate.
+    #[error("the profile does not inflate: {0}")]
+    Compression(String),
+    /// Not a profile of that format. `at` is a byte of the inflated profile, or a line of a text.
+    #[error("the profile cannot be read: {what} (at {at})")]
+    Malformed {
+        /// What is wrong.
+        what: String,
+        /// Where.
+        at: usize,
+    },
+    /// The values of one sample type add up to more than 2^63 − 1.
+    #[error("the values of sample type {0:?} add up to more than a 64-bit integer holds")]
+    Overflow(String),
+}
+
+impl ReadError {
+    /// Whether the profile is over a limit, rather than unreadable.
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Self::Limit { .. })
+    }
+
+    pub(super) fn malformed(what: impl Into<String>, at: usize) -> Self {
+        Self::Malformed { what: what.into(), at }
+    }
+}
+
+impl LimitName {
+    /// An error if `actual` is over `number`.
+    pub(super) fn check(self, actual: usize, number: u64) -> Result<(), ReadError> {
+        if actual as u64 > number { Err(ReadError::Limit { limit: self, number }) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,323 @@
+//! The tables of a pprof: strings, functions, locations.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Outline;
+use super::wire::{Value, Wire};
+use crate::profile::limits::{LimitName, Limits, ReadError};
+use crate::profile::model::{Function, FunctionId, Interner, SampleType, Symbols, TextId};
+
+/// The frame of a location that nothing is known about.
+const UNKNOWN: &str = "[unknown]";
+
+/// The string table, borrowed from the bytes; strings that name something are interned on first use.
+pub(super) struct Strings<'b> {
+    wire: Wire<'b>,
+    places: &'b [u32],
+    /// Of each string, its interned text + 1; 0 before its first use.
+    interned: Vec<u32>,
+    texts: Vec<TextId>,
+    interner: Interner,
+    name_limit: u64,
+}
+
+impl<'b> Strings<'b> {
+    pub(super) fn new(wire: Wire<'b>, outline: &'b Outline, limits: &Limits) -> Result<Self, ReadError> {
+        let strings = Self {
+            wire,
+            places: &outline.strings,
+            interned: vec![0; outline.strings.len()],
+            texts: Vec::with_capacity(outline.strings.len()),
+            interner: Interner::with_room(outline.strings.len(), outline.function_count),
+            name_limit: limits.name,
+        };
+        match strings.places.first() {
+            Some(_) if !strings.bytes(0)?.is_empty() => Err(ReadError::malformed("its first string is not empty", 0)),
+            _ => Ok(strings),
+        }
+    }
+
+    fn bytes(&self, index: u64) -> Result<&'b [u8], ReadError> {
+        let place = usize::try_from(index).ok().and_then(|index| self.places.get(index));
+        match place {
+            Some(place) => {
+                let place = *place as usize;
+                match self.wire.region(&(place..self.wire.rest().len())).field()? {
+                    Some((_, Value::Bytes(text))) => Ok(text.rest()),
+                    _ => Ok(&[]),
+                }
+            }
+            // A profile without a string table has the empty string, which every absent field names.
+            None if index == 0 => Ok(&[]),
+            None => {
+                let what = format!("it names string {index}, and has {}", self.places.len());
+                Err(ReadError::malformed(what, self.wire.at()))
+            }
+        }
+    }
+
+    /// The string, with U+FFFD for what is not UTF-8 and for U+0000.
+    pub(super) fn sanitised(&self, index: u64) -> Result<Cow<'b, str>, ReadError> {
+        Ok(crate::profile::text::sanitise(self.bytes(index)?))
+    }
+
+    pub(super) fn owned(&self, index: u64) -> Result<String, ReadError> {
+        Ok(self.sanitised(index)?.into_owned())
+    }
+
+    pub(super) fn value_type(&self, region: &Range<usize>) -> Result<SampleType, ReadError> {
+        let (mut name, mut unit) = (0, 0);
+        let mut message = self.wire.region(region);
+        while let Some((field, value)) = message.field()? {
+            match field {
+                1 => name = value.number(),
+                2 => unit = value.number(),
+                _ => {}
+            }
+        }
+        let text = |index| {
+            let text = self.owned(index)?;
+            LimitName::Name.check(text.len(), self.name_limit)?;
+            Ok(text)
+        };
+        Ok(SampleType { name: text(name)?, unit: text(unit)? })
+    }
+
+    fn intern(&mut self, index: u64) -> Result<TextId, ReadError> {
+        let known = usize::try_from(index).ok().and_then(|index| self.interned.get(index)).copied().unwrap_or(0);
+        if let Some(id) = known.checked_sub(1).and_then(|at| self.texts.get(at as usize)) {
+            return Ok(*id);
+        }
+        let bytes = self.bytes(index)?;
+        LimitName::Name.check(bytes.len(), self.name_limit)?;
+        let id = self.interner.text(&crate::profile::text::sanitise(bytes));
+        self.texts.push(id);
+        if let Some(place) = usize::try_from(index).ok().and_then(|index| self.interned.get_mut(index)) {
+            *place = u32::try_from(self.texts.len()).unwrap_or(0);
+        }
+        Ok(id)
+    }
+
+    pub(super) fn into_symbols(self) -> Arc<Symbols> {
+        self.interner.finish()
+    }
+}
+
+/// Ids of messages → their places. Nearly always 1, 2, 3…, which needs no table.
+#[derive(Default)]
+struct Ids {
+    /// Of each message, its id; empty while they count up from 1.
+    listed: Vec<(u64, u32)>,
+    count: u32,
+}
+
+impl Ids {
+    /// Adds a message. Without an id it is known by its place, as .NET's profiler has it.
+    fn push(&mut self, id: u64) {
+        let id = if id == 0 { u64::from(self.count) + 1 } else { id };
+        if self.listed.is_empty() && id != u64::from(self.count) + 1 {
+            self.listed = (0..self.count).map(|place| (u64::from(place) + 1, place)).collect();
+            self.listed.push((id, self.count));
+        } else if !self.listed.is_empty() {
+            self.listed.push((id, self.count));
+        }
+        self.count += 1;
+    }
+
+    /// Makes the ids fit to be looked up.
+    fn seal(&mut self, what: &str) -> Result<(), ReadError> {
+        self.listed.sort_unstable();
+        match self.listed.windows(2).find(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
+            Some(pair) => {
+                let id = pair.first().map_or(0, |(id, _)| *id);
+                Err(ReadError::malformed(format!("two {what}s have the id {id}"), 0))
+            }
+            None => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn place(&self, id: u64) -> Option<usize> {
+        if self.listed.is_empty() {
+            return usize::try_from(id.checked_sub(1)?).ok();
+        }
+        let at = self.listed.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        self.listed.get(at).map(|(_, place)| *place as usize)
+    }
+}
+
+/// The frames of a location, the innermost inlined function first.
+pub(super) enum Frames<'l> {
+    /// One function, as most have.
+    One(FunctionId),
+    /// Several, inlined into one another.
+    Inlined(&'l [FunctionId]),
+}
+
+/// The locations, resolved to functions.
+pub(super) struct Locations {
+    ids: Ids,
+    frames: Vec<FunctionId>,
+    ends: Vec<u32>,
+    /// Each location has one frame: its place is the frame's.
+    plain: bool,
+}
+
+impl Locations {
+    pub(super) fn read(wire: Wire<'_>, outline: &Outline, strings: &mut Strings<'_>) -> Result<Self, ReadError> {
+        let functions = Functions::read(wire.region(&outline.functions), outline.function_count, strings)?;
+        let mappings = Mappings::read(wire.region(&outline.mappings))?;
+        let mut locations = Self {
+            ids: Ids::default(),
+            frames: Vec::with_capacity(outline.location_count),
+            ends: Vec::with_capacity(outline.location_count),
+            plain: true,
+        };
+        let mut region = wire.region(&outline.locations);
+        while let Some((field, value)) = region.field()? {
+            if let (4, Value::Bytes(location)) = (field, value) {
+                locations.push(location, &functions, &mappings, strings)?;
+            }
+        }
+        locations.ids.seal("location")?;
+        Ok(locations)
+    }
+
+    fn push(
+        &mut self,
+        mut location: Wire<'_>,
+        functions: &Functions,
+        mappings: &Mappings,
+        strings: &mut Strings<'_>,
+    ) -> Result<(), ReadError> {
+        let (mut id, mut mapping) = (0, 0);
+        let start = self.frames.len();
+        while let Some((field, value)) = location.field()? {
+            match (field, value) {
+                (1, value) => id = value.number(),
+                (2, value) => mapping = value.number(),
+                (4, Value::Bytes(line)) => {
+                    if let Some(function) = functions.of_line(line)? {
+                        self.frames.push(function);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if self.frames.len() == start {
+            self.frames.push(mappings.frame(mapping, strings)?);
+        }
+        self.plain &= self.frames.len() == start + 1;
+        let end =
+            u32::try_from(self.frames.len()).map_err(|_| ReadError::malformed("too many lines", location.at()))?;
+        self.ends.push(end);
+        self.ids.push(id);
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn of(&self, id: u64) -> Option<Frames<'_>> {
+        let place = self.ids.place(id)?;
+        if self.plain {
+            return self.frames.get(place).copied().map(Frames::One);
+        }
+        let end = *self.ends.get(place)? as usize;
+        let start = place.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| *end as usize);
+        self.frames.get(start..end).map(Frames::Inlined)
+    }
+}
+
+/// The functions, interned.
+struct Functions {
+    ids: Ids,
+    functions: Vec<FunctionId>,
+}
+
+impl Functions {
+    fn read(mut region: Wire<'_>, count: usize, strings: &mut Strings<'_>) -> Result<Self, ReadError> {
+        let mut all = Self { ids: Ids::default(), functions: Vec::with_capacity(count) };
+        while let Some((field, value)) = region.field()? {
+            let (5, Value::Bytes(mut message)) = (field, value) else { continue };
+            let (mut id, mut name, mut system_name, mut file) = (0, 0, 0, 0);
+            while let Some((field, value)) = message.field()? {
+                match field {
+                    1 => id = value.number(),
+                    2 => name = value.number(),
+                    3 => system_name = value.number(),
+                    4 => file = value.number(),
+                    _ => {}
+                }
+            }
+            if strings.bytes(name)?.is_empty() {
+                name = system_name;
+            }
+            let name =
+                if strings.bytes(name)?.is_empty() { strings.interner.text(UNKNOWN) } else { strings.intern(name)? };
+            let file = strings.intern(file)?;
+            all.functions.push(strings.interner.function(Function { name, file }));
+            all.ids.push(id);
+        }
+        all.ids.seal("function")?;
+        Ok(all)
+    }
+
+    /// The function of a location's line; `None` where the line names none.
+    fn of_line(&self, mut line: Wire<'_>) -> Result<Option<FunctionId>, ReadError> {
+        let mut id = 0;
+        while let Some((field, value)) = line.field()? {
+            if field == 1 {
+                id = value.number();
+            }
+        }
+        if id == 0 {
+            return Ok(None);
+        }
+        match self.ids.place(id).and_then(|place| self.functions.get(place)) {
+            Some(function) => Ok(Some(*function)),
+            None => Err(ReadError::malformed(format!("a location names function {id}: unknown"), line.at())),
+        }
+    }
+}
+
+/// The mapped files, by id.
+struct Mappings(Vec<(u64, u64)>);
+
+impl Mappings {
+    fn read(mut region: Wire<'_>) -> Result<Self, ReadError> {
+        let mut all = Vec::new();
+        while let Some((field, value)) = region.field()? {
+            let (3, Value::Bytes(mut message)) = (field, value) else { continue };
+            let (mut id, mut file) = (0, 0);
+            while let Some((field, value)) = message.field()? {
+                match field {
+                    1 => id = value.number(),
+                    5 => file = value.number(),
+                    _ => {}
+                }
+            }
+            all.push((id, file));
+        }
+        all.sort_unstable();
+        Ok(Self(all))
+    }
+
+    /// The frame that stands for an address in that mapping: its file's name in brackets, as `pprof` shows it.
+    fn frame(&self, id: u64, strings: &mut Strings<'_>) -> Result<FunctionId, ReadError> {
+        let at = self.0.binary_search_by_key(&id, |(id, _)| *id).ok();
+        let file = match at.and_then(|at| self.0.get(at)) {
+            Some((_, file)) => strings.sanitised(*file)?,
+            None => Cow::Borrowed(""),
+        };
+        LimitName::Name.check(file.len(), strings.name_limit)?;
+        let base = file.rsplit(['/', '\\']).next().unwrap_or("").trim();
+        let name = match base {
+            "" => strings.interner.text(UNKNOWN),
+            base if base.starts_with('[') => strings.interner.text(base),
+            base => strings.interner.text(&format!("[{base}]")),
+        };
+        let file = strings.interner.text(&file);
+        Ok(strings.interner.function(Function { name, file }))
+    }
+}
