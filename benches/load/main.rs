@@ -1,0 +1,118 @@
+//! Triage under load, against a bare proxy of the same stack in the same run.
+//!
+//! Three processes of this binary and one of the server: a canned Pyroscope whose answers differ per request, a bare
+//! proxy (actix-web and reqwest fetch the same bytes and throw them away), and the load itself. Reported per target:
+//! requests per second, p50 and p99, CPU time per request (user and system, by the operating system's own account),
+//! resident memory. Runs alternate, so that a drifting machine touches both alike; medians are shown.
+//!
+//! `cargo bench --bench load` (or `just load`); `LOAD_SECONDS` per run (5), `LOAD_RUNS` (5).
+
+mod canned;
+mod measure;
+mod proxy;
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use measure::{Figures, Target};
+
+const CANNED: &str = "127.0.0.1:19040";
+const PROXY: &str = "127.0.0.1:19041";
+const V1: &str = "127.0.0.1:19042";
+const V2: &str = "127.0.0.1:19043";
+
+/// A child process that ends with this one.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // SIGTERM, so that a server with a database of its own stops it.
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+fn role(name: &str) -> Result<Process> {
+    Ok(Process(Command::new(std::env::current_exe()?).arg(name).stdin(Stdio::null()).spawn()?))
+}
+
+fn server(address: &str, function: &str, extra: &[(&str, &str)]) -> Result<Process> {
+    let port = address.rsplit(':').next().unwrap_or_default();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flamewarden"));
+    command.env_remove("DATABASE_URL").envs([
+        ("FUNCTION", function),
+        ("PORT", port),
+        ("PYROSCOPE_URL", &format!("http://{CANNED}")),
+        ("SELF_PROFILE", "false"),
+        ("LOG_LEVEL", "warn"),
+    ]);
+    Ok(Process(command.envs(extra.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?))
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+}
+
+fn main() -> Result<()> {
+    match std::env::args().nth(1).as_deref() {
+        Some("canned") => actix_web::rt::System::new().block_on(canned::serve(CANNED)),
+        Some("proxy") => actix_web::rt::System::new().block_on(proxy::serve(PROXY, CANNED)),
+        _ => tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(load()),
+    }
+}
+
+async fn load() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let data_dir = data.path().to_str().context("a temporary directory with a plain name")?;
+    let _canned = role("canned")?;
+    let proxy = role("proxy")?;
+    let v1 = server(V1, "ReadPyroscopeTriageAssessment.v1", &[])?;
+    let v2 = server(V2, "all", &[("DATA_DIR", data_dir)])?;
+    let query = "types=cpu";
+    let targets = [
+        Target::new("bare proxy", proxy.0.id(), &format!("http://{PROXY}/triage/small?{query}")),
+        Target::new("triage v1", v1.0.id(), &format!("http://{V1}/triage/small?{query}")),
+        Target::new("triage v2", v2.0.id(), &format!("http://{V2}/triage/small?{query}")),
+    ];
+    let large = [
+        Target::new("bare proxy, 1 MB", proxy.0.id(), &format!("http://{PROXY}/triage/large?{query}")),
+        Target::new("triage v1, 1 MB", v1.0.id(), &format!("http://{V1}/triage/large?{query}")),
+    ];
+    for target in targets.iter().chain(&large) {
+        target.ready().await?;
+        println!("{:<18} resident after start {:>6.1} MiB", target.name, target.resident_mib()?);
+    }
+    let run = Duration::from_secs(setting("LOAD_SECONDS", 5));
+    let runs = setting("LOAD_RUNS", 5);
+    for (group, concurrency) in [(&targets[..], 16), (&targets[..], 64), (&large[..], 1)] {
+        println!("\nconcurrency {concurrency}, median of {runs} runs of {} s", run.as_secs());
+        println!(
+            "{:<18} {:>9} {:>9} {:>9} {:>12} {:>7} {:>9} {:>7}",
+            "", "req/s", "p50 ms", "p99 ms", "CPU µs/req", "ratio", "MiB", "errors"
+        );
+        let mut all: Vec<Vec<Figures>> = group.iter().map(|_| Vec::new()).collect();
+        for _ in 0..runs {
+            for (target, figures) in group.iter().zip(&mut all) {
+                figures.push(target.run(concurrency, run).await?);
+            }
+        }
+        let base: Vec<f64> = all.first().map(|f| f.iter().map(|f| f.cpu_us).collect()).unwrap_or_default();
+        for (target, figures) in group.iter().zip(&all) {
+            let ratio = measure::median(figures.iter().zip(&base).map(|(f, base)| f.cpu_us / base));
+            let median = |of: fn(&Figures) -> f64| measure::median(figures.iter().map(of));
+            println!(
+                "{:<18} {:>9.0} {:>9.2} {:>9.2} {:>12.1} {:>6.2}x {:>9.1} {:>7}",
+                target.name,
+                median(|f| f.per_second),
+                median(|f| f.p50_ms),
+                median(|f| f.p99_ms),
+                median(|f| f.cpu_us),
+                ratio,
+                target.resident_mib()?,
+                figures.iter().map(|f| f.errors).sum::<u64>(),
+            );
+        }
+    }
+    Ok(())
+}

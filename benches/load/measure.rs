@@ -1,0 +1,102 @@
+//! Load on one target and what it cost its process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// A server under load.
+pub(crate) struct Target {
+    pub(crate) name: String,
+    pid: u32,
+    url: String,
+    client: reqwest::Client,
+}
+
+/// One run's figures.
+pub(crate) struct Figures {
+    pub(crate) per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) cpu_us: f64,
+    pub(crate) errors: u64,
+}
+
+/// The middle of the values; 0 of none.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+impl Target {
+    pub(crate) fn new(name: &str, pid: u32, url: &str) -> Self {
+        Self { name: name.to_owned(), pid, url: url.to_owned(), client: reqwest::Client::new() }
+    }
+
+    /// Waits until the target answers 200.
+    pub(crate) async fn ready(&self) -> Result<()> {
+        for _ in 0..600 {
+            if let Ok(answer) = self.client.get(&self.url).send().await
+                && answer.status().is_success()
+            {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("{} does not answer at {}", self.name, self.url)
+    }
+
+    pub(crate) fn resident_mib(&self) -> Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("VmRSS")?;
+        Ok(line.trim().trim_end_matches(" kB").trim().parse::<f64>()? / 1024.0)
+    }
+
+    /// CPU time of the process so far, user and system, in microseconds.
+    fn cpu_us(&self) -> Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).context("utime, stime");
+        Ok((ticks(11)? + ticks(12)?) * 10_000.0) // USER_HZ is 100 on Linux
+    }
+
+    /// Keeps `concurrency` requests in flight for so long.
+    pub(crate) async fn run(&self, concurrency: usize, duration: Duration) -> Result<Figures> {
+        let errors = Arc::new(AtomicU64::new(0));
+        let (cpu, start) = (self.cpu_us()?, Instant::now());
+        let workers: Vec<_> = (0..concurrency)
+            .map(|_| {
+                let (client, url, errors) = (self.client.clone(), self.url.clone(), Arc::clone(&errors));
+                tokio::spawn(async move {
+                    let mut latencies = Vec::new();
+                    while start.elapsed() < duration {
+                        let sent = Instant::now();
+                        let ok = match client.get(&url).send().await {
+                            Ok(answer) => answer.status().is_success() && answer.bytes().await.is_ok(),
+                            Err(_) => false,
+                        };
+                        latencies.push(sent.elapsed().as_secs_f64() * 1_000.0);
+                        errors.fetch_add(u64::from(!ok), Ordering::Relaxed);
+                    }
+                    latencies
+                })
+            })
+            .collect();
+        let mut latencies = Vec::new();
+        for worker in workers {
+            latencies.extend(worker.await?);
+        }
+        let (cpu, wall) = (self.cpu_us()? - cpu, start.elapsed().as_secs_f64());
+        latencies.sort_by(f64::total_cmp);
+        let at = |share: usize| latencies.get(latencies.len() * share / 100).copied().unwrap_or(0.0);
+        Ok(Figures {
+            per_second: latencies.len() as f64 / wall,
+            p50_ms: at(50),
+            p99_ms: at(99),
+            cpu_us: cpu / latencies.len() as f64,
+            errors: errors.load(Ordering::Relaxed),
+        })
+    }
+}
