@@ -1,0 +1,89 @@
+//! The shape of a catalogue file.
+
+use serde::Deserialize;
+
+use super::{Reach, Space};
+use crate::verdict::Runtime;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CatalogueFile {
+    pub(super) runtime: Option<Runtime>,
+    pub(super) space: Option<Space>,
+    #[serde(default)]
+    pub(super) rule: Vec<RuleEntry>,
+    #[serde(default)]
+    pub(super) origin: Vec<OriginEntry>,
+    #[serde(default)]
+    pub(super) threshold: Vec<ThresholdEntry>,
+    #[serde(default)]
+    pub(super) advice: Vec<AdviceEntry>,
+    #[serde(default)]
+    pub(super) blind: Vec<BlindEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleEntry {
+    pub(super) id: String,
+    pub(super) runtime: Option<Runtime>,
+    pub(super) space: Option<Space>,
+    /// A category's id, `none` or `pass-through`.
+    pub(super) category: String,
+    pub(super) reach: Option<Reach>,
+    #[serde(default)]
+    pub(super) names: Vec<String>,
+    #[serde(default)]
+    pub(super) except: Vec<String>,
+    #[serde(default)]
+    pub(super) libraries: Vec<String>,
+    #[serde(default)]
+    pub(super) never_runs: bool,
+    pub(super) counted: Option<bool>,
+    pub(super) alone: Option<f64>,
+    #[serde(default)]
+    pub(super) yields_to: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OriginEntry {
+    pub(super) space: Space,
+    #[serde(default)]
+    pub(super) runtime: Vec<String>,
+    #[serde(default)]
+    pub(super) library: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ThresholdEntry {
+    pub(super) category: String,
+    pub(super) kinds: Vec<String>,
+    pub(super) percent: f64,
+    pub(super) source: String,
+    pub(super) judgement: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdviceEntry {
+    pub(super) category: String,
+    pub(super) runtime: Option<Runtime>,
+    pub(super) recommendation: String,
+    pub(super) steps: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BlindEntry {
+    #[serde(default)]
+    pub(super) runtimes: Vec<Runtime>,
+    #[serde(default)]
+    pub(super) kinds: Vec<String>,
+    pub(super) categories: Vec<String>,
+    #[serde(default)]
+    pub(super) without_native_frames: bool,
+    #[serde(default)]
+    pub(super) cost_only: bool,
+}

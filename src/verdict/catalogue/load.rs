@@ -1,0 +1,213 @@
+//! Reads catalogue files and checks them: an error names the file, the rule and what is wrong.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rustc_hash::FxHashMap;
+
+use super::file::{AdviceEntry, BlindEntry, CatalogueFile, OriginEntry, RuleEntry, ThresholdEntry};
+use super::pattern::Pattern;
+use super::{Advice, AdviceRow, BlindRow, Reach, Rule, RuleError, Rules, Space, Threshold, ThresholdRow, Visibility};
+use crate::kernel::ProfileType;
+use crate::verdict::{Category, Runtime};
+
+macro_rules! compiled_in {
+    ($($name:literal),+ $(,)?) => { &[$(($name, include_str!($name))),+] };
+}
+
+const BUILTIN: &[(&str, &str)] = compiled_in![
+    "advice.toml",
+    "go.toml",
+    "jvm.toml",
+    "native.toml",
+    "thresholds.toml",
+];
+
+pub(super) fn builtin() -> Result<Rules, RuleError> {
+    build(BUILTIN.iter().map(|(name, text)| (*name, *text)))
+}
+
+pub(super) fn directory(dir: &Path) -> Result<Rules, RuleError> {
+    let fault = |problem: String| RuleError { file: dir.display().to_string(), rule: None, problem };
+    let mut files: BTreeMap<String, String> = BUILTIN.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
+    let entries = std::fs::read_dir(dir).map_err(|e| fault(format!("cannot be read: {e}")))?;
+    let mut found = false;
+    for entry in entries {
+        let path = entry.map_err(|e| fault(format!("cannot be read: {e}")))?.path();
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.extension().is_none_or(|e| e != "toml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| RuleError { file: name.clone(), rule: None, problem: format!("cannot be read: {e}") })?;
+        files.insert(name, text);
+        found = true;
+    }
+    if !found {
+        return Err(fault("holds no .toml file".to_owned()));
+    }
+    build(files.iter().map(|(n, t)| (n.as_str(), t.as_str())))
+}
+
+fn build<'f>(files: impl Iterator<Item = (&'f str, &'f str)>) -> Result<Rules, RuleError> {
+    let mut builder = Builder::default();
+    for (name, text) in files {
+        let file: CatalogueFile = toml::from_str(text).map_err(|e| RuleError {
+            file: name.to_owned(),
+            rule: None,
+            problem: e.to_string().trim().to_owned(),
+        })?;
+        builder.file(name, file)?;
+    }
+    Ok(builder.rules)
+}
+
+#[derive(Default)]
+struct Builder {
+    rules: Rules,
+    ids: FxHashMap<String, String>,
+    patterns: FxHashMap<(usize, String), String>,
+}
+
+impl Builder {
+    fn file(&mut self, name: &str, file: CatalogueFile) -> Result<(), RuleError> {
+        let wrong = |rule: Option<&str>, problem: String| RuleError {
+            file: name.to_owned(),
+            rule: rule.map(str::to_owned),
+            problem,
+        };
+        for entry in file.rule {
+            let id = entry.id.clone();
+            self.rule(name, entry, file.runtime, file.space).map_err(|p| wrong(Some(&id), p))?;
+        }
+        for entry in file.origin {
+            self.origin(&entry).map_err(|p| wrong(None, p))?;
+        }
+        for entry in file.threshold {
+            self.threshold(&entry).map_err(|p| wrong(None, p))?;
+        }
+        for entry in file.advice {
+            self.advice(entry).map_err(|p| wrong(None, p))?;
+        }
+        for entry in file.blind {
+            self.blind(entry).map_err(|p| wrong(None, p))?;
+        }
+        Ok(())
+    }
+
+    fn rule(
+        &mut self,
+        file: &str,
+        entry: RuleEntry,
+        runtime: Option<Runtime>,
+        space: Option<Space>,
+    ) -> Result<(), String> {
+        if entry.id.is_empty() || !entry.id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c)) {
+            return Err("an id is made of a-z, 0-9, dot, dash and underscore".to_owned());
+        }
+        if let Some(other) = self.ids.insert(entry.id.clone(), file.to_owned()) {
+            return Err(format!("the id stands in {other} already"));
+        }
+        let runtime = entry.runtime.or(runtime).ok_or("has no runtime, and its file names none")?;
+        let space = entry.space.or(space).unwrap_or(Space::of(runtime));
+        let pass_through = entry.category == "pass-through";
+        let claimed = if pass_through || entry.category == "none" { None } else { Some(category(&entry.category)?) };
+        if entry.names.is_empty() && entry.libraries.is_empty() {
+            return Err("has neither names nor libraries".to_owned());
+        }
+        let index = u16::try_from(self.rules.rules.len()).map_err(|_| "is one rule too many".to_owned())?;
+        for text in &entry.names {
+            if let Some(other) = self.patterns.insert((space as usize, text.clone()), entry.id.clone()) {
+                return Err(format!("the pattern {text:?} stands in rule {other:?} already"));
+            }
+            let pattern = Pattern::parse(text).map_err(|e| format!("the pattern {e}"))?;
+            if let Some(set) = self.rules.sets.get_mut(space as usize) {
+                set.add(pattern, u32::from(index));
+            }
+        }
+        for text in &entry.libraries {
+            self.rules.libraries.push((Pattern::parse(text).map_err(|e| format!("the library {e}"))?, index));
+        }
+        let parse = |text: &String| Pattern::parse(text).map_err(|e| format!("the exception {e}"));
+        let rule = Rule {
+            runtime,
+            category: claimed,
+            pass_through,
+            reach: entry.reach.unwrap_or(Reach::Wrapper),
+            never_runs: entry.never_runs,
+            counted: entry.counted.unwrap_or(true),
+            alone: entry.alone,
+            patterns: entry.names.len() + entry.libraries.len(),
+            yields_to: entry.yields_to.iter().map(|c| category(c)).collect::<Result<_, _>>()?,
+            except: entry.except.iter().map(parse).collect::<Result<_, _>>()?,
+            id: entry.id.into(),
+        };
+        if rule.never_runs && rule.category != Some(Category::Idle) {
+            return Err("never_runs is for rules of category idle".to_owned());
+        }
+        self.rules.rules.push(rule);
+        Ok(())
+    }
+
+    fn origin(&mut self, entry: &OriginEntry) -> Result<(), String> {
+        let Some(set) = self.rules.origins.get_mut(entry.space as usize) else { return Ok(()) };
+        for (number, list) in [(0, &entry.runtime), (1, &entry.library)] {
+            for text in list {
+                set.add(Pattern::parse(text).map_err(|e| format!("the origin {e}"))?, number);
+            }
+        }
+        Ok(())
+    }
+
+    fn threshold(&mut self, entry: &ThresholdEntry) -> Result<(), String> {
+        if !(0.0..=100.0).contains(&entry.percent) {
+            return Err(format!("the threshold of {:?} is {}, not a share of 0 to 100", entry.category, entry.percent));
+        }
+        let row = ThresholdRow {
+            category: category(&entry.category)?,
+            kinds: kinds(&entry.kinds)?,
+            threshold: Threshold {
+                percent: entry.percent,
+                source: entry.source.as_str().into(),
+                judgement: entry.judgement,
+            },
+        };
+        if self.rules.thresholds.iter().any(|r| r.category == row.category && r.kinds.iter().any(|k| row.kinds.contains(k))) {
+            return Err(format!("the threshold of {:?} is given twice for one kind", entry.category));
+        }
+        self.rules.thresholds.push(row);
+        Ok(())
+    }
+
+    fn advice(&mut self, entry: AdviceEntry) -> Result<(), String> {
+        let category = category(&entry.category)?;
+        if !entry.recommendation.contains("{place}") {
+            return Err(format!("the recommendation of {:?} has no {{place}}", entry.category));
+        }
+        if self.rules.advice.iter().any(|r| r.category == category && r.runtime == entry.runtime) {
+            return Err(format!("the advice on {:?} is given twice", entry.category));
+        }
+        let advice = Advice { recommendation: entry.recommendation.into(), steps: entry.steps.into() };
+        self.rules.advice.push(AdviceRow { category, runtime: entry.runtime, advice });
+        Ok(())
+    }
+
+    fn blind(&mut self, entry: BlindEntry) -> Result<(), String> {
+        self.rules.blind.push(BlindRow {
+            kinds: kinds(&entry.kinds)?,
+            categories: entry.categories.iter().map(|c| category(c)).collect::<Result<_, _>>()?,
+            runtimes: entry.runtimes,
+            without_native_frames: entry.without_native_frames,
+            visibility: if entry.cost_only { Visibility::CostOnly } else { Visibility::Unseen },
+        });
+        Ok(())
+    }
+}
+
+fn category(id: &str) -> Result<Category, String> {
+    id.parse()
+}
+
+fn kinds(names: &[String]) -> Result<Vec<ProfileType>, String> {
+    names.iter().map(|name| name.parse::<ProfileType>().map_err(|e| e.to_string())).collect()
+}

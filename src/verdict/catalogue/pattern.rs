@@ -1,0 +1,185 @@
+//! Patterns over canonical names: token by token, never a substring of the whole.
+//!
+//! A pattern is written like the name it matches, `java.util.HashMap.resize` or `net/http.(*Client).Do`, and is cut at
+//! the same separators. Its tokens are `literal`, `prefix*`, `*suffix`, `*part*`, `*` (one token, whatever it is) and
+//! `**` (any number of tokens, none included). It is anchored at both ends: `**.fillInStackTrace` ends in that token.
+
+use rustc_hash::FxHashMap;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    Literal(Box<str>),
+    Prefix(Box<str>),
+    Suffix(Box<str>),
+    Part(Box<str>),
+    Any,
+    Rest,
+}
+
+impl Token {
+    fn parse(text: &str) -> Result<Self, String> {
+        let inner = text.trim_matches('*');
+        if inner.contains('*') {
+            return Err(format!("{text:?} has a * in the middle of a token"));
+        }
+        Ok(match (text.starts_with('*'), text.ends_with('*'), inner.is_empty()) {
+            (_, _, true) if text == "*" => Self::Any,
+            (_, _, true) if text == "**" => Self::Rest,
+            (_, _, true) => return Err(format!("{text:?} is neither * nor **")),
+            (false, false, _) => Self::Literal(inner.into()),
+            (false, true, _) => Self::Prefix(inner.into()),
+            (true, false, _) => Self::Suffix(inner.into()),
+            (true, true, _) => Self::Part(inner.into()),
+        })
+    }
+
+    fn weight(&self) -> u32 {
+        let len = |t: &str| u32::try_from(t.len()).unwrap_or(u32::MAX);
+        match self {
+            Self::Literal(t) => 4 * len(t) + 2,
+            Self::Prefix(t) | Self::Suffix(t) => 4 * len(t),
+            Self::Part(t) => 3 * len(t),
+            Self::Any => 1,
+            Self::Rest => 0,
+        }
+    }
+
+    fn takes(&self, token: &str) -> bool {
+        match self {
+            Self::Literal(t) => **t == *token,
+            Self::Prefix(t) => token.starts_with(&**t),
+            Self::Suffix(t) => token.ends_with(&**t),
+            Self::Part(t) => token.contains(&**t),
+            Self::Any => true,
+            Self::Rest => false,
+        }
+    }
+}
+
+/// One pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    tokens: Vec<Token>,
+}
+
+impl Pattern {
+    /// Reads a pattern; the error says what is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let bare = text.replace("(*", "").replace(')', "");
+        let tokens = split(&bare).map(Token::parse).collect::<Result<Vec<_>, _>>()?;
+        if tokens.is_empty() {
+            return Err(format!("{text:?} has no token"));
+        }
+        if tokens.iter().all(|t| matches!(t, Token::Any | Token::Rest)) {
+            return Err(format!("{text:?} matches every name"));
+        }
+        Ok(Self { tokens })
+    }
+
+    /// How much of a name it fixes: of several patterns that match, the heaviest decides.
+    pub(crate) fn weight(&self) -> u32 {
+        self.tokens.iter().map(Token::weight).sum()
+    }
+
+    /// Whether the tokens match, from the first to the last.
+    pub(crate) fn matches(&self, name: &[&str]) -> bool {
+        matches_from(&self.tokens, name)
+    }
+}
+
+fn matches_from(pattern: &[Token], name: &[&str]) -> bool {
+    match pattern.split_first() {
+        None => name.is_empty(),
+        Some((Token::Rest, rest)) => {
+            rest.is_empty() || (0..=name.len()).any(|skip| name.get(skip..).is_some_and(|n| matches_from(rest, n)))
+        }
+        Some((token, rest)) => name.split_first().is_some_and(|(first, n)| token.takes(first) && matches_from(rest, n)),
+    }
+}
+
+/// Cuts a canonical name, or a pattern, into its tokens.
+pub(crate) fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['.', '/', ':', '#', '\\']).filter(|t| !t.is_empty())
+}
+
+/// Many patterns, each with a number to answer, found by the token that fixes them.
+#[derive(Debug, Default)]
+pub(crate) struct PatternSet {
+    entries: Vec<(Pattern, u32)>,
+    by_first: FxHashMap<Box<str>, Vec<u32>>,
+    by_last: FxHashMap<Box<str>, Vec<u32>>,
+    by_first_byte: FxHashMap<u8, Vec<u32>>,
+    loose: Vec<u32>,
+}
+
+impl PatternSet {
+    /// Adds a pattern that answers `number`.
+    pub(crate) fn add(&mut self, pattern: Pattern, number: u32) {
+        let place = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let list = match (pattern.tokens.first(), pattern.tokens.last()) {
+            (Some(Token::Literal(t)), _) => self.by_first.entry(t.clone()).or_default(),
+            (_, Some(Token::Literal(t))) => self.by_last.entry(t.clone()).or_default(),
+            (Some(Token::Prefix(t)), _) => match t.bytes().next() {
+                Some(byte) => self.by_first_byte.entry(byte).or_default(),
+                None => &mut self.loose,
+            },
+            _ => &mut self.loose,
+        };
+        list.push(place);
+        self.entries.push((pattern, number));
+    }
+
+    /// The numbers of all patterns that match, with their weights, in no particular order.
+    pub(crate) fn all<'s>(&'s self, name: &'s [&'s str]) -> impl Iterator<Item = (u32, u32)> + 's {
+        let lists = [
+            name.first().and_then(|t| self.by_first.get(*t)),
+            name.last().and_then(|t| self.by_last.get(*t)),
+            name.first().and_then(|t| t.bytes().next()).and_then(|b| self.by_first_byte.get(&b)),
+            Some(&self.loose),
+        ];
+        lists.into_iter().flatten().flatten().filter_map(|place| {
+            let (pattern, number) = self.entries.get(*place as usize)?;
+            pattern.matches(name).then(|| (*number, pattern.weight()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn hits(pattern: &str, name: &str) -> bool {
+        let mut set = PatternSet::default();
+        set.add(Pattern::parse(pattern).unwrap(), 1);
+        let tokens: Vec<_> = split(name).collect();
+        set.all(&tokens).count() == 1
+    }
+
+    #[rstest]
+    #[case("java.util.HashMap.resize", "java.util.HashMap.resize", true)]
+    #[case("java.util.HashMap.resize", "java.util.HashMap.resizeAll", false)]
+    #[case("com.fasterxml.jackson.**", "com.fasterxml.jackson.core.JsonParser.next", true)]
+    #[case("com.fasterxml.jackson.**", "com.fasterxml.jacksonette.X.y", false)]
+    #[case("tcp_*", "tcp_sendmsg", true)]
+    #[case("tcp_*", "xtcp_sendmsg", false)]
+    #[case("*_arraycopy", "jbyte_disjoint_arraycopy", true)]
+    #[case("**.fillInStackTrace", "java.lang.Throwable.fillInStackTrace", true)]
+    #[case("**.Zip*.read", "a.b.ZipFile.read", true)]
+    #[case("net/http.(*Client).Do", "net/http.Client.Do", true)]
+    #[case("a.*.c", "a.b.c", true)]
+    #[case("a.*.c", "a.b.b.c", false)]
+    #[case("a.**.c", "a.c", true)]
+    fn matches_token_by_token(#[case] pattern: &str, #[case] name: &str, #[case] expected: bool) {
+        assert_eq!(hits(pattern, name), expected);
+    }
+
+    #[rstest]
+    #[case("a.b*c")]
+    #[case("**")]
+    #[case("")]
+    #[case("a.***")]
+    fn refuses_what_is_no_pattern(#[case] pattern: &str) {
+        assert!(Pattern::parse(pattern).is_err());
+    }
+}

@@ -1,0 +1,291 @@
+//! Who claims a stack: leaf up, the first claim within its reach wins; a root rule (a VM's thread) is asked first.
+
+use crate::kernel::ProfileType;
+use crate::profile::{FunctionId, Profile};
+
+use super::catalogue::{Reach, Rule, RuleIndex, Rules};
+use super::memo::Slot;
+use super::origin::Origin;
+use super::{Category, Runtime};
+
+/// What one stack was claimed as, and by which of its frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// What the program was doing.
+    pub category: Category,
+    /// The frame that proves it.
+    pub frame: FunctionId,
+    /// The rule that says so; `None` for [`Category::Unresolved`], which no rule but the spelling proves.
+    pub rule: Option<RuleIndex>,
+    /// The runtime of the stack.
+    pub runtime: Runtime,
+    /// Whether it counts in its category. Marking done by an otherwise idle processor is reported and not counted.
+    pub counted: bool,
+}
+
+/// The claims on all stacks of a profile, in their order.
+#[derive(Debug, Clone)]
+pub struct Claims {
+    claims: Vec<Option<Claim>>,
+    runtimes: Vec<Option<Runtime>>,
+    slots: Vec<Slot>,
+    /// The category of each function by its own name, in a stack of no particular runtime and in one of PHP.
+    native_frames: bool,
+}
+
+impl Claims {
+    /// Judges every stack of the profile.
+    pub fn of(rules: &Rules, profile: &Profile, kind: ProfileType) -> Self {
+        let slots = rules.memo.slots(rules, profile.function_ids().map(|id| profile.function(id)));
+        let native_frames = slots.iter().any(|s| matches!(s.own, Some(Runtime::Native | Runtime::Kernel)))
+            || slots.iter().any(|s| s.own.is_none() && s.rule(None).is_some());
+        let judge = Judge { rules, slots: &slots, kind, parked_is_idle: parked_is_idle(kind, &slots, native_frames) };
+        let mut claims = Vec::with_capacity(profile.stack_count());
+        let mut runtimes = Vec::with_capacity(profile.stack_count());
+        for stack in profile.stacks() {
+            let runtime = judge.runtime(stack.frames);
+            claims.push(judge.claim(stack.frames, runtime));
+            runtimes.push(runtime);
+        }
+        Self { claims, runtimes, slots, native_frames }
+    }
+
+    /// One claim per stack of the profile, in order; `None` where no rule claims it.
+    pub fn claims(&self) -> &[Option<Claim>] {
+        &self.claims
+    }
+
+    /// The runtime of each stack, in order; `None` where no frame shows one.
+    pub fn runtimes(&self) -> &[Option<Runtime>] {
+        &self.runtimes
+    }
+
+    /// What the function proves by its own name in a stack of that runtime, whatever stands beneath it. Pass-through
+    /// and held-back frames prove nothing.
+    pub fn category(&self, rules: &Rules, function: FunctionId, runtime: Option<Runtime>) -> Option<Category> {
+        let slot = self.slots.get(function.index())?;
+        if slot.unresolved {
+            return Some(Category::Unresolved);
+        }
+        slot.rule(runtime).and_then(|rule| rules.rule(rule)).and_then(|rule| rule.category)
+    }
+
+    /// Whose code the function is.
+    pub fn origin(&self, function: FunctionId) -> Origin {
+        self.slots.get(function.index()).map_or(Origin::App, |slot| slot.origin)
+    }
+
+    /// Whether the sampler saw frames below the language: native libraries, the VM's own code or the kernel.
+    pub fn native_frames(&self) -> bool {
+        self.native_frames
+    }
+}
+
+/// A sampler that sees only the language's frames (JFR) samples parked threads as if they ran: then idle is idle, on
+/// a cpu profile too. One that sees native frames samples what really cost CPU.
+fn parked_is_idle(kind: ProfileType, slots: &[Slot], native_frames: bool) -> bool {
+    match kind {
+        ProfileType::Cpu => !native_frames && slots.iter().any(|s| s.own == Some(Runtime::Jvm)),
+        _ => true,
+    }
+}
+
+struct Judge<'j> {
+    rules: &'j Rules,
+    slots: &'j [Slot],
+    kind: ProfileType,
+    parked_is_idle: bool,
+}
+
+/// How many frames from the root are asked for a thread of the VM.
+const ROOT_DEPTH: usize = 24;
+
+impl<'j> Judge<'j> {
+    fn slot(&self, function: FunctionId) -> Slot {
+        self.slots.get(function.index()).copied().unwrap_or_default()
+    }
+
+    fn rule(&self, function: FunctionId, runtime: Option<Runtime>) -> Option<(RuleIndex, &'j Rule)> {
+        let index = self.slot(function).rule(runtime)?;
+        self.rules.rule(index).map(|rule| (index, rule))
+    }
+
+    /// The language most frames speak; failing that, the one whose VM the rules see; failing that, native or kernel.
+    fn runtime(&self, frames: &[FunctionId]) -> Option<Runtime> {
+        let mut spoken = [0_u32; Runtime::ALL.len()];
+        let mut hinted = [0_u32; Runtime::ALL.len()];
+        for frame in frames {
+            let slot = self.slot(*frame);
+            if let Some(own) = slot.own {
+                if let Some(n) = spoken.get_mut(own as usize) {
+                    *n += 1;
+                }
+            }
+            if let Some((_, rule)) = self.rule(*frame, None) {
+                if let Some(n) = hinted.get_mut(rule.runtime as usize) {
+                    *n += 1;
+                }
+            }
+        }
+        let managed = |counts: &[u32]| {
+            let best = Runtime::ALL.iter().zip(counts).filter(|(r, n)| **n > 0 && !matches!(r, Runtime::Native | Runtime::Kernel));
+            best.rev().max_by_key(|(_, n)| **n).map(|(r, _)| *r)
+        };
+        managed(&spoken).or_else(|| managed(&hinted)).or_else(|| {
+            let count = |r: Runtime| spoken.get(r as usize).max(hinted.get(r as usize)).copied().unwrap_or(0);
+            match (count(Runtime::Native), count(Runtime::Kernel)) {
+                (0, 0) => None,
+                (0, _) => Some(Runtime::Kernel),
+                _ => Some(Runtime::Native),
+            }
+        })
+    }
+
+    fn claim(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
+        let near = self.from_leaf(frames, runtime);
+        if let Some(root) = self.from_root(frames, runtime) {
+            let resting = near.is_some_and(|n| matches!(n.category, Category::ThreadWaiting | Category::Idle));
+            if !(resting && self.parked_is_idle) {
+                return Some(root);
+            }
+            return near.map(|n| Claim { category: Category::Idle, ..n });
+        }
+        near.or_else(|| {
+            let leaf = *frames.first()?;
+            self.slot(leaf).unresolved.then(|| Claim {
+                category: Category::Unresolved,
+                frame: leaf,
+                rule: None,
+                runtime: runtime.unwrap_or(Runtime::Native),
+                counted: true,
+            })
+        })
+    }
+
+    fn from_root(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
+        let (at, index, rule) = frames.iter().enumerate().rev().take(ROOT_DEPTH).find_map(|(at, frame)| {
+            let (index, rule) = self.rule(*frame, runtime)?;
+            (rule.reach == Reach::Root).then_some((at, index, rule))
+        })?;
+        let category = rule.category?;
+        let spare = frames.iter().take(at).rev().take(ROOT_DEPTH).find_map(|frame| {
+            let (index, rule) = self.rule(*frame, runtime)?;
+            (!rule.counted && rule.category == Some(category)).then_some((*frame, index))
+        });
+        let (frame, rule_index) = spare.unwrap_or((*frames.get(at)?, index));
+        Some(Claim {
+            category,
+            frame,
+            rule: Some(rule_index),
+            runtime: runtime.unwrap_or(rule.runtime),
+            counted: spare.is_none(),
+        })
+    }
+
+    fn from_leaf(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
+        let mut nearer = Nearer::default();
+        for (at, frame) in frames.iter().enumerate() {
+            let slot = self.slot(*frame);
+            let Some((index, rule)) = self.rule(*frame, runtime) else {
+                nearer.add(slot.package, None);
+                continue;
+            };
+            if rule.pass_through {
+                continue;
+            }
+            let Some(category) = self.category_in_kind(rule) else {
+                nearer.add(slot.package, None);
+                continue;
+            };
+            if rule.reach == Reach::Wrapper && !nearer.allow(slot.package, category) {
+                nearer.add(slot.package, Some(category));
+                continue;
+            }
+            let claim =
+                Claim { category, frame: *frame, rule: Some(index), runtime: runtime.unwrap_or(rule.runtime), counted: rule.counted };
+            let above = frames.get(at + 1..).unwrap_or(&[]);
+            return Some(self.settle(claim, rule, above, runtime));
+        }
+        None
+    }
+
+    /// What the rule claims in profiles of this kind. Where bytes are counted, the allocator's own frames stand at
+    /// every leaf and say nothing: their callers decide; nor does anything rest there.
+    fn category_in_kind(&self, rule: &Rule) -> Option<Category> {
+        let category = rule.category?;
+        match self.kind {
+            ProfileType::Alloc | ProfileType::Inuse if matches!(category, Category::Allocation | Category::Idle) => None,
+            _ => Some(category),
+        }
+    }
+
+    /// Looks above the claim where its rule says that what stands there knows better.
+    fn settle(&self, claim: Claim, rule: &Rule, above: &[FunctionId], runtime: Option<Runtime>) -> Claim {
+        if rule.yields() {
+            for frame in above.iter().take(ROOT_DEPTH) {
+                let Some((index, upper)) = self.rule(*frame, runtime) else { break };
+                if let Some(category) = upper.category.filter(|c| rule.yields_to(*c)) {
+                    return Claim { category, frame: *frame, rule: Some(index), counted: upper.counted, ..claim };
+                }
+            }
+        }
+        match claim.category {
+            Category::Idle if !rule.never_runs && !self.parked_is_idle => Claim { category: Category::Scheduling, ..claim },
+            Category::ThreadWaiting | Category::Scheduling => self.under_idle_worker(claim, above, runtime),
+            _ => claim,
+        }
+    }
+
+    /// A bare parking primitive under an idle worker rests; on a cpu profile what it costs is scheduling.
+    fn under_idle_worker(&self, claim: Claim, above: &[FunctionId], runtime: Option<Runtime>) -> Claim {
+        for frame in above {
+            let Some((index, rule)) = self.rule(*frame, runtime) else {
+                if self.slot(*frame).origin == Origin::Runtime {
+                    continue;
+                }
+                break;
+            };
+            match rule.category {
+                Some(Category::Idle) if self.parked_is_idle || rule.never_runs => {
+                    return Claim { category: Category::Idle, frame: *frame, rule: Some(index), ..claim };
+                }
+                Some(Category::Idle) => {
+                    return Claim { category: Category::Scheduling, frame: *frame, rule: Some(index), ..claim };
+                }
+                Some(Category::ThreadWaiting | Category::Scheduling | Category::LockContention) => {}
+                None if rule.pass_through => {}
+                _ => break,
+            }
+        }
+        claim
+    }
+}
+
+/// What stands nearer the leaf than the frame that is asked: up to four kinds of frame, more admit no wrapper.
+#[derive(Default)]
+struct Nearer {
+    seen: [(u64, Option<Category>); 4],
+    len: usize,
+}
+
+impl Nearer {
+    fn add(&mut self, package: u64, category: Option<Category>) {
+        let known = self.seen.get(..self.len.min(4)).unwrap_or(&[]);
+        if known.contains(&(package, category)) {
+            return;
+        }
+        if let Some(free) = self.seen.get_mut(self.len) {
+            *free = (package, category);
+        }
+        self.len = (self.len + 1).min(5);
+    }
+
+    fn allow(&self, package: u64, category: Category) -> bool {
+        self.seen.get(..self.len).is_some_and(|seen| {
+            seen.iter().all(|(p, c)| package != 0 && *p == package || *c == Some(category))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

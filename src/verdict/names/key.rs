@@ -1,0 +1,140 @@
+//! The key that the same function has in two windows, two versions and two spellings.
+
+use std::borrow::Cow;
+
+use super::{all_digits, all_hex, frame_type, jvm, native};
+
+/// The name under which a function is joined between windows, with baselines and across a fleet: spellings of one JVM
+/// method fall together, and counters that change from run to run or from build to build are neutralised (lambda and
+/// accessor numbers, proxy and CGLIB suffixes, addresses, Rust hashes, compiler clones, Go closure numbers and shapes,
+/// trailing line numbers). About 7 % of real names carry such counters.
+pub fn key(name: &str) -> Cow<'_, str> {
+    let (bare, _) = frame_type(name.trim());
+    if !bare.contains(['/', '.', ':', '$', '`', '+', '(', '[', '@', '#']) {
+        return Cow::Borrowed(bare);
+    }
+    let bare = native::library(bare).map_or(bare, |(_, function)| function);
+    let text: Cow<'_, str> = match jvm::canonical(bare) {
+        Some(text) => Cow::Owned(text),
+        None => Cow::Borrowed(bare),
+    };
+    let text = chain(text, line_off);
+    let text = chain(text, rust_hash_off);
+    let text = chain(text, clones_off);
+    let text = chain(text, addresses_off);
+    let text = chain(text, java_counters_off);
+    let text = chain(text, go_shapes_off);
+    chain(text, go_closures_off)
+}
+
+/// Applies a step that answers `None` where it has nothing to do.
+fn chain<'n>(text: Cow<'n, str>, step: fn(&str) -> Option<String>) -> Cow<'n, str> {
+    match step(&text) {
+        Some(changed) => Cow::Owned(changed),
+        None => text,
+    }
+}
+
+/// `…/layer.js:handle:86` → `…/layer.js:handle`, `foo()` → `foo`.
+fn line_off(text: &str) -> Option<String> {
+    if let Some(head) = text.strip_suffix("()") {
+        return Some(head.to_owned());
+    }
+    let (head, line) = text.rsplit_once(':')?;
+    (all_digits(line) && !head.is_empty() && !head.ends_with(':')).then(|| line_off(head).unwrap_or_else(|| head.to_owned()))
+}
+
+fn rust_hash_off(text: &str) -> Option<String> {
+    let (head, hash) = text.rsplit_once("::h")?;
+    (hash.len() == 16 && all_hex(hash)).then(|| head.to_owned())
+}
+
+fn clones_off(text: &str) -> Option<String> {
+    for mark in [".isra.", ".part.", ".constprop.", ".lto_priv.", ".llvm.", ".cold", "@plt", "@@GLIBC", "@GLIBC", " [clone "] {
+        if let Some((head, _)) = text.split_once(mark) {
+            return (!head.is_empty()).then(|| head.to_owned());
+        }
+    }
+    let (head, offset) = text.rsplit_once("+0x")?;
+    all_hex(offset).then(|| head.to_owned())
+}
+
+/// Every `0x1f…` becomes `0x*`.
+fn addresses_off(text: &str) -> Option<String> {
+    if !text.contains("0x") {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((head, tail)) = rest.split_once("0x") {
+        let end = tail.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(tail.len());
+        out.push_str(head);
+        out.push_str(if end == 0 { "0x" } else { "0x*" });
+        rest = tail.get(end..).unwrap_or("");
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+/// `$$Lambda$14/0x…`, `$Proxy12`, `$$EnhancerBySpringCGLIB$$1a2b`, `lambda$run$3`, `$anonfun$5`.
+fn java_counters_off(text: &str) -> Option<String> {
+    let mut out: Option<String> = None;
+    for mark in ["$Proxy", "GeneratedMethodAccessor", "GeneratedConstructorAccessor", "CGLIB$$", "$anonfun$"] {
+        let current = out.as_deref().unwrap_or(text);
+        let Some(at) = current.find(mark) else { continue };
+        let tail = current.get(at + mark.len()..)?;
+        let hex = mark.ends_with("CGLIB$$");
+        let end = tail.find(|c: char| !(c.is_ascii_digit() || hex && c.is_ascii_hexdigit())).unwrap_or(tail.len());
+        if end > 0 {
+            out = Some(format!("{}*{}", current.get(..at + mark.len())?, tail.get(end..)?));
+        }
+    }
+    let current = out.as_deref().unwrap_or(text);
+    if let Some(at) = current.find("$$Lambda") {
+        let tail = current.get(at + 8..)?;
+        let end = tail.rfind('.').unwrap_or(tail.len());
+        return Some(format!("{}{}", current.get(..at + 8)?, tail.get(end..)?));
+    }
+    if current.contains("lambda$") {
+        if let Some((head, number)) = current.rsplit_once('$') {
+            if all_digits(number) {
+                return Some(format!("{head}$*"));
+            }
+        }
+    }
+    out
+}
+
+/// `Sort[go.shape.string]` → `Sort[…]`.
+fn go_shapes_off(text: &str) -> Option<String> {
+    let at = text.find("[go.shape.")?;
+    let mut depth = 0_usize;
+    let tail = text.get(at..)?;
+    let end = tail.char_indices().find_map(|(i, c)| {
+        match c {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            _ => {}
+        }
+        (depth == 0).then_some(i)
+    });
+    let rest = end.and_then(|end| tail.get(end + 1..)).unwrap_or("");
+    Some(format!("{}[…]{}", text.get(..at)?, go_shapes_off(rest).unwrap_or_else(|| rest.to_owned())))
+}
+
+/// `.func1.2`, `.func3.gowrap1` → `.func*`.
+fn go_closures_off(text: &str) -> Option<String> {
+    let mut from = 0;
+    while let Some(found) = text.get(from..)?.find(".func") {
+        let at = from + found;
+        let tail = text.get(at + 5..)?;
+        let first = tail.split('.').next()?;
+        let digits = first.find(|c: char| !c.is_ascii_digit()).unwrap_or(first.len());
+        let closure = |t: &str| all_digits(t) || ["func", "gowrap", "deferwrap"].iter().any(|p| t.strip_prefix(p).is_some_and(all_digits));
+        if digits > 0 && digits == first.len() && tail.split('.').skip(1).all(closure) {
+            return Some(format!("{}.func*", text.get(..at)?));
+        }
+        from = at + 5;
+    }
+    None
+}

@@ -1,0 +1,202 @@
+//! Python, Ruby, Node and PHP: languages whose module stands in the file, or whose names carry it.
+
+use super::{Frame, all_digits, without_last_group};
+use crate::verdict::Runtime;
+
+/// A Node frame: by its file, by a module in the name (`node:net:connect:193`), or by V8's own marks.
+pub(super) fn node(name: &str, file: &str) -> Option<Frame> {
+    let found = |text: String| Some(Frame::new(text, Some(Runtime::Node)));
+    if matches!(name, "(garbage collector)" | "(program)" | "(idle)" | "(root)") {
+        return found(name.to_owned());
+    }
+    for mark in ["RegExp: ", "RegExp:", "Builtin:", "Builtin: ", "Bytecode:", "BytecodeHandler:"] {
+        if name.starts_with(mark) {
+            let kind = mark.trim().trim_end_matches(':');
+            let rest = name.get(mark.len()..).unwrap_or("").trim();
+            return found(if kind == "RegExp" { "RegExp".to_owned() } else { format!("{kind}:{rest}") });
+        }
+    }
+    for mark in ["LazyCompile:", "JS:", "Function:", "Script:", "Eval:", "Handler:", "Stub:"] {
+        if let Some(rest) = name.strip_prefix(mark) {
+            return found(perf_basic(rest.trim_start_matches(['*', '~', '^', '+', '`', ' '])));
+        }
+    }
+    if is_node_file(file) {
+        let function = name.strip_suffix("()").unwrap_or(name);
+        return found(format!("{}:{function}", module(file)));
+    }
+    let inside = name.strip_prefix("(anonymous):").unwrap_or(name);
+    if inside.starts_with("node:") || inside.contains("node_modules/") || inside.contains(".js:") || inside.contains(".ts:") {
+        return found(in_name(inside));
+    }
+    None
+}
+
+fn is_node_file(file: &str) -> bool {
+    file.starts_with("node:")
+        || [".js", ".mjs", ".cjs", ".ts", ".jsx", ".tsx"].iter().any(|ending| file.ends_with(ending))
+}
+
+/// `Module.require module.js:364` and `onread net.js:512:12`.
+fn perf_basic(rest: &str) -> String {
+    match rest.split_once(' ') {
+        Some((function, place)) => {
+            let file = place.split(':').take_while(|p| !all_digits(p)).collect::<Vec<_>>().join(":");
+            format!("{}:{function}", module(file.trim_start_matches("native ")))
+        }
+        None => rest.to_owned(),
+    }
+}
+
+/// `./node_modules/express/lib/router/layer.js:handle:86`.
+fn in_name(name: &str) -> String {
+    let name = match name.rsplit_once(':') {
+        Some((front, line)) if all_digits(line) => front,
+        _ => name,
+    };
+    let from = usize::from(name.starts_with("node:")) * 5;
+    match name.get(from..).and_then(|tail| tail.split_once(':')) {
+        Some((file, function)) => {
+            let scheme = name.get(..from).unwrap_or("");
+            format!("{}:{function}", module(&format!("{scheme}{file}")))
+        }
+        None => module(name),
+    }
+}
+
+/// The module of a file: from the last `node_modules` on, without ending; old core files (`net.js`) as `node:net`.
+fn module(file: &str) -> String {
+    let file = file.trim_start_matches("file://").trim_start_matches("./");
+    let stem = |f: &str| match f.rsplit_once('.') {
+        Some((stem, "js" | "mjs" | "cjs" | "ts" | "jsx" | "tsx")) => stem.to_owned(),
+        _ => f.to_owned(),
+    };
+    if let Some(at) = file.rfind("node_modules/") {
+        return stem(file.get(at..).unwrap_or(file));
+    }
+    if file.starts_with("node:") {
+        return file.to_owned();
+    }
+    let core = file.strip_prefix("internal/").unwrap_or(file);
+    if !file.starts_with('/') && (core != file || !core.contains('/')) && is_core(&stem(core), core != file) {
+        return format!("node:{}", stem(file));
+    }
+    stem(file).trim_start_matches('/').to_owned()
+}
+
+fn is_core(stem: &str, internal: bool) -> bool {
+    const CORE: [&str; 34] = [
+        "net", "http", "https", "fs", "timers", "events", "stream", "_stream_readable", "_stream_writable",
+        "_stream_transform", "_http_server", "_http_client", "_http_outgoing", "_http_incoming", "_http_common",
+        "_tls_wrap", "tls", "crypto", "zlib", "dns", "dgram", "buffer", "module", "node", "path", "url",
+        "querystring", "util", "vm", "assert", "child_process", "cluster", "readline", "string_decoder",
+    ];
+    internal || CORE.contains(&stem)
+}
+
+/// A Python frame: by its file, `<frozen …>`, or py-spy's `function (file.py:12)`.
+pub(super) fn python(name: &str, file: &str) -> Option<Frame> {
+    let found = |text: String| Some(Frame::new(text, Some(Runtime::Python)));
+    if is_python_file(file) {
+        return found(format!("{}.{name}", python_module(file)));
+    }
+    if let Some((frozen, function)) = name.strip_prefix("<frozen ").and_then(|n| n.split_once('>')) {
+        let function = function.trim_start_matches([':', '.', ' ']);
+        return found(format!("{frozen}.{function}"));
+    }
+    if let Some(function) = without_last_group(name, '(', ')') {
+        let place = name.get(function.len() + 1..name.len() - 1).unwrap_or("");
+        let place = match place.rsplit_once(':') {
+            Some((front, line)) if all_digits(line) => front,
+            _ => place,
+        };
+        if is_python_file(place) {
+            return found(format!("{}.{}", python_module(place), function.trim()));
+        }
+    }
+    if let Some((place, function)) = name.split_once(".py:").or_else(|| name.split_once(".py ")) {
+        if !place.contains(' ') {
+            let function = function.split(':').find(|p| !all_digits(p)).unwrap_or(function);
+            return found(format!("{}.{function}", python_module(&format!("{place}.py"))));
+        }
+    }
+    None
+}
+
+fn is_python_file(file: &str) -> bool {
+    file.ends_with(".py") || file.ends_with(".pyx") || file.starts_with("<frozen ")
+}
+
+/// `/usr/lib/python3.11/site-packages/redis/client.py` → `redis.client`; `logging/__init__.py` → `logging`.
+fn python_module(file: &str) -> String {
+    if let Some(frozen) = file.strip_prefix("<frozen ") {
+        return frozen.trim_end_matches('>').to_owned();
+    }
+    let mut path = file.trim_end_matches('x').trim_end_matches(".py");
+    for marker in ["site-packages/", "dist-packages/"] {
+        if let Some(at) = path.rfind(marker) {
+            path = path.get(at + marker.len()..).unwrap_or(path);
+        }
+    }
+    if let Some(at) = path.rfind("/python") {
+        let tail = path.get(at + 7..).unwrap_or("");
+        if let Some((version, rest)) = tail.split_once('/') {
+            if version.split('.').all(all_digits) {
+                path = rest;
+            }
+        }
+    }
+    let path = path.trim_end_matches("/__init__").trim_start_matches("./").trim_start_matches('/');
+    path.replace('/', ".")
+}
+
+/// `Class#method`, `block (2 levels) in …`, `Namespace::Class.method?`, `(marking)`.
+pub(super) fn is_ruby(name: &str) -> bool {
+    const PLAIN: [&str; 9] = [
+        "(garbage collection)", "(marking)", "(sweeping)", "<main>", "<top (required)>", "<internal:gc>",
+        "<internal:kernel>", "<cfunc>", "(dynamic)",
+    ];
+    if PLAIN.contains(&name) || name.starts_with("#<") {
+        return true;
+    }
+    let starts = ["block in ", "block (", "rescue in ", "ensure in ", "<class:", "<module:", "<internal:"];
+    if starts.iter().any(|s| name.starts_with(s)) {
+        return true;
+    }
+    let capital = name.starts_with(|c: char| c.is_ascii_uppercase());
+    if !capital || name.contains([' ', '(', '<', '/', '!', '`']) {
+        return false;
+    }
+    if name.contains('#') {
+        return true;
+    }
+    // A module with `::` and a method after a single dot: `ActiveSupport::JSON.decode`.
+    name.rsplit_once('.').is_some_and(|(module, method)| {
+        module.contains("::") && !module.contains('.') && method.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+    })
+}
+
+/// The class and method, without the block around them.
+pub(super) fn ruby(name: &str) -> Frame {
+    let mut rest = name;
+    while let Some((mark, inner)) = rest.split_once(" in ") {
+        if !(mark.starts_with("block") || mark == "rescue" || mark == "ensure") {
+            break;
+        }
+        rest = inner;
+    }
+    let text = match rest.strip_prefix("#<").and_then(|r| r.rsplit_once(['>'])) {
+        Some((inside, method)) => {
+            let class = inside.trim_start_matches("#<").split(':').next().unwrap_or("");
+            format!("{class}{method}")
+        }
+        None => rest.to_owned(),
+    };
+    Frame::new(text, Some(Runtime::Ruby))
+}
+
+/// `Composer\Autoload\ClassLoader::loadClass`, closures and all.
+pub(super) fn php(name: &str) -> String {
+    let name = name.strip_suffix("()").unwrap_or(name);
+    name.replace("{closure}", "closure")
+}

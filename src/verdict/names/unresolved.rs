@@ -1,0 +1,83 @@
+//! Names that say that nobody knows what ran.
+
+use super::{all_digits, all_hex};
+
+const MARKERS: [&str; 24] = [
+    "[unknown]",
+    "unknown",
+    "<unknown>",
+    "(unknown)",
+    "[Unknown]",
+    "??",
+    "?",
+    "[missing]",
+    "[truncated]",
+    "(truncated)",
+    "[broken stack]",
+    "unknown_Java",
+    "not_walkable_Java",
+    "no_Java_frame",
+    "unknown_not_Java",
+    "not_walkable_not_Java",
+    "unknown_state",
+    "break_interpreted",
+    "deoptimization_Java",
+    "skipped_frames",
+    "<unknown cfunc>",
+    "<unknown jit code>",
+    "<cfunc>",
+    "UNKNOWN",
+];
+
+/// Whether the name is an address, a library alone, or a marker of a broken stack.
+pub(super) fn is_unresolved(name: &str) -> bool {
+    let bare = name.strip_prefix('.').unwrap_or(name);
+    if name.is_empty() || MARKERS.contains(&bare) {
+        return true;
+    }
+    if name.starts_with("[unknown ") || name.starts_with("<unknown") || name.starts_with("[unresolved") {
+        return true;
+    }
+    if name == "[unknown_Java]" || name == "[no_Java_frame]" || name == "[not_walkable_Java]" {
+        return true;
+    }
+    if let Some((_, function)) = name.split_once('`') {
+        return is_address(function);
+    }
+    if let Some(inner) = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) {
+        return is_address(inner) || is_library(inner) || matches!(inner, "anon" | "heap" | "stack" | "vdso");
+    }
+    is_address(name) || is_library(name)
+}
+
+fn is_address(text: &str) -> bool {
+    let text = text.trim_start_matches('<').trim_end_matches('>');
+    match text.strip_prefix("0x") {
+        Some(hex) => all_hex(hex) || hex.split_once('+').is_some_and(|(a, _)| all_hex(a)),
+        None => text.len() >= 12 && all_hex(text),
+    }
+}
+
+/// `libc.so.6`, `/usr/bin/php8.2`, `libpython3.11.so.1.0`, `foo.dll`: no function in it.
+fn is_library(text: &str) -> bool {
+    if text.contains(['(', ' ', '`', '!']) {
+        return false;
+    }
+    let base = text.rsplit('/').next().unwrap_or(text);
+    for ending in [".so", ".dylib"] {
+        if let Some((_, version)) = base.rsplit_once(ending) {
+            return version.split('.').all(|part| part.is_empty() || all_digits(part));
+        }
+    }
+    let lower = base.len() > 4 && (base.ends_with(".dll") || base.ends_with(".exe"));
+    lower || is_versioned_binary(base)
+}
+
+/// Interpreters alone: `php8.2`, `python3.11`, `ruby3.2`, `perl5.36`.
+fn is_versioned_binary(base: &str) -> bool {
+    ["php", "python", "ruby", "perl"].iter().any(|name| {
+        base.strip_prefix(name).is_some_and(|version| {
+            version.contains('.') && version.split('.').all(all_digits)
+        })
+    })
+}
