@@ -19,6 +19,9 @@ pub(super) fn canonical(name: &str) -> Option<String> {
     if bare.contains("(*") || bare.contains("::") || bare.contains('`') || bare.contains('#') || bare.contains('!') {
         return None;
     }
+    if bare.contains("$$Lambda") {
+        return Some(plain(bare));
+    }
     let (head, last) = bare.rsplit_once('/').unwrap_or(("", bare));
     let mut parts = last.split('.');
     if head.is_empty() {

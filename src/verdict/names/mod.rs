@@ -74,11 +74,11 @@ fn read(name: &str, file: &str) -> Frame {
     if let Some((library, function)) = native::library(name) {
         return native::within(library, function);
     }
-    if let Some(text) = jvm::canonical(name) {
-        return Frame::new(text, Some(Runtime::Jvm));
-    }
     if let Some(text) = dotnet::canonical(name) {
         return Frame::new(text, Some(Runtime::Dotnet));
+    }
+    if let Some(text) = jvm::canonical(name) {
+        return Frame::new(text, Some(Runtime::Jvm));
     }
     if let Some(text) = go::canonical(name, file) {
         return Frame::new(text, Some(Runtime::Go));

@@ -50,7 +50,12 @@ pub(super) fn within(library: &str, function: &str) -> Frame {
 /// A symbol without a library. `own` is set only where the spelling proves it.
 pub(super) fn frame(name: &str) -> Frame {
     let name = undecorated(name);
-    if let Some(text) = demangled(name) {
+    if let Ok(text) = rustc_demangle::try_demangle(name) {
+        let mut frame = symbol(&format!("{text:#}"));
+        frame.own = Some(Runtime::Rust);
+        return frame;
+    }
+    if let Some(text) = name.strip_prefix("_Z").or_else(|| name.strip_prefix("__Z")).and_then(cpp_path) {
         return symbol(&text);
     }
     if name.contains("_$LT$") || name.contains("$GT$") || name.contains("$u20$") {
@@ -65,7 +70,7 @@ fn undecorated(name: &str) -> &str {
     if let Some((head, _)) = name.split_once("  (in ") {
         name = head;
     }
-    for mark in ["@plt", "$INODE64", "$NOCANCEL", "$UNIX2003", "$VARIANT", "@GLIBC", "@@"] {
+    for mark in ["@plt", "$INODE64", "$NOCANCEL", "$UNIX2003", "$VARIANT", "@@", "@GLIBC"] {
         if let Some((head, _)) = name.split_once(mark) {
             if !head.is_empty() {
                 name = head;
@@ -88,14 +93,6 @@ fn undecorated(name: &str) -> &str {
         }
     }
     name
-}
-
-fn demangled(name: &str) -> Option<String> {
-    if let Ok(text) = rustc_demangle::try_demangle(name) {
-        return Some(format!("{text:#}"));
-    }
-    let rest = name.strip_prefix("_Z").or_else(|| name.strip_prefix("__Z"))?;
-    cpp_path(rest)
 }
 
 /// The qualified name of an Itanium-mangled symbol, without templates and arguments; `None` for what is not plain.
