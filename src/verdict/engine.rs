@@ -128,7 +128,10 @@ impl<'j> Judge<'j> {
             }
         }
         let managed = |counts: &[u32]| {
-            let best = Runtime::ALL.iter().zip(counts).filter(|(r, n)| **n > 0 && !matches!(r, Runtime::Native | Runtime::Kernel));
+            let best = Runtime::ALL
+                .iter()
+                .zip(counts)
+                .filter(|(r, n)| **n > 0 && !matches!(r, Runtime::Native | Runtime::Kernel));
             best.rev().max_by_key(|(_, n)| **n).map(|(r, _)| *r)
         };
         managed(&spoken).or_else(|| managed(&hinted)).or_else(|| {
@@ -201,8 +204,13 @@ impl<'j> Judge<'j> {
                 nearer.add(slot.package, Some(category));
                 continue;
             }
-            let claim =
-                Claim { category, frame: *frame, rule: Some(index), runtime: runtime.unwrap_or(rule.runtime), counted: rule.counted };
+            let claim = Claim {
+                category,
+                frame: *frame,
+                rule: Some(index),
+                runtime: runtime.unwrap_or(rule.runtime),
+                counted: rule.counted,
+            };
             let above = frames.get(at + 1..).unwrap_or(&[]);
             return Some(self.settle(claim, rule, above, runtime));
         }
@@ -214,7 +222,9 @@ impl<'j> Judge<'j> {
     fn category_in_kind(&self, rule: &Rule) -> Option<Category> {
         let category = rule.category?;
         match self.kind {
-            ProfileType::Alloc | ProfileType::Inuse if matches!(category, Category::Allocation | Category::Idle) => None,
+            ProfileType::Alloc | ProfileType::Inuse if matches!(category, Category::Allocation | Category::Idle) => {
+                None
+            }
             _ => Some(category),
         }
     }
@@ -230,7 +240,9 @@ impl<'j> Judge<'j> {
             }
         }
         match claim.category {
-            Category::Idle if !rule.never_runs && !self.parked_is_idle => Claim { category: Category::Scheduling, ..claim },
+            Category::Idle if !rule.never_runs && !self.parked_is_idle => {
+                Claim { category: Category::Scheduling, ..claim }
+            }
             Category::ThreadWaiting | Category::Scheduling => self.under_idle_worker(claim, above, runtime),
             _ => claim,
         }
@@ -281,9 +293,9 @@ impl Nearer {
     }
 
     fn allow(&self, package: u64, category: Category) -> bool {
-        self.seen.get(..self.len).is_some_and(|seen| {
-            seen.iter().all(|(p, c)| package != 0 && *p == package || *c == Some(category))
-        })
+        self.seen
+            .get(..self.len)
+            .is_some_and(|seen| seen.iter().all(|(p, c)| package != 0 && *p == package || *c == Some(category)))
     }
 }
 

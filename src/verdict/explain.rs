@@ -1,7 +1,7 @@
 //! What the catalogue says of a single name, or of a folded line, and why.
 
-use crate::profile::{ProfileBuilder, SampleType};
 use crate::kernel::ProfileType;
+use crate::profile::{ProfileBuilder, SampleType};
 
 use super::catalogue::Rules;
 use super::engine::Claims;

@@ -5,10 +5,10 @@ use std::sync::{PoisonError, RwLock};
 
 use rustc_hash::{FxHashMap, FxHasher};
 
+use super::Runtime;
 use super::catalogue::{RuleIndex, Rules, split};
 use super::names::Frame;
 use super::origin::{self, Origin};
-use super::Runtime;
 
 /// How many names are kept; past that the memory starts anew.
 const CAPACITY: usize = 32_768;
@@ -48,7 +48,9 @@ impl Slot {
             own: frame.own,
             rule: rules.rule_of(&frame, None),
             rule_in_php: if frame.own.is_none() { rules.rule_of(&frame, Some(Runtime::Php)) } else { None },
-            plain_word: frame.own.is_none() && frame.text.bytes().all(|b| b.is_ascii_lowercase()) && !is_c_word(&frame.text),
+            plain_word: frame.own.is_none()
+                && frame.text.bytes().all(|b| b.is_ascii_lowercase())
+                && !is_c_word(&frame.text),
             unresolved: false,
             origin: origin::of(rules, &frame, file),
             package: package(&frame),

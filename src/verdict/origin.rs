@@ -5,7 +5,20 @@ use super::catalogue::Rules;
 use super::names::Frame;
 
 /// Whose code a function is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// The application's own.
@@ -23,8 +36,15 @@ pub(super) fn of(rules: &Rules, frame: &Frame, file: &str) -> Origin {
         return if runtime { Origin::Runtime } else { Origin::Library };
     }
     const LIBRARY_PLACES: [&str; 9] = [
-        "site-packages/", "dist-packages/", "node_modules/", "/gems/", "/pkg/mod/", "/.cargo/registry/", "/.cargo/git/",
-        "/vendor/", "/.nuget/",
+        "site-packages/",
+        "dist-packages/",
+        "node_modules/",
+        "/gems/",
+        "/pkg/mod/",
+        "/.cargo/registry/",
+        "/.cargo/git/",
+        "/vendor/",
+        "/.nuget/",
     ];
     if LIBRARY_PLACES.iter().any(|place| file.contains(place)) || frame.text.starts_with("node_modules/") {
         return Origin::Library;

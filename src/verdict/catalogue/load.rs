@@ -15,13 +15,7 @@ macro_rules! compiled_in {
     ($($name:literal),+ $(,)?) => { &[$(($name, include_str!($name))),+] };
 }
 
-const BUILTIN: &[(&str, &str)] = compiled_in![
-    "advice.toml",
-    "go.toml",
-    "jvm.toml",
-    "native.toml",
-    "thresholds.toml",
-];
+const BUILTIN: &[(&str, &str)] = compiled_in!["advice.toml", "go.toml", "jvm.toml", "native.toml", "thresholds.toml",];
 
 pub(super) fn builtin() -> Result<Rules, RuleError> {
     build(BUILTIN.iter().map(|(name, text)| (*name, *text)))
@@ -38,8 +32,11 @@ pub(super) fn directory(dir: &Path) -> Result<Rules, RuleError> {
         if path.extension().is_none_or(|e| e != "toml") {
             continue;
         }
-        let text = std::fs::read_to_string(&path)
-            .map_err(|e| RuleError { file: name.clone(), rule: None, problem: format!("cannot be read: {e}") })?;
+        let text = std::fs::read_to_string(&path).map_err(|e| RuleError {
+            file: name.clone(),
+            rule: None,
+            problem: format!("cannot be read: {e}"),
+        })?;
         files.insert(name, text);
         found = true;
     }
@@ -102,7 +99,9 @@ impl Builder {
         runtime: Option<Runtime>,
         space: Option<Space>,
     ) -> Result<(), String> {
-        if entry.id.is_empty() || !entry.id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c)) {
+        if entry.id.is_empty()
+            || !entry.id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
+        {
             return Err("an id is made of a-z, 0-9, dot, dash and underscore".to_owned());
         }
         if let Some(other) = self.ids.insert(entry.id.clone(), file.to_owned()) {
@@ -172,7 +171,12 @@ impl Builder {
                 judgement: entry.judgement,
             },
         };
-        if self.rules.thresholds.iter().any(|r| r.category == row.category && r.kinds.iter().any(|k| row.kinds.contains(k))) {
+        if self
+            .rules
+            .thresholds
+            .iter()
+            .any(|r| r.category == row.category && r.kinds.iter().any(|k| row.kinds.contains(k)))
+        {
             return Err(format!("the threshold of {:?} is given twice for one kind", entry.category));
         }
         self.rules.thresholds.push(row);

@@ -223,12 +223,15 @@ impl Rules {
     /// What to do about the category, in the words of the runtime where they differ.
     pub fn advice(&self, category: Category, runtime: Option<Runtime>) -> Advice {
         let of = |wanted: Option<Runtime>| {
-            self.advice.iter().find(|row| row.category == category && row.runtime == wanted).map(|row| row.advice.clone())
+            self.advice
+                .iter()
+                .find(|row| row.category == category && row.runtime == wanted)
+                .map(|row| row.advice.clone())
         };
-        runtime.and_then(|r| of(Some(r))).or_else(|| of(None)).unwrap_or_else(|| Advice {
-            recommendation: "Look at {place} first.".into(),
-            steps: Arc::from([]),
-        })
+        runtime
+            .and_then(|r| of(Some(r)))
+            .or_else(|| of(None))
+            .unwrap_or_else(|| Advice { recommendation: "Look at {place} first.".into(), steps: Arc::from([]) })
     }
 
     /// What a profile of this kind shows of the category. `native_frames` tells whether its sampler saw frames below
@@ -253,7 +256,13 @@ impl Rules {
     }
 
     /// Whether a profile of this kind shows anything of the category: [`Self::visibility`] as an answer says it.
-    pub fn observable(&self, category: Category, runtime: Option<Runtime>, kind: ProfileType, native_frames: bool) -> bool {
+    pub fn observable(
+        &self,
+        category: Category,
+        runtime: Option<Runtime>,
+        kind: ProfileType,
+        native_frames: bool,
+    ) -> bool {
         self.visibility(category, runtime, kind, native_frames) != Visibility::Unseen
     }
 
@@ -275,7 +284,8 @@ impl Rules {
             let tokens: Vec<&str> = split(text).collect();
             for (number, weight) in set.all(&tokens) {
                 let index = u16::try_from(number).unwrap_or(u16::MAX);
-                let held_back = self.rules.get(usize::from(index)).is_none_or(|r| r.except.iter().any(|p| p.matches(&tokens)));
+                let held_back =
+                    self.rules.get(usize::from(index)).is_none_or(|r| r.except.iter().any(|p| p.matches(&tokens)));
                 if !held_back && best.is_none_or(|(w, i)| weight > w || weight == w && index < i) {
                     best = Some((weight, index));
                 }

@@ -3,11 +3,68 @@
 use super::{all_digits, without_groups};
 
 const STANDARD: [&str; 62] = [
-    "archive", "arena", "bufio", "bytes", "cmp", "compress", "container", "context", "crypto", "database", "debug",
-    "embed", "encoding", "errors", "expvar", "flag", "fmt", "go", "hash", "html", "image", "index", "internal", "io",
-    "iter", "log", "main", "maps", "math", "mime", "net", "os", "path", "plugin", "reflect", "regexp", "runtime",
-    "slices", "sort", "strconv", "strings", "structs", "sync", "syscall", "testing", "text", "time", "unicode",
-    "unique", "unsafe", "vendor", "weak", "type", "go.shape", "runtime.text", "_cgo", "cmd", "gosave", "gogo", "memeqbody", "aeshashbody", "indexbytebody",
+    "archive",
+    "arena",
+    "bufio",
+    "bytes",
+    "cmp",
+    "compress",
+    "container",
+    "context",
+    "crypto",
+    "database",
+    "debug",
+    "embed",
+    "encoding",
+    "errors",
+    "expvar",
+    "flag",
+    "fmt",
+    "go",
+    "hash",
+    "html",
+    "image",
+    "index",
+    "internal",
+    "io",
+    "iter",
+    "log",
+    "main",
+    "maps",
+    "math",
+    "mime",
+    "net",
+    "os",
+    "path",
+    "plugin",
+    "reflect",
+    "regexp",
+    "runtime",
+    "slices",
+    "sort",
+    "strconv",
+    "strings",
+    "structs",
+    "sync",
+    "syscall",
+    "testing",
+    "text",
+    "time",
+    "unicode",
+    "unique",
+    "unsafe",
+    "vendor",
+    "weak",
+    "type",
+    "go.shape",
+    "runtime.text",
+    "_cgo",
+    "cmd",
+    "gosave",
+    "gogo",
+    "memeqbody",
+    "aeshashbody",
+    "indexbytebody",
 ];
 
 /// The name without receiver marks, closures and generics, where the spelling is a Go symbol's, else `None`.
@@ -35,12 +92,16 @@ fn is_go(name: &str) -> bool {
     }
     let Some((path, function)) = flat.rsplit_once('/').map_or_else(
         || flat.split_once('.'),
-        |(head, last)| last.split_once('.').map(|(package, f)| (flat.get(..head.len() + 1 + package.len()).unwrap_or(head), f)),
+        |(head, last)| {
+            last.split_once('.').map(|(package, f)| (flat.get(..head.len() + 1 + package.len()).unwrap_or(head), f))
+        },
     ) else {
         return false;
     };
     let first = path.split('/').next().unwrap_or(path);
-    let identifier = !function.is_empty() && !function.contains(['$', '-']) || function.ends_with("-fm") || function.contains("-range");
+    let identifier = !function.is_empty() && !function.contains(['$', '-'])
+        || function.ends_with("-fm")
+        || function.contains("-range");
     identifier && (STANDARD.contains(&first) || first.contains('.') && path.contains('/'))
 }
 

@@ -3,9 +3,36 @@
 use super::all_digits;
 
 const ROOTS: [&str; 30] = [
-    "java", "javax", "jdk", "sun", "com", "org", "io", "net", "scala", "kotlin", "kotlinx", "akka", "zio", "cats",
-    "jakarta", "groovy", "clojure", "ch", "de", "edu", "fr", "uk", "reactor", "okhttp3", "okio", "retrofit2", "rx",
-    "lombok", "play", "monix",
+    "java",
+    "javax",
+    "jdk",
+    "sun",
+    "com",
+    "org",
+    "io",
+    "net",
+    "scala",
+    "kotlin",
+    "kotlinx",
+    "akka",
+    "zio",
+    "cats",
+    "jakarta",
+    "groovy",
+    "clojure",
+    "ch",
+    "de",
+    "edu",
+    "fr",
+    "uk",
+    "reactor",
+    "okhttp3",
+    "okio",
+    "retrofit2",
+    "rx",
+    "lombok",
+    "play",
+    "monix",
 ];
 
 /// The dotted name where the spelling is a JVM method's, else `None`.
@@ -64,7 +91,12 @@ fn dotted(bare: &str) -> Option<String> {
 pub(super) fn plain(name: &str) -> String {
     let name = strip_signature(name).replace(":.", ".");
     let mut text = name.replace('/', ".");
-    for marker in ["$$Lambda", "GeneratedMethodAccessor", "GeneratedConstructorAccessor", "GeneratedSerializationConstructorAccessor"] {
+    for marker in [
+        "$$Lambda",
+        "GeneratedMethodAccessor",
+        "GeneratedConstructorAccessor",
+        "GeneratedSerializationConstructorAccessor",
+    ] {
         if let Some(at) = text.find(marker) {
             let tail = text.get(at + marker.len()..).unwrap_or("");
             let method = tail.rsplit_once('.').map_or(String::new(), |(_, m)| format!(".{m}"));

@@ -41,7 +41,8 @@ fn line_off(text: &str) -> Option<String> {
         return Some(head.to_owned());
     }
     let (head, line) = text.rsplit_once(':')?;
-    (all_digits(line) && !head.is_empty() && !head.ends_with(':')).then(|| line_off(head).unwrap_or_else(|| head.to_owned()))
+    (all_digits(line) && !head.is_empty() && !head.ends_with(':'))
+        .then(|| line_off(head).unwrap_or_else(|| head.to_owned()))
 }
 
 fn rust_hash_off(text: &str) -> Option<String> {
@@ -50,7 +51,9 @@ fn rust_hash_off(text: &str) -> Option<String> {
 }
 
 fn clones_off(text: &str) -> Option<String> {
-    for mark in [".isra.", ".part.", ".constprop.", ".lto_priv.", ".llvm.", ".cold", "@plt", "@@GLIBC", "@GLIBC", " [clone "] {
+    for mark in
+        [".isra.", ".part.", ".constprop.", ".lto_priv.", ".llvm.", ".cold", "@plt", "@@GLIBC", "@GLIBC", " [clone "]
+    {
         if let Some((head, _)) = text.split_once(mark) {
             return (!head.is_empty()).then(|| head.to_owned());
         }
@@ -130,7 +133,9 @@ fn go_closures_off(text: &str) -> Option<String> {
         let tail = text.get(at + 5..)?;
         let first = tail.split('.').next()?;
         let digits = first.find(|c: char| !c.is_ascii_digit()).unwrap_or(first.len());
-        let closure = |t: &str| all_digits(t) || ["func", "gowrap", "deferwrap"].iter().any(|p| t.strip_prefix(p).is_some_and(all_digits));
+        let closure = |t: &str| {
+            all_digits(t) || ["func", "gowrap", "deferwrap"].iter().any(|p| t.strip_prefix(p).is_some_and(all_digits))
+        };
         if digits > 0 && digits == first.len() && tail.split('.').skip(1).all(closure) {
             return Some(format!("{}.func*", text.get(..at)?));
         }

@@ -6,7 +6,9 @@ use crate::verdict::Runtime;
 /// Splits `libjvm.so.Parker::park`, `libc-2.31.so.epoll_wait` and ``zfs`zil_commit`` into library and function.
 pub(super) fn library(name: &str) -> Option<(&str, &str)> {
     if let Some((library, function)) = name.split_once('`') {
-        let plain = !library.is_empty() && !library.contains([' ', '(', '<', '.']) || library.ends_with(".dylib") || library.contains(".so");
+        let plain = !library.is_empty() && !library.contains([' ', '(', '<', '.'])
+            || library.ends_with(".dylib")
+            || library.contains(".so");
         return plain.then_some((library, function));
     }
     for ending in [".so", ".dylib"] {
@@ -32,7 +34,8 @@ pub(super) fn library(name: &str) -> Option<(&str, &str)> {
 }
 
 const KERNEL_MODULES: [&str; 14] = [
-    "unix", "genunix", "zfs", "ip", "sockfs", "ufs", "nfs", "lofs", "dtrace", "tcp", "kernel", "vmlinux", "overlay", "xfs",
+    "unix", "genunix", "zfs", "ip", "sockfs", "ufs", "nfs", "lofs", "dtrace", "tcp", "kernel", "vmlinux", "overlay",
+    "xfs",
 ];
 
 /// A function of a library that the name tells.
@@ -120,9 +123,22 @@ fn cpp_path(mangled: &str) -> Option<String> {
 fn unescaped(name: &str) -> String {
     let mut text = name.trim_start_matches('_').to_owned();
     for (from, to) in [
-        ("$LT$", "<"), ("$GT$", ">"), ("$RF$", "&"), ("$BP$", "*"), ("$C$", ","), ("$u20$", " "), ("$u27$", "'"),
-        ("$u5b$", "["), ("$u5d$", "]"), ("$u7b$", "{"), ("$u7d$", "}"), ("$u7e$", "~"), ("$u2b$", "+"), ("$LP$", "("),
-        ("$RP$", ")"), ("..", "::"),
+        ("$LT$", "<"),
+        ("$GT$", ">"),
+        ("$RF$", "&"),
+        ("$BP$", "*"),
+        ("$C$", ","),
+        ("$u20$", " "),
+        ("$u27$", "'"),
+        ("$u5b$", "["),
+        ("$u5d$", "]"),
+        ("$u7b$", "{"),
+        ("$u7d$", "}"),
+        ("$u7e$", "~"),
+        ("$u2b$", "+"),
+        ("$LP$", "("),
+        ("$RP$", ")"),
+        ("..", "::"),
     ] {
         text = text.replace(from, to);
     }
@@ -257,7 +273,9 @@ fn angles_off(text: &str) -> String {
     if !text.contains('<') {
         return text.to_owned();
     }
-    if ["operator<", "operator>", "operator->"].iter().any(|o| text.contains(o)) || text.starts_with('<') && !text.contains("::") {
+    if ["operator<", "operator>", "operator->"].iter().any(|o| text.contains(o))
+        || text.starts_with('<') && !text.contains("::")
+    {
         return text.to_owned();
     }
     super::without_groups(text, '<', '>').replace("::::", "::")
@@ -265,13 +283,46 @@ fn angles_off(text: &str) -> String {
 
 fn is_rust_path(text: &str) -> bool {
     const CRATES: [&str; 12] = [
-        "core::", "alloc::", "tokio::", "hyper::", "serde::", "serde_json::", "actix_web::", "rayon_core::",
-        "hashbrown::", "parking_lot::", "futures_util::", "actix_rt::",
+        "core::",
+        "alloc::",
+        "tokio::",
+        "hyper::",
+        "serde::",
+        "serde_json::",
+        "actix_web::",
+        "rayon_core::",
+        "hashbrown::",
+        "parking_lot::",
+        "futures_util::",
+        "actix_rt::",
     ];
     const STD: [&str; 26] = [
-        "sys", "io", "thread", "panicking", "rt", "sys_common", "collections", "panic", "time", "fs", "net", "sync",
-        "backtrace", "env", "path", "process", "alloc", "ffi", "hash", "fmt", "os", "prelude", "rand", "error",
-        "ascii", "f64",
+        "sys",
+        "io",
+        "thread",
+        "panicking",
+        "rt",
+        "sys_common",
+        "collections",
+        "panic",
+        "time",
+        "fs",
+        "net",
+        "sync",
+        "backtrace",
+        "env",
+        "path",
+        "process",
+        "alloc",
+        "ffi",
+        "hash",
+        "fmt",
+        "os",
+        "prelude",
+        "rand",
+        "error",
+        "ascii",
+        "f64",
     ];
     if CRATES.iter().any(|c| text.starts_with(c)) {
         return true;

@@ -26,7 +26,11 @@ pub(super) fn node(name: &str, file: &str) -> Option<Frame> {
         return found(format!("{}:{function}", module(file)));
     }
     let inside = name.strip_prefix("(anonymous):").unwrap_or(name);
-    if inside.starts_with("node:") || inside.contains("node_modules/") || inside.contains(".js:") || inside.contains(".ts:") {
+    if inside.starts_with("node:")
+        || inside.contains("node_modules/")
+        || inside.contains(".js:")
+        || inside.contains(".ts:")
+    {
         return found(in_name(inside));
     }
     None
@@ -86,10 +90,40 @@ fn module(file: &str) -> String {
 
 fn is_core(stem: &str, internal: bool) -> bool {
     const CORE: [&str; 34] = [
-        "net", "http", "https", "fs", "timers", "events", "stream", "_stream_readable", "_stream_writable",
-        "_stream_transform", "_http_server", "_http_client", "_http_outgoing", "_http_incoming", "_http_common",
-        "_tls_wrap", "tls", "crypto", "zlib", "dns", "dgram", "buffer", "module", "node", "path", "url",
-        "querystring", "util", "vm", "assert", "child_process", "cluster", "readline", "string_decoder",
+        "net",
+        "http",
+        "https",
+        "fs",
+        "timers",
+        "events",
+        "stream",
+        "_stream_readable",
+        "_stream_writable",
+        "_stream_transform",
+        "_http_server",
+        "_http_client",
+        "_http_outgoing",
+        "_http_incoming",
+        "_http_common",
+        "_tls_wrap",
+        "tls",
+        "crypto",
+        "zlib",
+        "dns",
+        "dgram",
+        "buffer",
+        "module",
+        "node",
+        "path",
+        "url",
+        "querystring",
+        "util",
+        "vm",
+        "assert",
+        "child_process",
+        "cluster",
+        "readline",
+        "string_decoder",
     ];
     internal || CORE.contains(&stem)
 }
@@ -153,8 +187,15 @@ fn python_module(file: &str) -> String {
 /// `Class#method`, `block (2 levels) in …`, `Namespace::Class.method?`, `(marking)`.
 pub(super) fn is_ruby(name: &str) -> bool {
     const PLAIN: [&str; 9] = [
-        "(garbage collection)", "(marking)", "(sweeping)", "<main>", "<top (required)>", "<internal:gc>",
-        "<internal:kernel>", "<cfunc>", "(dynamic)",
+        "(garbage collection)",
+        "(marking)",
+        "(sweeping)",
+        "<main>",
+        "<top (required)>",
+        "<internal:gc>",
+        "<internal:kernel>",
+        "<cfunc>",
+        "(dynamic)",
     ];
     if PLAIN.contains(&name) || name.starts_with("#<") {
         return true;
@@ -172,7 +213,9 @@ pub(super) fn is_ruby(name: &str) -> bool {
     }
     // A module with `::` and a method after a single dot: `ActiveSupport::JSON.decode`.
     name.rsplit_once('.').is_some_and(|(module, method)| {
-        module.contains("::") && !module.contains('.') && method.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        module.contains("::")
+            && !module.contains('.')
+            && method.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
     })
 }
 

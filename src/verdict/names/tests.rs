@@ -3,49 +3,125 @@ use rstest::rstest;
 
 #[rstest]
 #[case::slashes("java/util/HashMap.resize", "java.util.HashMap.resize", Runtime::Jvm)]
-#[case::dots("java.util.concurrent.ThreadPoolExecutor.runWorker", "java.util.concurrent.ThreadPoolExecutor.runWorker", Runtime::Jvm)]
+#[case::dots(
+    "java.util.concurrent.ThreadPoolExecutor.runWorker",
+    "java.util.concurrent.ThreadPoolExecutor.runWorker",
+    Runtime::Jvm
+)]
 #[case::perf_map("Ljava/util/zip/Inflater;::inflateBytes", "java.util.zip.Inflater.inflateBytes", Runtime::Jvm)]
-#[case::perf_map_dot("Lsun/nio/ch/EPollArrayWrapper;.epollWait", "sun.nio.ch.EPollArrayWrapper.epollWait", Runtime::Jvm)]
+#[case::perf_map_dot(
+    "Lsun/nio/ch/EPollArrayWrapper;.epollWait",
+    "sun.nio.ch.EPollArrayWrapper.epollWait",
+    Runtime::Jvm
+)]
 #[case::folded("Ljava/util/zip/Inflater:::inflateBytes", "java.util.zip.Inflater.inflateBytes", Runtime::Jvm)]
-#[case::folded_dot("Lio/netty/channel/ChannelOutboundHandlerAdapter:.flush", "io.netty.channel.ChannelOutboundHandlerAdapter.flush", Runtime::Jvm)]
-#[case::marked("io/netty/channel/nio/NioEventLoop:.processSelectedKey_[j]", "io.netty.channel.nio.NioEventLoop.processSelectedKey", Runtime::Jvm)]
-#[case::signature("void java.util.concurrent.locks.LockSupport.parkNanos(java.lang.Object, long)", "java.util.concurrent.locks.LockSupport.parkNanos", Runtime::Jvm)]
-#[case::descriptor("Lio/netty/channel/ChannelDuplexHandler;.flush(Lio/netty/channel/ChannelHandlerContext;)V", "io.netty.channel.ChannelDuplexHandler.flush", Runtime::Jvm)]
-#[case::inlined("Lorg/apache/catalina/connector/CoyoteAdapter;::service->Lorg/apache/x/Y;::z", "org.apache.catalina.connector.CoyoteAdapter.service", Runtime::Jvm)]
-#[case::hidden("java/lang/invoke/LambdaForm$DMH.0x00000008012b8000.newInvokeSpecial", "java.lang.invoke.LambdaForm$DMH.newInvokeSpecial", Runtime::Jvm)]
+#[case::folded_dot(
+    "Lio/netty/channel/ChannelOutboundHandlerAdapter:.flush",
+    "io.netty.channel.ChannelOutboundHandlerAdapter.flush",
+    Runtime::Jvm
+)]
+#[case::marked(
+    "io/netty/channel/nio/NioEventLoop:.processSelectedKey_[j]",
+    "io.netty.channel.nio.NioEventLoop.processSelectedKey",
+    Runtime::Jvm
+)]
+#[case::signature(
+    "void java.util.concurrent.locks.LockSupport.parkNanos(java.lang.Object, long)",
+    "java.util.concurrent.locks.LockSupport.parkNanos",
+    Runtime::Jvm
+)]
+#[case::descriptor(
+    "Lio/netty/channel/ChannelDuplexHandler;.flush(Lio/netty/channel/ChannelHandlerContext;)V",
+    "io.netty.channel.ChannelDuplexHandler.flush",
+    Runtime::Jvm
+)]
+#[case::inlined(
+    "Lorg/apache/catalina/connector/CoyoteAdapter;::service->Lorg/apache/x/Y;::z",
+    "org.apache.catalina.connector.CoyoteAdapter.service",
+    Runtime::Jvm
+)]
+#[case::hidden(
+    "java/lang/invoke/LambdaForm$DMH.0x00000008012b8000.newInvokeSpecial",
+    "java.lang.invoke.LambdaForm$DMH.newInvokeSpecial",
+    Runtime::Jvm
+)]
 #[case::library("libjvm.so.Parker::park", "Parker::park", Runtime::Native)]
 #[case::library_version("libc-2.31.so.epoll_wait", "epoll_wait", Runtime::Native)]
 #[case::library_number("libc.so.6.__libc_read", "__libc_read", Runtime::Native)]
-#[case::cpp_return("libjvm.so.void OopOopIterateDispatch<G1RebuildRemSetClosure>::Table::oop_oop_iterate<InstanceKlass, narrowOop>", "OopOopIterateDispatch::Table::oop_oop_iterate", Runtime::Native)]
+#[case::cpp_return(
+    "libjvm.so.void OopOopIterateDispatch<G1RebuildRemSetClosure>::Table::oop_oop_iterate<InstanceKlass, narrowOop>",
+    "OopOopIterateDispatch::Table::oop_oop_iterate",
+    Runtime::Native
+)]
 #[case::empty_args("GCTaskThread::run()", "GCTaskThread::run", Runtime::Native)]
 #[case::backtick("zfs`zil_commit", "zil_commit", Runtime::Kernel)]
 #[case::backtick_lib("libsystem_kernel`__getdirentries64", "__getdirentries64", Runtime::Native)]
 #[case::kernel("local_bh_enable_[k]", "local_bh_enable", Runtime::Kernel)]
-#[case::rust_old("_$LT$collections..vec..Vec$LT$T$GT$$GT$::resize::h33edb9dae7314c90", "collections::vec::Vec::resize", Runtime::Rust)]
+#[case::rust_old(
+    "_$LT$collections..vec..Vec$LT$T$GT$$GT$::resize::h33edb9dae7314c90",
+    "collections::vec::Vec::resize",
+    Runtime::Rust
+)]
 #[case::rust_mangled("_ZN4core3fmt5write17h0123456789abcdefE", "core::fmt::write", Runtime::Rust)]
 #[case::rust_v0("_RNvNtCs1234_7mycrate3foo3bar", "mycrate::foo::bar", Runtime::Rust)]
-#[case::rust_trait("<core::hash::sip::Sip13Rounds as core::hash::sip::Sip>::d_rounds", "core::hash::sip::Sip13Rounds::d_rounds", Runtime::Rust)]
-#[case::cpp_mangled("_ZN6google8protobuf7Message15ParseFromStringE", "google::protobuf::Message::ParseFromString", Runtime::Native)]
-#[case::dotnet("System.Threading!ThreadPoolWorkQueue.Dispatch", "System.Threading.ThreadPoolWorkQueue.Dispatch", Runtime::Dotnet)]
-#[case::dotnet_module("System.Private.CoreLib.il!System.Threading.Thread.Sleep(int32)", "System.Threading.Thread.Sleep", Runtime::Dotnet)]
+#[case::rust_trait(
+    "<core::hash::sip::Sip13Rounds as core::hash::sip::Sip>::d_rounds",
+    "core::hash::sip::Sip13Rounds::d_rounds",
+    Runtime::Rust
+)]
+#[case::cpp_mangled(
+    "_ZN6google8protobuf7Message15ParseFromStringE",
+    "google::protobuf::Message::ParseFromString",
+    Runtime::Native
+)]
+#[case::dotnet(
+    "System.Threading!ThreadPoolWorkQueue.Dispatch",
+    "System.Threading.ThreadPoolWorkQueue.Dispatch",
+    Runtime::Dotnet
+)]
+#[case::dotnet_module(
+    "System.Private.CoreLib.il!System.Threading.Thread.Sleep(int32)",
+    "System.Threading.Thread.Sleep",
+    Runtime::Dotnet
+)]
 #[case::dotnet_otel("System.Threading.Thread.Sleep", "System.Threading.Thread.Sleep", Runtime::Dotnet)]
-#[case::dotnet_datadog("|lm:System.Private.CoreLib |ns:System.Threading |ct:Thread |fn:Sleep", "System.Threading.Thread.Sleep", Runtime::Dotnet)]
+#[case::dotnet_datadog(
+    "|lm:System.Private.CoreLib |ns:System.Threading |ct:Thread |fn:Sleep",
+    "System.Threading.Thread.Sleep",
+    Runtime::Dotnet
+)]
 #[case::dotnet_async("MyApp!Orders+<Load>d__6.MoveNext", "MyApp.Orders.Load", Runtime::Dotnet)]
 #[case::dotnet_nested("Interop/Sys.Write", "Interop.Sys.Write", Runtime::Dotnet)]
 #[case::node("node:internal/timers:listOnTimeout:507", "node:internal/timers:listOnTimeout", Runtime::Node)]
-#[case::node_module("./node_modules/express/lib/router/layer.js:handle:86", "node_modules/express/lib/router/layer:handle", Runtime::Node)]
+#[case::node_module(
+    "./node_modules/express/lib/router/layer.js:handle:86",
+    "node_modules/express/lib/router/layer:handle",
+    Runtime::Node
+)]
 #[case::node_regexp(r"RegExp: \r\n?|\n", "RegExp", Runtime::Node)]
 #[case::go_method("net/http.(*Client).Get", "net/http.Client.Get", Runtime::Go)]
-#[case::go_closure("github.com/mwitkow/go-conntrack.NewDialContextFunc.func1", "github.com/mwitkow/go-conntrack.NewDialContextFunc", Runtime::Go)]
+#[case::go_closure(
+    "github.com/mwitkow/go-conntrack.NewDialContextFunc.func1",
+    "github.com/mwitkow/go-conntrack.NewDialContextFunc",
+    Runtime::Go
+)]
 #[case::go_nested("net/http.(*Transport).dial.func1.2.gowrap3", "net/http.Transport.dial", Runtime::Go)]
 #[case::go_generic("cmp.Less[go.shape.string]", "cmp.Less", Runtime::Go)]
-#[case::go_version("github.com/dgraph-io/badger/v4/table.(*Iterator).Valid", "github.com/dgraph-io/badger/table.Iterator.Valid", Runtime::Go)]
+#[case::go_version(
+    "github.com/dgraph-io/badger/v4/table.(*Iterator).Valid",
+    "github.com/dgraph-io/badger/table.Iterator.Valid",
+    Runtime::Go
+)]
 #[case::go_escaped("gopkg.in/yaml%2ev3.(*parser).sequence", "gopkg.in/yaml.parser.sequence", Runtime::Go)]
 #[case::ruby("ActiveRecord::Relation#exec_queries", "ActiveRecord::Relation#exec_queries", Runtime::Ruby)]
 #[case::ruby_block("block (2 levels) in Redis::Client#call", "Redis::Client#call", Runtime::Ruby)]
 #[case::ruby_anonymous("#<Module:0x007fec81ba9490>.decode", "Module.decode", Runtime::Ruby)]
 #[case::php(r"Composer\Autoload\ClassLoader::loadClass", r"Composer\Autoload\ClassLoader::loadClass", Runtime::Php)]
-#[case::python("_find_and_load (<frozen importlib._bootstrap>:1360)", "importlib._bootstrap._find_and_load", Runtime::Python)]
+#[case::python(
+    "_find_and_load (<frozen importlib._bootstrap>:1360)",
+    "importlib._bootstrap._find_and_load",
+    Runtime::Python
+)]
 fn takes_a_spelling_to_its_canonical_form(#[case] name: &str, #[case] text: &str, #[case] runtime: Runtime) {
     let frame = Frame::of(name, "");
     assert_eq!((frame.text.as_str(), frame.own), (text, Some(runtime)));
@@ -58,7 +134,12 @@ fn takes_a_spelling_to_its_canonical_form(#[case] name: &str, #[case] text: &str
 #[case("listOnTimeout", "node:internal/timers", "node:internal/timers:listOnTimeout", Runtime::Node)]
 #[case("query", "/app/node_modules/pg/lib/client.js", "node_modules/pg/lib/client:query", Runtime::Node)]
 #[case("malloc", "malloc.c", "malloc", Runtime::Native)]
-fn reads_the_module_from_the_file(#[case] name: &str, #[case] file: &str, #[case] text: &str, #[case] runtime: Runtime) {
+fn reads_the_module_from_the_file(
+    #[case] name: &str,
+    #[case] file: &str,
+    #[case] text: &str,
+    #[case] runtime: Runtime,
+) {
     let frame = Frame::of(name, file);
     assert_eq!((frame.text.as_str(), frame.own), (text, Some(runtime)));
 }

@@ -76,8 +76,6 @@ fn is_library(text: &str) -> bool {
 /// Interpreters alone: `php8.2`, `python3.11`, `ruby3.2`, `perl5.36`.
 fn is_versioned_binary(base: &str) -> bool {
     ["php", "python", "ruby", "perl"].iter().any(|name| {
-        base.strip_prefix(name).is_some_and(|version| {
-            version.contains('.') && version.split('.').all(all_digits)
-        })
+        base.strip_prefix(name).is_some_and(|version| version.contains('.') && version.split('.').all(all_digits))
     })
 }
