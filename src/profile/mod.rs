@@ -2,6 +2,7 @@
 //!
 //! Pure and synchronous. It knows nothing of verdicts, of the web or of a database, and reads no clock.
 
+mod budget;
 mod flamebearer;
 mod folded;
 mod inflate;
@@ -15,6 +16,7 @@ mod table;
 mod text;
 mod write;
 
+pub use budget::{Budget, Permit};
 pub use flamebearer::{FlamebearerFile, FlamebearerSide, read_flamebearer};
 pub use folded::read_folded;
 pub use limits::{LimitName, Limits, ReadError};
