@@ -3,6 +3,7 @@
 //! Pure and synchronous. It knows nothing of verdicts, of the web or of a database, and reads no clock.
 
 mod budget;
+mod flame_graph;
 mod flamebearer;
 mod folded;
 mod inflate;
@@ -17,6 +18,7 @@ mod text;
 mod write;
 
 pub use budget::{Budget, Permit};
+pub use flame_graph::{FlameGraphText, flame_graph, flame_graph_diff};
 pub use flamebearer::{FlamebearerFile, FlamebearerSide, read_flamebearer};
 pub use folded::read_folded;
 pub use limits::{LimitName, Limits, ReadError};
