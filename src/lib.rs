@@ -1,7 +1,10 @@
 //! Flamewarden reads continuous profiles and decides: what is wrong, what changed, who owns it, and whether it breaks
 //! an approved limit. See ARCHITECTURE.md for the map of the house.
 
+pub mod app;
 pub mod bor;
+pub mod cli;
+pub mod config;
 pub mod http;
 pub mod kernel;
 pub mod profile;

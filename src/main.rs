@@ -1,3 +1,7 @@
-//! The gate.
+//! The gate: reads the command line and hands over.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    flamewarden::cli::run()
+}

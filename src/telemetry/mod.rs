@@ -1,5 +1,9 @@
 //! What the server says of itself: tracing, request ids, the counts of one request, metrics.
 
+mod logging;
+mod metrics;
 mod request;
 
+pub use logging::init_logging;
+pub use metrics::{Metrics, REQUEST_DURATION};
 pub use request::{RequestScope, query, request_id, upstream_call};

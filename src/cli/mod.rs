@@ -1,0 +1,111 @@
+//! The command line: one file per command.
+//!
+//! Exit codes of all commands: 0 fine, 1 the check failed, 2 usage, 3 no data or unreachable.
+
+mod config;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{InvalidSettings, Settings};
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what was asked.
+    Fine,
+    /// It did what was asked, and what it checked is not in order.
+    CheckFailed,
+    /// It was asked wrongly.
+    Usage,
+    /// There is no data, or a server cannot be reached.
+    NoData,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Fine => 0,
+            Exit::CheckFailed => 1,
+            Exit::Usage => 2,
+            Exit::NoData => 3,
+        })
+    }
+}
+
+/// Reads continuous profiles and says what is wrong, what changed, and whether it breaks an approved limit.
+///
+/// Without a command it serves: embedded PostgreSQL and profile store, every route on http://127.0.0.1:8080,
+/// documentation at /swagger-ui/.
+#[derive(Debug, Parser)]
+#[command(name = "flamewarden", version, max_term_width = 110)]
+#[command(after_help = "Exit codes: 0 fine, 1 the check failed, 2 usage, 3 no data or unreachable.")]
+struct CommandLine {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What every command understands.
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// A file of settings (TOML); `flamewarden config default` prints every key.
+    #[arg(long, value_name = "FILE", env = "FLAMEWARDEN_CONFIG", global = true)]
+    config: Option<PathBuf>,
+}
+
+impl Common {
+    /// The settings of this process.
+    fn settings(&self) -> Result<Settings, InvalidSettings> {
+        Settings::of_process(self.config.clone()).map(|(settings, _)| settings)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve (the default).
+    Serve,
+    /// Look at the settings.
+    #[command(subcommand)]
+    Config(config::Command),
+}
+
+impl Command {
+    /// Runs on the runtime that [`run`] made.
+    async fn run(self, common: &Common) -> anyhow::Result<Exit> {
+        match self {
+            Self::Serve => serve::run(common).await,
+            Self::Config(command) => config::run(&command, common),
+        }
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let CommandLine { common, command } = CommandLine::parse();
+    let command = command.unwrap_or(Command::Serve);
+    let result = actix_web::rt::System::new().block_on(command.run(&common));
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let usage = error.downcast_ref::<InvalidSettings>().is_some();
+            if usage { Exit::Usage } else { Exit::NoData }.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+}

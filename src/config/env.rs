@@ -1,0 +1,48 @@
+//! The short names of environment variables.
+
+/// Name of a variable and the key it sets.
+pub(super) const NAMES: &[(&str, &str)] = &[
+    ("HOST", "server.host"),
+    ("PORT", "server.port"),
+    ("FUNCTION", "server.function"),
+    ("DATA_DIR", "server.data_dir"),
+    ("LOG_LEVEL", "log.level"),
+    ("LOG_FORMAT", "log.format"),
+    ("PYROSCOPE_URL", "pyroscope.url"),
+    ("PYROSCOPE_TENANT", "pyroscope.tenant"),
+    ("PYROSCOPE_BASIC_AUTH", "pyroscope.basic_auth"),
+    ("PYROSCOPE_TOKEN", "pyroscope.token"),
+    ("PYROSCOPE_TIMEOUT", "pyroscope.timeout"),
+    ("PROFILE_DATA_URL", "sor.profile_data_url"),
+    ("BASELINE_URL", "sor.baseline_url"),
+    ("HISTORY_URL", "sor.history_url"),
+    ("REGISTRY_URL", "sor.registry_url"),
+    ("ALERT_RULE_URL", "sor.alert_rule_url"),
+    ("SOR_TIMEOUT", "sor.timeout"),
+    ("DATABASE_URL", "database.url"),
+    ("DB_HOST", "database.host"),
+    ("DB_PORT", "database.port"),
+    ("DB_NAME", "database.name"),
+    ("DB_USER", "database.user"),
+    ("DB_PASSWORD", "database.password"),
+    ("DB_SSLMODE", "database.sslmode"),
+    ("DB_POOL_SIZE", "database.pool_size"),
+    ("DB_MAX_OPEN_CONNS", "database.pool_size"),
+    ("DB_MAX_IDLE_CONNS", "database.max_idle"),
+    ("DB_CONN_MAX_LIFETIME", "database.max_lifetime"),
+    ("DB_CONN_MAX_IDLE_TIME", "database.max_idle_time"),
+    ("DB_CONNECT_TIMEOUT", "database.connect_timeout"),
+    ("DB_QUERY_TIMEOUT", "database.query_timeout"),
+    ("MIGRATE", "database.migrate"),
+    ("SPOOL", "spool.mode"),
+    ("SPOOL_FSYNC", "spool.fsync"),
+    ("SPOOL_MAX_BYTES", "spool.max_bytes"),
+    ("SELF_PROFILE", "self_profile.enabled"),
+];
+
+/// Prefix of the variables that name any key: `FLAMEWARDEN__SECTION__KEY`.
+pub(super) const PREFIX: &str = "FLAMEWARDEN__";
+
+/// Keys whose values are never shown.
+pub(super) const SECRET_KEYS: &[&str] =
+    &["pyroscope.basic_auth", "pyroscope.token", "database.url", "database.password"];

@@ -1,0 +1,109 @@
+//! Settings: compiled-in defaults, then a file, then environment variables; parsed and validated as a whole before
+//! anything starts.
+//!
+//! Every key stands in `config/default.toml`; a key that does not is refused. Each complaint names the key, where the
+//! value came from, and the rule it breaks; all complaints are reported at once.
+
+mod database;
+mod duration;
+mod env;
+mod function;
+mod log;
+mod pyroscope;
+mod reader;
+mod rules;
+mod self_profile;
+mod server;
+mod sor;
+mod sources;
+mod spool;
+
+use std::path::PathBuf;
+
+pub use database::{ConnectTo, DatabaseSettings, SslMode};
+pub use function::{Function, Functions, InvalidFunction, Version};
+pub use log::{LogFormat, LogSettings};
+pub use pyroscope::{Credentials, PyroscopeSettings};
+pub use reader::{Effective, InvalidSettings, Origin, SettingError};
+pub use rules::RulesSettings;
+pub use self_profile::SelfProfileSettings;
+pub use server::ServerSettings;
+pub use sor::SorSettings;
+pub use spool::{SpoolFsync, SpoolMode, SpoolSettings};
+
+use reader::Reader;
+
+/// The defaults, with every key and what it means.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// All settings of a process.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where it listens, what it serves, where it keeps files.
+    pub server: ServerSettings,
+    /// What it logs, and how.
+    pub log: LogSettings,
+    /// The Pyroscope server it reads.
+    pub pyroscope: PyroscopeSettings,
+    /// Systems of record in other processes.
+    pub sor: SorSettings,
+    /// Its database.
+    pub database: DatabaseSettings,
+    /// How assessments wait for the history.
+    pub spool: SpoolSettings,
+    /// Where the rules come from.
+    pub rules: RulesSettings,
+    /// Whether it profiles itself.
+    pub self_profile: SelfProfileSettings,
+}
+
+impl Settings {
+    /// The settings of this file, if any, and these environment variables, with what each key came to be.
+    ///
+    /// # Errors
+    /// Every complaint about them.
+    pub fn load(
+        file: Option<PathBuf>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(Self, Vec<Effective>), InvalidSettings> {
+        let mut reader = Reader::new(sources::collect(file.as_deref(), environment)?);
+        let settings = Self::read(&mut reader);
+        let effective = reader.finish()?;
+        let settings = settings.ok_or_else(InvalidSettings::unexplained)?;
+        Ok((settings, effective))
+    }
+
+    /// The settings of the environment variables of this process.
+    ///
+    /// # Errors
+    /// Every complaint about them.
+    pub fn of_process(file: Option<PathBuf>) -> Result<(Self, Vec<Effective>), InvalidSettings> {
+        let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+        Self::load(file, std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+    }
+
+    fn read(reader: &mut Reader) -> Option<Self> {
+        // Each is read before any is asked for, so that all complaints are heard.
+        let server = ServerSettings::read(reader);
+        let log = LogSettings::read(reader);
+        let pyroscope = PyroscopeSettings::read(reader);
+        let sor = SorSettings::read(reader);
+        let database = DatabaseSettings::read(reader);
+        let spool = SpoolSettings::read(reader);
+        let rules = RulesSettings::read(reader);
+        let self_profile = SelfProfileSettings::read(reader);
+        Some(Self {
+            server: server?,
+            log: log?,
+            pyroscope: pyroscope?,
+            sor: sor?,
+            database: database?,
+            spool: spool?,
+            rules: rules?,
+            self_profile: self_profile?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+use super::*;
+use rstest::rstest;
+use std::io::Write;
+
+fn load(file: Option<&str>, variables: &[(&str, &str)]) -> Result<(Settings, Vec<Effective>), String> {
+    let written = file.map(|text| {
+        let mut written = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        written.write_all(text.as_bytes()).unwrap();
+        written
+    });
+    let path = written.as_ref().map(|written| written.path().to_owned());
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let result = Settings::load(path.clone(), variables);
+    result.map_err(|error| match path {
+        Some(path) => error.to_string().replace(&path.display().to_string(), "FILE"),
+        None => error.to_string(),
+    })
+}
+
+#[test]
+fn defaults_need_nothing() {
+    let (settings, effective) = load(None, &[]).unwrap();
+    assert_eq!((settings.server.port, settings.server.host.to_string()), (8080, "127.0.0.1".to_owned()));
+    assert!(settings.server.functions.is_all());
+    assert!(matches!(settings.database.connect_to, ConnectTo::Embedded));
+    assert_eq!(settings.database.max_lifetime.as_secs(), 300);
+    assert_eq!(settings.spool.max_bytes, 64 << 20);
+    assert!(effective.iter().all(|row| row.origin == Origin::Default));
+}
+
+#[test]
+fn variables_override_the_file_and_the_file_overrides_defaults() {
+    let file = "[server]\nport = 1\nhost = \"0.0.0.0\"\n[log]\nformat = \"json\"";
+    let (settings, effective) = load(Some(file), &[("PORT", "9000"), ("FLAMEWARDEN__SPOOL__FSYNC", "always")]).unwrap();
+    assert_eq!((settings.server.port, settings.server.host.to_string()), (9000, "0.0.0.0".to_owned()));
+    assert_eq!((settings.log.format, settings.spool.fsync), (Some(LogFormat::Json), SpoolFsync::Always));
+    let port = effective.iter().find(|row| row.key == "server.port").unwrap();
+    assert_eq!(port.origin.to_string(), "the environment variable PORT");
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    let (settings, _) = load(None, &[("PORT", ""), ("PYROSCOPE_URL", "")]).unwrap();
+    assert_eq!((settings.server.port, settings.pyroscope.url), (8080, None));
+}
+
+#[test]
+fn both_names_of_a_key_must_agree() {
+    let (settings, _) = load(None, &[("DB_POOL_SIZE", "7"), ("DB_MAX_OPEN_CONNS", "7")]).unwrap();
+    assert_eq!(settings.database.pool_size, Some(7));
+    let error = load(None, &[("DB_POOL_SIZE", "7"), ("DB_MAX_OPEN_CONNS", "8")]).unwrap_err();
+    assert!(error.contains("database.pool_size (from the environment variable DB_POOL_SIZE) is also set by the environment variable DB_MAX_OPEN_CONNS"), "{error}");
+}
+
+#[test]
+fn every_short_name_sets_a_key_that_exists() {
+    for (name, key) in env::NAMES {
+        let defaults = sources::collect(None, []).unwrap();
+        assert!(defaults.contains_key(*key), "{name} sets {key}");
+    }
+    let defaults = sources::collect(None, []).unwrap();
+    assert!(env::SECRET_KEYS.iter().all(|key| defaults.contains_key(*key)));
+}
+
+#[rstest]
+#[case(Some("[server]\nprot = 1"), &[], "server.prot (from the file FILE) is unknown: keys of [server] are data_dir, function, host, port, shutdown_timeout, workers")]
+#[case(Some("[srever]\nport = 1"), &[], "srever.port (from the file FILE) is unknown: sections are database, log")]
+#[case(Some("server = 1"), &[], "server (from the file FILE) is unknown")]
+#[case(Some("port"), &[], "the settings (from the file FILE)")]
+#[case(None, &[("FLAMEWARDEN__SERVER__PROT", "1")], "server.prot (from the environment variable FLAMEWARDEN__SERVER__PROT) is unknown")]
+#[case(None, &[("PORT", "80800")], "server.port (from the environment variable PORT) must be a whole number from 0 to 65535")]
+#[case(Some("[server]\nport = \"x\""), &[], "server.port (from the file FILE) must be a whole number")]
+#[case(None, &[("HOST", "example")], "server.host (from the environment variable HOST) must be an IP address")]
+#[case(None, &[("FUNCTION", "x")], "server.function (from the environment variable FUNCTION) holds the unknown value \"x\"")]
+#[case(None, &[("LOG_FORMAT", "xml")], "must be text or json")]
+#[case(None, &[("DB_QUERY_TIMEOUT", "30")], "must be a duration")]
+#[case(None, &[("PYROSCOPE_URL", "localhost:4040")], "must be an http or https URL")]
+#[case(None, &[("BASELINE_URL", "http://user:pass@other")], "must be an http or https URL without credentials")]
+#[case(None, &[("PYROSCOPE_TOKEN", "t")], "pyroscope.token (from the environment variable PYROSCOPE_TOKEN) has no use without")]
+#[case(None, &[("DB_HOST", "db")], "database.name (from the default) (DB_NAME) must be set, as DB_HOST is")]
+#[case(None, &[("DB_NAME", "n"), ("DB_USER", "u"), ("DB_PASSWORD", "p")], "(DB_HOST) must be set, as DB_NAME, DB_USER, DB_PASSWORD is")]
+#[case(None, &[("DATABASE_URL", "postgres://a/b"), ("DB_HOST", "db")], "database.host (from the environment variable DB_HOST) must not be set together with database.url (DATABASE_URL)")]
+#[case(None, &[("DB_PORT", "1")], "has no use without database.host (DB_HOST)")]
+#[case(None, &[("DATABASE_URL", "mysql://a/b")], "must be a URL such as postgres://")]
+#[case(None, &[("RULES_DIR", "x"), ("FLAMEWARDEN__RULES__DIR", "/does/not/exist")], "must be a directory that exists")]
+fn a_complaint_names_key_source_and_rule(
+    #[case] file: Option<&str>,
+    #[case] variables: &[(&str, &str)],
+    #[case] expected: &str,
+) {
+    let error = load(file, variables).unwrap_err();
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn all_complaints_come_at_once() {
+    let error = load(None, &[("PORT", "x"), ("LOG_LEVEL", "=,="), ("SPOOL", "tape")]).unwrap_err();
+    assert_eq!(error.lines().count(), 4, "{error}");
+}
+
+#[test]
+fn secrets_are_hidden() {
+    let secrets = [("DATABASE_URL", "postgres://u:hunter2@h/d"), ("PYROSCOPE_URL", "http://p"), ("PYROSCOPE_TOKEN", "hunter2")];
+    let (settings, effective) = load(None, &secrets).unwrap();
+    assert!(!format!("{settings:?} {effective:?}").contains("hunter2"));
+    assert!(effective.iter().any(|row| row.key == "database.url" && row.value == "***"));
+}

@@ -1,0 +1,23 @@
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use crate::config::{LogFormat, LogSettings};
+
+/// Begins to log to standard error: `text` on a terminal, else `json`, unless the settings say which.
+///
+/// # Errors
+/// Fails if the process logs already.
+pub fn init_logging(settings: &LogSettings) -> Result<(), TryInitError> {
+    let default = if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
+    let format = settings.format.unwrap_or(default);
+    let filter = EnvFilter::try_new(&settings.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => {
+            lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).finish().try_init()
+        }
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).finish().try_init(),
+    }
+}
