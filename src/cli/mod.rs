@@ -3,6 +3,7 @@
 //! Exit codes of all commands: 0 fine, 1 the check failed, 2 usage, 3 no data or unreachable.
 
 mod config;
+mod openapi;
 mod serve;
 
 use std::path::PathBuf;
@@ -72,6 +73,8 @@ enum Command {
     /// Look at the settings.
     #[command(subcommand)]
     Config(config::Command),
+    /// Print the OpenAPI document.
+    Openapi,
 }
 
 impl Command {
@@ -80,6 +83,7 @@ impl Command {
         match self {
             Self::Serve => serve::run(common).await,
             Self::Config(command) => config::run(&command, common),
+            Self::Openapi => openapi::run(),
         }
     }
 }

@@ -92,6 +92,9 @@ impl Settings {
         let spool = SpoolSettings::read(reader);
         let rules = RulesSettings::read(reader);
         let self_profile = SelfProfileSettings::read(reader);
+        if let Some(server) = &server {
+            server.refuse_own_urls(reader);
+        }
         Some(Self {
             server: server?,
             log: log?,

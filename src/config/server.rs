@@ -2,6 +2,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::{Host, Url};
+
 use super::function::Functions;
 use super::reader::Reader;
 
@@ -52,6 +54,37 @@ impl ServerSettings {
             shutdown_timeout: shutdown_timeout?,
             workers: workers.map(|workers| Some(workers).filter(|workers| *workers > 0))?,
         })
+    }
+
+    /// A server that asks itself would wait for itself.
+    pub(super) fn refuse_own_urls(&self, reader: &mut Reader) {
+        for key in [
+            "pyroscope.url",
+            "sor.profile_data_url",
+            "sor.baseline_url",
+            "sor.history_url",
+            "sor.registry_url",
+            "sor.alert_rule_url",
+        ] {
+            let url = reader.text(key).and_then(|text| Url::parse(&text).ok());
+            if url.is_some_and(|url| self.listens_at(&url)) {
+                reader.refuse(key, "is the address that this server itself listens on");
+            }
+        }
+    }
+
+    fn listens_at(&self, url: &Url) -> bool {
+        let own = |address: IpAddr| {
+            address == self.host || address.is_unspecified() || (address.is_loopback() && self.host.is_unspecified())
+        };
+        let local = self.host.is_unspecified() || self.host.is_loopback();
+        url.port_or_known_default() == Some(self.port)
+            && match url.host() {
+                Some(Host::Domain(name)) => local && (name == "localhost" || name.ends_with(".localhost")),
+                Some(Host::Ipv4(address)) => own(address.into()),
+                Some(Host::Ipv6(address)) => own(address.into()),
+                None => false,
+            }
     }
 }
 

@@ -92,6 +92,25 @@ fn a_complaint_names_key_source_and_rule(
     assert!(error.contains(expected), "{error}");
 }
 
+#[rstest]
+#[case("127.0.0.1", "BASELINE_URL", "http://localhost:8080", true)]
+#[case("127.0.0.1", "PYROSCOPE_URL", "http://127.0.0.1:8080/prefix", true)]
+#[case("127.0.0.1", "PROFILE_DATA_URL", "http://127.0.0.1:8081", false)]
+#[case("127.0.0.1", "HISTORY_URL", "http://10.0.0.1:8080", false)]
+#[case("0.0.0.0", "HISTORY_URL", "http://127.0.0.1:8080", true)]
+#[case("10.0.0.1", "HISTORY_URL", "http://10.0.0.1:8080", true)]
+#[case("10.0.0.1", "HISTORY_URL", "http://localhost:8080", false)]
+fn the_url_of_this_very_listener_is_refused(
+    #[case] host: &str,
+    #[case] variable: &str,
+    #[case] url: &str,
+    #[case] refused: bool,
+) {
+    let result = load(None, &[("HOST", host), (variable, url)]);
+    assert_eq!(result.is_err(), refused);
+    assert!(result.err().unwrap_or_default().ends_with(if refused { "itself listens on" } else { "" }));
+}
+
 #[test]
 fn all_complaints_come_at_once() {
     let error = load(None, &[("PORT", "x"), ("LOG_LEVEL", "=,="), ("SPOOL", "tape")]).unwrap_err();

@@ -2,7 +2,6 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde::Serialize;
 
-use super::codes::Code;
 use super::problem::Problem;
 
 /// A JSON answer of that status.
@@ -10,8 +9,6 @@ use super::problem::Problem;
 /// # Errors
 /// `internal` if the value cannot be written as JSON, such as a map with keys that are no texts.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Result<HttpResponse, Problem> {
-    let body = serde_json::to_vec(value).map_err(|error| {
-        Problem::new(Code::Internal, "an internal error, see the log under this request id").because(error)
-    })?;
+    let body = serde_json::to_vec(value).map_err(Problem::internal_error)?;
     Ok(HttpResponse::build(status).content_type("application/json").body(body))
 }

@@ -3,19 +3,26 @@
 mod answer;
 mod client;
 mod codes;
+mod compress;
 mod extract;
+mod middleware;
+mod openapi;
 mod pagination;
 mod peer;
 mod problem;
 mod resource;
+mod routes;
 mod row_key;
 
 pub use answer::json;
 pub use client::{Answer, Outward, OutwardSettings};
 pub use codes::{Code, CodeRow};
 pub use extract::{BODY_LIMIT_BYTES, Body, PathParam, Query, TimeParam, default_to, parse, window};
+pub use middleware::walk;
+pub use openapi::{document, swagger_ui};
 pub use pagination::{Cursor, InvalidCursor, Limit};
 pub use peer::{Peer, Repeatable};
-pub use problem::{FieldError, Problem};
+pub use problem::{FieldError, PROBLEM_JSON, Problem};
 pub use resource::Resource;
+pub use routes::{RouteTable, unknown_route};
 pub use row_key::RowKey;

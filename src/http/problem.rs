@@ -24,12 +24,33 @@ pub struct Problem {
     errors: Vec<FieldError>,
     internal: Option<String>,
     retry_after_s: Option<u32>,
+    allow: Option<String>,
+}
+
+/// The media type of problem documents.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+impl utoipa::PartialSchema for Problem {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        ProblemBody::schema()
+    }
+}
+
+/// So that handlers document their errors with `body = Problem, content_type = "application/problem+json"`.
+impl utoipa::ToSchema for Problem {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Problem".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>) {
+        ProblemBody::schemas(schemas);
+    }
 }
 
 impl Problem {
     /// An error with a text for the caller.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), internal: None, retry_after_s: None }
+        Self { code, detail: detail.into(), errors: Vec::new(), internal: None, retry_after_s: None, allow: None }
     }
 
     /// A bad parameter or member, named.
@@ -58,6 +79,18 @@ impl Problem {
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
         self
+    }
+
+    /// Tells the caller which methods this path knows.
+    #[must_use]
+    pub fn allowing(mut self, methods: impl Into<String>) -> Self {
+        self.allow = Some(methods.into());
+        self
+    }
+
+    /// A fault of our own; `internal` goes to the log.
+    pub fn internal_error(internal: impl std::fmt::Display) -> Self {
+        Self::new(Code::Internal, "an internal error, see the log under this request id").because(internal)
     }
 
     /// The code.
@@ -165,6 +198,9 @@ impl ResponseError for Problem {
         if let Some(seconds) = self.retry_after_s {
             answer.insert_header((header::RETRY_AFTER, seconds));
         }
-        answer.content_type("application/problem+json").body(serde_json::to_vec(&body).unwrap_or_default())
+        if let Some(methods) = &self.allow {
+            answer.insert_header((header::ALLOW, methods.as_str()));
+        }
+        answer.content_type(PROBLEM_JSON).body(serde_json::to_vec(&body).unwrap_or_default())
     }
 }

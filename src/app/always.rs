@@ -1,0 +1,59 @@
+//! The paths that every process serves, whatever its function.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, Responder, get, web};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::http::{self, Problem};
+use crate::kernel::Clock;
+use crate::telemetry::Metrics;
+
+/// Opens the paths.
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(health).service(live).service(metrics);
+}
+
+/// A process that answers.
+///
+/// Says `OK` as long as the process answers at all.
+#[utoipa::path(tag = "health", responses((status = 200, description = "It answers", body = String, content_type = "text/plain", example = "OK")))]
+#[get("/health")]
+async fn health() -> impl Responder {
+    "OK"
+}
+
+/// Whether the process lives.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Live {
+    /// Always `alive`.
+    #[schema(example = "alive")]
+    status: &'static str,
+}
+
+/// Whether the process lives.
+///
+/// Always 200: a process that cannot answer needs a restart.
+#[utoipa::path(tag = "health", responses((status = 200, description = "It lives", body = Live)))]
+#[get("/live")]
+async fn live() -> Result<HttpResponse, Problem> {
+    http::json(StatusCode::OK, &Live { status: "alive" })
+}
+
+/// Metrics for Prometheus.
+///
+/// Requests by method, route pattern and status, the connection pool, and what else the server counts of itself, in
+/// Prometheus' text format.
+#[utoipa::path(tag = "health", responses((status = 200, description = "Metrics", body = String, content_type = "text/plain")))]
+#[get("/metrics")]
+async fn metrics(metrics: web::Data<Option<Metrics>>) -> impl Responder {
+    let text = metrics.as_ref().as_ref().map(Metrics::render).unwrap_or_default();
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
+}
+
+#[expect(dead_code, reason = "the health document uses it once there is a database to speak of")]
+fn timestamp(clock: &dyn Clock) -> String {
+    let now: DateTime<Utc> = clock.now();
+    now.to_rfc3339_opts(SecondsFormat::Millis, true)
+}

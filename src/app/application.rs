@@ -1,0 +1,139 @@
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use anyhow::Context as _;
+use utoipa_actix_web::AppExt;
+
+use super::always;
+use super::plan::Plan;
+use super::ports::Ports;
+use crate::config::Settings;
+use crate::http::{self, RouteTable};
+use crate::kernel::{Clock, IdSource, RandomIds, SystemClock};
+use crate::telemetry::Metrics;
+
+/// What a process takes from the world, so that tests can give it another.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Where the present comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids come from.
+    pub ids: Arc<dyn IdSource>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), ids: Arc::new(RandomIds) }
+    }
+}
+
+/// A server that is ready to run.
+pub struct Application {
+    server: Server,
+    address: SocketAddr,
+}
+
+impl Application {
+    /// Wires everything and begins to listen.
+    ///
+    /// # Errors
+    /// Fails where the settings contradict each other or something the server cannot do without is missing.
+    pub async fn build(settings: Settings) -> anyhow::Result<Self> {
+        Self::build_in(settings, Surroundings::default()).await
+    }
+
+    /// The same, in other surroundings.
+    ///
+    /// # Errors
+    /// As [`Application::build`].
+    pub async fn build_in(settings: Settings, surroundings: Surroundings) -> anyhow::Result<Self> {
+        let plan = Plan::of(&settings)?;
+        for warning in plan.warnings() {
+            tracing::warn!("{warning}");
+        }
+        let metrics = Metrics::of_process();
+        let ports = Ports { clock: surroundings.clock, ids: surroundings.ids };
+        let listener = listen(&settings)?;
+        let address = listener.local_addr()?;
+        let server = serve(&settings, listener, ports, metrics)?;
+        tracing::info!(address = %address, functions = %plan.functions, "listening on http://{address}");
+        Ok(Self { server, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops the server from elsewhere.
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Serves until it is told to stop by SIGTERM, SIGINT or its handle; then lets requests in flight finish.
+    ///
+    /// # Errors
+    /// Fails where the listener does.
+    pub async fn run_until_stopped(self) -> anyhow::Result<()> {
+        self.server.await?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(settings.server.host, settings.server.port);
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}: set PORT or HOST to another"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn serve(
+    settings: &Settings,
+    listener: TcpListener,
+    ports: Ports,
+    metrics: Option<Metrics>,
+) -> anyhow::Result<Server> {
+    let metrics = web::Data::new(metrics);
+    let table = web::Data::new(RouteTable::of(&document(&ports)));
+    let server = HttpServer::new(move || {
+        let (app, document) = App::new()
+            .into_utoipa_app()
+            .openapi(http::document())
+            .configure(|config| mount(&ports, config))
+            .split_for_parts();
+        app.app_data(table.clone())
+            .app_data(metrics.clone())
+            .service(http::swagger_ui(document))
+            .default_service(web::to(http::unknown_route))
+            .wrap(from_fn(http::walk))
+    });
+    let server = match settings.server.workers {
+        Some(workers) => server.workers(workers),
+        None => server,
+    };
+    let seconds = settings.server.shutdown_timeout.max(Duration::from_secs(1)).as_secs();
+    Ok(server.shutdown_timeout(seconds).listen(listener)?.run())
+}
+
+fn mount(ports: &Ports, config: &mut utoipa_actix_web::service_config::ServiceConfig) {
+    ports.mount(config);
+    always::routes(config);
+}
+
+/// The document of what is mounted.
+fn document(ports: &Ports) -> utoipa::openapi::OpenApi {
+    let app = App::new().into_utoipa_app().openapi(http::document());
+    app.configure(|config| mount(ports, config)).split_for_parts().1
+}
+
+/// The document of a server that serves everything.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let Surroundings { clock, ids } = Surroundings::default();
+    document(&Ports { clock, ids })
+}

@@ -1,0 +1,9 @@
+//! The fuse box, the only wiring: which port is local, remote or off; which routes are served; start and stop order.
+
+mod always;
+mod application;
+mod plan;
+mod ports;
+
+pub use application::{Application, Surroundings, openapi};
+pub use plan::{Database, InvalidPlan, Placement, Plan, ProfileSource};

@@ -1,0 +1,41 @@
+use utoipa::openapi::{Contact, Info, License, OpenApi, OpenApiBuilder, Tag};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+/// The document that the rooms' routes are added to.
+pub fn document() -> OpenApi {
+    let mut license = License::new("Apache-2.0");
+    license.identifier = Some("Apache-2.0".to_owned());
+    let mut info = Info::new("Flamewarden", env!("CARGO_PKG_VERSION"));
+    info.description = Some(
+        "Reads continuous profiles and says what is wrong, what changed, who owns it, and whether it breaks an approved \
+         limit.\n\nErrors are problem documents (RFC 9457) with a machine-readable `code`. Times in parameters are epoch \
+         seconds, RFC 3339, `now`, or `now-90m`; windows are half-open and at most 31 days long. Every answer carries \
+         `x-request-id`."
+            .to_owned(),
+    );
+    info.license = Some(license);
+    info.contact = None::<Contact>;
+    let tag = |name: &str, text: &str| {
+        let mut tag = Tag::new(name);
+        tag.description = Some(text.to_owned());
+        tag
+    };
+    OpenApiBuilder::new()
+        .info(info)
+        .tags(Some([
+            tag("triage", "What is wrong with an app"),
+            tag("profiles", "Profiles, from a Pyroscope server or the embedded store"),
+            tag("receivers", "Where profilers push to"),
+            tag("baselines", "Approved shares of functions"),
+            tag("history", "The audit trail of assessments"),
+            tag("health", "Whether this process is well"),
+        ]))
+        .build()
+}
+
+/// The pages that show and run every route, served by this process alone.
+pub fn swagger_ui(document: OpenApi) -> SwaggerUi {
+    SwaggerUi::new("/swagger-ui/{_:.*}")
+        .url("/api-docs/openapi.json", document)
+        .config(Config::default().try_it_out_enabled(true).display_request_duration(true).validator_url("none"))
+}

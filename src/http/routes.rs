@@ -1,0 +1,67 @@
+use actix_web::dev::ResourceDef;
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, web};
+use utoipa::openapi::{OpenApi, PathItem};
+
+use super::codes::Code;
+use super::problem::Problem;
+
+/// Which methods each path knows, taken from the document that describes them.
+pub struct RouteTable {
+    rows: Vec<(ResourceDef, Vec<Method>)>,
+}
+
+impl std::fmt::Debug for RouteTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.rows.iter().map(|(path, methods)| (path.pattern(), methods))).finish()
+    }
+}
+
+impl RouteTable {
+    /// The routes of a document.
+    pub fn of(document: &OpenApi) -> Self {
+        let rows = document.paths.paths.iter();
+        Self { rows: rows.map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item))).collect() }
+    }
+
+    /// The methods that a path knows, sorted; none for an unknown path. What answers GET answers HEAD.
+    pub fn allowed(&self, path: &str) -> Vec<Method> {
+        let matching = self.rows.iter().filter(|(definition, _)| definition.is_match(path));
+        let mut allowed: Vec<Method> = matching.flat_map(|(_, methods)| methods.iter().cloned()).collect();
+        if allowed.contains(&Method::GET) {
+            allowed.push(Method::HEAD);
+        }
+        allowed.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        allowed.dedup();
+        allowed
+    }
+}
+
+fn methods(item: &PathItem) -> Vec<Method> {
+    let operations = [
+        (&item.get, Method::GET),
+        (&item.put, Method::PUT),
+        (&item.post, Method::POST),
+        (&item.delete, Method::DELETE),
+        (&item.patch, Method::PATCH),
+    ];
+    operations.into_iter().filter(|(operation, _)| operation.is_some()).map(|(_, method)| method).collect()
+}
+
+/// Answers what no route takes: 405 with `Allow` where the path is known, else 404.
+pub async fn unknown_route(request: HttpRequest, routes: web::Data<RouteTable>) -> Result<HttpResponse, Problem> {
+    Err(problem(&request, &routes))
+}
+
+fn problem(request: &HttpRequest, routes: &RouteTable) -> Problem {
+    let (method, path) = (request.method(), request.path());
+    let allowed = routes.allowed(path);
+    if allowed.is_empty() || allowed.contains(method) {
+        return Problem::new(
+            Code::RouteUnknown,
+            format!("no route {method} {path}: see /swagger-ui/ for the routes of this server"),
+        );
+    }
+    let allow = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    Problem::new(Code::MethodNotAllowed, format!("{method} is not allowed on {path}, which takes {allow}")).allowing(allow)
+}
