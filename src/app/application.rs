@@ -93,12 +93,7 @@ fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-fn serve(
-    settings: &Settings,
-    listener: TcpListener,
-    ports: Ports,
-    metrics: Option<Metrics>,
-) -> anyhow::Result<Server> {
+fn serve(settings: &Settings, listener: TcpListener, ports: Ports, metrics: Option<Metrics>) -> anyhow::Result<Server> {
     let metrics = web::Data::new(metrics);
     let table = web::Data::new(RouteTable::of(&document(&ports)));
     let server = HttpServer::new(move || {

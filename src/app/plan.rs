@@ -150,10 +150,13 @@ impl Plan {
             }
         }
         if settings.pyroscope.url.is_some() && !matches!(self.profiles, Some(ProfileSource::Pyroscope(_))) {
-            warnings.push("PYROSCOPE_URL is ignored: profiles come from PROFILE_DATA_URL, or nobody reads any".to_owned());
+            warnings
+                .push("PYROSCOPE_URL is ignored: profiles come from PROFILE_DATA_URL, or nobody reads any".to_owned());
         }
         if settings.self_profile.enabled == Some(true) && !keeps {
-            warnings.push("SELF_PROFILE is ignored: this process has neither the embedded store nor PYROSCOPE_URL".to_owned());
+            warnings.push(
+                "SELF_PROFILE is ignored: this process has neither the embedded store nor PYROSCOPE_URL".to_owned(),
+            );
         }
         warnings
     }

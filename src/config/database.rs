@@ -105,19 +105,18 @@ impl DatabaseSettings {
 fn connect_to(reader: &mut Reader) -> Option<ConnectTo> {
     let url = reader.secret("database.url");
     let port = reader.number("database.port", 1..=u16::MAX);
-    let sslmode = reader.required(
-        "database.sslmode",
-        "disable, allow, prefer, require, verify-ca or verify-full",
-        |text| match text {
-            "disable" => Some(SslMode::Disable),
-            "allow" => Some(SslMode::Allow),
-            "prefer" => Some(SslMode::Prefer),
-            "require" => Some(SslMode::Require),
-            "verify-ca" => Some(SslMode::VerifyCa),
-            "verify-full" => Some(SslMode::VerifyFull),
-            _ => None,
-        },
-    );
+    let sslmode =
+        reader.required("database.sslmode", "disable, allow, prefer, require, verify-ca or verify-full", |text| {
+            match text {
+                "disable" => Some(SslMode::Disable),
+                "allow" => Some(SslMode::Allow),
+                "prefer" => Some(SslMode::Prefer),
+                "require" => Some(SslMode::Require),
+                "verify-ca" => Some(SslMode::VerifyCa),
+                "verify-full" => Some(SslMode::VerifyFull),
+                _ => None,
+            }
+        });
     let given: Vec<_> = PARTS.iter().filter(|(key, _)| reader.is_given(key)).collect();
     if let Some(url) = url {
         let valid = Url::parse(url.expose_secret()).is_ok_and(|u| matches!(u.scheme(), "postgres" | "postgresql"));

@@ -27,13 +27,8 @@ pub enum Function {
 }
 
 impl Function {
-    const ALL: [Self; 5] = [
-        Self::ProfileData,
-        Self::Baseline,
-        Self::History,
-        Self::Triage(Version::V1),
-        Self::Triage(Version::V2),
-    ];
+    const ALL: [Self; 5] =
+        [Self::ProfileData, Self::Baseline, Self::History, Self::Triage(Version::V1), Self::Triage(Version::V2)];
 
     /// Its value in `FUNCTION`.
     pub fn as_str(self) -> &'static str {
@@ -184,7 +179,10 @@ mod tests {
     }
 
     #[rstest]
-    #[case("nonsense", "unknown value \"nonsense\": valid are all, or a comma-separated list of ReadPyroscopeProfile.sor.v1")]
+    #[case(
+        "nonsense",
+        "unknown value \"nonsense\": valid are all, or a comma-separated list of ReadPyroscopeProfile.sor.v1"
+    )]
     #[case("readpyroscopeprofile.sor.v1", "unknown value")]
     #[case("ReadPyroscopeDiffReport.v2", "ReadPyroscopeDiffReport.v2, which is not in this version")]
     #[case("all,ReadPyroscopeProfile.sor.v1", "stands alone")]

@@ -51,7 +51,10 @@ fn unknown(key: &str, values: &BTreeMap<String, Raw>) -> String {
 }
 
 /// One layer as flat keys such as `server.port`.
-fn layer(source: &(impl Source + Clone + Send + Sync + 'static), origin: &Origin) -> Result<BTreeMap<String, Raw>, SettingError> {
+fn layer(
+    source: &(impl Source + Clone + Send + Sync + 'static),
+    origin: &Origin,
+) -> Result<BTreeMap<String, Raw>, SettingError> {
     let fault = |rule: String| SettingError { key: "the settings".to_owned(), origin: origin.clone(), rule };
     let read = Config::builder().add_source(source.clone()).build().map_err(|error| fault(error.to_string()))?;
     let mut flat = BTreeMap::new();

@@ -119,7 +119,8 @@ fn all_complaints_come_at_once() {
 
 #[test]
 fn secrets_are_hidden() {
-    let secrets = [("DATABASE_URL", "postgres://u:hunter2@h/d"), ("PYROSCOPE_URL", "http://p"), ("PYROSCOPE_TOKEN", "hunter2")];
+    let secrets =
+        [("DATABASE_URL", "postgres://u:hunter2@h/d"), ("PYROSCOPE_URL", "http://p"), ("PYROSCOPE_TOKEN", "hunter2")];
     let (settings, effective) = load(None, &secrets).unwrap();
     assert!(!format!("{settings:?} {effective:?}").contains("hunter2"));
     assert!(effective.iter().any(|row| row.key == "database.url" && row.value == "***"));

@@ -63,5 +63,6 @@ fn problem(request: &HttpRequest, routes: &RouteTable) -> Problem {
         );
     }
     let allow = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-    Problem::new(Code::MethodNotAllowed, format!("{method} is not allowed on {path}, which takes {allow}")).allowing(allow)
+    Problem::new(Code::MethodNotAllowed, format!("{method} is not allowed on {path}, which takes {allow}"))
+        .allowing(allow)
 }

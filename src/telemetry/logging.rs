@@ -13,14 +13,15 @@ pub fn init_logging(settings: &LogSettings) -> Result<(), TryInitError> {
     let default = if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
     let format = settings.format.unwrap_or(default);
     // A plain level is about this server; what its framework says of its threads is not worth a line.
-    let directives =
-        if settings.level.contains('=') { settings.level.clone() } else { format!("{},actix_server=warn", settings.level) };
+    let directives = if settings.level.contains('=') {
+        settings.level.clone()
+    } else {
+        format!("{},actix_server=warn", settings.level)
+    };
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => {
-            lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).finish().try_init()
-        }
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).finish().try_init(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).finish().try_init(),
     }
 }
