@@ -7,10 +7,13 @@ mod domain;
 mod port;
 mod proto;
 mod resolve;
+mod routes;
 pub mod store;
 mod type_id;
+mod wire;
 
 pub use domain::{Coverage, LabelShare, MergedProfile, ProfileMeta, ProfileQuery};
 #[cfg(test)]
 pub use port::MockProfileDataSor;
 pub use port::ProfileDataSor;
+pub use routes::routes;
