@@ -3,17 +3,33 @@
 //! It owns profiles and knows no verdicts. One port, three adapters; tables and flame graphs are computed from what
 //! [`ProfileDataSor::merged`] gives.
 
+#[cfg(test)]
+pub(crate) mod conformance;
 mod domain;
 mod port;
 mod proto;
+mod pyroscope;
 mod resolve;
-mod routes;
 pub mod store;
 mod type_id;
-mod wire;
 
 pub use domain::{Coverage, LabelShare, MergedProfile, ProfileMeta, ProfileQuery};
 #[cfg(test)]
 pub use port::MockProfileDataSor;
 pub use port::ProfileDataSor;
-pub use routes::routes;
+pub use pyroscope::{Credentials, InvalidSource, PyroscopeSettings, giving_way};
+
+use std::sync::Arc;
+
+use crate::kernel::Clock;
+
+/// Profiles from a Pyroscope server.
+///
+/// # Errors
+/// A tenant or credential that no header can carry, or no client can be made.
+pub fn pyroscope(
+    settings: &PyroscopeSettings,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn ProfileDataSor>, InvalidSource> {
+    Ok(Arc::new(pyroscope::Pyroscope::new(settings, clock)?))
+}

@@ -1,0 +1,195 @@
+//! What every adapter of the port must do, checked on the same profiles behind each.
+//!
+//! The profiles are those the recorded answers were made from (see [`pushes`]); what is expected is computed from them.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::pyroscope::replay::{Recordings, shared};
+use super::{MergedProfile, ProfileDataSor, ProfileQuery};
+use crate::kernel::{FixedClock, ProfileType, Selector, TimeWindow};
+use crate::profile::{FunctionTable, Limits, Profile, SampleType, read_pprof};
+
+/// One profile to be stored before the suite runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Push {
+    /// The app.
+    pub(crate) app: &'static str,
+    /// Its name for Pyroscope, such as `process_cpu`.
+    pub(crate) name: &'static str,
+    /// The pprof, as it came.
+    pub(crate) pprof: Vec<u8>,
+    /// When it starts.
+    pub(crate) at: DateTime<Utc>,
+    /// Its labels beside app and name.
+    pub(crate) labels: [(&'static str, &'static str); 1],
+}
+
+/// What the source under test holds and can tell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source {
+    /// It answers any window, not just those that were recorded.
+    pub(crate) any_window: bool,
+    /// It has the heap profiles of `checkout`.
+    pub(crate) heap: bool,
+}
+
+/// 12:00 of the day of the recordings.
+fn noon() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_176_000, 0).unwrap()
+}
+
+/// The present of the suite: half past one.
+pub(crate) fn clock() -> FixedClock {
+    FixedClock::at(noon() + TimeDelta::minutes(90))
+}
+
+/// The profiles the suite needs, oldest first; `None`, with a note, where they are not at hand.
+pub(crate) fn pushes() -> Option<Vec<Push>> {
+    let real = |file: &str| Some(std::fs::read(shared("profiles")?.join(file)).unwrap());
+    let later = Recordings::of("v2")?.body("merge-checkout-cpu-later");
+    let labels = [("region", "eu")];
+    let mut pushes = Vec::new();
+    for second in [0, 15, 30] {
+        let at = noon() + TimeDelta::seconds(second);
+        for (app, name, file) in [
+            ("checkout", "process_cpu", "go-cpu.pb.gz"),
+            ("checkout", "memory", "go-heap.pb.gz"),
+            ("search", "process_cpu", "java-cpu.pb.gz"),
+        ] {
+            pushes.push(Push { app, name, pprof: real(file)?, at, labels });
+        }
+    }
+    let at = noon() + TimeDelta::hours(1);
+    pushes.push(Push { app: "checkout", name: "process_cpu", pprof: later, at, labels });
+    Some(pushes)
+}
+
+fn window(from_minute: i64, to_minute: i64) -> TimeWindow {
+    let at = |minute| noon() + TimeDelta::minutes(minute);
+    TimeWindow::new(at(from_minute), at(to_minute)).unwrap()
+}
+
+/// The window of the first pushes, and that of the last one.
+fn first() -> TimeWindow {
+    window(-1, 10)
+}
+
+fn later() -> TimeWindow {
+    window(59, 70)
+}
+
+fn query(app: &str, kind: ProfileType, window: TimeWindow, selector: &str) -> ProfileQuery {
+    ProfileQuery { app: app.parse().unwrap(), kind, window, selector: selector.parse().unwrap() }
+}
+
+/// Name, self and total of every function, in the table's order.
+type Rows = Vec<(String, i64, i64)>;
+
+fn rows(profile: &Profile, sample_type: usize, times: i64) -> Rows {
+    let table = FunctionTable::of(profile, sample_type);
+    table.rows().iter().map(|row| (row.name.to_owned(), row.self_ticks * times, row.total_ticks * times)).collect()
+}
+
+/// What a push stored so often must come back as.
+fn expected(pushes: &[Push], app: &str, name: &str, sample_type: &str, times: i64) -> Rows {
+    let push = pushes.iter().find(|push| push.app == app && push.name == name).unwrap();
+    expected_of(&push.pprof, sample_type, times)
+}
+
+fn expected_of(pprof: &[u8], sample_type: &str, times: i64) -> Rows {
+    let profile = read_pprof(pprof, &Limits::default()).unwrap().profile;
+    let place = profile.sample_types().iter().position(|t| t.name == sample_type).unwrap();
+    rows(&profile.only(place), 0, times)
+}
+
+fn answered(merged: &MergedProfile) -> Rows {
+    if merged.profile.sample_types().is_empty() { Rows::new() } else { rows(&merged.profile, 0, 1) }
+}
+
+async fn merged(sor: &dyn ProfileDataSor, query: &ProfileQuery) -> Option<MergedProfile> {
+    sor.merged(query).await.unwrap()
+}
+
+/// Runs the whole suite.
+pub(crate) async fn check(sor: &dyn ProfileDataSor, source: Source) {
+    let Some(pushes) = pushes() else { return };
+    lists_apps(sor).await;
+    merges_everything(sor, &pushes, source).await;
+    tells_unknown_from_silent(sor).await;
+    follows_the_selector(sor, &pushes).await;
+    reads_pairs(sor, &pushes).await;
+    if source.any_window {
+        windows_are_half_open(sor, &pushes).await;
+    }
+}
+
+async fn lists_apps(sor: &dyn ProfileDataSor) {
+    let apps: Vec<_> = sor.apps(first()).await.unwrap().iter().map(ToString::to_string).collect();
+    assert!(
+        apps.is_sorted() && apps.contains(&"checkout".to_owned()) && apps.contains(&"search".to_owned()),
+        "{apps:?}"
+    );
+    assert!(sor.apps(window(-300, -200)).await.unwrap().is_empty());
+}
+
+async fn merges_everything(sor: &dyn ProfileDataSor, pushes: &[Push], source: Source) {
+    let cpu = merged(sor, &query("checkout", ProfileType::Cpu, first(), "")).await.unwrap();
+    assert_eq!(cpu.meta.sample_type, Some(SampleType::new("cpu", "nanoseconds")));
+    assert_eq!(cpu.profile.sample_types(), [SampleType::new("cpu", "nanoseconds")]);
+    assert_eq!(cpu.meta.profile_types, ["process_cpu:cpu:nanoseconds:cpu:nanoseconds"]);
+    assert_eq!(cpu.meta.truncated_ticks, 0);
+    assert_eq!(answered(&cpu), expected(pushes, "checkout", "process_cpu", "cpu", 3));
+
+    let java = merged(sor, &query("search", ProfileType::Cpu, first(), "")).await.unwrap();
+    assert_eq!(answered(&java), expected(pushes, "search", "process_cpu", "cpu", 3));
+
+    if source.heap {
+        let alloc = merged(sor, &query("checkout", ProfileType::Alloc, first(), "")).await.unwrap();
+        assert_eq!(alloc.meta.sample_type, Some(SampleType::new("alloc_space", "bytes")));
+        // The recorded server gave some callers of this profile more than its stacks hold; what ran itself is exact.
+        let own = |rows: Rows| rows.into_iter().map(|(name, ticks, _)| (name, ticks)).collect::<Vec<_>>();
+        assert_eq!(own(answered(&alloc)), own(expected(pushes, "checkout", "memory", "alloc_space", 3)));
+    }
+}
+
+async fn tells_unknown_from_silent(sor: &dyn ProfileDataSor) {
+    assert!(merged(sor, &query("nobody", ProfileType::Cpu, first(), "")).await.is_none());
+
+    let silent = merged(sor, &query("checkout", ProfileType::Cpu, window(-300, -200), "")).await.unwrap();
+    assert_eq!((silent.profile.stack_count(), silent.meta.truncated_ticks), (0, 0));
+
+    let without_kind = merged(sor, &query("search", ProfileType::Lock, first(), "")).await.unwrap();
+    assert_eq!((without_kind.profile.stack_count(), without_kind.meta.sample_type), (0, None));
+    assert!(without_kind.meta.profile_types.is_empty());
+}
+
+async fn follows_the_selector(sor: &dyn ProfileDataSor, pushes: &[Push]) {
+    let eu = merged(sor, &query("checkout", ProfileType::Cpu, first(), r#"region="eu""#)).await.unwrap();
+    assert_eq!(answered(&eu), expected(pushes, "checkout", "process_cpu", "cpu", 3));
+    let elsewhere = merged(sor, &query("checkout", ProfileType::Cpu, first(), r#"region!="eu""#)).await.unwrap();
+    assert_eq!(elsewhere.profile.stack_count(), 0);
+}
+
+async fn reads_pairs(sor: &dyn ProfileDataSor, pushes: &[Push]) {
+    let everything = Selector::default();
+    let current = query("checkout", ProfileType::Cpu, later(), "");
+    let (baseline, now) = sor.merged_pair(&current, first(), &everything).await.unwrap().unwrap();
+    assert_eq!(answered(&baseline), expected(pushes, "checkout", "process_cpu", "cpu", 3));
+    let last = pushes.last().unwrap();
+    assert_eq!(answered(&now), expected_of(&last.pprof, "cpu", 1));
+    assert_eq!((baseline.meta.sample_type.clone(), 2), (now.meta.sample_type.clone(), 2));
+
+    let (silent, now) = sor.merged_pair(&current, window(-300, -200), &everything).await.unwrap().unwrap();
+    assert_eq!(silent.profile.stack_count(), 0);
+    assert_eq!(answered(&now), expected_of(&last.pprof, "cpu", 1));
+
+    let nobody = query("nobody", ProfileType::Cpu, later(), "");
+    assert!(sor.merged_pair(&nobody, first(), &everything).await.unwrap().is_none());
+}
+
+async fn windows_are_half_open(sor: &dyn ProfileDataSor, pushes: &[Push]) {
+    let at = |second| noon() + TimeDelta::seconds(second);
+    let half = TimeWindow::new(at(0), at(30)).unwrap();
+    let two = merged(sor, &query("checkout", ProfileType::Cpu, half, "")).await.unwrap();
+    assert_eq!(answered(&two), expected(pushes, "checkout", "process_cpu", "cpu", 2));
+}

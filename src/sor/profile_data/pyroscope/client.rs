@@ -1,0 +1,228 @@
+//! The calls to one Pyroscope server.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::limiter::{Limiter, Outcome};
+use super::refusal::{Refusal, refusal_of};
+use super::settings::{Credentials, InvalidSource, PyroscopeSettings};
+use super::span::Span;
+use crate::http::{Outward, OutwardSettings};
+use crate::kernel::PortError;
+use crate::profile::{Limits, PprofFile, Profile, ReadError, read_flamebearer, read_pprof};
+use crate::sor::profile_data::proto::querier::v1::{
+    SelectMergeProfileRequest, SelectSeriesRequest, SelectSeriesResponse, SeriesRequest, SeriesResponse,
+};
+use crate::sor::profile_data::type_id::TypeId;
+
+/// Answers up to this size are read where they arrive; larger ones would hold up other requests.
+const SMALL_BYTES: usize = 256 << 10;
+/// Nodes asked of a flame graph, where there is no exact data.
+const FLAME_GRAPH_NODES: u32 = 65_536;
+/// What version 1 says for "no data": a pprof of one empty sample type and one empty text.
+const NO_DATA: &[u8] = &[0x0a, 0x00, 0x32, 0x00, 0x5a, 0x00];
+/// Without this, servers hide labels whose names hold dots.
+const ALL_LABEL_NAMES: &str = "*/*; allow-utf8-labelnames=true";
+
+/// A profile as a call brought it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Read {
+    /// The stacks, with at most one sample type.
+    pub profile: Profile,
+    /// Ticks of stacks that the server cut off.
+    pub truncated_ticks: i64,
+}
+
+/// Makes the calls and tells answers from refusals.
+#[derive(Debug)]
+pub(super) struct Client {
+    outward: Outward,
+    tenant: Option<HeaderValue>,
+    limiter: Arc<Limiter>,
+    limits: Limits,
+    series: Url,
+    merge: Url,
+    totals: Url,
+    render: Url,
+}
+
+impl Client {
+    pub(super) fn new(settings: &PyroscopeSettings) -> Result<Self, InvalidSource> {
+        let tenant = settings.tenant.as_ref().map(|tenant| {
+            let mut value = HeaderValue::from_str(tenant.expose_secret()).map_err(|_| InvalidSource::Tenant)?;
+            value.set_sensitive(true);
+            Ok::<_, InvalidSource>(value)
+        });
+        let outward = Outward::new(OutwardSettings {
+            base: settings.url.clone(),
+            timeout: settings.timeout,
+            max_answer_bytes: settings.max_answer_bytes,
+            authorization: settings.credentials.as_ref().map(Credentials::header).transpose()?,
+        })?;
+        let limits = Limits { body: settings.max_answer_bytes as u64, ..Limits::default() };
+        let querier = |method| outward.url(["querier.v1.QuerierService", method]);
+        Ok(Self {
+            series: querier("Series"),
+            merge: querier("SelectMergeProfile"),
+            totals: querier("SelectSeries"),
+            render: outward.url(["pyroscope", "render"]),
+            tenant: tenant.transpose()?,
+            limiter: Arc::default(),
+            limits,
+            outward,
+        })
+    }
+
+    /// Which label sets there are.
+    pub(super) async fn series(&self, request: &SeriesRequest, selected: bool) -> Result<SeriesResponse, Refusal> {
+        let call = self.message(&self.series, request).header(ACCEPT, ALL_LABEL_NAMES);
+        decode(self.call(call, selected).await?)
+    }
+
+    /// Totals over time.
+    pub(super) async fn totals(&self, request: &SelectSeriesRequest) -> Result<SelectSeriesResponse, Refusal> {
+        decode(self.call(self.message(&self.totals, request), true).await?)
+    }
+
+    /// All profiles of a type and span merged into one: nothing is left out.
+    pub(super) async fn merge(&self, id: &TypeId, selector: &str, span: Span) -> Result<Read, Refusal> {
+        let request = SelectMergeProfileRequest {
+            profile_type_id: id.to_string(),
+            label_selector: selector.to_owned(),
+            start: span.start_ms,
+            end: span.end_ms,
+            max_nodes: None,
+        };
+        let body = self.call(self.message(&self.merge, &request), true).await?;
+        if is_no_data(&body) {
+            return Ok(Read::default());
+        }
+        let (limits, sample_type) = (self.limits, id.sample_type.clone());
+        self.read(body, move |body| read_pprof(body, &limits).map(|file| exact(file, &sample_type))).await
+    }
+
+    /// The same as a flame graph, in which what is small was folded into `other`.
+    pub(super) async fn render(&self, id: &TypeId, selector: &str, span: Span) -> Result<Read, Refusal> {
+        let (nodes, start, end) = (FLAME_GRAPH_NODES.to_string(), span.start_ms.to_string(), span.end_ms.to_string());
+        let mut url = self.render.clone();
+        url.query_pairs_mut()
+            .append_pair("query", &format!("{id}{selector}"))
+            .append_pair("from", &start)
+            .append_pair("until", &end)
+            .append_pair("max-nodes", &nodes);
+        let body = self.call(self.with_tenant(self.outward.request(Method::GET, url)), true).await?;
+        let limits = self.limits;
+        self.read(body, move |body| {
+            read_flamebearer(body, &limits)
+                .map(|file| Read { profile: file.profile, truncated_ticks: file.truncated_ticks })
+        })
+        .await
+    }
+
+    /// Reads a small answer here and a large one where it holds nobody up.
+    async fn read(
+        &self,
+        body: Bytes,
+        read: impl FnOnce(&Bytes) -> Result<Read, ReadError> + Send + 'static,
+    ) -> Result<Read, Refusal> {
+        let read = if body.len() <= SMALL_BYTES {
+            read(&body)
+        } else {
+            let reading = tokio::task::spawn_blocking(move || read(&body));
+            reading.await.map_err(|e| PortError::Internal(format!("reading a profile: {e}")))?
+        };
+        read.map_err(|error| {
+            let unavailable = PortError::Unavailable(format!("the source's answer: {error}"));
+            if error.is_limit() { Refusal::TooMuch(unavailable) } else { unavailable.into() }
+        })
+    }
+
+    fn with_tenant(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.tenant {
+            Some(tenant) => request.header("x-scope-orgid", tenant),
+            None => request,
+        }
+    }
+
+    fn message(&self, url: &Url, message: &impl Message) -> RequestBuilder {
+        self.with_tenant(self.outward.request(Method::POST, url.clone()))
+            .header(CONTENT_TYPE, "application/proto")
+            .body(message.encode_to_vec())
+    }
+
+    /// Sends, when the source has room for one more call, and again once if the connection broke.
+    async fn call(&self, request: RequestBuilder, selected: bool) -> Result<Bytes, Refusal> {
+        let permit = self.limiter.enter().await;
+        let second = request.try_clone();
+        let mut answer = self.outward.send(request).await;
+        if let (Err(PortError::Unavailable(text)), Some(second)) = (&answer, second)
+            && !is_too_large(text)
+        {
+            tracing::debug!(%text, "asking the source of profiles again");
+            answer = self.outward.send(second).await;
+        }
+        match answer {
+            Ok(answer) if answer.status == StatusCode::OK => {
+                permit.end(Outcome::Answered);
+                Ok(answer.body)
+            }
+            Ok(answer) => {
+                let busy = matches!(answer.status.as_u16(), 429 | 503 | 504);
+                permit.end(if busy { Outcome::Busy } else { Outcome::Unknown });
+                Err(refusal_of(&answer, selected))
+            }
+            Err(error) => {
+                let too_much = match &error {
+                    PortError::Timeout(_) => true,
+                    PortError::Unavailable(text) => is_too_large(text),
+                    _ => false,
+                };
+                permit.end(if matches!(error, PortError::Timeout(_)) { Outcome::Busy } else { Outcome::Unknown });
+                Err(if too_much { Refusal::TooMuch(error) } else { Refusal::Final(error) })
+            }
+        }
+    }
+}
+
+/// Whether the outward client gave up because of its size cap.
+fn is_too_large(text: &str) -> bool {
+    text.starts_with("the answer is over")
+}
+
+/// "No data" is no bytes, a pprof of nothing, or, behind some proxies, an empty JSON object.
+fn is_no_data(body: &[u8]) -> bool {
+    body.is_empty() || body == NO_DATA || body.trim_ascii() == b"{}"
+}
+
+fn decode<M: Message + Default>(body: Bytes) -> Result<M, Refusal> {
+    // An empty JSON object is how some answer "nothing".
+    if body.trim_ascii() == b"{}" {
+        return Ok(M::default());
+    }
+    M::decode(body).map_err(|e| PortError::Unavailable(format!("the source's answer is no message: {e}")).into())
+}
+
+/// The sample type asked for out of an exact answer, which holds no other. A server may be set up to cut exact answers
+/// too; what it cut off is a leaf `other` without a file among functions that have files.
+fn exact(file: PprofFile, sample_type: &str) -> Read {
+    let types = file.profile.sample_types();
+    let asked = types.iter().position(|t| t.name.eq_ignore_ascii_case(sample_type)).unwrap_or(0);
+    let profile = if types.len() == 1 { file.profile } else { file.profile.only(asked) };
+    let truncated_ticks = truncated_ticks(&profile);
+    Read { profile, truncated_ticks }
+}
+
+fn truncated_ticks(profile: &Profile) -> i64 {
+    let Some(other) = profile.function_ids().find(|id| profile.function(*id) == ("other", "")) else { return 0 };
+    if profile.function_ids().all(|id| profile.function(id).1.is_empty()) {
+        return 0;
+    }
+    let cut = profile.stacks().filter(|stack| stack.frames.first() == Some(&other));
+    cut.fold(0, |sum: i64, stack| sum.saturating_add(stack.values.first().copied().unwrap_or(0)))
+}

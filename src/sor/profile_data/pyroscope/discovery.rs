@@ -1,0 +1,230 @@
+//! Which apps and profile types a server has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::{FutureExt, StreamExt, TryStreamExt};
+
+use super::client::Client;
+use super::flights::Flights;
+use super::labels::{POPULATIONS, PROFILERS, selector_of};
+use super::limiter::gives_way;
+use super::recent::{Expiring, Recent};
+use super::refusal::Refusal;
+use super::span::Span;
+use crate::kernel::{AppName, Clock, PortResult, Selector, TimeWindow};
+use crate::sor::profile_data::proto::querier::v1::{SelectSeriesRequest, SeriesRequest};
+use crate::sor::profile_data::proto::types::v1::Labels;
+use crate::sor::profile_data::type_id::TypeId;
+
+/// How long is believed what was seen.
+const HIT: TimeDelta = TimeDelta::seconds(60);
+/// How long is believed that nothing was seen.
+const MISS: TimeDelta = TimeDelta::seconds(10);
+/// Calls of one discovery at once.
+const AT_ONCE: usize = 2;
+/// Days looked back for an app that the window does not know.
+const DAYS_BACK: i32 = 7;
+
+const SERVICE: &str = "service_name";
+const TYPE: &str = "__profile_type__";
+
+/// What a window has of one app.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The window looked at.
+    pub window: Option<TimeWindow>,
+    /// Each profile type once, sorted. Empty: the app is known from elsewhere.
+    pub types: Vec<TypeId>,
+    /// When its last profile came, where the window has none; to the minute.
+    pub last_profile_at: Option<DateTime<Utc>>,
+    sets: Vec<LabelSet>,
+}
+
+/// A label set of the app: its type and the labels that tell populations and profilers apart.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct LabelSet {
+    type_id: TypeId,
+    labels: BTreeMap<&'static str, String>,
+}
+
+impl Seen {
+    /// Of these labels those that have several values among the series of the types, with the values. A series without
+    /// the label has the value "".
+    pub(super) fn several(&self, labels: &[&'static str], types: &[TypeId]) -> Vec<(&'static str, BTreeSet<&str>)> {
+        let values = |label: &&'static str| {
+            let sets = self.sets.iter().filter(|set| types.contains(&set.type_id));
+            (*label, sets.map(|set| set.labels.get(label).map_or("", String::as_str)).collect::<BTreeSet<_>>())
+        };
+        labels.iter().map(values).filter(|(_, values)| values.len() > 1).collect()
+    }
+}
+
+type Key = (AppName, Selector);
+
+/// Finds out, and remembers for a moment: what a window has of an app 60 s, that an app is known 60 s, that it is unknown
+/// or the window empty 10 s.
+pub(super) struct Discovery {
+    client: Arc<Client>,
+    clock: Arc<dyn Clock>,
+    windows: Recent<Key, Option<Arc<Seen>>>,
+    known: Expiring<AppName, Option<Newest>>,
+    flights: Flights<(Key, TimeWindow, bool), Option<Arc<Seen>>>,
+}
+
+/// Where the newest profiles of an app were found.
+#[derive(Debug, Clone)]
+struct Newest {
+    span: Span,
+    type_id: Option<TypeId>,
+}
+
+impl Discovery {
+    pub(super) fn new(client: Arc<Client>, clock: Arc<dyn Clock>) -> Self {
+        Self { client, clock, windows: Recent::default(), known: Expiring::default(), flights: Flights::default() }
+    }
+
+    /// All apps of a window, sorted.
+    pub(super) async fn apps(&self, window: TimeWindow) -> PortResult<Vec<AppName>> {
+        let sets = self.series(Vec::new(), &[SERVICE, TYPE], Span::of(window), false).await?;
+        let names = sets.into_iter().flat_map(|set| set.labels).filter(|label| label.name == SERVICE);
+        // A name that is none for us, such as one of 600 bytes, cannot be asked for either.
+        let apps: BTreeSet<AppName> = names.filter_map(|label| label.value.try_into().ok()).collect();
+        Ok(apps.into_iter().collect())
+    }
+
+    /// What the window has of the app, perhaps as of a moment ago. `None`: nobody knows the app.
+    pub(super) async fn seen(
+        self: &Arc<Self>,
+        app: &AppName,
+        selector: &Selector,
+        window: TimeWindow,
+    ) -> PortResult<Option<Arc<Seen>>> {
+        let key = (app.clone(), selector.clone());
+        match self.windows.get(&key, window, self.clock.now()) {
+            Some(seen) => Ok(seen),
+            None => self.look(key, window).await,
+        }
+    }
+
+    /// The same as of now.
+    pub(super) async fn look(self: &Arc<Self>, key: Key, window: TimeWindow) -> PortResult<Option<Arc<Seen>>> {
+        let this = Arc::clone(self);
+        let flight = (key, window, gives_way());
+        let (app, selector) = flight.0.clone();
+        let look = || async move { this.discover(&app, &selector, window).await }.boxed();
+        self.flights.join(&flight, look).await
+    }
+
+    async fn discover(&self, app: &AppName, selector: &Selector, window: TimeWindow) -> PortResult<Option<Arc<Seen>>> {
+        let sets = self.sets(app, selector, Span::of(window)).await?;
+        let now = self.clock.now();
+        let key = (app.clone(), selector.clone());
+        if !sets.is_empty() {
+            let types: BTreeSet<TypeId> = sets.iter().map(|set| set.type_id.clone()).collect();
+            let types = types.into_iter().collect();
+            let seen = Arc::new(Seen { window: Some(window), types, last_profile_at: None, sets });
+            self.windows.put(key, window, Some(Arc::clone(&seen)), now, HIT);
+            return Ok(Some(seen));
+        }
+        let seen = match self.newest(app, selector, window).await? {
+            None => None,
+            Some(newest) => {
+                let last_profile_at = self.last_profile_at(app, &newest).await;
+                Some(Arc::new(Seen { window: Some(window), last_profile_at, ..Seen::default() }))
+            }
+        };
+        self.windows.put(key, window, seen.clone(), now, MISS);
+        Ok(seen)
+    }
+
+    /// Where the app was seen last: in the window under other labels, else in the last seven days, newest first.
+    async fn newest(&self, app: &AppName, selector: &Selector, window: TimeWindow) -> PortResult<Option<Newest>> {
+        let now = self.clock.now();
+        if let Some(newest) = self.known.get(app, now) {
+            return Ok(newest);
+        }
+        let mut spans = Vec::new();
+        if !selector.is_empty() {
+            spans.push(Span::of(window));
+        }
+        let day = |back: i32| (now - TimeDelta::days(1) * back).timestamp_millis();
+        spans.extend((0..DAYS_BACK).map(|back| Span { start_ms: day(back + 1), end_ms: day(back) }));
+        for span in spans {
+            let sets = self.sets(app, &Selector::default(), span).await?;
+            if let Some(set) = sets.into_iter().next() {
+                let newest = Some(Newest { span, type_id: Some(set.type_id) });
+                self.known.put(app.clone(), newest.clone(), now, HIT);
+                return Ok(newest);
+            }
+        }
+        self.known.put(app.clone(), None, now, MISS);
+        Ok(None)
+    }
+
+    /// When the last profile came; `None` where the server does not say.
+    async fn last_profile_at(&self, app: &AppName, newest: &Newest) -> Option<DateTime<Utc>> {
+        let span = newest.span.last_day();
+        let request = SelectSeriesRequest {
+            profile_type_id: newest.type_id.as_ref()?.to_string(),
+            label_selector: selector_of(app, &Selector::default(), None),
+            start: span.start_ms,
+            end: span.end_ms,
+            group_by: Vec::new(),
+            step: 60.0,
+        };
+        let totals = self.client.totals(&request).await.ok()?;
+        let points = totals.series.iter().flat_map(|series| &series.points).filter(|point| point.value != 0.0);
+        let last = points.map(|point| point.timestamp).max()?;
+        DateTime::from_timestamp_millis(last.min(self.clock.now().timestamp_millis()))
+    }
+
+    /// The label sets of an app in a span, sorted, each once.
+    async fn sets(&self, app: &AppName, selector: &Selector, span: Span) -> PortResult<Vec<LabelSet>> {
+        let mut labels = vec![SERVICE, TYPE];
+        labels.extend(POPULATIONS);
+        labels.extend(PROFILERS);
+        let matcher = selector_of(app, selector, None);
+        let sets = self.series(vec![matcher], &labels, span, !selector.is_empty()).await?;
+        let sets: BTreeSet<_> = sets.into_iter().filter_map(label_set).collect();
+        Ok(sets.into_iter().collect())
+    }
+
+    /// All label sets of a span, asked for in calls of at most a day.
+    async fn series(
+        &self,
+        matchers: Vec<String>,
+        labels: &[&str],
+        span: Span,
+        selected: bool,
+    ) -> PortResult<Vec<Labels>> {
+        let request = |span: Span| SeriesRequest {
+            matchers: matchers.clone(),
+            label_names: labels.iter().map(|name| (*name).to_owned()).collect(),
+            start: span.start_ms,
+            end: span.end_ms,
+        };
+        let calls = span.days().into_iter().map(|day| {
+            let request = request(day);
+            async move { self.client.series(&request, selected).await.map(|answer| answer.labels_set) }
+        });
+        let days: Vec<_> =
+            futures::stream::iter(calls).buffered(AT_ONCE).try_collect().await.map_err(Refusal::into_error)?;
+        Ok(days.into_iter().flatten().collect())
+    }
+}
+
+/// The parts of a label set that matter here; `None` where it names no profile type we can read.
+fn label_set(set: Labels) -> Option<LabelSet> {
+    let mut type_id = None;
+    let mut labels = BTreeMap::new();
+    for label in set.labels {
+        if label.name == TYPE {
+            type_id = label.value.parse().ok();
+        } else if let Some(name) = POPULATIONS.iter().chain(&PROFILERS).find(|name| **name == label.name) {
+            labels.insert(*name, label.value);
+        }
+    }
+    Some(LabelSet { type_id: type_id?, labels })
+}

@@ -1,0 +1,203 @@
+//! Merged profiles: whole where the server gives them whole, else from pieces.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use moka::future::Cache;
+use tokio::time::Instant;
+
+use super::client::{Client, Read};
+use super::flights::Flights;
+use super::limiter::gives_way;
+use super::recent::is_closed;
+use super::refusal::Refusal;
+use super::span::Span;
+use crate::kernel::{Clock, PortError, PortResult, TimeWindow};
+use crate::profile::{Profile, ProfileBuilder, SampleType, merge};
+use crate::sor::profile_data::type_id::TypeId;
+
+/// How often a span is halved before a flame graph is asked for.
+const HALVINGS: u32 = 3;
+/// Pieces of one query fetched at once.
+const AT_ONCE: usize = 2;
+/// How long is believed that a server has no exact data.
+const LACKS: TimeDelta = TimeDelta::minutes(10);
+
+/// What to fetch: types whose values are summed, of the series of a selector.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Wanted {
+    /// The types; all of one unit.
+    pub ids: Arc<[TypeId]>,
+    /// The whole selector, with the app.
+    pub selector: Arc<str>,
+    /// The window.
+    pub window: TimeWindow,
+}
+
+/// What came.
+#[derive(Debug, Clone)]
+pub(super) struct Fetched {
+    /// The merged stacks under the sample type of the first ID.
+    pub profile: Arc<Profile>,
+    /// Ticks of stacks that the server cut off.
+    pub truncated_ticks: i64,
+}
+
+/// Fetches profiles: identical queries share a flight, and closed windows are kept.
+pub(super) struct Fetcher {
+    client: Arc<Client>,
+    clock: Arc<dyn Clock>,
+    timeout: Duration,
+    closed: Cache<Wanted, Fetched>,
+    flights: Flights<(Wanted, bool), Fetched>,
+    /// Until when, in milliseconds since the epoch, the server is believed to have no exact data.
+    lacks_until_ms: AtomicI64,
+}
+
+impl Fetcher {
+    pub(super) fn new(client: Arc<Client>, clock: Arc<dyn Clock>, timeout: Duration, cache_bytes: u64) -> Self {
+        let closed = Cache::builder()
+            .max_capacity(cache_bytes)
+            .weigher(|_, fetched: &Fetched| u32::try_from(weight(&fetched.profile)).unwrap_or(u32::MAX))
+            .build();
+        Self { client, clock, timeout, closed, flights: Flights::default(), lacks_until_ms: AtomicI64::new(0) }
+    }
+
+    /// All profiles of the types and the window, merged. Without data: a profile without stacks.
+    pub(super) async fn fetch(self: &Arc<Self>, wanted: Wanted) -> PortResult<Fetched> {
+        let closed = is_closed(wanted.window, self.clock.now());
+        if closed && let Some(fetched) = self.closed.get(&wanted).await {
+            return Ok(fetched);
+        }
+        let flight = (wanted, gives_way());
+        let begin = || {
+            let (this, wanted) = (Arc::clone(self), flight.0.clone());
+            async move { this.fetch_now(&wanted, closed).await }.boxed()
+        };
+        self.flights.join(&flight, begin).await
+    }
+
+    async fn fetch_now(&self, wanted: &Wanted, closed: bool) -> PortResult<Fetched> {
+        let deadline = Instant::now() + self.timeout;
+        let span = Span::of(wanted.window);
+        let mut types = Vec::with_capacity(wanted.ids.len());
+        for id in wanted.ids.iter() {
+            types.push(self.piece(id, &wanted.selector, span, 0));
+        }
+        let reading = futures::stream::iter(types).buffered(AT_ONCE).try_collect::<Vec<_>>();
+        let pieces = tokio::time::timeout_at(deadline, reading)
+            .await
+            .map_err(|_| PortError::Timeout(format!("the source took longer than {:?}", self.timeout)))??;
+        let sample_type = wanted.ids.first().map(TypeId::values).unwrap_or_else(|| SampleType::new("", ""));
+        let fetched = combine(pieces.into_iter().flatten().collect(), sample_type).await?;
+        // Emptiness proves little: a server that starts, or one whose retention is over, answers with nothing too.
+        if closed && fetched.profile.stack_count() > 0 {
+            self.closed.insert(wanted.clone(), fetched.clone()).await;
+        }
+        Ok(fetched)
+    }
+
+    /// One type over a span: whole, by days where the server allows no more, by halves where it is too much, and as a
+    /// flame graph where even those are, or where there is no exact data.
+    fn piece<'a>(
+        &'a self,
+        id: &'a TypeId,
+        selector: &'a str,
+        span: Span,
+        halvings: u32,
+    ) -> BoxFuture<'a, PortResult<Vec<Read>>> {
+        async move {
+            match self.read(id, selector, span).await {
+                Ok(read) => Ok(vec![read]),
+                Err(Refusal::TooLong(_)) if span.days().len() > 1 => {
+                    self.pieces(id, selector, span.days(), halvings).await
+                }
+                Err(Refusal::TooLong(_) | Refusal::TooMuch(_)) if halvings < HALVINGS && span.halves().len() > 1 => {
+                    self.pieces(id, selector, span.halves(), halvings + 1).await
+                }
+                Err(Refusal::TooMuch(error)) => {
+                    tracing::info!(%error, "too much for exact data, asking for a flame graph");
+                    let read = self.client.render(id, selector, span).await.map_err(Refusal::into_error)?;
+                    Ok(vec![read])
+                }
+                Err(refusal) => Err(refusal.into_error()),
+            }
+        }
+        .boxed()
+    }
+
+    async fn pieces(&self, id: &TypeId, selector: &str, spans: Vec<Span>, halvings: u32) -> PortResult<Vec<Read>> {
+        let mut pieces = Vec::with_capacity(spans.len());
+        for span in spans {
+            pieces.push(self.piece(id, selector, span, halvings));
+        }
+        let reads: Vec<Vec<Read>> = futures::stream::iter(pieces).buffered(AT_ONCE).try_collect().await?;
+        Ok(reads.into_iter().flatten().collect())
+    }
+
+    /// Exact data, or a flame graph from a server that has none.
+    async fn read(&self, id: &TypeId, selector: &str, span: Span) -> Result<Read, Refusal> {
+        let now_ms = self.clock.now().timestamp_millis();
+        if now_ms >= self.lacks_until_ms.load(Ordering::Relaxed) {
+            match self.client.merge(id, selector, span).await {
+                Err(Refusal::Lacks(text)) => {
+                    tracing::warn!(%text, "the source of profiles has no exact data, reading flame graphs");
+                    self.lacks_until_ms.store(now_ms + LACKS.num_milliseconds(), Ordering::Relaxed);
+                }
+                answer => return answer,
+            }
+        }
+        self.client.render(id, selector, span).await
+    }
+}
+
+/// What a profile weighs, in bytes, roughly.
+fn weight(profile: &Profile) -> usize {
+    let names: usize =
+        profile.function_ids().map(|id| profile.name(id).len() + profile.function(id).1.len() / 4 + 16).sum();
+    names + profile.frame_count() * 4 + profile.stack_count() * 12 + 256
+}
+
+/// Sums pieces under one sample type.
+async fn combine(mut reads: Vec<Read>, sample_type: SampleType) -> PortResult<Fetched> {
+    let truncated_ticks = reads.iter().fold(0, |sum: i64, read| sum.saturating_add(read.truncated_ticks));
+    reads.retain(|read| read.profile.stack_count() > 0);
+    let first = reads.pop();
+    let profile = match first {
+        None => ProfileBuilder::new(vec![sample_type]).build(),
+        Some(only) if reads.is_empty() => under(only.profile, &sample_type),
+        Some(last) => {
+            reads.push(last);
+            let sum = move || {
+                let profiles: Vec<_> = reads.into_iter().map(|read| under(read.profile, &sample_type)).collect();
+                merge(&profiles).map_err(|e| PortError::Unavailable(format!("the source's answers: {e}")))
+            };
+            let summing = tokio::task::spawn_blocking(sum).await;
+            summing.map_err(|e| PortError::Internal(format!("merging profiles: {e}")))??
+        }
+    };
+    Ok(Fetched { profile: Arc::new(profile), truncated_ticks })
+}
+
+/// The profile under that sample type: alternatives that are summed go by the name of the first.
+fn under(profile: Profile, sample_type: &SampleType) -> Profile {
+    if profile.sample_types() == std::slice::from_ref(sample_type) {
+        return profile;
+    }
+    let mut builder = ProfileBuilder::new(vec![sample_type.clone()]);
+    let functions: Vec<_> = profile
+        .function_ids()
+        .map(|id| {
+            let (name, file) = profile.function(id);
+            builder.function(name, file)
+        })
+        .collect();
+    for stack in profile.stacks() {
+        builder.add(stack.frames.iter().filter_map(|id| functions.get(id.index()).copied()), stack.values);
+    }
+    builder.build()
+}

@@ -1,0 +1,360 @@
+//! How many calls a source gets at once.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::telemetry;
+
+/// Calls in flight at the start.
+const START: usize = 2;
+/// Calls in flight at most, the slot of its own for a triage not counted.
+const MOST: usize = 16;
+/// Successes after which the limit moves.
+const ROUND: u32 = 10;
+/// Latency must grow by more than this, beside doubling, to count as congestion: below it is the noise of a scheduler.
+const NOISE: Duration = Duration::from_millis(20);
+/// From this many calls at once on, a request is a scan and gives way to others.
+const SCAN: u32 = 4;
+
+tokio::task_local! {
+    static SCANNING: ();
+}
+
+/// Runs a future whose calls to a source give way to those of others, such as one app of a scan over a fleet.
+pub async fn giving_way<F: Future>(future: F) -> F::Output {
+    SCANNING.scope((), future).await
+}
+
+/// Whether the current task gives way.
+pub(super) fn gives_way() -> bool {
+    SCANNING.try_with(|()| ()).is_ok()
+}
+
+/// Bounds the calls in flight: grows by one after ten successes, halves when the source says it is busy or its latency
+/// doubles. A scan waits behind everyone else, and a call that belongs to no scan finds a slot even where scans hold all.
+#[derive(Debug, Default)]
+pub(super) struct Limiter {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    limit: usize,
+    prompt: Lane,
+    scans: Lane,
+    callers: FxHashMap<String, u32>,
+    round: Round,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    in_flight: usize,
+    waiting: VecDeque<oneshot::Sender<Permit>>,
+}
+
+/// The successes since the limit last moved.
+#[derive(Debug, Default)]
+struct Round {
+    successes: u32,
+    time: Duration,
+    usual: Option<Duration>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            limit: START,
+            prompt: Lane::default(),
+            scans: Lane::default(),
+            callers: FxHashMap::default(),
+            round: Round::default(),
+        }
+    }
+}
+
+impl State {
+    fn has_room(&self, scan: bool) -> bool {
+        let room = self.prompt.in_flight + self.scans.in_flight < self.limit;
+        if scan { room && self.prompt.waiting.is_empty() } else { room || self.prompt.in_flight == 0 }
+    }
+
+    fn lane(&mut self, scan: bool) -> &mut Lane {
+        if scan { &mut self.scans } else { &mut self.prompt }
+    }
+
+    fn halve(&mut self) {
+        self.limit = (self.limit / 2).max(1);
+        self.round.successes = 0;
+        self.round.time = Duration::ZERO;
+    }
+
+    fn succeeded(&mut self, took: Duration) {
+        self.round.successes += 1;
+        self.round.time += took;
+        if self.round.successes < ROUND {
+            return;
+        }
+        let mean = self.round.time / ROUND;
+        let usual = self.round.usual.unwrap_or(mean);
+        if mean > usual * 2 && mean > usual + NOISE {
+            self.halve();
+            // A source that has become slower for good is the usual one soon.
+            self.round.usual = Some(usual * 3 / 2);
+        } else {
+            self.limit = (self.limit + 1).min(MOST);
+            self.round = Round { usual: Some(usual * 7 / 8 + mean / 8), ..Round::default() };
+        }
+    }
+}
+
+/// What a call showed of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It answered.
+    Answered,
+    /// It is busy: 429, 503, 504 or no answer in time.
+    Busy,
+    /// Nothing to learn from, such as a refused connection.
+    Unknown,
+}
+
+/// The right to one call, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Permit {
+    limiter: Arc<Limiter>,
+    scan: bool,
+    since: Instant,
+    outcome: Outcome,
+    caller: Option<String>,
+}
+
+impl Permit {
+    /// Ends the call and tells what it showed.
+    pub(super) fn end(mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let granted = {
+            let mut state = self.limiter.lock();
+            let lane = state.lane(self.scan);
+            lane.in_flight = lane.in_flight.saturating_sub(1);
+            if let Some(caller) = &self.caller {
+                leave(&mut state, caller);
+            }
+            match self.outcome {
+                Outcome::Answered => state.succeeded(self.since.elapsed()),
+                Outcome::Busy => state.halve(),
+                Outcome::Unknown => {}
+            }
+            self.limiter.grant(&mut state)
+        };
+        // Outside of the lock: a permit whose waiter has gone is dropped here and frees its slot again.
+        for (waiter, permit) in granted {
+            drop(waiter.send(permit));
+        }
+    }
+}
+
+/// One call less of a request, whether it waited or flew.
+fn leave(state: &mut State, caller: &str) {
+    if let Some(calls) = state.callers.get_mut(caller) {
+        *calls -= 1;
+        if *calls == 0 {
+            state.callers.remove(caller);
+        }
+    }
+}
+
+/// Takes a request off the count if its call is given up while it waits.
+struct Waiting<'l>(&'l Limiter, Option<String>);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(caller) = self.1.take() {
+            leave(&mut self.0.lock(), &caller);
+        }
+    }
+}
+
+impl Limiter {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn permit(self: &Arc<Self>, scan: bool) -> Permit {
+        Permit { limiter: self.clone(), scan, since: Instant::now(), outcome: Outcome::Unknown, caller: None }
+    }
+
+    /// Takes from the queues who may go now.
+    fn grant(self: &Arc<Self>, state: &mut State) -> Vec<(oneshot::Sender<Permit>, Permit)> {
+        let mut granted = Vec::new();
+        for scan in [false, true] {
+            while state.has_room(scan) {
+                let Some(waiter) = state.lane(scan).waiting.pop_front() else { break };
+                if !waiter.is_closed() {
+                    state.lane(scan).in_flight += 1;
+                    granted.push((waiter, self.permit(scan)));
+                }
+            }
+        }
+        granted
+    }
+
+    /// A permit at once, or a place in the queue; and whether the call belongs to a scan.
+    fn line_up(self: &Arc<Self>, caller: Option<&str>) -> (bool, Result<Permit, oneshot::Receiver<Permit>>) {
+        let mut state = self.lock();
+        let scan = caller.is_some_and(|id| count(&mut state, id) > SCAN) || gives_way();
+        if state.has_room(scan) {
+            state.lane(scan).in_flight += 1;
+            return (scan, Ok(self.permit(scan)));
+        }
+        let (sender, receiver) = oneshot::channel();
+        state.lane(scan).waiting.push_back(sender);
+        (scan, Err(receiver))
+    }
+
+    /// Waits for the right to one call.
+    pub(super) async fn enter(self: &Arc<Self>) -> Permit {
+        let caller = telemetry::request_id();
+        let (scan, ticket) = self.line_up(caller.as_deref());
+        let mut waiting = Waiting(self, caller);
+        let mut permit = match ticket {
+            Ok(permit) => permit,
+            // A queue lets go of a sender only with a permit, so this never takes a slot that was not granted.
+            Err(receiver) => receiver.await.unwrap_or_else(|_| self.permit(scan)),
+        };
+        permit.since = Instant::now();
+        permit.caller = waiting.1.take();
+        permit
+    }
+}
+
+/// One call more of a request; gives back how many it has here now.
+fn count(state: &mut State, caller: &str) -> u32 {
+    if let Some(calls) = state.callers.get_mut(caller) {
+        *calls += 1;
+        return *calls;
+    }
+    state.callers.insert(caller.to_owned(), 1);
+    1
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::telemetry::RequestScope;
+
+    async fn succeed(limiter: &Arc<Limiter>, times: u32, taking: Duration) {
+        for _ in 0..times {
+            let permit = limiter.enter().await;
+            limiter.lock().succeeded(taking);
+            drop(permit);
+        }
+    }
+
+    fn limit(limiter: &Limiter) -> usize {
+        limiter.lock().limit
+    }
+
+    #[tokio::test]
+    async fn grows_by_one_after_ten_successes_up_to_sixteen() {
+        let limiter = Arc::new(Limiter::default());
+        assert_eq!(limit(&limiter), 2);
+        succeed(&limiter, 9, Duration::from_millis(5)).await;
+        assert_eq!(limit(&limiter), 2);
+        succeed(&limiter, 1, Duration::from_millis(5)).await;
+        assert_eq!(limit(&limiter), 3);
+        succeed(&limiter, 500, Duration::from_millis(5)).await;
+        assert_eq!(limit(&limiter), 16);
+    }
+
+    #[tokio::test]
+    async fn halves_when_the_source_is_busy_but_never_below_one() {
+        let limiter = Arc::new(Limiter::default());
+        succeed(&limiter, 60, Duration::from_millis(5)).await;
+        assert_eq!(limit(&limiter), 8);
+        for expected in [4, 2, 1, 1] {
+            limiter.enter().await.end(Outcome::Busy);
+            assert_eq!(limit(&limiter), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn halves_when_latency_doubles() {
+        let limiter = Arc::new(Limiter::default());
+        succeed(&limiter, 40, Duration::from_millis(50)).await;
+        assert_eq!(limit(&limiter), 6);
+        succeed(&limiter, 10, Duration::from_millis(120)).await;
+        assert_eq!(limit(&limiter), 3);
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_teaches_nothing() {
+        let limiter = Arc::new(Limiter::default());
+        drop(limiter.enter().await);
+        assert_eq!(limit(&limiter), 2);
+    }
+
+    #[tokio::test]
+    async fn a_triage_finds_a_slot_where_a_scan_holds_all() {
+        let limiter = Arc::new(Limiter::default());
+        let _first = giving_way(limiter.enter()).await;
+        let _second = giving_way(limiter.enter()).await;
+        assert!(giving_way(limiter.enter()).now_or_never().is_none());
+        assert!(limiter.enter().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_scan_waits_behind_everyone_else() {
+        let limiter = Arc::new(Limiter::default());
+        let (first, _second) = (limiter.enter().await, limiter.enter().await);
+        let mut scan = Box::pin(giving_way(limiter.enter()));
+        let mut triage = Box::pin(limiter.enter());
+        assert!(scan.as_mut().now_or_never().is_none());
+        assert!(triage.as_mut().now_or_never().is_none());
+        drop(first);
+        assert!(scan.as_mut().now_or_never().is_none());
+        assert!(triage.now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_request_with_many_calls_at_once_counts_as_a_scan() {
+        let limiter = Arc::new(Limiter::default());
+        let scope = RequestScope::new("fleet".to_owned());
+        let mut calls: Vec<_> = (0..8).map(|_| Box::pin(scope.clone().run(limiter.enter()))).collect();
+        let granted: Vec<_> = calls.iter_mut().filter_map(|call| call.as_mut().now_or_never()).collect();
+        assert_eq!(granted.len(), 2);
+        let triage = RequestScope::new("triage".to_owned());
+        let mut triage = Box::pin(triage.run(limiter.enter()));
+        assert!(triage.as_mut().now_or_never().is_none());
+        drop(granted);
+        let granted: Vec<_> = calls.iter_mut().skip(2).filter_map(|call| call.as_mut().now_or_never()).collect();
+        assert_eq!(granted.len(), 2);
+        assert!(triage.as_mut().now_or_never().is_none());
+        drop(granted);
+        assert!(triage.now_or_never().is_some());
+        drop(calls);
+        assert!(limiter.lock().callers.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_call_given_up_while_waiting_leaves_no_slot_behind() {
+        let limiter = Arc::new(Limiter::default());
+        let held = [limiter.enter().await, limiter.enter().await];
+        let mut waiting = Box::pin(limiter.enter());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(held);
+        drop(waiting);
+        assert_eq!(limiter.lock().prompt.in_flight, 0);
+    }
+}

@@ -1,0 +1,215 @@
+//! Profiles from a Grafana Pyroscope server, 1.x or 2.x, over HTTP.
+//!
+//! A query asks `Series` which profile types the app has, takes those of the first alternative, and reads them by binary
+//! `SelectMergeProfile`, which leaves nothing out. What is remembered between queries:
+//!
+//! | What | Key | For |
+//! |---|---|---|
+//! | profile types and labels of an app | app, selector, window (an open window may slide by a minute) | 60 s |
+//! | that an app is known | app | 60 s |
+//! | that an app is unknown, or has nothing in a window | app (selector, window) | 10 s |
+//! | when profiles came, and their shares by label | types, selector, window (as above) | 60 s |
+//! | merged profiles of closed windows (`to` ≤ now − 65 min) | types, selector, window | while they fit |
+//! | that the server has no exact data | – | 10 min |
+//!
+//! So a query for an app seen a moment ago is one call, and a new type is seen within 60 s. Open windows are never answered
+//! from an earlier answer; those who ask the same at the same time share one call.
+
+mod client;
+mod discovery;
+mod fetch;
+mod flights;
+mod labels;
+mod limiter;
+mod recent;
+mod refusal;
+#[cfg(test)]
+pub(super) mod replay;
+mod settings;
+mod span;
+mod survey;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+
+use self::client::Client;
+use self::discovery::{Discovery, Seen};
+use self::fetch::{Fetched, Fetcher, Wanted};
+use self::labels::{POPULATIONS, PROFILERS, selector_of};
+pub use self::limiter::giving_way;
+pub use self::settings::{Credentials, InvalidSource, PyroscopeSettings};
+use self::survey::{Survey, Surveyor};
+use super::domain::{MergedProfile, ProfileMeta, ProfileQuery};
+use super::port::ProfileDataSor;
+use super::resolve::{resolve, resolve_pair};
+use super::type_id::TypeId;
+use crate::kernel::{AppName, Clock, PortResult, ProfileType, Selector, TimeWindow};
+
+/// How much of a window is read where profiles are snapshots.
+const SNAPSHOTS: TimeDelta = TimeDelta::minutes(2);
+
+/// The adapter.
+pub(super) struct Pyroscope {
+    clock: Arc<dyn Clock>,
+    discovery: Arc<Discovery>,
+    fetcher: Arc<Fetcher>,
+    surveyor: Arc<Surveyor>,
+}
+
+impl Pyroscope {
+    /// An adapter for the server of these settings.
+    pub(super) fn new(settings: &PyroscopeSettings, clock: Arc<dyn Clock>) -> Result<Self, InvalidSource> {
+        let client = Arc::new(Client::new(settings)?);
+        Ok(Self {
+            discovery: Arc::new(Discovery::new(Arc::clone(&client), Arc::clone(&clock))),
+            fetcher: Arc::new(Fetcher::new(
+                Arc::clone(&client),
+                Arc::clone(&clock),
+                settings.timeout,
+                settings.cache_bytes,
+            )),
+            surveyor: Arc::new(Surveyor::new(client, Arc::clone(&clock))),
+            clock,
+        })
+    }
+
+    /// Reads the types of one side.
+    async fn read(&self, query: &ProfileQuery, ids: Vec<TypeId>, seen: &Seen) -> PortResult<MergedProfile> {
+        let populations = seen.several(&POPULATIONS, &ids);
+        let profilers = seen.several(&PROFILERS, &ids);
+        let labels = populations.iter().chain(&profilers).map(|(label, _)| *label).collect();
+        let ids: Arc<[TypeId]> = ids.into();
+        let wanted = |further| Wanted {
+            ids: Arc::clone(&ids),
+            selector: selector_of(&query.app, &query.selector, further).into(),
+            window: query.window,
+        };
+        let whole = wanted(None);
+        let survey = self.surveyor.survey(&whole, labels);
+        let (fetched, survey) = if query.kind == ProfileType::Cpu && !profilers.is_empty() {
+            // Several profilers that watch the same CPU would count it twice: only the heaviest is read.
+            let survey = survey.await;
+            let heaviest = survey.shares(&profilers).into_iter().next().filter(|share| share.ticks.is_some());
+            let one = heaviest.as_ref().map(|share| (share.label.as_str(), share.value.as_str()));
+            (self.fetch(query.kind, wanted(one)).await, survey)
+        } else {
+            futures::join!(self.fetch(query.kind, whole.clone()), survey)
+        };
+        let Fetched { profile, truncated_ticks } = fetched?;
+        let contentions = self.contentions(query, &ids, seen).await;
+        Ok(MergedProfile {
+            profile,
+            meta: ProfileMeta {
+                sample_type: ids.first().map(TypeId::values),
+                profile_types: ids.iter().map(ToString::to_string).collect(),
+                truncated_ticks,
+                contentions,
+                coverage: Survey::coverage(&survey),
+                populations: survey.shares(&populations),
+                profilers: survey.shares(&profilers),
+                ..ProfileMeta::default()
+            },
+        })
+    }
+
+    /// Fetches the window; of snapshots, whose sum means nothing, its last two minutes.
+    async fn fetch(&self, kind: ProfileType, mut wanted: Wanted) -> PortResult<Fetched> {
+        if kind.is_snapshot() {
+            let to = wanted.window.to().min(self.clock.now()).max(wanted.window.from() + TimeDelta::seconds(1));
+            let from = wanted.window.from().max(to - SNAPSHOTS);
+            wanted.window = TimeWindow::new(from, to).unwrap_or(wanted.window);
+        }
+        self.fetcher.fetch(wanted).await
+    }
+
+    /// How many waits a lock profile stands for, where its profiler counts them too.
+    async fn contentions(&self, query: &ProfileQuery, ids: &[TypeId], seen: &Seen) -> Option<u64> {
+        if query.kind != ProfileType::Lock {
+            return None;
+        }
+        let counter = |id: &TypeId| match id.sample_type.to_ascii_lowercase().as_str() {
+            "delay" => Some("contentions"),
+            "lock_time" => Some("lock_count"),
+            _ => None,
+        };
+        let counts = |other: &&TypeId| {
+            ids.iter().any(|id| {
+                counter(id).is_some_and(|counter| other.is(&id.name, counter)) && other.period_type == id.period_type
+            })
+        };
+        let counters: Vec<_> = seen.types.iter().filter(counts).cloned().collect();
+        if counters.is_empty() {
+            return None;
+        }
+        let selector = selector_of(&query.app, &query.selector, None).into();
+        let wanted = Wanted { ids: counters.into(), selector, window: query.window };
+        let fetched = self.fetcher.fetch(wanted).await.ok()?;
+        u64::try_from(fetched.profile.total(0)).ok()
+    }
+}
+
+/// A known app without a profile of the kind.
+fn nothing(seen: &Seen) -> MergedProfile {
+    let meta = ProfileMeta { last_profile_at: seen.last_profile_at, ..ProfileMeta::default() };
+    MergedProfile { meta, ..MergedProfile::default() }
+}
+
+#[async_trait]
+impl ProfileDataSor for Pyroscope {
+    async fn apps(&self, window: TimeWindow) -> PortResult<Vec<AppName>> {
+        self.discovery.apps(window).await
+    }
+
+    async fn merged(&self, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
+        let Some(seen) = self.discovery.seen(&query.app, &query.selector, query.window).await? else {
+            return Ok(None);
+        };
+        let ids = resolve(query.kind, &seen.types);
+        let merged = match &ids {
+            Some(ids) => self.read(query, ids.clone(), &seen).await?,
+            None => nothing(&seen),
+        };
+        if merged.profile.stack_count() > 0 || seen.window == Some(query.window) {
+            return Ok(Some(merged));
+        }
+        // Nothing under the types of a moment ago: the app may have others by now.
+        let key = (query.app.clone(), query.selector.clone());
+        let Some(seen) = self.discovery.look(key, query.window).await? else { return Ok(None) };
+        match resolve(query.kind, &seen.types) {
+            None => Ok(Some(nothing(&seen))),
+            anew if anew == ids => Ok(Some(merged)),
+            Some(anew) => self.read(query, anew, &seen).await.map(Some),
+        }
+    }
+
+    async fn merged_pair(
+        &self,
+        query: &ProfileQuery,
+        baseline: TimeWindow,
+        baseline_selector: &Selector,
+    ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
+        let before = ProfileQuery { window: baseline, selector: baseline_selector.clone(), ..query.clone() };
+        let (a, b) = futures::try_join!(
+            self.discovery.seen(&before.app, &before.selector, before.window),
+            self.discovery.seen(&query.app, &query.selector, query.window),
+        )?;
+        let (a, b) = match (a, b) {
+            (None, None) => return Ok(None),
+            (a, b) => (a.unwrap_or_default(), b.unwrap_or_default()),
+        };
+        let pair = match resolve_pair(query.kind, &a.types, &b.types) {
+            Some((left, right)) => futures::try_join!(self.read(&before, left, &a), self.read(query, right, &b))?,
+            // One side is silent: the other is read for itself, so that the answer can say which is missing.
+            None => match (resolve(query.kind, &a.types), resolve(query.kind, &b.types)) {
+                (Some(left), None) => (self.read(&before, left, &a).await?, nothing(&b)),
+                (None, Some(right)) => (nothing(&a), self.read(query, right, &b).await?),
+                _ => (nothing(&a), nothing(&b)),
+            },
+        };
+        Ok(Some(pair))
+    }
+}

@@ -1,0 +1,100 @@
+use std::time::Duration;
+
+use base64::Engine;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+/// How to reach a Pyroscope server. `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct PyroscopeSettings {
+    /// Where it listens; a path is kept as prefix.
+    pub url: Url,
+    /// The tenant, sent as `X-Scope-OrgID`.
+    pub tenant: Option<SecretString>,
+    /// How this server says who it is.
+    pub credentials: Option<Credentials>,
+    /// Deadline of one call, and of one query with all calls it takes.
+    pub timeout: Duration,
+    /// Largest answer taken, in bytes, after decompression.
+    pub max_answer_bytes: usize,
+    /// Bytes of merged profiles of closed windows that are kept.
+    pub cache_bytes: u64,
+}
+
+/// How this server says who it is.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// `user:password`, for HTTP's basic scheme.
+    Basic(SecretString),
+    /// A bearer token.
+    Bearer(SecretString),
+}
+
+/// A credential or tenant holds characters that no header can carry.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidSource {
+    /// The tenant.
+    #[error("the tenant holds characters that no header can carry")]
+    Tenant,
+    /// User, password or token.
+    #[error("the credentials hold characters that no header can carry")]
+    Credentials,
+    /// The client cannot be made.
+    #[error("no client can be made: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+impl PyroscopeSettings {
+    /// The defaults for a server there: no tenant, no credentials, 30 s, answers of 64 MiB, a cache of 32 MiB.
+    pub fn new(url: Url) -> Self {
+        Self {
+            url,
+            tenant: None,
+            credentials: None,
+            timeout: Duration::from_secs(30),
+            max_answer_bytes: 64 << 20,
+            cache_bytes: 32 << 20,
+        }
+    }
+}
+
+impl Credentials {
+    /// The value of the `Authorization` header.
+    pub(super) fn header(&self) -> Result<SecretString, InvalidSource> {
+        let value = match self {
+            Self::Basic(pair) => {
+                format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair.expose_secret()))
+            }
+            Self::Bearer(token) => format!("Bearer {}", token.expose_secret()),
+        };
+        reqwest::header::HeaderValue::from_str(&value).map_err(|_| InvalidSource::Credentials)?;
+        Ok(value.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_no_secret_when_printed() {
+        let mut settings = PyroscopeSettings::new("http://localhost:4040".parse().unwrap());
+        settings.tenant = Some("tenant-7".to_owned().into());
+        settings.credentials = Some(Credentials::Basic("1234:hunter2".to_owned().into()));
+        let printed = format!("{settings:?} {:?}", Credentials::Bearer("glc_hunter2".to_owned().into()));
+        assert!(!printed.contains("hunter2") && !printed.contains("tenant-7"), "{printed}");
+    }
+
+    #[test]
+    fn writes_both_schemes() {
+        let basic = Credentials::Basic("1234:hunter2".to_owned().into()).header().unwrap();
+        assert_eq!(basic.expose_secret(), "Basic MTIzNDpodW50ZXIy");
+        let bearer = Credentials::Bearer("abc".to_owned().into()).header().unwrap();
+        assert_eq!(bearer.expose_secret(), "Bearer abc");
+    }
+
+    #[test]
+    fn refuses_a_token_that_would_break_the_header() {
+        assert!(matches!(Credentials::Bearer("a\nb".to_owned().into()).header(), Err(InvalidSource::Credentials)));
+    }
+}

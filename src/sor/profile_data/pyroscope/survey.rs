@@ -1,0 +1,173 @@
+//! When profiles came and whose they are: what a merged profile does not tell.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::client::Client;
+use super::fetch::Wanted;
+use super::flights::Flights;
+use super::limiter::gives_way;
+use super::recent::Recent;
+use super::span::Span;
+use crate::kernel::{Clock, TimeWindow};
+use crate::sor::profile_data::proto::querier::v1::SelectSeriesRequest;
+use crate::sor::profile_data::type_id::TypeId;
+use crate::sor::profile_data::{Coverage, LabelShare};
+
+/// How long a survey is believed.
+const LIFETIME: TimeDelta = TimeDelta::seconds(60);
+/// How long an answer waits for a survey; it goes out without one then.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Width of a point: an agent pushes about as often.
+const STEP_S: f64 = 15.0;
+const STEP_MS: i64 = 15_000;
+/// The longest window surveyed minute by minute.
+const LONGEST: TimeDelta = TimeDelta::hours(24);
+
+/// When profiles came, and ticks by label value.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    coverage: Option<Coverage>,
+    ticks: BTreeMap<(String, String), i64>,
+}
+
+impl Survey {
+    /// Which minutes of the window have profiles.
+    pub(super) fn coverage(&self) -> Option<Coverage> {
+        self.coverage
+    }
+
+    /// The values of labels, the heaviest of each label first.
+    pub(super) fn shares(&self, several: &[(&'static str, BTreeSet<&str>)]) -> Vec<LabelShare> {
+        let mut shares = Vec::new();
+        for (label, values) in several {
+            let share = |value: &&str| LabelShare {
+                label: (*label).to_owned(),
+                value: (*value).to_owned(),
+                ticks: self.ticks.get(&((*label).to_owned(), (*value).to_owned())).copied(),
+            };
+            let mut of_label: Vec<_> = values.iter().map(share).collect();
+            of_label.sort_by(|a, b| b.ticks.cmp(&a.ticks).then_with(|| a.value.cmp(&b.value)));
+            shares.extend(of_label);
+        }
+        shares
+    }
+}
+
+type Key = (Arc<[TypeId]>, Arc<str>, Vec<&'static str>);
+
+/// Makes surveys and remembers them for a moment. One that fails is an empty one: checks that need it are left out.
+pub(super) struct Surveyor {
+    client: Arc<Client>,
+    clock: Arc<dyn Clock>,
+    recent: Recent<Key, Arc<Survey>>,
+    flights: Flights<(Key, TimeWindow, bool), Arc<Survey>>,
+}
+
+impl Surveyor {
+    pub(super) fn new(client: Arc<Client>, clock: Arc<dyn Clock>) -> Self {
+        Self { client, clock, recent: Recent::default(), flights: Flights::default() }
+    }
+
+    /// A survey of what was fetched, told apart by these labels.
+    pub(super) async fn survey(self: &Arc<Self>, wanted: &Wanted, labels: Vec<&'static str>) -> Arc<Survey> {
+        let key: Key = (Arc::clone(&wanted.ids), Arc::clone(&wanted.selector), labels);
+        let window = wanted.window;
+        if let Some(survey) = self.recent.get(&key, window, self.clock.now()) {
+            return survey;
+        }
+        let flight = (key, window, gives_way());
+        let begin = || {
+            let (this, key) = (Arc::clone(self), flight.0.clone());
+            Box::pin(async move {
+                let survey = Arc::new(this.survey_now(&key, window).await);
+                this.recent.put(key, window, Arc::clone(&survey), this.clock.now(), LIFETIME);
+                Ok(survey)
+            }) as futures::future::BoxFuture<'static, _>
+        };
+        let surveying = tokio::time::timeout(PATIENCE, self.flights.join(&flight, begin));
+        surveying.await.ok().and_then(Result::ok).unwrap_or_default()
+    }
+
+    async fn survey_now(&self, (ids, selector, labels): &Key, window: TimeWindow) -> Survey {
+        let minutely = window.duration() <= LONGEST;
+        if !minutely && labels.is_empty() {
+            return Survey::default();
+        }
+        let span = Span::of(window).last_day();
+        let mut ticks = BTreeMap::new();
+        let mut points = BTreeSet::new();
+        for id in ids.iter() {
+            let request = SelectSeriesRequest {
+                profile_type_id: id.to_string(),
+                label_selector: selector.to_string(),
+                start: span.start_ms,
+                end: span.end_ms,
+                group_by: labels.iter().map(|label| (*label).to_owned()).collect(),
+                step: if minutely { STEP_S } else { 3_600.0 },
+            };
+            let Ok(answer) = self.client.totals(&request).await else { return Survey::default() };
+            for series in answer.series {
+                let sum: f64 = series.points.iter().map(|point| point.value).sum();
+                for label in labels {
+                    let value = series.labels.iter().find(|pair| pair.name == *label).map_or("", |pair| &pair.value);
+                    #[expect(clippy::cast_possible_truncation, reason = "a share needs no more than f64 holds")]
+                    let whole = sum as i64;
+                    *ticks.entry(((*label).to_owned(), value.to_owned())).or_insert(0) += whole;
+                }
+                points.extend(series.points.iter().filter(|p| p.value != 0.0).map(|p| p.timestamp));
+            }
+        }
+        let coverage = if minutely { coverage(&points, window, self.clock.now()) } else { None };
+        Survey { coverage, ticks }
+    }
+}
+
+/// A point stands at the end of its step, so a profile lies up to a step before it.
+fn coverage(points: &BTreeSet<i64>, window: TimeWindow, now: DateTime<Utc>) -> Option<Coverage> {
+    let (from, to) = (window.from().timestamp_millis(), window.to().min(now).timestamp_millis());
+    let minute = |point: i64| (point - 1 - from).max(0) / 60_000;
+    let minutes = (to - from + 59_999) / 60_000;
+    let with_data = points.iter().map(|point| minute(*point).min(minutes - 1)).collect::<BTreeSet<_>>().len();
+    let at = |ms: i64| DateTime::from_timestamp_millis(ms.clamp(from, to.max(from)));
+    Some(Coverage {
+        minutes_with_data: u32::try_from(with_data).ok()?,
+        minutes: u32::try_from(minutes).ok().filter(|minutes| *minutes > 0)?,
+        first_profile_at: at(points.first()? - STEP_MS)?,
+        last_profile_at: at(*points.last()?)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(s: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(s, 0).unwrap()
+    }
+
+    #[test]
+    fn counts_the_minutes_in_which_profiles_came() {
+        let window = TimeWindow::new(at(6_000), at(6_600)).unwrap();
+        let points = [6_000_000, 6_015_000, 6_060_000, 6_075_000, 6_590_000].into();
+        let coverage = coverage(&points, window, at(7_000)).unwrap();
+        assert_eq!((coverage.minutes_with_data, coverage.minutes), (3, 10));
+        assert_eq!((coverage.first_profile_at, coverage.last_profile_at), (at(6_000), at(6_590)));
+    }
+
+    #[test]
+    fn only_minutes_that_have_passed_count() {
+        let window = TimeWindow::new(at(6_000), at(9_600)).unwrap();
+        let coverage = coverage(&[6_015_000].into(), window, at(6_150)).unwrap();
+        assert_eq!((coverage.minutes_with_data, coverage.minutes), (1, 3));
+    }
+
+    #[test]
+    fn without_points_nothing_is_known() {
+        let window = TimeWindow::new(at(6_000), at(6_600)).unwrap();
+        assert_eq!(coverage(&BTreeSet::new(), window, at(7_000)), None);
+    }
+}
