@@ -70,6 +70,11 @@ impl Claims {
         slot.rule(runtime).and_then(|rule| rules.rule(rule)).and_then(|rule| rule.category)
     }
 
+    /// The rule that the function's own name proves, in a stack of no particular runtime.
+    pub fn rule(&self, function: FunctionId) -> Option<RuleIndex> {
+        self.slots.get(function.index()).and_then(|slot| slot.rule(None))
+    }
+
     /// Whose code the function is.
     pub fn origin(&self, function: FunctionId) -> Origin {
         self.slots.get(function.index()).map_or(Origin::App, |slot| slot.origin)

@@ -4,16 +4,37 @@
 
 mod catalogue;
 mod category;
+mod confidence;
+mod diagnosis;
 mod engine;
 mod explain;
 mod facts;
+mod findings;
+mod headline;
+mod impact;
+mod limits;
 mod memo;
 mod names;
 mod origin;
+mod quality;
+mod responsible;
+mod shown;
+mod tally;
+#[cfg(test)]
+mod tests;
 
 pub use catalogue::{Advice, Reach, Rule, RuleError, RuleIndex, Rules, Threshold, Visibility};
 pub use category::{Category, Runtime};
+pub use confidence::{BUNCHING, Confidence, Share, estimated_samples};
+pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
 pub use engine::{Claim, Claims};
 pub use explain::{Explanation, StackExplanation};
+pub use findings::{Assessment, Finding, Rate, Subject, TopFunction};
+pub use headline::{Outcome, Summary, Verdict, label, summarise};
+pub use impact::weigh_allocations;
+pub use limits::{Limit, LimitReport, LimitViolation, check_limits};
 pub use names::key;
 pub use origin::Origin;
+pub use quality::{LabelValue, QualityCode, QualityNote, SourceFacts};
+pub use responsible::{Evidence, Responsible};
+pub use shown::short_name;

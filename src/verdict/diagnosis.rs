@@ -1,0 +1,366 @@
+//! Which finding is the diagnosis, what it is called, and what to do.
+
+use std::fmt::Write as _;
+
+use super::confidence::Share;
+use super::findings::{Court, Finding};
+use super::responsible::{Detective, Evidence, Responsible};
+use super::{Advice, Category, Runtime};
+use crate::kernel::{FindingSeverity, ProfileType};
+use crate::profile::TextId;
+
+/// A mechanism with this share of its ticks beneath one purpose is that purpose's, percent.
+const BENEATH: f64 = 60.0;
+/// Wall profiles that are idle for this share are idle, if nothing else stands out, percent.
+const IDLE_FROM: f64 = 50.0;
+
+/// What a diagnosis rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// A category that reaches its threshold.
+    Finding(Category),
+    /// Nothing stands out: no problem, only the heaviest function.
+    Fallback,
+    /// Too few samples, or values that say nothing about the window.
+    Insufficient,
+    /// No ticks.
+    NoData,
+}
+
+/// What is the matter with a profile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnosis {
+    /// The name in answers: the category's id or the contract's name for it.
+    pub name: &'static str,
+    /// What it rests on.
+    pub ground: Ground,
+    /// Its share.
+    pub share: Share,
+    /// How bad it is.
+    pub severity: FindingSeverity,
+    /// Whether the low end of the share reaches the threshold; never of a fallback.
+    pub confirmed: bool,
+    /// The mechanism by which a purpose costs, with its percent.
+    pub mechanism: Option<(Category, f64)>,
+    /// The heaviest function of it.
+    pub function: Option<String>,
+    /// The frames that lead to it.
+    pub responsible: Vec<Responsible>,
+    /// What to do.
+    pub recommendation: String,
+}
+
+impl Diagnosis {
+    pub(super) fn no_data() -> Self {
+        Self {
+            name: "no_data",
+            ground: Ground::NoData,
+            share: Share { percent: 0.0, interval: None },
+            severity: FindingSeverity::Low,
+            confirmed: false,
+            mechanism: None,
+            function: None,
+            responsible: Vec::new(),
+            recommendation: "Check that the app runs, that its profiler pushes, and that the window and the selector \
+                             are meant: without data nothing can be said about its health."
+                .to_owned(),
+        }
+    }
+}
+
+/// The name of a category as a diagnosis of that kind of profile: clients know some by another name than the id.
+pub fn diagnosis_name(kind: ProfileType, category: Category) -> &'static str {
+    match (kind, category) {
+        (ProfileType::Alloc, Category::Serialization) => "deserialization_overhead",
+        (ProfileType::Alloc, Category::Allocation) => "allocation_pressure",
+        (ProfileType::Wall, Category::Idle) => "idle_time",
+        _ => category.as_str(),
+    }
+}
+
+/// The diagnosis of a kind of profile in which nothing stands out.
+pub fn fallback_name(kind: ProfileType) -> &'static str {
+    match kind {
+        ProfileType::Cpu => "cpu_bound",
+        ProfileType::Alloc => "allocation_pressure",
+        ProfileType::Lock => "lock_contention",
+        ProfileType::Wall => "mixed_workload",
+        ProfileType::Inuse => "memory_retained",
+        ProfileType::Goroutine => "thread_waiting",
+        ProfileType::Exception => "exception",
+    }
+}
+
+/// Decides. A purpose that is diagnosed by what lies beneath it is added to the findings if it was too small to be
+/// listed, and takes its severity from its inclusive share.
+pub(super) fn decide(
+    court: &Court<'_>,
+    mut findings: Vec<Finding>,
+    detective: &mut Detective<'_, '_>,
+) -> (Vec<Finding>, Diagnosis) {
+    let unclaimed = heaviest_unclaimed(court);
+    if !court.has_enough() {
+        let diagnosis = fallback(court, Ground::Insufficient, unclaimed, detective);
+        return (findings, diagnosis);
+    }
+    let unclaimed_percent = unclaimed.map_or(0.0, |(_, ticks)| court.percent(ticks));
+    let competing = || findings.iter().filter(|f| f.observable && f.category.competes());
+    let largest = competing().map(|f| f.share.percent).fold(0.0, f64::max);
+    let order = |a: &&Finding, b: &&Finding| {
+        (a.confirmed.cmp(&b.confirmed))
+            .then(a.share.percent.total_cmp(&b.share.percent))
+            .then(b.category.cmp(&a.category))
+    };
+    let winner = competing().filter(|f| reaches(court, f)).max_by(order);
+    let heaviest =
+        competing().max_by(|a, b| a.share.percent.total_cmp(&b.share.percent).then(b.category.cmp(&a.category)));
+    let purpose = winner
+        .or(heaviest)
+        .and_then(|mechanism| purpose_of(court, mechanism.category).map(|p| (p, mechanism.category)));
+    if let Some((purpose, mechanism)) = purpose
+        && court.percent(court.tally.inclusive(purpose)).max(largest) >= unclaimed_percent
+    {
+        let diagnosis = of_purpose(court, &mut findings, purpose, mechanism, detective);
+        return (findings, diagnosis);
+    }
+    let diagnosis = match winner {
+        Some(winner) if largest >= unclaimed_percent => of_finding(court.kind, winner),
+        None if court.kind == ProfileType::Wall && idle_percent(court) >= IDLE_FROM => idle_time(court),
+        _ => fallback(court, Ground::Fallback, unclaimed, detective),
+    };
+    (findings, diagnosis)
+}
+
+/// Whether the share is enough to be a diagnosis.
+fn reaches(court: &Court<'_>, finding: &Finding) -> bool {
+    finding.share.percent >= finding.threshold || court.stands_out_alone(finding.category)
+}
+
+/// The purpose that most of a mechanism's ticks serve, if it is above its own threshold with all that lies beneath it.
+fn purpose_of(court: &Court<'_>, mechanism: Category) -> Option<Category> {
+    if !mechanism.is_mechanism() {
+        return None;
+    }
+    let whole = court.tally.claimed(mechanism) as f64;
+    let serves = |purpose: &Category| {
+        let inclusive = court.percent(court.tally.inclusive(*purpose));
+        purpose.is_purpose()
+            && court.tally.beneath(*purpose, mechanism) as f64 * 100.0 >= whole * BENEATH
+            && inclusive >= court.rules.threshold(*purpose, court.kind).percent
+    };
+    let by_size = |a: &Category, b: &Category| court.tally.inclusive(*a).cmp(&court.tally.inclusive(*b)).then(b.cmp(a));
+    Category::ALL.iter().copied().filter(serves).max_by(by_size)
+}
+
+fn of_finding(kind: ProfileType, finding: &Finding) -> Diagnosis {
+    Diagnosis {
+        name: diagnosis_name(kind, finding.category),
+        ground: Ground::Finding(finding.category),
+        share: finding.share,
+        severity: finding.severity,
+        confirmed: finding.confirmed,
+        mechanism: None,
+        function: finding.evidence.first().map(|e| e.function.clone()),
+        responsible: finding.responsible.clone(),
+        recommendation: finding.recommendation.clone(),
+    }
+}
+
+fn of_purpose(
+    court: &Court<'_>,
+    findings: &mut Vec<Finding>,
+    purpose: Category,
+    mechanism: Category,
+    detective: &mut Detective<'_, '_>,
+) -> Diagnosis {
+    let share = court.share(court.tally.inclusive(purpose));
+    let place = findings.iter().position(|f| f.category == purpose);
+    let mut finding = match place {
+        Some(place) => findings.remove(place),
+        None => court.finding(purpose, detective),
+    };
+    finding.severity = court.severity(&share);
+    finding.confirmed = share.surely_reaches(finding.threshold);
+    let beneath = court.percent(court.tally.beneath(purpose, mechanism));
+    let means = findings.iter().find(|f| f.category == mechanism);
+    if finding.responsible.is_empty() || finding.evidence.is_empty() {
+        finding.responsible = means.map(|f| f.responsible.clone()).unwrap_or_default();
+    }
+    let mut text = finding.recommendation.clone();
+    let _ = write!(text, " Most of its cost is {} ({beneath:.0} %).", mechanism.as_str().replace('_', " "));
+    let function =
+        finding.evidence.first().or_else(|| means.and_then(|f| f.evidence.first())).map(|e| e.function.clone());
+    let diagnosis = Diagnosis {
+        share,
+        mechanism: Some((mechanism, beneath)),
+        function,
+        recommendation: text,
+        ..of_finding(court.kind, &finding)
+    };
+    let place = findings.iter().position(|f| f.share.percent < finding.share.percent || !f.observable);
+    findings.insert(place.unwrap_or(findings.len()), finding);
+    diagnosis
+}
+
+fn fallback(
+    court: &Court<'_>,
+    ground: Ground,
+    unclaimed: Option<(TextId, i64)>,
+    detective: &mut Detective<'_, '_>,
+) -> Diagnosis {
+    let function = unclaimed.map(|(name, _)| court.profile.text(name));
+    let share = court.share(unclaimed.map_or(0, |(_, ticks)| ticks));
+    let responsible = function.map(|name| detective.callers_of(name)).unwrap_or_default();
+    Diagnosis {
+        name: fallback_name(court.kind),
+        ground,
+        share,
+        severity: FindingSeverity::Low,
+        confirmed: false,
+        mechanism: None,
+        recommendation: match ground {
+            Ground::Insufficient => insufficient_text(court),
+            _ => fallback_text(court.kind, function, share.percent, &responsible),
+        },
+        function: function.map(str::to_owned),
+        responsible,
+    }
+}
+
+fn idle_time(court: &Court<'_>) -> Diagnosis {
+    let idle = court.tally.idle;
+    Diagnosis {
+        name: diagnosis_name(ProfileType::Wall, Category::Idle),
+        ground: Ground::Fallback,
+        share: Share::of(idle, court.tally.total, court.samples),
+        severity: FindingSeverity::Low,
+        confirmed: false,
+        mechanism: None,
+        function: None,
+        responsible: Vec::new(),
+        recommendation: "The threads mostly wait for work, which is healthy. If requests are slow all the same, look \
+                         at what they wait for outside this process."
+            .to_owned(),
+    }
+}
+
+fn idle_percent(court: &Court<'_>) -> f64 {
+    court.tally.idle as f64 / court.tally.total as f64 * 100.0
+}
+
+/// The function with most self ticks that nobody claimed; of equals the first by name.
+fn heaviest_unclaimed(court: &Court<'_>) -> Option<(TextId, i64)> {
+    let by_name = |name: &TextId| court.tally.ticks_of(*name).unclaimed;
+    let candidates = court.tally.names.iter().filter(|name| by_name(name) > 0);
+    let heaviest = candidates.max_by(|a, b| {
+        by_name(a).cmp(&by_name(b)).then_with(|| court.profile.text(**b).cmp(court.profile.text(**a)))
+    })?;
+    Some((*heaviest, by_name(heaviest)))
+}
+
+/// The advice with its place: the responsible frame first, then the heaviest function.
+pub(super) fn recommendation(advice: &Advice, responsible: &[Responsible], evidence: &[Evidence]) -> String {
+    let mut place = match responsible {
+        [] => String::new(),
+        [one] => format!("{} ({:.0} % of it)", one.function, one.percent),
+        [one, two, ..] => {
+            format!("{} ({:.0} % of it) and {} ({:.0} %)", one.function, one.percent, two.function, two.percent)
+        }
+    };
+    if let Some(heaviest) = evidence.first().filter(|e| responsible.iter().all(|r| r.function != e.function)) {
+        let Evidence { function, percent } = heaviest;
+        if place.is_empty() {
+            place = format!("{function} ({percent:.1} %)");
+        } else {
+            let _ = write!(place, ", heaviest function {function} ({percent:.1} %)");
+        }
+    }
+    if place.is_empty() {
+        place.push_str("the heaviest functions");
+    }
+    advice.recommend(&place)
+}
+
+/// What a category means in that kind of profile, where it is not what a reader would think.
+pub(super) fn caveat(kind: ProfileType, category: Category, runtime: Option<Runtime>) -> &'static str {
+    match (kind, category, runtime) {
+        (ProfileType::Cpu, Category::LockContention | Category::ThreadWaiting, _) => {
+            " On a cpu profile this is the time spent entering, spinning and waking, not the wait itself: ask for \
+             types=wall or types=lock to see that."
+        }
+        (ProfileType::Lock, _, Some(Runtime::Go)) => {
+            " Go's mutex stacks show who unlocked, that is who held the lock, not who waited."
+        }
+        _ => "",
+    }
+}
+
+pub(super) fn not_observable(category: Category, kind: ProfileType, runtime: Option<Runtime>) -> String {
+    let of = runtime.map_or_else(String::new, |r| format!(" of {r}"));
+    let what = category.as_str().replace('_', " ");
+    format!("A {kind} profile{of} cannot show {what}: that none is seen here says nothing about it.")
+}
+
+fn insufficient_text(court: &Court<'_>) -> String {
+    if court.cumulative {
+        return "The values count since the process began and say nothing about this window: let the profiler send \
+                differences."
+            .to_owned();
+    }
+    let samples = court.samples.unwrap_or(0);
+    format!("Only {samples} samples were seen, too few for a verdict: ask for a longer window.")
+}
+
+fn fallback_text(kind: ProfileType, function: Option<&str>, percent: f64, responsible: &[Responsible]) -> String {
+    let Some(function) = function else {
+        return "Nothing stands out.".to_owned();
+    };
+    let from = match responsible.first() {
+        Some(r) if r.function != function => format!(", called from {}", r.function),
+        _ => String::new(),
+    };
+    let advice = match kind {
+        ProfileType::Cpu => "Look at its algorithm and at how often it is called.",
+        ProfileType::Alloc => "Look at what it allocates per call and whether that can be kept or avoided.",
+        ProfileType::Lock => "Look at what is held there and for how long.",
+        ProfileType::Wall => "Look at what it does or waits for.",
+        ProfileType::Inuse => "Look at what keeps its objects alive.",
+        ProfileType::Goroutine => "Look at what its goroutines wait for and whether they end.",
+        ProfileType::Exception => "Look at why it is thrown so often.",
+    };
+    format!("No known pattern stands out; the heaviest function is {function} ({percent:.1} %){from}. {advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(ProfileType::Alloc, Category::Serialization, "deserialization_overhead")]
+    #[case(ProfileType::Alloc, Category::Allocation, "allocation_pressure")]
+    #[case(ProfileType::Wall, Category::Idle, "idle_time")]
+    #[case(ProfileType::Cpu, Category::Serialization, "serialization")]
+    #[case(ProfileType::Wall, Category::NetworkIo, "network_io")]
+    fn keeps_the_names_that_clients_know(#[case] kind: ProfileType, #[case] category: Category, #[case] name: &str) {
+        assert_eq!(diagnosis_name(kind, category), name);
+    }
+
+    #[test]
+    fn names_the_responsible_frame_before_the_heaviest_function() {
+        let responsible = Responsible {
+            function: "com/example/Cart.toJson".into(),
+            percent: 91.2,
+            total_percent: 40.0,
+            path: vec!["Cart.toJson".into()],
+        };
+        let evidence = Evidence { function: "ObjectMapper.writeValue".into(), percent: 12.34 };
+        let advice = Advice { recommendation: "Write less under {place}.".into(), steps: std::sync::Arc::from([]) };
+        assert_eq!(
+            recommendation(&advice, &[responsible], std::slice::from_ref(&evidence)),
+            "Write less under com/example/Cart.toJson (91 % of it), heaviest function ObjectMapper.writeValue (12.3 %)."
+        );
+        assert_eq!(recommendation(&advice, &[], &[evidence]), "Write less under ObjectMapper.writeValue (12.3 %).");
+        assert_eq!(recommendation(&advice, &[], &[]), "Write less under the heaviest functions.");
+    }
+}

@@ -1,0 +1,342 @@
+//! The summary for two in the morning: which diagnosis comes first, and one sentence made of figures.
+
+use std::fmt::Write as _;
+
+use chrono::SecondsFormat;
+
+use super::Category;
+use super::confidence::Share;
+use super::diagnosis::{Diagnosis, Ground};
+use super::findings::{Assessment, Rate};
+use super::quality::QualityCode;
+use super::shown::short_name;
+use crate::kernel::{FindingSeverity, ProfileType};
+
+/// What an answer comes down to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// A category reaches its threshold.
+    Problem,
+    /// Data enough, and no category does.
+    NothingStandsOut,
+    /// Too few samples to say.
+    Insufficient,
+    /// The app is known and sent nothing in the window.
+    NoData,
+    /// No profile could be read, or the rest had no data.
+    Unavailable,
+}
+
+/// One asked kind of profile: judged, or not to be had.
+#[derive(Debug, Clone, Copy)]
+pub enum Outcome<'a> {
+    /// The profile was read.
+    Assessed(&'a Assessment),
+    /// It could not be read.
+    Unavailable(ProfileType),
+}
+
+/// The answer over all kinds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// What it comes down to.
+    pub verdict: Verdict,
+    /// The name of the diagnosis that comes first.
+    pub primary_issue: &'static str,
+    /// Its kind of profile, if there is a diagnosis.
+    pub primary_kind: Option<ProfileType>,
+    /// Its severity.
+    pub severity: FindingSeverity,
+    /// What to do about it.
+    pub recommendation: String,
+    /// The sentence.
+    pub headline: String,
+}
+
+/// Sums up: the confirmed findings first, then those that are not, then what is only the heaviest; among them the
+/// highest severity, then percent, then the order asked. Never healthy for want of data.
+pub fn summarise(app: &str, outcomes: &[Outcome<'_>]) -> Summary {
+    let assessed = || outcomes.iter().filter_map(|o| if let Outcome::Assessed(a) = o { Some(*a) } else { None });
+    let mut primary: Option<&Assessment> = None;
+    for candidate in assessed().filter(|a| a.has_data()) {
+        if primary.is_none_or(|best| rank(&candidate.diagnosis) > rank(&best.diagnosis)) {
+            primary = Some(candidate);
+        }
+    }
+    let unread = outcomes.iter().filter_map(|o| if let Outcome::Unavailable(kind) = o { Some(*kind) } else { None });
+    let unread: Vec<_> = unread.collect();
+    if let Some(primary) = primary {
+        let diagnosis = &primary.diagnosis;
+        let mut headline = headline(app, primary);
+        for kind in &unread {
+            let _ = write!(headline, " The {kind} profile could not be read.");
+        }
+        return Summary {
+            verdict: match diagnosis.ground {
+                Ground::Finding(_) => Verdict::Problem,
+                Ground::Fallback => Verdict::NothingStandsOut,
+                Ground::Insufficient | Ground::NoData => Verdict::Insufficient,
+            },
+            primary_issue: diagnosis.name,
+            primary_kind: Some(primary.kind),
+            severity: diagnosis.severity,
+            recommendation: diagnosis.recommendation.clone(),
+            headline,
+        };
+    }
+    if unread.is_empty() {
+        let last = assessed().filter_map(|a| a.last_profile_at).max();
+        let last = last.map(|t| t.to_rfc3339_opts(SecondsFormat::Secs, true));
+        return without_diagnosis(
+            Verdict::NoData,
+            match last {
+                Some(t) => format!(
+                    "No profile arrived in this window; the last one came at {t}. This says nothing about the app's health."
+                ),
+                None => "No profile arrived in this window. This says nothing about the app's health.".to_owned(),
+            },
+            Diagnosis::no_data().recommendation,
+        );
+    }
+    let kinds = unread.iter().map(|k| k.as_str()).collect::<Vec<_>>().join(" and ");
+    without_diagnosis(
+        Verdict::Unavailable,
+        format!("The {kinds} profile of {app} could not be read. This says nothing about the app's health."),
+        "Try again; if it stays so, look at the source of profiles.".to_owned(),
+    )
+}
+
+fn without_diagnosis(verdict: Verdict, headline: String, recommendation: String) -> Summary {
+    Summary {
+        verdict,
+        primary_issue: if verdict == Verdict::NoData { "no_data" } else { "unavailable" },
+        primary_kind: None,
+        severity: FindingSeverity::Low,
+        recommendation,
+        headline,
+    }
+}
+
+/// Greater comes first. Shares are compared as they are shown, so that equal figures keep the order asked.
+fn rank(diagnosis: &Diagnosis) -> (u8, FindingSeverity, i64) {
+    let ground = match diagnosis.ground {
+        Ground::Finding(_) if diagnosis.confirmed => 3,
+        Ground::Finding(_) => 2,
+        Ground::Fallback => 1,
+        Ground::Insufficient | Ground::NoData => 0,
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "a percentage in hundredths")]
+    let percent = (diagnosis.share.percent * 100.0).round() as i64;
+    (ground, diagnosis.severity, percent)
+}
+
+fn headline(app: &str, assessment: &Assessment) -> String {
+    let diagnosis = &assessment.diagnosis;
+    let samples = assessment.sample_count;
+    if diagnosis.ground == Ground::Insufficient {
+        if assessment.quality.iter().any(|note| note.code == QualityCode::CumulativeProfile) {
+            return format!(
+                "The {} values of {app} count since its start and say nothing about this window.",
+                assessment.kind
+            );
+        }
+        let n = samples.unwrap_or(0);
+        let were = if n == 1 { "was" } else { "were" };
+        return format!("Only {} of {app} {were} seen in this window, too few for a verdict.", samples_text(n));
+    }
+    let (opening, whole) = opening(app, assessment);
+    let share = share_text(&diagnosis.share);
+    let mut text = opening;
+    match diagnosis.ground {
+        Ground::Finding(category) => {
+            let _ = write!(text, "{} is {share_of}", label(category), share_of = of(&share, &whole));
+            if let Some((mechanism, _)) = diagnosis.mechanism {
+                let _ = write!(text, ", chiefly {}", lower_first(label(mechanism)));
+            }
+            text.push_str(&beneath(diagnosis));
+            if !diagnosis.confirmed {
+                text.push_str(", too close to its threshold to be sure");
+            }
+        }
+        _ if diagnosis.name == "idle_time" => {
+            let _ = write!(text, "{app} is idle for {} of its wall time{}", share.0, share.1);
+        }
+        _ => match &diagnosis.function {
+            Some(function) => {
+                let function = short_name(function);
+                let _ =
+                    write!(text, "Nothing stands out; the heaviest function is {function} with {}", of(&share, &whole));
+            }
+            None => text.push_str("Nothing stands out"),
+        },
+    }
+    if let (Some(n), Some(confidence)) = (samples, assessment.confidence) {
+        let _ = write!(text, "; {}, confidence {}", samples_text(n), confidence.as_str());
+    }
+    text.push('.');
+    text
+}
+
+/// The sentence that says how much there is, and what the share is of.
+fn opening(app: &str, assessment: &Assessment) -> (String, String) {
+    let of_it = || "of it".to_owned();
+    match assessment.rate {
+        Some(Rate::Cores(cores)) => (format!("{app} uses {}. ", cores_text(cores)), of_it()),
+        Some(Rate::BytesPerSecond(bytes)) => (format!("{app} allocates {}/s. ", bytes_text(bytes)), of_it()),
+        Some(Rate::WaitMsPerSecond(ms)) => (format!("{app} waits {} ms per second for locks. ", figure(ms)), of_it()),
+        None => {
+            let what = match assessment.kind {
+                ProfileType::Cpu => "CPU time",
+                ProfileType::Alloc => "allocation",
+                ProfileType::Lock => "waiting for locks",
+                ProfileType::Wall => "active wall time",
+                ProfileType::Inuse => "memory in use",
+                ProfileType::Goroutine => "goroutines",
+                ProfileType::Exception => "exceptions",
+            };
+            (String::new(), format!("of {app}'s {what}"))
+        }
+    }
+}
+
+fn of(share: &(String, String), whole: &str) -> String {
+    format!("{} {whole}{}", share.0, share.1)
+}
+
+/// `34 %` and ` (31–37)`.
+fn share_text(share: &Share) -> (String, String) {
+    let interval =
+        share.interval.map_or_else(String::new, |(low, high)| format!(" ({}–{})", figure(low), figure(high)));
+    (format!("{} %", figure(share.percent)), interval)
+}
+
+fn beneath(diagnosis: &Diagnosis) -> String {
+    match diagnosis.responsible.as_slice() {
+        [one] if one.percent >= 50.0 => format!(", most of it under {}", short_name(&one.function)),
+        [one, two, ..] if one.percent + two.percent >= 50.0 => {
+            format!(", most of it under {} and {}", short_name(&one.function), short_name(&two.function))
+        }
+        _ => String::new(),
+    }
+}
+
+/// Without decimals from 10, with one below.
+fn figure(value: f64) -> String {
+    if value >= 9.95 { format!("{value:.0}") } else { format!("{value:.1}") }
+}
+
+fn cores_text(cores: f64) -> String {
+    match cores {
+        c if c < 0.01 => "under 0.01 cores".to_owned(),
+        c if c < 1.0 => format!("{c:.2} cores"),
+        c => format!("{} cores", figure(c)),
+    }
+}
+
+fn bytes_text(bytes: f64) -> String {
+    let steps = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    let step = steps.into_iter().find(|(size, _)| bytes >= *size);
+    step.map_or_else(|| format!("{bytes:.0} B"), |(size, unit)| format!("{} {unit}", figure(bytes / size)))
+}
+
+fn samples_text(n: u64) -> String {
+    format!("{} sample{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
+/// `12,840`.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn lower_first(text: &str) -> String {
+    match text.split_at_checked(1) {
+        Some((first, rest)) if !rest.starts_with(|c: char| c.is_ascii_uppercase()) => first.to_lowercase() + rest,
+        _ => text.to_owned(),
+    }
+}
+
+/// The category in a sentence: "GC is 34 % of it".
+pub fn label(category: Category) -> &'static str {
+    match category {
+        Category::GcPressure => "GC",
+        Category::Allocation => "Allocation",
+        Category::CollectionResizing => "Growing collections",
+        Category::StringAllocation => "Building strings",
+        Category::Boxing => "Boxing",
+        Category::Serialization => "Serialization",
+        Category::Regex => "Regex matching",
+        Category::Exception => "Raising exceptions",
+        Category::Logging => "Logging",
+        Category::Reflection => "Reflection",
+        Category::ClassLoading => "Class loading",
+        Category::JitOverhead => "JIT compilation",
+        Category::LockContention => "Lock contention",
+        Category::ThreadWaiting => "Waiting",
+        Category::Idle => "Idle time",
+        Category::Scheduling => "Scheduling",
+        Category::NetworkIo => "Network I/O",
+        Category::DiskIo => "Disk I/O",
+        Category::DnsResolution => "Name resolution",
+        Category::PageFaults => "Mapping memory",
+        Category::Database => "Database access",
+        Category::Crypto => "Cryptography",
+        Category::Compression => "Compression",
+        Category::Hashing => "Hashing",
+        Category::MemoryCopy => "Copying memory",
+        Category::ProfilerOverhead => "Profiling",
+        Category::Unresolved => "Code without a name",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(1, "1 sample")]
+    #[case(999, "999 samples")]
+    #[case(12_840, "12,840 samples")]
+    #[case(1_234_567, "1,234,567 samples")]
+    fn groups_large_numbers(#[case] n: u64, #[case] text: &str) {
+        assert_eq!(samples_text(n), text);
+    }
+
+    #[rstest]
+    #[case(0.004, "under 0.01 cores")]
+    #[case(0.256, "0.26 cores")]
+    #[case(1.7, "1.7 cores")]
+    #[case(12.4, "12 cores")]
+    fn rounds_cores_to_what_matters(#[case] cores: f64, #[case] text: &str) {
+        assert_eq!(cores_text(cores), text);
+    }
+
+    #[test]
+    fn says_when_the_last_profile_came() {
+        let mut none = Assessment::without_data(ProfileType::Cpu, None, &super::super::SourceFacts::default());
+        none.last_profile_at = chrono::DateTime::from_timestamp(1_706_000_000, 0);
+        let summary = summarise("checkout", &[Outcome::Assessed(&none)]);
+        assert_eq!(summary.verdict, Verdict::NoData);
+        assert_eq!(
+            summary.headline,
+            "No profile arrived in this window; the last one came at 2024-01-23T08:53:20Z. This says nothing about the app's health."
+        );
+    }
+
+    #[test]
+    fn is_unavailable_when_the_rest_had_no_data() {
+        let none = Assessment::without_data(ProfileType::Cpu, None, &super::super::SourceFacts::default());
+        let summary = summarise("checkout", &[Outcome::Assessed(&none), Outcome::Unavailable(ProfileType::Alloc)]);
+        assert_eq!((summary.verdict, summary.primary_issue), (Verdict::Unavailable, "unavailable"));
+        assert!(summary.headline.starts_with("The alloc profile of checkout could not be read."));
+    }
+}

@@ -1,0 +1,87 @@
+//! How names are shown, and which stand at the root of everything.
+
+/// Frames at the root of everything: they are on every path and tell nothing.
+const ENTRIES: &[&str] = &[
+    "main",
+    "main.main",
+    "<module>",
+    "_start",
+    "__libc_start_main",
+    "__libc_start_main_impl",
+    "__libc_start_call_main",
+    "start_thread",
+    "clone",
+    "clone3",
+    "__clone",
+    "__clone3",
+    "thread_start",
+    "all",
+    "root",
+    "total",
+    "(root)",
+    "<top-level>",
+    "{main}",
+];
+
+/// Whether the frame is an entry point or a marker, on every path and telling nothing.
+pub(super) fn is_entry(name: &str) -> bool {
+    name.is_empty() || ENTRIES.contains(&name) || name.starts_with('[') || name.starts_with('(') && name.ends_with(')')
+}
+
+/// The name without package, arguments and decoration: `com/example/Cart.toJson` is `Cart.toJson`,
+/// `github.com/a/b/shop.(*Cart).Add` is `shop.(*Cart).Add`, `shop::cart::Cart::add` is `Cart::add`.
+pub fn short_name(name: &str) -> &str {
+    let before_arguments = name.split_once('(').map(|(head, _)| head);
+    let bare = match before_arguments.filter(|head| head.contains(['.', ':']) && !head.ends_with('.')) {
+        Some(head) => head.rsplit_once(' ').map_or(head, |(_, last)| last),
+        None => name,
+    };
+    if bare.contains("::") && !bare.contains('<') {
+        return last_parts(bare, "::");
+    }
+    let bare = bare.rfind('/').and_then(|slash| bare.get(slash + 1..)).filter(|rest| !rest.is_empty()).unwrap_or(bare);
+    if bare.contains('(') || bare.contains('<') || bare.contains('[') || bare.contains(':') {
+        return bare;
+    }
+    last_parts(bare, ".")
+}
+
+fn last_parts<'n>(name: &'n str, separator: &str) -> &'n str {
+    let Some(last) = name.rfind(separator) else { return name };
+    match name.get(..last).and_then(|head| head.rfind(separator)) {
+        Some(before) => name.get(before + separator.len()..).unwrap_or(name),
+        None => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("com/example/shop/Cart.toJson", "Cart.toJson")]
+    #[case("java.util.HashMap.resize", "HashMap.resize")]
+    #[case("void com.example.Cart.toJson(java.lang.String)", "Cart.toJson")]
+    #[case("github.com/a/b/shop.(*Cart).Add", "shop.(*Cart).Add")]
+    #[case("net/http.(*conn).serve", "http.(*conn).serve")]
+    #[case("shop::cart::Cart::add", "Cart::add")]
+    #[case("main", "main")]
+    #[case("loads", "loads")]
+    #[case("(garbage collector)", "(garbage collector)")]
+    #[case("/", "/")]
+    #[case("", "")]
+    fn shows_names_short(#[case] name: &str, #[case] short: &str) {
+        assert_eq!(short_name(name), short);
+    }
+
+    #[rstest]
+    #[case("main.main", true)]
+    #[case("<module>", true)]
+    #[case("(garbage collector)", true)]
+    #[case("main.work", false)]
+    #[case("(*T).M", false)]
+    fn knows_the_entries_of_everything(#[case] name: &str, #[case] expected: bool) {
+        assert_eq!(is_entry(name), expected);
+    }
+}
