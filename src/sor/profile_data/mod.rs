@@ -10,14 +10,17 @@ mod port;
 mod proto;
 mod pyroscope;
 mod resolve;
+mod routes;
 pub mod store;
 mod type_id;
+mod wire;
 
 pub use domain::{Coverage, LabelShare, MergedProfile, ProfileMeta, ProfileQuery};
 #[cfg(test)]
 pub use port::MockProfileDataSor;
 pub use port::ProfileDataSor;
 pub use pyroscope::{Credentials, InvalidSource, PyroscopeSettings, giving_way};
+pub use routes::routes;
 
 use std::sync::Arc;
 

@@ -1,4 +1,198 @@
-//! The embedded profile store: an adapter of [`super::ProfileDataSor`] on PostgreSQL, and the door that pushed profiles
-//! come in by.
+//! The embedded profile store: an adapter of [`ProfileDataSor`] on PostgreSQL, and the door that pushed profiles come
+//! in by.
+//!
+//! Laid out for one machine and some fifty apps. A pushed profile is one row, some hundred bytes: the values of the
+//! nodes of its stacks. The nodes are numbered by a dictionary that one writer keeps for one app and one hour (an
+//! *epoch*), in memory while it grows and in segments on disk, written by the same statement as the blocks that need
+//! them. Nothing is coordinated: a second writer has epochs of its own, and readers join epochs by name. Days are
+//! partitions, dropped as a whole. There are no rows per sample, no shared symbol tables, no compaction.
 
-pub mod codec;
+mod codec;
+mod dictionaries;
+mod epochs;
+mod partitions;
+mod pushed;
+mod reader;
+mod series;
+mod sql;
+mod survey;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{NaiveDate, TimeDelta};
+
+use super::domain::{MergedProfile, ProfileQuery};
+use super::port::ProfileDataSor;
+use crate::kernel::{AppName, Clock, PortError, PortResult, Selector, TimeWindow};
+use crate::storage::Db;
+use crate::telemetry::RequestScope;
+
+pub use codec::{Block, DictionaryFull, DictionaryLimits, EpochSum, Joined, OpenDictionary, Tables};
+pub use partitions::Maintenance;
+pub use pushed::{PushId, Pushed};
+pub(crate) use series::SAMPLE_LABELS;
+pub use writer::{Accepted, PushError};
+
+/// How long profiles are kept, and how much memory the store may take.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreSettings {
+    /// How long profiles are kept: 7 days.
+    pub retention: TimeDelta,
+    /// Bytes of all dictionaries that are written to: 24 MiB.
+    pub open_dictionaries: usize,
+    /// Bytes of dictionaries kept for reading: 16 MiB.
+    pub dictionary_cache: usize,
+    /// What one profile may bring.
+    pub dictionary: DictionaryLimits,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            retention: TimeDelta::days(7),
+            open_dictionaries: 24 << 20,
+            dictionary_cache: 16 << 20,
+            dictionary: DictionaryLimits::default(),
+        }
+    }
+}
+
+/// The embedded profile store.
+#[derive(Clone)]
+pub struct ProfileStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    db: Db,
+    clock: Arc<dyn Clock>,
+    settings: StoreSettings,
+    writers: writer::Writers,
+    epochs: epochs::OpenEpochs,
+    dictionaries: dictionaries::Dictionaries,
+    series: Mutex<HashMap<i32, Arc<BTreeMap<i32, sql::Series>>>>,
+    /// Days that certainly have partitions.
+    days: Mutex<BTreeSet<NaiveDate>>,
+}
+
+impl ProfileStore {
+    /// A store in this database, whose schema must be there. Call [`ProfileStore::maintain`] before the first push, and
+    /// every hour; [`ProfileStore::keep_house`] does.
+    pub fn new(db: Db, clock: Arc<dyn Clock>, settings: StoreSettings) -> Self {
+        let shared = Shared {
+            db,
+            clock,
+            settings,
+            writers: writer::Writers::default(),
+            epochs: epochs::OpenEpochs::new(settings.open_dictionaries),
+            dictionaries: dictionaries::Dictionaries::new(settings.dictionary_cache),
+            series: Mutex::default(),
+            days: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// How long profiles are kept.
+    pub fn retention(&self) -> TimeDelta {
+        self.shared.settings.retention
+    }
+
+    /// Stores profiles: those of one app together or not at all. Answers when they are safe.
+    ///
+    /// # Errors
+    /// A profile too large, or a store that cannot be reached. The profiles already stored are untouched.
+    pub async fn push(&self, profiles: Vec<Pushed>) -> Result<Accepted, PushError> {
+        let (shared, now) = (Arc::clone(&self.shared), self.shared.clock.now());
+        let work = async move { writer::push(&shared, profiles, now).await };
+        // A task of its own: a client that hangs up must not leave a push stored and not remembered.
+        let task = match RequestScope::current() {
+            Some(scope) => tokio::spawn(scope.run(work)),
+            None => tokio::spawn(work),
+        };
+        task.await.map_err(|e| PushError::Port(PortError::Internal(e.to_string())))?
+    }
+
+    /// Makes the partitions of today and the two days after, and drops those past retention.
+    ///
+    /// # Errors
+    /// The database's. What was not done is done by the next call.
+    pub async fn maintain(&self) -> PortResult<Maintenance> {
+        let now = self.shared.clock.now();
+        let done = partitions::maintain(&self.shared.db, now, self.shared.settings.retention).await?;
+        lock(&self.shared.days).extend(writer::days_ahead(now));
+        self.shared.writers.forget_idle(now, |epoch| self.shared.epochs.forget(epoch));
+        Ok(done)
+    }
+
+    /// Calls [`ProfileStore::maintain`] every hour, sooner after a failure, for as long as it is polled.
+    pub async fn keep_house(&self) {
+        loop {
+            let pause = match self.maintain().await {
+                Ok(done) => {
+                    if done != Maintenance::default() {
+                        tracing::info!(made = ?done.made, dropped = ?done.dropped, held = ?done.held, "kept the days of the profile store");
+                    }
+                    Duration::from_secs(3_600)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the days of the profile store could not be kept, trying again in a minute");
+                    Duration::from_secs(60)
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Bytes of memory: of the dictionaries that are written to, and of those kept for reading.
+    pub fn memory(&self) -> (usize, usize) {
+        (self.shared.epochs.bytes(), self.shared.dictionaries.bytes())
+    }
+}
+
+impl Shared {
+    /// The app's series, read anew if one of those needed is not known.
+    async fn series_of(
+        &self,
+        app: i32,
+        needed: impl Iterator<Item = i32>,
+    ) -> PortResult<Arc<BTreeMap<i32, sql::Series>>> {
+        let known = lock(&self.series).get(&app).map(Arc::clone).unwrap_or_default();
+        if needed.into_iter().all(|id| known.contains_key(&id)) {
+            return Ok(known);
+        }
+        let known = Arc::new(sql::series(&self.db, app).await?);
+        lock(&self.series).insert(app, Arc::clone(&known));
+        Ok(known)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl ProfileDataSor for ProfileStore {
+    async fn apps(&self, window: TimeWindow) -> PortResult<Vec<AppName>> {
+        reader::apps(&self.shared, window).await
+    }
+
+    async fn merged(&self, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
+        reader::merged(&self.shared, query).await
+    }
+
+    async fn merged_pair(
+        &self,
+        query: &ProfileQuery,
+        baseline: TimeWindow,
+        baseline_selector: &Selector,
+    ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
+        reader::merged_pair(&self.shared, query, baseline, baseline_selector).await
+    }
+}

@@ -1,0 +1,461 @@
+//! The routes of the Profile Data SOR. They call the port only.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, ContentEncoding, HeaderValue};
+use actix_web::{HttpResponse, web};
+use chrono::TimeDelta;
+use serde::Deserialize;
+use utoipa::IntoResponses;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::domain::{MergedProfile, ProfileMeta, ProfileQuery};
+use super::port::ProfileDataSor;
+use super::wire::{AppsBody, PairBody, ProfileBody};
+use crate::http::{Code, PathParam, Problem, Query, Resource, TimeParam, default_to, json, window};
+use crate::kernel::{AppName, Clock, Percent, ProfileType, Selector, TimeWindow, round2};
+use crate::profile::{FlameGraphText, PprofHeader, flame_graph, flame_graph_diff, write_pprof};
+
+/// The comment of an exported pprof that carries [`ProfileMeta`] as JSON begins with this.
+pub(super) const META_COMMENT: &str = "flamewarden:";
+
+/// Windows are an hour long where nothing else is asked.
+const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
+
+/// From this many frames on, a table is computed off the async threads.
+const HEAVY_FRAMES: usize = 200_000;
+
+type Port = web::Data<dyn ProfileDataSor>;
+type Now = web::Data<dyn Clock>;
+
+/// Mounts and documents the routes of the Profile Data SOR.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        // Before the app of that name could be meant.
+        .service(Resource::at("/profiles/apps").with(__path_list_profiled_apps, list_profiled_apps))
+        .service(Resource::at("/profiles/{appName}").with(__path_get_profile, get_profile))
+        .service(Resource::at("/profiles/{appName}/diff").with(__path_get_profile_diff, get_profile_diff))
+        .service(Resource::at("/profiles/{appName}/flamegraph").with(__path_draw_flame_graph, draw_flame_graph))
+        .service(Resource::at("/profiles/{appName}/export").with(__path_export_profile, export_profile));
+}
+
+/// What the routes of one app may answer beside 200.
+struct ProfileErrors;
+/// What the list of apps may answer beside 200.
+struct SourceErrors;
+
+impl IntoResponses for ProfileErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let bad = [Code::ParameterInvalid, Code::ParameterUnknown, Code::ProfileTypeUnknown, Code::WindowInvalid];
+        problems(&[("400", &bad), ("404", &[Code::AppUnknown])])
+    }
+}
+
+impl IntoResponses for SourceErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[("400", &[Code::ParameterInvalid, Code::ParameterUnknown, Code::WindowInvalid])])
+    }
+}
+
+fn problems(own: &[(&str, &[Code])]) -> BTreeMap<String, RefOr<Response>> {
+    let source: [(&str, &[Code]); 4] = [
+        ("500", &[Code::Internal]),
+        ("502", &[Code::ProfileSourceFailed, Code::ProfileSourceDenied]),
+        ("503", &[Code::ProfileSourceBusy]),
+        ("504", &[Code::Timeout]),
+    ];
+    let described = |codes: &[Code]| {
+        let lines: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.id(), code.row().title)).collect();
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        ResponseBuilder::new().description(lines.join("; ")).content("application/problem+json", content).build()
+    };
+    own.iter().chain(&source).map(|(status, codes)| ((*status).to_owned(), RefOr::T(described(codes)))).collect()
+}
+
+/// A window.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AppsParams {
+    /// The window's start; an hour before now if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    from: Option<TimeParam>,
+    /// The window's end, exclusive; now if not given.
+    #[param(value_type = Option<String>, example = "now")]
+    to: Option<TimeParam>,
+}
+
+/// One kind of profile in one window.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ProfileParams {
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    #[serde(rename = "type")]
+    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
+    kind: Option<ProfileType>,
+    /// The window's start; an hour before now if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    from: Option<TimeParam>,
+    /// The window's end, exclusive; now if not given.
+    #[param(value_type = Option<String>, example = "now")]
+    to: Option<TimeParam>,
+    /// At most this many functions; 0 means all.
+    #[param(default = 50, minimum = 0, example = 50)]
+    limit: Option<u32>,
+    /// Which of the app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
+    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[serde(default, deserialize_with = "selector")]
+    selector: Option<Selector>,
+}
+
+/// One kind of profile in two windows.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(super) struct PairParams {
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    #[serde(rename = "type")]
+    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
+    kind: Option<ProfileType>,
+    /// The baseline window's start; an hour before its end if not given.
+    #[param(value_type = Option<String>, example = "now-2h")]
+    baseline_from: Option<TimeParam>,
+    /// The baseline window's end, exclusive; `from` if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    baseline_to: Option<TimeParam>,
+    /// The current window's start; an hour before its end if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    from: Option<TimeParam>,
+    /// The current window's end, exclusive; now if not given.
+    #[param(value_type = Option<String>, example = "now")]
+    to: Option<TimeParam>,
+    /// At most this many functions of each window; 0 means all.
+    #[param(default = 500, minimum = 0, example = 500)]
+    limit: Option<u32>,
+    /// Which of the app's series.
+    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[serde(default, deserialize_with = "selector")]
+    selector: Option<Selector>,
+    /// Which of the app's series in the baseline window; `selector` if not given.
+    #[param(value_type = Option<String>, example = "version=\"1\"")]
+    #[serde(default, deserialize_with = "selector")]
+    baseline_selector: Option<Selector>,
+}
+
+/// What to draw.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(super) struct FlameGraphParams {
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    #[serde(rename = "type")]
+    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
+    kind: Option<ProfileType>,
+    /// The window's start; an hour before its end if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    from: Option<TimeParam>,
+    /// The window's end, exclusive; now if not given.
+    #[param(value_type = Option<String>, example = "now")]
+    to: Option<TimeParam>,
+    /// Which of the app's series.
+    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[serde(default, deserialize_with = "selector")]
+    selector: Option<Selector>,
+    /// The baseline window's start. Any of the baseline's parameters makes the flame graph differential.
+    #[param(value_type = Option<String>)]
+    baseline_from: Option<TimeParam>,
+    /// The baseline window's end, exclusive; `from` if not given.
+    #[param(value_type = Option<String>)]
+    baseline_to: Option<TimeParam>,
+    /// Which of the app's series in the baseline window; `selector` if not given.
+    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "selector")]
+    baseline_selector: Option<Selector>,
+}
+
+/// What to export.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ExportParams {
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    #[serde(rename = "type")]
+    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
+    kind: Option<ProfileType>,
+    /// The window's start; an hour before now if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    from: Option<TimeParam>,
+    /// The window's end, exclusive; now if not given.
+    #[param(value_type = Option<String>, example = "now")]
+    to: Option<TimeParam>,
+    /// Which of the app's series.
+    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[serde(default, deserialize_with = "selector")]
+    selector: Option<Selector>,
+    /// How to write it: `pprof`.
+    #[param(value_type = Option<String>, default = "pprof", example = "pprof")]
+    format: Option<ExportFormat>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ExportFormat {
+    Pprof,
+}
+
+fn selector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Selector>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+/// List the apps that have profiles
+///
+/// Apps of which any profile, of whatever kind, started in the window.
+#[utoipa::path(
+    get, path = "/profiles/apps", tag = "profiles", operation_id = "listProfiledApps", params(AppsParams),
+    responses((status = 200, description = "The apps, sorted", body = AppsBody), SourceErrors),
+)]
+pub(super) async fn list_profiled_apps(
+    port: Port,
+    clock: Now,
+    params: Query<AppsParams>,
+) -> Result<HttpResponse, Problem> {
+    let AppsParams { from, to } = params.into_inner();
+    let window = window(from, to, &**clock, DEFAULT_WINDOW)?;
+    let apps = port.apps(window).await.map_err(|e| Problem::of_profiles(&e))?;
+    json(StatusCode::OK, &AppsBody { apps })
+}
+
+/// Rank an app's functions
+///
+/// All profiles of the window merged, as a table of functions grouped by name: self and total, each stack once. Shares
+/// are of all ticks. An app that is known but has no data in the window has `totalSamples` 0.
+#[utoipa::path(
+    get, path = "/profiles/{appName}", tag = "profiles", operation_id = "getProfile",
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), ProfileParams),
+    responses((status = 200, description = "The functions by self, descending", body = ProfileBody), ProfileErrors),
+)]
+pub(super) async fn get_profile(
+    port: Port,
+    clock: Now,
+    app: PathParam<AppName>,
+    params: Query<ProfileParams>,
+) -> Result<HttpResponse, Problem> {
+    let ProfileParams { kind, from, to, limit, selector } = params.into_inner();
+    let window = window(from, to, &**clock, DEFAULT_WINDOW)?;
+    let query = query(app.into_inner(), kind, window, selector);
+    let merged = merged(&port, &query).await?;
+    let limit = limit.unwrap_or(50) as usize;
+    let heavy = merged.profile.frame_count() > HEAVY_FRAMES;
+    let body =
+        compute(heavy, move || to_json(&ProfileBody::of(&query.app, query.kind, window, limit, &merged))).await?;
+    Ok(HttpResponse::Ok().content_type("application/json").body(body))
+}
+
+/// Rank an app's functions in two windows
+///
+/// The sample type is chosen once for both windows: the first that both have.
+#[utoipa::path(
+    get, path = "/profiles/{appName}/diff", tag = "profiles", operation_id = "getProfileDiff",
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), PairParams),
+    responses((status = 200, description = "The functions of both windows by self, descending", body = PairBody), ProfileErrors),
+)]
+pub(super) async fn get_profile_diff(
+    port: Port,
+    clock: Now,
+    app: PathParam<AppName>,
+    params: Query<PairParams>,
+) -> Result<HttpResponse, Problem> {
+    let params = params.into_inner();
+    let (baseline_window, current_window) =
+        windows(&**clock, (params.baseline_from, params.baseline_to), (params.from, params.to))?;
+    let query = query(app.into_inner(), params.kind, current_window, params.selector);
+    let baseline_selector = params.baseline_selector.unwrap_or_else(|| query.selector.clone());
+    let (baseline, current) = pair(&port, &query, baseline_window, &baseline_selector).await?;
+    let limit = params.limit.unwrap_or(500) as usize;
+    let heavy = baseline.profile.frame_count() + current.profile.frame_count() > HEAVY_FRAMES;
+    let body = compute(heavy, move || {
+        let (baseline, current) = ((baseline_window, &baseline), (current_window, &current));
+        to_json(&PairBody::of(&query.app, query.kind, limit, baseline, current))
+    });
+    Ok(HttpResponse::Ok().content_type("application/json").body(body.await?))
+}
+
+/// Draw a flame graph
+///
+/// An SVG of the window's merged stacks that can be zoomed and searched. With a baseline it is differential: as wide as
+/// the current window's ticks, red where a function's own ticks grew, blue where they shrank, with the baseline scaled
+/// to the same total.
+#[utoipa::path(
+    get, path = "/profiles/{appName}/flamegraph", tag = "profiles", operation_id = "drawFlameGraph",
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), FlameGraphParams),
+    responses((status = 200, description = "The flame graph", body = String, content_type = "image/svg+xml"), ProfileErrors),
+)]
+pub(super) async fn draw_flame_graph(
+    port: Port,
+    clock: Now,
+    app: PathParam<AppName>,
+    params: Query<FlameGraphParams>,
+) -> Result<HttpResponse, Problem> {
+    let params = params.into_inner();
+    let baseline = (params.baseline_from, params.baseline_to);
+    let differential = baseline != (None, None) || params.baseline_selector.is_some();
+    let (baseline_window, current_window) = windows(&**clock, baseline, (params.from, params.to))?;
+    let query = query(app.into_inner(), params.kind, current_window, params.selector);
+    let drawn = if differential {
+        let baseline_selector = params.baseline_selector.unwrap_or_else(|| query.selector.clone());
+        let (baseline, current) = pair(&port, &query, baseline_window, &baseline_selector).await?;
+        let against = format!(" against {}", between(baseline_window));
+        let text = drawn_text(&query, &against, &current.meta);
+        compute(true, move || drawn(flame_graph_diff(&baseline.profile, &current.profile, 0, &text))).await?
+    } else {
+        let merged = merged(&port, &query).await?;
+        let text = drawn_text(&query, "", &merged.meta);
+        compute(true, move || drawn(flame_graph(&merged.profile, 0, &text))).await?
+    };
+    // What a profile names must never run: the graph's own script and style are inline, nothing else is allowed.
+    let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'";
+    Ok(HttpResponse::Ok()
+        .content_type("image/svg+xml")
+        .insert_header((header::CONTENT_SECURITY_POLICY, policy))
+        .body(drawn))
+}
+
+/// Export the merged stacks
+///
+/// One gzip pprof of the window's merged stacks with file names, for any tool that reads pprof. Without data it has no
+/// samples. What is known of the profile beside its stacks stands in a comment.
+#[utoipa::path(
+    get, path = "/profiles/{appName}/export", tag = "profiles", operation_id = "exportProfile",
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), ExportParams),
+    responses(
+        (status = 200, description = "The profile, gzip", body = Vec<u8>, content_type = "application/octet-stream", headers(
+            ("x-profile-types" = String, description = "full profile type IDs that were read, joined by commas"),
+            ("x-truncated-percent" = f64, description = "the share that the source cut off"),
+        )),
+        ProfileErrors,
+    ),
+)]
+pub(super) async fn export_profile(
+    port: Port,
+    clock: Now,
+    app: PathParam<AppName>,
+    params: Query<ExportParams>,
+) -> Result<HttpResponse, Problem> {
+    let ExportParams { kind, from, to, selector, format } = params.into_inner();
+    let ExportFormat::Pprof = format.unwrap_or(ExportFormat::Pprof);
+    let window = window(from, to, &**clock, DEFAULT_WINDOW)?;
+    let query = query(app.into_inner(), kind, window, selector);
+    let merged = merged(&port, &query).await?;
+    let types = merged.meta.profile_types.join(",");
+    let truncated = Percent::of(merged.meta.truncated_ticks, merged.profile.total(0)).get();
+    let file: String = query
+        .app
+        .as_str()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
+        .collect();
+    let disposition = format!("attachment; filename=\"{file}-{}.pb.gz\"", query.kind);
+    let body = compute(true, move || export(&merged, window)).await?;
+    let mut answer = HttpResponse::Ok();
+    answer
+        .content_type("application/octet-stream")
+        .insert_header((header::CONTENT_DISPOSITION, disposition))
+        .insert_header(("x-truncated-percent", round2(truncated).to_string()))
+        // The profile is gzip already.
+        .insert_header(ContentEncoding::Identity);
+    if let Ok(types) = HeaderValue::from_bytes(types.as_bytes()) {
+        answer.insert_header(("x-profile-types", types));
+    }
+    Ok(answer.body(body))
+}
+
+fn export(merged: &MergedProfile, window: TimeWindow) -> Result<Vec<u8>, Problem> {
+    let meta = serde_json::to_string(&merged.meta).map_err(|e| internal(&e.to_string()))?;
+    let header = PprofHeader {
+        time: Some(window.from()),
+        duration: Some(window.duration()),
+        default_sample_type: merged.meta.sample_type.as_ref().map(|t| t.name.clone()),
+        comments: vec![format!("{META_COMMENT}{meta}")],
+        ..PprofHeader::default()
+    };
+    Ok(write_pprof(&merged.profile, &header))
+}
+
+fn query(app: AppName, kind: Option<ProfileType>, window: TimeWindow, selector: Option<Selector>) -> ProfileQuery {
+    ProfileQuery { app, kind: kind.unwrap_or(ProfileType::Cpu), window, selector: selector.unwrap_or_default() }
+}
+
+/// Both windows, each part that is not given counted from the one after it: baseline, then current.
+fn windows(
+    clock: &dyn Clock,
+    baseline: (Option<TimeParam>, Option<TimeParam>),
+    current: (Option<TimeParam>, Option<TimeParam>),
+) -> Result<(TimeWindow, TimeWindow), Problem> {
+    let now = clock.now();
+    let before = |(from, to): (Option<TimeParam>, Option<TimeParam>), default| {
+        let to = to.map_or(Ok(default), |to| to.at(now))?;
+        let from = from.map_or(Ok(to - DEFAULT_WINDOW), |from| from.at(now))?;
+        TimeWindow::new(from, to).map_err(Problem::from)
+    };
+    let current = before(current, default_to(now))?;
+    Ok((before(baseline, current.from())?, current))
+}
+
+async fn merged(port: &Port, query: &ProfileQuery) -> Result<MergedProfile, Problem> {
+    let merged = port.merged(query).await.map_err(|e| Problem::of_profiles(&e))?;
+    merged.ok_or_else(|| unknown(&query.app))
+}
+
+async fn pair(
+    port: &Port,
+    query: &ProfileQuery,
+    baseline: TimeWindow,
+    baseline_selector: &Selector,
+) -> Result<(MergedProfile, MergedProfile), Problem> {
+    let pair = port.merged_pair(query, baseline, baseline_selector).await.map_err(|e| Problem::of_profiles(&e))?;
+    pair.ok_or_else(|| unknown(&query.app))
+}
+
+fn unknown(app: &AppName) -> Problem {
+    let detail = format!("no profile of the app {app:?} was seen in this window or in the last 7 days");
+    Problem::new(Code::AppUnknown, detail)
+}
+
+fn between(window: TimeWindow) -> String {
+    format!("{} to {} UTC", window.from().format("%Y-%m-%d %H:%M:%S"), window.to().format("%Y-%m-%d %H:%M:%S"))
+}
+
+fn drawn_text(query: &ProfileQuery, against: &str, meta: &ProfileMeta) -> FlameGraphText {
+    let selector = if query.selector.is_empty() { String::new() } else { format!(" {{{}}}", query.selector) };
+    FlameGraphText {
+        title: format!("{}{selector}: {}", query.app, query.kind),
+        subtitle: format!("{}{against}", between(query.window)),
+        unit: meta.sample_type.as_ref().map_or_else(|| "ticks".to_owned(), |t| t.unit.clone()),
+    }
+}
+
+fn drawn(svg: Result<Vec<u8>, String>) -> Result<Vec<u8>, Problem> {
+    svg.map_err(|e| internal(&e))
+}
+
+fn to_json(body: &impl serde::Serialize) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(body).map_err(|e| internal(&e.to_string()))
+}
+
+/// Runs work that may take milliseconds off the async threads.
+async fn compute(
+    heavy: bool,
+    work: impl FnOnce() -> Result<Vec<u8>, Problem> + Send + 'static,
+) -> Result<Vec<u8>, Problem> {
+    if heavy { web::block(work).await.unwrap_or_else(|e| Err(internal(&e.to_string()))) } else { work() }
+}
+
+fn internal(why: &str) -> Problem {
+    Problem::new(Code::Internal, "an internal error, see the log under this request id").because(why)
+}
+
+#[cfg(test)]
+mod tests;

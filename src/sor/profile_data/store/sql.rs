@@ -1,0 +1,356 @@
+//! The statements of the store. Each is one call to the database; rows become domain types before they leave.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use futures::TryStreamExt;
+use sqlx::types::Json;
+
+use super::series::{Labels, Shape};
+use crate::kernel::{AppName, PortError, PortResult, TimeWindow};
+use crate::storage::{Db, Repeat};
+
+/// A series as it is stored.
+#[derive(Debug)]
+pub(super) struct Series {
+    pub(super) shape: Shape,
+    pub(super) labels: Labels,
+}
+
+/// A new segment of a dictionary.
+#[derive(Debug)]
+pub(super) struct SegmentRow {
+    pub(super) day: NaiveDate,
+    pub(super) epoch: i64,
+    pub(super) seq: i32,
+    pub(super) body: Vec<u8>,
+}
+
+/// A new block.
+#[derive(Debug)]
+pub(super) struct BlockRow {
+    pub(super) time: DateTime<Utc>,
+    pub(super) duration_ms: i32,
+    pub(super) series: i32,
+    pub(super) epoch: i64,
+    pub(super) samples: Option<i64>,
+    pub(super) totals: Vec<i64>,
+    pub(super) body: Vec<u8>,
+}
+
+/// What is known of a block without its body.
+#[derive(Debug)]
+pub(super) struct BlockHead {
+    pub(super) time: DateTime<Utc>,
+    pub(super) series: i32,
+    pub(super) samples: Option<i64>,
+    pub(super) totals: Vec<i64>,
+}
+
+/// A stored block with what is needed to merge it.
+#[derive(Debug)]
+pub(super) struct BlockBody {
+    pub(super) time: DateTime<Utc>,
+    pub(super) series: i32,
+    pub(super) epoch: i64,
+    pub(super) body: Vec<u8>,
+}
+
+/// The app's id; the app is made where it is new.
+pub(super) async fn app_id(db: &Db, app: &AppName, now: DateTime<Utc>) -> PortResult<i32> {
+    let app = app.clone();
+    let id = db
+        .run(Repeat::Safe, move |c| {
+            let app = app.clone();
+            Box::pin(async move {
+                sqlx::query_scalar!(
+                    "INSERT INTO profile_store.app (name, first_seen, last_seen) VALUES ($1, $2, $2)
+                     ON CONFLICT ON CONSTRAINT profile_store_app_name_key
+                     DO UPDATE SET last_seen = greatest(app.last_seen, excluded.last_seen)
+                     RETURNING app_id",
+                    app.as_str(),
+                    now,
+                )
+                .fetch_one(c)
+                .await
+            })
+        })
+        .await?;
+    Ok(id)
+}
+
+/// The app's id, if it was ever seen.
+pub(super) async fn find_app(db: &Db, app: &AppName) -> PortResult<Option<i32>> {
+    let app = app.clone();
+    let id = db
+        .run(Repeat::Safe, move |c| {
+            let app = app.clone();
+            Box::pin(async move {
+                sqlx::query_scalar!("SELECT app_id FROM profile_store.app WHERE name = $1", app.as_str())
+                    .fetch_optional(c)
+                    .await
+            })
+        })
+        .await?;
+    Ok(id)
+}
+
+/// The apps with a block in the window.
+pub(super) async fn apps(db: &Db, window: TimeWindow) -> PortResult<Vec<String>> {
+    let names = db
+        .run(Repeat::Safe, move |c| {
+            Box::pin(async move {
+                sqlx::query_scalar!(
+                    "SELECT name FROM profile_store.app
+                     WHERE EXISTS (SELECT FROM profile_store.block
+                                   WHERE block.app_id = app.app_id AND block.ts >= $1 AND block.ts < $2)",
+                    window.from(),
+                    window.to(),
+                )
+                .fetch_all(c)
+                .await
+            })
+        })
+        .await?;
+    Ok(names)
+}
+
+/// The start of the app's last block before `before`, and of its last at all.
+pub(super) async fn last_blocks(
+    db: &Db,
+    app: i32,
+    before: DateTime<Utc>,
+) -> PortResult<(Option<DateTime<Utc>>, Option<DateTime<Utc>>)> {
+    let row = db
+        .run(Repeat::Safe, move |c| {
+            Box::pin(async move {
+                sqlx::query!(
+                    "SELECT (SELECT max(ts) FROM profile_store.block WHERE app_id = $1 AND ts < $2) AS before,
+                            (SELECT max(ts) FROM profile_store.block WHERE app_id = $1) AS last",
+                    app,
+                    before,
+                )
+                .fetch_one(c)
+                .await
+            })
+        })
+        .await?;
+    Ok((row.before, row.last))
+}
+
+/// All series of the app.
+pub(super) async fn series(db: &Db, app: i32) -> PortResult<BTreeMap<i32, Series>> {
+    let rows = db
+        .run(Repeat::Safe, move |c| {
+            Box::pin(async move {
+                sqlx::query!(
+                    r#"SELECT series_id, type AS "shape: Json<Shape>", labels AS "labels: Json<Labels>"
+                       FROM profile_store.series WHERE app_id = $1"#,
+                    app,
+                )
+                .fetch_all(c)
+                .await
+            })
+        })
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.series_id, Series { shape: row.shape.0, labels: row.labels.0 })).collect())
+}
+
+/// The id of a series; it is made where it is new.
+pub(super) async fn series_id(db: &Db, app: i32, series: &Series, hash: [u8; 32]) -> PortResult<i32> {
+    let (shape, labels) = (to_json(&series.shape)?, to_json(&series.labels)?);
+    let id = db
+        .run(Repeat::Safe, move |c| {
+            let (shape, labels) = (shape.clone(), labels.clone());
+            Box::pin(async move {
+                sqlx::query_scalar!(
+                    "INSERT INTO profile_store.series (app_id, type, labels, hash) VALUES ($1, $2, $3, $4)
+                     ON CONFLICT ON CONSTRAINT profile_store_series_hash_key DO UPDATE SET hash = excluded.hash
+                     RETURNING series_id",
+                    app,
+                    shape,
+                    labels,
+                    &hash,
+                )
+                .fetch_one(c)
+                .await
+            })
+        })
+        .await?;
+    Ok(id)
+}
+
+fn to_json(value: &impl serde::Serialize) -> PortResult<serde_json::Value> {
+    serde_json::to_value(value).map_err(|e| PortError::Internal(e.to_string()))
+}
+
+/// A number that no epoch had before.
+pub(super) async fn next_epoch(db: &Db) -> PortResult<i64> {
+    let id = db
+        .run(Repeat::Safe, move |c| {
+            Box::pin(async move {
+                sqlx::query_scalar!(r#"SELECT nextval('profile_store.epoch_id') AS "id!""#).fetch_one(c).await
+            })
+        })
+        .await?;
+    Ok(id)
+}
+
+/// The rows of a push, by column, as PostgreSQL takes them.
+#[derive(Debug)]
+struct Columns {
+    segments: (Vec<NaiveDate>, Vec<i64>, Vec<i32>, Vec<Vec<u8>>),
+    times: Vec<DateTime<Utc>>,
+    durations: Vec<i32>,
+    series: Vec<i32>,
+    epochs: Vec<i64>,
+    samples: Vec<Option<i64>>,
+    totals: Vec<String>,
+    bodies: Vec<Vec<u8>>,
+}
+
+impl Columns {
+    fn of(segments: Vec<SegmentRow>, blocks: Vec<BlockRow>) -> Self {
+        // PostgreSQL has no arrays of arrays of unlike lengths: totals travel as text.
+        let array = |totals: &[i64]| {
+            let numbers: Vec<_> = totals.iter().map(ToString::to_string).collect();
+            format!("{{{}}}", numbers.join(","))
+        };
+        Self {
+            times: blocks.iter().map(|b| b.time).collect(),
+            durations: blocks.iter().map(|b| b.duration_ms).collect(),
+            series: blocks.iter().map(|b| b.series).collect(),
+            epochs: blocks.iter().map(|b| b.epoch).collect(),
+            samples: blocks.iter().map(|b| b.samples).collect(),
+            totals: blocks.iter().map(|b| array(&b.totals)).collect(),
+            bodies: blocks.into_iter().map(|b| b.body).collect(),
+            segments: (
+                segments.iter().map(|s| s.day).collect(),
+                segments.iter().map(|s| s.epoch).collect(),
+                segments.iter().map(|s| s.seq).collect(),
+                segments.into_iter().map(|s| s.body).collect(),
+            ),
+        }
+    }
+}
+
+/// Appends segments and the blocks that need them: one statement, so all of it or nothing.
+pub(super) async fn append(db: &Db, app: i32, segments: Vec<SegmentRow>, blocks: Vec<BlockRow>) -> PortResult<()> {
+    let columns = Arc::new(Columns::of(segments, blocks));
+    db.run(Repeat::Unsafe, move |c| {
+        let columns = Arc::clone(&columns);
+        Box::pin(async move {
+            let (days, dictionaries, seqs, segments) = &columns.segments;
+            sqlx::query!(
+                "WITH added AS (
+                     INSERT INTO profile_store.dict (day, epoch_id, seq, body)
+                     SELECT * FROM unnest($1::date[], $2::bigint[], $3::integer[], $4::bytea[])
+                 )
+                 INSERT INTO profile_store.block (ts, dur_ms, app_id, series_id, epoch_id, samples, totals, body)
+                 SELECT ts, dur_ms, $5, series_id, epoch_id, samples, totals::bigint[], body
+                 FROM unnest($6::timestamptz[], $7::integer[], $8::integer[], $9::bigint[], $10::bigint[], $11::text[],
+                             $12::bytea[])
+                      AS new (ts, dur_ms, series_id, epoch_id, samples, totals, body)",
+                days,
+                dictionaries,
+                seqs,
+                segments,
+                app,
+                &columns.times,
+                &columns.durations,
+                &columns.series,
+                &columns.epochs,
+                &columns.samples as &[Option<i64>],
+                &columns.totals,
+                &columns.bodies,
+            )
+            .execute(c)
+            .await
+        })
+    })
+    .await?;
+    Ok(())
+}
+
+/// Hands the heads of the app's blocks in the window to `visit`, in order of time, without holding them.
+pub(super) async fn heads<S: Default + Send>(
+    db: &Db,
+    app: i32,
+    window: TimeWindow,
+    visit: impl Fn(&mut S, BlockHead) + Copy + Send + Sync + 'static,
+) -> PortResult<S> {
+    let seen = db
+        .run(Repeat::Safe, move |c| {
+            Box::pin(async move {
+                let mut seen = S::default();
+                let mut rows = sqlx::query_as!(
+                    BlockHead,
+                    "SELECT ts AS time, series_id AS series, samples, totals FROM profile_store.block
+                     WHERE app_id = $1 AND ts >= $2 AND ts < $3 ORDER BY ts, epoch_id",
+                    app,
+                    window.from(),
+                    window.to(),
+                )
+                .fetch(c);
+                while let Some(head) = rows.try_next().await? {
+                    visit(&mut seen, head);
+                }
+                drop(rows);
+                Ok(seen)
+            })
+        })
+        .await?;
+    Ok(seen)
+}
+
+/// The blocks of these series in the window, in order of time.
+pub(super) async fn bodies(db: &Db, app: i32, window: TimeWindow, series: &[i32]) -> PortResult<Vec<BlockBody>> {
+    let series = series.to_vec();
+    let rows = db
+        .run(Repeat::Safe, move |c| {
+            let series = series.clone();
+            Box::pin(async move {
+                sqlx::query_as!(
+                    BlockBody,
+                    "SELECT ts AS time, series_id AS series, epoch_id AS epoch, body FROM profile_store.block
+                     WHERE app_id = $1 AND ts >= $2 AND ts < $3 AND series_id = ANY($4) ORDER BY ts, epoch_id",
+                    app,
+                    window.from(),
+                    window.to(),
+                    &series,
+                )
+                .fetch_all(c)
+                .await
+            })
+        })
+        .await?;
+    Ok(rows)
+}
+
+/// The segments of some dictionaries from a number of each on: epoch, sequence number and body, in order.
+pub(super) async fn segments(db: &Db, wanted: &[(NaiveDate, i64, i32)]) -> PortResult<Vec<(i64, i32, Vec<u8>)>> {
+    let days: Vec<_> = wanted.iter().map(|w| w.0).collect();
+    let epochs: Vec<_> = wanted.iter().map(|w| w.1).collect();
+    let seqs: Vec<_> = wanted.iter().map(|w| w.2).collect();
+    let rows = db
+        .run(Repeat::Safe, move |c| {
+            let (days, epochs, seqs) = (days.clone(), epochs.clone(), seqs.clone());
+            Box::pin(async move {
+                sqlx::query!(
+                    "SELECT dict.epoch_id, dict.seq, dict.body
+                     FROM unnest($1::date[], $2::bigint[], $3::integer[]) AS wanted (day, epoch_id, seq)
+                     JOIN profile_store.dict
+                       ON dict.day = wanted.day AND dict.epoch_id = wanted.epoch_id AND dict.seq >= wanted.seq
+                     ORDER BY dict.epoch_id, dict.seq",
+                    &days,
+                    &epochs,
+                    &seqs,
+                )
+                .fetch_all(c)
+                .await
+            })
+        })
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.epoch_id, row.seq, row.body)).collect())
+}

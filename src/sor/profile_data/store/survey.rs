@@ -1,0 +1,260 @@
+//! What lies in a window before its blocks are read: per series, how much, when, and whether it only ever grows. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::super::domain::{Coverage, LabelShare, ProfileMeta};
+use super::super::type_id::TypeId;
+use super::sql::{BlockHead, Series};
+use crate::kernel::{ProfileType, TimeWindow};
+
+/// Pushes after which totals that never fell are taken for cumulative.
+const CUMULATIVE_PUSHES: u64 = 10;
+
+/// Labels that tell populations apart.
+const POPULATIONS: [&str; 5] = ["cluster", "deployment_environment", "env", "environment", "namespace"];
+
+/// Labels that name the profiler, the most telling first.
+const PROFILERS: [&str; 3] = ["otel.scope.name", "pyroscope_spy", "job"];
+
+/// One series in a window.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    blocks: u64,
+    samples: Option<i64>,
+    totals: Vec<i64>,
+    last: Vec<i64>,
+    fell: Vec<bool>,
+    rose: Vec<bool>,
+    minutes: BTreeSet<i64>,
+    first_at: Option<DateTime<Utc>>,
+    last_at: Option<DateTime<Utc>>,
+}
+
+impl Tally {
+    fn add(&mut self, head: &BlockHead, from: DateTime<Utc>) {
+        self.samples = match (self.blocks, self.samples, head.samples) {
+            (0, _, first) => first,
+            (_, Some(sum), Some(more)) => Some(sum.saturating_add(more)),
+            _ => None,
+        };
+        self.blocks += 1;
+        let width = head.totals.len().max(self.totals.len());
+        self.totals.resize(width, 0);
+        self.fell.resize(width, false);
+        self.rose.resize(width, false);
+        let changes = self.totals.iter_mut().zip(&mut self.fell).zip(&mut self.rose);
+        for (at, (((sum, fell), rose), total)) in changes.zip(&head.totals).enumerate() {
+            *sum = sum.saturating_add(*total);
+            if let Some(last) = self.last.get(at) {
+                *fell |= total < last;
+                *rose |= total > last;
+            }
+        }
+        self.last.clone_from(&head.totals);
+        self.minutes.insert((head.time - from).num_minutes());
+        self.first_at.get_or_insert(head.time);
+        self.last_at = Some(head.time);
+    }
+
+    fn total(&self, columns: &[usize]) -> i64 {
+        columns.iter().fold(0, |sum: i64, at| sum.saturating_add(self.totals.get(*at).copied().unwrap_or(0)))
+    }
+
+    /// Whether the values of these sample types only ever grow. Totals that stand still all the while are not taken
+    /// for that: a source that repeats itself says as much each time.
+    fn grows(&self, columns: &[usize]) -> bool {
+        let any = |changes: &[bool]| columns.iter().any(|at| changes.get(*at) == Some(&true));
+        self.blocks >= CUMULATIVE_PUSHES && any(&self.rose) && !any(&self.fell)
+    }
+}
+
+/// All series of an app that have blocks in a window.
+#[derive(Debug, Default)]
+pub(super) struct Survey(BTreeMap<i32, Tally>);
+
+impl Survey {
+    /// Counts a block of a window that begins at `from`. They must come in order of time.
+    pub(super) fn add(&mut self, head: &BlockHead, from: DateTime<Utc>) {
+        self.0.entry(head.series).or_default().add(head, from);
+    }
+
+    /// The series with blocks.
+    pub(super) fn series(&self) -> impl Iterator<Item = i32> + '_ {
+        self.0.keys().copied()
+    }
+
+    /// Leaves out the series that are not wanted.
+    pub(super) fn retain(&mut self, wanted: impl Fn(i32) -> bool) {
+        self.0.retain(|series, _| wanted(*series));
+    }
+
+    /// The types that there is data of: sorted, each once.
+    pub(super) fn type_ids(&self, known: &BTreeMap<i32, Series>) -> Vec<TypeId> {
+        let ids: BTreeSet<_> = self.series().filter_map(|id| known.get(&id)).flat_map(|s| s.shape.type_ids()).collect();
+        ids.into_iter().collect()
+    }
+}
+
+/// What to read of one series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    /// Which of its sample types; the values of several are added.
+    pub(super) sample_types: Vec<usize>,
+    /// Its values only ever grow: what a window holds is the last less the first.
+    pub(super) cumulative: bool,
+}
+
+/// What to read of a window, and what is known about it.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// By series.
+    pub(super) columns: BTreeMap<i32, Column>,
+    /// Everything but what only reading can tell.
+    pub(super) meta: ProfileMeta,
+}
+
+/// Decides what to read for these types.
+pub(super) fn plan(
+    survey: &Survey,
+    known: &BTreeMap<i32, Series>,
+    kind: ProfileType,
+    types: &[TypeId],
+    window: TimeWindow,
+    now: DateTime<Utc>,
+) -> Plan {
+    let mut chosen: Vec<(i32, &Tally, &Series, Vec<usize>)> = Vec::new();
+    for (id, tally) in &survey.0 {
+        let Some(series) = known.get(id) else { continue };
+        let wanted = series.shape.type_ids().enumerate().filter(|(_, id)| types.contains(id)).map(|(at, _)| at);
+        let columns: Vec<_> = wanted.collect();
+        if !columns.is_empty() {
+            chosen.push((*id, tally, series, columns));
+        }
+    }
+    let profilers = profilers(kind, &mut chosen);
+    let grows = matches!(kind, ProfileType::Alloc | ProfileType::Lock);
+    let meta = ProfileMeta {
+        sample_type: types.first().map(TypeId::values),
+        profile_types: types.iter().map(ToString::to_string).collect(),
+        sample_count: sample_count(kind, &chosen),
+        contentions: (kind == ProfileType::Lock).then(|| contentions(&chosen)).flatten(),
+        snapshots: snapshots(kind, &chosen),
+        coverage: coverage(&chosen, window, now),
+        populations: populations(&chosen),
+        profilers,
+        labels_collapsed: chosen.iter().any(|(_, _, series, _)| series.shape.collapsed),
+        ..ProfileMeta::default()
+    };
+    let column = |(id, tally, series, sample_types): (i32, &Tally, &Series, Vec<usize>)| {
+        let cumulative = grows && (series.shape.cumulative || tally.grows(&sample_types));
+        (id, Column { sample_types, cumulative })
+    };
+    Plan { columns: chosen.into_iter().map(column).collect(), meta }
+}
+
+type Chosen<'a> = [(i32, &'a Tally, &'a Series, Vec<usize>)];
+
+/// Where several profilers push the CPU time of one app, it would be counted several times: the one with most stays.
+fn profilers(kind: ProfileType, chosen: &mut Vec<(i32, &Tally, &Series, Vec<usize>)>) -> Vec<LabelShare> {
+    if kind != ProfileType::Cpu {
+        return Vec::new();
+    }
+    let of = |series: &Series| {
+        PROFILERS.iter().map(|label| (*label, series.labels.get(label).to_owned())).find(|(_, v)| !v.is_empty())
+    };
+    let mut ticks: BTreeMap<(&str, String), i64> = BTreeMap::new();
+    for (_, tally, series, columns) in chosen.iter() {
+        if let Some(profiler) = of(series) {
+            let sum = ticks.entry(profiler).or_default();
+            *sum = sum.saturating_add(tally.total(columns));
+        }
+    }
+    if ticks.len() < 2 {
+        return Vec::new();
+    }
+    let mut shares: Vec<_> = ticks.into_iter().collect();
+    shares.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    if let Some((most, _)) = shares.first() {
+        chosen.retain(|(_, _, series, _)| of(series).as_ref() == Some(most));
+    }
+    shares
+        .into_iter()
+        .map(|((label, value), ticks)| LabelShare { label: label.to_owned(), value, ticks: Some(ticks) })
+        .collect()
+}
+
+fn populations(chosen: &Chosen<'_>) -> Vec<LabelShare> {
+    let mut shares = Vec::new();
+    for label in POPULATIONS {
+        let mut ticks: BTreeMap<&str, i64> = BTreeMap::new();
+        for (_, tally, series, columns) in chosen {
+            let value = series.labels.get(label);
+            if !value.is_empty() {
+                let sum = ticks.entry(value).or_default();
+                *sum = sum.saturating_add(tally.total(columns));
+            }
+        }
+        if ticks.len() > 1 {
+            let mut of_label: Vec<_> = ticks.into_iter().collect();
+            of_label.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+            shares.extend(of_label.into_iter().map(|(value, ticks)| LabelShare {
+                label: label.to_owned(),
+                value: value.to_owned(),
+                ticks: Some(ticks),
+            }));
+        }
+    }
+    shares
+}
+
+/// Events seen, of CPU and wall profiles whose every series counted them.
+fn sample_count(kind: ProfileType, chosen: &Chosen<'_>) -> Option<u64> {
+    let counted = |(_, tally, series, _): &(i32, &Tally, &Series, Vec<usize>)| match kind {
+        // The counter of a wall profile counts the time its threads slept as well.
+        ProfileType::Cpu if series.shape.name != "wall" => tally.samples,
+        ProfileType::Wall => tally.samples,
+        _ => None,
+    };
+    let counts: Option<Vec<_>> = chosen.iter().map(counted).collect();
+    let counts = counts.filter(|counts| !counts.is_empty())?;
+    u64::try_from(counts.iter().fold(0, |sum: i64, count| sum.saturating_add(*count))).ok()
+}
+
+fn contentions(chosen: &Chosen<'_>) -> Option<u64> {
+    let mut sum = None;
+    for (_, tally, series, _) in chosen {
+        for (at, sample_type) in series.shape.sample_types.iter().enumerate() {
+            if ["contentions", "lock_count"].iter().any(|name| sample_type.name.eq_ignore_ascii_case(name)) {
+                let total = u64::try_from(tally.total(&[at])).unwrap_or(0);
+                sum = Some(sum.unwrap_or(0_u64).saturating_add(total));
+            }
+        }
+    }
+    sum
+}
+
+/// How many snapshots of the whole app the sum holds: where several instances send one each, those of one instance.
+fn snapshots(kind: ProfileType, chosen: &Chosen<'_>) -> Option<u64> {
+    kind.is_snapshot().then(|| chosen.iter().map(|(_, tally, _, _)| tally.blocks).max()).flatten()
+}
+
+fn coverage(chosen: &Chosen<'_>, window: TimeWindow, now: DateTime<Utc>) -> Option<Coverage> {
+    let minutes: BTreeSet<_> = chosen.iter().flat_map(|(_, tally, _, _)| &tally.minutes).collect();
+    let first_profile_at = chosen.iter().filter_map(|(_, tally, _, _)| tally.first_at).min()?;
+    let last_profile_at = chosen.iter().filter_map(|(_, tally, _, _)| tally.last_at).max()?;
+    Some(Coverage {
+        minutes_with_data: u32::try_from(minutes.len()).unwrap_or(u32::MAX),
+        minutes: minutes_passed(window, now, last_profile_at),
+        first_profile_at,
+        last_profile_at,
+    })
+}
+
+/// Minutes of the window that have begun, or have data.
+fn minutes_passed(window: TimeWindow, now: DateTime<Utc>, last: DateTime<Utc>) -> u32 {
+    let end = window.to().min(now.max(last + TimeDelta::nanoseconds(1)));
+    let seconds = (end - window.from()).num_milliseconds().max(0).cast_unsigned().div_ceil(1_000);
+    u32::try_from(seconds.div_ceil(60)).unwrap_or(u32::MAX)
+}

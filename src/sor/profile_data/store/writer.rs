@@ -1,0 +1,321 @@
+//! Takes pushed profiles in: one app at a time, one statement each.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Timelike, Utc};
+use tokio::sync::OwnedMutexGuard;
+
+use super::Shared;
+use super::codec::{Block, DictionaryFull, DictionaryLimits};
+use super::epochs::Epoch;
+use super::partitions;
+use super::pushed::{PushId, Pushed};
+use super::series::{self, Labels, Shape};
+use super::sql::{self, BlockRow, SegmentRow, Series};
+use crate::kernel::{AppName, PortError, PortResult};
+
+/// How long a push is remembered, so that its repetition is not counted twice.
+const REMEMBERED: TimeDelta = TimeDelta::minutes(5);
+
+/// Label sets of one app in one hour; further ones collapse into one.
+const MAX_LABEL_SETS: usize = 200;
+
+/// Hours that an app may be writing to at once; the one not used for longest is closed.
+const MAX_OPEN_HOURS: usize = 3;
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// Profiles stored.
+    pub stored: usize,
+    /// Profiles that had been stored before.
+    pub repeated: usize,
+    /// Profiles whose labels collapsed.
+    pub collapsed: usize,
+}
+
+/// Why a push was not stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// The profile is too large to be kept.
+    #[error(transparent)]
+    TooLarge(#[from] DictionaryFull),
+    /// The store cannot be reached.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+/// What is known of an app that writes.
+#[derive(Debug, Default)]
+pub(super) struct AppState {
+    id: Option<i32>,
+    series: HashMap<[u8; 32], i32>,
+    /// By hour, the least recently used first.
+    epochs: VecDeque<(DateTime<Utc>, Epoch)>,
+    label_sets: BTreeMap<DateTime<Utc>, HashSet<[u8; 32]>>,
+    recent: VecDeque<(DateTime<Utc>, PushId)>,
+    recent_ids: HashSet<PushId>,
+}
+
+impl AppState {
+    /// Drops the epochs whose memory is needed elsewhere.
+    pub(super) fn drop_closed(&mut self) {
+        self.epochs.retain(|(_, epoch)| !epoch.is_closed());
+    }
+
+    fn forget_old_pushes(&mut self, now: DateTime<Utc>) {
+        while let Some((at, id)) = self.recent.front() {
+            if *at + REMEMBERED > now {
+                break;
+            }
+            self.recent_ids.remove(id);
+            self.recent.pop_front();
+        }
+    }
+
+    /// The labels of a profile, or one set for all where the app has too many in that hour.
+    fn series_of(&mut self, pushed: &Pushed) -> (Series, [u8; 32], bool) {
+        let mut shape = Shape {
+            name: pushed.name.clone(),
+            sample_types: pushed.profile.sample_types().to_vec(),
+            period_type: pushed.period_type.clone(),
+            cumulative: pushed.labels.get("__delta__").is_some_and(|delta| delta == "false"),
+            collapsed: false,
+        };
+        let mut labels = Labels::of(&pushed.labels);
+        let set = series::hash_of_labels(&labels);
+        let sets = self.label_sets.entry(hour(pushed.time)).or_default();
+        let collapsed = !sets.contains(&set) && sets.len() >= MAX_LABEL_SETS;
+        if collapsed {
+            (labels, shape.collapsed) = (Labels::default(), true);
+        } else {
+            sets.insert(set);
+        }
+        while self.label_sets.len() > MAX_OPEN_HOURS {
+            self.label_sets.pop_first();
+        }
+        let hash = series::hash(&shape, &labels);
+        (Series { shape, labels }, hash, collapsed)
+    }
+}
+
+/// The apps that write, each behind its own lock.
+#[derive(Debug, Default)]
+pub(super) struct Writers(Mutex<HashMap<AppName, Arc<tokio::sync::Mutex<AppState>>>>);
+
+impl Writers {
+    fn of(&self, app: &AppName) -> Arc<tokio::sync::Mutex<AppState>> {
+        let mut apps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(apps.entry(app.clone()).or_default())
+    }
+
+    /// Forgets apps that nobody writes to and that remember nothing.
+    pub(super) fn forget_idle(&self, now: DateTime<Utc>, forget: impl Fn(i64)) {
+        let mut apps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        apps.retain(|_, app| {
+            let Ok(mut state) = app.try_lock() else { return true };
+            state.forget_old_pushes(now);
+            let ended = |hour: &DateTime<Utc>| *hour + TimeDelta::minutes(125) < now;
+            state.epochs.retain(|(hour, epoch)| {
+                let ended = ended(hour);
+                if ended {
+                    forget(epoch.id);
+                }
+                !ended
+            });
+            !(state.epochs.is_empty() && state.recent.is_empty())
+        });
+    }
+}
+
+/// The hour an instant lies in.
+pub(super) fn hour(instant: DateTime<Utc>) -> DateTime<Utc> {
+    let hour = instant.with_minute(0).and_then(|t| t.with_second(0)).and_then(|t| t.with_nanosecond(0));
+    hour.unwrap_or(instant)
+}
+
+/// Stores the profiles of one push, app by app. Each app's are stored together or not at all.
+pub(super) async fn push(
+    shared: &Arc<Shared>,
+    profiles: Vec<Pushed>,
+    now: DateTime<Utc>,
+) -> Result<Accepted, PushError> {
+    let mut by_app: BTreeMap<AppName, Vec<Pushed>> = BTreeMap::new();
+    for pushed in profiles {
+        by_app.entry(pushed.app.clone()).or_default().push(pushed);
+    }
+    let mut accepted = Accepted::default();
+    for (app, profiles) in by_app {
+        let of_app = push_app(shared, &app, profiles, now).await?;
+        accepted.stored += of_app.stored;
+        accepted.repeated += of_app.repeated;
+        accepted.collapsed += of_app.collapsed;
+    }
+    Ok(accepted)
+}
+
+async fn push_app(
+    shared: &Arc<Shared>,
+    app: &AppName,
+    mut profiles: Vec<Pushed>,
+    now: DateTime<Utc>,
+) -> Result<Accepted, PushError> {
+    let lock = shared.writers.of(app);
+    let mut state = Arc::clone(&lock).lock_owned().await;
+    state.forget_old_pushes(now);
+    state.drop_closed();
+    let pushed = profiles.len();
+    let mut ids = HashSet::new();
+    profiles.retain(|p| !state.recent_ids.contains(&p.id));
+    let mut accepted = Accepted { repeated: pushed - profiles.len(), ..Accepted::default() };
+    if profiles.is_empty() {
+        return Ok(accepted);
+    }
+    make_days(shared, &profiles).await?;
+    let app_id = match state.id {
+        Some(id) => id,
+        None => *state.id.insert(sql::app_id(&shared.db, app, now).await?),
+    };
+    let mut work = Vec::with_capacity(profiles.len());
+    for pushed in profiles {
+        ids.insert(pushed.id);
+        let (series, hash, collapsed) = state.series_of(&pushed);
+        accepted.collapsed += usize::from(collapsed);
+        let series = match state.series.get(&hash) {
+            Some(id) => *id,
+            None => {
+                let id = sql::series_id(&shared.db, app_id, &series, hash).await?;
+                state.series.insert(hash, id);
+                id
+            }
+        };
+        work.push((series, pushed));
+    }
+    accepted.stored = work.len();
+    let epochs = take_epochs(shared, &mut state, &work).await?;
+    // From here on the epochs are out of the app's hands: whatever goes wrong, what was added to them is forgotten.
+    let limits = shared.settings.dictionary;
+    let encoded = tokio::task::spawn_blocking(move || encode(epochs, work, limits))
+        .await
+        .map_err(|e| PortError::Internal(format!("encoding a profile: {e}")))?;
+    let Encoded { epochs, segments, blocks } = match encoded {
+        Ok(encoded) => encoded,
+        Err((error, lost)) => {
+            lost.into_iter().for_each(|id| shared.epochs.forget(id));
+            return Err(error.into());
+        }
+    };
+    if let Err(error) = sql::append(&shared.db, app_id, segments, blocks).await {
+        epochs.values().for_each(|epoch| shared.epochs.forget(epoch.id));
+        return Err(error.into());
+    }
+    for id in ids {
+        state.recent_ids.insert(id);
+        state.recent.push_back((now, id));
+    }
+    keep_epochs(shared, state, epochs, &lock);
+    metrics::counter!("profile_store_profiles_total").increment(accepted.stored as u64);
+    metrics::counter!("profile_store_collapsed_total").increment(accepted.collapsed as u64);
+    Ok(accepted)
+}
+
+/// Makes the partitions of days that are not there yet: those of late profiles.
+async fn make_days(shared: &Shared, profiles: &[Pushed]) -> PortResult<()> {
+    let days: BTreeSet<NaiveDate> = profiles.iter().map(|p| p.time.date_naive()).collect();
+    let missing: Vec<_> = {
+        let known = shared.days.lock().unwrap_or_else(PoisonError::into_inner);
+        days.difference(&known).copied().collect()
+    };
+    if !missing.is_empty() {
+        partitions::make(&shared.db, &missing).await?;
+        shared.days.lock().unwrap_or_else(PoisonError::into_inner).extend(missing);
+    }
+    Ok(())
+}
+
+type Epochs = BTreeMap<DateTime<Utc>, Epoch>;
+
+/// Takes the epochs that the profiles go to out of the app's state; opens those that are not there.
+async fn take_epochs(shared: &Shared, state: &mut AppState, work: &[(i32, Pushed)]) -> PortResult<Epochs> {
+    let mut epochs = Epochs::new();
+    for (_, pushed) in work {
+        let hour = hour(pushed.time);
+        if epochs.contains_key(&hour) {
+            continue;
+        }
+        let at = state.epochs.iter().position(|(known, _)| *known == hour);
+        let epoch = match at.and_then(|at| state.epochs.remove(at)) {
+            Some((_, epoch)) => epoch,
+            None => Epoch::new(sql::next_epoch(&shared.db).await?),
+        };
+        epochs.insert(hour, epoch);
+    }
+    Ok(epochs)
+}
+
+/// Gives the epochs back after their commit.
+fn keep_epochs(
+    shared: &Shared,
+    mut state: OwnedMutexGuard<AppState>,
+    epochs: Epochs,
+    lock: &Arc<tokio::sync::Mutex<AppState>>,
+) {
+    let kept: Vec<_> = epochs.keys().copied().collect();
+    for (hour, epoch) in epochs {
+        shared.epochs.note(&epoch, lock);
+        state.epochs.push_back((hour, epoch));
+    }
+    state.drop_closed();
+    while state.epochs.len() > MAX_OPEN_HOURS.max(kept.len()) {
+        if let Some((_, epoch)) = state.epochs.pop_front() {
+            shared.epochs.forget(epoch.id);
+        }
+    }
+}
+
+struct Encoded {
+    epochs: Epochs,
+    segments: Vec<SegmentRow>,
+    blocks: Vec<BlockRow>,
+}
+
+/// Turns profiles into rows. On failure the epochs are gone, and their ids answered.
+fn encode(
+    mut epochs: Epochs,
+    work: Vec<(i32, Pushed)>,
+    limits: DictionaryLimits,
+) -> Result<Encoded, (DictionaryFull, Vec<i64>)> {
+    let mut blocks = Vec::with_capacity(work.len());
+    for (series, pushed) in work {
+        let Some(epoch) = epochs.get_mut(&hour(pushed.time)) else { continue };
+        let nodes = match epoch.dictionary.intern(&pushed.profile, limits) {
+            Ok(nodes) => nodes,
+            Err(full) => return Err((full, epochs.values().map(|epoch| epoch.id).collect())),
+        };
+        let stacks = nodes.into_iter().zip(pushed.profile.stacks().map(|stack| stack.values));
+        let block = Block::of(pushed.profile.sample_types().len(), stacks);
+        blocks.push(BlockRow {
+            time: pushed.time,
+            duration_ms: i32::try_from(pushed.duration.num_milliseconds()).unwrap_or(i32::MAX),
+            series,
+            epoch: epoch.id,
+            samples: pushed.events(),
+            totals: block.totals(),
+            body: block.encode(),
+        });
+    }
+    let mut segments = Vec::with_capacity(epochs.len());
+    for (hour, epoch) in &mut epochs {
+        if let Some(body) = epoch.dictionary.take_segment() {
+            segments.push(SegmentRow { day: hour.date_naive(), epoch: epoch.id, seq: epoch.next_seq, body });
+            epoch.next_seq += 1;
+        }
+    }
+    Ok(Encoded { epochs, segments, blocks })
+}
+
+/// The days that certainly have partitions after a round of maintenance.
+pub(super) fn days_ahead(now: DateTime<Utc>) -> impl Iterator<Item = NaiveDate> {
+    (0..3).filter_map(move |days| now.date_naive().checked_add_days(Days::new(days)))
+}
