@@ -1,10 +1,28 @@
 //! The one way to the database: connections are taken, queries counted, retried and their errors mapped here.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use futures::future::BoxFuture;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::watch;
 
 use crate::kernel::PortError;
 use crate::telemetry;
+
+use super::pool::{NoConnection, Pool, PoolSettings, PoolStats};
+use super::schema::Schema;
+use super::sqlstate::{Meaning, translate};
+
+/// How often a statement is tried again.
+const RETRIES: u32 = 3;
+/// The pause before the first of these; each later one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// No pause is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// What a statement gets beyond its limit before the server's own cancelling is given up on.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Whether a statement may be sent again after its connection broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,31 +53,150 @@ impl From<DbError> for PortError {
     }
 }
 
-/// A database, reached through a pool of connections.
+/// A database, reached through a pool of connections. Clones share the pool.
 #[derive(Debug, Clone)]
 pub struct Db {
-    pool: PgPool,
+    pub(super) pool: Arc<Pool>,
+    pub(super) schema: Arc<watch::Sender<Schema>>,
+}
+
+/// One try that failed.
+struct Failed {
+    error: DbError,
+    /// Whether the same may be tried again, given what the statement is.
+    again: fn(Repeat) -> bool,
+}
+
+impl Failed {
+    fn finally(error: PortError) -> Self {
+        Self { error: DbError::Port(error), again: |_| false }
+    }
 }
 
 impl Db {
-    /// A database behind this pool.
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+    /// A database that is connected to when it is first asked; [`Db::prepare`] makes its schema ready.
+    pub fn open(options: PgConnectOptions, settings: PoolSettings) -> Self {
+        let options = options.application_name("flamewarden");
+        Self { pool: Arc::new(Pool::lazy(options, settings)), schema: Arc::new(watch::Sender::new(Schema::default())) }
     }
 
-    /// Runs statements on one connection. `work` may be called again where `repeat` allows it.
+    /// Runs statements on one connection, at most until the query timeout.
+    ///
+    /// `work` is one statement or one transaction. It may be called again, at most three times: where no connection
+    /// was to be had, where the server rolled it back (deadlock, serialization failure), and after a lost connection
+    /// if `repeat` allows it.
+    ///
+    /// # Errors
+    /// [`DbError::Constraint`] names the constraint that refused the row. Away or lost: `Unavailable`; too slow:
+    /// `Timeout`; all connections in use: `Overloaded`.
     pub async fn run<T: Send>(
         &self,
-        _repeat: Repeat,
+        repeat: Repeat,
         work: impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send + Sync,
     ) -> Result<T, DbError> {
-        let mut connection = self.pool.acquire().await.map_err(|e| PortError::Unavailable(e.to_string()))?;
-        let _counted = telemetry::query();
-        work(&mut connection).await.map_err(|error| match &error {
-            sqlx::Error::Database(db) if db.constraint().is_some() => {
-                DbError::Constraint(db.constraint().unwrap_or_default().to_owned())
+        let mut retry = 0;
+        loop {
+            let failed = match self.once(&work).await {
+                Ok(found) => return Ok(found),
+                Err(failed) => failed,
+            };
+            if retry == RETRIES || !(failed.again)(repeat) {
+                return Err(failed.error);
             }
-            _ => DbError::Port(PortError::Unavailable(error.to_string())),
-        })
+            tracing::debug!(error = %failed.error, retry, "a statement is tried again");
+            metrics::counter!("db_retries_total").increment(1);
+            tokio::time::sleep(pause(retry)).await;
+            retry += 1;
+        }
+    }
+
+    async fn once<T: Send>(
+        &self,
+        work: &(impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send + Sync),
+    ) -> Result<T, Failed> {
+        let mut held = match self.pool.acquire().await {
+            Ok(held) => held,
+            Err(NoConnection::Exhausted) => {
+                let detail = format!("all {} database connections are in use", self.pool.settings().size);
+                return Err(Failed::finally(PortError::Overloaded { detail, retry_after_s: 1 }));
+            }
+            Err(NoConnection::Silent) => {
+                return Err(Failed::finally(PortError::Unavailable("database: no answer".into())));
+            }
+            Err(NoConnection::Away(error)) => {
+                // A fault in the options is no reason to try again.
+                let again = if Meaning::of(&error) == Meaning::Ours { |_| false } else { |_| true };
+                return Err(Failed { error: away(&error), again });
+            }
+        };
+        let Some(connection) = held.get() else {
+            return Err(Failed::finally(PortError::Internal("a connection without a connection".into())));
+        };
+        let counted = telemetry::query();
+        let begun = Instant::now();
+        let limit = self.pool.settings().query_timeout + GRACE;
+        let done = tokio::time::timeout(limit, work(connection)).await;
+        drop(counted);
+        let outcome = match &done {
+            Ok(Ok(_)) => "ok",
+            Ok(Err(_)) => "error",
+            Err(_) => "timeout",
+        };
+        metrics::histogram!("db_query_duration_seconds", "outcome" => outcome).record(begun.elapsed().as_secs_f64());
+        match done {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => {
+                let again: fn(Repeat) -> bool = match Meaning::of(&error) {
+                    Meaning::RolledBack => |_| true,
+                    Meaning::Away | Meaning::Full => |repeat| repeat == Repeat::Safe,
+                    _ => |_| false,
+                };
+                if Meaning::of(&error) == Meaning::Away {
+                    held.lose();
+                }
+                Err(Failed { error: translate(&error), again })
+            }
+            Err(_) => {
+                held.lose();
+                Err(Failed::finally(PortError::Timeout(format!("database: no answer within {limit:?}"))))
+            }
+        }
+    }
+
+    /// What the pool is doing.
+    pub fn stats(&self) -> PoolStats {
+        self.pool.stats()
+    }
+
+    /// Sets the gauges of the pool; called before metrics are read.
+    pub fn record_stats(&self) {
+        let stats = self.stats();
+        metrics::gauge!("db_connections_max").set(stats.max);
+        metrics::gauge!("db_connections_open").set(stats.open);
+        metrics::gauge!("db_connections_idle").set(stats.idle);
+        metrics::gauge!("db_connections_in_use").set(stats.in_use);
+        metrics::counter!("db_connection_waits_total").absolute(stats.wait_count);
+        metrics::gauge!("db_connection_wait_seconds").set(stats.wait_duration.as_secs_f64());
+    }
+
+    /// Closes the pool; what is running is waited for.
+    pub async fn close(&self) {
+        self.pool.close().await;
     }
 }
+
+/// Nothing was sent: whatever the server said, it is away.
+fn away(error: &sqlx::Error) -> DbError {
+    match translate(error) {
+        DbError::Port(error @ (PortError::Unavailable(_) | PortError::Overloaded { .. })) => DbError::Port(error),
+        other => DbError::Port(PortError::Unavailable(format!("no database connection: {other}"))),
+    }
+}
+
+fn pause(retry: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(retry)).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+#[path = "db_tests.rs"]
+mod tests;

@@ -11,10 +11,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-use super::{Db, Embedded, EmbeddedSettings, migrate};
+use super::{Db, Embedded, EmbeddedSettings, PoolSettings, Schema, migrate};
 
 const TEMPLATE: &str = "flamewarden";
 
@@ -47,13 +47,56 @@ impl Drop for TestDatabase {
 /// A fresh database, copied from the migrated template.
 pub async fn database() -> TestDatabase {
     let (name, options) = copy(TEMPLATE).await;
-    TestDatabase { db: Db::new(PgPoolOptions::new().max_connections(5).connect_lazy_with(options)), name }
+    let db = Db::open(options, PoolSettings::of_size(5));
+    db.schema.send_replace(Schema::Ready);
+    TestDatabase { db, name }
 }
 
 /// A fresh database without any table.
 pub async fn empty_database() -> TestDatabase {
     let (name, options) = copy("template1").await;
-    TestDatabase { db: Db::new(PgPoolOptions::new().max_connections(5).connect_lazy_with(options)), name }
+    TestDatabase { db: Db::open(options, PoolSettings::of_size(5)), name }
+}
+
+/// A cluster of its own for a test that kills, stops or starts one; it and its directory go with this value.
+#[derive(Debug)]
+pub struct PrivateCluster {
+    /// The running database; `None` once a test has taken it.
+    pub embedded: Option<Embedded>,
+    directory: PathBuf,
+    _watchdog: Watchdog,
+}
+
+impl PrivateCluster {
+    /// Makes a directory without a cluster in it yet.
+    pub fn unstarted() -> Self {
+        let directory = temporary_directory();
+        let watchdog = Watchdog::over(&directory);
+        Self { embedded: None, directory, _watchdog: watchdog }
+    }
+
+    /// Makes and starts a cluster.
+    pub async fn start() -> Self {
+        let mut cluster = Self::unstarted();
+        cluster.embedded = Some(Embedded::start(cluster.settings()).await.expect("embedded PostgreSQL"));
+        cluster
+    }
+
+    /// The settings to start it, or another server, on this directory.
+    pub fn settings(&self) -> EmbeddedSettings {
+        EmbeddedSettings { durable: false, ..EmbeddedSettings::new(&self.directory) }
+    }
+
+    /// Its data directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
+impl Drop for PrivateCluster {
+    fn drop(&mut self) {
+        drop(self.embedded.take());
+    }
 }
 
 async fn copy(template: &str) -> (String, PgConnectOptions) {
@@ -96,7 +139,7 @@ fn start() -> Cluster {
         let embedded = Embedded::start(settings).await.expect("embedded PostgreSQL");
         let options = embedded.connect_options();
         let mut connection = options.connect().await.expect("connection");
-        migrate::migrator().run_direct(None, &mut connection, false).await.expect("migrations");
+        migrate::up(&mut connection, None).await.expect("migrations");
         connection.close().await.expect("close");
         (embedded, options)
     });

@@ -1,0 +1,191 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use sqlx::Connection;
+use tokio::sync::{Barrier, Semaphore};
+
+use super::*;
+use crate::storage::testing::{TestDatabase, database};
+
+fn with(test: &TestDatabase, settings: PoolSettings) -> Db {
+    let db = Db::open(test.connect_options(), settings);
+    db.schema.send_replace(Schema::Ready);
+    db
+}
+
+async fn execute(db: &Db, repeat: Repeat, sql: &'static str) -> Result<(), DbError> {
+    db.run(repeat, |c| Box::pin(async move { sqlx::raw_sql(sql).execute(c).await.map(|_| ()) })).await
+}
+
+/// Fails the first `failures` calls with `sql`, then answers; returns the outcome and how often it was called.
+async fn failing(db: &Db, repeat: Repeat, failures: u32, sql: &'static str) -> (Result<i32, DbError>, u32) {
+    let calls = AtomicU32::new(0);
+    let calls_seen = &calls;
+    let outcome = db
+        .run(repeat, |c| {
+            let call = calls_seen.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async move {
+                if call < failures {
+                    sqlx::raw_sql(sql).execute(&mut *c).await?;
+                }
+                sqlx::query_scalar("SELECT 7").fetch_one(c).await
+            })
+        })
+        .await;
+    (outcome, calls.load(Ordering::Relaxed))
+}
+
+const SERIALIZATION: &str = "DO $$ BEGIN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END $$";
+const CUT: &str = "SELECT pg_terminate_backend(pg_backend_pid())";
+
+#[tokio::test]
+async fn a_constraint_is_reported_by_its_name() {
+    let test = database().await;
+    let made = "CREATE TABLE t (a int CONSTRAINT t_key UNIQUE, CONSTRAINT t_positive CHECK (a > 0))";
+    execute(&test.db, Repeat::Safe, made).await.unwrap();
+    execute(&test.db, Repeat::Unsafe, "INSERT INTO t VALUES (1)").await.unwrap();
+    let twice = execute(&test.db, Repeat::Unsafe, "INSERT INTO t VALUES (1)").await.unwrap_err();
+    assert!(matches!(&twice, DbError::Constraint(name) if name == "t_key"), "{twice:?}");
+    let negative = execute(&test.db, Repeat::Unsafe, "INSERT INTO t VALUES (-1)").await.unwrap_err();
+    assert!(matches!(&negative, DbError::Constraint(name) if name == "t_positive"), "{negative:?}");
+}
+
+#[tokio::test]
+async fn what_the_server_took_back_is_tried_again_whatever_it_is() {
+    let test = database().await;
+    for repeat in [Repeat::Safe, Repeat::Unsafe] {
+        let (outcome, calls) = failing(&test.db, repeat, 2, SERIALIZATION).await;
+        assert_eq!((outcome.unwrap(), calls), (7, 3));
+    }
+}
+
+#[tokio::test]
+async fn three_retries_are_the_end() {
+    let test = database().await;
+    let (outcome, calls) = failing(&test.db, Repeat::Safe, u32::MAX, SERIALIZATION).await;
+    assert!(matches!(outcome, Err(DbError::Port(PortError::Unavailable(_)))), "{outcome:?}");
+    assert_eq!(calls, 4);
+}
+
+#[tokio::test]
+async fn a_read_whose_connection_is_cut_is_tried_again() {
+    let test = database().await;
+    let (outcome, calls) = failing(&test.db, Repeat::Safe, 1, CUT).await;
+    assert_eq!((outcome.unwrap(), calls), (7, 2));
+}
+
+#[tokio::test]
+async fn an_unkeyed_insert_cut_after_it_was_sent_is_unavailable_and_not_sent_again() {
+    let test = database().await;
+    let (outcome, calls) = failing(&test.db, Repeat::Unsafe, 1, CUT).await;
+    assert!(matches!(outcome, Err(DbError::Port(PortError::Unavailable(_)))), "{outcome:?}");
+    assert_eq!(calls, 1);
+}
+
+#[tokio::test]
+async fn a_statement_over_its_time_is_a_timeout() {
+    let test = database().await;
+    let db = with(&test, PoolSettings { query_timeout: Duration::from_millis(50), ..PoolSettings::of_size(1) });
+    let outcome = execute(&db, Repeat::Safe, "SELECT pg_sleep(60)").await;
+    assert!(matches!(outcome, Err(DbError::Port(PortError::Timeout(_)))), "{outcome:?}");
+    execute(&db, Repeat::Safe, "SELECT 1").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_pool_is_overloaded_and_counts_the_wait() {
+    let test = database().await;
+    let settings = PoolSettings { connect_timeout: Duration::from_secs(1), ..PoolSettings::of_size(1) };
+    let db = with(&test, settings);
+    let (held, free) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (held_too, free_too) = (Arc::clone(&held), Arc::clone(&free));
+    let holder = db.run(Repeat::Safe, |_| {
+        let (held, free) = (Arc::clone(&held_too), Arc::clone(&free_too));
+        Box::pin(async move {
+            held.add_permits(1);
+            let _ = free.acquire().await;
+            Ok(())
+        })
+    });
+    let asker = async {
+        let _ = held.acquire().await;
+        assert_eq!((db.stats().in_use, db.stats().wait_count), (1, 0));
+        let refused = execute(&db, Repeat::Safe, "SELECT 1").await;
+        assert!(matches!(refused, Err(DbError::Port(PortError::Overloaded { retry_after_s: 1, .. }))), "{refused:?}");
+        let health = db.health().await;
+        assert_eq!(health.condition, crate::storage::Condition::Warn, "{health:?}");
+        assert!(health.is_ready());
+        free.add_permits(1);
+    };
+    let (held, ()) = tokio::time::timeout(Duration::from_secs(30), futures::future::join(holder, asker)).await.unwrap();
+    held.unwrap();
+    let stats = db.stats();
+    assert_eq!((stats.in_use, stats.wait_count), (0, 2));
+    assert!(stats.wait_duration >= Duration::from_secs(1), "{stats:?}");
+    execute(&db, Repeat::Safe, "SELECT 1").await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_beyond_the_idle_maximum_are_closed_when_released() {
+    let test = database().await;
+    let db = with(&test, PoolSettings { max_idle: 1, ..PoolSettings::of_size(3) });
+    let all_held = Arc::new(Barrier::new(3));
+    let hold = || {
+        db.run(Repeat::Safe, |c| {
+            let all_held = Arc::clone(&all_held);
+            Box::pin(async move {
+                all_held.wait().await;
+                c.ping().await
+            })
+        })
+    };
+    let (a, b, c) = futures::join!(hold(), hold(), hold());
+    (a.unwrap(), b.unwrap(), c.unwrap());
+    let closed = async {
+        while db.stats().open > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), closed).await.unwrap();
+    assert_eq!(db.stats().idle, 1);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unavailable_long_before_the_connect_timeout() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(nobody).username("u").database("d");
+    let db = Db::open(options, PoolSettings::default());
+    let begun = Instant::now();
+    let outcome = execute(&db, Repeat::Safe, "SELECT 1").await;
+    assert!(matches!(outcome, Err(DbError::Port(PortError::Unavailable(_)))), "{outcome:?}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let health = db.health().await;
+    assert!(!health.is_ready());
+    assert_eq!(db.stats().in_use, 0);
+}
+
+#[tokio::test]
+async fn the_database_may_come_after_the_server() {
+    let test = crate::storage::testing::empty_database().await;
+    let late = test.connect_options().database("not_yet");
+    let db = Db::open(late.clone(), PoolSettings::of_size(2));
+    let preparing = tokio::spawn({
+        let db = db.clone();
+        async move { db.prepare(true).await }
+    });
+    let mut schema = db.schema.subscribe();
+    drop(schema.wait_for(|s| matches!(s, Schema::Waiting(why) if why.contains("not_yet"))).await.unwrap());
+    assert!(!db.health().await.is_ready());
+    execute(&test.db, Repeat::Unsafe, "CREATE DATABASE not_yet").await.unwrap();
+    preparing.await.unwrap().unwrap();
+    let health = db.health().await;
+    assert!(health.is_ready(), "{health:?}");
+    assert_eq!(db.settled().await, Schema::Ready);
+    db.close().await;
+    execute(&test.db, Repeat::Unsafe, "DROP DATABASE not_yet WITH (FORCE)").await.unwrap();
+}
+
+#[test]
+fn pauses_double_from_a_tenth_of_a_second_and_stop_at_five() {
+    let pauses: Vec<u128> = (0..8).map(|retry| pause(retry).as_millis()).collect();
+    assert_eq!(pauses, [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+}

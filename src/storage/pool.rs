@@ -1,0 +1,250 @@
+//! The pool: its limits, who holds a connection, who waits for one, and when the database counts as away.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, Postgres};
+
+/// A connection that takes longer than this is doubted: the server may be away.
+const DOUBT_AFTER: Duration = Duration::from_millis(500);
+/// How long an answer is waited for from a server that is known to be away.
+const AWAY_LIMIT: Duration = Duration::from_secs(2);
+
+/// The limits of the pool; api.md's variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// Most connections at once (`DB_POOL_SIZE`).
+    pub size: u32,
+    /// Most connections kept while nobody uses them (`DB_MAX_IDLE_CONNS`).
+    pub max_idle: u32,
+    /// A connection is replaced at this age (`DB_CONN_MAX_LIFETIME`).
+    pub max_lifetime: Duration,
+    /// A connection is closed after so long without use (`DB_CONN_MAX_IDLE_TIME`).
+    pub max_idle_time: Duration,
+    /// How long a connection is waited for (`DB_CONNECT_TIMEOUT`).
+    pub connect_timeout: Duration,
+    /// How long a statement may run (`DB_QUERY_TIMEOUT`).
+    pub query_timeout: Duration,
+}
+
+impl PoolSettings {
+    /// The defaults for a pool of this size.
+    pub fn of_size(size: u32) -> Self {
+        Self {
+            size: size.max(1),
+            max_idle: size.max(1),
+            max_lifetime: Duration::from_secs(300),
+            max_idle_time: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(10),
+            query_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self::of_size(20)
+    }
+}
+
+/// What the pool is doing now, and what it did since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PoolStats {
+    /// Most connections at once.
+    pub max: u32,
+    /// Connections open.
+    pub open: u32,
+    /// Of these, those that nobody uses.
+    pub idle: u32,
+    /// Of these, those in use.
+    pub in_use: u32,
+    /// How often a connection was asked for while all were in use.
+    pub wait_count: u64,
+    /// How long was waited for those, in all.
+    pub wait_duration: Duration,
+}
+
+impl PoolStats {
+    /// The share of connections in use, 0 to 100.
+    pub fn utilization_percent(&self) -> f64 {
+        if self.max == 0 { 0.0 } else { f64::from(self.in_use) * 100.0 / f64::from(self.max) }
+    }
+}
+
+/// Why no connection was to be had.
+#[derive(Debug)]
+pub(super) enum NoConnection {
+    /// All are in use, and none came back in time.
+    Exhausted,
+    /// The server refuses connections, or those it had are gone.
+    Away(sqlx::Error),
+    /// The server is still as silent as it was before.
+    Silent,
+}
+
+/// The pool and its counts.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pool: PgPool,
+    settings: PoolSettings,
+    options: PgConnectOptions,
+    in_use: AtomicU32,
+    waits: AtomicU64,
+    waited_us: AtomicU64,
+    away: AtomicBool,
+}
+
+impl Pool {
+    /// A pool that connects when it is first asked.
+    pub(super) fn lazy(options: PgConnectOptions, settings: PoolSettings) -> Self {
+        let limit = settings.query_timeout.as_millis();
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.size)
+            .max_lifetime(settings.max_lifetime)
+            .idle_timeout(settings.max_idle_time)
+            .acquire_timeout(settings.connect_timeout)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    // Not as a start option: poolers between us and the server refuse those they do not know.
+                    let sql = sqlx::AssertSqlSafe(format!("SET statement_timeout = {limit}"));
+                    sqlx::raw_sql(sql).execute(connection).await.map(|_| ())
+                })
+            })
+            .connect_lazy_with(options.clone());
+        Self {
+            pool,
+            settings,
+            options,
+            in_use: AtomicU32::new(0),
+            waits: AtomicU64::new(0),
+            waited_us: AtomicU64::new(0),
+            away: AtomicBool::new(false),
+        }
+    }
+
+    /// How to connect beside the pool.
+    pub(super) fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
+    /// The limits.
+    pub(super) fn settings(&self) -> &PoolSettings {
+        &self.settings
+    }
+
+    /// Takes a connection; the one place where waits are counted.
+    pub(super) async fn acquire(&self) -> Result<Held<'_>, NoConnection> {
+        if self.away.load(Ordering::Relaxed) {
+            self.probe(AWAY_LIMIT.min(self.settings.connect_timeout)).await.map_err(|error| match error {
+                sqlx::Error::PoolTimedOut => NoConnection::Silent,
+                error => NoConnection::Away(error),
+            })?;
+            self.away.store(false, Ordering::Relaxed);
+        }
+        let begun = Instant::now();
+        let waits = self.exhausted();
+        let acquired = tokio::select! {
+            acquired = self.pool.acquire() => acquired,
+            error = self.doubt() => Err(error),
+        };
+        if waits {
+            let us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.waits.fetch_add(1, Ordering::Relaxed);
+            self.waited_us.fetch_add(us, Ordering::Relaxed);
+        }
+        match acquired {
+            Ok(connection) => {
+                self.in_use.fetch_add(1, Ordering::Relaxed);
+                Ok(Held { connection: Some(connection), pool: self })
+            }
+            Err(sqlx::Error::PoolTimedOut) if self.exhausted() => Err(NoConnection::Exhausted),
+            Err(error) => {
+                self.away.store(true, Ordering::Relaxed);
+                Err(NoConnection::Away(error))
+            }
+        }
+    }
+
+    fn exhausted(&self) -> bool {
+        self.in_use.load(Ordering::Relaxed) >= self.settings.size
+    }
+
+    /// The driver's pool tries a refused connection again until the time is up. Whoever waits suspiciously long looks
+    /// for themselves and ends the wait with what the server says; ends never where the server answers.
+    async fn doubt(&self) -> sqlx::Error {
+        tokio::time::sleep(DOUBT_AFTER).await;
+        if !self.exhausted()
+            && let Err(error) = self.probe(self.settings.connect_timeout).await
+        {
+            return error;
+        }
+        std::future::pending().await
+    }
+
+    /// Connects beside the pool, to see whether the server answers.
+    async fn probe(&self, limit: Duration) -> Result<(), sqlx::Error> {
+        let connect = tokio::time::timeout(limit, self.options.connect());
+        let connection = connect.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        connection.close().await
+    }
+
+    /// What it is doing.
+    pub(super) fn stats(&self) -> PoolStats {
+        let in_use = self.in_use.load(Ordering::Relaxed);
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        PoolStats {
+            max: self.settings.size,
+            open: self.pool.size().max(in_use),
+            idle,
+            in_use,
+            wait_count: self.waits.load(Ordering::Relaxed),
+            wait_duration: Duration::from_micros(self.waited_us.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Closes it: connections in use are waited for.
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// A connection in use.
+pub(super) struct Held<'p> {
+    connection: Option<PoolConnection<Postgres>>,
+    pool: &'p Pool,
+}
+
+impl Held<'_> {
+    /// The connection. `None` is never seen: it is taken on drop alone.
+    pub(super) fn get(&mut self) -> Option<&mut PgConnection> {
+        self.connection.as_deref_mut()
+    }
+
+    /// Gives it up for lost: it is closed, not kept.
+    pub(super) fn lose(mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            connection.close_on_drop();
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.pool.in_use.fetch_sub(1, Ordering::Relaxed);
+        let Some(mut connection) = self.connection.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let pool = self.pool.pool.clone();
+        let max_idle = usize::try_from(self.pool.settings.max_idle).unwrap_or(usize::MAX);
+        // The driver's `after_release` asks before a connection counts as idle, so that of many released at once all
+        // would stay; looking once it is back sees them all.
+        runtime.spawn(async move {
+            connection.return_to_pool().await;
+            while pool.num_idle() > max_idle {
+                let Some(surplus) = pool.try_acquire() else { return };
+                let _ = surplus.close().await;
+            }
+        });
+    }
+}
