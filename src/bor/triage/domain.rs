@@ -1,0 +1,258 @@
+//! What triage decides: pure, nothing awaits here.
+
+use crate::bor::facts::source_facts;
+use crate::http::{Code, Problem};
+use crate::kernel::{AppName, PortError, PortResult, ProfileType, Selector, Text255, TimeWindow};
+use crate::sor::baseline::Baseline;
+use crate::sor::history::{NewAssessment, Recommendation, TopFunctions};
+use crate::sor::profile_data::MergedProfile;
+use crate::verdict::{
+    Assessment, Limit, LimitReport, Outcome, Rules, Subject, Summary, check_limits, summarise, weigh_allocations,
+};
+
+/// A stack table above this is judged on a thread of its own: 256 kB of frames.
+const LARGE_FRAMES: usize = 256 * 1024 / size_of::<crate::profile::FunctionId>();
+
+/// What to triage.
+#[derive(Debug, Clone)]
+pub struct TriageRequest {
+    /// The app.
+    pub app: AppName,
+    /// The window.
+    pub window: TimeWindow,
+    /// The kinds of profile, in the order asked.
+    pub types: Requested,
+    /// At most this many top functions.
+    pub limit: usize,
+    /// Which of the app's series.
+    pub selector: Selector,
+    /// Who asks, for the history.
+    pub requested_by: Option<Text255>,
+}
+
+/// Which kinds of profile to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Requested {
+    /// cpu and alloc, those the app has; if neither, wall, inuse and lock, those it has.
+    Default,
+    /// These, without repeats.
+    Given(Vec<ProfileType>),
+}
+
+impl Requested {
+    /// Reads a comma list of names and aliases; repeats collapse, order is kept.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let mut kinds = Vec::new();
+        for name in text.split(',').map(str::trim) {
+            if name.is_empty() {
+                let detail = "must be a comma-separated list of profile types without gaps";
+                return Err(Problem::field(Code::ParameterInvalid, "types", detail));
+            }
+            let kind = crate::http::parse("types", name)?;
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        Ok(Self::Given(kinds))
+    }
+}
+
+/// The kinds read first where none was given.
+pub(super) const FIRST_CHOICE: &[ProfileType] = &[ProfileType::Cpu, ProfileType::Alloc];
+/// The kinds read where the app has none of the first.
+pub(super) const SECOND_CHOICE: &[ProfileType] = &[ProfileType::Wall, ProfileType::Inuse, ProfileType::Lock];
+
+/// What one port call brought.
+pub(super) type Read = (ProfileType, PortResult<MergedProfile>);
+
+/// Whether the app has this kind of profile, or nobody can tell.
+pub(super) fn app_has((_, read): &Read) -> bool {
+    read.as_ref().map_or(true, |merged| merged.meta.sample_type.is_some() || merged.profile.stack_count() > 0)
+}
+
+/// One kind of profile: judged with what is known of it, or why it could not be read.
+#[derive(Debug, Clone)]
+pub struct TypeResult {
+    /// The kind.
+    pub kind: ProfileType,
+    /// What came of it.
+    pub result: Result<Judged, PortError>,
+}
+
+/// A profile, judged.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The verdict.
+    pub assessment: Assessment,
+    /// The profile and what its source knows.
+    pub merged: MergedProfile,
+    /// What the approved limits say; absent where they are not asked or not to be had.
+    pub limits: Option<LimitReport>,
+}
+
+/// The approved limits of an app.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Limits {
+    /// Not part of the contract (v1).
+    NotAsked,
+    /// The SOR is off.
+    Off,
+    /// The SOR failed.
+    Unavailable,
+    /// All of them.
+    Known(Vec<Baseline>),
+}
+
+/// The answer, before it is written down.
+#[derive(Debug, Clone)]
+pub struct Triage {
+    /// The kinds, in the order asked.
+    pub types: Vec<TypeResult>,
+    /// What it comes down to.
+    pub summary: Summary,
+    /// The limits it was held against.
+    pub limits: Limits,
+}
+
+impl Triage {
+    /// Sums up judged kinds: what allocation costs the processor, and which diagnosis comes first.
+    pub(super) fn of(app: &AppName, mut types: Vec<TypeResult>, limits: Limits) -> Self {
+        let cpu = types.iter().find(|t| t.kind == ProfileType::Cpu).and_then(|t| t.result.as_ref().ok());
+        if let Some(cpu) = cpu.map(|judged| judged.assessment.clone()) {
+            for judged in types.iter_mut().filter_map(|t| t.result.as_mut().ok()) {
+                weigh_allocations(&mut judged.assessment, &cpu);
+            }
+        }
+        let outcomes: Vec<_> = types.iter().map(TypeResult::outcome).collect();
+        let summary = summarise(app.as_str(), &outcomes);
+        Self { types, summary, limits }
+    }
+
+    /// How many functions are over their limit, over all kinds; absent where limits are not known.
+    pub fn violations(&self) -> Option<usize> {
+        matches!(self.limits, Limits::Known(_)).then(|| {
+            let judged = self.types.iter().filter_map(|t| t.result.as_ref().ok());
+            judged.filter_map(|j| j.limits.as_ref()).map(|l| l.violations.len()).sum()
+        })
+    }
+
+    /// The entry of the audit trail, without its time and key.
+    pub(super) fn history_entry(&self, request: &TriageRequest) -> Result<NewAssessment, PortError> {
+        let diagnosis = self.summary.primary_issue.parse::<Text255>().map_err(|e| PortError::Internal(e.to_string()))?;
+        let mut top = serde_json::Map::new();
+        for (kind, judged) in self.types.iter().filter_map(|t| Some((t.kind, t.result.as_ref().ok()?))) {
+            top.insert(kind.to_string(), serde_json::json!(super::wire::top_functions(&judged.assessment)));
+        }
+        Ok(NewAssessment {
+            app_name: request.app.clone(),
+            diagnosis,
+            severity: self.summary.severity.into(),
+            profile_types: self.types.iter().map(|t| t.kind).collect(),
+            top_functions: Some(TopFunctions::fitting(top)),
+            recommendation: Some(Recommendation::fitting(&self.summary.recommendation)),
+            requested_by: request.requested_by.clone(),
+            assessed_at: None,
+            idempotency_key: None,
+        })
+    }
+}
+
+impl TypeResult {
+    fn outcome(&self) -> Outcome<'_> {
+        match &self.result {
+            Ok(judged) => Outcome::Assessed(&judged.assessment),
+            Err(_) => Outcome::Unavailable(self.kind),
+        }
+    }
+}
+
+/// Judges one profile and holds it against the limits of its kind.
+pub fn judge(
+    rules: &Rules,
+    kind: ProfileType,
+    merged: MergedProfile,
+    seconds: Option<f64>,
+    top: usize,
+    limits: Option<&[Baseline]>,
+) -> Judged {
+    let subject =
+        Subject { kind, profile: &merged.profile, sample_type: 0, seconds, facts: source_facts(&merged.meta), top };
+    let assessment = Assessment::of(rules, &subject);
+    let limits = limits.map(|baselines| {
+        if !assessment.has_data() {
+            return LimitReport::default();
+        }
+        let of_kind = baselines.iter().filter(|b| b.profile_type == kind);
+        let limits: Vec<_> = of_kind
+            .map(|b| Limit {
+                function: b.function_name.as_str(),
+                max_self_percent: b.max_self_percent.get(),
+                severity: b.severity,
+            })
+            .collect();
+        check_limits(&merged.profile, 0, assessment.sample_count, &limits)
+    });
+    Judged { assessment, merged, limits }
+}
+
+/// Whether judging it would hold up other requests of this thread.
+pub(super) fn is_large(merged: &MergedProfile) -> bool {
+    merged.profile.frame_count() > LARGE_FRAMES
+}
+
+/// What is answered where no kind could be read: a timeout only if all timed out, overload only if all were refused
+/// for it, else the first failure that says more.
+pub(super) fn all_failed(errors: &[&PortError]) -> Problem {
+    let chosen = errors
+        .iter()
+        .find(|e| matches!(e, PortError::Denied(_)))
+        .or_else(|| errors.iter().find(|e| !matches!(e, PortError::Timeout(_) | PortError::Overloaded { .. })))
+        .or_else(|| errors.first().filter(|first| errors.iter().all(|e| same_case(e, first))));
+    match chosen {
+        Some(error) => Problem::of_profiles(error),
+        None => Problem::of_profiles(&PortError::Unavailable("some calls timed out, others were refused".to_owned())),
+    }
+}
+
+fn same_case(a: &PortError, b: &PortError) -> bool {
+    std::mem::discriminant(a) == std::mem::discriminant(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("cpu", &[ProfileType::Cpu])]
+    #[case("memory, cpu,alloc", &[ProfileType::Alloc, ProfileType::Cpu])]
+    #[case("mutex,contention,lock", &[ProfileType::Lock])]
+    fn collapses_aliases_and_repeats_in_the_order_asked(#[case] text: &str, #[case] kinds: &[ProfileType]) {
+        assert_eq!(Requested::parse(text).unwrap(), Requested::Given(kinds.to_vec()));
+    }
+
+    #[rstest]
+    #[case("", Code::ParameterInvalid)]
+    #[case("cpu,", Code::ParameterInvalid)]
+    #[case("cpu,heap", Code::ProfileTypeUnknown)]
+    fn refuses_lists_with_gaps_and_unknown_types(#[case] text: &str, #[case] code: Code) {
+        assert_eq!(Requested::parse(text).unwrap_err().code(), code);
+    }
+
+    #[rstest]
+    #[case(&["timeout", "timeout"], Code::Timeout)]
+    #[case(&["timeout", "unavailable"], Code::ProfileSourceFailed)]
+    #[case(&["unavailable", "denied"], Code::ProfileSourceDenied)]
+    #[case(&["overloaded", "overloaded"], Code::ProfileSourceBusy)]
+    #[case(&["overloaded", "timeout"], Code::ProfileSourceFailed)]
+    fn chooses_what_to_answer_where_all_failed(#[case] cases: &[&str], #[case] code: Code) {
+        let error = |case: &&str| match *case {
+            "timeout" => PortError::Timeout(String::new()),
+            "denied" => PortError::Denied(String::new()),
+            "overloaded" => PortError::Overloaded { detail: String::new(), retry_after_s: 3 },
+            _ => PortError::Unavailable(String::new()),
+        };
+        let errors: Vec<_> = cases.iter().map(error).collect();
+        assert_eq!(all_failed(&errors.iter().collect::<Vec<_>>()).code(), code);
+    }
+}

@@ -1,0 +1,18 @@
+//! Triage: why is this app slow? It reads an app's profiles, judges them, holds them against approved limits and has
+//! the assessment kept.
+//!
+//! It owns no data. Its ports: profile data; in v2 also baselines and history, either of which may be off.
+
+mod blocks;
+mod domain;
+mod example;
+mod links;
+mod routes;
+mod service;
+mod wire;
+
+pub use domain::{Limits, Requested, Triage, TriageRequest, TypeResult, judge};
+pub use links::{Grafana, LinkSettings};
+pub use routes::routes;
+pub use service::{TriageParts, TriageService};
+pub use wire::TriageBody;

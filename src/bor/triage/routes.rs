@@ -1,0 +1,129 @@
+//! The route of triage.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::TimeDelta;
+use serde::Deserialize;
+use serde::de::Error as _;
+use utoipa::IntoResponses;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::domain::{Requested, TriageRequest};
+use super::service::TriageService;
+use super::wire::TriageBody;
+use crate::http::{Code, PathParam, Problem, Query, Resource, TimeParam, json, window};
+use crate::kernel::{AppName, Selector, Text255};
+
+/// Windows are an hour long where nothing else is asked.
+const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
+/// Top functions where nothing else is asked.
+const DEFAULT_LIMIT: u32 = 10;
+/// Who asks, for the history.
+const REQUESTED_BY: &str = "x-requested-by";
+
+/// Mounts and documents the route of triage. It asks for `web::Data<TriageService>`.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(Resource::at("/triage/{appName}").with(__path_triage_app, triage_app));
+}
+
+/// How to triage.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct TriageParams {
+    /// The window's start; an hour before now if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    from: Option<TimeParam>,
+    /// The window's end, exclusive; now, rounded down to 15 s, if not given.
+    #[param(value_type = Option<String>, example = "now")]
+    to: Option<TimeParam>,
+    /// Kinds of profile, comma-separated: cpu, alloc, lock, wall, inuse, goroutine, exception. Not given: cpu and alloc,
+    /// those the app has; if it has neither, wall, inuse and lock.
+    #[param(value_type = Option<String>, example = "cpu,alloc")]
+    types: Option<String>,
+    /// At most this many top functions; 0 means all.
+    #[param(default = 10, minimum = 0, example = 10)]
+    limit: Option<u32>,
+    /// Which of the app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
+    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[serde(default, deserialize_with = "selector")]
+    selector: Option<Selector>,
+}
+
+fn selector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Selector>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
+}
+
+/// What triage may answer beside 200.
+struct TriageErrors;
+
+impl IntoResponses for TriageErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let rows: [(&str, &[Code]); 6] = [
+            ("400", &[Code::ParameterInvalid, Code::ParameterUnknown, Code::ProfileTypeUnknown, Code::WindowInvalid]),
+            ("404", &[Code::AppUnknown]),
+            ("500", &[Code::Internal]),
+            ("502", &[Code::ProfileSourceFailed, Code::ProfileSourceDenied]),
+            ("503", &[Code::ProfileSourceBusy]),
+            ("504", &[Code::Timeout]),
+        ];
+        let described = |codes: &[Code]| {
+            let lines: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.id(), code.row().title)).collect();
+            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+            ResponseBuilder::new().description(lines.join("; ")).content("application/problem+json", content).build()
+        };
+        rows.into_iter().map(|(status, codes)| (status.to_owned(), RefOr::T(described(codes)))).collect()
+    }
+}
+
+/// Triage an app
+///
+/// Says what is wrong with an app: a diagnosis per kind of profile with severity, evidence and recommendation, and the
+/// approved limits it breaks (v2). A kind that cannot be read is `unavailable` in its place and the rest still answers.
+/// In v2 the assessment is kept in the app's history; `X-Requested-By` says for whom.
+#[utoipa::path(
+    get, path = "/triage/{appName}", tag = "triage", operation_id = "triageApp",
+    params(
+        ("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"),
+        TriageParams,
+        ("X-Requested-By" = Option<String>, Header, description = "who asks, for the history: 1 to 255 bytes", example = "ada"),
+    ),
+    responses(
+        (status = 200, description = "What is wrong, or that nothing stands out, or that there is no data", body = TriageBody,
+         example = super::example::triage),
+        TriageErrors,
+    ),
+)]
+pub(super) async fn triage_app(
+    service: web::Data<TriageService>,
+    app: PathParam<AppName>,
+    params: Query<TriageParams>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let params = params.into_inner();
+    let request = TriageRequest {
+        app: app.into_inner(),
+        window: window(params.from, params.to, service.clock(), DEFAULT_WINDOW)?,
+        types: params.types.as_deref().map_or(Ok(Requested::Default), Requested::parse)?,
+        limit: params.limit.unwrap_or(DEFAULT_LIMIT) as usize,
+        selector: params.selector.unwrap_or_default(),
+        requested_by: requested_by(&request)?,
+    };
+    json(StatusCode::OK, &service.triage(&request).await?)
+}
+
+fn requested_by(request: &HttpRequest) -> Result<Option<Text255>, Problem> {
+    let Some(value) = request.headers().get(REQUESTED_BY) else { return Ok(None) };
+    let invalid = |detail: String| Problem::field(Code::ParameterInvalid, "X-Requested-By", detail);
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| invalid("is not UTF-8".to_owned()))?;
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|e: crate::kernel::InvalidName| invalid(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

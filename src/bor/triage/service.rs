@@ -1,0 +1,197 @@
+//! Fetch all, decide, write once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::{Instant, timeout_at};
+
+use super::domain::{
+    FIRST_CHOICE, Limits, Read, Requested, SECOND_CHOICE, Triage, TriageRequest, TypeResult, all_failed, app_has,
+    is_large, judge,
+};
+use super::links::LinkSettings;
+use super::wire::{Sor, TriageBody};
+use crate::bor::Version;
+use crate::http::{Code, Problem};
+use crate::kernel::{Clock, IdSource, PortError, PortResult, ProfileType};
+use crate::sor::baseline::{Baseline, BaselineSor};
+use crate::sor::history::HistorySor;
+use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileQuery};
+use crate::verdict::Rules;
+
+/// How long one triage may take in all.
+const DEADLINE: Duration = Duration::from_secs(40);
+
+/// What triage is made of.
+#[derive(Clone)]
+pub struct TriageParts {
+    /// Where profiles come from.
+    pub profiles: Arc<dyn ProfileDataSor>,
+    /// Approved limits; `None` where that SOR is off. Never asked in v1.
+    pub baselines: Option<Arc<dyn BaselineSor>>,
+    /// The audit trail; `None` where that SOR is off. Never written in v1.
+    pub history: Option<Arc<dyn HistorySor>>,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// Keys of history entries.
+    pub ids: Arc<dyn IdSource>,
+    /// The catalogue.
+    pub rules: Arc<Rules>,
+    /// How links are made.
+    pub links: LinkSettings,
+    /// The contract served.
+    pub version: Version,
+}
+
+/// Triages apps.
+#[derive(Clone)]
+pub struct TriageService {
+    parts: TriageParts,
+}
+
+impl TriageService {
+    /// A triage over these ports.
+    pub fn new(parts: TriageParts) -> Self {
+        Self { parts }
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.parts.clock
+    }
+
+    /// Triages an app.
+    ///
+    /// # Errors
+    /// `app_unknown` where nobody knows the app; where no kind could be read: `timeout` if all timed out, else
+    /// `profile_source_denied`, `profile_source_busy` or `profile_source_failed`.
+    pub async fn triage(&self, request: &TriageRequest) -> Result<TriageBody, Problem> {
+        let deadline = Instant::now() + DEADLINE;
+        let (reads, limits) = tokio::join!(self.reads(request, deadline), self.limits(request, deadline));
+        let reads = reads?;
+        let errors: Vec<_> = reads.iter().filter_map(|(_, read)| read.as_ref().err()).collect();
+        if errors.len() == reads.len() && !errors.is_empty() {
+            return Err(all_failed(&errors));
+        }
+        for error in errors {
+            tracing::warn!(app = request.app.as_str(), %error, "a profile could not be read for triage");
+        }
+        let types = join_all(reads.into_iter().map(|read| self.judge(read, request, &limits))).await;
+        let triage = Triage::of(&request.app, types, limits);
+        let history = self.record(&triage, request).await;
+        Ok(TriageBody::of(&triage, request, &self.parts.links, self.parts.version, history))
+    }
+
+    /// The profiles of the kinds asked; by default of those the app has.
+    async fn reads(&self, request: &TriageRequest, deadline: Instant) -> Result<Vec<Read>, Problem> {
+        let kinds = match &request.types {
+            Requested::Given(kinds) => return self.read_all(kinds, request, deadline).await,
+            Requested::Default => FIRST_CHOICE,
+        };
+        let first = self.read_all(kinds, request, deadline).await?;
+        if first.iter().any(app_has) {
+            return Ok(first.into_iter().filter(app_has).collect());
+        }
+        let second = self.read_all(SECOND_CHOICE, request, deadline).await?;
+        // An app without any data in the window is answered under the kinds that would be read first.
+        Ok(if second.iter().any(app_has) { second.into_iter().filter(app_has).collect() } else { first })
+    }
+
+    async fn read_all(
+        &self,
+        kinds: &[ProfileType],
+        request: &TriageRequest,
+        deadline: Instant,
+    ) -> Result<Vec<Read>, Problem> {
+        let reads = join_all(kinds.iter().map(|kind| self.read(*kind, request, deadline))).await;
+        let unknown = || Problem::new(Code::AppUnknown, format!("no profile of {:?} was ever seen", request.app.as_str()));
+        let known = |(kind, read): (ProfileType, PortResult<Option<MergedProfile>>)| match read {
+            Ok(None) => Err(unknown()),
+            Ok(Some(merged)) => Ok((kind, Ok(merged))),
+            Err(error) => Ok((kind, Err(error))),
+        };
+        kinds.iter().copied().zip(reads).map(known).collect()
+    }
+
+    async fn read(
+        &self,
+        kind: ProfileType,
+        request: &TriageRequest,
+        deadline: Instant,
+    ) -> PortResult<Option<MergedProfile>> {
+        let query = ProfileQuery {
+            app: request.app.clone(),
+            kind,
+            window: request.window,
+            selector: request.selector.clone(),
+        };
+        timeout_at(deadline, self.parts.profiles.merged(&query)).await.unwrap_or_else(|_| Err(too_late()))
+    }
+
+    async fn limits(&self, request: &TriageRequest, deadline: Instant) -> Limits {
+        if self.parts.version == Version::V1 {
+            return Limits::NotAsked;
+        }
+        let Some(baselines) = &self.parts.baselines else { return Limits::Off };
+        let listed = timeout_at(deadline, baselines.list(&request.app, None)).await.unwrap_or_else(|_| Err(too_late()));
+        listed.map_or_else(
+            |error| {
+                tracing::warn!(app = request.app.as_str(), %error, "limits could not be read for triage");
+                Limits::Unavailable
+            },
+            Limits::Known,
+        )
+    }
+
+    /// Judges one profile: a small one at once, a large one on a thread of its own.
+    async fn judge(&self, (kind, read): Read, request: &TriageRequest, limits: &Limits) -> TypeResult {
+        let merged = match read {
+            Ok(merged) => merged,
+            Err(error) => return TypeResult { kind, result: Err(error) },
+        };
+        let seconds = Some(passed_seconds(request, self.parts.clock.now()));
+        let known = if let Limits::Known(baselines) = limits { Some(baselines.as_slice()) } else { None };
+        if !is_large(&merged) {
+            return TypeResult { kind, result: Ok(judge(&self.parts.rules, kind, merged, seconds, request.limit, known)) };
+        }
+        let (rules, top, known) = (Arc::clone(&self.parts.rules), request.limit, known.map(<[Baseline]>::to_vec));
+        let work = move || judge(&rules, kind, merged, seconds, top, known.as_deref());
+        let result = tokio::task::spawn_blocking(work).await;
+        TypeResult { kind, result: result.map_err(|e| PortError::Internal(format!("judging a profile: {e}"))) }
+    }
+
+    async fn record(&self, triage: &Triage, request: &TriageRequest) -> Sor {
+        if self.parts.version == Version::V1 {
+            return Sor::Fine;
+        }
+        let Some(history) = &self.parts.history else { return Sor::Off };
+        let recorded = match triage.history_entry(request) {
+            Ok(mut entry) => {
+                entry.assessed_at = Some(self.parts.clock.now());
+                entry.idempotency_key = Some(self.parts.ids.next());
+                history.record(entry).await
+            }
+            Err(error) => Err(error),
+        };
+        match recorded {
+            Ok(()) => Sor::Fine,
+            Err(error) => {
+                tracing::error!(app = request.app.as_str(), %error, "an assessment could not be kept");
+                Sor::Unavailable
+            }
+        }
+    }
+}
+
+fn too_late() -> PortError {
+    PortError::Timeout(format!("no answer within the {} s of a triage", DEADLINE.as_secs()))
+}
+
+/// Seconds of the window that have passed: `to` may lie in the future, and rates are of the past.
+fn passed_seconds(request: &TriageRequest, now: chrono::DateTime<chrono::Utc>) -> f64 {
+    let to = request.window.to().min(now).max(request.window.from());
+    (to - request.window.from()).num_milliseconds() as f64 / 1_000.0
+}
+
+#[cfg(test)]
+mod tests;
