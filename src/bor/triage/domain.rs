@@ -138,7 +138,8 @@ impl Triage {
 
     /// The entry of the audit trail, without its time and key.
     pub(super) fn history_entry(&self, request: &TriageRequest) -> Result<NewAssessment, PortError> {
-        let diagnosis = self.summary.primary_issue.parse::<Text255>().map_err(|e| PortError::Internal(e.to_string()))?;
+        let diagnosis =
+            self.summary.primary_issue.parse::<Text255>().map_err(|e| PortError::Internal(e.to_string()))?;
         let mut top = serde_json::Map::new();
         for (kind, judged) in self.types.iter().filter_map(|t| Some((t.kind, t.result.as_ref().ok()?))) {
             top.insert(kind.to_string(), serde_json::json!(super::wire::top_functions(&judged.assessment)));

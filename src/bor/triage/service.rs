@@ -104,7 +104,8 @@ impl TriageService {
         deadline: Instant,
     ) -> Result<Vec<Read>, Problem> {
         let reads = join_all(kinds.iter().map(|kind| self.read(*kind, request, deadline))).await;
-        let unknown = || Problem::new(Code::AppUnknown, format!("no profile of {:?} was ever seen", request.app.as_str()));
+        let unknown =
+            || Problem::new(Code::AppUnknown, format!("no profile of {:?} was ever seen", request.app.as_str()));
         let known = |(kind, read): (ProfileType, PortResult<Option<MergedProfile>>)| match read {
             Ok(None) => Err(unknown()),
             Ok(Some(merged)) => Ok((kind, Ok(merged))),
@@ -119,12 +120,8 @@ impl TriageService {
         request: &TriageRequest,
         deadline: Instant,
     ) -> PortResult<Option<MergedProfile>> {
-        let query = ProfileQuery {
-            app: request.app.clone(),
-            kind,
-            window: request.window,
-            selector: request.selector.clone(),
-        };
+        let query =
+            ProfileQuery { app: request.app.clone(), kind, window: request.window, selector: request.selector.clone() };
         timeout_at(deadline, self.parts.profiles.merged(&query)).await.unwrap_or_else(|_| Err(too_late()))
     }
 
@@ -152,7 +149,10 @@ impl TriageService {
         let seconds = Some(passed_seconds(request, self.parts.clock.now()));
         let known = if let Limits::Known(baselines) = limits { Some(baselines.as_slice()) } else { None };
         if !is_large(&merged) {
-            return TypeResult { kind, result: Ok(judge(&self.parts.rules, kind, merged, seconds, request.limit, known)) };
+            return TypeResult {
+                kind,
+                result: Ok(judge(&self.parts.rules, kind, merged, seconds, request.limit, known)),
+            };
         }
         let (rules, top, known) = (Arc::clone(&self.parts.rules), request.limit, known.map(<[Baseline]>::to_vec));
         let work = move || judge(&rules, kind, merged, seconds, top, known.as_deref());

@@ -384,10 +384,7 @@ impl TriageBody {
 impl LinksBody {
     fn of(result: &TypeResult, request: &TriageRequest, settings: &LinkSettings) -> Self {
         let types = result.result.as_ref().map_or(&[][..], |judged| &judged.merged.meta.profile_types);
-        Self {
-            flamegraph: links::flame_graph(request, result.kind),
-            grafana: links::grafana(settings, request, types),
-        }
+        Self { flamegraph: links::flame_graph(request, result.kind), grafana: links::grafana(settings, request, types) }
     }
 }
 
