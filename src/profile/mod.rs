@@ -11,9 +11,9 @@ mod limits;
 mod merge;
 mod model;
 mod pprof;
-#[cfg(test)]
-mod real;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod write;
 

@@ -1,0 +1,52 @@
+use rstest::rstest;
+
+use super::folded;
+use crate::profile::{LimitName, Limits, Profile, ReadError, SampleType, read_folded};
+
+fn read(text: &str) -> Result<Profile, ReadError> {
+    read_folded(text.as_bytes(), SampleType::new("cpu", "nanoseconds"), &Limits::default())
+}
+
+#[test]
+fn reads_lines_from_root_to_leaf() {
+    let profile = read("main;run fast;work 7\r\n\n  main 5\nmain;;x\t-2\n").unwrap();
+    assert_eq!(folded(&profile), ["main;run fast;work [7]", "main [5]", "main;[unknown];x [-2]"]);
+}
+
+#[test]
+fn keeps_names_that_flame_graphs_use_for_themselves() {
+    assert_eq!(folded(&read("total;other 3").unwrap()), ["total;other [3]"]);
+}
+
+#[test]
+fn no_lines_are_an_empty_profile() {
+    assert_eq!(read("\n\n").unwrap().stack_count(), 0);
+}
+
+#[test]
+fn replaces_what_is_no_text() {
+    let profile = read_folded(b"caf\xe9;a\0b 1", SampleType::new("cpu", ""), &Limits::default()).unwrap();
+    assert_eq!(folded(&profile), ["caf\u{fffd};a\u{fffd}b [1]"]);
+}
+
+#[rstest]
+#[case("a 1\nb x", "a line that does not end in a whole number (at 2)")]
+#[case("a 1.5", "a line that does not end in a whole number (at 1)")]
+#[case("a 99999999999999999999", "a line that does not end in a whole number (at 1)")]
+#[case("12", "a line without a number (at 1)")]
+#[case("a 9223372036854775807\na 1", "add up to more than a 64-bit integer holds")]
+fn names_the_line_that_cannot_be_read(#[case] text: &str, #[case] expected: &str) {
+    let error = read(text).unwrap_err().to_string();
+    assert!(error.contains(expected), "{error}");
+}
+
+#[rstest]
+#[case("a 1\nb 1\nc 1", LimitName::Samples)]
+#[case("a;b;c;d 1", LimitName::Stack)]
+#[case("a;b;c 1\na;b;c 1", LimitName::Frames)]
+#[case("eleven-long 1", LimitName::Name)]
+fn names_the_limit_that_was_passed(#[case] text: &str, #[case] expected: LimitName) {
+    let limits = Limits { samples: 2, stack: 3, frames: 5, name: 10, ..Limits::default() };
+    let error = read_folded(text.as_bytes(), SampleType::new("cpu", ""), &limits).unwrap_err();
+    assert!(matches!(error, ReadError::Limit { limit, .. } if limit == expected), "{error}");
+}

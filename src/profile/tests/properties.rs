@@ -1,0 +1,146 @@
+use proptest::prelude::*;
+
+use super::canonical;
+use crate::profile::{
+    FunctionTable, Limits, MergeError, PprofHeader, Profile, ProfileBuilder, SampleType, merge, read_flamebearer,
+    read_folded, read_pprof, read_pprof_by_labels, write_pprof,
+};
+
+/// Profiles of two sample types over few functions, so that stacks and names meet.
+fn profiles() -> impl Strategy<Value = Profile> {
+    let frame = (0..6_usize, 0..3_usize);
+    let stack = prop::collection::vec(frame, 0..6);
+    let value = prop_oneof![Just(0), -100..100_i64, any::<i32>().prop_map(i64::from)];
+    prop::collection::vec((stack, value.clone(), value), 0..12).prop_map(|stacks| {
+        let types = vec![SampleType::new("cpu", "nanoseconds"), SampleType::new("größe", "bytes")];
+        let mut builder = ProfileBuilder::new(types);
+        for (frames, first, second) in stacks {
+            let names = ["main", "work", "größe", "a b;c", "[unknown]", "x"];
+            let files = ["", "a.rs", "ß.rs"];
+            let frames: Vec<_> =
+                frames.into_iter().map(|(name, file)| builder.function(names[name], files[file])).collect();
+            builder.add(frames, &[first, second]);
+        }
+        builder.build()
+    })
+}
+
+/// Bytes that look like a pprof more often than chance would have it.
+fn nearly_pprof() -> impl Strategy<Value = Vec<u8>> {
+    (profiles(), prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)).prop_map(
+        |(profile, changes)| {
+            let mut bytes = crate::profile::write::write_plain(&profile, &PprofHeader::default());
+            for (at, byte) in changes {
+                let len = bytes.len();
+                if len > 0 {
+                    bytes[at.index(len)] = byte;
+                }
+            }
+            bytes
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn self_adds_up_to_the_total_and_no_function_is_over_it(profile in profiles()) {
+        for sample_type in 0..2 {
+            let table = FunctionTable::of(&profile, sample_type);
+            prop_assert_eq!(table.rows().iter().map(|r| r.self_ticks).sum::<i64>(), profile.total(sample_type));
+            prop_assert_eq!(table.total(), profile.total(sample_type));
+            let ranked = table.rows().windows(2).all(|w| {
+                (std::cmp::Reverse(w[0].self_ticks), w[0].name) < (std::cmp::Reverse(w[1].self_ticks), w[1].name)
+            });
+            prop_assert!(ranked, "{:?}", table);
+        }
+    }
+
+    #[test]
+    fn a_table_is_that_of_its_sample_type_alone(profile in profiles()) {
+        let only = profile.only(1);
+        prop_assert_eq!(FunctionTable::of(&profile, 1), FunctionTable::of(&only, 0));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back(profile in profiles(), seconds in 1..4_000_000_000_i64, comment in "\\PC{0,40}") {
+        let header = PprofHeader {
+            time: chrono::DateTime::from_timestamp(seconds, 7),
+            duration: Some(chrono::TimeDelta::seconds(15)),
+            period_type: Some(SampleType::new("cpu", "nanoseconds")),
+            period: 10_000_000,
+            default_sample_type: Some("cpu".into()),
+            comments: vec![comment, String::new()],
+        };
+        let bytes = write_pprof(&profile, &header);
+        prop_assert_eq!(&bytes, &write_pprof(&profile, &header));
+        let file = read_pprof(&bytes, &Limits::default()).unwrap();
+        prop_assert_eq!(canonical(&file.profile), canonical(&profile));
+        prop_assert_eq!(file.profile.stack_count(), profile.stack_count());
+        prop_assert_eq!((file.time, file.duration), (header.time, header.duration));
+        prop_assert_eq!((file.period_type, file.period), (header.period_type, header.period));
+        prop_assert_eq!((file.default_sample_type, file.comments), (header.default_sample_type, header.comments));
+    }
+
+    #[test]
+    fn merge_is_commutative_and_associative(a in profiles(), b in profiles(), c in profiles()) {
+        let all = canonical(&merge([&a, &b, &c]).unwrap());
+        prop_assert_eq!(&canonical(&merge([&c, &a, &b]).unwrap()), &all);
+        prop_assert_eq!(&canonical(&merge([&merge([&a, &b]).unwrap(), &c]).unwrap()), &all);
+        prop_assert_eq!(&canonical(&merge([&a, &merge([&b, &c]).unwrap()]).unwrap()), &all);
+    }
+
+    #[test]
+    fn merge_adds_same_stacks_and_loses_nothing(a in profiles(), b in profiles()) {
+        let merged = merge([&a, &b]).unwrap();
+        prop_assert_eq!(canonical(&merged).1.len(), merged.stack_count());
+        for sample_type in 0..2 {
+            prop_assert_eq!(merged.total(sample_type), a.total(sample_type) + b.total(sample_type));
+        }
+        prop_assert_eq!(canonical(&merge([&a, &Profile::default()]).unwrap()), canonical(&merge([&a]).unwrap()));
+    }
+
+    #[test]
+    fn readers_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let limits = Limits::default();
+        let _ = read_pprof(&bytes, &limits);
+        let _ = read_folded(&bytes, SampleType::new("cpu", ""), &limits);
+        let _ = read_flamebearer(&bytes, &limits);
+    }
+
+    #[test]
+    fn readers_of_damaged_pprof_never_panic(bytes in nearly_pprof()) {
+        if let Ok(file) = read_pprof(&bytes, &Limits::default()) {
+            for sample_type in 0..file.profile.sample_types().len() {
+                let table = FunctionTable::of(&file.profile, sample_type);
+                prop_assert_eq!(table.total(), file.profile.total(sample_type));
+            }
+        }
+        let _ = read_pprof_by_labels(&bytes, &Limits::default(), &["main"]);
+    }
+
+    #[test]
+    fn flame_graph_numbers_never_panic(
+        levels in prop::collection::vec(prop::collection::vec(prop_oneof![0..5_i64, any::<i64>()], 0..15), 0..5),
+        format in prop_oneof![Just("single"), Just("double")],
+    ) {
+        let document = serde_json::json!({
+            "flamebearer": {"names": ["total", "a", "other"], "levels": levels}, "metadata": {"format": format}
+        });
+        let _ = read_flamebearer(&serde_json::to_vec(&document).unwrap(), &Limits::default());
+    }
+}
+
+#[test]
+fn merge_refuses_what_does_not_fit_together() {
+    let profile = |name: &str, value| {
+        let mut builder = ProfileBuilder::new(vec![SampleType::new(name, "count")]);
+        let main = builder.function("main", "");
+        builder.add([main], &[value]);
+        builder.build()
+    };
+    let error = merge([&profile("cpu", 1), &profile("wall", 1)]).unwrap_err();
+    assert_eq!(error, MergeError::SampleTypes { one: "cpu/count".into(), other: "wall/count".into() });
+    let error = merge([&profile("cpu", i64::MAX), &profile("cpu", 1)]).unwrap_err();
+    assert_eq!(error, MergeError::Overflow("cpu".into()));
+    assert_eq!(merge([]).unwrap().stack_count(), 0);
+}
