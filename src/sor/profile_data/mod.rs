@@ -6,9 +6,11 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 mod domain;
+mod exchange;
 mod port;
 mod proto;
 mod pyroscope;
+mod remote;
 mod resolve;
 mod routes;
 pub mod store;
@@ -24,6 +26,7 @@ pub use routes::routes;
 
 use std::sync::Arc;
 
+use crate::http::Outward;
 use crate::kernel::Clock;
 
 /// Profiles from a Pyroscope server.
@@ -35,4 +38,9 @@ pub fn pyroscope(
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<dyn ProfileDataSor>, InvalidSource> {
     Ok(Arc::new(pyroscope::Pyroscope::new(settings, clock)?))
+}
+
+/// The profiles of another Flamewarden.
+pub fn remote(outward: Outward) -> Arc<dyn ProfileDataSor> {
+    Arc::new(remote::RemoteProfiles::new(outward))
 }

@@ -12,6 +12,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::domain::{MergedProfile, ProfileMeta, ProfileQuery};
+use super::exchange::write_pair;
 use super::port::ProfileDataSor;
 use super::wire::{AppsBody, PairBody, ProfileBody};
 use crate::http::{Code, PathParam, Problem, Query, Resource, TimeParam, default_to, json, window};
@@ -178,8 +179,8 @@ pub(super) struct FlameGraphParams {
 
 /// What to export.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(super) struct ExportParams {
     /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
     #[serde(rename = "type")]
@@ -195,6 +196,17 @@ pub(super) struct ExportParams {
     #[param(value_type = Option<String>, example = "version=\"2\"")]
     #[serde(default, deserialize_with = "selector")]
     selector: Option<Selector>,
+    /// The baseline window's start. Any of the baseline's parameters exports both windows in one pprof, the baseline as
+    /// its first sample type.
+    #[param(value_type = Option<String>)]
+    baseline_from: Option<TimeParam>,
+    /// The baseline window's end, exclusive; `from` if not given.
+    #[param(value_type = Option<String>)]
+    baseline_to: Option<TimeParam>,
+    /// Which of the app's series in the baseline window; `selector` if not given.
+    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "selector")]
+    baseline_selector: Option<Selector>,
     /// How to write it: `pprof`.
     #[param(value_type = Option<String>, default = "pprof", example = "pprof")]
     format: Option<ExportFormat>,
@@ -326,7 +338,8 @@ pub(super) async fn draw_flame_graph(
 /// Export the merged stacks
 ///
 /// One gzip pprof of the window's merged stacks with file names, for any tool that reads pprof. Without data it has no
-/// samples. What is known of the profile beside its stacks stands in a comment.
+/// samples. What is known of the profile beside its stacks stands in a comment. With a baseline both windows come in one
+/// pprof, read under one sample type: its first values are the baseline's.
 #[utoipa::path(
     get, path = "/profiles/{appName}/export", tag = "profiles", operation_id = "exportProfile",
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), ExportParams),
@@ -344,11 +357,23 @@ pub(super) async fn export_profile(
     app: PathParam<AppName>,
     params: Query<ExportParams>,
 ) -> Result<HttpResponse, Problem> {
-    let ExportParams { kind, from, to, selector, format } = params.into_inner();
-    let ExportFormat::Pprof = format.unwrap_or(ExportFormat::Pprof);
-    let window = window(from, to, &**clock, DEFAULT_WINDOW)?;
-    let query = query(app.into_inner(), kind, window, selector);
-    let merged = merged(&port, &query).await?;
+    let params = params.into_inner();
+    let ExportFormat::Pprof = params.format.unwrap_or(ExportFormat::Pprof);
+    let baseline = (params.baseline_from, params.baseline_to);
+    let paired = baseline != (None, None) || params.baseline_selector.is_some();
+    let (baseline_window, window) = if paired {
+        windows(&**clock, baseline, (params.from, params.to)).map(|(before, now)| (Some(before), now))?
+    } else {
+        (None, window(params.from, params.to, &**clock, DEFAULT_WINDOW)?)
+    };
+    let query = query(app.into_inner(), params.kind, window, params.selector);
+    let (baseline, merged) = if let Some(baseline_window) = baseline_window {
+        let baseline_selector = params.baseline_selector.unwrap_or_else(|| query.selector.clone());
+        let (baseline, current) = pair(&port, &query, baseline_window, &baseline_selector).await?;
+        (Some(baseline), current)
+    } else {
+        (None, merged(&port, &query).await?)
+    };
     let types = merged.meta.profile_types.join(",");
     let truncated = Percent::of(merged.meta.truncated_ticks, merged.profile.total(0)).get();
     let file: String = query
@@ -358,7 +383,11 @@ pub(super) async fn export_profile(
         .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
         .collect();
     let disposition = format!("attachment; filename=\"{file}-{}.pb.gz\"", query.kind);
-    let body = compute(true, move || export(&merged, window)).await?;
+    let body = compute(true, move || match baseline {
+        Some(baseline) => write_pair(&baseline, &merged, window).map_err(|e| internal(&e.to_string())),
+        None => export(&merged, window),
+    })
+    .await?;
     let mut answer = HttpResponse::Ok();
     answer
         .content_type("application/octet-stream")

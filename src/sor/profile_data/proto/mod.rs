@@ -6,6 +6,7 @@
 /// Labels and series.
 pub(crate) mod types {
     /// Version 1.
+    #[expect(unreachable_pub, reason = "generated")]
     pub(crate) mod v1 {
         include!("types.v1.rs");
     }
@@ -14,6 +15,7 @@ pub(crate) mod types {
 /// Queries.
 pub(crate) mod querier {
     /// Version 1.
+    #[expect(unreachable_pub, reason = "generated")]
     pub(crate) mod v1 {
         include!("querier.v1.rs");
     }
@@ -22,6 +24,7 @@ pub(crate) mod querier {
 /// What SDKs push.
 pub(crate) mod push {
     /// Version 1.
+    #[expect(unreachable_pub, reason = "generated")]
     pub(crate) mod v1 {
         include!("push.v1.rs");
     }

@@ -18,6 +18,7 @@ use super::refusal::Refusal;
 use super::span::Span;
 use crate::kernel::{Clock, PortError, PortResult, TimeWindow};
 use crate::profile::{Profile, ProfileBuilder, SampleType, merge};
+use crate::sor::profile_data::exchange::under;
 use crate::sor::profile_data::type_id::TypeId;
 
 /// How often a span is halved before a flame graph is asked for.
@@ -92,7 +93,7 @@ impl Fetcher {
         let pieces = tokio::time::timeout_at(deadline, reading)
             .await
             .map_err(|_| PortError::Timeout(format!("the source took longer than {:?}", self.timeout)))??;
-        let sample_type = wanted.ids.first().map(TypeId::values).unwrap_or_else(|| SampleType::new("", ""));
+        let sample_type = wanted.ids.first().map_or_else(|| SampleType::new("", ""), TypeId::values);
         let fetched = combine(pieces.into_iter().flatten().collect(), sample_type).await?;
         // Emptiness proves little: a server that starts, or one whose retention is over, answers with nothing too.
         if closed && fetched.profile.stack_count() > 0 {
@@ -181,23 +182,4 @@ async fn combine(mut reads: Vec<Read>, sample_type: SampleType) -> PortResult<Fe
         }
     };
     Ok(Fetched { profile: Arc::new(profile), truncated_ticks })
-}
-
-/// The profile under that sample type: alternatives that are summed go by the name of the first.
-fn under(profile: Profile, sample_type: &SampleType) -> Profile {
-    if profile.sample_types() == std::slice::from_ref(sample_type) {
-        return profile;
-    }
-    let mut builder = ProfileBuilder::new(vec![sample_type.clone()]);
-    let functions: Vec<_> = profile
-        .function_ids()
-        .map(|id| {
-            let (name, file) = profile.function(id);
-            builder.function(name, file)
-        })
-        .collect();
-    for stack in profile.stacks() {
-        builder.add(stack.frames.iter().filter_map(|id| functions.get(id.index()).copied()), stack.values);
-    }
-    builder.build()
 }

@@ -78,8 +78,10 @@ pub(super) fn refusal_of(answer: &Answer, selected: bool) -> Refusal {
         StatusCode::TOO_MANY_REQUESTS => PortError::Overloaded { detail: text, retry_after_s: retry_after_s() }.into(),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => PortError::Denied(text).into(),
         StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => Refusal::TooMuch(PortError::Timeout(text)),
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Refusal::Lacks(text),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Refusal::Lacks(text),
+        StatusCode::NOT_FOUND
+        | StatusCode::METHOD_NOT_ALLOWED
+        | StatusCode::NOT_IMPLEMENTED
+        | StatusCode::UNSUPPORTED_MEDIA_TYPE => Refusal::Lacks(text),
         StatusCode::BAD_REQUEST if message.contains("max_query_length") || message.contains("time range exceeds") => {
             Refusal::TooLong(text)
         }

@@ -1,0 +1,165 @@
+//! How a merged profile, or a pair of them, travels between two Flamewardens: as one gzip pprof, with what is known beside
+//! the stacks in comments.
+
+use super::domain::{MergedProfile, ProfileMeta};
+use super::routes::META_COMMENT;
+use crate::kernel::TimeWindow;
+use crate::profile::{
+    Limits, PprofFile, PprofHeader, Profile, ProfileBuilder, ReadError, SampleType, read_pprof, write_pprof,
+};
+
+/// The comment with the meta of a pair's baseline begins with this.
+const BASELINE_COMMENT: &str = "flamewarden-baseline:";
+/// What stands before the baseline's sample type in a pair, so that other tools show which is which.
+const BASELINE_TYPE: &str = "baseline_";
+
+/// Why bytes are no profile of another Flamewarden.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InvalidExport {
+    /// No pprof.
+    #[error(transparent)]
+    Pprof(#[from] ReadError),
+    /// A pprof without our comment, or with one that is no such JSON.
+    #[error("the pprof lacks the comment {0:?} with its JSON")]
+    Comment(&'static str),
+    /// A pair of some other width.
+    #[error("the pprof has {0} sample types")]
+    Width(usize),
+}
+
+/// Writes two windows of one app as one pprof of two sample types: baseline, then current.
+pub(super) fn write_pair(
+    baseline: &MergedProfile,
+    current: &MergedProfile,
+    window: TimeWindow,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let named =
+        |merged: &MergedProfile| merged.meta.sample_type.clone().unwrap_or_else(|| SampleType::new("samples", "count"));
+    let (before, now) = (named(baseline), named(current));
+    let before = SampleType::new(format!("{BASELINE_TYPE}{}", before.name), before.unit);
+    let mut builder = ProfileBuilder::new(vec![before, now.clone()]);
+    for (place, merged) in [(0, baseline), (1, current)] {
+        copy(&merged.profile, &mut builder, place);
+    }
+    let header = PprofHeader {
+        time: Some(window.from()),
+        duration: Some(window.duration()),
+        default_sample_type: Some(now.name),
+        comments: vec![
+            format!("{BASELINE_COMMENT}{}", serde_json::to_string(&baseline.meta)?),
+            format!("{META_COMMENT}{}", serde_json::to_string(&current.meta)?),
+        ],
+        ..PprofHeader::default()
+    };
+    Ok(write_pprof(&builder.build(), &header))
+}
+
+/// Reads one window.
+pub(super) fn read_one(bytes: &[u8], limits: &Limits) -> Result<MergedProfile, InvalidExport> {
+    let file = read_pprof(bytes, limits)?;
+    let meta = meta(&file, META_COMMENT)?;
+    Ok(MergedProfile { profile: file.profile.into(), meta })
+}
+
+/// Reads a pair: baseline, then current.
+pub(super) fn read_pair(bytes: &[u8], limits: &Limits) -> Result<(MergedProfile, MergedProfile), InvalidExport> {
+    let file = read_pprof(bytes, limits)?;
+    let width = file.profile.sample_types().len();
+    if width != 2 {
+        return Err(InvalidExport::Width(width));
+    }
+    let side = |place, comment| -> Result<MergedProfile, InvalidExport> {
+        let meta = meta(&file, comment)?;
+        let profile = match &meta.sample_type {
+            Some(sample_type) => under(file.profile.only(place), sample_type),
+            None => Profile::default(),
+        };
+        Ok(MergedProfile { profile: profile.into(), meta })
+    };
+    Ok((side(0, BASELINE_COMMENT)?, side(1, META_COMMENT)?))
+}
+
+fn meta(file: &PprofFile, begin: &'static str) -> Result<ProfileMeta, InvalidExport> {
+    let json = file.comments.iter().find_map(|comment| comment.strip_prefix(begin));
+    json.and_then(|json| serde_json::from_str(json).ok()).ok_or(InvalidExport::Comment(begin))
+}
+
+/// The profile under that sample type, whatever the one it has is called.
+pub(super) fn under(profile: Profile, sample_type: &SampleType) -> Profile {
+    if profile.sample_types() == std::slice::from_ref(sample_type) {
+        return profile;
+    }
+    let mut builder = ProfileBuilder::new(vec![sample_type.clone()]);
+    copy(&profile, &mut builder, 0);
+    builder.build()
+}
+
+/// Adds the stacks of a profile, with its first values at that place.
+fn copy(profile: &Profile, builder: &mut ProfileBuilder, place: usize) {
+    let functions: Vec<_> = profile
+        .function_ids()
+        .map(|id| {
+            let (name, file) = profile.function(id);
+            builder.function(name, file)
+        })
+        .collect();
+    let mut values = vec![0; place + 1];
+    for stack in profile.stacks() {
+        if let (Some(value), Some(first)) = (values.last_mut(), stack.values.first()) {
+            *value = *first;
+        }
+        builder.add(stack.frames.iter().filter_map(|id| functions.get(id.index()).copied()), &values);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::profile::{FunctionTable, read_folded};
+
+    fn cpu(folded: &str) -> MergedProfile {
+        let sample_type = SampleType::new("cpu", "nanoseconds");
+        let profile = read_folded(folded.as_bytes(), sample_type.clone(), &Limits::default()).unwrap().into();
+        let meta = ProfileMeta { sample_type: Some(sample_type), truncated_ticks: 3, ..ProfileMeta::default() };
+        MergedProfile { profile, meta }
+    }
+
+    fn window() -> TimeWindow {
+        let at = |s| DateTime::from_timestamp(s, 0).unwrap();
+        TimeWindow::new(at(60), at(120)).unwrap()
+    }
+
+    fn rows(merged: &MergedProfile) -> Vec<(String, i64, i64)> {
+        let table = FunctionTable::of(&merged.profile, 0);
+        table.rows().iter().map(|row| (row.name.to_owned(), row.self_ticks, row.total_ticks)).collect()
+    }
+
+    #[test]
+    fn a_pair_comes_back_as_it_was() {
+        let (before, now) = (cpu("main;a 5\nmain;b 2\n"), cpu("main;b 7\nmain;c 1\n"));
+        let bytes = write_pair(&before, &now, window()).unwrap();
+        let (read_before, read_now) = read_pair(&bytes, &Limits::default()).unwrap();
+        assert_eq!((rows(&read_before), rows(&read_now)), (rows(&before), rows(&now)));
+        assert_eq!((&read_before.meta, &read_now.meta), (&before.meta, &now.meta));
+        assert_eq!(read_before.profile.sample_types(), before.profile.sample_types());
+    }
+
+    #[test]
+    fn a_pair_with_a_silent_side_comes_back_as_it_was() {
+        let (before, now) = (MergedProfile::default(), cpu("main;b 7\n"));
+        let bytes = write_pair(&before, &now, window()).unwrap();
+        let (read_before, read_now) = read_pair(&bytes, &Limits::default()).unwrap();
+        assert_eq!((read_before.profile.stack_count(), &read_before.meta), (0, &before.meta));
+        assert_eq!(rows(&read_now), rows(&now));
+    }
+
+    #[test]
+    fn a_pprof_of_someone_else_is_refused() {
+        let bytes = write_pprof(&cpu("main;b 7\n").profile, &PprofHeader::default());
+        assert!(matches!(read_one(&bytes, &Limits::default()), Err(InvalidExport::Comment(_))));
+        assert!(matches!(read_pair(&bytes, &Limits::default()), Err(InvalidExport::Width(1))));
+        assert!(matches!(read_one(b"<html>", &Limits::default()), Err(InvalidExport::Pprof(_))));
+    }
+}

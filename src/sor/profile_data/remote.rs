@@ -1,0 +1,281 @@
+//! The profiles of another Flamewarden, by its public routes.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use url::Url;
+
+use super::domain::{MergedProfile, ProfileQuery};
+use super::exchange::{InvalidExport, read_one, read_pair};
+use super::port::ProfileDataSor;
+use crate::http::{Answer, Code, Outward};
+use crate::kernel::{AppName, PortError, PortResult, Selector, TimeWindow};
+use crate::profile::Limits;
+
+/// Exports up to this size, compressed, are read where they arrive.
+const SMALL_BYTES: usize = 64 << 10;
+
+/// The adapter. Profiles come by `export`, one call for a window or a pair of windows.
+pub(super) struct RemoteProfiles {
+    outward: Outward,
+}
+
+#[derive(Deserialize)]
+struct Apps {
+    apps: Vec<AppName>,
+}
+
+/// The members of a problem document that matter here.
+#[derive(Deserialize)]
+struct Told {
+    code: String,
+    detail: String,
+}
+
+impl RemoteProfiles {
+    pub(super) fn new(outward: Outward) -> Self {
+        Self { outward }
+    }
+
+    /// The body of a 200; `None` where the other server says that nobody knows the app.
+    async fn get(&self, url: Url) -> PortResult<Option<Bytes>> {
+        let ask = || self.outward.send(self.outward.request(Method::GET, url.clone()));
+        let answer = match ask().await {
+            // Nothing was changed by asking: a connection that broke is made anew, once.
+            Err(PortError::Unavailable(_)) => ask().await?,
+            answer => answer?,
+        };
+        judge(answer)
+    }
+
+    fn export_url(&self, query: &ProfileQuery) -> Url {
+        let mut url = self.outward.url(["profiles", query.app.as_str(), "export"]);
+        url.query_pairs_mut().append_pair("type", query.kind.as_str());
+        append_window(&mut url, ["from", "to"], query.window);
+        append_selector(&mut url, "selector", &query.selector);
+        url
+    }
+}
+
+fn append_window(url: &mut Url, [from, to]: [&str; 2], window: TimeWindow) {
+    url.query_pairs_mut()
+        .append_pair(from, &window.from().timestamp().to_string())
+        .append_pair(to, &window.to().timestamp().to_string());
+}
+
+fn append_selector(url: &mut Url, name: &str, selector: &Selector) {
+    if !selector.is_empty() {
+        url.query_pairs_mut().append_pair(name, &selector.to_string());
+    }
+}
+
+/// Reads an export, a large one where it holds nobody up.
+async fn read<T: Send + 'static>(body: Bytes, read: fn(&[u8], &Limits) -> Result<T, InvalidExport>) -> PortResult<T> {
+    let read = if body.len() <= SMALL_BYTES {
+        read(&body, &Limits::default())
+    } else {
+        let reading = tokio::task::spawn_blocking(move || read(&body, &Limits::default()));
+        reading.await.map_err(|e| PortError::Internal(format!("reading an export: {e}")))?
+    };
+    read.map_err(|error| PortError::Unavailable(format!("the other server's answer: {error}")))
+}
+
+fn judge(answer: Answer) -> PortResult<Option<Bytes>> {
+    let status = answer.status;
+    if status == StatusCode::OK {
+        return Ok(Some(answer.body));
+    }
+    let told = serde_json::from_slice::<Told>(&answer.body).ok();
+    let code = told.as_ref().and_then(|told| Code::of_id(&told.code));
+    // A text may be shown to the caller only if another Flamewarden wrote it.
+    let detail = match (told, code) {
+        (Some(told), Some(_)) => told.detail,
+        _ => format!("the other server answered {}", status.as_u16()),
+    };
+    let busy = |detail| {
+        let seconds = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        PortError::Overloaded { detail, retry_after_s: seconds.unwrap_or(1) }
+    };
+    Err(match (status.as_u16(), code) {
+        (404, Some(Code::AppUnknown)) => return Ok(None),
+        (400, Some(_)) => PortError::Invalid(detail),
+        (502, Some(Code::ProfileSourceDenied)) | (401 | 403, _) => PortError::Denied(detail),
+        (503, Some(Code::ProfileSourceBusy | Code::Overloaded)) | (429, _) => busy(detail),
+        (504, _) => PortError::Timeout(detail),
+        (500, Some(Code::Internal)) => PortError::Internal(detail),
+        _ => PortError::Unavailable(detail),
+    })
+}
+
+#[async_trait]
+impl ProfileDataSor for RemoteProfiles {
+    async fn apps(&self, window: TimeWindow) -> PortResult<Vec<AppName>> {
+        let mut url = self.outward.url(["profiles", "apps"]);
+        append_window(&mut url, ["from", "to"], window);
+        let nonsense = |why: String| PortError::Unavailable(format!("the other server's apps: {why}"));
+        let body = self.get(url).await?.ok_or_else(|| nonsense("unknown".to_owned()))?;
+        let Apps { mut apps } = serde_json::from_slice(&body).map_err(|e| nonsense(e.to_string()))?;
+        apps.sort();
+        apps.dedup();
+        Ok(apps)
+    }
+
+    async fn merged(&self, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
+        match self.get(self.export_url(query)).await? {
+            Some(body) => read(body, read_one).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn merged_pair(
+        &self,
+        query: &ProfileQuery,
+        baseline: TimeWindow,
+        baseline_selector: &Selector,
+    ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
+        let mut url = self.export_url(query);
+        append_window(&mut url, ["baselineFrom", "baselineTo"], baseline);
+        // Always given, since it would be the selector of the current window otherwise.
+        url.query_pairs_mut().append_pair("baselineSelector", &baseline_selector.to_string());
+        match self.get(url).await? {
+            Some(body) => read(body, read_pair).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use actix_web::web;
+    use rstest::rstest;
+    use serde_json::json;
+    use utoipa_actix_web::AppExt;
+    use wiremock::matchers::any;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+    use crate::http::OutwardSettings;
+    use crate::kernel::{Clock, ProfileType};
+    use crate::sor::profile_data::conformance::{self, Source};
+    use crate::sor::profile_data::pyroscope::replay::ReplayServer;
+    use crate::sor::profile_data::{MockProfileDataSor, pyroscope, routes};
+
+    fn to(base: &str) -> RemoteProfiles {
+        let settings = OutwardSettings {
+            base: base.parse().unwrap(),
+            timeout: Duration::from_secs(10),
+            max_answer_bytes: 1 << 26,
+            authorization: None,
+        };
+        RemoteProfiles::new(Outward::new(settings).unwrap())
+    }
+
+    /// A live server with the profile routes on top of a port.
+    fn serve(port: Arc<dyn ProfileDataSor>) -> (RemoteProfiles, actix_web::dev::ServerHandle) {
+        let clock: Arc<dyn Clock> = Arc::new(conformance::clock());
+        let server = actix_web::HttpServer::new(move || {
+            actix_web::App::new()
+                .into_utoipa_app()
+                .app_data(web::Data::from(Arc::clone(&port)))
+                .app_data(web::Data::from(Arc::clone(&clock)))
+                .configure(routes)
+                .into_app()
+        })
+        .workers(1)
+        .bind(("127.0.0.1", 0))
+        .unwrap();
+        let address = server.addrs()[0];
+        let server = server.run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        (to(&format!("http://{address}")), handle)
+    }
+
+    fn query() -> ProfileQuery {
+        let at = |s| chrono::DateTime::from_timestamp(s, 0).unwrap();
+        ProfileQuery {
+            app: "check/out 🔥".parse().unwrap(),
+            kind: ProfileType::Cpu,
+            window: TimeWindow::new(at(1_795_176_000), at(1_795_176_600)).unwrap(),
+            selector: r#"env="prod""#.parse().unwrap(),
+        }
+    }
+
+    #[rstest]
+    #[case("v1", Source { any_window: false, heap: false })]
+    #[case("v2", Source { any_window: false, heap: true })]
+    #[actix_web::test]
+    async fn does_what_every_adapter_does(#[case] version: &str, #[case] source: Source) {
+        let Some(replay) = ReplayServer::start(version).await else { return };
+        let (sor, server) = serve(pyroscope(&replay.settings(), Arc::new(conformance::clock())).unwrap());
+        conformance::check(&sor, source).await;
+        server.stop(false).await;
+    }
+
+    #[actix_web::test]
+    async fn asks_for_what_it_was_asked() {
+        let mut port = MockProfileDataSor::new();
+        port.expect_merged().times(1).returning(|asked| {
+            assert_eq!(*asked, query());
+            Ok(None)
+        });
+        port.expect_merged_pair().times(1).returning(|asked, baseline, selector| {
+            assert_eq!((asked, baseline.duration().num_seconds(), selector.is_empty()), (&query(), 600, true));
+            Ok(None)
+        });
+        let (sor, server) = serve(Arc::new(port));
+        assert!(sor.merged(&query()).await.unwrap().is_none());
+        let at = |s| chrono::DateTime::from_timestamp(s, 0).unwrap();
+        let baseline = TimeWindow::new(at(1_795_170_000), at(1_795_170_600)).unwrap();
+        assert!(sor.merged_pair(&query(), baseline, &Selector::default()).await.unwrap().is_none());
+        server.stop(false).await;
+    }
+
+    #[rstest]
+    #[case::unavailable(PortError::Unavailable("x".into()))]
+    #[case::denied(PortError::Denied("x".into()))]
+    #[case::timeout(PortError::Timeout("x".into()))]
+    #[case::overloaded(PortError::Overloaded { detail: "x".into(), retry_after_s: 7 })]
+    #[case::invalid(PortError::Invalid("x".into()))]
+    #[case::internal(PortError::Internal("x".into()))]
+    #[actix_web::test]
+    async fn an_error_keeps_its_meaning(#[case] error: PortError) {
+        let mut port = MockProfileDataSor::new();
+        let there = error.clone();
+        port.expect_merged().times(1).returning(move |_| Err(there.clone()));
+        let (sor, server) = serve(Arc::new(port));
+        let here = sor.merged(&query()).await.unwrap_err();
+        assert_eq!(std::mem::discriminant(&here), std::mem::discriminant(&error), "{here:?}");
+        if let PortError::Overloaded { retry_after_s, .. } = here {
+            assert_eq!(retry_after_s, 7);
+        }
+        server.stop(false).await;
+    }
+
+    async fn answered(answer: ResponseTemplate) -> PortResult<Option<MergedProfile>> {
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        to(&server.uri()).merged(&query()).await
+    }
+
+    #[rstest]
+    #[case::route(ResponseTemplate::new(404).set_body_json(json!({"code": "route_unknown", "detail": "x"})))]
+    #[case::someone_else(ResponseTemplate::new(404).set_body_string("404 page not found"))]
+    #[case::a_login_page(ResponseTemplate::new(200).set_body_string("<html>"))]
+    #[case::a_redirect(ResponseTemplate::new(302))]
+    #[actix_web::test]
+    async fn whoever_cannot_know_the_app_is_unavailable(#[case] answer: ResponseTemplate) {
+        assert!(matches!(answered(answer).await, Err(PortError::Unavailable(_))));
+    }
+
+    #[actix_web::test]
+    async fn nobody_there_is_unavailable() {
+        let nobody = to("http://127.0.0.1:1").merged(&query()).await;
+        assert!(matches!(nobody, Err(PortError::Unavailable(_))), "{nobody:?}");
+    }
+}
