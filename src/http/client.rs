@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -10,6 +11,9 @@ use url::Url;
 
 use crate::kernel::{PortError, PortResult};
 use crate::telemetry;
+
+/// What a path segment may hold unencoded. The segments of `url` itself would lose tabs and line ends.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// How to reach one other server.
 #[derive(Debug, Clone)]
@@ -63,9 +67,12 @@ impl Outward {
     /// The address of a path of percent-encoded segments below the base, without a query.
     pub fn url<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.settings.base.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(segments);
+        let mut path = url.path().trim_end_matches('/').to_owned();
+        for segment in segments {
+            path.push('/');
+            path.extend(utf8_percent_encode(segment, SEGMENT));
         }
+        url.set_path(&path);
         url
     }
 
@@ -116,4 +123,21 @@ fn port_error(error: &reqwest::Error) -> PortError {
         source = cause.source();
     }
     if error.is_timeout() { PortError::Timeout(text) } else { PortError::Unavailable(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_becomes_one_segment_below_the_base() {
+        let settings = OutwardSettings {
+            base: "http://localhost:1/prefix/".parse().unwrap(),
+            timeout: Duration::from_secs(1),
+            max_answer_bytes: 1,
+            authorization: None,
+        };
+        let url = Outward::new(settings).unwrap().url(["history", "a/b%\t\n?#ü"]);
+        assert_eq!(url.as_str(), "http://localhost:1/prefix/history/a%2Fb%25%09%0A%3F%23%C3%BC");
+    }
 }

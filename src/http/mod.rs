@@ -10,9 +10,12 @@ mod openapi;
 mod pagination;
 mod peer;
 mod problem;
+mod relational;
 mod resource;
 mod routes;
 mod row_key;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use answer::json;
 pub use client::{Answer, Outward, OutwardSettings};
@@ -23,6 +26,7 @@ pub use openapi::{document, swagger_ui};
 pub use pagination::{Cursor, InvalidCursor, Limit};
 pub use peer::{Peer, Repeatable};
 pub use problem::{FieldError, PROBLEM_JSON, Problem};
+pub use relational::{RelationalErrors, given};
 pub use resource::Resource;
 pub use routes::{RouteTable, unknown_route};
 pub use row_key::RowKey;

@@ -16,6 +16,12 @@ impl RowId {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for RowId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(i64::deserialize(deserializer)?).ok_or_else(|| serde::de::Error::custom("must be an id from 1"))
+    }
+}
+
 /// Where new ids come from, so that tests and replays can fix them.
 pub trait IdSource: Send + Sync {
     /// A new, unique id.

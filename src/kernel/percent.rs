@@ -25,6 +25,12 @@ impl Percent {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Percent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
 /// Rounds to two decimals, as answers do and nothing else does.
 pub fn round2(value: f64) -> f64 {
     let rounded = (value * 100.0).round() / 100.0;

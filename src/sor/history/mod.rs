@@ -1,7 +1,19 @@
 //! The History SOR: every assessment, the audit trail. It owns the table `triage_history`.
+//!
+//! BORs record through the [`Spool`], a decorator of the port: an assessment that was answered is not lost, and no
+//! answer waits for a database or another server.
 
 mod domain;
 mod port;
+mod postgres;
+mod remote;
+mod routes;
+mod wire;
+
+#[cfg(test)]
+mod conformance;
+
+use std::sync::Arc;
 
 pub use domain::{
     Assessment, AssessmentSeverity, HistoryPage, HistoryPosition, HistoryQuery, InvalidRecommendation,
@@ -10,3 +22,18 @@ pub use domain::{
 pub use port::HistorySor;
 #[cfg(test)]
 pub use port::MockHistorySor;
+pub use routes::routes;
+
+use crate::http::Outward;
+use crate::kernel::Clock;
+use crate::storage::Db;
+
+/// History kept in this database. The clock tells which assessments lie in the future.
+pub fn local(db: Db, clock: Arc<dyn Clock>) -> Arc<dyn HistorySor> {
+    Arc::new(postgres::PostgresHistory::new(db, clock))
+}
+
+/// History kept by another Flamewarden.
+pub fn remote(outward: Outward) -> Arc<dyn HistorySor> {
+    Arc::new(remote::RemoteHistory::new(outward))
+}

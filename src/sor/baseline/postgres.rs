@@ -1,0 +1,167 @@
+//! Baselines in PostgreSQL.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::domain::{Baseline, BaselineChange, BaselinePage, BaselinePosition, BaselineQuery, NewBaseline};
+use super::port::BaselineSor;
+use crate::kernel::{Percent, PortError, PortResult, RowId};
+use crate::storage::{Db, DbError, Repeat};
+
+pub(super) struct PostgresBaselines {
+    db: Db,
+}
+
+impl PostgresBaselines {
+    pub(super) fn new(db: Db) -> Self {
+        Self { db }
+    }
+}
+
+#[derive(Debug)]
+struct Row {
+    id: i32,
+    app_name: String,
+    profile_type: String,
+    function_name: String,
+    max_self_percent: f64,
+    severity: String,
+    created_by: Option<String>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for Baseline {
+    type Error = PortError;
+
+    fn try_from(row: Row) -> PortResult<Self> {
+        let broken = |column: &str, why: &dyn std::fmt::Display| {
+            PortError::Internal(format!("performance_baseline row {}: {column} {why}", row.id))
+        };
+        Ok(Self {
+            id: RowId::new(row.id.into()).ok_or_else(|| broken("id", &"is below 1"))?,
+            app_name: row.app_name.try_into().map_err(|e| broken("app_name", &e))?,
+            profile_type: row.profile_type.parse().map_err(|e| broken("profile_type", &e))?,
+            function_name: row.function_name.try_into().map_err(|e| broken("function_name", &e))?,
+            max_self_percent: Percent::new(row.max_self_percent).map_err(|e| broken("max_self_percent", &e))?,
+            severity: row.severity.parse().map_err(|e| broken("severity", &e))?,
+            created_by: row.created_by.map(TryInto::try_into).transpose().map_err(|e| broken("created_by", &e))?,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+/// What a refused row means to the caller. Only rows of an adopted table get here: the routes let no bad value in.
+fn refused(error: DbError) -> PortError {
+    match error {
+        DbError::Constraint(name) => {
+            let column = name.trim_start_matches("performance_baseline_").trim_end_matches("_check");
+            PortError::Invalid(format!("the stored {column} is not valid, change it too or set the baseline anew"))
+        }
+        DbError::Port(error) => error,
+    }
+}
+
+#[async_trait]
+impl BaselineSor for PostgresBaselines {
+    async fn set(&self, baseline: NewBaseline) -> PortResult<Baseline> {
+        let row = self.db.run(Repeat::Safe, move |connection| {
+            let new = baseline.clone();
+            Box::pin(async move {
+                sqlx::query_as!(
+                    Row,
+                    "INSERT INTO public.performance_baseline AS b
+                         (app_name, profile_type, function_name, max_self_percent, severity, created_by)
+                     VALUES ($1, $2, $3, $4, $5, $6)
+                     ON CONFLICT (app_name, profile_type, function_name) DO UPDATE
+                     SET max_self_percent = excluded.max_self_percent, severity = excluded.severity, updated_at = now()
+                     RETURNING b.id, b.app_name, b.profile_type, b.function_name, b.max_self_percent, b.severity,
+                               b.created_by, b.created_at, b.updated_at",
+                    new.app_name.as_str(),
+                    new.profile_type.as_str(),
+                    new.function_name.as_str(),
+                    new.max_self_percent.get(),
+                    new.severity.as_str(),
+                    new.created_by.as_ref().map(|text| text.as_str()),
+                )
+                .fetch_one(connection)
+                .await
+            })
+        });
+        row.await.map_err(refused)?.try_into()
+    }
+
+    async fn page(&self, query: &BaselineQuery) -> PortResult<BaselinePage> {
+        let limit = usize::from(query.limit.clamp(1, BaselineQuery::MAX_LIMIT));
+        let query = query.clone();
+        let rows = self.db.run(Repeat::Safe, move |connection| {
+            let (app, kind) = (query.app_name.clone(), query.profile_type.map(|kind| kind.as_str()));
+            let (after_kind, after_name) = query.after.clone().map_or((None, None), |at| (Some(at.0), Some(at.1)));
+            Box::pin(async move {
+                sqlx::query_as!(
+                    Row,
+                    r#"SELECT id, app_name, profile_type, function_name, max_self_percent, severity, created_by,
+                              created_at, updated_at
+                       FROM public.performance_baseline
+                       WHERE app_name = $1 AND ($2::varchar IS NULL OR profile_type = $2)
+                         AND ($3::varchar IS NULL OR (profile_type COLLATE "C", function_name COLLATE "C") > ($3, $4::varchar))
+                       ORDER BY profile_type COLLATE "C", function_name COLLATE "C"
+                       LIMIT $5"#,
+                    app.as_str(),
+                    kind,
+                    after_kind,
+                    after_name,
+                    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1),
+                )
+                .fetch_all(connection)
+                .await
+            })
+        });
+        let mut rows = rows.await.map_err(PortError::from)?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let last = rows.last().filter(|_| more);
+        let next = last.map(|row| BaselinePosition(row.profile_type.clone(), row.function_name.clone()));
+        // A row of an adopted table that no limit can be made of must not take the others from their readers.
+        let readable = |row: Row| match Baseline::try_from(row) {
+            Ok(baseline) => Some(baseline),
+            Err(error) => {
+                tracing::warn!(%error, "a stored baseline is left out, since it is not valid");
+                None
+            }
+        };
+        Ok(BaselinePage { entries: rows.into_iter().filter_map(readable).collect(), next })
+    }
+
+    async fn change(&self, id: RowId, change: BaselineChange) -> PortResult<Option<Baseline>> {
+        let row = self.db.run(Repeat::Safe, move |connection| {
+            Box::pin(async move {
+                sqlx::query_as!(
+                    Row,
+                    "UPDATE public.performance_baseline
+                     SET max_self_percent = coalesce($2, max_self_percent), severity = coalesce($3, severity),
+                         updated_at = now()
+                     WHERE id = $1
+                     RETURNING id, app_name, profile_type, function_name, max_self_percent, severity, created_by,
+                               created_at, updated_at",
+                    id.get(),
+                    change.max_self_percent.map(Percent::get),
+                    change.severity.map(|severity| severity.as_str()),
+                )
+                .fetch_optional(connection)
+                .await
+            })
+        });
+        row.await.map_err(refused)?.map(Baseline::try_from).transpose()
+    }
+
+    async fn remove(&self, id: RowId) -> PortResult<bool> {
+        let done = self.db.run(Repeat::Unsafe, move |connection| {
+            Box::pin(async move {
+                sqlx::query!("DELETE FROM public.performance_baseline WHERE id = $1", id.get()).execute(connection).await
+            })
+        });
+        Ok(done.await?.rows_affected() > 0)
+    }
+}

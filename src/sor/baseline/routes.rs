@@ -1,0 +1,181 @@
+//! The routes of the Baseline SOR. They call the port only.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::domain::{BaselineChange, BaselinePosition, BaselineQuery};
+use super::port::BaselineSor;
+use super::wire::{BaselineBody, BaselineChangeBody, BaselinesBody, NewBaselineBody};
+use crate::http::{
+    Body, Code, Cursor, Limit, PathParam, Problem, Query, RelationalErrors, Resource, RowKey, json,
+};
+use crate::kernel::{AppName, ProfileType};
+
+/// Mounts and documents the routes of the Baseline SOR.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(Resource::at("/baselines").with(__path_set_baseline, set_baseline))
+        .service(
+            Resource::at("/baselines/{key}")
+                .with(__path_list_baselines, list_baselines)
+                .with(__path_change_baseline, change_baseline)
+                .with(__path_remove_baseline, remove_baseline),
+        )
+        .service(Resource::at("/baselines/{key}/{type}").with(__path_list_baselines_of_type, list_baselines_of_type));
+}
+
+type Port = web::Data<dyn BaselineSor>;
+
+/// A page of the list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageParams {
+    /// At most this many rows.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 10_000, example = 100)]
+    limit: Option<Limit<{ BaselineQuery::MAX_LIMIT }>>,
+    /// Continue here: `nextCursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<BaselinePosition>>,
+}
+
+/// A route without parameters.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParams {}
+
+/// Set a limit
+///
+/// Approves a largest self share for a function of an app. The same app, type and function again updates threshold and
+/// severity of the row that exists.
+#[utoipa::path(
+    post, path = "/baselines", tag = "baselines", operation_id = "setBaseline",
+    request_body = NewBaselineBody,
+    responses(
+        (status = 201, description = "The row as it is kept", body = BaselineBody),
+        (status = 413, description = "`body_too_large`: over 8 MiB", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "`content_type_unsupported`: not JSON", body = Problem, content_type = "application/problem+json"),
+        RelationalErrors,
+    ),
+)]
+pub(super) async fn set_baseline(
+    port: Port,
+    _: Query<NoParams>,
+    body: Body<NewBaselineBody>,
+) -> Result<HttpResponse, Problem> {
+    let row = port.set(body.into_inner().into()).await.map_err(|e| Problem::of_relational(&e))?;
+    json(StatusCode::CREATED, &BaselineBody::from(row))
+}
+
+/// List an app's limits
+///
+/// All of them by type and function, at most 10,000 in one answer; empty for an app nobody knows.
+#[utoipa::path(
+    get, path = "/baselines/{key}", tag = "baselines", operation_id = "listBaselines",
+    params(("key" = String, Path, description = "the app's name, percent-encoded", example = "checkout")),
+    responses((status = 200, description = "The limits", body = BaselinesBody), RelationalErrors),
+)]
+pub(super) async fn list_baselines(
+    port: Port,
+    app: PathParam<AppName>,
+    page: Query<PageParams>,
+) -> Result<HttpResponse, Problem> {
+    list(&port, app.into_inner(), None, page.into_inner()).await
+}
+
+/// List an app's limits of one profile type
+///
+/// By function, at most 10,000 in one answer; empty for an app nobody knows.
+#[utoipa::path(
+    get, path = "/baselines/{key}/{type}", tag = "baselines", operation_id = "listBaselinesOfType",
+    params(
+        ("key" = String, Path, description = "the app's name, percent-encoded", example = "checkout"),
+        ("type" = String, Path, description = "the profile type or an alias", example = "cpu"),
+    ),
+    responses((status = 200, description = "The limits", body = BaselinesBody), RelationalErrors),
+)]
+pub(super) async fn list_baselines_of_type(
+    port: Port,
+    app: PathParam<AppName>,
+    kind: PathParam<ProfileType, 1>,
+    page: Query<PageParams>,
+) -> Result<HttpResponse, Problem> {
+    list(&port, app.into_inner(), Some(kind.into_inner()), page.into_inner()).await
+}
+
+async fn list(
+    port: &Port,
+    app_name: AppName,
+    profile_type: Option<ProfileType>,
+    page: PageParams,
+) -> Result<HttpResponse, Problem> {
+    let limit = page.limit.map_or(BaselineQuery::MAX_LIMIT, Limit::get);
+    let query = BaselineQuery { app_name, profile_type, limit, after: page.cursor.map(|cursor| cursor.0) };
+    let page = port.page(&query).await.map_err(|e| Problem::of_relational(&e))?;
+    let body = BaselinesBody {
+        app_name: query.app_name,
+        profile_type,
+        baselines: page.entries.into_iter().map(BaselineBody::from).collect(),
+        next_cursor: page.next.as_ref().map(Cursor::encode),
+    };
+    json(StatusCode::OK, &body)
+}
+
+/// Change a limit
+///
+/// At least one member; what is absent stays.
+#[utoipa::path(
+    put, path = "/baselines/{key}", tag = "baselines", operation_id = "changeBaseline",
+    params(("key" = i32, Path, description = "the row's id", example = 17)),
+    request_body = BaselineChangeBody,
+    responses(
+        (status = 200, description = "The row as it is kept now", body = BaselineBody),
+        (status = 404, description = "`baseline_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "`body_too_large`: over 8 MiB", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "`content_type_unsupported`: not JSON", body = Problem, content_type = "application/problem+json"),
+        RelationalErrors,
+    ),
+)]
+pub(super) async fn change_baseline(
+    port: Port,
+    key: PathParam<RowKey>,
+    _: Query<NoParams>,
+    body: Body<BaselineChangeBody>,
+) -> Result<HttpResponse, Problem> {
+    let change = BaselineChange::from(body.into_inner());
+    if change.is_empty() {
+        return Err(Problem::new(Code::BodyInvalid, "give at least one of maxSelfPercent, severity"));
+    }
+    let id = key.into_inner().known(Code::BaselineUnknown)?;
+    let row = port.change(id, change).await.map_err(|e| Problem::of_relational(&e))?;
+    json(StatusCode::OK, &BaselineBody::from(row.ok_or_else(unknown)?))
+}
+
+/// Remove a limit
+#[utoipa::path(
+    delete, path = "/baselines/{key}", tag = "baselines", operation_id = "removeBaseline",
+    params(("key" = i32, Path, description = "the row's id", example = 17)),
+    responses(
+        (status = 204, description = "Removed"),
+        (status = 404, description = "`baseline_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
+        RelationalErrors,
+    ),
+)]
+pub(super) async fn remove_baseline(
+    port: Port,
+    key: PathParam<RowKey>,
+    _: Query<NoParams>,
+) -> Result<HttpResponse, Problem> {
+    let id = key.into_inner().known(Code::BaselineUnknown)?;
+    if port.remove(id).await.map_err(|e| Problem::of_relational(&e))? {
+        Ok(HttpResponse::NoContent().finish())
+    } else {
+        Err(unknown())
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::new(Code::BaselineUnknown, "no baseline has this id")
+}

@@ -1,0 +1,190 @@
+//! One suite for every adapter of the port: PostgreSQL, and the HTTP adapter over a live server.
+
+use std::sync::Arc;
+
+use actix_web::web;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Assessment, AssessmentSeverity, HistoryQuery, HistorySor, NewAssessment, Recommendation, TopFunctions};
+use crate::http::testing::Served;
+use crate::kernel::{Clock, FixedClock, PortError, ProfileType};
+use crate::storage::testing::{TestDatabase, database};
+
+pub(super) fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_706_000_000, 0).unwrap()
+}
+
+pub(super) fn serve(port: Arc<dyn HistorySor>) -> Served {
+    let port = web::Data::from(port);
+    let clock: web::Data<dyn Clock> = web::Data::from(Arc::new(FixedClock::at(now())) as Arc<dyn Clock>);
+    Served::with(move |config| {
+        config.app_data(port.clone()).app_data(clock.clone());
+        super::routes(config);
+    })
+}
+
+struct Fixture {
+    port: Arc<dyn HistorySor>,
+    _database: TestDatabase,
+    _served: Option<Served>,
+}
+
+async fn postgres() -> Fixture {
+    let database = database().await;
+    let port = super::local(database.db.clone(), Arc::new(FixedClock::at(now())));
+    Fixture { port, _database: database, _served: None }
+}
+
+async fn http() -> Fixture {
+    let inner = postgres().await;
+    let served = serve(inner.port);
+    Fixture { port: super::remote(served.client()), _served: Some(served), ..inner }
+}
+
+pub(super) fn new(app: &str, diagnosis: &str) -> NewAssessment {
+    NewAssessment {
+        app_name: app.parse().unwrap(),
+        diagnosis: diagnosis.parse().unwrap(),
+        severity: AssessmentSeverity::High,
+        profile_types: vec![ProfileType::Cpu],
+        top_functions: None,
+        recommendation: None,
+        requested_by: None,
+        assessed_at: None,
+        idempotency_key: None,
+    }
+}
+
+fn at(seconds: i64, diagnosis: &str) -> NewAssessment {
+    NewAssessment { assessed_at: Some(now() - TimeDelta::seconds(seconds)), ..new("shop", diagnosis) }
+}
+
+fn diagnoses(rows: &[Assessment]) -> Vec<&str> {
+    rows.iter().map(|row| row.diagnosis.as_str()).collect()
+}
+
+async fn answers_the_row_as_it_was_given(port: &dyn HistorySor) {
+    for (n, severity) in AssessmentSeverity::ALL.into_iter().enumerate() {
+        let given = NewAssessment {
+            severity,
+            profile_types: if n == 0 { Vec::new() } else { vec![ProfileType::Wall, ProfileType::Alloc] },
+            top_functions: Some(
+                TopFunctions::try_from(json!({"cpu": [{"name": "größe\n\"", "selfPercent": 0.1 + 0.2, "selfSamples": i64::MAX}]}))
+                    .unwrap(),
+            ),
+            recommendation: Some(Recommendation::fitting(&"do: ü\n".repeat(8_000))),
+            requested_by: Some("ana".parse().unwrap()),
+            assessed_at: Some(now() + TimeDelta::microseconds(59_123_456)),
+            ..new("größe/🔥 {x}%2F\t?#", &"d".repeat(255))
+        };
+        let row = port.create(given.clone()).await.unwrap();
+        let expected = Assessment {
+            id: row.id,
+            app_name: given.app_name,
+            diagnosis: given.diagnosis,
+            severity: given.severity,
+            profile_types: given.profile_types,
+            top_functions: given.top_functions,
+            recommendation: given.recommendation,
+            requested_by: given.requested_by,
+            created_at: given.assessed_at.unwrap(),
+        };
+        assert_eq!(row, expected);
+        assert_eq!(port.latest(&row.app_name).await.unwrap(), Some(row));
+    }
+}
+
+async fn a_bare_entry_is_stored_when_it_comes(port: &dyn HistorySor) {
+    let row = port.create(new("shop", "gc_pressure")).await.unwrap();
+    let list = port.list(&HistoryQuery::newest(row.app_name.clone(), 50)).await.unwrap();
+    assert_eq!((list.entries.as_slice(), list.next), ([row].as_slice(), None));
+}
+
+async fn the_same_key_is_the_same_assessment(port: &dyn HistorySor) {
+    let key = Some(Uuid::from_u128(7));
+    let first = port.create(NewAssessment { idempotency_key: key, ..at(5, "first") }).await.unwrap();
+    let again = port.create(NewAssessment { idempotency_key: key, ..at(1, "second") }).await.unwrap();
+    assert_eq!(again, first);
+    port.record(NewAssessment { idempotency_key: key, ..at(0, "third") }).await.unwrap();
+    let list = port.list(&HistoryQuery::newest(first.app_name.clone(), 50)).await.unwrap();
+    assert_eq!(list.entries, [first]);
+}
+
+async fn lists_newest_first_within_the_window(port: &dyn HistorySor) {
+    for (seconds, name) in [(3, "c"), (1, "a"), (2, "b"), (4, "d")] {
+        port.create(at(seconds, name)).await.unwrap();
+    }
+    port.create(new("other", "x")).await.unwrap();
+    let newest = HistoryQuery::newest("shop".parse().unwrap(), 50);
+    assert_eq!(diagnoses(&port.list(&newest).await.unwrap().entries), ["a", "b", "c", "d"]);
+    let back = |us| Some(now() - TimeDelta::microseconds(us));
+    // The first instant is inside, the last is not, to the microsecond.
+    let window = HistoryQuery { from: back(3_000_000), to: back(1_000_000), ..newest.clone() };
+    assert_eq!(diagnoses(&port.list(&window).await.unwrap().entries), ["b", "c"]);
+    let window = HistoryQuery { from: back(2_999_999), to: back(999_999), ..newest.clone() };
+    assert_eq!(diagnoses(&port.list(&window).await.unwrap().entries), ["a", "b"]);
+    let open = HistoryQuery { from: back(2_000_000), ..newest };
+    assert_eq!(diagnoses(&port.list(&open).await.unwrap().entries), ["a", "b"]);
+}
+
+async fn pages_join_to_the_whole_list_where_times_are_equal(port: &dyn HistorySor) {
+    for n in 0..7 {
+        port.create(at(n / 4, &format!("d{n}"))).await.unwrap();
+    }
+    let mut query = HistoryQuery::newest("shop".parse().unwrap(), 3);
+    let whole = port.list(&HistoryQuery { limit: 500, ..query.clone() }).await.unwrap();
+    let mut joined = Vec::new();
+    loop {
+        let page = port.list(&query).await.unwrap();
+        joined.extend(page.entries);
+        query.after = page.next;
+        if query.after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(diagnoses(&joined), ["d3", "d2", "d1", "d0", "d6", "d5", "d4"]);
+    assert_eq!((joined, None), (whole.entries, whole.next));
+}
+
+async fn nobodys_history_is_empty(port: &dyn HistorySor) {
+    let nobody = "nobody".parse().unwrap();
+    assert_eq!(port.latest(&nobody).await.unwrap(), None);
+    let list = port.list(&HistoryQuery::newest(nobody, 50)).await.unwrap();
+    assert_eq!((list.entries, list.next), (Vec::new(), None));
+}
+
+async fn refuses_what_lies_more_than_a_minute_ahead(port: &dyn HistorySor) {
+    let refused = port.create(at(-61, "later")).await.unwrap_err();
+    assert!(matches!(&refused, PortError::Invalid(why) if why.contains("60 seconds in the future")), "{refused:?}");
+}
+
+async fn removes_once(port: &dyn HistorySor) {
+    let row = port.create(new("shop", "gc_pressure")).await.unwrap();
+    assert_eq!(port.remove(row.id).await, Ok(true));
+    assert_eq!(port.remove(row.id).await, Ok(false));
+    assert_eq!(port.latest(&row.app_name).await.unwrap(), None);
+}
+
+macro_rules! suite {
+    ($($name:ident)+) => {
+        mod on_postgres {
+            $(#[actix_web::test] async fn $name() { super::$name(&*super::postgres().await.port).await; })+
+        }
+        mod over_http {
+            $(#[actix_web::test] async fn $name() { super::$name(&*super::http().await.port).await; })+
+        }
+    };
+}
+
+suite! {
+    answers_the_row_as_it_was_given
+    a_bare_entry_is_stored_when_it_comes
+    the_same_key_is_the_same_assessment
+    lists_newest_first_within_the_window
+    pages_join_to_the_whole_list_where_times_are_equal
+    nobodys_history_is_empty
+    refuses_what_lies_more_than_a_minute_ahead
+    removes_once
+}

@@ -1,0 +1,196 @@
+//! The routes of the History SOR. They call the port only.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, de};
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use super::domain::{HistoryPosition, HistoryQuery, NewAssessment, check_assessed_at};
+use super::port::HistorySor;
+use super::wire::{AssessmentBody, HistoryBody, IDEMPOTENCY_KEY, NewAssessmentBody};
+use crate::http::{
+    Body, Code, Cursor, Limit, PathParam, Problem, Query, RelationalErrors, Resource, RowKey, TimeParam, json,
+};
+use crate::kernel::{AppName, Clock};
+
+/// How many assessments one answer holds unless asked otherwise.
+const DEFAULT_LIMIT: u16 = 50;
+
+/// Mounts and documents the routes of the History SOR.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(Resource::at("/history").with(__path_create_assessment, create_assessment))
+        .service(
+            Resource::at("/history/{key}")
+                .with(__path_list_history, list_history)
+                .with(__path_remove_assessment, remove_assessment),
+        )
+        .service(Resource::at("/history/{key}/latest").with(__path_latest_assessment, latest_assessment));
+}
+
+type Port = web::Data<dyn HistorySor>;
+
+/// A time with its fraction of a second, where it is given as RFC 3339: pages may end between two of one second.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    Exact(DateTime<Utc>),
+    Written(TimeParam),
+}
+
+impl Moment {
+    fn resolve(self, clock: &dyn Clock) -> Result<DateTime<Utc>, Problem> {
+        match self {
+            Self::Exact(time) => Ok(time),
+            Self::Written(time) => time.resolve(clock),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let written = text.parse().map(Self::Written).map_err(de::Error::custom)?;
+        Ok(DateTime::parse_from_rfc3339(&text).map_or(written, |time| Self::Exact(time.to_utc())))
+    }
+}
+
+/// Which assessments to list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HistoryParams {
+    /// At most this many.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 500, default = 50)]
+    limit: Option<Limit<{ HistoryQuery::MAX_LIMIT }>>,
+    /// Only those from this time on: epoch seconds, RFC 3339, `now`, `now-90m`.
+    #[param(value_type = Option<String>, example = "now-7d")]
+    from: Option<Moment>,
+    /// Only those before this time.
+    #[param(value_type = Option<String>, example = "now")]
+    to: Option<Moment>,
+    /// Continue here: `nextCursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<HistoryPosition>>,
+}
+
+/// A route without parameters.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParams {}
+
+/// Keep an assessment
+///
+/// The same `Idempotency-Key` again is answered with the row that exists, whatever the body says.
+#[utoipa::path(
+    post, path = "/history", tag = "history", operation_id = "createAssessment",
+    params(("Idempotency-Key" = Option<Uuid>, Header, description = "the same key is the same assessment",
+        example = "018d3f3e-7c1a-7000-8000-000000000001")),
+    request_body = NewAssessmentBody,
+    responses(
+        (status = 201, description = "The row as it is kept", body = AssessmentBody),
+        (status = 413, description = "`body_too_large`: over 8 MiB", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "`content_type_unsupported`: not JSON", body = Problem, content_type = "application/problem+json"),
+        RelationalErrors,
+    ),
+)]
+pub(super) async fn create_assessment(
+    port: Port,
+    clock: web::Data<dyn Clock>,
+    request: HttpRequest,
+    _: Query<NoParams>,
+    body: Body<NewAssessmentBody>,
+) -> Result<HttpResponse, Problem> {
+    let entry = NewAssessment { idempotency_key: idempotency_key(&request)?, ..body.into_inner().into() };
+    check_assessed_at(entry.assessed_at, clock.now())
+        .map_err(|error| Problem::field(Code::BodyInvalid, "/assessedAt", error.to_string()))?;
+    let row = port.create(entry).await.map_err(|e| Problem::of_relational(&e))?;
+    json(StatusCode::CREATED, &AssessmentBody::from(row))
+}
+
+fn idempotency_key(request: &HttpRequest) -> Result<Option<Uuid>, Problem> {
+    let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
+    let key = values.next().map(|value| value.to_str().ok().and_then(|text| text.trim().parse().ok()));
+    match (key, values.next()) {
+        (None, _) => Ok(None),
+        (Some(Some(key)), None) => Ok(Some(key)),
+        _ => Err(Problem::field(Code::ParameterInvalid, "Idempotency-Key", "must be one UUID")),
+    }
+}
+
+/// List an app's assessments
+///
+/// Newest first; empty for an app nobody knows.
+#[utoipa::path(
+    get, path = "/history/{key}", tag = "history", operation_id = "listHistory",
+    params(("key" = String, Path, description = "the app's name, percent-encoded", example = "checkout")),
+    responses((status = 200, description = "One page", body = HistoryBody), RelationalErrors),
+)]
+pub(super) async fn list_history(
+    port: Port,
+    clock: web::Data<dyn Clock>,
+    app: PathParam<AppName>,
+    params: Query<HistoryParams>,
+) -> Result<HttpResponse, Problem> {
+    let params = params.into_inner();
+    let from = params.from.map(|time| time.resolve(&**clock)).transpose()?;
+    let to = params.to.map(|time| time.resolve(&**clock)).transpose()?;
+    if from.zip(to).is_some_and(|(from, to)| from >= to) {
+        return Err(Problem::new(Code::WindowInvalid, "from must lie before to"));
+    }
+    let limit = params.limit.map_or(DEFAULT_LIMIT, Limit::get);
+    let after = params.cursor.map(|cursor| cursor.0);
+    let query = HistoryQuery { app_name: app.into_inner(), limit, from, to, after };
+    let page = port.list(&query).await.map_err(|e| Problem::of_relational(&e))?;
+    let body = HistoryBody {
+        app_name: query.app_name,
+        count: page.entries.len(),
+        history: page.entries.into_iter().map(AssessmentBody::from).collect(),
+        next_cursor: page.next.as_ref().map(Cursor::encode),
+    };
+    json(StatusCode::OK, &body)
+}
+
+/// Read an app's newest assessment
+#[utoipa::path(
+    get, path = "/history/{key}/latest", tag = "history", operation_id = "latestAssessment",
+    params(("key" = String, Path, description = "the app's name, percent-encoded", example = "checkout")),
+    responses(
+        (status = 200, description = "The newest row", body = AssessmentBody),
+        (status = 404, description = "`history_unknown`: nothing was assessed", body = Problem, content_type = "application/problem+json"),
+        RelationalErrors,
+    ),
+)]
+pub(super) async fn latest_assessment(
+    port: Port,
+    app: PathParam<AppName>,
+    _: Query<NoParams>,
+) -> Result<HttpResponse, Problem> {
+    let row = port.latest(&app.into_inner()).await.map_err(|e| Problem::of_relational(&e))?;
+    let row = row.ok_or_else(|| Problem::new(Code::HistoryUnknown, "nothing was assessed for this app so far"))?;
+    json(StatusCode::OK, &AssessmentBody::from(row))
+}
+
+/// Remove an assessment
+#[utoipa::path(
+    delete, path = "/history/{key}", tag = "history", operation_id = "removeAssessment",
+    params(("key" = i32, Path, description = "the row's id", example = 4711)),
+    responses(
+        (status = 204, description = "Removed"),
+        (status = 404, description = "`history_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
+        RelationalErrors,
+    ),
+)]
+pub(super) async fn remove_assessment(
+    port: Port,
+    key: PathParam<RowKey>,
+    _: Query<NoParams>,
+) -> Result<HttpResponse, Problem> {
+    let id = key.into_inner().known(Code::HistoryUnknown)?;
+    if port.remove(id).await.map_err(|e| Problem::of_relational(&e))? {
+        Ok(HttpResponse::NoContent().finish())
+    } else {
+        Err(Problem::new(Code::HistoryUnknown, "no assessment has this id"))
+    }
+}
