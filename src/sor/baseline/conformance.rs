@@ -53,7 +53,10 @@ async fn answers_the_row_as_it_was_given(port: &dyn BaselineSor) {
     let app = "größe/🔥 {x}%2F\t?#";
     let given = new(app, ProfileType::Exception, "a\nb \"ü\" \\ + & $1", 0.1 + 0.2);
     let row = port.set(given.clone()).await.unwrap();
-    assert_eq!((&row.app_name, row.profile_type, &row.function_name), (&given.app_name, given.profile_type, &given.function_name));
+    assert_eq!(
+        (&row.app_name, row.profile_type, &row.function_name),
+        (&given.app_name, given.profile_type, &given.function_name)
+    );
     assert_eq!(row.max_self_percent.get().to_bits(), (0.1_f64 + 0.2).to_bits());
     assert_eq!((row.severity, &row.created_by), (given.severity, &given.created_by));
     assert_eq!(row.created_at, row.updated_at);
@@ -182,10 +185,9 @@ async fn a_failing_port_keeps_its_meaning_over_http() {
         let served = serve(Arc::new(port));
         let result = super::remote(served.client()).list(&"shop".parse().unwrap(), None).await.unwrap_err();
         match told {
-            PortError::Unavailable(_) => assert!(
-                matches!(&result, PortError::Unavailable(text) if !text.contains("5432")),
-                "{result:?}"
-            ),
+            PortError::Unavailable(_) => {
+                assert!(matches!(&result, PortError::Unavailable(text) if !text.contains("5432")), "{result:?}")
+            }
             told => assert_eq!(result, told),
         }
     }

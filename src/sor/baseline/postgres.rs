@@ -159,7 +159,9 @@ impl BaselineSor for PostgresBaselines {
     async fn remove(&self, id: RowId) -> PortResult<bool> {
         let done = self.db.run(Repeat::Unsafe, move |connection| {
             Box::pin(async move {
-                sqlx::query!("DELETE FROM public.performance_baseline WHERE id = $1", id.get()).execute(connection).await
+                sqlx::query!("DELETE FROM public.performance_baseline WHERE id = $1", id.get())
+                    .execute(connection)
+                    .await
             })
         });
         Ok(done.await?.rows_affected() > 0)

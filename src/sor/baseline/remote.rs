@@ -32,7 +32,8 @@ impl BaselineSor for RemoteBaselines {
     async fn page(&self, query: &BaselineQuery) -> PortResult<BaselinePage> {
         let mut parameters = vec![("limit", query.limit.clamp(1, BaselineQuery::MAX_LIMIT).to_string())];
         parameters.extend(query.after.as_ref().map(|after| ("cursor", Cursor::encode(after))));
-        let path = ["baselines", query.app_name.as_str()].into_iter().chain(query.profile_type.map(|kind| kind.as_str()));
+        let path =
+            ["baselines", query.app_name.as_str()].into_iter().chain(query.profile_type.map(|kind| kind.as_str()));
         let body = self.peer.read::<BaselinesBody>(Repeatable::Yes, |outward| {
             outward.request(Method::GET, outward.url(path.clone())).query(&parameters)
         });

@@ -8,9 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::domain::{BaselineChange, BaselinePosition, BaselineQuery};
 use super::port::BaselineSor;
 use super::wire::{BaselineBody, BaselineChangeBody, BaselinesBody, NewBaselineBody};
-use crate::http::{
-    Body, Code, Cursor, Limit, PathParam, Problem, Query, RelationalErrors, Resource, RowKey, json,
-};
+use crate::http::{Body, Code, Cursor, Limit, PathParam, Problem, Query, RelationalErrors, Resource, RowKey, json};
 use crate::kernel::{AppName, ProfileType};
 
 /// Mounts and documents the routes of the Baseline SOR.

@@ -71,8 +71,10 @@ async fn answers_the_row_as_it_was_given(port: &dyn HistorySor) {
             severity,
             profile_types: if n == 0 { Vec::new() } else { vec![ProfileType::Wall, ProfileType::Alloc] },
             top_functions: Some(
-                TopFunctions::try_from(json!({"cpu": [{"name": "größe\n\"", "selfPercent": 0.1 + 0.2, "selfSamples": i64::MAX}]}))
-                    .unwrap(),
+                TopFunctions::try_from(
+                    json!({"cpu": [{"name": "größe\n\"", "selfPercent": 0.1 + 0.2, "selfSamples": i64::MAX}]}),
+                )
+                .unwrap(),
             ),
             recommendation: Some(Recommendation::fitting(&"do: ü\n".repeat(8_000))),
             requested_by: Some("ana".parse().unwrap()),

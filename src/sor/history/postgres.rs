@@ -57,7 +57,11 @@ impl TryFrom<Row> for Assessment {
                 .map(TryInto::try_into)
                 .transpose()
                 .map_err(|e| broken("recommendation", &e))?,
-            requested_by: row.requested_by.map(TryInto::try_into).transpose().map_err(|e| broken("requested_by", &e))?,
+            requested_by: row
+                .requested_by
+                .map(TryInto::try_into)
+                .transpose()
+                .map_err(|e| broken("requested_by", &e))?,
             created_at: row.created_at,
         })
     }
