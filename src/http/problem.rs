@@ -143,22 +143,6 @@ impl Problem {
     }
 }
 
-impl utoipa::PartialSchema for Problem {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-        ProblemBody::schema()
-    }
-}
-
-impl utoipa::ToSchema for Problem {
-    fn name() -> std::borrow::Cow<'static, str> {
-        "Problem".into()
-    }
-
-    fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>) {
-        ProblemBody::schemas(schemas);
-    }
-}
-
 /// The document as it goes over the wire.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Problem)]

@@ -1,8 +1,8 @@
 //! One path with all its methods, mounted and documented together.
 
 use actix_web::dev::{AppService, HttpServiceFactory};
-use actix_web::http::{Method, header};
-use actix_web::{FromRequest, Handler, HttpResponse, Responder, web};
+use actix_web::http::Method;
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, web};
 use utoipa::openapi::path::{HttpMethod, Paths};
 use utoipa::openapi::schema::Schema;
 use utoipa_actix_web::OpenApiFactory;
@@ -60,17 +60,18 @@ impl Resource {
 
 impl HttpServiceFactory for Resource {
     fn register(self, config: &mut AppService) {
-        let allow = self.allow.join(", ");
-        let refuse = move || {
-            let allow = allow.clone();
-            async move {
-                let problem = Problem::new(Code::MethodNotAllowed, format!("this path takes {allow} only"));
-                let mut answer = HttpResponse::from_error(problem);
-                if let Ok(value) = header::HeaderValue::from_str(&allow) {
-                    answer.headers_mut().insert(header::ALLOW, value);
-                }
-                answer
-            }
+        let mut allow = self.allow;
+        if allow.contains(&"GET") {
+            // What answers GET answers HEAD: the hallway sees to it.
+            allow.push("HEAD");
+        }
+        allow.sort_unstable();
+        let allow = allow.join(", ");
+        let refuse = move |request: HttpRequest| {
+            let (method, path) = (request.method(), request.path());
+            let detail = format!("{method} is not allowed on {path}, which takes {allow}");
+            let problem = Problem::new(Code::MethodNotAllowed, detail).allowing(allow.clone());
+            async move { Err::<HttpResponse, Problem>(problem) }
         };
         self.inner.default_service(web::to(refuse)).register(config);
     }
@@ -115,7 +116,7 @@ mod tests {
         assert_eq!(call(TestRequest::delete()).await.status(), StatusCode::NO_CONTENT);
         let refused = call(TestRequest::put()).await;
         assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(refused.headers().get("allow").unwrap(), "GET, DELETE");
+        assert_eq!(refused.headers().get("allow").unwrap(), "DELETE, GET, HEAD");
         assert_eq!(refused.headers().get("content-type").unwrap(), "application/problem+json");
     }
 }
