@@ -2,17 +2,22 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, Responder, get, web};
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::health::{self, Looked};
 use crate::http::{self, Problem};
-use crate::kernel::Clock;
 use crate::telemetry::Metrics;
 
 /// Opens the paths.
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(health).service(live).service(metrics);
+    config
+        .service(health_text)
+        .service(live)
+        .service(health::ready)
+        .service(health::detailed)
+        .service(health::numbers)
+        .service(metrics);
 }
 
 /// A process that answers.
@@ -20,7 +25,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 /// Says `OK` as long as the process answers at all.
 #[utoipa::path(tag = "health", responses((status = 200, description = "It answers", body = String, content_type = "text/plain", example = "OK")))]
 #[get("/health")]
-async fn health() -> impl Responder {
+async fn health_text() -> impl Responder {
     "OK"
 }
 
@@ -47,13 +52,10 @@ async fn live() -> Result<HttpResponse, Problem> {
 /// Prometheus' text format.
 #[utoipa::path(tag = "health", responses((status = 200, description = "Metrics", body = String, content_type = "text/plain")))]
 #[get("/metrics")]
-async fn metrics(metrics: web::Data<Option<Metrics>>) -> impl Responder {
+async fn metrics(metrics: web::Data<Option<Metrics>>, looked: web::Data<Looked>) -> impl Responder {
+    if let Some(db) = &looked.db {
+        db.record_stats();
+    }
     let text = metrics.as_ref().as_ref().map(Metrics::render).unwrap_or_default();
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
-}
-
-#[expect(dead_code, reason = "the health document uses it once there is a database to speak of")]
-fn timestamp(clock: &dyn Clock) -> String {
-    let now: DateTime<Utc> = clock.now();
-    now.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

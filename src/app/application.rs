@@ -9,6 +9,9 @@ use anyhow::Context as _;
 use utoipa_actix_web::AppExt;
 
 use super::always;
+use super::background::Background;
+use super::database::OpenDatabase;
+use super::health::Looked;
 use super::plan::Plan;
 use super::ports::Ports;
 use crate::config::Settings;
@@ -35,6 +38,8 @@ impl Default for Surroundings {
 pub struct Application {
     server: Server,
     address: SocketAddr,
+    background: Background,
+    database: Option<OpenDatabase>,
 }
 
 impl Application {
@@ -55,13 +60,24 @@ impl Application {
         for warning in plan.warnings() {
             tracing::warn!("{warning}");
         }
-        let metrics = Metrics::of_process();
-        let ports = Ports { clock: surroundings.clock, ids: surroundings.ids };
+        // Before the database: who finds the port taken should not wait for it, nor start a cluster in vain.
         let listener = listen(&settings)?;
         let address = listener.local_addr()?;
+        let metrics = Metrics::of_process();
+        let mut background = Background::new();
+        if let Some(metrics) = metrics.clone() {
+            background.every(Metrics::UPKEEP_EVERY, move || metrics.upkeep());
+        }
+        let database = OpenDatabase::open(&settings, &plan).await?;
+        if let Some(database) = &database {
+            let (db, migrate) = (database.db.clone(), settings.database.migrate);
+            background.run_vital(async move { Ok(db.prepare(migrate).await?) });
+        }
+        let looked = Looked { db: database.as_ref().map(|database| database.db.clone()) };
+        let ports = Ports { clock: surroundings.clock, ids: surroundings.ids, looked };
         let server = serve(&settings, listener, ports, metrics)?;
-        tracing::info!(address = %address, functions = %plan.functions, "listening on http://{address}");
-        Ok(Self { server, address })
+        tracing::info!(functions = %plan.functions, "listening on http://{address}");
+        Ok(Self { server, address, background, database })
     }
 
     /// Where it listens.
@@ -74,14 +90,26 @@ impl Application {
         self.server.handle()
     }
 
-    /// Serves until it is told to stop by SIGTERM, SIGINT or its handle; then lets requests in flight finish.
+    /// Serves until it is told to stop by SIGTERM, SIGINT or its handle. Then, in this order: it accepts no more, lets
+    /// requests in flight finish, ends background tasks, closes the pool, stops the embedded database.
     ///
     /// # Errors
-    /// Fails where the listener does.
-    pub async fn run_until_stopped(self) -> anyhow::Result<()> {
-        self.server.await?;
+    /// Fails where the listener does, or something without which serving makes no sense.
+    pub async fn run_until_stopped(mut self) -> anyhow::Result<()> {
+        let handle = self.server.handle();
+        let ended = tokio::select! {
+            ended = &mut self.server => ended.map_err(anyhow::Error::from),
+            error = self.background.failed() => {
+                handle.stop(true).await;
+                Err(error)
+            }
+        };
+        self.background.stop().await;
+        if let Some(database) = self.database {
+            database.close().await;
+        }
         tracing::info!("stopped");
-        Ok(())
+        ended
     }
 }
 
@@ -130,5 +158,5 @@ fn document(ports: &Ports) -> utoipa::openapi::OpenApi {
 /// The document of a server that serves everything.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let Surroundings { clock, ids } = Surroundings::default();
-    document(&Ports { clock, ids })
+    document(&Ports { clock, ids, looked: Looked { db: None } })
 }

@@ -2,8 +2,13 @@
 
 mod always;
 mod application;
+mod background;
+mod database;
+mod health;
 mod plan;
 mod ports;
+
+pub(crate) use database::connect_options;
 
 pub use application::{Application, Surroundings, openapi};
 pub use plan::{Database, InvalidPlan, Placement, Plan, ProfileSource};

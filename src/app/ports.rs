@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::health::Looked;
 use crate::kernel::{Clock, IdSource};
 
 /// What handlers share, and which rooms are open. Built once, mounted by every worker.
@@ -12,6 +13,7 @@ use crate::kernel::{Clock, IdSource};
 pub(super) struct Ports {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdSource>,
+    pub(super) looked: Looked,
 }
 
 impl Ports {
@@ -19,5 +21,6 @@ impl Ports {
     pub(super) fn mount(&self, config: &mut ServiceConfig) {
         config.app_data(web::Data::from(Arc::clone(&self.clock)));
         config.app_data(web::Data::from(Arc::clone(&self.ids)));
+        config.app_data(web::Data::new(self.looked.clone()));
     }
 }

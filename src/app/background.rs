@@ -1,0 +1,111 @@
+//! The one owner of tasks that run beside requests.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How long tasks may take to end once they are asked to.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// Tasks that run until the server stops.
+pub(super) struct Background {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+    fatal: (mpsc::UnboundedSender<anyhow::Error>, mpsc::UnboundedReceiver<anyhow::Error>),
+}
+
+impl Background {
+    pub(super) fn new() -> Self {
+        Self { tasks: JoinSet::new(), stop: CancellationToken::new(), fatal: mpsc::unbounded_channel() }
+    }
+
+    /// Told when tasks are to end; for those that finish something first.
+    pub(super) fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Runs a task that is cut off where it stands when the server stops.
+    pub(super) fn run(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+
+    /// Runs a task without whose success the server makes no sense: its error stops the server.
+    pub(super) fn run_vital(&mut self, task: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
+        let fatal = self.fatal.0.clone();
+        self.run(async move {
+            if let Err(error) = task.await {
+                let _ = fatal.send(error);
+            }
+        });
+    }
+
+    /// Runs a task that looks at [`Background::stopping`] itself and ends soon after.
+    pub(super) fn run_to_end(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Does something again and again.
+    pub(super) fn every(&mut self, period: Duration, mut work: impl FnMut() + Send + 'static) {
+        self.run(async move {
+            let mut ticks = tokio::time::interval(period);
+            loop {
+                ticks.tick().await;
+                work();
+            }
+        });
+    }
+
+    /// Returns the error of a vital task, if one ever fails.
+    pub(super) async fn failed(&mut self) -> anyhow::Error {
+        match self.fatal.1.recv().await {
+            Some(error) => error,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Asks all tasks to end and waits for them.
+    pub(super) async fn stop(mut self) {
+        self.stop.cancel();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(END_WITHIN, all).await.is_err() {
+            tracing::warn!("background tasks did not end in time");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[tokio::test]
+    async fn a_vital_task_that_fails_is_told() {
+        let mut background = Background::new();
+        background.run_vital(async { anyhow::bail!("broken") });
+        assert_eq!(background.failed().await.to_string(), "broken");
+    }
+
+    #[tokio::test]
+    async fn stopping_cuts_off_tasks_and_waits_for_those_that_finish_something() {
+        let mut background = Background::new();
+        background.run(std::future::pending());
+        let (stopping, finished) = (background.stopping(), Arc::new(AtomicBool::new(false)));
+        let done = Arc::clone(&finished);
+        background.run_to_end(async move {
+            stopping.cancelled().await;
+            tokio::task::yield_now().await;
+            done.store(true, Ordering::SeqCst);
+        });
+        background.stop().await;
+        assert!(finished.load(Ordering::SeqCst));
+    }
+}

@@ -1,0 +1,221 @@
+//! What the health paths say of this process: its own database and spool, never other servers.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, get, web};
+use chrono::SecondsFormat;
+use serde::Serialize;
+
+use crate::http::{self, Code, Problem};
+use crate::kernel::Clock;
+use crate::storage::{Condition, Db, Health};
+
+/// What there is to look at.
+#[derive(Clone)]
+pub(super) struct Looked {
+    pub(super) db: Option<Db>,
+}
+
+/// How one part does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum CheckStatus {
+    /// Well.
+    Pass,
+    /// It serves, and someone should look.
+    Warn,
+    /// It does not serve.
+    Fail,
+}
+
+/// How the process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Overall {
+    /// All parts are well.
+    Healthy,
+    /// It serves, and someone should look.
+    Degraded,
+    /// It does not serve.
+    Unhealthy,
+}
+
+/// The health of a process.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Health)]
+struct HealthBody {
+    /// How the process does.
+    status: Overall,
+    /// When it was looked at.
+    #[schema(example = "2026-01-23T08:53:20.000Z")]
+    timestamp: String,
+    /// The version of the program.
+    #[schema(example = "0.1.0")]
+    version: &'static str,
+    /// Its parts; those that this process does not have are absent.
+    checks: Checks,
+}
+
+/// The parts of a process.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Checks {
+    /// Its database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<DatabaseCheck>,
+}
+
+/// The database of a process.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct DatabaseCheck {
+    /// How it does.
+    status: CheckStatus,
+    /// How long it took to answer.
+    response_time_ms: f64,
+    /// The pool of connections.
+    details: PoolDetails,
+}
+
+/// The pool of connections.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct PoolDetails {
+    /// Connections open.
+    open_connections: u32,
+    /// Of these, those that nobody uses.
+    idle_connections: u32,
+    /// Of these, those in use.
+    in_use_connections: u32,
+    /// How often a connection was waited for.
+    wait_count: u64,
+}
+
+impl CheckStatus {
+    fn of(condition: Condition) -> Self {
+        match condition {
+            Condition::Pass => Self::Pass,
+            Condition::Warn => Self::Warn,
+            Condition::Fail => Self::Fail,
+        }
+    }
+}
+
+impl DatabaseCheck {
+    fn of(health: &Health) -> Self {
+        Self {
+            status: CheckStatus::of(health.condition),
+            response_time_ms: health.response_time.as_secs_f64() * 1_000.0,
+            details: PoolDetails {
+                open_connections: health.pool.open,
+                idle_connections: health.pool.idle,
+                in_use_connections: health.pool.in_use,
+                wait_count: health.pool.wait_count,
+            },
+        }
+    }
+}
+
+async fn database(looked: &Looked) -> Option<Health> {
+    let health = looked.db.as_ref()?.health().await;
+    if let Some(reason) = &health.reason {
+        tracing::warn!(condition = ?health.condition, reason, "the database does not do well");
+    }
+    Some(health)
+}
+
+/// Whether requests may be sent here.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Ready {
+    /// Always `ready`.
+    #[schema(example = "ready")]
+    status: &'static str,
+}
+
+/// Whether requests may be sent here.
+///
+/// Looks at this process's own database and schema alone, for at most two seconds; never at other servers.
+#[utoipa::path(
+    tag = "health",
+    responses(
+        (status = 200, description = "Requests may be sent", body = Ready),
+        (status = 503, description = "`not_ready`: not yet, or not now", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+#[get("/ready")]
+pub(super) async fn ready(looked: web::Data<Looked>) -> Result<HttpResponse, Problem> {
+    match database(&looked).await {
+        Some(health) if !health.is_ready() => Err(Problem::new(Code::NotReady, "the database is not ready")
+            .retry_after(1)
+            .because(health.reason.unwrap_or_default())),
+        _ => http::json(StatusCode::OK, &Ready { status: "ready" }),
+    }
+}
+
+/// How this process does, part by part.
+///
+/// `healthy` and `degraded` are 200, `unhealthy` is 503 with the same body. A process without a database has no
+/// `checks.database`.
+#[utoipa::path(
+    tag = "health",
+    responses(
+        (status = 200, description = "It serves", body = HealthBody),
+        (status = 503, description = "It does not serve", body = HealthBody),
+    )
+)]
+#[get("/api/v1/health")]
+pub(super) async fn detailed(looked: web::Data<Looked>, clock: web::Data<dyn Clock>) -> Result<HttpResponse, Problem> {
+    let checks = Checks { database: database(&looked).await.as_ref().map(DatabaseCheck::of) };
+    let worst = [checks.database.as_ref().map(|check| check.status)].into_iter().flatten().max();
+    let (status, code) = match worst {
+        Some(CheckStatus::Fail) => (Overall::Unhealthy, StatusCode::SERVICE_UNAVAILABLE),
+        Some(CheckStatus::Warn) => (Overall::Degraded, StatusCode::OK),
+        Some(CheckStatus::Pass) | None => (Overall::Healthy, StatusCode::OK),
+    };
+    let timestamp = clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    http::json(code, &HealthBody { status, timestamp, version: env!("CARGO_PKG_VERSION"), checks })
+}
+
+/// The health of a process as numbers. A process without a database has none of `database_*`.
+#[derive(Debug, Default, Serialize, utoipa::ToSchema)]
+struct HealthMetrics {
+    /// Whether the database serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_healthy: Option<bool>,
+    /// How long it took to answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_response_time_seconds: Option<f64>,
+    /// Connections open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_open_connections: Option<u32>,
+    /// Of these, those in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_in_use_connections: Option<u32>,
+    /// The share of connections in use, 0 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_utilization_percent: Option<f64>,
+    /// How often a connection was waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_wait_count: Option<u64>,
+    /// How long was waited, in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_wait_duration_seconds: Option<f64>,
+}
+
+/// How this process does, in numbers.
+///
+/// Always 200: the numbers say how it does. A process without a database has none of `database_*`.
+#[utoipa::path(tag = "health", responses((status = 200, description = "The numbers", body = HealthMetrics)))]
+#[get("/metrics/health")]
+pub(super) async fn numbers(looked: web::Data<Looked>) -> Result<HttpResponse, Problem> {
+    let numbers = database(&looked).await.map_or_else(HealthMetrics::default, |health| HealthMetrics {
+        database_healthy: Some(health.is_ready()),
+        database_response_time_seconds: Some(health.response_time.as_secs_f64()),
+        database_open_connections: Some(health.pool.open),
+        database_in_use_connections: Some(health.pool.in_use),
+        database_utilization_percent: Some(http_percent(health.pool.utilization_percent())),
+        database_wait_count: Some(health.pool.wait_count),
+        database_wait_duration_seconds: Some(health.pool.wait_duration.as_secs_f64()),
+    });
+    http::json(StatusCode::OK, &numbers)
+}
+
+fn http_percent(value: f64) -> f64 {
+    crate::kernel::round2(value)
+}

@@ -1,0 +1,4 @@
+//! Every route and every error, against a whole server.
+
+mod always;
+mod refusals;

@@ -1,0 +1,145 @@
+//! A whole server on a free port, with a database of its own.
+//!
+//! `FLAMEWARDEN_TEST_SORS=remote` puts every system of record behind real HTTP: the same tests, split.
+
+use std::collections::BTreeMap;
+
+use actix_web::dev::ServerHandle;
+use flamewarden::app::{Application, Surroundings};
+use flamewarden::config::Settings;
+use flamewarden::storage::testing::{self, TestDatabase};
+use reqwest::{Method, RequestBuilder};
+use tempfile::TempDir;
+
+/// The functions that hold data.
+pub(crate) const SORS: [(&str, &str); 3] = [
+    ("PROFILE_DATA_URL", "ReadPyroscopeProfile.sor.v1"),
+    ("BASELINE_URL", "ReadPyroscopeBaseline.sor.v1"),
+    ("HISTORY_URL", "CreatePyroscopeTriageHistory.sor.v1"),
+];
+
+/// How to start a server.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    variables: BTreeMap<String, String>,
+    surroundings: Surroundings,
+}
+
+impl Setup {
+    /// A process of these environment variables, on a free port, not profiling itself.
+    pub(crate) fn of(variables: &[(&str, &str)]) -> Self {
+        let quiet = [("PORT", "0"), ("SELF_PROFILE", "false")];
+        let all = quiet.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let mut setup = Self { variables: all.collect(), surroundings: Surroundings::default() };
+        setup.variables.insert("FLAMEWARDEN__SERVER__WORKERS".to_owned(), "1".to_owned());
+        setup
+    }
+
+    /// Sets one more variable.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Gives it another clock and other ids.
+    #[must_use]
+    pub(crate) fn within(mut self, surroundings: Surroundings) -> Self {
+        self.surroundings = surroundings;
+        self
+    }
+
+    /// Starts it in a data directory of its own.
+    pub(crate) async fn start(mut self) -> Flamewarden {
+        let data_dir = tempfile::tempdir().unwrap();
+        self.variables.entry("DATA_DIR".to_owned()).or_insert_with(|| data_dir.path().display().to_string());
+        let (settings, _) = Settings::load(None, self.variables).unwrap();
+        let application = Application::build_in(settings, self.surroundings).await.unwrap();
+        let base = format!("http://{}", application.address());
+        let handle = application.handle();
+        actix_web::rt::spawn(application.run_until_stopped());
+        let client = reqwest::Client::builder().no_gzip().no_proxy().build().unwrap();
+        Flamewarden { base, client, handle, others: Vec::new(), database: None, _data_dir: data_dir }
+    }
+}
+
+/// A running server; it stops with this value.
+pub(crate) struct Flamewarden {
+    base: String,
+    client: reqwest::Client,
+    handle: ServerHandle,
+    others: Vec<Flamewarden>,
+    database: Option<TestDatabase>,
+    _data_dir: TempDir,
+}
+
+impl Flamewarden {
+    /// A server of every function on an empty database, ready.
+    pub(crate) async fn start() -> Self {
+        Self::start_whole(Setup::of(&[])).await
+    }
+
+    /// A server of every function with these settings beside, ready; as one process or split, as the run asks.
+    pub(crate) async fn start_whole(setup: Setup) -> Self {
+        let database = testing::database().await;
+        let mut front = setup.clone().with("DATABASE_URL", &database.url());
+        let mut others = Vec::new();
+        if std::env::var("FLAMEWARDEN_TEST_SORS").is_ok_and(|value| value == "remote") {
+            for (variable, function) in SORS {
+                let sor = setup.clone().with("DATABASE_URL", &database.url()).with("FUNCTION", function).start().await;
+                front = front.with(variable, sor.base());
+                others.push(sor);
+            }
+        }
+        let mut server = front.start().await;
+        server.others = others;
+        server.database = Some(database);
+        for process in server.others.iter().chain([&server]) {
+            process.ready().await;
+        }
+        server
+    }
+
+    /// Waits until it is ready.
+    pub(crate) async fn ready(&self) {
+        for _ in 0..200 {
+            if self.get("/ready").send().await.is_ok_and(|answer| answer.status().is_success()) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+        panic!("not ready: {}", self.get("/ready").send().await.unwrap().text().await.unwrap());
+    }
+
+    /// Where it listens.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Begins a GET.
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    /// Begins a request.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    /// Its database.
+    pub(crate) fn database(&self) -> Option<&TestDatabase> {
+        self.database.as_ref()
+    }
+
+    /// Stops it, letting requests in flight finish.
+    pub(crate) async fn stop(&self) {
+        self.handle.stop(true).await;
+    }
+}
+
+impl Drop for Flamewarden {
+    fn drop(&mut self) {
+        // The order is sent at once; waiting for its end is for those who care.
+        drop(self.handle.stop(false));
+    }
+}
