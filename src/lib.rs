@@ -11,4 +11,5 @@ pub mod profile;
 pub mod sor;
 pub mod storage;
 pub mod telemetry;
+pub mod ui;
 pub mod verdict;

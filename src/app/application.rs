@@ -147,6 +147,7 @@ fn serve(settings: &Settings, listener: TcpListener, ports: Ports, metrics: Opti
 fn mount(ports: &Ports, config: &mut utoipa_actix_web::service_config::ServiceConfig) {
     ports.mount(config);
     always::routes(config);
+    crate::ui::routes(config);
 }
 
 /// The document of what is mounted.

@@ -3,8 +3,19 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use regex::Regex;
+
+static COMMENT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?m)//.*$").unwrap());
+static USE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?ms)^\s*(?:pub(?:\([a-z]+\))?\s+)?use\s+([^;]+);").unwrap());
+static PATH: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\b[a-z_][a-z0-9_]*(?:::[A-Za-z_][A-Za-z0-9_]*)+").unwrap());
+/// What makes an adapter.
+static CONSTRUCTOR: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?:^|::)(?:profile_data|baseline|history|registry)::(?:local|remote|pyroscope|embedded|spool\w*)$").unwrap()
+});
 
 /// One file of `src`, with its path below it.
 struct Source {
@@ -14,8 +25,7 @@ struct Source {
 
 impl Source {
     fn new(path: &str, text: &str) -> Self {
-        let comments = Regex::new(r"(?m)//.*$").unwrap();
-        Self { path: path.to_owned(), text: comments.replace_all(text, "").into_owned() }
+        Self { path: path.to_owned(), text: COMMENT.replace_all(text, "").into_owned() }
     }
 
     /// The room: `kernel`, `sor/baseline`, `bor/triage`, `app`…
@@ -27,14 +37,12 @@ impl Source {
 
     /// Every path that the file names, from its crate's root: `crate::kernel::Clock`, `sqlx::query`…
     fn paths(&self) -> BTreeSet<String> {
-        let statement = Regex::new(r"(?ms)^\s*(?:pub(?:\([a-z]+\))?\s+)?use\s+([^;]+);").unwrap();
-        let inline = Regex::new(r"\b[a-z_][a-z0-9_]*(?:::[A-Za-z_][A-Za-z0-9_]*)+").unwrap();
         let mut paths = BTreeSet::new();
-        for used in statement.captures_iter(&self.text) {
+        for used in USE.captures_iter(&self.text) {
             expand("", &used[1], &mut paths);
         }
-        let rest = statement.replace_all(&self.text, "");
-        paths.extend(inline.find_iter(&rest).map(|found| found.as_str().to_owned()));
+        let rest = USE.replace_all(&self.text, "");
+        paths.extend(PATH.find_iter(&rest).map(|found| found.as_str().to_owned()));
         paths.into_iter().map(|path| self.absolute(&path)).collect()
     }
 
@@ -150,8 +158,7 @@ fn broken_by_path(file: &str, room: &str, path: &str) -> Option<u8> {
         }
         _ => {}
     }
-    let constructs = Regex::new(r"(?:^|::)(?:profile_data|baseline|history|registry)::(?:local|remote|pyroscope|embedded|spool\w*)$");
-    if constructs.unwrap().is_match(path) && room != "app" && !room.starts_with("sor") {
+    if CONSTRUCTOR.is_match(path) && room != "app" && !room.starts_with("sor") {
         return Some(4);
     }
     None
