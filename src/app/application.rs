@@ -6,15 +6,14 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
+use utoipa::openapi::OpenApi;
 use utoipa_actix_web::AppExt;
 
-use super::always;
 use super::background::Background;
 use super::database::OpenDatabase;
-use super::health::Looked;
 use super::plan::Plan;
-use super::ports::Ports;
-use crate::config::Settings;
+use super::ports::{Ports, open_rooms};
+use crate::config::{Functions, Settings};
 use crate::http::{self, RouteTable};
 use crate::kernel::{Clock, IdSource, RandomIds, SystemClock};
 use crate::telemetry::Metrics;
@@ -73,8 +72,9 @@ impl Application {
             let (db, migrate) = (database.db.clone(), settings.database.migrate);
             background.run_vital(async move { Ok(db.prepare(migrate).await?) });
         }
-        let looked = Looked { db: database.as_ref().map(|database| database.db.clone()) };
-        let ports = Ports { clock: surroundings.clock, ids: surroundings.ids, looked };
+        let db = database.as_ref().map(|database| &database.db);
+        let world = (surroundings.clock, surroundings.ids);
+        let ports = Ports::resolve(&settings, &plan, world, db, &mut background)?;
         let server = serve(&settings, listener, ports, metrics)?;
         tracing::info!(functions = %plan.functions, "listening on http://{address}");
         Ok(Self { server, address, background, database })
@@ -121,18 +121,25 @@ fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-fn serve(settings: &Settings, listener: TcpListener, ports: Ports, metrics: Option<Metrics>) -> anyhow::Result<Server> {
+fn serve(
+    settings: &Settings,
+    listener: TcpListener,
+    ports: Ports,
+    metrics: Option<Metrics>,
+) -> anyhow::Result<Server> {
+    let functions = settings.server.functions.clone();
+    let document = document(&functions);
     let metrics = web::Data::new(metrics);
-    let table = web::Data::new(RouteTable::of(&document(&ports)));
+    let table = web::Data::new(RouteTable::of(&document));
     let server = HttpServer::new(move || {
-        let (app, document) = App::new()
+        App::new()
             .into_utoipa_app()
-            .openapi(http::document())
-            .configure(|config| mount(&ports, config))
-            .split_for_parts();
-        app.app_data(table.clone())
+            .configure(|config| ports.lend(config))
+            .configure(|config| open_rooms(&functions, config))
+            .into_app()
+            .app_data(table.clone())
             .app_data(metrics.clone())
-            .service(http::swagger_ui(document))
+            .service(http::swagger_ui(document.clone()))
             .default_service(web::to(http::unknown_route))
             .wrap(from_fn(http::walk))
     });
@@ -144,20 +151,13 @@ fn serve(settings: &Settings, listener: TcpListener, ports: Ports, metrics: Opti
     Ok(server.shutdown_timeout(seconds).listen(listener)?.run())
 }
 
-fn mount(ports: &Ports, config: &mut utoipa_actix_web::service_config::ServiceConfig) {
-    ports.mount(config);
-    always::routes(config);
-    crate::ui::routes(config);
-}
-
-/// The document of what is mounted.
-fn document(ports: &Ports) -> utoipa::openapi::OpenApi {
+/// The document of what a server of these functions serves.
+fn document(functions: &Functions) -> OpenApi {
     let app = App::new().into_utoipa_app().openapi(http::document());
-    app.configure(|config| mount(ports, config)).split_for_parts().1
+    app.configure(|config| open_rooms(functions, config)).split_for_parts().1
 }
 
 /// The document of a server that serves everything.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    let Surroundings { clock, ids } = Surroundings::default();
-    document(&Ports { clock, ids, looked: Looked { db: None } })
+pub fn openapi() -> OpenApi {
+    document(&Functions::all())
 }
