@@ -113,11 +113,7 @@ impl DatabaseCheck {
 }
 
 async fn database(looked: &Looked) -> Option<Health> {
-    let health = looked.db.as_ref()?.health().await;
-    if let Some(reason) = &health.reason {
-        tracing::warn!(condition = ?health.condition, reason, "the database does not do well");
-    }
-    Some(health)
+    Some(looked.db.as_ref()?.health().await)
 }
 
 /// Whether requests may be sent here.
@@ -161,7 +157,11 @@ pub(super) async fn ready(looked: web::Data<Looked>) -> Result<HttpResponse, Pro
 )]
 #[get("/api/v1/health")]
 pub(super) async fn detailed(looked: web::Data<Looked>, clock: web::Data<dyn Clock>) -> Result<HttpResponse, Problem> {
-    let checks = Checks { database: database(&looked).await.as_ref().map(DatabaseCheck::of) };
+    let database = database(&looked).await;
+    if let Some(Health { condition, reason: Some(reason), .. }) = &database {
+        tracing::warn!(?condition, reason, "the database does not do well");
+    }
+    let checks = Checks { database: database.as_ref().map(DatabaseCheck::of) };
     let worst = [checks.database.as_ref().map(|check| check.status)].into_iter().flatten().max();
     let (status, code) = match worst {
         Some(CheckStatus::Fail) => (Overall::Unhealthy, StatusCode::SERVICE_UNAVAILABLE),

@@ -41,7 +41,7 @@ impl Metrics {
 
 fn install() -> Option<PrometheusHandle> {
     let installed = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Full(REQUEST_DURATION.to_owned()), &BUCKETS_S)
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS_S)
         .and_then(PrometheusBuilder::install_recorder);
     match installed {
         Ok(handle) => {
