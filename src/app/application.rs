@@ -121,12 +121,7 @@ fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-fn serve(
-    settings: &Settings,
-    listener: TcpListener,
-    ports: Ports,
-    metrics: Option<Metrics>,
-) -> anyhow::Result<Server> {
+fn serve(settings: &Settings, listener: TcpListener, ports: Ports, metrics: Option<Metrics>) -> anyhow::Result<Server> {
     let functions = settings.server.functions.clone();
     let document = document(&functions);
     let metrics = web::Data::new(metrics);

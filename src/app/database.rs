@@ -43,9 +43,9 @@ impl OpenDatabase {
 async fn start_embedded(settings: &Settings) -> anyhow::Result<Embedded> {
     let mut embedded = EmbeddedSettings::new(&settings.server.data_dir);
     embedded.binaries.clone_from(&settings.database.binaries_dir);
-    let embedded = Embedded::start(embedded).await.context(
-        "the embedded database cannot run; DATABASE_URL or DB_HOST names one that runs elsewhere",
-    )?;
+    let embedded = Embedded::start(embedded)
+        .await
+        .context("the embedded database cannot run; DATABASE_URL or DB_HOST names one that runs elsewhere")?;
     tracing::info!(
         major = embedded.major(),
         binaries = %embedded.binaries().display(),

@@ -12,8 +12,8 @@ use super::health::Looked;
 use super::plan::{Plan, ProfileSource};
 use crate::config::{Credentials, Function, Functions, Settings};
 use crate::kernel::{Clock, IdSource};
-use crate::sor::profile_data::{self, ProfileDataSor, PyroscopeSettings};
 use crate::sor::profile_data::store::{ProfileStore, StoreSettings};
+use crate::sor::profile_data::{self, ProfileDataSor, PyroscopeSettings};
 use crate::storage::{Db, Schema};
 use crate::ui;
 

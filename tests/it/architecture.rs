@@ -14,7 +14,8 @@ static PATH: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\b[a-z_][a-z0-9_]*(?:::[A-Za-z_][A-Za-z0-9_]*)+").unwrap());
 /// What makes an adapter.
 static CONSTRUCTOR: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?:^|::)(?:profile_data|baseline|history|registry)::(?:local|remote|pyroscope|embedded|spool\w*)$").unwrap()
+    Regex::new(r"(?:^|::)(?:profile_data|baseline|history|registry)::(?:local|remote|pyroscope|embedded|spool\w*)$")
+        .unwrap()
 });
 
 /// One file of `src`, with its path below it.
@@ -108,11 +109,12 @@ fn breaches(sources: &[Source], tables: &[String]) -> Vec<String> {
     }
     for table in tables {
         let word = Regex::new(&format!(r"(?i)\b(from|into|update|join|table)\s+(only\s+)?{table}\b")).unwrap();
-        let users: BTreeSet<String> =
-            sources.iter().filter(|s| s.path.starts_with("sor/") || s.path.starts_with("bor/"))
-                .filter(|source| word.is_match(&source.text))
-                .map(Source::room)
-                .collect();
+        let users: BTreeSet<String> = sources
+            .iter()
+            .filter(|s| s.path.starts_with("sor/") || s.path.starts_with("bor/"))
+            .filter(|source| word.is_match(&source.text))
+            .map(Source::room)
+            .collect();
         if users.len() > 1 {
             found.push(format!("wall 3: the table {table} is used by {users:?}"));
         }
@@ -124,7 +126,8 @@ fn broken_by_path(file: &str, room: &str, path: &str) -> Option<u8> {
     let within = |module: &str| path == module || path.starts_with(&format!("{module}::"));
     let any = |modules: &[&str]| modules.iter().any(|module| within(module));
     let outward = path.starts_with("actix_") || any(&["sqlx", "reqwest", "utoipa_actix_web"]);
-    let clock = ["Utc::now", "Local::now", "SystemTime", "Instant::now", "SystemClock"].iter().any(|c| path.contains(c));
+    let clock =
+        ["Utc::now", "Local::now", "SystemTime", "Instant::now", "SystemClock"].iter().any(|c| path.contains(c));
     match room {
         "kernel" | "profile" | "verdict" => {
             let rooms_above = match room {
@@ -147,10 +150,21 @@ fn broken_by_path(file: &str, room: &str, path: &str) -> Option<u8> {
         }
         _ if room.starts_with("sor/") => {
             let own = format!("crate::{}", room.replace('/', "::"));
-            let other_sor = path.starts_with("crate::sor::") && !within(&own) && path.split("::").count() > 2
+            let other_sor = path.starts_with("crate::sor::")
+                && !within(&own)
+                && path.split("::").count() > 2
                 && path.split("::").nth(2).is_some_and(|name| {
-                    ["profile_data", "baseline", "history", "registry", "alert_rule", "performance", "signal", "dashboard"]
-                        .contains(&name)
+                    [
+                        "profile_data",
+                        "baseline",
+                        "history",
+                        "registry",
+                        "alert_rule",
+                        "performance",
+                        "signal",
+                        "dashboard",
+                    ]
+                    .contains(&name)
                 });
             if other_sor || within("crate::bor") {
                 return Some(3);
@@ -241,7 +255,10 @@ fn a_broken_wall_is_found() {
         assert!(found.iter().any(|breach| breach.starts_with(&format!("wall {wall}:"))), "{path}: {text}: {found:?}");
     }
     let joins = [
-        Source::new("sor/baseline/postgres.rs", "\"SELECT 1 FROM performance_baseline JOIN triage_history USING (app_name)\""),
+        Source::new(
+            "sor/baseline/postgres.rs",
+            "\"SELECT 1 FROM performance_baseline JOIN triage_history USING (app_name)\"",
+        ),
         Source::new("sor/history/postgres.rs", "\"INSERT INTO triage_history\""),
     ];
     assert_eq!(breaches(&joins, &["triage_history".to_owned()]).len(), 1);
