@@ -1,21 +1,29 @@
 //! The ports of a process, each resolved once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web;
 use anyhow::Context as _;
+use url::Url;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::always;
 use super::background::Background;
 use super::health::Looked;
-use super::plan::{Plan, ProfileSource};
+use super::plan::{Placement, Plan, ProfileSource};
 use crate::config::{Credentials, Function, Functions, Settings};
+use crate::http::{Outward, OutwardSettings};
 use crate::kernel::{Clock, IdSource};
+use crate::sor::baseline::{self, BaselineSor};
+use crate::sor::history::{self, HistorySor};
 use crate::sor::profile_data::store::{ProfileStore, StoreSettings};
 use crate::sor::profile_data::{self, ProfileDataSor, PyroscopeSettings};
 use crate::storage::{Db, Schema};
 use crate::ui;
+
+/// The largest answer taken from another Flamewarden: an export of 31 days is far below.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// What handlers share. Built once, mounted by every worker.
 #[derive(Clone)]
@@ -24,6 +32,8 @@ pub(super) struct Ports {
     pub(super) ids: Arc<dyn IdSource>,
     pub(super) looked: Looked,
     pub(super) profiles: Option<Arc<dyn ProfileDataSor>>,
+    pub(super) baselines: Option<Arc<dyn BaselineSor>>,
+    pub(super) history: Option<Arc<dyn HistorySor>>,
 }
 
 impl Ports {
@@ -35,21 +45,32 @@ impl Ports {
         db: Option<&Db>,
         background: &mut Background,
     ) -> anyhow::Result<Self> {
+        let sor = &settings.sor;
+        let needs_db = || db.cloned().context("a database is needed and none is open");
         let profiles = match &plan.profiles {
             None => None,
             Some(ProfileSource::Pyroscope(url)) => {
-                let source = profile_data::pyroscope(&pyroscope_settings(settings, url), Arc::clone(&clock))?;
-                Some(source)
+                Some(profile_data::pyroscope(&pyroscope_settings(settings, url), Arc::clone(&clock))?)
             }
             Some(ProfileSource::Embedded) => {
-                let db = db.context("the embedded store needs a database")?;
+                let db = needs_db()?;
                 let store = ProfileStore::new(db.clone(), Arc::clone(&clock), StoreSettings::default());
-                keep_house(background, db.clone(), store.clone());
+                keep_house(background, db, store.clone());
                 Some(Arc::new(store) as Arc<dyn ProfileDataSor>)
             }
-            Some(ProfileSource::Remote(_)) => None,
+            Some(ProfileSource::Remote(url)) => Some(profile_data::remote(outward(url, sor.timeout)?)),
         };
-        Ok(Self { clock, ids, looked: Looked { db: db.cloned() }, profiles })
+        let baselines = match &plan.baseline {
+            Placement::Off => None,
+            Placement::Local => Some(baseline::local(needs_db()?)),
+            Placement::Remote(url) => Some(baseline::remote(outward(url, sor.relational_timeout)?)),
+        };
+        let history = match &plan.history {
+            Placement::Off => None,
+            Placement::Local => Some(history::local(needs_db()?, Arc::clone(&clock))),
+            Placement::Remote(url) => Some(history::remote(outward(url, sor.relational_timeout)?)),
+        };
+        Ok(Self { clock, ids, looked: Looked { db: db.cloned() }, profiles, baselines, history })
     }
 
     /// Gives handlers what they ask for.
@@ -60,6 +81,12 @@ impl Ports {
         if let Some(profiles) = &self.profiles {
             config.app_data(web::Data::from(Arc::clone(profiles)));
         }
+        if let Some(baselines) = &self.baselines {
+            config.app_data(web::Data::from(Arc::clone(baselines)));
+        }
+        if let Some(history) = &self.history {
+            config.app_data(web::Data::from(Arc::clone(history)));
+        }
     }
 }
 
@@ -68,11 +95,28 @@ pub(super) fn open_rooms(functions: &Functions, config: &mut ServiceConfig) {
     if functions.serve(Function::ProfileData) {
         profile_data::routes(config);
     }
+    if functions.serve(Function::Baseline) {
+        baseline::routes(config);
+    }
+    if functions.serve(Function::History) {
+        history::routes(config);
+    }
     always::routes(config);
     ui::routes(config);
 }
 
-fn pyroscope_settings(settings: &Settings, url: &url::Url) -> PyroscopeSettings {
+/// How another Flamewarden is reached.
+fn outward(url: &Url, timeout: Duration) -> anyhow::Result<Outward> {
+    let settings = OutwardSettings {
+        base: url.clone(),
+        timeout,
+        max_answer_bytes: MAX_ANSWER_BYTES,
+        authorization: None,
+    };
+    Ok(Outward::new(settings)?)
+}
+
+fn pyroscope_settings(settings: &Settings, url: &Url) -> PyroscopeSettings {
     let given = &settings.pyroscope;
     PyroscopeSettings {
         tenant: given.tenant.clone().map(Into::into),

@@ -8,6 +8,7 @@ mod database;
 mod duration;
 mod env;
 mod function;
+mod links;
 mod log;
 mod pyroscope;
 mod reader;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 
 pub use database::{ConnectTo, DatabaseSettings, SslMode};
 pub use function::{Function, Functions, InvalidFunction, Version};
+pub use links::LinksSettings;
 pub use log::{LogFormat, LogSettings};
 pub use pyroscope::{Credentials, PyroscopeSettings};
 pub use reader::{Effective, InvalidSettings, Origin, SettingError};
@@ -53,6 +55,8 @@ pub struct Settings {
     pub spool: SpoolSettings,
     /// Where the rules come from.
     pub rules: RulesSettings,
+    /// Where answers link to.
+    pub links: LinksSettings,
     /// Whether it profiles itself.
     pub self_profile: SelfProfileSettings,
 }
@@ -91,6 +95,7 @@ impl Settings {
         let database = DatabaseSettings::read(reader);
         let spool = SpoolSettings::read(reader);
         let rules = RulesSettings::read(reader);
+        let links = LinksSettings::read(reader);
         let self_profile = SelfProfileSettings::read(reader);
         if let Some(server) = &server {
             server.refuse_own_urls(reader);
@@ -103,6 +108,7 @@ impl Settings {
             database: database?,
             spool: spool?,
             rules: rules?,
+            links: links?,
             self_profile: self_profile?,
         })
     }
