@@ -107,12 +107,8 @@ pub(super) fn open_rooms(functions: &Functions, config: &mut ServiceConfig) {
 
 /// How another Flamewarden is reached.
 fn outward(url: &Url, timeout: Duration) -> anyhow::Result<Outward> {
-    let settings = OutwardSettings {
-        base: url.clone(),
-        timeout,
-        max_answer_bytes: MAX_ANSWER_BYTES,
-        authorization: None,
-    };
+    let settings =
+        OutwardSettings { base: url.clone(), timeout, max_answer_bytes: MAX_ANSWER_BYTES, authorization: None };
     Ok(Outward::new(settings)?)
 }
 
