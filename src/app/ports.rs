@@ -12,7 +12,9 @@ use super::always;
 use super::background::Background;
 use super::health::Looked;
 use super::plan::{Placement, Plan, ProfileSource};
-use crate::config::{Credentials, Function, Functions, Settings};
+use crate::bor;
+use crate::bor::triage::{self, Grafana, LinkSettings, TriageParts, TriageService};
+use crate::config::{Credentials, Function, Functions, Settings, Version};
 use crate::http::{Outward, OutwardSettings};
 use crate::kernel::{Clock, IdSource};
 use crate::sor::baseline::{self, BaselineSor};
@@ -21,6 +23,7 @@ use crate::sor::profile_data::store::{ProfileStore, StoreSettings};
 use crate::sor::profile_data::{self, ProfileDataSor, PyroscopeSettings};
 use crate::storage::{Db, Schema};
 use crate::ui;
+use crate::verdict::Rules;
 
 /// The largest answer taken from another Flamewarden: an export of 31 days is far below.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -34,6 +37,7 @@ pub(super) struct Ports {
     pub(super) profiles: Option<Arc<dyn ProfileDataSor>>,
     pub(super) baselines: Option<Arc<dyn BaselineSor>>,
     pub(super) history: Option<Arc<dyn HistorySor>>,
+    pub(super) triage: Option<TriageService>,
 }
 
 impl Ports {
@@ -70,7 +74,33 @@ impl Ports {
             Placement::Local => Some(history::local(needs_db()?, Arc::clone(&clock))),
             Placement::Remote(url) => Some(history::remote(outward(url, sor.relational_timeout)?)),
         };
-        Ok(Self { clock, ids, looked: Looked { db: db.cloned() }, profiles, baselines, history })
+        let mut ports =
+            Self { clock, ids, looked: Looked { db: db.cloned() }, profiles, baselines, history, triage: None };
+        ports.triage = ports.resolve_triage(settings)?;
+        Ok(ports)
+    }
+
+    /// Triage over these ports, where it is served.
+    fn resolve_triage(&self, settings: &Settings) -> anyhow::Result<Option<TriageService>> {
+        let Some(version) = settings.server.functions.triage() else { return Ok(None) };
+        let v2 = version == Version::V2;
+        let rules = match &settings.rules.dir {
+            Some(dir) => Arc::new(Rules::load(dir)?),
+            None => Rules::builtin(),
+        };
+        let grafana = settings.links.grafana.clone();
+        Ok(Some(TriageService::new(TriageParts {
+            profiles: self.profiles.clone().context("triage needs profiles")?,
+            baselines: self.baselines.clone().filter(|_| v2),
+            history: self.history.clone().filter(|_| v2),
+            clock: Arc::clone(&self.clock),
+            ids: Arc::clone(&self.ids),
+            rules,
+            links: LinkSettings {
+                grafana: grafana.map(|(url, datasource_uid)| Grafana { url: url.to_string(), datasource_uid }),
+            },
+            version: if v2 { bor::Version::V2 } else { bor::Version::V1 },
+        })))
     }
 
     /// Gives handlers what they ask for.
@@ -87,6 +117,9 @@ impl Ports {
         if let Some(history) = &self.history {
             config.app_data(web::Data::from(Arc::clone(history)));
         }
+        if let Some(triage) = &self.triage {
+            config.app_data(web::Data::new(triage.clone()));
+        }
     }
 }
 
@@ -100,6 +133,9 @@ pub(super) fn open_rooms(functions: &Functions, config: &mut ServiceConfig) {
     }
     if functions.serve(Function::History) {
         history::routes(config);
+    }
+    if functions.triage().is_some() {
+        triage::routes(config);
     }
     always::routes(config);
     ui::routes(config);
