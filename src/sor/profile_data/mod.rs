@@ -11,6 +11,7 @@ mod port;
 mod proto;
 mod pyroscope;
 mod remote;
+pub mod receivers;
 mod resolve;
 mod routes;
 pub mod store;

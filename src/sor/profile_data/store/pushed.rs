@@ -25,6 +25,11 @@ impl PushId {
         half.copy_from_slice(digest.split_at(16).0);
         Self(u128::from_le_bytes(half))
     }
+
+    /// The id of a part of what this identifies.
+    pub(crate) fn part<'a>(self, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self(self.0.rotate_left(1) ^ Self::of(parts).0)
+    }
 }
 
 /// One profile as it was pushed, read and found acceptable.
@@ -38,6 +43,8 @@ pub struct Pushed {
     pub labels: BTreeMap<String, String>,
     /// The stacks.
     pub profile: Profile,
+    /// What the values count, as type IDs spell it: the sample types of the profile, made fit for that.
+    pub sample_types: Vec<SampleType>,
     /// What the period counts.
     pub period_type: Option<SampleType>,
     /// Between two samples, in the unit of the period type; 0 where unknown.
@@ -55,7 +62,7 @@ impl Pushed {
     /// by the time between two samples. A counter beside wall time says nothing of the CPU time pushed along with it,
     /// but is near enough to it.
     pub(super) fn events(&self) -> Option<i64> {
-        let types = self.profile.sample_types();
+        let types = self.sample_types.as_slice();
         let counter = |t: &SampleType| {
             ["samples", "sample", "cpu_samples"].iter().any(|name| t.name.eq_ignore_ascii_case(name))
                 && t.unit.eq_ignore_ascii_case("count")
@@ -91,11 +98,13 @@ mod tests {
         let mut builder = ProfileBuilder::new(types.iter().map(|(n, u)| SampleType::new(*n, *u)).collect());
         let f = builder.function("f", "");
         builder.add([f], values);
+        let profile = builder.build();
         let pushed = Pushed {
             app: "a".parse().unwrap(),
             name: "process_cpu".into(),
             labels: BTreeMap::new(),
-            profile: builder.build(),
+            sample_types: profile.sample_types().to_vec(),
+            profile,
             period_type: Some(SampleType::new("cpu", "nanoseconds")),
             period,
             time: DateTime::UNIX_EPOCH,

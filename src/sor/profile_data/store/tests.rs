@@ -70,12 +70,14 @@ impl Push<'_> {
             builder.add(frames, values);
         }
         let labels: BTreeMap<_, _> = self.labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let profile = builder.build();
         let identity = format!("{}{}{:?}{:?}{:?}", self.app, self.name, self.stacks, labels, self.time);
         Pushed {
             app: self.app.parse().unwrap(),
             name: self.name.to_owned(),
             labels,
-            profile: builder.build(),
+            sample_types: profile.sample_types().to_vec(),
+            profile,
             period_type: Some(SampleType::new("cpu", "nanoseconds")),
             period: 10_000_000,
             time: self.time,

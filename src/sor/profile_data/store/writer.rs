@@ -78,7 +78,7 @@ impl AppState {
     fn series_of(&mut self, pushed: &Pushed) -> (Series, [u8; 32], bool) {
         let mut shape = Shape {
             name: pushed.name.clone(),
-            sample_types: pushed.profile.sample_types().to_vec(),
+            sample_types: pushed.sample_types.clone(),
             period_type: pushed.period_type.clone(),
             cumulative: pushed.labels.get("__delta__").is_some_and(|delta| delta == "false"),
             collapsed: false,

@@ -1,0 +1,299 @@
+//! `POST /ingest`: what older SDKs, those of Go and Node.js, and scripts send.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
+use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::{StreamExt, TryStreamExt};
+use serde::Deserialize;
+
+use super::super::store::{PushId, Pushed};
+use super::name::{Key, TextKind, text_kind};
+use super::reading::{About, Span};
+use super::refused::Refused;
+use crate::http::TimeParam;
+use crate::profile::{LimitName, Limits, Profile, ProfileBuilder, ReadError, read_folded};
+
+/// What is taken, for those who send something else.
+const TAKEN: &str = "taken are pprof (format=pprof, or multipart/form-data with a part profile) and text \
+                     (format=folded, format=lines)";
+
+/// The parameters of `/ingest`. Unknown ones are ignored, as senders add their own.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(super) struct IngestParams {
+    /// The app, with labels: `app{label=value}`. In text formats a suffix such as `.alloc_space` says what is counted.
+    #[param(example = "checkout{region=eu}", required = true)]
+    pub(super) name: Option<String>,
+    /// When the profile began: seconds, milliseconds, microseconds or nanoseconds, told apart by their digits.
+    #[param(example = "1795176000")]
+    pub(super) from: Option<String>,
+    /// When it ended.
+    #[param(example = "1795176010")]
+    pub(super) until: Option<String>,
+    /// Samples per second of a text profile (100); 0 leaves counts as they are.
+    #[param(example = "100")]
+    pub(super) sample_rate: Option<String>,
+    /// The profiler; kept as label `pyroscope_spy`.
+    #[param(example = "gospy")]
+    pub(super) spy_name: Option<String>,
+    /// `pprof` (the body is one), `folded` (default), `lines`.
+    #[param(example = "folded")]
+    pub(super) format: Option<String>,
+}
+
+/// How the body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Pprof,
+    Form,
+    Folded,
+    Lines,
+}
+
+impl Format {
+    /// What parameter and content type ask for.
+    pub(super) fn of(params: &IngestParams, content_type: Option<&str>) -> Result<Self, Refused> {
+        let content_type = content_type.unwrap_or("").to_ascii_lowercase();
+        let format = params.format.as_deref().unwrap_or("").to_ascii_lowercase();
+        let other = content_type.strip_prefix("binary/octet-stream+").unwrap_or("");
+        match (format.as_str(), other) {
+            (kind @ ("jfr" | "trie" | "tree" | "speedscope"), _) | (_, kind @ ("trie" | "tree")) => {
+                Err(Refused::Unreadable(format!("{kind} is not taken: {TAKEN}")))
+            }
+            ("pprof", _) => Ok(Self::Pprof),
+            ("lines", _) => Ok(Self::Lines),
+            _ if content_type.starts_with("multipart/form-data") => Ok(Self::Form),
+            _ => Ok(Self::Folded),
+        }
+    }
+}
+
+/// What the parameters say.
+pub(super) struct Asked {
+    key: Key,
+    rate: u32,
+    from: DateTime<Utc>,
+    duration: TimeDelta,
+    id: PushId,
+}
+
+impl Asked {
+    /// Reads the parameters. `query` and `body` are what a repetition is known by.
+    pub(super) fn of(params: &IngestParams, query: &str, body: &Bytes, span: Span) -> Result<Self, Refused> {
+        let name = params.name.as_deref().ok_or_else(|| Refused::Parameter("name", "is missing".to_owned()))?;
+        let mut key = Key::parse(name)?;
+        if let Some(spy) = params.spy_name.as_deref().filter(|spy| !spy.is_empty()) {
+            key.labels.entry("pyroscope_spy".to_owned()).or_insert_with(|| spy.to_owned());
+        }
+        let until = time("until", params.until.as_deref(), span.now)?;
+        let from = time("from", params.from.as_deref(), span.now)?;
+        Ok(Self {
+            key,
+            // What is no number counts as not given.
+            rate: params.sample_rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(100),
+            from,
+            duration: (until - from).clamp(TimeDelta::zero(), TimeDelta::days(1)),
+            id: PushId::of([query.as_bytes(), body]),
+        })
+    }
+
+    /// What a pprof of this push is.
+    pub(super) fn about_pprof(self, config: &Config) -> Result<About, Refused> {
+        let (app, mut labels) = self.key.into_app(false)?;
+        if config.cumulative() {
+            labels.insert("__delta__".to_owned(), "false".to_owned());
+        }
+        let shown = config.shown();
+        Ok(About { app, name: None, shown, labels, time: self.from, duration: self.duration, id: self.id })
+    }
+
+    /// The app, the labels, and what a text of this push counts.
+    pub(super) fn text(self) -> Result<(About, TextKind), Refused> {
+        let (app, kind) = text_kind(&self.key.app, self.rate)?;
+        let (app, labels) = Key { app, labels: self.key.labels }.into_app(true)?;
+        let (time, duration) = (self.from, self.duration);
+        let about = About { app, name: None, shown: BTreeMap::new(), labels, time, duration, id: self.id };
+        Ok((about, kind))
+    }
+}
+
+/// A time whose unit is told by its digits.
+fn time(name: &'static str, text: Option<&str>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refused> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(now) };
+    let bad = |detail: String| Refused::Parameter(name, detail);
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number: i64 = text.parse().map_err(|_| bad(format!("{text} is no time")))?;
+        let per_second = match text.len() {
+            0..=10 => 1,
+            11..=13 => 1_000,
+            14..=16 => 1_000_000,
+            _ => 1_000_000_000,
+        };
+        let nanoseconds = u32::try_from(number % per_second * (1_000_000_000 / per_second)).unwrap_or(0);
+        return DateTime::from_timestamp(number / per_second, nanoseconds)
+            .ok_or_else(|| bad(format!("{text} is no time")));
+    }
+    let parsed: TimeParam = text.parse().map_err(|e: <TimeParam as std::str::FromStr>::Err| bad(e.to_string()))?;
+    parsed.at(now).map_err(|problem| bad(problem.detail().to_owned()))
+}
+
+/// The text as a profile.
+pub(super) fn read_text(text: &[u8], lines: bool, kind: &TextKind, limits: &Limits) -> Result<Profile, ReadError> {
+    let counted = if lines {
+        // One event a line: the same text with a count on each.
+        let mut folded = Vec::with_capacity(text.len() + text.len() / 8);
+        for line in text.split(|byte| *byte == b'\n') {
+            let line = line.trim_ascii();
+            if !line.is_empty() {
+                folded.extend_from_slice(line);
+                folded.extend_from_slice(b" 1\n");
+            }
+        }
+        if folded.len() as u64 > limits.inflated {
+            return Err(ReadError::Limit { limit: LimitName::Inflated, number: limits.inflated });
+        }
+        read_folded(&folded, kind.sample_type.clone(), &Limits { body: limits.inflated, ..*limits })?
+    } else {
+        read_folded(text, kind.sample_type.clone(), limits)?
+    };
+    if kind.scale == 1 { Ok(counted) } else { scaled(&counted, kind.scale) }
+}
+
+/// The profile with each value times `scale`.
+fn scaled(profile: &Profile, scale: i64) -> Result<Profile, ReadError> {
+    let over = || ReadError::Overflow(profile.sample_types().first().map_or_else(String::new, |t| t.name.clone()));
+    profile.total(0).checked_mul(scale).ok_or_else(over)?;
+    let mut builder = ProfileBuilder::new(profile.sample_types().to_vec());
+    let functions: Vec<_> = profile
+        .function_ids()
+        .map(|id| {
+            let (name, file) = profile.function(id);
+            builder.function(name, file)
+        })
+        .collect();
+    for stack in profile.stacks() {
+        let values: Vec<_> = stack.values.iter().map(|value| value.saturating_mul(scale)).collect();
+        builder.add(stack.frames.iter().filter_map(|f| functions.get(f.index()).copied()), &values);
+    }
+    Ok(builder.build())
+}
+
+/// A text profile, ready to be stored.
+pub(super) fn pushed_text(profile: Profile, about: About, kind: TextKind, span: Span) -> Result<Pushed, Refused> {
+    span.check(about.time)?;
+    Ok(Pushed {
+        app: about.app,
+        name: kind.name.to_owned(),
+        labels: about.labels,
+        sample_types: vec![kind.sample_type],
+        period: if kind.period_type.is_some() { kind.scale } else { 0 },
+        period_type: kind.period_type,
+        time: about.time,
+        duration: about.duration,
+        id: about.id,
+        profile,
+    })
+}
+
+/// What a sender says of the sample types of its pprof.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Config(BTreeMap<String, TypeConfig>);
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct TypeConfig {
+    #[serde(rename = "display-name")]
+    display_name: Option<String>,
+    #[serde(default)]
+    cumulative: bool,
+}
+
+impl Config {
+    fn shown(&self) -> BTreeMap<String, String> {
+        self.0.iter().filter_map(|(name, t)| Some((name.clone(), t.display_name.clone()?))).collect()
+    }
+
+    fn cumulative(&self) -> bool {
+        self.0.values().any(|t| t.cumulative)
+    }
+}
+
+/// The pprof of a form, and what its sender says of it.
+pub(super) async fn read_form(headers: &HeaderMap, body: Bytes) -> Result<(Bytes, Config), Refused> {
+    let unreadable = |e: &dyn std::fmt::Display| Refused::Unreadable(format!("the form cannot be read: {e}"));
+    let mut form_headers = HeaderMap::new();
+    if let Some(content_type) = headers.get(CONTENT_TYPE) {
+        form_headers.insert(CONTENT_TYPE, content_type.clone());
+    }
+    let whole = futures::stream::once(async move { Ok(body) }).boxed_local();
+    let mut form = actix_multipart::Multipart::new(&form_headers, whole);
+    let (mut profile, mut config) = (None, Config::default());
+    while let Some(mut field) = form.try_next().await.map_err(|e| unreadable(&e))? {
+        let name = field.name().unwrap_or("").to_owned();
+        let mut part = BytesMut::new();
+        while let Some(chunk) = field.try_next().await.map_err(|e| unreadable(&e))? {
+            part.extend_from_slice(&chunk);
+        }
+        match name.as_str() {
+            "profile" => profile = Some(part.freeze()),
+            "sample_type_config" => {
+                config = serde_json::from_slice(&part)
+                    .map_err(|e| Refused::Unreadable(format!("sample_type_config cannot be read: {e}")))?;
+            }
+            "prev_profile" => {
+                let text =
+                    "prev_profile is of an unsupported client version: update the SDK, which then sends differences";
+                return Err(Refused::Unreadable(text.to_owned()));
+            }
+            "jfr" => return Err(Refused::Unreadable(format!("jfr is not taken: {TAKEN}"))),
+            _ => {}
+        }
+    }
+    let profile = profile.ok_or_else(|| Refused::Unreadable(format!("the form has no part profile: {TAKEN}")))?;
+    Ok((profile, config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::SampleType;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("1795176000")]
+    #[case("1795176000000")]
+    #[case("1795176000000000")]
+    #[case("1795176000000000000")]
+    #[case("2026-11-20T12:00:00Z")]
+    #[case("now-1h")]
+    fn the_digits_of_a_time_tell_its_unit(#[case] text: &str) {
+        let noon: DateTime<Utc> = "2026-11-20T12:00:00Z".parse().unwrap();
+        assert_eq!(time("from", Some(text), noon + TimeDelta::hours(1)), Ok(noon));
+    }
+
+    #[rstest]
+    #[case(Some("jfr"), None)]
+    #[case(Some("speedscope"), None)]
+    #[case(None, Some("binary/octet-stream+trie"))]
+    fn a_format_that_is_not_taken_is_refused_naming_those_that_are(
+        #[case] format: Option<&str>,
+        #[case] content_type: Option<&str>,
+    ) {
+        let params = IngestParams { format: format.map(str::to_owned), ..IngestParams::default() };
+        let Err(Refused::Unreadable(text)) = Format::of(&params, content_type) else { panic!("taken") };
+        assert!(text.contains("is not taken: taken are pprof"), "{text}");
+    }
+
+    #[test]
+    fn lines_count_one_each_and_are_scaled() {
+        let kind = text_kind("app", 100).unwrap().1;
+        let profile = read_text(b"a;b 7\n\na;c\na;c\n", true, &kind, &Limits::default()).unwrap();
+        assert_eq!(
+            (profile.total(0), profile.sample_types().to_vec()),
+            (30_000_000, vec![SampleType::new("cpu", "nanoseconds")])
+        );
+    }
+}

@@ -1,0 +1,137 @@
+//! Bodies on their way in: read within a limit, inflated within a budget.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use actix_web::web;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+
+use super::refused::Refused;
+use crate::profile::{Budget, LimitName, Limits, Permit, ReadError};
+
+/// Bytes of all bodies held at one time, however many senders there are.
+const BODIES: usize = 128 << 20;
+
+/// How long a push waits for its turn to be inflated.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What may be held at one time.
+#[derive(Debug, Default)]
+pub(super) struct Intake {
+    pub(super) limits: Limits,
+    budget: Budget,
+    bodies: Arc<AtomicUsize>,
+}
+
+/// A part of [`BODIES`]; given back when dropped.
+#[derive(Debug)]
+struct Held {
+    all: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Held {
+    fn more(&mut self, bytes: usize) -> Result<(), Refused> {
+        self.bytes += bytes;
+        let before = self.all.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes > BODIES { Err(Refused::Busy) } else { Ok(()) }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A body with what was taken to hold it.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub(super) bytes: Bytes,
+    _held: Vec<Permit>,
+    _body: Held,
+}
+
+impl Intake {
+    fn too_large(&self) -> Refused {
+        Refused::from(ReadError::Limit { limit: LimitName::Body, number: self.limits.body })
+    }
+
+    /// Reads a body to its end and takes `Content-Encoding: gzip` off it.
+    pub(super) async fn body(&self, headers: &HeaderMap, mut payload: web::Payload) -> Result<Body, Refused> {
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+        let claimed = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or(0);
+        if claimed > self.limits.body {
+            return Err(self.too_large());
+        }
+        let mut held = Held { all: Arc::clone(&self.bodies), bytes: 0 };
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|e| Refused::Unreadable(format!("the body was cut off: {e}")))?;
+            if (bytes.len() + chunk.len()) as u64 > self.limits.body {
+                return Err(self.too_large());
+            }
+            held.more(chunk.len())?;
+            bytes.extend_from_slice(&chunk);
+        }
+        let mut body = Body { bytes: bytes.freeze(), _held: Vec::new(), _body: held };
+        match header(CONTENT_ENCODING).unwrap_or("identity").to_ascii_lowercase().as_str() {
+            "" | "identity" => {}
+            "gzip" => {
+                let (permit, inflated) =
+                    self.within_budget(body.bytes.clone(), |bytes, limits| gunzip(bytes, limits)).await?;
+                (body.bytes, body._held) = (inflated.into(), vec![permit]);
+            }
+            other => return Err(Refused::ContentType(format!("the content encoding {other:?} is not taken, gzip is"))),
+        }
+        Ok(body)
+    }
+
+    /// Runs `read` on bytes off the threads that serve requests, with limits held to what the budget gave.
+    pub(super) async fn within_budget<T: Send + 'static>(
+        &self,
+        bytes: Bytes,
+        read: impl Fn(&[u8], &Limits) -> Result<T, ReadError> + Clone + Send + 'static,
+    ) -> Result<(Permit, T), Refused> {
+        let permit = in_time(self.budget.take(&bytes, &self.limits)).await??;
+        match run(bytes.clone(), permit.limits(&self.limits), read.clone()).await? {
+            // It holds more than it says.
+            Err(ReadError::Limit { limit: LimitName::Inflated, number }) if number < self.limits.inflated => {
+                drop(permit);
+                let permit = in_time(self.budget.take_whole(&bytes, &self.limits)).await??;
+                let done = run(bytes, permit.limits(&self.limits), read).await??;
+                Ok((permit, done))
+            }
+            done => Ok((permit, done?)),
+        }
+    }
+}
+
+async fn in_time<T>(wait: impl Future<Output = T>) -> Result<T, Refused> {
+    tokio::time::timeout(PATIENCE, wait).await.map_err(|_| Refused::Busy)
+}
+
+async fn run<T: Send + 'static>(
+    bytes: Bytes,
+    limits: Limits,
+    read: impl Fn(&[u8], &Limits) -> Result<T, ReadError> + Send + 'static,
+) -> Result<Result<T, ReadError>, Refused> {
+    let done = tokio::task::spawn_blocking(move || read(&bytes, &limits)).await;
+    done.map_err(|e| Refused::Store(crate::kernel::PortError::Internal(format!("reading a profile: {e}"))))
+}
+
+fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, ReadError> {
+    let mut inflated = Vec::new();
+    flate2::bufread::MultiGzDecoder::new(bytes)
+        .take(limits.inflated.saturating_add(1))
+        .read_to_end(&mut inflated)
+        .map_err(|e| ReadError::Compression(e.to_string()))?;
+    if inflated.len() as u64 > limits.inflated {
+        return Err(ReadError::Limit { limit: LimitName::Inflated, number: limits.inflated });
+    }
+    Ok(inflated)
+}

@@ -1,0 +1,237 @@
+//! Where profilers push to: the two routes of Pyroscope that its SDKs, Grafana Alloy and scripts send profiles to.
+//!
+//! A push is read and checked whole before anything is stored. Bytes held are bounded whatever is sent: bodies by
+//! number, inflated ones by a budget, profiles by limits that errors name.
+
+mod ingest;
+mod intake;
+mod name;
+mod push;
+mod reading;
+mod refused;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use self::ingest::{Asked, Config, Format, IngestParams, pushed_text, read_form, read_text};
+use self::intake::Intake;
+use self::push::{Encoding, PushBody};
+use self::reading::{About, Span, pushed, read_parts};
+use self::refused::Refused;
+use super::store::{ProfileStore, Pushed};
+use crate::http::{Code, Problem, Resource};
+use crate::kernel::Clock;
+use crate::profile::Permit;
+
+/// Takes pushed profiles in, for the embedded store. Handlers ask for it as `web::Data<Receiver>`.
+pub struct Receiver {
+    store: ProfileStore,
+    clock: Arc<dyn Clock>,
+    intake: Intake,
+}
+
+impl Receiver {
+    /// A receiver that fills this store. One a process: what it may hold is counted in it.
+    pub fn new(store: ProfileStore, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock, intake: Intake::default() }
+    }
+
+    fn span(&self) -> Span {
+        Span { now: self.clock.now(), retention: self.store.retention() }
+    }
+
+    /// Reads a pprof; the permit is for what it was inflated to.
+    async fn read(&self, bytes: Bytes, about: About) -> Result<(Permit, Vec<Pushed>), Refused> {
+        let span = self.span();
+        let (permit, parts) = self.intake.within_budget(bytes, read_parts).await?;
+        Ok((permit, pushed(parts, &about, span)?))
+    }
+
+    async fn push(&self, request: &HttpRequest, payload: web::Payload) -> Result<Encoding, Refused> {
+        let encoding = Encoding::of(content_type(request))?;
+        let body = self.intake.body(request.headers(), payload).await?;
+        let message = push::decode(body.bytes.clone(), encoding)?;
+        let (mut permits, mut ready) = (Vec::new(), Vec::new());
+        for (about, bytes) in push::profiles(message, self.span())? {
+            // Plain profiles are part of the body, which is paid for.
+            let compressed = bytes.starts_with(&[0x1f, 0x8b]) || bytes.starts_with(&[0x28, 0xb5]);
+            let (permit, profiles) = self.read(bytes, about).await?;
+            if compressed {
+                permits.push(permit);
+            }
+            ready.extend(profiles);
+        }
+        self.store.push(ready).await?;
+        Ok(encoding)
+    }
+
+    async fn ingest(&self, request: &HttpRequest, payload: web::Payload) -> Result<(), Refused> {
+        let params = web::Query::<IngestParams>::from_query(request.query_string())
+            .map_err(|e| Refused::Parameter("query", e.to_string()))?;
+        let format = Format::of(&params, content_type(request))?;
+        let body = self.intake.body(request.headers(), payload).await?;
+        let asked = Asked::of(&params, request.query_string(), &body.bytes, self.span())?;
+        let (_permit, ready) = match format {
+            Format::Pprof => self.read(body.bytes.clone(), asked.about_pprof(&Config::default())?).await?,
+            Format::Form => {
+                let (profile, config) = read_form(request.headers(), body.bytes.clone()).await?;
+                self.read(profile, asked.about_pprof(&config)?).await?
+            }
+            Format::Folded | Format::Lines => {
+                let (about, kind) = asked.text()?;
+                let (of_text, lines) = (Arc::new(kind.clone()), format == Format::Lines);
+                let read = move |bytes: &[u8], limits: &_| read_text(bytes, lines, &of_text, limits);
+                let (permit, profile) = self.intake.within_budget(body.bytes.clone(), read).await?;
+                (permit, vec![pushed_text(profile, about, kind, self.span())?])
+            }
+        };
+        self.store.push(ready).await?;
+        Ok(())
+    }
+}
+
+fn content_type(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok())
+}
+
+/// Mounts and documents the receivers. They need a [`Receiver`] in the app's data.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(Resource::at("/push.v1.PusherService/Push").with(__path_push, push))
+        .service(Resource::at("/ingest").with(__path_ingest, ingest))
+        .service(Resource::at("/pyroscope/ingest").with(__path_ingest_prefixed, ingest_prefixed));
+}
+
+/// Mounts what stands in for the receivers where profiles come from a Pyroscope server.
+pub fn routes_off(config: &mut ServiceConfig<'_>) {
+    for path in ["/push.v1.PusherService/Push", "/ingest", "/pyroscope/ingest"] {
+        config.route(path, web::to(off));
+    }
+}
+
+async fn off() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(
+        Code::ReceiverOff,
+        "this server reads profiles from PYROSCOPE_URL and takes none itself: push to that server",
+    ))
+}
+
+/// Push profiles
+///
+/// What Pyroscope's SDKs for Python, Ruby, Rust and .NET and Grafana Alloy send: series of pprofs, each series with its
+/// labels. `__name__` names the profile (`process_cpu`, `memory`, …), `service_name` the app. The body may be gzip
+/// (`Content-Encoding: gzip`), and so may each pprof. The answer comes when all profiles are safe; none is kept if one
+/// cannot be. The same `ID`, or without one the same bytes, within five minutes is taken for a repetition. Limits: body
+/// 32 MiB, inflated 256 MiB, samples 1,000,000, frames of a stack 4,096, a name 16 KiB.
+#[utoipa::path(
+    post, path = "/push.v1.PusherService/Push", tag = "receivers", operation_id = "pushProfiles",
+    request_body(
+        description = "`push.v1.PushRequest`, as protobuf or JSON",
+        content(
+            (PushBody = "application/json", example = json!({
+                "series": [{
+                    "labels": [
+                        {"name": "__name__", "value": "process_cpu"}, {"name": "service_name", "value": "checkout"},
+                    ],
+                    "samples": [{"rawProfile": "H4sIAAAAAAAA…", "ID": "c5d4930a-61cd-49a5-9127-f2677ae05c86"}],
+                }],
+            })),
+            ("application/proto"),
+        ),
+    ),
+    responses(
+        (status = 200, description = "Stored: an empty message", body = Object, content_type = "application/json", example = json!({})),
+        (status = 400, description = "`body_invalid`: no push request, or a profile that cannot be read; `time_out_of_range`: older than 7 days, or over 10 minutes in the future", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "`profile_too_large`: over a limit, which the text names", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "`content_type_unsupported`: neither protobuf nor JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`database_unavailable`, `overloaded`", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "`timeout`: the database did not answer in time", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn push(
+    receiver: web::Data<Receiver>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let encoding = receiver.push(&request, payload).await.map_err(|refused| refused.problem(Code::BodyInvalid))?;
+    Ok(match encoding {
+        Encoding::Proto => HttpResponse::Ok().content_type("application/proto").finish(),
+        Encoding::Json => HttpResponse::Ok().content_type("application/json").body("{}"),
+    })
+}
+
+/// Push one profile
+///
+/// What Pyroscope's SDKs for Go and Node.js and scripts send: a pprof as body (`format=pprof`), a pprof in a form (parts
+/// `profile` and `sample_type_config`), or folded text (`root;caller;leaf 12`, a stack a line). The name may carry labels:
+/// `checkout{region=eu}`. In text formats what follows the last dot of the name says what is counted: `checkout.cpu`,
+/// `checkout.alloc_space`; without one it is CPU samples. A pprof's own time wins over `from` and `until`. Unknown
+/// parameters are ignored.
+#[utoipa::path(
+    post, path = "/ingest", tag = "receivers", operation_id = "ingestProfile",
+    params(IngestParams),
+    request_body(
+        description = "a pprof, a form with one, or folded text",
+        content(
+            (String = "text/plain", example = "main;serve;encode 12\nmain;serve 3"),
+            ("application/octet-stream"),
+            ("multipart/form-data"),
+        ),
+    ),
+    responses(
+        (status = 200, description = "Stored"),
+        (status = 400, description = "`parameter_invalid`: the name or a time; `time_out_of_range`: older than 7 days, or over 10 minutes in the future", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "`profile_too_large`: over a limit, which the text names", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "`content_type_unsupported`: a content encoding other than gzip", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`profile_unreadable`: not a profile, or a format that is not taken (JFR, trie, tree, speedscope)", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`database_unavailable`, `overloaded`", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "`timeout`: the database did not answer in time", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn ingest(
+    receiver: web::Data<Receiver>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    receiver.ingest(&request, payload).await.map_err(|refused| refused.problem(Code::ProfileUnreadable))?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+/// Push one profile (older path)
+///
+/// The same as `POST /ingest`.
+#[utoipa::path(
+    post, path = "/pyroscope/ingest", tag = "receivers", operation_id = "ingestProfilePrefixed",
+    params(IngestParams),
+    request_body(
+        description = "as of `/ingest`",
+        content(
+            (String = "text/plain", example = "main;serve;encode 12\nmain;serve 3"),
+            ("application/octet-stream"),
+            ("multipart/form-data"),
+        ),
+    ),
+    responses(
+        (status = 200, description = "Stored"),
+        (status = 400, description = "as of `/ingest`", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "as of `/ingest`", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "as of `/ingest`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "as of `/ingest`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "as of `/ingest`", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "as of `/ingest`", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn ingest_prefixed(
+    receiver: web::Data<Receiver>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    ingest(receiver, request, payload).await
+}

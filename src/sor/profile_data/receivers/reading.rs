@@ -1,0 +1,108 @@
+//! What all receivers do with a profile once it is in memory.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::super::store::{PushId, Pushed, SAMPLE_LABELS};
+use super::name::pprof_name;
+use super::refused::Refused;
+use crate::kernel::AppName;
+use crate::profile::{Limits, PprofFile, ReadError, SampleType, read_pprof_by_labels};
+
+/// How far ahead of this machine's clock a profile may be.
+const AHEAD: TimeDelta = TimeDelta::minutes(10);
+
+/// Which times are taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) now: DateTime<Utc>,
+    pub(super) retention: TimeDelta,
+}
+
+impl Span {
+    /// An error unless the profile's start is taken.
+    pub(super) fn check(self, time: DateTime<Utc>) -> Result<(), Refused> {
+        let at = time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        if time < self.now - self.retention {
+            let days = self.retention.num_days();
+            return Err(Refused::Time(format!(
+                "the profile began at {at}: profiles are kept {days} days, older ones are not taken"
+            )));
+        }
+        if time > self.now + AHEAD {
+            return Err(Refused::Time(format!(
+                "the profile began at {at}: at most 10 minutes in the future are taken"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Whose a profile is, and what its sender says of it.
+#[derive(Debug, Clone)]
+pub(super) struct About {
+    pub(super) app: AppName,
+    /// The profile's name; chosen by its sample types where the sender gives none.
+    pub(super) name: Option<String>,
+    /// What the sender calls the sample types, by their own name.
+    pub(super) shown: BTreeMap<String, String>,
+    pub(super) labels: BTreeMap<String, String>,
+    /// When it began and how long it took, where it does not say so itself.
+    pub(super) time: DateTime<Utc>,
+    pub(super) duration: TimeDelta,
+    pub(super) id: PushId,
+}
+
+/// A pprof, one part per set of the labels that are kept.
+pub(super) type Parts = Vec<(BTreeMap<String, String>, PprofFile)>;
+
+/// Reads a pprof. For use off the threads that serve requests.
+pub(super) fn read_parts(bytes: &[u8], limits: &Limits) -> Result<Parts, ReadError> {
+    read_pprof_by_labels(bytes, limits, SAMPLE_LABELS)
+}
+
+/// A text that may be a part of a type ID: its parts are joined by colons, and Pyroscope takes no hyphens.
+fn part_of_id(text: &str) -> String {
+    text.replace([':', '-'], "_")
+}
+
+/// The profiles of a pprof, ready to be stored.
+pub(super) fn pushed(parts: Parts, about: &About, span: Span) -> Result<Vec<Pushed>, Refused> {
+    let mut ready = Vec::with_capacity(parts.len());
+    for (labels, file) in parts {
+        let types = file.profile.sample_types();
+        if types.is_empty() {
+            return Err(Refused::Unreadable("the profile has no sample types".to_owned()));
+        }
+        let name = match &about.name {
+            Some(name) => name.clone(),
+            None => pprof_name(types.iter().map(|t| t.name.as_str()), &about.shown),
+        };
+        let name = part_of_id(name.strip_prefix("godeltaprof_").unwrap_or(&name));
+        if name.is_empty() {
+            return Err(Refused::Unreadable("the profile has no name: send the label __name__".to_owned()));
+        }
+        let fit = |t: &SampleType| SampleType::new(part_of_id(&t.name), part_of_id(&t.unit));
+        let time = file.time.filter(|time| time.timestamp_nanos_opt() != Some(0)).unwrap_or(about.time);
+        span.check(time)?;
+        // One push id for each part: the same profile has the same parts.
+        let part: Vec<_> = labels.iter().flat_map(|(k, v)| [k.as_bytes(), v.as_bytes()]).collect();
+        let id = if part.is_empty() { about.id } else { about.id.part(part) };
+        let mut all = about.labels.clone();
+        all.extend(labels);
+        ready.push(Pushed {
+            app: about.app.clone(),
+            name,
+            labels: all,
+            sample_types: types.iter().map(fit).collect(),
+            period_type: file.period_type.as_ref().filter(|p| !p.name.is_empty() || !p.unit.is_empty()).map(fit),
+            period: file.period,
+            time,
+            duration: file.duration.unwrap_or(about.duration).max(TimeDelta::zero()),
+            id,
+            profile: file.profile,
+        });
+    }
+    Ok(ready)
+}

@@ -1,0 +1,56 @@
+use crate::http::{Code, Problem};
+use crate::kernel::PortError;
+use crate::profile::ReadError;
+
+use super::super::store::PushError;
+
+/// Why a push is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// A parameter or member is wrong.
+    Parameter(&'static str, String),
+    /// Over a limit, which the text names.
+    TooLarge(String),
+    /// Not a profile, or not of a format that is taken.
+    Unreadable(String),
+    /// Too old, or from the future.
+    Time(String),
+    /// The content type is none that is taken.
+    ContentType(String),
+    /// Too much at once.
+    Busy,
+    /// The store failed.
+    Store(PortError),
+}
+
+impl From<ReadError> for Refused {
+    fn from(error: ReadError) -> Self {
+        if error.is_limit() { Self::TooLarge(error.to_string()) } else { Self::Unreadable(error.to_string()) }
+    }
+}
+
+impl From<PushError> for Refused {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::TooLarge(full) => Self::TooLarge(full.to_string()),
+            PushError::Port(error) => Self::Store(error),
+        }
+    }
+}
+
+impl Refused {
+    /// The answer of a route whose clients take `unreadable` for a profile that cannot be read.
+    pub(super) fn problem(self, unreadable: Code) -> Problem {
+        match self {
+            Self::Parameter(name, detail) => Problem::field(Code::ParameterInvalid, name, detail),
+            Self::TooLarge(detail) => Problem::new(Code::ProfileTooLarge, detail),
+            Self::Unreadable(detail) => Problem::new(unreadable, detail),
+            Self::Time(detail) => Problem::new(Code::TimeOutOfRange, detail),
+            Self::ContentType(detail) => Problem::new(Code::ContentTypeUnsupported, detail),
+            Self::Busy => {
+                Problem::new(Code::Overloaded, "too many profiles are being taken in, try again").retry_after(5)
+            }
+            Self::Store(error) => Problem::of_relational(&error),
+        }
+    }
+}
