@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,6 +18,7 @@ use crate::profile::{FunctionTable, PprofHeader, ProfileBuilder, SampleType, wri
 use crate::sor::profile_data::store::StoreSettings;
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileQuery};
 use crate::storage::testing::{TestDatabase, database};
+use crate::storage::{Db, PoolSettings};
 
 const NOON: &str = "2026-11-20T12:00:00Z";
 
@@ -412,11 +414,10 @@ async fn one_bad_profile_keeps_the_whole_push_out() {
 #[actix_web::test]
 async fn a_dead_database_is_503_with_retry_after() {
     let options = sqlx::postgres::PgConnectOptions::new().host("127.0.0.1").port(1);
-    let pool = sqlx::postgres::PgPoolOptions::new()
-        .acquire_timeout(std::time::Duration::from_secs(1))
-        .connect_lazy_with(options);
+    let patience = PoolSettings { connect_timeout: Duration::from_millis(200), ..PoolSettings::of_size(1) };
+    let database = Db::open(options, patience);
     let clock = Arc::new(FixedClock::at(at(NOON)));
-    let store = ProfileStore::new(crate::storage::Db::new(pool), clock.clone(), StoreSettings::default());
+    let store = ProfileStore::new(database, clock.clone(), StoreSettings::default());
     let receiver = web::Data::new(Receiver::new(store, clock));
     let app = actix_web::App::new().into_utoipa_app().app_data(receiver).configure(routes).into_app();
     let app = init_service(app).await;

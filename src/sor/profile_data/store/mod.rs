@@ -34,7 +34,9 @@ use crate::kernel::{AppName, Clock, PortError, PortResult, Selector, TimeWindow}
 use crate::storage::Db;
 use crate::telemetry::RequestScope;
 
-pub use codec::{Block, DictionaryFull, DictionaryLimits, EpochSum, Joined, OpenDictionary, Tables};
+#[doc(hidden)]
+pub use codec::{Block, EpochSum, Joined, OpenDictionary, Tables};
+pub use codec::{DictionaryFull, DictionaryLimits};
 pub use partitions::Maintenance;
 pub use pushed::{PushId, Pushed};
 pub(crate) use series::SAMPLE_LABELS;
@@ -142,8 +144,8 @@ impl ProfileStore {
                     Duration::from_secs(3_600)
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the days of the profile store could not be kept, trying again in a minute");
-                    Duration::from_secs(60)
+                    tracing::warn!(%error, "the days of the profile store could not be kept, trying again in ten seconds");
+                    Duration::from_secs(10)
                 }
             };
             tokio::time::sleep(pause).await;
