@@ -15,7 +15,7 @@ use super::settings::{Credentials, InvalidSource, PyroscopeSettings};
 use super::span::Span;
 use crate::http::{Outward, OutwardSettings};
 use crate::kernel::PortError;
-use crate::profile::{Limits, PprofFile, Profile, ReadError, read_flamebearer, read_pprof};
+use crate::profile::{Budget, Limits, PprofFile, Profile, ReadError, read_flamebearer, read_pprof};
 use crate::sor::profile_data::proto::querier::v1::{
     SelectMergeProfileRequest, SelectSeriesRequest, SelectSeriesResponse, SeriesRequest, SeriesResponse,
 };
@@ -46,6 +46,8 @@ pub(super) struct Client {
     tenant: Option<HeaderValue>,
     limiter: Arc<Limiter>,
     limits: Limits,
+    /// Memory for the large answers that are being read.
+    budget: Budget,
     series: Url,
     merge: Url,
     totals: Url,
@@ -74,6 +76,7 @@ impl Client {
             render: outward.url(["pyroscope", "render"]),
             tenant: tenant.transpose()?,
             limiter: Arc::default(),
+            budget: Budget::default(),
             limits,
             outward,
         })
@@ -103,8 +106,8 @@ impl Client {
         if is_no_data(&body) {
             return Ok(Read::default());
         }
-        let (limits, sample_type) = (self.limits, id.sample_type.clone());
-        self.read(body, move |body| read_pprof(body, &limits).map(|file| exact(file, &sample_type))).await
+        let sample_type = id.sample_type.clone();
+        self.read(body, move |body, limits| read_pprof(body, limits).map(|file| exact(file, &sample_type))).await
     }
 
     /// The same as a flame graph, in which what is small was folded into `other`.
@@ -117,30 +120,34 @@ impl Client {
             .append_pair("until", &end)
             .append_pair("max-nodes", &nodes);
         let body = self.call(self.with_tenant(self.outward.request(Method::GET, url)), true).await?;
-        let limits = self.limits;
-        self.read(body, move |body| {
-            read_flamebearer(body, &limits)
+        self.read(body, |body, limits| {
+            read_flamebearer(body, limits)
                 .map(|file| Read { profile: file.profile, truncated_ticks: file.truncated_ticks })
         })
         .await
     }
 
-    /// Reads a small answer here and a large one where it holds nobody up.
+    /// Reads a small answer here, and a large one where it holds nobody up and when there is memory for it.
     async fn read(
         &self,
         body: Bytes,
-        read: impl FnOnce(&Bytes) -> Result<Read, ReadError> + Send + 'static,
+        read: impl FnOnce(&Bytes, &Limits) -> Result<Read, ReadError> + Send + 'static,
     ) -> Result<Read, Refusal> {
-        let read = if body.len() <= SMALL_BYTES {
-            read(&body)
-        } else {
-            let reading = tokio::task::spawn_blocking(move || read(&body));
-            reading.await.map_err(|e| PortError::Internal(format!("reading a profile: {e}")))?
-        };
-        read.map_err(|error| {
+        let refused = |error: ReadError| {
             let unavailable = PortError::Unavailable(format!("the source's answer: {error}"));
             if error.is_limit() { Refusal::TooMuch(unavailable) } else { unavailable.into() }
-        })
+        };
+        if body.len() <= SMALL_BYTES {
+            return read(&body, &self.limits).map_err(refused);
+        }
+        let permit = self.budget.take(&body, &self.limits).await.map_err(refused)?;
+        let limits = permit.limits(&self.limits);
+        let reading = tokio::task::spawn_blocking(move || {
+            let read = read(&body, &limits);
+            drop(permit);
+            read
+        });
+        reading.await.map_err(|e| PortError::Internal(format!("reading a profile: {e}")))?.map_err(refused)
     }
 
     fn with_tenant(&self, request: RequestBuilder) -> RequestBuilder {

@@ -77,7 +77,7 @@ pub(super) struct Discovery {
 #[derive(Debug, Clone)]
 struct Newest {
     span: Span,
-    type_id: Option<TypeId>,
+    type_id: TypeId,
 }
 
 impl Discovery {
@@ -153,8 +153,10 @@ impl Discovery {
         spans.extend((0..DAYS_BACK).map(|back| Span { start_ms: day(back + 1), end_ms: day(back) }));
         for span in spans {
             let sets = self.sets(app, &Selector::default(), span).await?;
-            if let Some(set) = sets.into_iter().next() {
-                let newest = Some(Newest { span, type_id: Some(set.type_id) });
+            if let Some(any) = sets.first() {
+                // CPU profiles come most often.
+                let cpu = sets.iter().find(|set| set.type_id.is("process_cpu", "cpu"));
+                let newest = Some(Newest { span, type_id: cpu.unwrap_or(any).type_id.clone() });
                 self.known.put(app.clone(), newest.clone(), now, HIT);
                 return Ok(newest);
             }
@@ -167,7 +169,7 @@ impl Discovery {
     async fn last_profile_at(&self, app: &AppName, newest: &Newest) -> Option<DateTime<Utc>> {
         let span = newest.span.last_day();
         let request = SelectSeriesRequest {
-            profile_type_id: newest.type_id.as_ref()?.to_string(),
+            profile_type_id: newest.type_id.to_string(),
             label_selector: selector_of(app, &Selector::default(), None),
             start: span.start_ms,
             end: span.end_ms,

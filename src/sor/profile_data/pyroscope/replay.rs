@@ -33,7 +33,6 @@ pub(crate) struct Case {
     pub(crate) status: u16,
     content_type: String,
     body: String,
-    request_body: Option<String>,
     request_body_base64: Option<String>,
 }
 
@@ -104,7 +103,9 @@ impl Recordings {
             .collect();
         let overlap = |r: &SelectMergeProfileRequest| r.end.min(asked.end) - r.start.max(asked.start);
         let best = fitting.iter().filter(|(_, r)| fitting.len() == 1 || overlap(r) > 0).max_by_key(|(_, r)| overlap(r));
-        best.map(|(case, _)| self.respond(case))
+        // A window that was not recorded has nothing.
+        let nothing = || (!fitting.is_empty()).then(|| self.respond(self.case("merge-empty-window")));
+        best.map(|(case, _)| self.respond(case)).or_else(nothing)
     }
 
     fn render(&self, asked: &Url) -> Option<ResponseTemplate> {

@@ -23,7 +23,6 @@ const LIFETIME: TimeDelta = TimeDelta::seconds(60);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Width of a point: an agent pushes about as often.
 const STEP_S: f64 = 15.0;
-const STEP_MS: i64 = 15_000;
 /// The longest window surveyed minute by minute.
 const LONGEST: TimeDelta = TimeDelta::hours(24);
 
@@ -126,17 +125,17 @@ impl Surveyor {
     }
 }
 
-/// A point stands at the end of its step, so a profile lies up to a step before it.
+/// A point stands at the end of its step, so a profile lies at it or up to a step before.
 fn coverage(points: &BTreeSet<i64>, window: TimeWindow, now: DateTime<Utc>) -> Option<Coverage> {
     let (from, to) = (window.from().timestamp_millis(), window.to().min(now).timestamp_millis());
-    let minute = |point: i64| (point - 1 - from).max(0) / 60_000;
+    let minute = |point: i64| (point - from).max(0) / 60_000;
     let minutes = (to - from + 59_999) / 60_000;
     let with_data = points.iter().map(|point| minute(*point).min(minutes - 1)).collect::<BTreeSet<_>>().len();
     let at = |ms: i64| DateTime::from_timestamp_millis(ms.clamp(from, to.max(from)));
     Some(Coverage {
         minutes_with_data: u32::try_from(with_data).ok()?,
         minutes: u32::try_from(minutes).ok().filter(|minutes| *minutes > 0)?,
-        first_profile_at: at(points.first()? - STEP_MS)?,
+        first_profile_at: at(*points.first()?)?,
         last_profile_at: at(*points.last()?)?,
     })
 }
