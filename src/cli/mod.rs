@@ -3,6 +3,7 @@
 //! Exit codes of all commands: 0 fine, 1 the check failed, 2 usage, 3 no data or unreachable.
 
 mod config;
+mod migrate;
 mod openapi;
 mod serve;
 
@@ -73,6 +74,9 @@ enum Command {
     /// Look at the settings.
     #[command(subcommand)]
     Config(config::Command),
+    /// Bring the database's schema up to date, take it back, tell how it stands.
+    #[command(subcommand)]
+    Migrate(migrate::Command),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -83,6 +87,7 @@ impl Command {
         match self {
             Self::Serve => serve::run(common).await,
             Self::Config(command) => config::run(&command, common),
+            Self::Migrate(command) => migrate::run(&command, common).await,
             Self::Openapi => openapi::run(),
         }
     }

@@ -9,6 +9,7 @@ mod health;
 pub mod migrate;
 mod pool;
 mod schema;
+mod source;
 mod sqlstate;
 #[doc(hidden)]
 pub mod testing;
@@ -18,3 +19,4 @@ pub use embedded::{Embedded, EmbeddedError, EmbeddedSettings};
 pub use health::{Condition, Health};
 pub use pool::{PoolSettings, PoolStats};
 pub use schema::Schema;
+pub use source::{Database, SourceError, embedded_settings, options_of};

@@ -7,6 +7,7 @@
 
 mod account;
 mod binaries;
+mod download;
 mod process;
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
@@ -317,14 +318,16 @@ impl Embedded {
                 Err(error) => return Err(error),
             }
         };
-        let options = PgConnectOptions::new_without_pgpass()
-            .host("127.0.0.1")
-            .port(port)
-            .username(NAME)
-            .password(password.expose_secret())
-            .database(NAME)
-            .ssl_mode(sqlx::postgres::PgSslMode::Disable);
+        let options = options(port, &password);
         Ok(Self { postmaster, options, major, binaries, cluster: place.cluster.clone(), _lock: lock })
+    }
+
+    /// How to connect to the database of a server that runs on this directory now, for a tool of the same user.
+    pub fn options_of_running(data_dir: &Path) -> Option<PgConnectOptions> {
+        let home = data_dir.canonicalize().ok()?.join("postgres");
+        let port = process::PidFile::of(&home.join("data"))?.port?;
+        let password = SecretString::from(fs::read_to_string(home.join("password")).ok()?);
+        Some(options(port, &password))
     }
 
     async fn make_database(&self) -> Result<(), EmbeddedError> {
@@ -374,6 +377,16 @@ impl Embedded {
     }
 }
 
+fn options(port: u16, password: &SecretString) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .host("127.0.0.1")
+        .port(port)
+        .username(NAME)
+        .password(password.expose_secret())
+        .database(NAME)
+        .ssl_mode(sqlx::postgres::PgSslMode::Disable)
+}
+
 /// The programs: configured, downloaded before, the system's.
 async fn find(settings: &EmbeddedSettings, place: &Place, wanted: Option<u32>) -> Result<Binaries, EmbeddedError> {
     if let Some(dir) = &settings.binaries {
@@ -386,11 +399,16 @@ async fn find(settings: &EmbeddedSettings, place: &Place, wanted: Option<u32>) -
     if let Some(found) = Binaries::first_fitting(&dirs, wanted) {
         return Ok(found);
     }
-    Err(EmbeddedError::NoBinaries {
-        wanted: wanted.map_or_else(|| "15 to 18".to_owned(), |wanted| wanted.to_string()),
-        why: "downloads are switched off".to_owned(),
-        dir: place.downloads.clone(),
-    })
+    let why = if settings.allow_download {
+        match download::fetch(wanted, &place.downloads).await {
+            Ok(found) => return Ok(found),
+            Err(why) => why,
+        }
+    } else {
+        "downloads are switched off".to_owned()
+    };
+    let wanted = wanted.map_or_else(|| "15 to 18".to_owned(), |wanted| wanted.to_string());
+    Err(EmbeddedError::NoBinaries { wanted, why, dir: place.downloads.clone() })
 }
 
 /// Makes a cluster beside its place and moves it there whole, so that a killed `initdb` leaves nothing that looks like one.
@@ -449,10 +467,12 @@ fn postgres_settings(durable: bool) -> Vec<(String, String)> {
         ("log_timezone", "UTC"),
         ("password_encryption", "scram-sha-256"),
     ];
-    if durable {
-        settings.extend([("fsync", "on"), ("synchronous_commit", "on"), ("full_page_writes", "on")]);
-    } else {
-        settings.extend([("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")]);
-    }
+    // A commit reaches the system at once in any case: only a power cut may lose it where this is off.
+    let on = if durable { "on" } else { "off" };
+    settings.extend([("synchronous_commit", "on"), ("fsync", on), ("full_page_writes", on)]);
     settings.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

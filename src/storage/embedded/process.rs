@@ -162,6 +162,13 @@ impl Postmaster {
         self.watched.lock().restarts
     }
 
+    /// Leaves it running with nobody who watches it, as a server does that is killed.
+    #[cfg(test)]
+    pub(super) fn abandon(self) {
+        self.watched.lock().stopping = true;
+        std::mem::forget(self);
+    }
+
     /// Stops it by a fast shutdown and waits until it is gone.
     pub(super) fn stop(&mut self) {
         {
@@ -248,6 +255,7 @@ fn stop_child(child: &mut Child) {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PidFile {
     pub(super) pid: Pid,
+    pub(super) port: Option<u16>,
     ready: bool,
 }
 
@@ -264,8 +272,9 @@ impl PidFile {
         let mut lines = text.lines();
         // Single-user servers and those still starting write a negative or bare pid.
         let pid = lines.next()?.trim().parse::<i32>().ok().and_then(i32::checked_abs).and_then(Pid::from_raw)?;
-        let ready = lines.nth(6).is_some_and(|status| status.trim() == "ready");
-        Some(Self { pid, ready })
+        let port = lines.nth(2).and_then(|port| port.trim().parse().ok());
+        let ready = lines.nth(3).is_some_and(|status| status.trim() == "ready");
+        Some(Self { pid, port, ready })
     }
 }
 
@@ -328,7 +337,10 @@ mod tests {
     #[test]
     fn the_pid_file_says_when_the_postmaster_is_ready() {
         let text = "4711\n/data\n1700000000\n5432\n\n127.0.0.1\n  1234 5678\nready   \n";
-        assert_eq!(PidFile::parse(text), Some(PidFile { pid: Pid::from_raw(4711).unwrap(), ready: true }));
+        assert_eq!(
+            PidFile::parse(text),
+            Some(PidFile { pid: Pid::from_raw(4711).unwrap(), port: Some(5432), ready: true })
+        );
         let starting = text.replace("ready   ", "starting");
         assert!(!PidFile::parse(&starting).unwrap().ready);
         assert!(!PidFile::parse("4711\n/data\n").unwrap().ready);
