@@ -139,7 +139,9 @@ async fn connections_beyond_the_idle_maximum_are_closed_when_released() {
         })
     };
     let (a, b, c) = futures::join!(hold(), hold(), hold());
-    (a.unwrap(), b.unwrap(), c.unwrap());
+    for held in [a, b, c] {
+        held.unwrap();
+    }
     let closed = async {
         while db.stats().open > 1 {
             tokio::task::yield_now().await;

@@ -57,14 +57,13 @@ impl Db {
         let schema = self.schema();
         let full = pool.in_use >= pool.max;
         let (condition, reason) = match (asked, &schema) {
-            (_, Schema::Refused(why)) => (Condition::Fail, Some(why.clone())),
+            (_, Schema::Refused(why)) | (Ok(Ok(())), Schema::Waiting(why)) => (Condition::Fail, Some(why.clone())),
             (Ok(Err(DbError::Port(PortError::Overloaded { detail, .. }))), Schema::Ready) => {
                 (Condition::Warn, Some(detail))
             }
             (Err(_), Schema::Ready) if full => (Condition::Warn, Some("all connections are in use".to_owned())),
             (Ok(Err(error)), _) => (Condition::Fail, Some(error.to_string())),
             (Err(_), _) => (Condition::Fail, Some("the database does not answer".to_owned())),
-            (Ok(Ok(())), Schema::Waiting(why)) => (Condition::Fail, Some(why.clone())),
             (Ok(Ok(())), Schema::Ready) if pool.utilization_percent() > NEARLY_FULL_PERCENT => {
                 (Condition::Warn, Some("over 80 % of the connections are in use".to_owned()))
             }

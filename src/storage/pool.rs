@@ -35,8 +35,8 @@ impl PoolSettings {
         Self {
             size: size.max(1),
             max_idle: size.max(1),
-            max_lifetime: Duration::from_secs(300),
-            max_idle_time: Duration::from_secs(60),
+            max_lifetime: Duration::from_mins(5),
+            max_idle_time: Duration::from_mins(1),
             connect_timeout: Duration::from_secs(10),
             query_timeout: Duration::from_secs(30),
         }
@@ -87,7 +87,7 @@ pub(super) enum NoConnection {
 /// The pool and its counts.
 #[derive(Debug)]
 pub(super) struct Pool {
-    pool: PgPool,
+    connections: PgPool,
     settings: PoolSettings,
     options: PgConnectOptions,
     in_use: AtomicU32,
@@ -100,7 +100,7 @@ impl Pool {
     /// A pool that connects when it is first asked.
     pub(super) fn lazy(options: PgConnectOptions, settings: PoolSettings) -> Self {
         let limit = settings.query_timeout.as_millis();
-        let pool = PgPoolOptions::new()
+        let connections = PgPoolOptions::new()
             .max_connections(settings.size)
             .max_lifetime(settings.max_lifetime)
             .idle_timeout(settings.max_idle_time)
@@ -114,7 +114,7 @@ impl Pool {
             })
             .connect_lazy_with(options.clone());
         Self {
-            pool,
+            connections,
             settings,
             options,
             in_use: AtomicU32::new(0),
@@ -146,7 +146,7 @@ impl Pool {
         let begun = Instant::now();
         let waits = self.exhausted();
         let acquired = tokio::select! {
-            acquired = self.pool.acquire() => acquired,
+            acquired = self.connections.acquire() => acquired,
             error = self.doubt() => Err(error),
         };
         if waits {
@@ -193,10 +193,10 @@ impl Pool {
     /// What it is doing.
     pub(super) fn stats(&self) -> PoolStats {
         let in_use = self.in_use.load(Ordering::Relaxed);
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        let idle = u32::try_from(self.connections.num_idle()).unwrap_or(u32::MAX);
         PoolStats {
             max: self.settings.size,
-            open: self.pool.size().max(in_use),
+            open: self.connections.size().max(in_use),
             idle,
             in_use,
             wait_count: self.waits.load(Ordering::Relaxed),
@@ -206,7 +206,7 @@ impl Pool {
 
     /// Closes it: connections in use are waited for.
     pub(super) async fn close(&self) {
-        self.pool.close().await;
+        self.connections.close().await;
     }
 }
 
@@ -235,7 +235,7 @@ impl Drop for Held<'_> {
         self.pool.in_use.fetch_sub(1, Ordering::Relaxed);
         let Some(mut connection) = self.connection.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let pool = self.pool.pool.clone();
+        let pool = self.pool.connections.clone();
         let max_idle = usize::try_from(self.pool.settings.max_idle).unwrap_or(usize::MAX);
         // The driver's `after_release` asks before a connection counts as idle, so that of many released at once all
         // would stay; looking once it is back sees them all.

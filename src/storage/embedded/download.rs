@@ -14,7 +14,7 @@ use super::binaries::{Binaries, MAJORS};
 /// How long the list of versions may take: without a network we want to say so soon.
 const LIST_LIMIT: Duration = Duration::from_secs(30);
 /// How long the archive, some 15 MB, may take.
-const ARCHIVE_LIMIT: Duration = Duration::from_secs(600);
+const ARCHIVE_LIMIT: Duration = Duration::from_mins(10);
 
 /// Fetches the newest build of a major version (the newest served where none is wanted) into a directory of its version.
 ///

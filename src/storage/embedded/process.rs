@@ -18,7 +18,7 @@ use super::binaries::Binaries;
 /// How often a start or stop is looked at.
 const POLL: Duration = Duration::from_millis(5);
 /// How long a start may take: after a crash the log is replayed first.
-const START_LIMIT: Duration = Duration::from_secs(300);
+const START_LIMIT: Duration = Duration::from_mins(5);
 /// How long a fast shutdown may take before it is made an immediate one.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// The longest pause between two starts of a database that keeps dying.
