@@ -50,7 +50,7 @@ impl<'b> Wire<'b> {
         self.bytes.get(self.pos..).unwrap_or(&[])
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn varint(&mut self) -> Result<u64, ReadError> {
         match self.bytes.get(self.pos) {
             Some(byte) if *byte < 0x80 => {
@@ -61,6 +61,7 @@ impl<'b> Wire<'b> {
         }
     }
 
+    #[inline(never)]
     fn long_varint(&mut self) -> Result<u64, ReadError> {
         let mut value = 0_u64;
         for (i, byte) in self.rest().iter().take(10).enumerate() {
@@ -75,6 +76,7 @@ impl<'b> Wire<'b> {
     }
 
     /// The bytes of a length-delimited field, whose length comes next.
+    #[inline(always)]
     pub(super) fn delimited(&mut self) -> Result<Wire<'b>, ReadError> {
         let len = self.varint()?;
         let start = self.pos;
@@ -84,12 +86,12 @@ impl<'b> Wire<'b> {
                 self.pos = end;
                 Ok(Wire { bytes, pos: 0, base: self.base + start })
             }
-            None => Err(ReadError::malformed("it ends within a field", self.at())),
+            None => Err(self.bad("it ends within a field")),
         }
     }
 
     /// The next field's number and value; `None` at the end.
-    #[inline]
+    #[inline(always)]
     pub(super) fn field(&mut self) -> Result<Option<(u64, Value<'b>)>, ReadError> {
         if self.is_empty() {
             return Ok(None);
@@ -100,11 +102,18 @@ impl<'b> Wire<'b> {
             2 => Value::Bytes(self.delimited()?),
             1 => self.fixed(8)?,
             5 => self.fixed(4)?,
-            kind => return Err(ReadError::malformed(format!("no field of a pprof has wire type {kind}"), self.at())),
+            _ => return Err(self.bad("no field of a pprof has such a wire type")),
         };
         Ok(Some((tag >> 3, value)))
     }
 
+    #[cold]
+    #[inline(never)]
+    fn bad(&self, what: &str) -> ReadError {
+        ReadError::malformed(what, self.at())
+    }
+
+    #[cold]
     fn fixed(&mut self, len: usize) -> Result<Value<'b>, ReadError> {
         if self.rest().len() < len {
             return Err(ReadError::malformed("it ends within a number", self.at()));
@@ -124,7 +133,7 @@ impl Value<'_> {
     }
 
     /// Gives each number of a repeated field, packed or not.
-    #[inline]
+    #[inline(always)]
     pub(super) fn each(self, mut take: impl FnMut(u64) -> Result<(), ReadError>) -> Result<(), ReadError> {
         match self {
             Self::Number(number) => take(number),

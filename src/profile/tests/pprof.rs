@@ -210,7 +210,7 @@ fn gzip_of_several_members_zstd_and_plain_are_told_apart() {
 #[case::values(small().with(2, &message().packed(2, [1, 2])), "a sample has 2 values for 1 sample types")]
 #[case::first_string(message().strings(&["x"]), "its first string is not empty")]
 #[case::not_a_message(message().number(2, 5), "field 2 is no message")]
-#[case::group(Message(vec![0x0b]), "no field of a pprof has wire type 3")]
+#[case::group(Message(vec![0x0b]), "no field of a pprof has such a wire type")]
 #[case::cut(Message(small().0[..40].to_vec()), "it ends within a field")]
 #[case::text(Message(b"main;work 7\n".to_vec()), "the profile cannot be read")]
 #[case::long_number(Message([0x48].into_iter().chain([0xff; 11]).collect()), "a number longer than ten bytes")]

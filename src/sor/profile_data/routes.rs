@@ -1,16 +1,18 @@
 //! The routes of the Profile Data SOR. They call the port only.
 
-use std::collections::BTreeMap;
+mod params;
+#[cfg(test)]
+mod tests;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentEncoding, HeaderValue};
 use actix_web::{HttpResponse, web};
 use chrono::TimeDelta;
-use serde::Deserialize;
-use utoipa::IntoResponses;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use self::params::{
+    AppsParams, ExportFormat, ExportParams, FlameGraphParams, PairParams, ProfileErrors, ProfileParams, SourceErrors,
+};
 use super::domain::{MergedProfile, ProfileMeta, ProfileQuery};
 use super::exchange::write_pair;
 use super::port::ProfileDataSor;
@@ -42,186 +44,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(Resource::at("/profiles/{appName}/export").with(__path_export_profile, export_profile));
 }
 
-/// What the routes of one app may answer beside 200.
-struct ProfileErrors;
-/// What the list of apps may answer beside 200.
-struct SourceErrors;
-
-impl IntoResponses for ProfileErrors {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let bad = [Code::ParameterInvalid, Code::ParameterUnknown, Code::ProfileTypeUnknown, Code::WindowInvalid];
-        problems(&[("400", &bad), ("404", &[Code::AppUnknown])])
-    }
-}
-
-impl IntoResponses for SourceErrors {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[("400", &[Code::ParameterInvalid, Code::ParameterUnknown, Code::WindowInvalid])])
-    }
-}
-
-fn problems(own: &[(&str, &[Code])]) -> BTreeMap<String, RefOr<Response>> {
-    let source: [(&str, &[Code]); 4] = [
-        ("500", &[Code::Internal]),
-        ("502", &[Code::ProfileSourceFailed, Code::ProfileSourceDenied]),
-        ("503", &[Code::ProfileSourceBusy]),
-        ("504", &[Code::Timeout]),
-    ];
-    let described = |codes: &[Code]| {
-        let lines: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.id(), code.row().title)).collect();
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        ResponseBuilder::new().description(lines.join("; ")).content("application/problem+json", content).build()
-    };
-    own.iter().chain(&source).map(|(status, codes)| ((*status).to_owned(), RefOr::T(described(codes)))).collect()
-}
-
-/// A window.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct AppsParams {
-    /// The window's start; an hour before now if not given.
-    #[param(value_type = Option<String>, example = "now-1h")]
-    from: Option<TimeParam>,
-    /// The window's end, exclusive; now if not given.
-    #[param(value_type = Option<String>, example = "now")]
-    to: Option<TimeParam>,
-}
-
-/// One kind of profile in one window.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ProfileParams {
-    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
-    #[serde(rename = "type")]
-    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
-    kind: Option<ProfileType>,
-    /// The window's start; an hour before now if not given.
-    #[param(value_type = Option<String>, example = "now-1h")]
-    from: Option<TimeParam>,
-    /// The window's end, exclusive; now if not given.
-    #[param(value_type = Option<String>, example = "now")]
-    to: Option<TimeParam>,
-    /// At most this many functions; 0 means all.
-    #[param(default = 50, minimum = 0, example = 50)]
-    limit: Option<u32>,
-    /// Which of the app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
-    #[param(value_type = Option<String>, example = "version=\"2\"")]
-    #[serde(default, deserialize_with = "selector")]
-    selector: Option<Selector>,
-}
-
-/// One kind of profile in two windows.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(super) struct PairParams {
-    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
-    #[serde(rename = "type")]
-    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
-    kind: Option<ProfileType>,
-    /// The baseline window's start; an hour before its end if not given.
-    #[param(value_type = Option<String>, example = "now-2h")]
-    baseline_from: Option<TimeParam>,
-    /// The baseline window's end, exclusive; `from` if not given.
-    #[param(value_type = Option<String>, example = "now-1h")]
-    baseline_to: Option<TimeParam>,
-    /// The current window's start; an hour before its end if not given.
-    #[param(value_type = Option<String>, example = "now-1h")]
-    from: Option<TimeParam>,
-    /// The current window's end, exclusive; now if not given.
-    #[param(value_type = Option<String>, example = "now")]
-    to: Option<TimeParam>,
-    /// At most this many functions of each window; 0 means all.
-    #[param(default = 500, minimum = 0, example = 500)]
-    limit: Option<u32>,
-    /// Which of the app's series.
-    #[param(value_type = Option<String>, example = "version=\"2\"")]
-    #[serde(default, deserialize_with = "selector")]
-    selector: Option<Selector>,
-    /// Which of the app's series in the baseline window; `selector` if not given.
-    #[param(value_type = Option<String>, example = "version=\"1\"")]
-    #[serde(default, deserialize_with = "selector")]
-    baseline_selector: Option<Selector>,
-}
-
-/// What to draw.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(super) struct FlameGraphParams {
-    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
-    #[serde(rename = "type")]
-    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
-    kind: Option<ProfileType>,
-    /// The window's start; an hour before its end if not given.
-    #[param(value_type = Option<String>, example = "now-1h")]
-    from: Option<TimeParam>,
-    /// The window's end, exclusive; now if not given.
-    #[param(value_type = Option<String>, example = "now")]
-    to: Option<TimeParam>,
-    /// Which of the app's series.
-    #[param(value_type = Option<String>, example = "version=\"2\"")]
-    #[serde(default, deserialize_with = "selector")]
-    selector: Option<Selector>,
-    /// The baseline window's start. Any of the baseline's parameters makes the flame graph differential.
-    #[param(value_type = Option<String>)]
-    baseline_from: Option<TimeParam>,
-    /// The baseline window's end, exclusive; `from` if not given.
-    #[param(value_type = Option<String>)]
-    baseline_to: Option<TimeParam>,
-    /// Which of the app's series in the baseline window; `selector` if not given.
-    #[param(value_type = Option<String>)]
-    #[serde(default, deserialize_with = "selector")]
-    baseline_selector: Option<Selector>,
-}
-
-/// What to export.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(super) struct ExportParams {
-    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
-    #[serde(rename = "type")]
-    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
-    kind: Option<ProfileType>,
-    /// The window's start; an hour before now if not given.
-    #[param(value_type = Option<String>, example = "now-1h")]
-    from: Option<TimeParam>,
-    /// The window's end, exclusive; now if not given.
-    #[param(value_type = Option<String>, example = "now")]
-    to: Option<TimeParam>,
-    /// Which of the app's series.
-    #[param(value_type = Option<String>, example = "version=\"2\"")]
-    #[serde(default, deserialize_with = "selector")]
-    selector: Option<Selector>,
-    /// The baseline window's start. Any of the baseline's parameters exports both windows in one pprof, the baseline as
-    /// its first sample type.
-    #[param(value_type = Option<String>)]
-    baseline_from: Option<TimeParam>,
-    /// The baseline window's end, exclusive; `from` if not given.
-    #[param(value_type = Option<String>)]
-    baseline_to: Option<TimeParam>,
-    /// Which of the app's series in the baseline window; `selector` if not given.
-    #[param(value_type = Option<String>)]
-    #[serde(default, deserialize_with = "selector")]
-    baseline_selector: Option<Selector>,
-    /// How to write it: `pprof`.
-    #[param(value_type = Option<String>, default = "pprof", example = "pprof")]
-    format: Option<ExportFormat>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ExportFormat {
-    Pprof,
-}
-
-fn selector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Selector>, D::Error> {
-    String::deserialize(deserializer)?.parse().map(Some).map_err(serde::de::Error::custom)
-}
-
 /// List the apps that have profiles
 ///
 /// Apps of which any profile, of whatever kind, started in the window.
@@ -229,11 +51,7 @@ fn selector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<
     get, path = "/profiles/apps", tag = "profiles", operation_id = "listProfiledApps", params(AppsParams),
     responses((status = 200, description = "The apps, sorted", body = AppsBody), SourceErrors),
 )]
-pub(super) async fn list_profiled_apps(
-    port: Port,
-    clock: Now,
-    params: Query<AppsParams>,
-) -> Result<HttpResponse, Problem> {
+async fn list_profiled_apps(port: Port, clock: Now, params: Query<AppsParams>) -> Result<HttpResponse, Problem> {
     let AppsParams { from, to } = params.into_inner();
     let window = window(from, to, &**clock, DEFAULT_WINDOW)?;
     let apps = port.apps(window).await.map_err(|e| Problem::of_profiles(&e))?;
@@ -249,7 +67,7 @@ pub(super) async fn list_profiled_apps(
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), ProfileParams),
     responses((status = 200, description = "The functions by self, descending", body = ProfileBody), ProfileErrors),
 )]
-pub(super) async fn get_profile(
+async fn get_profile(
     port: Port,
     clock: Now,
     app: PathParam<AppName>,
@@ -274,7 +92,7 @@ pub(super) async fn get_profile(
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), PairParams),
     responses((status = 200, description = "The functions of both windows by self, descending", body = PairBody), ProfileErrors),
 )]
-pub(super) async fn get_profile_diff(
+async fn get_profile_diff(
     port: Port,
     clock: Now,
     app: PathParam<AppName>,
@@ -305,7 +123,7 @@ pub(super) async fn get_profile_diff(
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), FlameGraphParams),
     responses((status = 200, description = "The flame graph", body = String, content_type = "image/svg+xml"), ProfileErrors),
 )]
-pub(super) async fn draw_flame_graph(
+async fn draw_flame_graph(
     port: Port,
     clock: Now,
     app: PathParam<AppName>,
@@ -351,7 +169,7 @@ pub(super) async fn draw_flame_graph(
         ProfileErrors,
     ),
 )]
-pub(super) async fn export_profile(
+async fn export_profile(
     port: Port,
     clock: Now,
     app: PathParam<AppName>,
@@ -485,6 +303,3 @@ async fn compute(
 fn internal(why: &str) -> Problem {
     Problem::new(Code::Internal, "an internal error, see the log under this request id").because(why)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,12 @@
+//! Any bytes are read as folded text or refused; what was read can be drawn.
+#![no_main]
+
+use flamewarden::profile::{FlameGraphText, Limits, SampleType, flame_graph, read_folded};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let limits = Limits { inflated: 1 << 20, ..Limits::default() };
+    if let Ok(profile) = read_folded(bytes, SampleType::new("cpu", "nanoseconds"), &limits) {
+        flame_graph(&profile, 0, &FlameGraphText::default()).unwrap();
+    }
+});

@@ -1,0 +1,192 @@
+//! What the profile routes take, and which errors they document.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use utoipa::IntoResponses;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+
+use crate::http::{Code, TimeParam};
+use crate::kernel::{ProfileType, Selector};
+
+/// What the routes of one app may answer beside 200.
+pub(super) struct ProfileErrors;
+/// What the list of apps may answer beside 200.
+pub(super) struct SourceErrors;
+
+impl IntoResponses for ProfileErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let bad = [Code::ParameterInvalid, Code::ParameterUnknown, Code::ProfileTypeUnknown, Code::WindowInvalid];
+        problems(&[("400", &bad), ("404", &[Code::AppUnknown])])
+    }
+}
+
+impl IntoResponses for SourceErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[("400", &[Code::ParameterInvalid, Code::ParameterUnknown, Code::WindowInvalid])])
+    }
+}
+
+fn problems(own: &[(&str, &[Code])]) -> BTreeMap<String, RefOr<Response>> {
+    let source: [(&str, &[Code]); 4] = [
+        ("500", &[Code::Internal]),
+        ("502", &[Code::ProfileSourceFailed, Code::ProfileSourceDenied]),
+        ("503", &[Code::ProfileSourceBusy]),
+        ("504", &[Code::Timeout]),
+    ];
+    let described = |codes: &[Code]| {
+        let lines: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.id(), code.row().title)).collect();
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        ResponseBuilder::new().description(lines.join("; ")).content("application/problem+json", content).build()
+    };
+    own.iter().chain(&source).map(|(status, codes)| ((*status).to_owned(), RefOr::T(described(codes)))).collect()
+}
+
+/// A window.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AppsParams {
+    /// The window's start; an hour before now if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    pub(super) from: Option<TimeParam>,
+    /// The window's end, exclusive; now if not given.
+    #[param(value_type = Option<String>, example = "now")]
+    pub(super) to: Option<TimeParam>,
+}
+
+/// One kind of profile in one window.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ProfileParams {
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    #[serde(rename = "type")]
+    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
+    pub(super) kind: Option<ProfileType>,
+    /// The window's start; an hour before now if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    pub(super) from: Option<TimeParam>,
+    /// The window's end, exclusive; now if not given.
+    #[param(value_type = Option<String>, example = "now")]
+    pub(super) to: Option<TimeParam>,
+    /// At most this many functions; 0 means all.
+    #[param(default = 50, minimum = 0, example = 50)]
+    pub(super) limit: Option<u32>,
+    /// Which of the app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
+    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[serde(default, deserialize_with = "selector")]
+    pub(super) selector: Option<Selector>,
+}
+
+/// One kind of profile in two windows.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(super) struct PairParams {
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    #[serde(rename = "type")]
+    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
+    pub(super) kind: Option<ProfileType>,
+    /// The baseline window's start; an hour before its end if not given.
+    #[param(value_type = Option<String>, example = "now-2h")]
+    pub(super) baseline_from: Option<TimeParam>,
+    /// The baseline window's end, exclusive; `from` if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    pub(super) baseline_to: Option<TimeParam>,
+    /// The current window's start; an hour before its end if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    pub(super) from: Option<TimeParam>,
+    /// The current window's end, exclusive; now if not given.
+    #[param(value_type = Option<String>, example = "now")]
+    pub(super) to: Option<TimeParam>,
+    /// At most this many functions of each window; 0 means all.
+    #[param(default = 500, minimum = 0, example = 500)]
+    pub(super) limit: Option<u32>,
+    /// Which of the app's series.
+    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[serde(default, deserialize_with = "selector")]
+    pub(super) selector: Option<Selector>,
+    /// Which of the app's series in the baseline window; `selector` if not given.
+    #[param(value_type = Option<String>, example = "version=\"1\"")]
+    #[serde(default, deserialize_with = "selector")]
+    pub(super) baseline_selector: Option<Selector>,
+}
+
+/// What to draw.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(super) struct FlameGraphParams {
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    #[serde(rename = "type")]
+    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
+    pub(super) kind: Option<ProfileType>,
+    /// The window's start; an hour before its end if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    pub(super) from: Option<TimeParam>,
+    /// The window's end, exclusive; now if not given.
+    #[param(value_type = Option<String>, example = "now")]
+    pub(super) to: Option<TimeParam>,
+    /// Which of the app's series.
+    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[serde(default, deserialize_with = "selector")]
+    pub(super) selector: Option<Selector>,
+    /// The baseline window's start. Any of the baseline's parameters makes the flame graph differential.
+    #[param(value_type = Option<String>)]
+    pub(super) baseline_from: Option<TimeParam>,
+    /// The baseline window's end, exclusive; `from` if not given.
+    #[param(value_type = Option<String>)]
+    pub(super) baseline_to: Option<TimeParam>,
+    /// Which of the app's series in the baseline window; `selector` if not given.
+    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "selector")]
+    pub(super) baseline_selector: Option<Selector>,
+}
+
+/// What to export.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(super) struct ExportParams {
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    #[serde(rename = "type")]
+    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
+    pub(super) kind: Option<ProfileType>,
+    /// The window's start; an hour before now if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    pub(super) from: Option<TimeParam>,
+    /// The window's end, exclusive; now if not given.
+    #[param(value_type = Option<String>, example = "now")]
+    pub(super) to: Option<TimeParam>,
+    /// Which of the app's series.
+    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[serde(default, deserialize_with = "selector")]
+    pub(super) selector: Option<Selector>,
+    /// The baseline window's start. Any of the baseline's parameters exports both windows in one pprof, the baseline as
+    /// its first sample type.
+    #[param(value_type = Option<String>)]
+    pub(super) baseline_from: Option<TimeParam>,
+    /// The baseline window's end, exclusive; `from` if not given.
+    #[param(value_type = Option<String>)]
+    pub(super) baseline_to: Option<TimeParam>,
+    /// Which of the app's series in the baseline window; `selector` if not given.
+    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "selector")]
+    pub(super) baseline_selector: Option<Selector>,
+    /// How to write it: `pprof`.
+    #[param(value_type = Option<String>, default = "pprof", example = "pprof")]
+    pub(super) format: Option<ExportFormat>,
+}
+
+/// How an export is written.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ExportFormat {
+    /// Gzip pprof.
+    Pprof,
+}
+
+fn selector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Selector>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(serde::de::Error::custom)
+}
