@@ -8,6 +8,7 @@ mod port;
 mod postgres;
 mod remote;
 mod routes;
+mod spool;
 mod wire;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use port::HistorySor;
 #[cfg(test)]
 pub use port::MockHistorySor;
 pub use routes::routes;
+pub use spool::{Fsync, Spool, SpoolError, SpoolHealth, SpoolSettings};
 
 use crate::http::Outward;
 use crate::kernel::Clock;
