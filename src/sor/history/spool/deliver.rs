@@ -14,16 +14,43 @@ use super::{Entry, Shared};
 use crate::kernel::{PortError, PortResult};
 use crate::sor::history::domain::NewAssessment;
 
-/// The pause after a first failure; it doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// So many internal errors in a row over one entry make it suspicious.
 const SUSPICIOUS: u32 = 5;
-/// How often what was appended is forced to the disk.
-const FSYNC_EACH: Duration = Duration::from_secs(1);
-/// How often files of processes that died are looked for.
-const LOOK_EACH: Duration = Duration::from_secs(30);
+/// How long the background tasks wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// The pause after a first failure; it doubles with each further one.
+    pub(super) first_pause: Duration,
+    /// The longest pause.
+    pub(super) longest_pause: Duration,
+    /// How often what was appended is forced to the disk.
+    pub(super) fsync: Duration,
+    /// How often files of processes that died are looked for.
+    pub(super) look_around: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(30),
+            fsync: Duration::from_secs(1),
+            look_around: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Pace {
+    /// How long to wait after so many failures in a row, of which this is the last.
+    fn pause(&self, failures: u32, error: &PortError) -> Duration {
+        let doubled = self.first_pause.saturating_mul(1 << failures.saturating_sub(1).min(16));
+        let asked = match error {
+            PortError::Overloaded { retry_after_s, .. } => Duration::from_secs(u64::from(*retry_after_s)),
+            _ => Duration::ZERO,
+        };
+        doubled.max(asked).min(self.longest_pause)
+    }
+}
 
 /// Delivers entries in order, for ever.
 pub(super) async fn deliver(shared: Arc<Shared>) {
@@ -123,19 +150,15 @@ fn settle(shared: &Shared, front: &Front, refused: Option<&PortError>) {
 }
 
 async fn pause(shared: &Shared, failures: u32, error: &PortError) {
-    let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
-    let asked = match error {
-        PortError::Overloaded { retry_after_s, .. } => Duration::from_secs(u64::from(*retry_after_s)).min(LONGEST_PAUSE),
-        _ => Duration::ZERO,
-    };
-    let pause = if shared.flushing.load(Ordering::Relaxed) { FIRST_PAUSE } else { doubled.max(asked) };
+    let flushing = shared.flushing.load(Ordering::Relaxed);
+    let pause = if flushing { Pace::default().first_pause } else { shared.pace.pause(failures, error) };
     // New entries change nothing about it, only a flush does.
     let _ = timeout(pause, shared.hurry.notified()).await;
 }
 
 /// Forces what was appended to the disk, once a second.
 pub(super) async fn force_to_disk(shared: Arc<Shared>) {
-    let mut ticks = interval(FSYNC_EACH);
+    let mut ticks = interval(shared.pace.fsync);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
@@ -162,7 +185,7 @@ pub(super) async fn sync(files: Vec<Arc<File>>) -> bool {
 
 /// Adopts files of processes that died, from time to time.
 pub(super) async fn look_around(shared: Arc<Shared>) {
-    let mut ticks = interval(LOOK_EACH);
+    let mut ticks = interval(shared.pace.look_around);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
     loop {
@@ -175,5 +198,21 @@ pub(super) async fn look_around(shared: Arc<Shared>) {
             shared.measure(&journal);
             shared.arrived.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_half_a_minute_and_honour_what_history_asks_for() {
+        let pace = Pace::default();
+        let away = PortError::Unavailable("down".into());
+        let pauses: Vec<_> = [1, 2, 3, 4, 9, 10, 99].map(|n| pace.pause(n, &away).as_millis()).into();
+        assert_eq!(pauses, [100, 200, 400, 800, 25_600, 30_000, 30_000]);
+        let full = |retry_after_s| PortError::Overloaded { detail: String::new(), retry_after_s };
+        assert_eq!(pace.pause(1, &full(7)).as_secs(), 7);
+        assert_eq!(pace.pause(1, &full(3_600)).as_secs(), 30);
     }
 }

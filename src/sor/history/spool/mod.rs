@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use self::deliver::Pace;
 use self::frame::frame;
 use self::journal::{AppendError, Journal};
 use super::domain::{Assessment, HistoryPage, HistoryQuery, NewAssessment};
@@ -103,6 +104,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     settings: SpoolSettings,
+    pace: Pace,
     journal: Mutex<Journal>,
     /// An entry came.
     arrived: Notify,
@@ -164,6 +166,16 @@ impl Spool {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
     ) -> Result<Self, SpoolError> {
+        Self::paced(settings, inner, clock, ids, Pace::default())
+    }
+
+    fn paced(
+        settings: SpoolSettings,
+        inner: Arc<dyn HistorySor>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        pace: Pace,
+    ) -> Result<Self, SpoolError> {
         let mut journal = Journal::open(settings.clone(), Arc::clone(&ids))?;
         journal.adopt(settings.directory.as_deref().map(segment::adopt_all).unwrap_or_default());
         let shared = Arc::new(Shared {
@@ -171,6 +183,7 @@ impl Spool {
             clock,
             ids,
             settings,
+            pace,
             journal: Mutex::new(journal),
             arrived: Notify::new(),
             hurry: Notify::new(),

@@ -1,1 +1,461 @@
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Mutex;
 
+use chrono::{DateTime, Utc};
+use tempfile::TempDir;
+
+use super::*;
+use crate::kernel::{FixedClock, RandomIds};
+use crate::sor::history::conformance::{new, now};
+use crate::sor::history::domain::AssessmentSeverity;
+
+/// A history that keeps what it takes by key, and fails as it is told.
+#[derive(Default)]
+struct Fake {
+    kept: Mutex<Vec<NewAssessment>>,
+    /// What the next calls answer; then all is well.
+    failures: Mutex<VecDeque<PortError>>,
+    /// Diagnoses that are refused, and with what.
+    refuses: Mutex<Vec<(&'static str, PortError)>>,
+    down: AtomicBool,
+    calls: AtomicU64,
+    changed: Notify,
+}
+
+impl Fake {
+    fn diagnoses(&self) -> Vec<String> {
+        self.kept.lock().unwrap().iter().map(|entry| entry.diagnosis.to_string()).collect()
+    }
+
+    async fn until(&self, enough: impl Fn(&Self) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            if enough(self) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    async fn keeps(&self, diagnoses: &[&str]) {
+        self.until(|fake| fake.diagnoses().len() >= diagnoses.len()).await;
+        assert_eq!(self.diagnoses(), diagnoses);
+    }
+
+    async fn called(&self, times: u64) {
+        self.until(|fake| fake.calls.load(Ordering::Relaxed) >= times).await;
+    }
+}
+
+#[async_trait]
+impl HistorySor for Fake {
+    async fn create(&self, entry: NewAssessment) -> PortResult<Assessment> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let refused = self.refuses.lock().unwrap().iter().find(|(name, _)| *name == entry.diagnosis.as_str()).cloned();
+        let failure = self.failures.lock().unwrap().pop_front().or(refused.map(|(_, error)| error));
+        let failure = failure.or(self.down.load(Ordering::Relaxed).then(|| PortError::Unavailable("down".into())));
+        if failure.is_none() {
+            let mut kept = self.kept.lock().unwrap();
+            if !kept.iter().any(|other| other.idempotency_key == entry.idempotency_key) {
+                kept.push(entry.clone());
+            }
+        }
+        self.changed.notify_waiters();
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(Assessment {
+                id: RowId::new(1).unwrap(),
+                app_name: entry.app_name,
+                diagnosis: entry.diagnosis,
+                severity: AssessmentSeverity::High,
+                profile_types: entry.profile_types,
+                top_functions: None,
+                recommendation: None,
+                requested_by: None,
+                created_at: now(),
+            }),
+        }
+    }
+
+    async fn list(&self, _: &HistoryQuery) -> PortResult<HistoryPage> {
+        Ok(HistoryPage { entries: Vec::new(), next: None })
+    }
+
+    async fn latest(&self, _: &AppName) -> PortResult<Option<Assessment>> {
+        Ok(None)
+    }
+
+    async fn remove(&self, _: RowId) -> PortResult<bool> {
+        Ok(false)
+    }
+}
+
+fn directory() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn settings(directory: &Path) -> SpoolSettings {
+    SpoolSettings { directory: Some(directory.join("spool")), fsync: Fsync::EachSecond, max_bytes: 64 << 20 }
+}
+
+/// Pauses that nobody has to wait for.
+const QUICK: Pace = Pace {
+    first_pause: Duration::from_millis(1),
+    longest_pause: Duration::from_millis(2),
+    fsync: Duration::from_millis(5),
+    look_around: Duration::from_millis(5),
+};
+
+fn open_with(settings: SpoolSettings, inner: &Arc<Fake>) -> Result<Spool, SpoolError> {
+    open_paced(settings, inner, QUICK)
+}
+
+fn open_paced(settings: SpoolSettings, inner: &Arc<Fake>, pace: Pace) -> Result<Spool, SpoolError> {
+    let clock = Arc::new(FixedClock::at(now()));
+    Spool::paced(settings, Arc::clone(inner) as Arc<dyn HistorySor>, clock, Arc::new(RandomIds), pace)
+}
+
+fn open(directory: &TempDir, inner: &Arc<Fake>) -> Spool {
+    open_with(settings(directory.path()), inner).unwrap()
+}
+
+fn down() -> Arc<Fake> {
+    let fake = Fake::default();
+    fake.down.store(true, Ordering::Relaxed);
+    Arc::new(fake)
+}
+
+async fn record(spool: &Spool, diagnoses: &[&str]) {
+    for diagnosis in diagnoses {
+        spool.record(new("shop", diagnosis)).await.unwrap();
+    }
+}
+
+/// Ends a spool as `kill -9` does: nothing is flushed, its files are closed by the system.
+async fn kill(mut spool: Spool) {
+    for task in spool.tasks.drain(..) {
+        task.abort();
+        let _ = task.await;
+    }
+}
+
+fn files(directory: &TempDir) -> Vec<PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(directory.path().join("spool"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .collect();
+    files.sort();
+    files
+}
+
+fn rejected(directory: &TempDir) -> String {
+    let files = std::fs::read_dir(directory.path().join("spool/rejected")).unwrap();
+    files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn delivers_in_order_and_frees_the_space() {
+    let (directory, inner) = (directory(), Arc::new(Fake::default()));
+    let spool = open(&directory, &inner);
+    record(&spool, &["a", "b", "c"]).await;
+    inner.keeps(&["a", "b", "c"]).await;
+    assert_eq!(spool.flush(Duration::from_secs(10)).await, 0);
+    let health = spool.health();
+    assert_eq!((health.pending_entries, health.pending_bytes, health.delivered, health.rejected), (0, 0, 3, 0));
+    assert_eq!(files(&directory), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn an_entry_gets_its_time_and_key_when_it_is_recorded_and_comes_back_whole() {
+    use crate::sor::history::{Recommendation, TopFunctions};
+    let (directory, inner) = (directory(), down());
+    let entry = NewAssessment {
+        top_functions: Some(TopFunctions::try_from(serde_json::json!({"cpu": [{"selfPercent": 0.1 + 0.2}]})).unwrap()),
+        recommendation: Some(Recommendation::fitting("line\nline \u{1} ü")),
+        requested_by: Some("ana".parse().unwrap()),
+        profile_types: Vec::new(),
+        ..new("größe\n", "gc_pressure")
+    };
+    let spool = open(&directory, &inner);
+    spool.record(entry.clone()).await.unwrap();
+    let own = NewAssessment {
+        assessed_at: DateTime::<Utc>::from_timestamp(1, 123_456_000),
+        idempotency_key: Some(Uuid::from_u128(7)),
+        ..entry.clone()
+    };
+    spool.record(own.clone()).await.unwrap();
+    kill(spool).await;
+    let inner = Arc::new(Fake::default());
+    let spool = open(&directory, &inner);
+    inner.until(|fake| fake.diagnoses().len() == 2).await;
+    let kept = inner.kept.lock().unwrap().clone();
+    let key = kept[0].idempotency_key;
+    assert!(key.is_some());
+    assert_eq!(kept[0], NewAssessment { assessed_at: Some(now()), idempotency_key: key, ..entry });
+    assert_eq!(kept[1], own);
+    kill(spool).await;
+}
+
+#[tokio::test]
+async fn a_killed_process_loses_nothing() {
+    let (directory, inner) = (directory(), down());
+    let spool = open(&directory, &inner);
+    record(&spool, &["a", "b"]).await;
+    kill(spool).await;
+    let inner = Arc::new(Fake::default());
+    let spool = open(&directory, &inner);
+    record(&spool, &["c"]).await;
+    inner.keeps(&["a", "b", "c"]).await;
+    assert_eq!(spool.flush(Duration::from_secs(10)).await, 0);
+    assert_eq!(files(&directory), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_torn_tail_is_cut_off_and_whole_entries_are_kept() {
+    let (directory, inner) = (directory(), down());
+    let spool = open(&directory, &inner);
+    record(&spool, &["a", "b", "c"]).await;
+    kill(spool).await;
+    let file = &files(&directory)[0];
+    let bytes = std::fs::read(file).unwrap();
+    std::fs::write(file, &bytes[..bytes.len() - 5]).unwrap();
+    let two: usize = String::from_utf8(bytes).unwrap().lines().take(2).map(|line| line.len() + 1).sum();
+    let spool = open(&directory, &inner);
+    assert_eq!(spool.health().pending_entries, 2);
+    assert_eq!(std::fs::metadata(file).unwrap().len(), two as u64);
+    inner.down.store(false, Ordering::Relaxed);
+    inner.keeps(&["a", "b"]).await;
+    kill(spool).await;
+}
+
+#[tokio::test]
+async fn a_broken_line_costs_only_itself() {
+    let (directory, inner) = (directory(), down());
+    let spool = open(&directory, &inner);
+    record(&spool, &["a", "b", "c"]).await;
+    kill(spool).await;
+    let file = &files(&directory)[0];
+    let text = std::fs::read_to_string(file).unwrap().replace("\"diagnosis\":\"b\"", "\"diagnosis\":\"x\"");
+    std::fs::write(file, text).unwrap();
+    inner.down.store(false, Ordering::Relaxed);
+    let spool = open(&directory, &inner);
+    inner.keeps(&["a", "c"]).await;
+    kill(spool).await;
+}
+
+#[tokio::test]
+async fn an_entry_delivered_but_not_freed_is_delivered_again_without_harm() {
+    let (directory, inner) = (directory(), down());
+    let spool = open(&directory, &inner);
+    record(&spool, &["a", "b"]).await;
+    let file = files(&directory)[0].clone();
+    let bytes = std::fs::read(&file).unwrap();
+    inner.down.store(false, Ordering::Relaxed);
+    inner.keeps(&["a", "b"]).await;
+    kill(spool).await;
+    std::fs::write(&file, bytes).unwrap();
+    let calls = inner.calls.load(Ordering::Relaxed);
+    let spool = open(&directory, &inner);
+    inner.called(calls + 2).await;
+    assert_eq!(inner.diagnoses(), ["a", "b"]);
+    kill(spool).await;
+}
+
+#[tokio::test]
+async fn tries_again_while_history_is_down_then_delivers_all_in_order() {
+    let (directory, inner) = (directory(), down());
+    let spool = open(&directory, &inner);
+    record(&spool, &["a"]).await;
+    inner.called(5).await;
+    record(&spool, &["b"]).await;
+    assert!(spool.health().stalled);
+    assert_eq!(spool.health().pending_entries, 2);
+    inner.down.store(false, Ordering::Relaxed);
+    inner.keeps(&["a", "b"]).await;
+    assert_eq!(spool.flush(Duration::from_secs(10)).await, 0);
+    assert!(!spool.health().stalled);
+}
+
+#[tokio::test]
+async fn what_history_refuses_is_set_aside_and_holds_up_nothing() {
+    let (directory, inner) = (directory(), Arc::new(Fake::default()));
+    *inner.refuses.lock().unwrap() =
+        vec![("b", PortError::Invalid("no".into())), ("c", PortError::Conflict("no".into()))];
+    let spool = open(&directory, &inner);
+    record(&spool, &["a", "b", "c", "d"]).await;
+    inner.keeps(&["a", "d"]).await;
+    assert_eq!(spool.flush(Duration::from_secs(10)).await, 0);
+    assert_eq!(spool.health().rejected, 2);
+    let aside = rejected(&directory);
+    assert_eq!(aside.lines().count(), 2);
+    assert!(aside.contains("\"diagnosis\":\"b\"") && aside.contains("\"diagnosis\":\"c\""), "{aside}");
+}
+
+#[tokio::test]
+async fn a_refused_file_moved_back_is_tried_again() {
+    let (directory, inner) = (directory(), Arc::new(Fake::default()));
+    *inner.refuses.lock().unwrap() = vec![("a", PortError::Invalid("no".into()))];
+    let spool = open(&directory, &inner);
+    record(&spool, &["a"]).await;
+    inner.called(1).await;
+    assert_eq!(spool.flush(Duration::from_secs(10)).await, 0);
+    let aside = std::fs::read_dir(directory.path().join("spool/rejected")).unwrap().next().unwrap().unwrap();
+    std::fs::rename(aside.path(), directory.path().join("spool").join(aside.file_name())).unwrap();
+    inner.refuses.lock().unwrap().clear();
+    drop(spool);
+    let spool = open(&directory, &inner);
+    inner.keeps(&["a"]).await;
+    kill(spool).await;
+}
+
+#[tokio::test]
+async fn one_entry_that_breaks_history_is_set_aside_when_the_next_one_passes() {
+    let (directory, inner) = (directory(), Arc::new(Fake::default()));
+    *inner.refuses.lock().unwrap() = vec![("a", PortError::Internal("500".into()))];
+    let spool = open(&directory, &inner);
+    record(&spool, &["a"]).await;
+    inner.called(9).await;
+    assert_eq!((spool.health().rejected, spool.health().pending_entries), (0, 1), "it may be history that is ill");
+    record(&spool, &["b"]).await;
+    inner.keeps(&["b"]).await;
+    assert_eq!(spool.flush(Duration::from_secs(10)).await, 0);
+    assert_eq!((spool.health().rejected, inner.diagnoses()), (1, vec!["b".to_owned()]));
+}
+
+#[tokio::test]
+async fn refused_credentials_are_history_being_away() {
+    let (directory, inner) = (directory(), Arc::new(Fake::default()));
+    *inner.failures.lock().unwrap() = vec![PortError::Denied("401".into()); 3].into();
+    let spool = open(&directory, &inner);
+    record(&spool, &["a"]).await;
+    inner.keeps(&["a"]).await;
+    assert_eq!(spool.health().rejected, 0);
+    kill(spool).await;
+}
+
+#[tokio::test]
+async fn over_the_limit_an_entry_is_refused_until_others_are_delivered() {
+    let (directory, inner) = (directory(), down());
+    let spool = open_with(SpoolSettings { max_bytes: 600, ..settings(directory.path()) }, &inner).unwrap();
+    record(&spool, &["a", "b"]).await;
+    let full = spool.record(new("shop", "c")).await;
+    assert!(matches!(full, Err(PortError::Overloaded { retry_after_s: 1, .. })), "{full:?}");
+    let health = spool.health();
+    assert_eq!((health.pending_entries, health.append_failures, health.degraded), (2, 1, true));
+    inner.down.store(false, Ordering::Relaxed);
+    inner.keeps(&["a", "b"]).await;
+    inner.until(|_| spool.health().pending_entries == 0).await;
+    record(&spool, &["d"]).await;
+    inner.keeps(&["a", "b", "d"]).await;
+    assert!(!spool.health().degraded);
+    kill(spool).await;
+}
+
+#[tokio::test]
+async fn two_processes_have_a_file_each_and_leave_the_others_alone() {
+    let (directory, first_inner, second_inner) = (directory(), down(), down());
+    let first = open(&directory, &first_inner);
+    record(&first, &["a"]).await;
+    let second = open(&directory, &second_inner);
+    record(&second, &["b"]).await;
+    assert_eq!(files(&directory).len(), 2);
+    second_inner.down.store(false, Ordering::Relaxed);
+    second_inner.keeps(&["b"]).await;
+    assert_eq!(first.health().pending_entries, 1);
+    // The one that lives on takes over from the one that dies, without a restart.
+    kill(first).await;
+    second_inner.keeps(&["b", "a"]).await;
+    assert_eq!(second.flush(Duration::from_secs(10)).await, 0);
+    assert_eq!((files(&directory).len(), first_inner.diagnoses().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn files_are_followed_by_new_ones_and_removed_when_delivered() {
+    let (directory, inner) = (directory(), down());
+    let spool = open(&directory, &inner);
+    let long = crate::sor::history::Recommendation::fitting(&"x".repeat(60_000));
+    for n in 0..150 {
+        let entry = NewAssessment { recommendation: Some(long.clone()), ..new("shop", &format!("d{n}")) };
+        spool.record(entry).await.unwrap();
+    }
+    assert_eq!(files(&directory).len(), 3, "9 MB in files of 4 MiB");
+    inner.down.store(false, Ordering::Relaxed);
+    inner.until(|fake| fake.diagnoses().len() == 150).await;
+    let expected: Vec<_> = (0..150).map(|n| format!("d{n}")).collect();
+    assert_eq!(inner.diagnoses(), expected);
+    assert_eq!(spool.flush(Duration::from_secs(10)).await, 0);
+    assert_eq!(files(&directory).len(), 0);
+}
+
+#[tokio::test]
+async fn a_flush_that_runs_out_of_time_leaves_entries_for_the_next_process() {
+    let (directory, inner) = (directory(), down());
+    let spool = open(&directory, &inner);
+    record(&spool, &["a", "b"]).await;
+    assert_eq!(spool.flush(Duration::from_millis(20)).await, 2);
+    drop(spool);
+    inner.down.store(false, Ordering::Relaxed);
+    let spool = open(&directory, &inner);
+    inner.keeps(&["a", "b"]).await;
+    kill(spool).await;
+}
+
+#[tokio::test]
+async fn a_flush_does_not_wait_out_a_long_pause() {
+    let (directory, inner) = (directory(), down());
+    let hour = Duration::from_secs(3_600);
+    let pace = Pace { first_pause: hour, longest_pause: hour, ..QUICK };
+    let spool = open_paced(settings(directory.path()), &inner, pace).unwrap();
+    record(&spool, &["a"]).await;
+    inner.called(1).await;
+    inner.down.store(false, Ordering::Relaxed);
+    assert_eq!(spool.flush(Duration::from_secs(60)).await, 0);
+    assert_eq!(inner.diagnoses(), ["a"]);
+}
+
+#[tokio::test]
+async fn with_fsync_always_an_entry_is_on_the_disk_before_it_counts() {
+    let (directory, inner) = (directory(), down());
+    let spool = open_with(SpoolSettings { fsync: Fsync::Always, ..settings(directory.path()) }, &inner).unwrap();
+    record(&spool, &["a"]).await;
+    assert!(std::fs::read_to_string(&files(&directory)[0]).unwrap().contains("\"diagnosis\":\"a\""));
+    kill(spool).await;
+}
+
+#[tokio::test]
+async fn in_memory_entries_are_delivered_too_and_no_file_is_made() {
+    let inner = down();
+    let memory = SpoolSettings { directory: None, fsync: Fsync::EachSecond, max_bytes: 64 << 20 };
+    let spool = open_with(memory, &inner).unwrap();
+    record(&spool, &["a", "b"]).await;
+    assert!(spool.health().in_memory);
+    inner.down.store(false, Ordering::Relaxed);
+    inner.keeps(&["a", "b"]).await;
+    record(&spool, &["c"]).await;
+    inner.keeps(&["a", "b", "c"]).await;
+    assert_eq!(spool.flush(Duration::from_secs(10)).await, 0);
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_is_an_error_that_names_the_ways_out() {
+    let directory = directory();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = open_with(settings(&file), &down()).err().unwrap().to_string();
+    for part in ["file/spool", "DATA_DIR", "SPOOL=memory"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn reads_and_direct_writes_pass_through() {
+    let (directory, inner) = (directory(), Arc::new(Fake::default()));
+    let spool = open(&directory, &inner);
+    assert_eq!(spool.create(new("shop", "a")).await.unwrap().diagnosis.as_str(), "a");
+    assert_eq!(spool.latest(&"shop".parse().unwrap()).await, Ok(None));
+    assert_eq!(spool.remove(RowId::new(1).unwrap()).await, Ok(false));
+    assert_eq!(spool.health().delivered, 0);
+    kill(spool).await;
+}
