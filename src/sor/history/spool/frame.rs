@@ -56,7 +56,10 @@ mod tests {
 
     #[test]
     fn an_entry_is_a_line_that_a_person_can_read() {
-        assert_eq!(String::from_utf8(frame("{}")).unwrap(), "00000002 8b6db0ae {}\n".replace("8b6db0ae", &format!("{:08x}", crc32fast::hash(b"{}"))));
+        assert_eq!(
+            String::from_utf8(frame("{}")).unwrap(),
+            "00000002 8b6db0ae {}\n".replace("8b6db0ae", &format!("{:08x}", crc32fast::hash(b"{}")))
+        );
     }
 
     proptest! {
