@@ -6,6 +6,7 @@ mod config;
 mod migrate;
 mod openapi;
 mod serve;
+mod triage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -77,6 +78,8 @@ enum Command {
     /// Bring the database's schema up to date, take it back, tell how it stands.
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// Say what is wrong with an app, by a server or from a file.
+    Triage(triage::Args),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -88,6 +91,7 @@ impl Command {
             Self::Serve => serve::run(common).await,
             Self::Config(command) => config::run(&command, common),
             Self::Migrate(command) => migrate::run(&command, common).await,
+            Self::Triage(args) => triage::run(&args, common).await,
             Self::Openapi => openapi::run(),
         }
     }

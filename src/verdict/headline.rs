@@ -16,11 +16,11 @@ use crate::kernel::{FindingSeverity, ProfileType};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// A category reaches its threshold.
+    /// A category surely reaches its threshold.
     Problem,
     /// Data enough, and no category does.
     NothingStandsOut,
-    /// Too few samples to say.
+    /// Too few samples to say, or too few to be sure that the threshold is reached.
     Insufficient,
     /// The app is known and sent nothing in the window.
     NoData,
@@ -74,9 +74,9 @@ pub fn summarise(app: &str, outcomes: &[Outcome<'_>]) -> Summary {
         }
         return Summary {
             verdict: match diagnosis.ground {
-                Ground::Finding(_) => Verdict::Problem,
+                Ground::Finding(_) if diagnosis.confirmed => Verdict::Problem,
                 Ground::Fallback => Verdict::NothingStandsOut,
-                Ground::Insufficient | Ground::NoData => Verdict::Insufficient,
+                Ground::Finding(_) | Ground::Insufficient | Ground::NoData => Verdict::Insufficient,
             },
             primary_issue: diagnosis.name,
             primary_kind: Some(primary.kind),

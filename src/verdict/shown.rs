@@ -32,7 +32,7 @@ pub(super) fn is_entry(name: &str) -> bool {
 /// `github.com/a/b/shop.(*Cart).Add` is `shop.(*Cart).Add`, `shop::cart::Cart::add` is `Cart::add`.
 pub fn short_name(name: &str) -> &str {
     let before_arguments = name.split_once('(').map(|(head, _)| head);
-    let bare = match before_arguments.filter(|head| head.contains(['.', ':']) && !head.ends_with('.')) {
+    let bare = match before_arguments.filter(|head| head.contains(['.', ':']) && !head.ends_with(['.', ':', '/'])) {
         Some(head) => head.rsplit_once(' ').map_or(head, |(_, last)| last),
         None => name,
     };
@@ -66,6 +66,7 @@ mod tests {
     #[case("github.com/a/b/shop.(*Cart).Add", "shop.(*Cart).Add")]
     #[case("net/http.(*conn).serve", "http.(*conn).serve")]
     #[case("shop::cart::Cart::add", "Cart::add")]
+    #[case("./index.js:(anonymous):22", "index.js:(anonymous):22")]
     #[case("main", "main")]
     #[case("loads", "loads")]
     #[case("(garbage collector)", "(garbage collector)")]

@@ -72,7 +72,7 @@ pub(super) fn app_has((_, read): &Read) -> bool {
 
 /// One kind of profile: judged with what is known of it, or why it could not be read.
 #[derive(Debug, Clone)]
-pub struct TypeResult {
+pub(super) struct TypeResult {
     /// The kind.
     pub kind: ProfileType,
     /// What came of it.
@@ -81,7 +81,7 @@ pub struct TypeResult {
 
 /// A profile, judged.
 #[derive(Debug, Clone)]
-pub struct Judged {
+pub(super) struct Judged {
     /// The verdict.
     pub assessment: Assessment,
     /// The profile and what its source knows.
@@ -92,7 +92,7 @@ pub struct Judged {
 
 /// The approved limits of an app.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Limits {
+pub(super) enum Limits {
     /// Not part of the contract (v1).
     NotAsked,
     /// The SOR is off.
@@ -105,7 +105,7 @@ pub enum Limits {
 
 /// The answer, before it is written down.
 #[derive(Debug, Clone)]
-pub struct Triage {
+pub(super) struct Triage {
     /// The kinds, in the order asked.
     pub types: Vec<TypeResult>,
     /// What it comes down to.
@@ -129,7 +129,7 @@ impl Triage {
     }
 
     /// How many functions are over their limit, over all kinds; absent where limits are not known.
-    pub fn violations(&self) -> Option<usize> {
+    pub(super) fn violations(&self) -> Option<usize> {
         matches!(self.limits, Limits::Known(_)).then(|| {
             let judged = self.types.iter().filter_map(|t| t.result.as_ref().ok());
             judged.filter_map(|j| j.limits.as_ref()).map(|l| l.violations.len()).sum()
@@ -168,7 +168,7 @@ impl TypeResult {
 }
 
 /// Judges one profile and holds it against the limits of its kind.
-pub fn judge(
+pub(super) fn judge(
     rules: &Rules,
     kind: ProfileType,
     merged: MergedProfile,

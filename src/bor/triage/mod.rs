@@ -11,8 +11,9 @@ mod routes;
 mod service;
 mod wire;
 
-pub use domain::{Limits, Requested, Triage, TriageRequest, TypeResult, judge};
+pub use blocks::Blocks;
+pub use domain::{Requested, TriageRequest};
 pub use links::{Grafana, LinkSettings};
 pub use routes::routes;
 pub use service::{TriageParts, TriageService};
-pub use wire::TriageBody;
+pub use wire::{Absence, Block, FindingBody, JudgedBlock, TriageBody, ViolationBody};

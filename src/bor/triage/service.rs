@@ -48,12 +48,19 @@ pub struct TriageParts {
 #[derive(Clone)]
 pub struct TriageService {
     parts: TriageParts,
+    deadline: Duration,
 }
 
 impl TriageService {
     /// A triage over these ports.
     pub fn new(parts: TriageParts) -> Self {
-        Self { parts }
+        Self { parts, deadline: DEADLINE }
+    }
+
+    /// The same with another deadline.
+    #[cfg(test)]
+    pub(super) fn within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
     }
 
     pub(super) fn clock(&self) -> &dyn Clock {
@@ -66,7 +73,7 @@ impl TriageService {
     /// `app_unknown` where nobody knows the app; where no kind could be read: `timeout` if all timed out, else
     /// `profile_source_denied`, `profile_source_busy` or `profile_source_failed`.
     pub async fn triage(&self, request: &TriageRequest) -> Result<TriageBody, Problem> {
-        let deadline = Instant::now() + DEADLINE;
+        let deadline = Instant::now() + self.deadline;
         let (reads, limits) = tokio::join!(self.reads(request, deadline), self.limits(request, deadline));
         let reads = reads?;
         let errors: Vec<_> = reads.iter().filter_map(|(_, read)| read.as_ref().err()).collect();
@@ -192,6 +199,3 @@ fn passed_seconds(request: &TriageRequest, now: chrono::DateTime<chrono::Utc>) -
     let to = request.window.to().min(now).max(request.window.from());
     (to - request.window.from()).num_milliseconds() as f64 / 1_000.0
 }
-
-#[cfg(test)]
-mod tests;

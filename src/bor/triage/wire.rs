@@ -5,14 +5,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::blocks::Blocks;
-use super::domain::{Judged, Triage, TriageRequest, TypeResult};
+use super::domain::{Judged, Limits, Triage, TriageRequest, TypeResult, judge};
 use super::links::{self, LinkSettings};
 use crate::bor::Version;
 use crate::http::Problem;
-use crate::kernel::{FindingSeverity, LimitSeverity, round2};
-use crate::sor::profile_data::Coverage;
+use crate::kernel::{AppName, FindingSeverity, LimitSeverity, ProfileType, TimeWindow, round2};
+use crate::sor::profile_data::{Coverage, MergedProfile};
 use crate::verdict::{
-    Assessment, Category, Confidence, Finding, LimitViolation, QualityNote, Rate, Responsible, Runtime, Share, Verdict,
+    Assessment, Category, Confidence, Finding, LimitViolation, QualityNote, Rate, Responsible, Rules, Runtime, Share,
+    Summary, Verdict,
 };
 
 /// Why the fields of a SOR are absent.
@@ -59,8 +60,9 @@ pub struct TriageBody {
     pub profiles: Blocks,
     /// What it comes down to.
     pub summary: SummaryBody,
-    /// Where to look next, for the kind that comes first.
-    pub links: LinksBody,
+    /// Where to look next, for the kind that comes first; absent where no server was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<LinksBody>,
     /// v2: the baselines are off or failed; their fields are absent then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baselines: Option<Absence>,
@@ -197,7 +199,8 @@ pub struct JudgedBlock {
     /// What is wrong with the data.
     pub data_quality: Vec<QualityNote>,
     /// Where to look next.
-    pub links: LinksBody,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<LinksBody>,
 }
 
 /// How much of a window has data.
@@ -345,8 +348,6 @@ impl TriageBody {
         version: Version,
         history: Sor,
     ) -> Self {
-        use super::domain::Limits;
-        let (summary, violations) = (&triage.summary, triage.violations());
         let baselines = match triage.limits {
             Limits::Off => Some(Absence::Off),
             Limits::Unavailable => Some(Absence::Unavailable),
@@ -354,29 +355,61 @@ impl TriageBody {
         };
         let blocks: Vec<_> =
             triage.types.iter().map(|t| (t.kind.to_string(), Block::of(t, request, settings))).collect();
-        let first = summary.primary_kind.or_else(|| triage.types.first().map(|t| t.kind));
+        let first = triage.summary.primary_kind.or_else(|| triage.types.first().map(|t| t.kind));
         let primary = triage.types.iter().find(|t| Some(t.kind) == first);
         Self {
             app_name: request.app.to_string(),
             from: request.window.from().timestamp(),
             to: request.window.to().timestamp(),
             profiles: Blocks(blocks),
-            links: primary.map_or_else(
-                || LinksBody { flamegraph: String::new(), grafana: None },
-                |primary| LinksBody::of(primary, request, settings),
-            ),
-            summary: SummaryBody {
-                primary_issue: summary.primary_issue.to_owned(),
-                severity: summary.severity,
-                recommendation: summary.recommendation.clone(),
-                baseline_violations: violations,
-                verdict: summary.verdict,
-                headline: summary.headline.clone(),
-            },
+            links: primary.map(|primary| LinksBody::of(primary, request, settings)),
+            summary: SummaryBody::of(&triage.summary, triage.violations()),
             baselines,
             history: history.absence(),
             // The registry is no port of triage yet: no labels are added to any selector.
             labels: (version == Version::V2).then_some(Absence::Off),
+        }
+    }
+}
+
+impl TriageBody {
+    /// The answer to profiles that came without a server: no limits, no history, no links. Without a window its ends
+    /// are 0 and nothing is said per second.
+    pub fn of_profiles(
+        rules: &Rules,
+        app: &AppName,
+        window: Option<TimeWindow>,
+        profiles: Vec<(ProfileType, MergedProfile)>,
+        top: usize,
+    ) -> Self {
+        let seconds = window.map(|w| w.seconds());
+        let judged = |(kind, merged)| TypeResult { kind, result: Ok(judge(rules, kind, merged, seconds, top, None)) };
+        let triage = Triage::of(app, profiles.into_iter().map(judged).collect(), Limits::NotAsked);
+        let judged = triage.types.iter().filter_map(|t| Some((t.kind, t.result.as_ref().ok()?)));
+        let blocks = judged.map(|(kind, j)| (kind.to_string(), Block::Judged(Box::new(JudgedBlock::of(j, None)))));
+        Self {
+            app_name: app.to_string(),
+            from: window.map_or(0, |w| w.from().timestamp()),
+            to: window.map_or(0, |w| w.to().timestamp()),
+            profiles: Blocks(blocks.collect()),
+            summary: SummaryBody::of(&triage.summary, None),
+            links: None,
+            baselines: None,
+            history: None,
+            labels: None,
+        }
+    }
+}
+
+impl SummaryBody {
+    fn of(summary: &Summary, baseline_violations: Option<usize>) -> Self {
+        Self {
+            primary_issue: summary.primary_issue.to_owned(),
+            severity: summary.severity,
+            recommendation: summary.recommendation.clone(),
+            baseline_violations,
+            verdict: summary.verdict,
+            headline: summary.headline.clone(),
         }
     }
 }
@@ -391,7 +424,9 @@ impl LinksBody {
 impl Block {
     fn of(result: &TypeResult, request: &TriageRequest, settings: &LinkSettings) -> Self {
         match &result.result {
-            Ok(judged) => Self::Judged(Box::new(JudgedBlock::of(judged, LinksBody::of(result, request, settings)))),
+            Ok(judged) => {
+                Self::Judged(Box::new(JudgedBlock::of(judged, Some(LinksBody::of(result, request, settings)))))
+            }
             Err(error) => Self::Unavailable(UnavailableBlock {
                 diagnosis: "unavailable".to_owned(),
                 error: Problem::of_profiles(error).detail().to_owned(),
@@ -401,7 +436,7 @@ impl Block {
 }
 
 impl JudgedBlock {
-    pub(super) fn of(judged: &Judged, links: LinksBody) -> Self {
+    pub(super) fn of(judged: &Judged, links: Option<LinksBody>) -> Self {
         let Judged { assessment, merged, limits } = judged;
         let diagnosis = &assessment.diagnosis;
         let (low, high) = ends(&diagnosis.share);

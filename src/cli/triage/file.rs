@@ -1,0 +1,190 @@
+//! Judges a file: what it is, is told by its content.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use crate::bor::triage::TriageBody;
+use crate::cli::Exit;
+use crate::kernel::{AppName, MAX_WINDOW, ProfileType, TimeWindow};
+use crate::profile::{Limits, Profile, ReadError, SampleType, read_flamebearer, read_folded, read_pprof};
+use crate::sor::profile_data::{MergedProfile, ProfileMeta};
+use crate::verdict::Rules;
+
+/// Why a file was not judged.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FileError {
+    #[error("{path}: {source}")]
+    Io { path: String, source: std::io::Error },
+    #[error("{path}: {source}")]
+    Unreadable { path: String, source: ReadError },
+    #[error("{path} holds no {kind} profile: its sample types are {found}")]
+    NoSuchKind { path: String, kind: String, found: String },
+}
+
+impl FileError {
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Io { .. } | Self::Unreadable { .. } => Exit::NoData,
+            Self::NoSuchKind { .. } => Exit::Usage,
+        }
+    }
+}
+
+/// The triage of a file.
+pub(super) fn judge(
+    rules: &Rules,
+    path: &Path,
+    app: Option<AppName>,
+    kind: Option<ProfileType>,
+    top: usize,
+) -> Result<TriageBody, FileError> {
+    let shown = path.display().to_string();
+    let bytes = bytes_of(path).map_err(|source| FileError::Io { path: shown.clone(), source })?;
+    let file = read(&bytes, kind).map_err(|source| FileError::Unreadable { path: shown.clone(), source })?;
+    let chosen = choose(&file, kind);
+    if chosen.is_empty() {
+        let types = file.profile.sample_types().iter().map(|t| format!("{} ({})", t.name, t.unit));
+        let found = types.collect::<Vec<_>>().join(", ");
+        let kind = kind.map_or("known", ProfileType::as_str).to_owned();
+        let found = if found.is_empty() { "none".to_owned() } else { found };
+        return Err(FileError::NoSuchKind { path: shown, kind, found });
+    }
+    let app = app.unwrap_or_else(|| name_of(path));
+    let profiles = chosen.into_iter().map(|(kind, index)| (kind, file.one(index))).collect();
+    Ok(TriageBody::of_profiles(rules, &app, file.window, profiles, top))
+}
+
+fn bytes_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes)?;
+        return Ok(bytes);
+    }
+    std::fs::read(path)
+}
+
+fn name_of(path: &Path) -> AppName {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = name.split('.').next().unwrap_or("");
+    let name = stem.parse().or_else(|_| "file".parse());
+    #[expect(clippy::expect_used, reason = "the text is a name")]
+    name.expect("file is a name")
+}
+
+/// What was read from a file.
+struct FileProfile {
+    profile: Profile,
+    window: Option<TimeWindow>,
+    period: Option<String>,
+    truncated_ticks: i64,
+}
+
+impl FileProfile {
+    /// The profile under one of its sample types.
+    fn one(&self, index: usize) -> MergedProfile {
+        let profile = self.profile.only(index);
+        let meta = ProfileMeta {
+            sample_type: profile.sample_types().first().cloned(),
+            truncated_ticks: self.truncated_ticks,
+            ..ProfileMeta::default()
+        };
+        MergedProfile { profile: Arc::new(profile), meta }
+    }
+}
+
+fn read(bytes: &[u8], kind: Option<ProfileType>) -> Result<FileProfile, ReadError> {
+    let limits = Limits::default();
+    let without_window =
+        |profile, truncated_ticks| FileProfile { profile, window: None, period: None, truncated_ticks };
+    match format_of(bytes) {
+        Format::Flamebearer => read_flamebearer(bytes, &limits).map(|f| without_window(f.profile, f.truncated_ticks)),
+        Format::Folded => read_folded(bytes, folded_type(kind), &limits).map(|profile| without_window(profile, 0)),
+        Format::Pprof => read_pprof(bytes, &limits).map(|file| {
+            // Servers make up the time of what they merged: a window of years is none.
+            let duration = file.duration.filter(|d| *d > TimeDelta::zero() && *d <= MAX_WINDOW);
+            let window = file.time.zip(duration).and_then(|(time, d)| TimeWindow::new(time, time + d).ok());
+            FileProfile { profile: file.profile, window, period: file.period_type.map(|p| p.name), truncated_ticks: 0 }
+        }),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Format {
+    Pprof,
+    Folded,
+    Flamebearer,
+}
+
+/// Told by content: JSON begins with a brace, folded stacks are text whose lines end in a number, all else is pprof.
+fn format_of(bytes: &[u8]) -> Format {
+    let start = bytes.trim_ascii_start();
+    if start.starts_with(b"{") {
+        return Format::Flamebearer;
+    }
+    let line = start.split(|b| *b == b'\n').next().unwrap_or(&[]).trim_ascii_end();
+    let ends_in_number = || {
+        let text = std::str::from_utf8(line).ok().and_then(|line| line.rsplit_once([' ', '\t']));
+        text.is_some_and(|(stack, n)| !stack.contains('\0') && !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    if ends_in_number() { Format::Folded } else { Format::Pprof }
+}
+
+/// Folded stacks do not say what they count: samples, unless the kind says bytes.
+fn folded_type(kind: Option<ProfileType>) -> SampleType {
+    match kind {
+        Some(ProfileType::Alloc) => SampleType::new("alloc_space", "bytes"),
+        Some(ProfileType::Inuse) => SampleType::new("inuse_space", "bytes"),
+        Some(ProfileType::Lock) => SampleType::new("contentions", "count"),
+        Some(ProfileType::Wall) => SampleType::new("wall", "count"),
+        Some(ProfileType::Goroutine) => SampleType::new("goroutine", "count"),
+        Some(ProfileType::Exception) => SampleType::new("exception", "count"),
+        Some(ProfileType::Cpu) | None => SampleType::new("samples", "count"),
+    }
+}
+
+/// The kinds to judge and their sample types: the kind given; else cpu and alloc, else the first that is there.
+fn choose(file: &FileProfile, kind: Option<ProfileType>) -> Vec<(ProfileType, usize)> {
+    use ProfileType::{Alloc, Cpu, Exception, Goroutine, Inuse, Lock, Wall};
+    let find = |kind| sample_type_of(file, kind).map(|index| (kind, index));
+    if let Some(kind) = kind {
+        return find(kind).into_iter().collect();
+    }
+    let first: Vec<_> = [Cpu, Alloc].into_iter().filter_map(find).collect();
+    if first.is_empty() {
+        [Wall, Inuse, Lock, Goroutine, Exception].into_iter().find_map(find).into_iter().collect()
+    } else {
+        first
+    }
+}
+
+fn sample_type_of(file: &FileProfile, kind: ProfileType) -> Option<usize> {
+    let names: Vec<_> =
+        file.profile.sample_types().iter().map(|t| t.name.to_ascii_lowercase().replace('-', "_")).collect();
+    let wanted: &[&str] = match kind {
+        ProfileType::Cpu => &["cpu", "samples", "sample", "cpu_samples"],
+        ProfileType::Alloc => &[
+            "alloc_in_new_tlab_bytes",
+            "alloc_space",
+            "alloc_sample_bytes",
+            "alloc_size",
+            "malloc_bytes",
+            "alloc_outside_tlab_bytes",
+        ],
+        ProfileType::Lock => &["delay", "lock_time", "contentions", "lock_count"],
+        ProfileType::Wall => &["wall", "samples", "sample"],
+        ProfileType::Inuse => &["inuse_space", "space", "inuse_size", "inuse_objects", "live", "objects"],
+        ProfileType::Goroutine => &["goroutine", "goroutines"],
+        ProfileType::Exception => &["exception", "exceptions"],
+    };
+    // Bare samples are of whatever the profile's period counts.
+    let of_wall = names.iter().any(|n| n == "wall") || file.period.as_deref() == Some("wall");
+    let bare = |name: &str| matches!(name, "samples" | "sample");
+    let fits = |name: &&&str| !bare(name) || of_wall == (kind == ProfileType::Wall);
+    wanted.iter().filter(fits).find_map(|name| names.iter().position(|n| n == name))
+}
+
+#[cfg(test)]
+mod tests;

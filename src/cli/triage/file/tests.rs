@@ -1,0 +1,113 @@
+use std::path::PathBuf;
+
+use rstest::rstest;
+
+use super::*;
+use crate::bor::triage::Block;
+use crate::profile::{PprofHeader, ProfileBuilder, write_pprof};
+
+fn write(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    (dir, path)
+}
+
+fn triage(name: &str, bytes: &[u8], kind: Option<ProfileType>) -> Result<TriageBody, FileError> {
+    let (_dir, path) = write(name, bytes);
+    judge(&Rules::builtin(), &path, None, kind, 10)
+}
+
+fn kinds(body: &TriageBody) -> Vec<&str> {
+    body.profiles.0.iter().map(|(kind, _)| kind.as_str()).collect()
+}
+
+fn pprof(sample_types: &[(&str, &str)], header: &PprofHeader) -> Vec<u8> {
+    let types = sample_types.iter().map(|(name, unit)| SampleType::new(*name, *unit)).collect();
+    let mut builder = ProfileBuilder::new(types);
+    let frame = builder.function("main.work", "main.go");
+    builder.add([frame], &vec![1_000_000_000; sample_types.len()]);
+    write_pprof(&builder.build(), header)
+}
+
+#[rstest]
+#[case(b"{\"flamebearer\":{}}", Format::Flamebearer)]
+#[case(b"\n main;a b 12\nmain 1\n", Format::Folded)]
+#[case(b"\x0a\x04\x08\x01\x10\x02", Format::Pprof)]
+#[case(b"\x1f\x8b\x08", Format::Pprof)]
+#[case(b"", Format::Pprof)]
+fn tells_formats_by_content(#[case] bytes: &[u8], #[case] format: Format) {
+    assert_eq!(format_of(bytes), format);
+}
+
+#[test]
+fn judges_folded_stacks_as_cpu_samples_unless_told_otherwise() {
+    let body = triage("shop.folded", b"main;a 300\nmain;b 100\n", None).unwrap();
+    assert_eq!((body.app_name.as_str(), kinds(&body)), ("shop", vec!["cpu"]));
+    let Block::Judged(block) = &body.profiles.0[0].1 else { panic!("judged") };
+    assert_eq!((block.sample_count, block.diagnosis.as_str()), (Some(400), "cpu_bound"));
+    assert_eq!((body.from, body.to, block.cores), (0, 0, None));
+    let body = triage("shop.folded", b"main;a 300\n", Some(ProfileType::Wall)).unwrap();
+    assert_eq!(kinds(&body), ["wall"]);
+}
+
+#[test]
+fn judges_a_flame_graph() {
+    let json = br#"{"version":1,"flamebearer":{"names":["total","a","b"],"levels":[[0,40,0,0],[0,40,10,1],[10,30,30,2]],
+        "numTicks":40,"maxSelf":30},"metadata":{"format":"single","name":"samples","units":"samples","sampleRate":100}}"#;
+    let body = triage("graph.json", json, None).unwrap();
+    let Block::Judged(block) = &body.profiles.0[0].1 else { panic!("judged") };
+    assert_eq!((block.total_samples, block.top_functions[0].name.as_str()), (40, "b"));
+}
+
+#[rstest]
+#[case::go_cpu(&[("samples", "count"), ("cpu", "nanoseconds")], &["cpu"], &["cpu"])]
+#[case::go_heap(&[("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_space", "bytes")], &["alloc"], &["alloc_space"])]
+#[case::dotnet(&[("cpu", "nanoseconds"), ("alloc-size", "bytes"), ("lock-time", "nanoseconds")], &["cpu", "alloc"], &["cpu", "alloc-size"])]
+#[case::node_wall(&[("samples", "count"), ("wall", "microseconds")], &["wall"], &["wall"])]
+#[case::node_heap(&[("objects", "count"), ("space", "bytes")], &["inuse"], &["space"])]
+#[case::mutex(&[("contentions", "count"), ("delay", "nanoseconds")], &["lock"], &["delay"])]
+#[case::python(&[("sample", "count"), ("CPU", "nanoseconds")], &["cpu"], &["CPU"])]
+fn guesses_the_kind_from_the_sample_types(
+    #[case] sample_types: &[(&str, &str)],
+    #[case] expected: &[&str],
+    #[case] read: &[&str],
+) {
+    let body = triage("x.pb.gz", &pprof(sample_types, &PprofHeader::default()), None).unwrap();
+    assert_eq!(kinds(&body), expected);
+    let names = body.profiles.0.iter().map(|(_, block)| match block {
+        Block::Judged(block) => block.sample_type.clone().unwrap(),
+        Block::Unavailable(_) => panic!("judged"),
+    });
+    assert_eq!(names.collect::<Vec<_>>(), read);
+}
+
+#[test]
+fn says_which_sample_types_there_are_where_the_kind_is_none_of_them() {
+    let bytes = pprof(&[("cpu", "nanoseconds")], &PprofHeader::default());
+    let error = triage("x.pb.gz", &bytes, Some(ProfileType::Alloc)).unwrap_err();
+    assert!(error.to_string().ends_with("holds no alloc profile: its sample types are cpu (nanoseconds)"), "{error}");
+    assert_eq!(error.exit(), Exit::Usage);
+}
+
+#[test]
+fn takes_no_window_that_a_server_made_up() {
+    let time = chrono::DateTime::from_timestamp(1_706_000_000, 0);
+    let with = |duration| {
+        let header = PprofHeader { time, duration: Some(duration), ..PprofHeader::default() };
+        let body = triage("x.pb.gz", &pprof(&[("cpu", "nanoseconds")], &header), None).unwrap();
+        let Block::Judged(block) = &body.profiles.0[0].1 else { panic!("judged") };
+        (body.from, block.cores)
+    };
+    assert_eq!(with(TimeDelta::seconds(10)), (1_706_000_000, Some(0.1)));
+    assert_eq!(with(TimeDelta::days(20_000)), (0, None));
+}
+
+#[test]
+fn names_the_file_that_cannot_be_read() {
+    let error = triage("x.pb.gz", b"\x1f\x8bnonsense", None).unwrap_err();
+    assert!(error.to_string().contains("x.pb.gz: "), "{error}");
+    assert_eq!(error.exit(), Exit::NoData);
+    let error = judge(&Rules::builtin(), Path::new("/nonexistent/x"), None, None, 10).unwrap_err();
+    assert_eq!(error.exit(), Exit::NoData);
+}

@@ -1,0 +1,121 @@
+//! A triage as a person reads it.
+
+use std::fmt::Write;
+
+use chrono::{DateTime, Utc};
+
+use crate::bor::triage::{Absence, Block, FindingBody, JudgedBlock, TriageBody};
+use crate::verdict::{Verdict, short_name};
+
+/// The answer as text, a line break at its end.
+pub(super) fn of(body: &TriageBody) -> String {
+    let mut text = String::new();
+    let summary = &body.summary;
+    let _ = write!(text, "{}", body.app_name);
+    if let Some(window) = window(body) {
+        let _ = write!(text, "  {window}");
+    }
+    let _ =
+        writeln!(text, "\n\n{}: {} ({})", verdict(summary.verdict), summary.primary_issue, summary.severity.as_str());
+    let _ = writeln!(text, "{}\n{}", summary.headline, summary.recommendation);
+    for (kind, block) in &body.profiles.0 {
+        match block {
+            Block::Unavailable(block) => {
+                let _ = writeln!(text, "\n{kind}: could not be read: {}", block.error);
+            }
+            Block::Judged(block) => kind_block(&mut text, kind, block),
+        }
+    }
+    for (name, absence) in [("baselines", body.baselines), ("history", body.history)] {
+        if absence == Some(Absence::Unavailable) {
+            let _ = writeln!(text, "\nnote: {name} could not be reached");
+        }
+    }
+    if let Some(links) = &body.links {
+        let _ = writeln!(text, "\nflame graph: {}", links.flamegraph);
+        if let Some(grafana) = &links.grafana {
+            let _ = writeln!(text, "grafana: {grafana}");
+        }
+    }
+    text
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Problem => "PROBLEM",
+        Verdict::NothingStandsOut => "NOTHING STANDS OUT",
+        Verdict::Insufficient => "NOT SURE",
+        Verdict::NoData => "NO DATA",
+        Verdict::Unavailable => "UNAVAILABLE",
+    }
+}
+
+fn window(body: &TriageBody) -> Option<String> {
+    let at = |seconds| DateTime::<Utc>::from_timestamp(seconds, 0).filter(|_| seconds > 0);
+    let (from, to) = (at(body.from)?, at(body.to)?);
+    Some(format!("{} – {} UTC", from.format("%Y-%m-%d %H:%M:%S"), to.format("%Y-%m-%d %H:%M:%S")))
+}
+
+fn kind_block(text: &mut String, kind: &str, block: &JudgedBlock) {
+    let _ = write!(text, "\n{kind}: {}, {}", block.diagnosis, block.severity.as_str());
+    if block.total_samples > 0 {
+        let _ = write!(text, ", {}", share(block.percent, block.low, block.high));
+    }
+    if let Some(n) = block.sample_count {
+        let _ = write!(text, ", {n} samples");
+    }
+    if let Some(confidence) = block.confidence {
+        let _ = write!(text, ", confidence {}", confidence.as_str());
+    }
+    text.push('\n');
+    let seen: Vec<_> = block.findings.iter().filter(|f| f.observable).collect();
+    if !seen.is_empty() {
+        let _ = writeln!(text, "  {:<20} {:>7}  {:<13} {:<8} where", "category", "percent", "95 %", "severity");
+        for finding in seen {
+            finding_row(text, finding);
+        }
+    }
+    let unseen: Vec<_> = block.findings.iter().filter(|f| !f.observable).map(|f| f.category.as_str()).collect();
+    if !unseen.is_empty() {
+        let _ = writeln!(text, "  not observable here: {}", unseen.join(", "));
+    }
+    if !block.top_functions.is_empty() {
+        let _ = writeln!(text, "  top functions by self");
+        for function in &block.top_functions {
+            let _ = writeln!(text, "  {:>7.2} %  {}", function.self_percent, function.name);
+        }
+    }
+    for violation in block.baseline_violations.iter().flatten() {
+        let _ = writeln!(
+            text,
+            "  over its limit ({}): {} {:.2} % > {:.2} %",
+            violation.severity.as_str(),
+            violation.function,
+            violation.current_percent,
+            violation.threshold
+        );
+    }
+    for note in &block.data_quality {
+        let _ = writeln!(text, "  note: {}", note.detail);
+    }
+}
+
+fn finding_row(text: &mut String, finding: &FindingBody) {
+    let range = finding.low.zip(finding.high).map_or_else(String::new, |(low, high)| format!("{low:.1}–{high:.1}"));
+    let place = match (finding.responsible.first(), finding.evidence.first()) {
+        (Some(responsible), _) => responsible.path.join(" → "),
+        (None, Some(evidence)) => short_name(&evidence.function).to_owned(),
+        (None, None) => String::new(),
+    };
+    let severity = finding.severity.as_str();
+    let row =
+        format!("  {:<20} {:>7.2}  {range:<13} {severity:<8} {place}", finding.category.as_str(), finding.percent);
+    let _ = writeln!(text, "{}", row.trim_end());
+}
+
+fn share(percent: f64, low: Option<f64>, high: Option<f64>) -> String {
+    match (low, high) {
+        (Some(low), Some(high)) => format!("{percent:.1} % ({low:.1}–{high:.1})"),
+        _ => format!("{percent:.1} %"),
+    }
+}
