@@ -7,7 +7,8 @@ use rstest::rstest;
 
 use super::*;
 use crate::kernel::{FixedClock, ProfileType};
-use crate::profile::{ProfileBuilder, SampleType};
+use crate::profile::{Limits, ProfileBuilder, SampleType, read_pprof};
+use crate::sor::profile_data::conformance;
 use crate::storage::Repeat;
 use crate::storage::testing::{TestDatabase, database};
 
@@ -433,4 +434,30 @@ async fn a_pair_is_read_under_one_sample_type() {
     let (baseline, current) = house.store.merged_pair(&query, before, &Selector::default()).await.unwrap().unwrap();
     assert_eq!((baseline.profile.total(0), current.profile.total(0)), (4, 3));
     assert_eq!(baseline.meta.sample_type, current.meta.sample_type);
+}
+
+/// The suite of all adapters. Times of pprofs are left aside: here, the pushes say when they began.
+#[tokio::test]
+async fn does_what_every_adapter_does() {
+    let Some(pushes) = conformance::pushes() else { return };
+    let database = database().await;
+    let store = ProfileStore::new(database.db.clone(), Arc::new(conformance::clock()), StoreSettings::default());
+    store.maintain().await.unwrap();
+    let pushed = pushes.iter().map(|push| {
+        let file = read_pprof(&push.pprof, &Limits::default()).unwrap();
+        Pushed {
+            app: push.app.parse().unwrap(),
+            name: push.name.to_owned(),
+            labels: push.labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            sample_types: file.profile.sample_types().to_vec(),
+            profile: file.profile,
+            period_type: file.period_type,
+            period: file.period,
+            time: push.at,
+            duration: file.duration.unwrap_or_default(),
+            id: PushId::of([push.app.as_bytes(), push.name.as_bytes(), &push.at.timestamp().to_le_bytes()]),
+        }
+    });
+    store.push(pushed.collect()).await.unwrap();
+    conformance::check(&store, conformance::Source { any_window: true, heap: true }).await;
 }
