@@ -3,6 +3,7 @@
 //! Exit codes of all commands: 0 fine, 1 the check failed, 2 usage, 3 no data or unreachable.
 
 mod config;
+mod demo;
 mod migrate;
 mod openapi;
 mod serve;
@@ -80,6 +81,8 @@ enum Command {
     Migrate(migrate::Command),
     /// Say what is wrong with an app, by a server or from a file.
     Triage(triage::Args),
+    /// Run four programs under the profiler, push them to a server, and see what it makes of them.
+    Demo(demo::Arguments),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -92,6 +95,7 @@ impl Command {
             Self::Config(command) => config::run(&command, common),
             Self::Migrate(command) => migrate::run(&command, common).await,
             Self::Triage(args) => triage::run(&args, common).await,
+            Self::Demo(arguments) => demo::run(&arguments).await,
             Self::Openapi => openapi::run(),
         }
     }

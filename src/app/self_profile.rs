@@ -1,0 +1,164 @@
+//! The server under Pyroscope's own profiler, so that there is always one real application to look at, and a real
+//! client tries the receivers every ten seconds.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use pyroscope::PyroscopeAgent;
+use pyroscope::backend::{BackendConfig, PprofConfig, pprof_backend};
+use pyroscope::pyroscope::{PyroscopeAgentBuilder, PyroscopeAgentRunning, PyroscopeConfig};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::oneshot;
+
+use crate::config::{Credentials, Settings};
+
+/// The app that the server is.
+pub const APP: &str = "flamewarden";
+
+/// Samples per second of CPU time.
+const RATE_HZ: u32 = 100;
+
+/// How often the profiler sends what it saw. It sends at whole multiples of this since the epoch.
+const UPLOAD_EVERY: Duration = Duration::from_secs(10);
+
+/// How long the profiler may take to send its last profile when it is stopped.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Where a profiler sends its profiles, and as what.
+#[derive(Debug, Clone)]
+pub struct ProfilerTarget {
+    /// The server that takes them: its base address, without a slash at the end.
+    pub url: String,
+    /// The app they are of.
+    pub app: String,
+    /// Labels of the series.
+    pub labels: Vec<(&'static str, String)>,
+    /// Sent as `X-Scope-OrgID`.
+    pub tenant: Option<String>,
+    /// What the server asks for.
+    pub credentials: Option<Credentials>,
+}
+
+impl ProfilerTarget {
+    /// This server's: into its own receiver, which listens at `address`, or the Pyroscope server it reads from.
+    pub fn of_server(settings: &Settings, address: SocketAddr, functions: &str) -> Self {
+        let instance = format!("{}:{}", host_name().unwrap_or_else(|| address.ip().to_string()), address.port());
+        let labels = vec![("function", functions.to_owned()), ("instance", instance)];
+        let app = APP.to_owned();
+        match &settings.pyroscope.url {
+            Some(url) => Self {
+                // The SDK appends its path to what stands here.
+                url: url.as_str().trim_end_matches('/').to_owned(),
+                app,
+                labels,
+                tenant: settings.pyroscope.tenant.clone(),
+                credentials: settings.pyroscope.credentials.clone(),
+            },
+            None => Self { url: own(address), app, labels, tenant: None, credentials: None },
+        }
+    }
+}
+
+/// How this server reaches itself.
+fn own(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        let loopback: std::net::IpAddr =
+            if address.is_ipv4() { std::net::Ipv4Addr::LOCALHOST.into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
+        address.set_ip(loopback);
+    }
+    format!("http://{address}")
+}
+
+fn host_name() -> Option<String> {
+    let name = std::env::var("HOSTNAME").ok().or_else(|| fs::read_to_string("/proc/sys/kernel/hostname").ok())?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// A profiler at work in this process, on threads of its own. There can be one at a time: its clock is the process's.
+#[derive(Debug)]
+pub struct Profiler {
+    stop: mpsc::Sender<()>,
+    stopped: oneshot::Receiver<()>,
+}
+
+impl Profiler {
+    /// Starts profiling. A profiler that cannot start is a warning in the log, told when it happens.
+    ///
+    /// # Errors
+    /// No thread can be made.
+    pub fn start(target: ProfilerTarget) -> std::io::Result<Self> {
+        let (stop, asked_to_stop) = mpsc::channel::<()>();
+        let (done, stopped) = oneshot::channel();
+        thread::Builder::new().name("profiler".to_owned()).spawn(move || {
+            match agent(&target) {
+                Ok(agent) => {
+                    tracing::info!(app = target.app, url = target.url, "profiling this process");
+                    // An error means that nobody is left to ask: then it is time as well.
+                    let _ = asked_to_stop.recv();
+                    match agent.stop() {
+                        Ok(agent) => agent.shutdown(),
+                        Err(error) => tracing::warn!(%error, "the profiler did not stop as it should"),
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "this process cannot be profiled"),
+            }
+            let _ = done.send(());
+        })?;
+        Ok(Self { stop, stopped })
+    }
+
+    /// Sends what was seen last and stops, on the profiler's own threads; answers when that is done or took too long.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        if tokio::time::timeout(STOP_WITHIN, self.stopped).await.is_err() {
+            tracing::warn!("the profiler did not stop in time");
+        }
+    }
+}
+
+fn agent(target: &ProfilerTarget) -> pyroscope::Result<PyroscopeAgent<PyroscopeAgentRunning>> {
+    let sdk = PyroscopeConfig::default();
+    let backend = pprof_backend(PprofConfig { sample_rate: RATE_HZ }, BackendConfig::default());
+    let mut builder =
+        PyroscopeAgentBuilder::new(&target.url, &target.app, RATE_HZ, sdk.spy_name, sdk.spy_version, backend)
+            .upload_interval(UPLOAD_EVERY)
+            .tags(target.labels.iter().map(|(name, value)| (*name, value.as_str())).collect());
+    if let Some(tenant) = &target.tenant {
+        builder = builder.tenant_id(tenant.clone());
+    }
+    builder = match &target.credentials {
+        None => builder,
+        Some(Credentials::Basic(pair)) => {
+            let (user, password) = split(pair);
+            builder.basic_auth(user, password)
+        }
+        Some(Credentials::Token(token)) => {
+            let bearer = format!("Bearer {}", token.expose_secret());
+            builder.http_headers([("Authorization".to_owned(), bearer)].into())
+        }
+    };
+    builder.build()?.start()
+}
+
+fn split(pair: &SecretString) -> (&str, &str) {
+    let pair = pair.expose_secret();
+    pair.split_once(':').unwrap_or((pair, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("127.0.0.1:8080", "http://127.0.0.1:8080")]
+    #[case("0.0.0.0:80", "http://127.0.0.1:80")]
+    #[case("[::]:8080", "http://[::1]:8080")]
+    #[case("10.1.2.3:8080", "http://10.1.2.3:8080")]
+    fn a_server_reaches_itself_where_it_listens(#[case] address: &str, #[case] url: &str) {
+        assert_eq!(own(address.parse().unwrap()), url);
+    }
+}
