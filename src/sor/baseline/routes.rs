@@ -152,6 +152,8 @@ pub(super) async fn change_baseline(
 }
 
 /// Remove a limit
+///
+/// From then on the function may take any share. 404 where there is no limit of that id.
 #[utoipa::path(
     delete, path = "/baselines/{key}", tag = "baselines", operation_id = "removeBaseline",
     params(("key" = i32, Path, description = "the row's id", example = 17)),

@@ -153,6 +153,8 @@ pub(super) async fn list_history(
 }
 
 /// Read an app's newest assessment
+///
+/// What the last triage of the app found. 404 where it was never triaged.
 #[utoipa::path(
     get, path = "/history/{key}/latest", tag = "history", operation_id = "latestAssessment",
     params(("key" = String, Path, description = "the app's name, percent-encoded", example = "checkout")),
@@ -173,6 +175,8 @@ pub(super) async fn latest_assessment(
 }
 
 /// Remove an assessment
+///
+/// Takes one entry out of the audit trail for good. 404 where there is no entry of that id.
 #[utoipa::path(
     delete, path = "/history/{key}", tag = "history", operation_id = "removeAssessment",
     params(("key" = i32, Path, description = "the row's id", example = 4711)),

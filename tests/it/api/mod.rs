@@ -1,4 +1,5 @@
 //! Every route and every error, against a whole server.
 
 mod always;
+mod fusebox;
 mod refusals;
