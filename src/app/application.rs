@@ -12,8 +12,8 @@ use utoipa_actix_web::AppExt;
 use super::background::Background;
 use super::database::OpenDatabase;
 use super::plan::Plan;
-use super::ports::{Ports, open_rooms};
-use crate::config::{Functions, Settings};
+use super::ports::{Ports, Rooms};
+use crate::config::Settings;
 use crate::http::{self, RouteTable};
 use crate::kernel::{Clock, IdSource, RandomIds, SystemClock};
 use crate::telemetry::Metrics;
@@ -75,7 +75,7 @@ impl Application {
         let db = database.as_ref().map(|database| &database.db);
         let world = (surroundings.clock, surroundings.ids);
         let ports = Ports::resolve(&settings, &plan, world, db, &mut background)?;
-        let server = serve(&settings, listener, ports, metrics)?;
+        let server = serve(&settings, listener, ports, Rooms::of(&plan), metrics)?;
         tracing::info!(functions = %plan.functions, "listening on http://{address}");
         Ok(Self { server, address, background, database })
     }
@@ -121,16 +121,21 @@ fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-fn serve(settings: &Settings, listener: TcpListener, ports: Ports, metrics: Option<Metrics>) -> anyhow::Result<Server> {
-    let functions = settings.server.functions.clone();
-    let document = document(&functions);
+fn serve(
+    settings: &Settings,
+    listener: TcpListener,
+    ports: Ports,
+    rooms: Rooms,
+    metrics: Option<Metrics>,
+) -> anyhow::Result<Server> {
+    let document = document(&rooms);
     let metrics = web::Data::new(metrics);
     let table = web::Data::new(RouteTable::of(&document));
     let server = HttpServer::new(move || {
         App::new()
             .into_utoipa_app()
             .configure(|config| ports.lend(config))
-            .configure(|config| open_rooms(&functions, config))
+            .configure(|config| rooms.open(config))
             .into_app()
             .app_data(table.clone())
             .app_data(metrics.clone())
@@ -146,13 +151,13 @@ fn serve(settings: &Settings, listener: TcpListener, ports: Ports, metrics: Opti
     Ok(server.shutdown_timeout(seconds).listen(listener)?.run())
 }
 
-/// The document of what a server of these functions serves.
-fn document(functions: &Functions) -> OpenApi {
+/// The document of what a server of these rooms serves.
+fn document(rooms: &Rooms) -> OpenApi {
     let app = App::new().into_utoipa_app().openapi(http::document());
-    app.configure(|config| open_rooms(functions, config)).split_for_parts().1
+    app.configure(|config| rooms.open(config)).split_for_parts().1
 }
 
 /// The document of a server that serves everything.
 pub fn openapi() -> OpenApi {
-    document(&Functions::all())
+    document(&Rooms::all())
 }

@@ -19,6 +19,7 @@ use crate::http::{Outward, OutwardSettings};
 use crate::kernel::{Clock, IdSource};
 use crate::sor::baseline::{self, BaselineSor};
 use crate::sor::history::{self, HistorySor};
+use crate::sor::profile_data::receivers::{self, Receiver};
 use crate::sor::profile_data::store::{ProfileStore, StoreSettings};
 use crate::sor::profile_data::{self, ProfileDataSor, PyroscopeSettings};
 use crate::storage::{Db, Schema};
@@ -38,6 +39,7 @@ pub(super) struct Ports {
     pub(super) baselines: Option<Arc<dyn BaselineSor>>,
     pub(super) history: Option<Arc<dyn HistorySor>>,
     pub(super) triage: Option<TriageService>,
+    pub(super) receiver: Option<web::Data<Receiver>>,
 }
 
 impl Ports {
@@ -51,6 +53,7 @@ impl Ports {
     ) -> anyhow::Result<Self> {
         let sor = &settings.sor;
         let needs_db = || db.cloned().context("a database is needed and none is open");
+        let mut receiver = None;
         let profiles = match &plan.profiles {
             None => None,
             Some(ProfileSource::Pyroscope(url)) => {
@@ -60,6 +63,7 @@ impl Ports {
                 let db = needs_db()?;
                 let store = ProfileStore::new(db.clone(), Arc::clone(&clock), StoreSettings::default());
                 keep_house(background, db, store.clone());
+                receiver = Some(web::Data::new(Receiver::new(store.clone(), Arc::clone(&clock))));
                 Some(Arc::new(store) as Arc<dyn ProfileDataSor>)
             }
             Some(ProfileSource::Remote(url)) => Some(profile_data::remote(outward(url, sor.timeout)?)),
@@ -74,8 +78,16 @@ impl Ports {
             Placement::Local => Some(history::local(needs_db()?, Arc::clone(&clock))),
             Placement::Remote(url) => Some(history::remote(outward(url, sor.relational_timeout)?)),
         };
-        let mut ports =
-            Self { clock, ids, looked: Looked { db: db.cloned() }, profiles, baselines, history, triage: None };
+        let mut ports = Self {
+            clock,
+            ids,
+            looked: Looked { db: db.cloned() },
+            profiles,
+            baselines,
+            history,
+            triage: None,
+            receiver,
+        };
         ports.triage = ports.resolve_triage(settings)?;
         Ok(ports)
     }
@@ -120,25 +132,52 @@ impl Ports {
         if let Some(triage) = &self.triage {
             config.app_data(web::Data::new(triage.clone()));
         }
+        if let Some(receiver) = &self.receiver {
+            config.app_data(receiver.clone());
+        }
     }
 }
 
-/// Opens the rooms that are served.
-pub(super) fn open_rooms(functions: &Functions, config: &mut ServiceConfig) {
-    if functions.serve(Function::ProfileData) {
-        profile_data::routes(config);
+/// Which rooms are open.
+#[derive(Debug, Clone)]
+pub(super) struct Rooms {
+    functions: Functions,
+    receivers: bool,
+}
+
+impl Rooms {
+    /// The rooms of a plan.
+    pub(super) fn of(plan: &Plan) -> Self {
+        Self { functions: plan.functions.clone(), receivers: plan.profiles == Some(ProfileSource::Embedded) }
     }
-    if functions.serve(Function::Baseline) {
-        baseline::routes(config);
+
+    /// All there are.
+    pub(super) fn all() -> Self {
+        Self { functions: Functions::all(), receivers: true }
     }
-    if functions.serve(Function::History) {
-        history::routes(config);
+
+    /// Opens them.
+    pub(super) fn open(&self, config: &mut ServiceConfig) {
+        if self.functions.triage().is_some() {
+            triage::routes(config);
+        }
+        if self.functions.serve(Function::ProfileData) {
+            profile_data::routes(config);
+            if self.receivers {
+                receivers::routes(config);
+            } else {
+                receivers::routes_off(config);
+            }
+        }
+        if self.functions.serve(Function::Baseline) {
+            baseline::routes(config);
+        }
+        if self.functions.serve(Function::History) {
+            history::routes(config);
+        }
+        always::routes(config);
+        ui::routes(config);
     }
-    if functions.triage().is_some() {
-        triage::routes(config);
-    }
-    always::routes(config);
-    ui::routes(config);
 }
 
 /// How another Flamewarden is reached.

@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::Flamewarden;
+use crate::harness::Setup;
 
 /// `UPDATE_GENERATED=1` rewrites the committed document.
 #[actix_web::test]
 async fn the_committed_document_is_the_served_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/openapi.json");
-    let server = Flamewarden::start().await;
+    // One process: split, the receivers are elsewhere.
+    let database = flamewarden::storage::testing::database().await;
+    let server = Setup::of(&[("DATABASE_URL", &database.url())]).start().await;
     let served: serde_json::Value = server.get("/api-docs/openapi.json").send().await.unwrap().json().await.unwrap();
     let printed = flamewarden::app::openapi().to_pretty_json().unwrap() + "\n";
     assert_eq!(served, serde_json::from_str::<serde_json::Value>(&printed).unwrap(), "served and printed differ");
