@@ -15,7 +15,7 @@ pub struct RelationalErrors;
 impl IntoResponses for RelationalErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let groups: [(&str, &[Code]); 4] = [
-            ("400", &[Code::ParameterInvalid, Code::ParameterUnknown]),
+            ("400", &[Code::ParameterInvalid, Code::ParameterUnknown, Code::ProfileTypeUnknown, Code::BodyInvalid]),
             ("500", &[Code::Internal]),
             ("503", &[Code::DatabaseUnavailable, Code::Overloaded]),
             ("504", &[Code::Timeout]),

@@ -11,6 +11,8 @@ mod wire;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -13,6 +13,8 @@ mod wire;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
