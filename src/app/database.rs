@@ -1,14 +1,10 @@
 //! Opens the database of this process, and closes it.
 
-use std::str::FromStr;
-
 use anyhow::Context as _;
-use secrecy::ExposeSecret;
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::plan::{Database, Plan};
-use crate::config::{ConnectTo, Settings, SslMode};
-use crate::storage::{Db, Embedded, EmbeddedSettings, PoolSettings};
+use crate::config::Settings;
+use crate::storage::{self, Db, Embedded, PoolSettings};
 
 /// The database, and the cluster where this process runs it itself.
 pub(super) struct OpenDatabase {
@@ -21,7 +17,10 @@ impl OpenDatabase {
     pub(super) async fn open(settings: &Settings, plan: &Plan) -> anyhow::Result<Option<Self>> {
         let (options, embedded) = match plan.database {
             Database::None => return Ok(None),
-            Database::External => (connect_options(&settings.database.connect_to)?, None),
+            Database::External => {
+                let options = storage::options_of(&settings.database.connect_to)?;
+                (options.context("the settings name no database that runs elsewhere")?, None)
+            }
             Database::Embedded => {
                 let embedded = start_embedded(settings).await?;
                 (embedded.connect_options(), Some(embedded))
@@ -41,9 +40,7 @@ impl OpenDatabase {
 }
 
 async fn start_embedded(settings: &Settings) -> anyhow::Result<Embedded> {
-    let mut embedded = EmbeddedSettings::new(&settings.server.data_dir);
-    embedded.binaries.clone_from(&settings.database.binaries_dir);
-    let embedded = Embedded::start(embedded)
+    let embedded = Embedded::start(storage::embedded_settings(&settings.database, &settings.server.data_dir))
         .await
         .context("the embedded database cannot run; DATABASE_URL or DB_HOST names one that runs elsewhere")?;
     tracing::info!(
@@ -64,31 +61,5 @@ fn pool_settings(settings: &Settings, plan: &Plan) -> PoolSettings {
         max_idle_time: database.max_idle_time,
         connect_timeout: database.connect_timeout,
         query_timeout: database.query_timeout,
-    }
-}
-
-/// How to connect to a database that runs elsewhere.
-///
-/// # Errors
-/// Fails where the URL cannot be read; its text is not repeated, as it holds a password.
-pub(crate) fn connect_options(connect_to: &ConnectTo) -> anyhow::Result<PgConnectOptions> {
-    match connect_to {
-        ConnectTo::Embedded => anyhow::bail!("the embedded database is started, not connected to"),
-        ConnectTo::Url(url) => PgConnectOptions::from_str(url.expose_secret())
-            .map_err(|_| anyhow::anyhow!("database.url (DATABASE_URL) cannot be read as a PostgreSQL URL")),
-        ConnectTo::Parts { host, port, name, user, password, sslmode } => Ok(PgConnectOptions::new_without_pgpass()
-            .host(host)
-            .port(*port)
-            .database(name)
-            .username(user)
-            .password(password.expose_secret())
-            .ssl_mode(match sslmode {
-                SslMode::Disable => PgSslMode::Disable,
-                SslMode::Allow => PgSslMode::Allow,
-                SslMode::Prefer => PgSslMode::Prefer,
-                SslMode::Require => PgSslMode::Require,
-                SslMode::VerifyCa => PgSslMode::VerifyCa,
-                SslMode::VerifyFull => PgSslMode::VerifyFull,
-            })),
     }
 }

@@ -9,8 +9,6 @@ mod plan;
 mod ports;
 mod self_profile;
 
-pub(crate) use database::connect_options;
-
 pub use application::{Application, Surroundings, openapi};
 pub use plan::{Database, InvalidPlan, Placement, Plan, ProfileSource};
 pub use self_profile::{Profiler, ProfilerTarget};

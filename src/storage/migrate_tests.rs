@@ -155,7 +155,8 @@ async fn the_printed_ddl_run_by_hand_counts_as_migrated() {
     sqlx::raw_sql(AssertSqlSafe(sql())).execute(&mut connection).await.unwrap();
     assert_eq!(pending(&mut connection).await.unwrap(), None);
     assert_eq!(up(&mut connection, None).await.unwrap(), Vec::<i64>::new());
-    let mut migrated = connect(&database().await).await;
+    let other = database().await;
+    let mut migrated = connect(&other).await;
     assert_eq!(shape(&mut connection).await, shape(&mut migrated).await);
 }
 

@@ -19,4 +19,4 @@ pub use embedded::{Embedded, EmbeddedError, EmbeddedSettings};
 pub use health::{Condition, Health};
 pub use pool::{PoolSettings, PoolStats};
 pub use schema::Schema;
-pub use source::{Database, SourceError, embedded_settings, options_of};
+pub use source::{InvalidUrl, embedded_settings, options_of};

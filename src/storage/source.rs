@@ -1,4 +1,4 @@
-//! The database that the settings name: somebody else's, or the embedded one of this process.
+//! From the settings to a database: somebody else's, or the embedded one of this process.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -6,74 +6,13 @@ use std::str::FromStr;
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::{Db, Embedded, EmbeddedError, EmbeddedSettings, PoolSettings};
+use super::EmbeddedSettings;
 use crate::config::{ConnectTo, DatabaseSettings, SslMode};
 
-/// Why the database that the settings name cannot be opened at all.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// The embedded database does not start.
-    #[error(transparent)]
-    Embedded(#[from] EmbeddedError),
-    /// The URL is none.
-    #[error("DATABASE_URL cannot be read: {0}")]
-    Url(sqlx::Error),
-}
-
-/// The database of a process: the pool, and the server behind it where this process runs it.
-#[derive(Debug)]
-pub struct Database {
-    db: Db,
-    embedded: Option<Embedded>,
-}
-
-impl Database {
-    /// Opens the database of the settings. The embedded one is started, and there when this returns; any other is
-    /// connected to when it is asked first.
-    ///
-    /// # Errors
-    /// What no waiting mends: see [`EmbeddedError`].
-    pub async fn open(
-        settings: &DatabaseSettings,
-        data_dir: &Path,
-        default_pool_size: u32,
-    ) -> Result<Self, SourceError> {
-        let (options, embedded) = if let Some(options) = options_of(&settings.connect_to)? {
-            (options, None)
-        } else {
-            let embedded = Embedded::start(embedded_settings(settings, data_dir)).await?;
-            (embedded.connect_options(), Some(embedded))
-        };
-        let size = settings.pool_size.unwrap_or(default_pool_size).max(1);
-        let pool = PoolSettings {
-            size,
-            max_idle: settings.max_idle.unwrap_or(size),
-            max_lifetime: settings.max_lifetime,
-            max_idle_time: settings.max_idle_time,
-            connect_timeout: settings.connect_timeout,
-            query_timeout: settings.query_timeout,
-        };
-        Ok(Self { db: Db::open(options, pool), embedded })
-    }
-
-    /// The way to it.
-    pub fn db(&self) -> &Db {
-        &self.db
-    }
-
-    /// The server behind it, where this process runs it.
-    pub fn embedded(&self) -> Option<&Embedded> {
-        self.embedded.as_ref()
-    }
-
-    /// Closes the pool, then stops the server behind it; the last step of a shutdown.
-    pub async fn close(self) {
-        self.db.close().await;
-        if let Some(embedded) = self.embedded {
-            embedded.stop().await;
-        }
-    }
-}
+/// The URL of the settings is none; its text is not repeated, as it holds a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("database.url (DATABASE_URL) cannot be read as a PostgreSQL URL")]
+pub struct InvalidUrl;
 
 /// How to run the embedded database by these settings.
 pub fn embedded_settings(settings: &DatabaseSettings, data_dir: &Path) -> EmbeddedSettings {
@@ -84,10 +23,10 @@ pub fn embedded_settings(settings: &DatabaseSettings, data_dir: &Path) -> Embedd
 ///
 /// # Errors
 /// A URL that is none.
-pub fn options_of(connect_to: &ConnectTo) -> Result<Option<PgConnectOptions>, SourceError> {
+pub fn options_of(connect_to: &ConnectTo) -> Result<Option<PgConnectOptions>, InvalidUrl> {
     Ok(match connect_to {
         ConnectTo::Embedded => None,
-        ConnectTo::Url(url) => Some(PgConnectOptions::from_str(url.expose_secret()).map_err(SourceError::Url)?),
+        ConnectTo::Url(url) => Some(PgConnectOptions::from_str(url.expose_secret()).map_err(|_| InvalidUrl)?),
         ConnectTo::Parts { host, port, name, user, password, sslmode } => Some(
             PgConnectOptions::new_without_pgpass()
                 .host(host)

@@ -15,12 +15,11 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection};
 
 use account::Account;
 use binaries::Binaries;
@@ -141,9 +140,9 @@ pub enum EmbeddedError {
         /// The cluster.
         cluster: PathBuf,
     },
-    /// The database runs and refuses us.
-    #[error("the embedded database refuses its own server: {0}")]
-    Refused(#[from] sqlx::Error),
+    /// There is a cluster, and nobody knows its password.
+    #[error("{} is gone, and the cluster beside it lets nobody in without: bring it back, or use another DATA_DIR", .0.display())]
+    PasswordLost(PathBuf),
     /// The system said no.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
@@ -241,6 +240,9 @@ impl Place {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(io(e)),
         }
+        if self.made_by()?.is_some() {
+            return Err(EmbeddedError::PasswordLost(path));
+        }
         let mut bytes = [0_u8; 24];
         File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).map_err(io)?;
         let password = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
@@ -274,10 +276,7 @@ impl Embedded {
         let made_by = place.made_by()?;
         let found = find(&settings, &place, made_by).await?;
         let started = tokio::task::spawn_blocking(move || Self::start_found(&settings, &place, found, lock)).await;
-        let embedded =
-            started.map_err(|e| EmbeddedError::io("start", Path::new("postgres"), std::io::Error::other(e)))??;
-        embedded.make_database().await?;
-        Ok(embedded)
+        started.map_err(|e| EmbeddedError::io("start", Path::new("postgres"), std::io::Error::other(e)))?
     }
 
     fn start_found(
@@ -328,17 +327,6 @@ impl Embedded {
         let port = process::PidFile::of(&home.join("data"))?.port?;
         let password = SecretString::from(fs::read_to_string(home.join("password")).ok()?);
         Some(options(port, &password))
-    }
-
-    async fn make_database(&self) -> Result<(), EmbeddedError> {
-        match self.options.connect().await {
-            Ok(connection) => return Ok(connection.close().await?),
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("3D000") => {}
-            Err(error) => return Err(error.into()),
-        }
-        let mut connection = self.options.clone().database("postgres").connect().await?;
-        sqlx::raw_sql("CREATE DATABASE flamewarden").execute(&mut connection).await?;
-        Ok(connection.close().await?)
     }
 
     /// How to connect to it.
@@ -411,7 +399,8 @@ async fn find(settings: &EmbeddedSettings, place: &Place, wanted: Option<u32>) -
     Err(EmbeddedError::NoBinaries { wanted, why, dir: place.downloads.clone() })
 }
 
-/// Makes a cluster beside its place and moves it there whole, so that a killed `initdb` leaves nothing that looks like one.
+/// Makes a cluster and the database in it beside its place and moves it there whole, so that whatever is killed on the
+/// way leaves nothing that looks like one.
 fn initdb(launch: &Launch, place: &Place, durable: bool) -> Result<(), EmbeddedError> {
     let unfinished = place.home.join("data.new");
     if unfinished.exists() {
@@ -420,14 +409,34 @@ fn initdb(launch: &Launch, place: &Place, durable: bool) -> Result<(), EmbeddedE
     let mut command: Command = launch.command("initdb");
     command.arg("-D").arg(&unfinished).arg(format!("--username={NAME}"));
     command.arg("--pwfile").arg(place.home.join("password"));
-    command.args(["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--data-checksums"]);
-    if !durable {
-        command.arg("--no-sync");
+    command.args(["--encoding=UTF8", "--locale=C", "--data-checksums"]);
+    if durable {
+        command.arg("--auth=scram-sha-256");
+    } else {
+        // Tests connect often, and the slow hash is slower still in an unoptimized build.
+        command.args(["--auth=md5", "--no-sync"]);
     }
+    let failed = |said: &[u8]| {
+        let said = String::from_utf8_lossy(said).trim().to_owned();
+        EmbeddedError::Initdb { dir: place.cluster.clone(), said }
+    };
     let said = command.output().map_err(|e| EmbeddedError::io("run", &launch.binaries.program("initdb"), e))?;
     if !said.status.success() {
-        let text = String::from_utf8_lossy(&said.stderr).trim().to_owned();
-        return Err(EmbeddedError::Initdb { dir: place.cluster.clone(), said: text });
+        return Err(failed(&said.stderr));
+    }
+    let mut command = launch.command("postgres");
+    command.arg("--single").arg("-D").arg(&unfinished).args(["-c", "exit_on_error=on", "postgres"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let run = |mut command: Command| {
+        let mut child = command.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            writeln!(stdin, "CREATE DATABASE {NAME}")?;
+        }
+        child.wait_with_output()
+    };
+    let said = run(command).map_err(|e| EmbeddedError::io("run", &launch.binaries.program("postgres"), e))?;
+    if !said.status.success() {
+        return Err(failed(&said.stderr));
     }
     fs::rename(&unfinished, &place.cluster).map_err(|e| EmbeddedError::io("make", &place.cluster, e))
 }
@@ -465,7 +474,6 @@ fn postgres_settings(durable: bool) -> Vec<(String, String)> {
         ("log_destination", "stderr"),
         ("timezone", "UTC"),
         ("log_timezone", "UTC"),
-        ("password_encryption", "scram-sha-256"),
     ];
     // A commit reaches the system at once in any case: only a power cut may lose it where this is off.
     let on = if durable { "on" } else { "off" };

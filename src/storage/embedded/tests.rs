@@ -3,6 +3,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use sqlx::{ConnectOptions, Connection};
+
 use super::*;
 use crate::storage::testing::PrivateCluster;
 use crate::storage::{Db, PoolSettings, Repeat};
@@ -66,6 +68,30 @@ async fn it_listens_on_the_loopback_alone_and_wants_the_password() {
     assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "28P01");
     let kept = fs::metadata(cluster.directory().join("postgres/password")).unwrap();
     assert_eq!(kept.mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_lost_password_is_named() {
+    let mut cluster = PrivateCluster::start().await;
+    cluster.embedded.take().unwrap().stop().await;
+    let password = cluster.directory().join("postgres/password");
+    fs::remove_file(&password).unwrap();
+    let error = Embedded::start(cluster.settings()).await.unwrap_err();
+    assert!(matches!(&error, EmbeddedError::PasswordLost(path) if *path == password), "{error}");
+}
+
+#[tokio::test]
+async fn outside_of_tests_passwords_are_hashed_slowly() {
+    let mut cluster = PrivateCluster::unstarted();
+    let embedded = Embedded::start(EmbeddedSettings { durable: true, ..cluster.settings() }).await.unwrap();
+    let mut connection = embedded.connect_options().connect().await.unwrap();
+    let kept = "SELECT rolpassword FROM pg_authid WHERE rolname = current_user";
+    let kept: String = sqlx::query_scalar(kept).fetch_one(&mut connection).await.unwrap();
+    assert!(kept.starts_with("SCRAM-SHA-256$"), "{kept}");
+    let rules = "SELECT count(*) FROM pg_hba_file_rules WHERE auth_method <> 'scram-sha-256'";
+    assert_eq!(number(&embedded, rules).await, 0);
+    connection.close().await.unwrap();
+    cluster.embedded = Some(embedded);
 }
 
 #[test]
