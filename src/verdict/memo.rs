@@ -20,6 +20,8 @@ pub(super) struct Slot {
     rule: Option<RuleIndex>,
     /// The rule in a stack of PHP, where builtins have bare names like C functions.
     rule_in_php: Option<RuleIndex>,
+    /// The rule in a stack of the JVM, whose own classes have names that any C++ program may have.
+    rule_in_jvm: Option<RuleIndex>,
     /// Whether the bare name is a word that a method of any language may have.
     plain_word: bool,
     pub(super) unresolved: bool,
@@ -32,6 +34,7 @@ impl Slot {
     /// The rule that claims the function in a stack of that runtime.
     pub(super) fn rule(&self, context: Option<Runtime>) -> Option<RuleIndex> {
         match context {
+            Some(Runtime::Jvm) if !matches!(self.own, Some(Runtime::Jvm)) => self.rule_in_jvm,
             _ if self.own.is_some() => self.rule,
             Some(Runtime::Php) => self.rule_in_php,
             Some(Runtime::Python | Runtime::Ruby | Runtime::Node) if self.plain_word => None,
@@ -48,6 +51,7 @@ impl Slot {
             own: frame.own,
             rule: rules.rule_of(&frame, None),
             rule_in_php: if frame.own.is_none() { rules.rule_of(&frame, Some(Runtime::Php)) } else { None },
+            rule_in_jvm: rules.rule_of(&frame, Some(Runtime::Jvm)),
             plain_word: frame.own.is_none()
                 && frame.text.bytes().all(|b| b.is_ascii_lowercase())
                 && !is_c_word(&frame.text),

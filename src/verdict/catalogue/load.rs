@@ -11,11 +11,28 @@ use super::{Advice, AdviceRow, BlindRow, Reach, Rule, RuleError, Rules, Space, T
 use crate::kernel::ProfileType;
 use crate::verdict::{Category, Runtime};
 
-macro_rules! compiled_in {
-    ($($name:literal),+ $(,)?) => { &[$(($name, include_str!($name))),+] };
-}
-
-const BUILTIN: &[(&str, &str)] = compiled_in!["advice.toml", "go.toml", "jvm.toml", "native.toml", "thresholds.toml",];
+const BUILTIN: &[(&str, &str)] = &[
+    ("advice.toml", include_str!("advice.toml")),
+    ("coreclr.toml", include_str!("coreclr.toml")),
+    ("cpython.toml", include_str!("cpython.toml")),
+    ("cruby.toml", include_str!("cruby.toml")),
+    ("dotnet.toml", include_str!("dotnet.toml")),
+    ("go-libraries.toml", include_str!("go-libraries.toml")),
+    ("go.toml", include_str!("go.toml")),
+    ("hotspot.toml", include_str!("hotspot.toml")),
+    ("jvm.toml", include_str!("jvm.toml")),
+    ("kernel.toml", include_str!("kernel.toml")),
+    ("native.toml", include_str!("native.toml")),
+    ("node.toml", include_str!("node.toml")),
+    ("origins.toml", include_str!("origins.toml")),
+    ("php.toml", include_str!("php.toml")),
+    ("python.toml", include_str!("python.toml")),
+    ("ruby.toml", include_str!("ruby.toml")),
+    ("rust.toml", include_str!("rust.toml")),
+    ("thresholds.toml", include_str!("thresholds.toml")),
+    ("v8.toml", include_str!("v8.toml")),
+    ("zend.toml", include_str!("zend.toml")),
+];
 
 pub(super) fn builtin() -> Result<Rules, RuleError> {
     build(BUILTIN.iter().map(|(name, text)| (*name, *text)))
@@ -139,6 +156,7 @@ impl Builder {
             patterns: entry.names.len() + entry.libraries.len(),
             yields_to: entry.yields_to.iter().map(|c| category(c)).collect::<Result<_, _>>()?,
             except: entry.except.iter().map(parse).collect::<Result<_, _>>()?,
+            only_in: entry.only_in.iter().map(parse).collect::<Result<_, _>>()?,
             id: entry.id.into(),
         };
         if rule.never_runs && rule.category != Some(Category::Idle) {

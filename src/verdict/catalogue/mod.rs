@@ -68,11 +68,20 @@ pub struct Rule {
     pub patterns: usize,
     yields_to: Vec<Category>,
     except: Vec<Pattern>,
+    /// The libraries one of which the name must carry, unless its stack is of the rule's runtime; empty: any.
+    only_in: Vec<Pattern>,
 }
 
 impl Rule {
     pub(super) fn yields_to(&self, category: Category) -> bool {
         self.yields_to.contains(&category)
+    }
+
+    /// Whether the frame's library or its stack lets the rule speak.
+    fn is_at_home(&self, library: Option<&str>, context: Option<Runtime>) -> bool {
+        self.only_in.is_empty()
+            || context == Some(self.runtime)
+            || library.is_some_and(|library| self.only_in.iter().any(|p| p.matches(&[library])))
     }
 
     pub(super) fn yields(&self) -> bool {
@@ -274,10 +283,10 @@ impl Rules {
             (None, Some(Runtime::Php)) => &[Space::Php, Space::Native],
             (None, _) => &[Space::Native, Space::Php],
         };
-        spaces.iter().find_map(|space| self.heaviest(frame, *space)).or_else(|| self.by_library(frame))
+        spaces.iter().find_map(|space| self.heaviest(frame, *space, context)).or_else(|| self.by_library(frame))
     }
 
-    fn heaviest(&self, frame: &Frame, space: Space) -> Option<RuleIndex> {
+    fn heaviest(&self, frame: &Frame, space: Space, context: Option<Runtime>) -> Option<RuleIndex> {
         let set = self.sets.get(space as usize)?;
         let mut best: Option<(u32, u16)> = None;
         for text in std::iter::once(frame.text.as_str()).chain(frame.alt.as_deref()) {

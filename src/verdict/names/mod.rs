@@ -117,6 +117,11 @@ fn runtime_of_file(file: &str) -> Option<Runtime> {
 
 /// Takes off the mark of a frame's type: `_[j]`, `_[k]`… and what it says of the runtime.
 fn frame_type(name: &str) -> (&str, Option<Runtime>) {
+    // A folded line's count may hang on a frame: `fsnotify_[k] 7`.
+    let name = match name.rsplit_once("] ") {
+        Some((head, count)) if all_digits(count) => name.get(..=head.len()).unwrap_or(name),
+        _ => name,
+    };
     let Some(head) = name.strip_suffix(']') else { return (name, None) };
     let Some((rest, mark)) = head.rsplit_once("_[") else { return (name, None) };
     match mark {

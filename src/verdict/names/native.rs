@@ -53,7 +53,10 @@ pub(super) fn within(library: &str, function: &str) -> Frame {
 /// A symbol without a library. `own` is set only where the spelling proves it.
 pub(super) fn frame(name: &str) -> Frame {
     let name = undecorated(name);
-    if let Ok(text) = rustc_demangle::try_demangle(name) {
+    // C++ nests names in the same way; only Rust's end in a hash.
+    if let Some(text) =
+        rustc_demangle::try_demangle(name).ok().filter(|t| format!("{t:#}") != t.to_string() || name.starts_with("_R"))
+    {
         let mut frame = symbol(&format!("{text:#}"));
         frame.own = Some(Runtime::Rust);
         return frame;
@@ -70,6 +73,9 @@ pub(super) fn frame(name: &str) -> Frame {
 /// Takes off offsets, versions, clones and the marks of linkers.
 fn undecorated(name: &str) -> &str {
     let mut name = name.split('\t').next().unwrap_or(name).trim();
+    // async-profiler's stubs, and the counts of a table of frames.
+    name = name.strip_prefix('.').unwrap_or(name);
+    name = name.strip_prefix("DYLD-STUB$$").unwrap_or(name);
     if let Some((head, _)) = name.split_once("  (in ") {
         name = head;
     }
@@ -204,8 +210,10 @@ fn path_of(text: &str) -> (String, Option<String>) {
     }
     let flat = plain_path(text);
     // A C++ return type stands before the last blank.
-    let flat = flat.rsplit(' ').next().unwrap_or(&flat).trim_start_matches(['*', '&']);
-    (flat.to_owned(), None)
+    let last = flat.rsplit(' ').next().unwrap_or(&flat).trim_start_matches(['*', '&']);
+    // A bare template is no C function of that name.
+    let template = !last.contains("::") && text.ends_with('>') && last.len() < text.len();
+    (if template { format!("{last}<>") } else { last.to_owned() }, None)
 }
 
 fn leading_group(text: &str) -> Option<(&str, &str)> {

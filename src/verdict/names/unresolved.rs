@@ -35,17 +35,23 @@ pub(super) fn is_unresolved(name: &str) -> bool {
     if name.is_empty() || MARKERS.contains(&bare) {
         return true;
     }
-    if name.starts_with("[unknown ") || name.starts_with("<unknown") || name.starts_with("[unresolved") {
+    if name.starts_with("[unknown ")
+        || name.starts_with("<unknown")
+        || name.starts_with("[unresolved")
+        || name.starts_with("<unwinding aborted")
+        || name.starts_with("<error ")
+    {
         return true;
     }
     if name == "[unknown_Java]" || name == "[no_Java_frame]" || name == "[not_walkable_Java]" {
         return true;
     }
     if let Some((_, function)) = name.split_once('`') {
-        return is_address(function);
+        return is_address(function) || function.starts_with("func@0x") || name.starts_with("[Unknown]`");
     }
     if let Some(inner) = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) {
-        return is_address(inner) || is_library(inner) || matches!(inner, "anon" | "heap" | "stack" | "vdso");
+        // `[libc.so]`, `[perf <407a40>]`, `[vmlinux-5.4]`: a place, not a function.
+        return !inner.contains(' ') || inner.ends_with('>') && inner.contains(" <");
     }
     is_address(name) || is_library(name)
 }

@@ -1,0 +1,217 @@
+//! `flamewarden rules`: what the catalogue holds, whether a directory of rules is sound, and what it says of names.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, Read, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::kernel::ProfileType;
+use crate::verdict::{Explanation, Rules, StackExplanation};
+
+/// The rule catalogue: list it, check one, explain what it says of frame names.
+#[derive(Debug, Args)]
+pub struct RulesArgs {
+    #[command(subcommand)]
+    command: RulesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum RulesCommand {
+    /// Lists all rules: id, runtime, category, reach and number of patterns, tab-separated.
+    List {
+        /// A directory of rules that replaces the built-in files of the same names.
+        #[arg(long, value_name = "DIR")]
+        rules: Option<PathBuf>,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Checks a directory of rules. Exit code 1 names the file, the rule and what is wrong.
+    Check {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Prints category (or `none`), runtime, rule, canonical form and name of each frame name, one a line.
+    Explain {
+        /// The file of names; `-` reads standard input.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        /// A directory of rules that replaces the built-in files of the same names.
+        #[arg(long, value_name = "DIR")]
+        rules: Option<PathBuf>,
+        /// Prints one JSON object a line.
+        #[arg(long)]
+        json: bool,
+        /// Reads folded stacks (root first, joined by `;`, a count at the end) and prints the claiming frame.
+        #[arg(long)]
+        stacks: bool,
+        /// The kind of profile that stacks are from.
+        #[arg(long = "type", value_name = "TYPE", default_value = "cpu")]
+        kind: ProfileType,
+    },
+}
+
+/// How the command ends: 0 fine, 1 the check failed, 2 usage, 3 no data.
+pub fn run(args: &RulesArgs) -> u8 {
+    let stdout = std::io::stdout();
+    let mut out = std::io::BufWriter::new(stdout.lock());
+    let code = match &args.command {
+        RulesCommand::List { rules, json } => list(rules.as_ref(), *json, &mut out),
+        RulesCommand::Check { dir } => check(dir, &mut out),
+        RulesCommand::Explain { file, rules, json, stacks, kind } => {
+            let view = View { json: *json, stacks: *stacks, kind: *kind };
+            explain(file, rules.as_ref(), view, &mut out)
+        }
+    };
+    // A reader that has seen enough closes the pipe; that is no failure.
+    if out.flush().is_err() { 0 } else { code }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct View {
+    json: bool,
+    stacks: bool,
+    kind: ProfileType,
+}
+
+fn catalogue(dir: Option<&PathBuf>) -> Result<std::sync::Arc<Rules>, u8> {
+    match dir {
+        None => Ok(Rules::builtin()),
+        Some(dir) => Rules::load(dir).map(std::sync::Arc::new).map_err(|error| {
+            complain(&error.to_string());
+            1
+        }),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command line speaks to its user")]
+fn complain(text: &str) {
+    eprintln!("{text}");
+}
+
+fn list(dir: Option<&PathBuf>, json: bool, out: &mut impl Write) -> u8 {
+    let rules = match catalogue(dir) {
+        Ok(rules) => rules,
+        Err(code) => return code,
+    };
+    for rule in rules.rules() {
+        let category = match (rule.category, rule.pass_through) {
+            (Some(category), _) => category.as_str(),
+            (None, true) => "pass-through",
+            (None, false) => "none",
+        };
+        let reach = format!("{:?}", rule.reach).to_lowercase();
+        let line = if json {
+            serde_json::json!({
+                "id": rule.id, "runtime": rule.runtime, "category": category, "reach": reach, "patterns": rule.patterns
+            })
+            .to_string()
+        } else {
+            format!("{}\t{}\t{category}\t{reach}\t{}", rule.id, rule.runtime, rule.patterns)
+        };
+        if writeln!(out, "{line}").is_err() {
+            break;
+        }
+    }
+    0
+}
+
+fn check(dir: &PathBuf, out: &mut impl Write) -> u8 {
+    match Rules::load(dir) {
+        Ok(rules) => {
+            let patterns: usize = rules.rules().iter().map(|r| r.patterns).sum();
+            drop(writeln!(out, "{} rules with {patterns} patterns, all sound", rules.rules().len()));
+            0
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            1
+        }
+    }
+}
+
+fn explain(file: &PathBuf, dir: Option<&PathBuf>, view: View, out: &mut impl Write) -> u8 {
+    let rules = match catalogue(dir) {
+        Ok(rules) => rules,
+        Err(code) => return code,
+    };
+    let input: Box<dyn Read> = if file.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        match std::fs::File::open(file) {
+            Ok(file) => Box::new(file),
+            Err(error) => {
+                complain(&format!("{}: {error}", file.display()));
+                return 3;
+            }
+        }
+    };
+    let mut reader = std::io::BufReader::new(input);
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        match reader.read_until(b'\n', &mut bytes) {
+            Ok(0) => return 0,
+            Ok(_) => {}
+            Err(error) => {
+                complain(&format!("{}: {error}", file.display()));
+                return 3;
+            }
+        }
+        let line = String::from_utf8_lossy(&bytes);
+        let line = line.trim_end_matches(['\n', '\r']);
+        if writeln!(out, "{}", explain_line(&rules, line, view)).is_err() {
+            return 0;
+        }
+    }
+}
+
+fn explain_line(rules: &Rules, line: &str, view: View) -> String {
+    if view.stacks {
+        let stack = without_count(line);
+        let said = rules.explain_stack(stack, view.kind);
+        return if view.json { stack_json(&said, stack) } else { stack_text(&said, stack) };
+    }
+    let said = rules.explain(line, "");
+    if view.json { name_json(&said, line) } else { name_text(&said, line) }
+}
+
+/// A folded line ends in a blank and a number; a bare stack is taken as it is.
+fn without_count(line: &str) -> &str {
+    match line.rsplit_once(' ') {
+        Some((stack, count)) if !count.is_empty() && count.bytes().all(|b| b.is_ascii_digit()) => stack,
+        _ => line,
+    }
+}
+
+fn name_text(said: &Explanation, name: &str) -> String {
+    let mut text = String::with_capacity(name.len() * 2 + 40);
+    let category = said.category.map_or("none", |c| c.as_str());
+    let runtime = said.runtime.map_or("-", |r| r.as_str());
+    let _ = write!(text, "{category}\t{runtime}\t{}\t{}\t{name}", said.rule.as_deref().unwrap_or("-"), said.canonical);
+    text
+}
+
+fn name_json(said: &Explanation, name: &str) -> String {
+    serde_json::json!({
+        "category": said.category.map_or("none", |c| c.as_str()), "runtime": said.runtime, "rule": said.rule,
+        "canonical": said.canonical, "name": name
+    })
+    .to_string()
+}
+
+fn stack_text(said: &StackExplanation, stack: &str) -> String {
+    let category = said.category.map_or("none", |c| c.as_str());
+    let runtime = said.runtime.map_or("-", |r| r.as_str());
+    let rule = said.rule.as_deref().unwrap_or("-");
+    format!("{category}\t{runtime}\t{rule}\t{}\t{stack}", said.frame.as_deref().unwrap_or("-"))
+}
+
+fn stack_json(said: &StackExplanation, stack: &str) -> String {
+    serde_json::json!({
+        "category": said.category.map_or("none", |c| c.as_str()), "runtime": said.runtime, "rule": said.rule,
+        "frame": said.frame, "stack": stack
+    })
+    .to_string()
+}
