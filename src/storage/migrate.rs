@@ -278,6 +278,8 @@ fn known(version: i64) -> Result<(), MigrateError> {
 
 /// A session lock: it goes with the connection, however that ends.
 async fn lock(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    // Migrations are written to find things there already; the server need not say so each time.
+    sqlx::raw_sql("SET client_min_messages = warning").execute(&mut *connection).await?;
     sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(connection).await?;
     Ok(())
 }
