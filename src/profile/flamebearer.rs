@@ -100,6 +100,9 @@ fn sample_type(name: String, units: String, sample_rate: i64) -> SampleType {
     SampleType { name, unit }
 }
 
+/// Where a node starts and ends.
+type Span = (i64, i64);
+
 /// A node of the level last read.
 #[derive(Clone, Copy)]
 struct Node {
@@ -149,7 +152,7 @@ impl FlameGraph<'_> {
                 return Err(ReadError::malformed("a level that is no whole number of nodes", depth));
             }
             for node in level.chunks_exact(self.width()) {
-                let (span, of_self, name) = self.node(node, &mut ends, depth)?;
+                let (span, of_self, name) = Self::node(node, &mut ends, depth)?;
                 if span.0 == span.1 {
                     // Nothing: neither it nor what stands on it has ticks.
                     continue;
@@ -193,7 +196,7 @@ impl FlameGraph<'_> {
     }
 
     /// A node's span on the axis of all sides together, its self per side, and its name.
-    fn node(&self, node: &[i64], ends: &mut [i64; 2], depth: usize) -> Result<((i64, i64), [i64; 2], i64), ReadError> {
+    fn node(node: &[i64], ends: &mut [i64; 2], depth: usize) -> Result<(Span, [i64; 2], i64), ReadError> {
         let bad = || ReadError::malformed("a node with numbers that make no span", depth);
         let (mut start, mut width, mut of_self) = (0_i64, 0_i64, [0_i64; 2]);
         for ((side, end), of_self) in node.chunks_exact(3).zip(ends.iter_mut()).zip(of_self.iter_mut()) {

@@ -24,6 +24,6 @@ pub use folded::read_folded;
 pub use limits::{LimitName, Limits, ReadError};
 pub use merge::{MergeError, merge};
 pub use model::{Function, FunctionId, Profile, ProfileBuilder, SampleType, Stack, TextId};
-pub use pprof::{MAX_LABEL_SETS, PprofFile, read_pprof, read_pprof_by_labels};
+pub use pprof::{Labels, MAX_LABEL_SETS, PprofFile, read_pprof, read_pprof_by_labels};
 pub use table::{FunctionRow, FunctionTable};
 pub use write::{PprofHeader, write_pprof};

@@ -229,7 +229,7 @@ impl Interner {
     pub(super) fn function(&mut self, function: Function) -> FunctionId {
         let Self { symbols: Symbols { functions: known, .. }, functions, seed, .. } = self;
         let entry = functions.entry(
-            seed.hash_one(&function),
+            seed.hash_one(function),
             |id| known.get(*id as usize) == Some(&function),
             |id| known.get(*id as usize).map_or(0, |f| seed.hash_one(f)),
         );
@@ -245,10 +245,14 @@ impl Interner {
         FunctionId(id)
     }
 
-    pub(super) fn with_room(texts: usize, functions: usize) -> Self {
+    pub(super) fn is_empty_text(&self, text: TextId) -> bool {
+        self.symbols.text(text.0).is_empty()
+    }
+
+    pub(super) fn with_room(bytes: usize, texts: usize, functions: usize) -> Self {
         Self {
             symbols: Symbols {
-                text: String::new(),
+                text: String::with_capacity(bytes),
                 text_ends: Vec::with_capacity(texts),
                 functions: Vec::with_capacity(functions),
             },

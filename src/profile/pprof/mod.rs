@@ -5,19 +5,22 @@
 //! Beside the inflated bytes only tables of small integers are held. Sources that send one region after the other, as
 //! all known ones do, have each byte looked at twice at most.
 
+mod samples;
 mod tables;
 mod wire;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use self::samples::Samples;
 use self::tables::{Locations, Strings};
 use self::wire::{Value, Wire};
 use super::inflate::inflate;
 use super::limits::{LimitName, Limits, ReadError};
-use super::model::{FunctionId, Profile, SampleType, Stacks};
+use super::model::{Profile, SampleType};
 
 /// A pprof: its profile and what its header says.
 #[derive(Debug, Clone, Default)]
@@ -38,10 +41,14 @@ pub struct PprofFile {
     pub comments: Vec<String>,
 }
 
+/// A set of values of labels.
+pub type Labels = BTreeMap<String, String>;
+
 /// Label sets of one pprof kept apart by [`read_pprof_by_labels`]; samples of further ones count as without labels.
 pub const MAX_LABEL_SETS: usize = 1_000;
 
-/// Reads a pprof: gzip (several members too), zstd or plain, told apart by the first bytes. Labels are ignored.
+/// Reads a pprof: gzip (several members too), zstd or plain, told apart by the first bytes. Labels are ignored: samples
+/// of the same locations are one stack, their values added.
 ///
 /// Names that are not UTF-8, and U+0000, are read with U+FFFD in their place. A location without functions becomes a
 /// frame named after its mapping's file, such as `[libc.so.6]`, or `[unknown]`. No bytes at all are an empty profile:
@@ -63,30 +70,22 @@ pub fn read_pprof_by_labels(
     bytes: &[u8],
     limits: &Limits,
     keep: &[&str],
-) -> Result<Vec<(BTreeMap<String, String>, PprofFile)>, ReadError> {
+) -> Result<Vec<(Labels, PprofFile)>, ReadError> {
     let inflated = inflate(bytes, limits)?;
     let wire = Wire::new(&inflated);
     let outline = Outline::scan(wire)?;
     let mut strings = Strings::new(wire, &outline, limits)?;
-    let mut file = outline.header(&strings)?;
+    let file = outline.header(&strings)?;
     let sample_types = outline.sample_types(&strings, limits)?;
     let locations = Locations::read(wire, &outline, &mut strings)?;
-    let mut samples = Samples::new(&strings, &locations, limits, &sample_types, keep);
-    samples.read(wire.region(&outline.samples))?;
-    let Samples { sets, mut parts, .. } = samples;
+    let samples = Samples::new(&strings, &locations, limits, &sample_types, keep);
+    let parts = samples.read(wire.region(&outline.samples))?;
     let symbols = strings.into_symbols();
-    if let [stacks] = parts.as_mut_slice() {
-        let stacks = std::mem::take(stacks);
-        file.profile = Profile::from_parts(sample_types, symbols, stacks);
-        let labels = sets.into_keys().next().unwrap_or_default();
-        return Ok(vec![(labels, file)]);
-    }
-    let with = |(labels, at): (BTreeMap<String, String>, usize)| {
-        let stacks = parts.get_mut(at).map(std::mem::take).unwrap_or_default();
-        let profile = Profile::from_parts(sample_types.clone(), symbols.clone(), stacks);
+    let with = |(labels, stacks)| {
+        let profile = Profile::from_parts(sample_types.clone(), Arc::clone(&symbols), stacks);
         (labels, PprofFile { profile, ..file.clone() })
     };
-    Ok(sets.into_iter().map(with).collect())
+    Ok(parts.into_iter().map(with).collect())
 }
 
 /// Where the parts of a pprof lie, and its single fields. Places count from the start of the profile.
@@ -99,8 +98,8 @@ pub(super) struct Outline {
     functions: Range<usize>,
     location_count: usize,
     function_count: usize,
-    /// Where each string's field starts.
-    strings: Vec<u32>,
+    /// Where each string starts and ends.
+    strings: Vec<(u32, u32)>,
     time_nanos: i64,
     duration_nanos: i64,
     period_type: Option<Range<usize>>,
@@ -136,10 +135,10 @@ impl Outline {
                     outline.function_count += 1;
                     widen(&mut outline.functions, start, end);
                 }
-                (6, Value::Bytes(_)) => {
-                    let at = u32::try_from(start).map_err(|_| ReadError::malformed("it is over 4 GiB", start))?;
-                    outline.strings.push(at);
-                }
+                (6, Value::Bytes(text)) => match (u32::try_from(text.at()), u32::try_from(end)) {
+                    (Ok(start), Ok(end)) => outline.strings.push((start, end)),
+                    _ => return Err(ReadError::malformed("it is over 4 GiB", start)),
+                },
                 (1, Value::Bytes(message)) => outline.sample_types.push(message.at()..end),
                 (11, Value::Bytes(message)) => outline.period_type = Some(message.at()..end),
                 (9, value) => outline.time_nanos = value.number() as i64,
@@ -176,155 +175,4 @@ impl Outline {
         LimitName::SampleTypes.check(self.sample_types.len(), limits.sample_types)?;
         self.sample_types.iter().map(|region| strings.value_type(region)).collect()
     }
-}
-
-/// Takes samples into stacks, one [`Stacks`] per set of kept labels.
-struct Samples<'s> {
-    strings: &'s Strings<'s>,
-    locations: &'s Locations,
-    limits: &'s Limits,
-    sample_types: &'s [SampleType],
-    keep: &'s [&'s str],
-    sets: BTreeMap<BTreeMap<String, String>, usize>,
-    parts: Vec<Stacks>,
-    values: Vec<i64>,
-    labels: Vec<(u64, u64)>,
-    /// Of each sample type, the sum of the magnitudes: while it fits, no sum of any stacks can overflow.
-    sums: Vec<u64>,
-    count: usize,
-    frames: usize,
-}
-
-impl<'s> Samples<'s> {
-    fn new(
-        strings: &'s Strings<'s>,
-        locations: &'s Locations,
-        limits: &'s Limits,
-        sample_types: &'s [SampleType],
-        keep: &'s [&'s str],
-    ) -> Self {
-        let mut samples = Self {
-            strings,
-            locations,
-            limits,
-            sample_types,
-            keep,
-            sets: BTreeMap::new(),
-            parts: Vec::new(),
-            values: Vec::with_capacity(sample_types.len()),
-            labels: Vec::new(),
-            sums: vec![0; sample_types.len()],
-            count: 0,
-            frames: 0,
-        };
-        if keep.is_empty() {
-            samples.part(BTreeMap::new());
-        }
-        samples
-    }
-
-    fn part(&mut self, labels: BTreeMap<String, String>) -> usize {
-        let next = self.parts.len();
-        let labels =
-            if self.sets.len() < MAX_LABEL_SETS || self.sets.contains_key(&labels) { labels } else { BTreeMap::new() };
-        let at = *self.sets.entry(labels).or_insert(next);
-        if at == next {
-            self.parts.push(Stacks::default());
-        }
-        at
-    }
-
-    fn read(&mut self, mut region: Wire<'s>) -> Result<(), ReadError> {
-        while let Some((field, value)) = region.field()? {
-            if let (2, Value::Bytes(sample)) = (field, value) {
-                self.count += 1;
-                LimitName::Samples.check(self.count, self.limits.samples)?;
-                let at = if self.keep.is_empty() { 0 } else { self.part_of(sample)? };
-                self.sample(sample, at)?;
-            }
-        }
-        if self.parts.is_empty() {
-            self.part(BTreeMap::new());
-        }
-        Ok(())
-    }
-
-    fn sample(&mut self, mut sample: Wire<'s>, part: usize) -> Result<(), ReadError> {
-        let Self { locations, limits, parts, values, .. } = self;
-        let Some(stacks) = parts.get_mut(part) else { return Ok(()) };
-        let (start, at) = (stacks.frames.len(), sample.at());
-        values.clear();
-        while let Some((field, value)) = sample.field()? {
-            match field {
-                1 => value.each(|id| {
-                    push_frames(&mut stacks.frames, locations.of(id), start, limits)
-                        .ok_or_else(|| ReadError::malformed(format!("a sample names location {id}: unknown"), at))?
-                })?,
-                #[expect(clippy::cast_possible_wrap, reason = "int64 travels as its two's complement")]
-                2 => value.each(|value| {
-                    values.push(value as i64);
-                    LimitName::SampleTypes.check(values.len(), limits.sample_types)
-                })?,
-                _ => {}
-            }
-        }
-        if values.len() != self.sample_types.len() {
-            let what = format!("a sample has {} values for {} sample types", values.len(), self.sample_types.len());
-            return Err(ReadError::malformed(what, at));
-        }
-        for ((sum, value), sample_type) in self.sums.iter_mut().zip(values.iter()).zip(self.sample_types) {
-            *sum = sum.saturating_add(value.unsigned_abs());
-            if i64::try_from(*sum).is_err() {
-                return Err(ReadError::Overflow(sample_type.name.clone()));
-            }
-        }
-        self.frames += stacks.frames.len() - start;
-        LimitName::Frames.check(self.frames, limits.frames)?;
-        stacks.push_values(values);
-        Ok(())
-    }
-
-    /// The place of the part that the sample's kept labels call for.
-    fn part_of(&mut self, mut sample: Wire<'s>) -> Result<usize, ReadError> {
-        self.labels.clear();
-        while let Some((field, value)) = sample.field()? {
-            let (3, Value::Bytes(mut label)) = (field, value) else { continue };
-            let (mut key, mut text) = (0, 0);
-            while let Some((field, value)) = label.field()? {
-                match field {
-                    1 => key = value.number(),
-                    2 => text = value.number(),
-                    _ => {}
-                }
-            }
-            if text != 0 {
-                self.labels.push((key, text));
-            }
-        }
-        let mut set = BTreeMap::new();
-        for (key, text) in &self.labels {
-            let key = self.strings.sanitised(*key)?;
-            if self.keep.contains(&key.as_ref()) {
-                let text = self.strings.sanitised(*text)?;
-                LimitName::Name.check(text.len(), self.limits.name)?;
-                set.insert(key.into_owned(), text.into_owned());
-            }
-        }
-        Ok(self.part(set))
-    }
-}
-
-/// Adds a location's frames; `None` where there is no such location.
-#[inline]
-fn push_frames(
-    frames: &mut Vec<FunctionId>,
-    location: Option<tables::Frames<'_>>,
-    start: usize,
-    limits: &Limits,
-) -> Option<Result<(), ReadError>> {
-    match location? {
-        tables::Frames::One(frame) => frames.push(frame),
-        tables::Frames::Inlined(inlined) => frames.extend_from_slice(inlined),
-    }
-    Some(LimitName::Stack.check(frames.len() - start, limits.stack))
 }

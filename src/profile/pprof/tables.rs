@@ -15,7 +15,7 @@ const UNKNOWN: &str = "[unknown]";
 /// The string table, borrowed from the bytes; strings that name something are interned on first use.
 pub(super) struct Strings<'b> {
     wire: Wire<'b>,
-    places: &'b [u32],
+    places: &'b [(u32, u32)],
     /// Of each string, its interned text + 1; 0 before its first use.
     interned: Vec<u32>,
     texts: Vec<TextId>,
@@ -25,12 +25,13 @@ pub(super) struct Strings<'b> {
 
 impl<'b> Strings<'b> {
     pub(super) fn new(wire: Wire<'b>, outline: &'b Outline, limits: &Limits) -> Result<Self, ReadError> {
+        let bytes = outline.strings.iter().map(|(start, end)| (end - start) as usize).sum();
         let strings = Self {
             wire,
             places: &outline.strings,
             interned: vec![0; outline.strings.len()],
             texts: Vec::with_capacity(outline.strings.len()),
-            interner: Interner::with_room(outline.strings.len(), outline.function_count),
+            interner: Interner::with_room(bytes, outline.strings.len(), outline.function_count),
             name_limit: limits.name,
         };
         match strings.places.first() {
@@ -42,13 +43,7 @@ impl<'b> Strings<'b> {
     fn bytes(&self, index: u64) -> Result<&'b [u8], ReadError> {
         let place = usize::try_from(index).ok().and_then(|index| self.places.get(index));
         match place {
-            Some(place) => {
-                let place = *place as usize;
-                match self.wire.region(&(place..self.wire.rest().len())).field()? {
-                    Some((_, Value::Bytes(text))) => Ok(text.rest()),
-                    _ => Ok(&[]),
-                }
-            }
+            Some((start, end)) => Ok(self.wire.rest().get(*start as usize..*end as usize).unwrap_or(&[])),
             // A profile without a string table has the empty string, which every absent field names.
             None if index == 0 => Ok(&[]),
             None => {

@@ -50,6 +50,7 @@ impl<'b> Wire<'b> {
         self.bytes.get(self.pos..).unwrap_or(&[])
     }
 
+    #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
     pub(super) fn varint(&mut self) -> Result<u64, ReadError> {
         match self.bytes.get(self.pos) {
@@ -57,7 +58,14 @@ impl<'b> Wire<'b> {
                 self.pos += 1;
                 Ok(u64::from(*byte))
             }
-            _ => self.long_varint(),
+            Some(byte) => match self.bytes.get(self.pos + 1) {
+                Some(next) if *next < 0x80 => {
+                    self.pos += 2;
+                    Ok(u64::from(*byte & 0x7f) | u64::from(*next) << 7)
+                }
+                _ => self.long_varint(),
+            },
+            None => self.long_varint(),
         }
     }
 
@@ -76,6 +84,7 @@ impl<'b> Wire<'b> {
     }
 
     /// The bytes of a length-delimited field, whose length comes next.
+    #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
     pub(super) fn delimited(&mut self) -> Result<Wire<'b>, ReadError> {
         let len = self.varint()?;
@@ -91,6 +100,7 @@ impl<'b> Wire<'b> {
     }
 
     /// The next field's number and value; `None` at the end.
+    #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
     pub(super) fn field(&mut self) -> Result<Option<(u64, Value<'b>)>, ReadError> {
         if self.is_empty() {
@@ -133,6 +143,7 @@ impl Value<'_> {
     }
 
     /// Gives each number of a repeated field, packed or not.
+    #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
     pub(super) fn each(self, mut take: impl FnMut(u64) -> Result<(), ReadError>) -> Result<(), ReadError> {
         match self {

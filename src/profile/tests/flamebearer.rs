@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "`json!` values read better as they are")]
+
 use rstest::rstest;
 use serde_json::json;
 

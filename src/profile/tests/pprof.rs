@@ -76,7 +76,7 @@ fn fields_may_come_in_any_order() {
         .sample([1, 2], 4)
         .function(2, 4, 0);
     assert_eq!(stacks(&forward), ["main;work [7]"]);
-    assert_eq!(stacks(&mixed), ["main;work [3]", "main;work [4]"]);
+    assert_eq!(stacks(&mixed), ["main;work [7]"]);
 }
 
 #[test]
@@ -84,6 +84,14 @@ fn repeated_numbers_may_be_packed_or_not_or_both() {
     let sample = message().number(1, 1).packed(1, [1, 2]).number(1, 2).number(2, 7);
     let profile = small().with(2, &sample);
     assert_eq!(stacks(&profile)[1], "main;main;work;work [7]");
+}
+
+#[test]
+fn samples_of_the_same_locations_are_one_stack() {
+    let loose = |value| message().number(1, 1).number(1, 2).packed(2, [value]);
+    let apart = message().number(1, 1).packed(2, [9]).number(1, 2);
+    let profile = small().sample([1, 2], 5).sample([2], 1).sample([1, 2], -2).with(2, &loose(3)).with(2, &loose(4));
+    assert_eq!(stacks(&profile.with(2, &apart)), ["main;work [10]", "main [1]", "main;work [7]", "main;work [9]"]);
 }
 
 #[test]
@@ -317,7 +325,7 @@ fn kept_labels_split_samples_and_others_are_folded() {
         .with(2, &labelled(&[(9, 10), (6, 8)], 2))
         .with(2, &labelled(&[(6, 7)], 3))
         .with(2, &labelled(&[], 5).with(3, &message().number(1, 11).number(3, 64)));
-    assert_eq!(stacks(&profile).len(), 5);
+    assert_eq!(stacks(&profile), ["main;work [7]", "work [11]"]);
     let parts = read_pprof_by_labels(&profile.0, &Limits::default(), &["region", "version"]).unwrap();
     let parts: Vec<_> = parts.into_iter().map(|(labels, file)| (labels, folded(&file.profile))).collect();
     let region = |value: &str| BTreeMap::from([("region".to_owned(), value.to_owned())]);
@@ -325,7 +333,7 @@ fn kept_labels_split_samples_and_others_are_folded() {
         parts,
         [
             (BTreeMap::new(), vec!["main;work [7]".to_owned(), "work [5]".to_owned()]),
-            (region("eu"), vec!["work [1]".to_owned(), "work [3]".to_owned()]),
+            (region("eu"), vec!["work [4]".to_owned()]),
             (region("us"), vec!["work [2]".to_owned()]),
         ]
     );

@@ -1,0 +1,234 @@
+//! The samples of a pprof, taken into stacks.
+
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::tables::{Frames, Locations, Strings};
+use super::wire::{Value, Wire};
+use super::{Labels, MAX_LABEL_SETS};
+use crate::profile::limits::{LimitName, Limits, ReadError};
+use crate::profile::model::{FunctionId, SampleType, Stacks};
+
+/// Takes samples into stacks, one [`Part`] per set of kept labels.
+pub(super) struct Samples<'s, 'b> {
+    strings: &'s Strings<'b>,
+    locations: &'s Locations,
+    limits: &'s Limits,
+    sample_types: &'s [SampleType],
+    keep: &'s [&'s str],
+    sets: BTreeMap<Labels, usize>,
+    parts: Vec<Part<'b>>,
+    values: Vec<i64>,
+    labels: Vec<(u64, u64)>,
+    /// Of each sample type, the sum of the magnitudes: while it fits, no sum of any stacks can overflow.
+    sums: Vec<u64>,
+    seed: DefaultHashBuilder,
+    count: usize,
+    frames: usize,
+}
+
+/// The stacks of one set of labels.
+#[derive(Default)]
+struct Part<'b> {
+    stacks: Stacks,
+    /// Of each stack, the fields of its locations as they were sent: samples that differ in labels only are one stack,
+    /// found without reading its locations again. Empty where they do not stand side by side.
+    sent: Vec<&'b [u8]>,
+    known: HashTable<u32>,
+}
+
+impl<'s, 'b> Samples<'s, 'b> {
+    pub(super) fn new(
+        strings: &'s Strings<'b>,
+        locations: &'s Locations,
+        limits: &'s Limits,
+        sample_types: &'s [SampleType],
+        keep: &'s [&'s str],
+    ) -> Self {
+        Self {
+            strings,
+            locations,
+            limits,
+            sample_types,
+            keep,
+            sets: BTreeMap::new(),
+            parts: Vec::new(),
+            values: Vec::with_capacity(sample_types.len()),
+            labels: Vec::new(),
+            sums: vec![0; sample_types.len()],
+            seed: DefaultHashBuilder::default(),
+            count: 0,
+            frames: 0,
+        }
+    }
+
+    /// Reads the samples between others; the stacks of each set of labels, in the order of the sets, at least one.
+    pub(super) fn read(mut self, mut region: Wire<'b>) -> Result<Vec<(Labels, Stacks)>, ReadError> {
+        if self.keep.is_empty() {
+            self.part(Labels::new());
+        }
+        while let Some((field, value)) = region.field()? {
+            if let (2, Value::Bytes(sample)) = (field, value) {
+                self.count += 1;
+                LimitName::Samples.check(self.count, self.limits.samples)?;
+                let at = if self.keep.is_empty() { 0 } else { self.part_of(sample)? };
+                self.sample(sample, at)?;
+            }
+        }
+        if self.parts.is_empty() {
+            self.part(Labels::new());
+        }
+        let Self { sets, mut parts, .. } = self;
+        let mut stacks = |at: usize| parts.get_mut(at).map(|part| std::mem::take(&mut part.stacks)).unwrap_or_default();
+        Ok(sets.into_iter().map(|(labels, at)| (labels, stacks(at))).collect())
+    }
+
+    /// The place of the part of that set of labels.
+    fn part(&mut self, labels: Labels) -> usize {
+        let next = self.parts.len();
+        let kept = self.sets.len() < MAX_LABEL_SETS || self.sets.contains_key(&labels);
+        let at = *self.sets.entry(if kept { labels } else { Labels::new() }).or_insert(next);
+        if at == next {
+            self.parts.push(Part::default());
+        }
+        at
+    }
+
+    fn sample(&mut self, sample: Wire<'b>, at: usize) -> Result<(), ReadError> {
+        let sent = self.fields(sample)?;
+        self.count(sample.at())?;
+        let Self { locations, limits, parts, values, seed, frames, .. } = self;
+        let Some(Part { stacks, sent: known_as, known }) = parts.get_mut(at) else { return Ok(()) };
+        if let Some(sent) = sent {
+            let bytes = sent.rest();
+            let same = |at: &u32| known_as.get(*at as usize).is_some_and(|known| *known == bytes);
+            let hash = |at: &u32| seed.hash_one(known_as.get(*at as usize).copied().unwrap_or(&[]));
+            match known.entry(seed.hash_one(bytes), same, hash) {
+                Entry::Occupied(stack) => {
+                    let first = *stack.get() as usize * values.len();
+                    for (sum, value) in stacks.values.iter_mut().skip(first).zip(values.iter()) {
+                        *sum = sum.saturating_add(*value);
+                    }
+                    return Ok(());
+                }
+                Entry::Vacant(place) => {
+                    place.insert(u32::try_from(stacks.ends.len()).unwrap_or(u32::MAX));
+                }
+            }
+        }
+        *frames += push_frames(&mut stacks.frames, sent.unwrap_or(sample), locations, limits)?;
+        LimitName::Frames.check(*frames, limits.frames)?;
+        stacks.push_values(values);
+        known_as.push(sent.map_or(&[], |sent| sent.rest()));
+        Ok(())
+    }
+
+    /// Takes the sample's values; the fields of its locations where they stand side by side.
+    #[expect(clippy::cast_possible_wrap, reason = "int64 travels as its two's complement")]
+    fn fields(&mut self, sample: Wire<'b>) -> Result<Option<Wire<'b>>, ReadError> {
+        let (mut sent, mut together) = (0..0, true);
+        let mut rest = sample;
+        self.values.clear();
+        loop {
+            let start = rest.pos();
+            let Some((field, value)) = rest.field()? else { break };
+            match field {
+                1 => {
+                    together &= sent.start == sent.end || sent.end == start;
+                    sent = if sent.start == sent.end { start } else { sent.start }..rest.pos();
+                }
+                2 => value.each(|value| {
+                    self.values.push(value as i64);
+                    LimitName::SampleTypes.check(self.values.len(), self.limits.sample_types)
+                })?,
+                _ => {}
+            }
+        }
+        Ok(together.then(|| sample.region(&sent)))
+    }
+
+    /// Checks the sample's values and adds them to the sums.
+    fn count(&mut self, at: usize) -> Result<(), ReadError> {
+        if self.values.len() != self.sample_types.len() {
+            let (values, types) = (self.values.len(), self.sample_types.len());
+            return Err(ReadError::malformed(format!("a sample has {values} values for {types} sample types"), at));
+        }
+        for ((sum, value), sample_type) in self.sums.iter_mut().zip(self.values.iter()).zip(self.sample_types) {
+            *sum = sum.saturating_add(value.unsigned_abs());
+            if i64::try_from(*sum).is_err() {
+                return Err(ReadError::Overflow(sample_type.name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The place of the part that the sample's kept labels call for.
+    fn part_of(&mut self, mut sample: Wire<'b>) -> Result<usize, ReadError> {
+        self.labels.clear();
+        while let Some((field, value)) = sample.field()? {
+            let (3, Value::Bytes(mut label)) = (field, value) else { continue };
+            let (mut key, mut text) = (0, 0);
+            while let Some((field, value)) = label.field()? {
+                match field {
+                    1 => key = value.number(),
+                    2 => text = value.number(),
+                    _ => {}
+                }
+            }
+            if text != 0 {
+                self.labels.push((key, text));
+            }
+        }
+        let mut set = Labels::new();
+        for (key, text) in &self.labels {
+            let key = self.strings.sanitised(*key)?;
+            if self.keep.contains(&key.as_ref()) {
+                let text = self.strings.sanitised(*text)?;
+                LimitName::Name.check(text.len(), self.limits.name)?;
+                set.insert(key.into_owned(), text.into_owned());
+            }
+        }
+        Ok(self.part(set))
+    }
+}
+
+/// Adds the frames of a sample's locations, packed or not; how many they are.
+fn push_frames(
+    frames: &mut Vec<FunctionId>,
+    mut sample: Wire<'_>,
+    locations: &Locations,
+    limits: &Limits,
+) -> Result<usize, ReadError> {
+    let (start, at) = (frames.len(), sample.at());
+    let most = start.saturating_add(usize::try_from(limits.stack).unwrap_or(usize::MAX));
+    while let Some((field, value)) = sample.field()? {
+        if field == 1 {
+            value.each(|id| {
+                match locations.of(id) {
+                    Some(Frames::One(frame)) => push(frames, &[frame]),
+                    Some(Frames::Inlined(inlined)) => push(frames, inlined),
+                    None => return Err(unknown(id, at)),
+                }
+                if frames.len() > most { LimitName::Stack.check(frames.len() - start, limits.stack) } else { Ok(()) }
+            })?;
+        }
+    }
+    Ok(frames.len() - start)
+}
+
+#[cold]
+fn unknown(location: u64, at: usize) -> ReadError {
+    ReadError::malformed(format!("a sample names location {location}: unknown"), at)
+}
+
+/// Adds frames, growing by a quarter: doubling would hold twice of what a large profile needs.
+#[inline]
+fn push(frames: &mut Vec<FunctionId>, more: &[FunctionId]) {
+    if frames.capacity() - frames.len() < more.len() {
+        frames.reserve_exact((frames.len() / 4).max(1_024).max(more.len()));
+    }
+    frames.extend_from_slice(more);
+}
