@@ -31,6 +31,7 @@ impl Resource {
     /// # Panics
     /// Where the documented path is not this one: the server would document what it does not serve.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "handlers and their documents are named, not borrowed")]
     pub fn with<P, F, Args>(mut self, documented: P, handler: F) -> Self
     where
         P: utoipa::Path + OpenApiFactory,

@@ -186,7 +186,7 @@ async fn a_failing_port_keeps_its_meaning_over_http() {
         let result = super::remote(served.client()).list(&"shop".parse().unwrap(), None).await.unwrap_err();
         match told {
             PortError::Unavailable(_) => {
-                assert!(matches!(&result, PortError::Unavailable(text) if !text.contains("5432")), "{result:?}")
+                assert!(matches!(&result, PortError::Unavailable(text) if !text.contains("5432")), "{result:?}");
             }
             told => assert_eq!(result, told),
         }

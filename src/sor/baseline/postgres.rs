@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::domain::{Baseline, BaselineChange, BaselinePage, BaselinePosition, BaselineQuery, NewBaseline};
 use super::port::BaselineSor;
-use crate::kernel::{Percent, PortError, PortResult, RowId};
+use crate::kernel::{LimitSeverity, Percent, PortError, PortResult, ProfileType, RowId, Text255};
 use crate::storage::{Db, DbError, Repeat};
 
 pub(super) struct PostgresBaselines {
@@ -83,7 +83,7 @@ impl BaselineSor for PostgresBaselines {
                     new.function_name.as_str(),
                     new.max_self_percent.get(),
                     new.severity.as_str(),
-                    new.created_by.as_ref().map(|text| text.as_str()),
+                    new.created_by.as_ref().map(Text255::as_str),
                 )
                 .fetch_one(connection)
                 .await
@@ -96,7 +96,7 @@ impl BaselineSor for PostgresBaselines {
         let limit = usize::from(query.limit.clamp(1, BaselineQuery::MAX_LIMIT));
         let query = query.clone();
         let rows = self.db.run(Repeat::Safe, move |connection| {
-            let (app, kind) = (query.app_name.clone(), query.profile_type.map(|kind| kind.as_str()));
+            let (app, kind) = (query.app_name.clone(), query.profile_type.map(ProfileType::as_str));
             let (after_kind, after_name) = query.after.clone().map_or((None, None), |at| (Some(at.0), Some(at.1)));
             Box::pin(async move {
                 sqlx::query_as!(
@@ -147,7 +147,7 @@ impl BaselineSor for PostgresBaselines {
                                created_at, updated_at",
                     id.get(),
                     change.max_self_percent.map(Percent::get),
-                    change.severity.map(|severity| severity.as_str()),
+                    change.severity.map(LimitSeverity::as_str),
                 )
                 .fetch_optional(connection)
                 .await

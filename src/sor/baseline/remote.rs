@@ -7,7 +7,7 @@ use super::domain::{Baseline, BaselineChange, BaselinePage, BaselinePosition, Ba
 use super::port::BaselineSor;
 use super::wire::{BaselineBody, BaselineChangeBody, BaselinesBody, NewBaselineBody};
 use crate::http::{Code, Cursor, Outward, Peer, Repeatable};
-use crate::kernel::{PortError, PortResult, RowId};
+use crate::kernel::{PortError, PortResult, ProfileType, RowId};
 
 pub(super) struct RemoteBaselines {
     peer: Peer,
@@ -33,7 +33,7 @@ impl BaselineSor for RemoteBaselines {
         let mut parameters = vec![("limit", query.limit.clamp(1, BaselineQuery::MAX_LIMIT).to_string())];
         parameters.extend(query.after.as_ref().map(|after| ("cursor", Cursor::encode(after))));
         let path =
-            ["baselines", query.app_name.as_str()].into_iter().chain(query.profile_type.map(|kind| kind.as_str()));
+            ["baselines", query.app_name.as_str()].into_iter().chain(query.profile_type.map(ProfileType::as_str));
         let body = self.peer.read::<BaselinesBody>(Repeatable::Yes, |outward| {
             outward.request(Method::GET, outward.url(path.clone())).query(&parameters)
         });

@@ -20,7 +20,7 @@ async fn served() -> (Served, TestDatabase) {
 async fn call(served: &Served, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
     let client = served.client();
     let request = client.request(method, client.base().join(path).unwrap());
-    let answer = client.send(body.iter().fold(request, |request, body| request.json(body))).await.unwrap();
+    let answer = client.send(body.iter().fold(request, reqwest::RequestBuilder::json)).await.unwrap();
     let status = StatusCode::from_u16(answer.status.as_u16()).unwrap();
     (status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
 }

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::domain::{
-    Assessment, HistoryPage, HistoryPosition, HistoryQuery, NewAssessment, TopFunctions, check_assessed_at, join_types,
-    split_types,
+    Assessment, HistoryPage, HistoryPosition, HistoryQuery, NewAssessment, Recommendation, TopFunctions,
+    check_assessed_at, join_types, split_types,
 };
 use super::port::HistorySor;
-use crate::kernel::{AppName, Clock, PortError, PortResult, RowId};
+use crate::kernel::{AppName, Clock, PortError, PortResult, RowId, Text255};
 use crate::storage::{Db, DbError, Repeat};
 
 pub(super) struct PostgresHistory {
@@ -113,8 +113,8 @@ impl HistorySor for PostgresHistory {
                     new.diagnosis.as_str(),
                     new.severity.as_str(),
                     new.top_functions.as_ref().map(TopFunctions::as_value),
-                    new.recommendation.as_ref().map(|text| text.as_str()),
-                    new.requested_by.as_ref().map(|text| text.as_str()),
+                    new.recommendation.as_ref().map(Recommendation::as_str),
+                    new.requested_by.as_ref().map(Text255::as_str),
                     new.assessed_at,
                     new.idempotency_key,
                 )

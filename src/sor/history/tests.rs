@@ -30,7 +30,7 @@ async fn call(
 ) -> (StatusCode, Value) {
     let client = served.client();
     let request = client.request(method, client.base().join(path).unwrap());
-    let request = body.iter().fold(request, |request, body| request.json(body));
+    let request = body.iter().fold(request, reqwest::RequestBuilder::json);
     let answer = client.send(key.iter().fold(request, |request, key| request.header("Idempotency-Key", *key))).await;
     let answer = answer.unwrap();
     let status = StatusCode::from_u16(answer.status.as_u16()).unwrap();

@@ -405,13 +405,13 @@ async fn a_flush_that_runs_out_of_time_leaves_entries_for_the_next_process() {
 #[tokio::test]
 async fn a_flush_does_not_wait_out_a_long_pause() {
     let (directory, inner) = (directory(), down());
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     let pace = Pace { first_pause: hour, longest_pause: hour, ..QUICK };
     let spool = open_paced(settings(directory.path()), &inner, pace).unwrap();
     record(&spool, &["a"]).await;
     inner.called(1).await;
     inner.down.store(false, Ordering::Relaxed);
-    assert_eq!(spool.flush(Duration::from_secs(60)).await, 0);
+    assert_eq!(spool.flush(Duration::from_mins(1)).await, 0);
     assert_eq!(inner.diagnoses(), ["a"]);
 }
 
