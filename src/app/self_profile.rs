@@ -24,7 +24,7 @@ const RATE_HZ: u32 = 100;
 /// How often the profiler sends what it saw. It sends at whole multiples of this since the epoch.
 const UPLOAD_EVERY: Duration = Duration::from_secs(10);
 
-/// How long the profiler may take to send its last profile when it is stopped.
+/// How long a server that stops waits for its profiler to send its last profile.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where a profiler sends its profiles, and as what.
@@ -112,10 +112,15 @@ impl Profiler {
 
     /// Sends what was seen last and stops, on the profiler's own threads; answers when that is done or took too long.
     pub async fn stop(self) {
-        let _ = self.stop.send(());
-        if tokio::time::timeout(STOP_WITHIN, self.stopped).await.is_err() {
+        if !self.stop_within(STOP_WITHIN).await {
             tracing::warn!("the profiler did not stop in time");
         }
+    }
+
+    /// The same with another limit; answers whether it was kept.
+    pub async fn stop_within(self, limit: Duration) -> bool {
+        let _ = self.stop.send(());
+        tokio::time::timeout(limit, self.stopped).await.is_ok()
     }
 }
 

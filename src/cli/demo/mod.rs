@@ -19,6 +19,9 @@ use crate::http::{Outward, OutwardSettings};
 /// How long the server may take over one answer.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// How long the profiler may take to name what it saw and send it. A build for development is slow at it.
+const SEND_WITHIN: Duration = Duration::from_secs(60);
+
 /// What the command takes.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -111,7 +114,8 @@ async fn run_workload(workload: Workload, arguments: &Arguments) -> anyhow::Resu
     let profiler = Profiler::start(target)?;
     let time = Duration::from_secs(arguments.seconds);
     tokio::task::spawn_blocking(move || workload.run(time)).await?;
-    profiler.stop().await;
+    let sent = profiler.stop_within(SEND_WITHIN).await;
+    anyhow::ensure!(sent, "the profile could not be sent within {} s", SEND_WITHIN.as_secs());
     Ok(Exit::Fine)
 }
 
