@@ -10,13 +10,18 @@ use utoipa::openapi::OpenApi;
 use utoipa_actix_web::AppExt;
 
 use super::background::Background;
-use super::database::OpenDatabase;
-use super::plan::Plan;
+use super::plan::{self, Plan, ProfileSource};
 use super::ports::{Ports, Rooms};
+use super::self_profile::{Profiler, ProfilerTarget};
 use crate::config::Settings;
 use crate::http::{self, RouteTable};
 use crate::kernel::{Clock, IdSource, RandomIds, SystemClock};
+use crate::sor::history::Spool;
+use crate::storage::Database;
 use crate::telemetry::Metrics;
+
+/// How long undelivered assessments are tried once more when the server stops.
+const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a process takes from the world, so that tests can give it another.
 #[derive(Clone)]
@@ -38,7 +43,11 @@ pub struct Application {
     server: Server,
     address: SocketAddr,
     background: Background,
-    database: Option<OpenDatabase>,
+    profile: Option<ProfilerTarget>,
+    /// Whether its own profiles come to this server, rather than to a Pyroscope.
+    profiles_itself: bool,
+    spool: Option<Arc<Spool>>,
+    database: Option<Database>,
 }
 
 impl Application {
@@ -67,17 +76,24 @@ impl Application {
         if let Some(metrics) = metrics.clone() {
             background.every(Metrics::UPKEEP_EVERY, move || metrics.upkeep());
         }
-        let database = OpenDatabase::open(&settings, &plan).await?;
+        let database = open_database(&settings, &plan).await?;
         if let Some(database) = &database {
-            let (db, migrate) = (database.db.clone(), settings.database.migrate);
+            let (db, migrate) = (database.db().clone(), settings.database.migrate);
             background.run_vital(async move { Ok(db.prepare(migrate).await?) });
         }
-        let db = database.as_ref().map(|database| &database.db);
+        let db = database.as_ref().map(Database::db);
         let world = (surroundings.clock, surroundings.ids);
         let ports = Ports::resolve(&settings, &plan, world, db, &mut background)?;
+        let spool = ports.spool.clone();
         let server = serve(&settings, listener, ports, Rooms::of(&plan), metrics)?;
         tracing::info!(functions = %plan.functions, "listening on http://{address}");
-        Ok(Self { server, address, background, database })
+        let profile =
+            plan.self_profile.then(|| ProfilerTarget::of_server(&settings, address, &plan.functions.to_string()));
+        let profiles_itself = plan.profiles == Some(ProfileSource::Embedded);
+        if profile.is_none() {
+            tracing::info!("not profiling itself");
+        }
+        Ok(Self { server, address, background, profile, profiles_itself, spool, database })
     }
 
     /// Where it listens.
@@ -91,12 +107,15 @@ impl Application {
     }
 
     /// Serves until it is told to stop by SIGTERM, SIGINT or its handle. Then, in this order: it accepts no more, lets
-    /// requests in flight finish, ends background tasks, closes the pool, stops the embedded database.
+    /// requests in flight finish, stops its profiler, flushes the spool, ends background tasks, closes the pool, stops the embedded database.
     ///
     /// # Errors
     /// Fails where the listener does, or something without which serving makes no sense.
     pub async fn run_until_stopped(mut self) -> anyhow::Result<()> {
         let handle = self.server.handle();
+        let profiler = self.profile.take().and_then(|target| {
+            Profiler::start(target).inspect_err(|error| tracing::warn!(%error, "this process cannot be profiled")).ok()
+        });
         let ended = tokio::select! {
             ended = &mut self.server => ended.map_err(anyhow::Error::from),
             error = self.background.failed() => {
@@ -104,6 +123,7 @@ impl Application {
                 Err(error)
             }
         };
+        tokio::join!(last_profile(profiler, self.profiles_itself), flush(self.spool));
         self.background.stop().await;
         if let Some(database) = self.database {
             database.close().await;
@@ -111,6 +131,42 @@ impl Application {
         tracing::info!("stopped");
         ended
     }
+}
+
+/// Has the profiler send what it saw last, where somebody is left to take it.
+async fn last_profile(profiler: Option<Profiler>, to_itself: bool) {
+    match profiler {
+        Some(profiler) if to_itself => profiler.abandon(),
+        Some(profiler) => profiler.stop().await,
+        None => {}
+    }
+}
+
+async fn flush(spool: Option<Arc<Spool>>) {
+    let Some(spool) = spool else { return };
+    let left = spool.flush(FLUSH_WITHIN).await;
+    if left > 0 {
+        tracing::warn!(left, "assessments were not delivered; they are kept for the next start");
+    }
+}
+
+/// Opens the database that the plan asks for, if any.
+async fn open_database(settings: &Settings, plan: &Plan) -> anyhow::Result<Option<Database>> {
+    if plan.database == plan::Database::None {
+        return Ok(None);
+    }
+    let database = Database::open(&settings.database, &settings.server.data_dir, plan.pool_size)
+        .await
+        .context("the database cannot be opened; DATABASE_URL or DB_HOST names one that runs elsewhere")?;
+    if let Some(embedded) = database.embedded() {
+        tracing::info!(
+            major = embedded.major(),
+            binaries = %embedded.binaries().display(),
+            directory = %embedded.cluster().display(),
+            "running an embedded PostgreSQL"
+        );
+    }
+    Ok(Some(database))
 }
 
 fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {

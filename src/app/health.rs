@@ -1,5 +1,7 @@
 //! What the health paths say of this process: its own database and spool, never other servers.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, web};
 use chrono::SecondsFormat;
@@ -7,12 +9,14 @@ use serde::Serialize;
 
 use crate::http::{self, Code, Problem};
 use crate::kernel::Clock;
+use crate::sor::history::{Spool, SpoolHealth};
 use crate::storage::{Condition, Db, Health};
 
 /// What there is to look at.
 #[derive(Clone)]
 pub(super) struct Looked {
     pub(super) db: Option<Db>,
+    pub(super) spool: Option<Arc<Spool>>,
 }
 
 /// How one part does.
@@ -61,6 +65,25 @@ struct Checks {
     /// Its database.
     #[serde(skip_serializing_if = "Option::is_none")]
     database: Option<DatabaseCheck>,
+    /// Its spool of assessments on their way to the history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spool: Option<SpoolCheck>,
+}
+
+/// The spool of a process.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct SpoolCheck {
+    /// How it does: `warn` while assessments cannot be written to it, or wait for a history that does not take them.
+    status: CheckStatus,
+    /// Its counts.
+    details: SpoolHealth,
+}
+
+impl SpoolCheck {
+    fn of(health: SpoolHealth) -> Self {
+        let warn = health.degraded || health.stalled || health.rejected > 0;
+        Self { status: if warn { CheckStatus::Warn } else { CheckStatus::Pass }, details: health }
+    }
 }
 
 /// The database of a process.
@@ -161,8 +184,13 @@ pub(super) async fn detailed(looked: web::Data<Looked>, clock: web::Data<dyn Clo
     if let Some(Health { condition, reason: Some(reason), .. }) = &database {
         tracing::warn!(?condition, reason, "the database does not do well");
     }
-    let checks = Checks { database: database.as_ref().map(DatabaseCheck::of) };
-    let worst = [checks.database.as_ref().map(|check| check.status)].into_iter().flatten().max();
+    let checks = Checks {
+        database: database.as_ref().map(DatabaseCheck::of),
+        spool: looked.spool.as_ref().map(|spool| SpoolCheck::of(spool.health())),
+    };
+    let database = checks.database.as_ref().map(|check| check.status);
+    let spool = checks.spool.as_ref().map(|check| check.status);
+    let worst = database.into_iter().chain(spool).max();
     let (status, code) = match worst {
         Some(CheckStatus::Fail) => (Overall::Unhealthy, StatusCode::SERVICE_UNAVAILABLE),
         Some(CheckStatus::Warn) => (Overall::Degraded, StatusCode::OK),

@@ -3,7 +3,6 @@
 mod always;
 mod application;
 mod background;
-mod database;
 mod health;
 mod plan;
 mod ports;

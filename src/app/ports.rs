@@ -14,11 +14,11 @@ use super::health::Looked;
 use super::plan::{Placement, Plan, ProfileSource};
 use crate::bor;
 use crate::bor::triage::{self, Grafana, LinkSettings, TriageParts, TriageService};
-use crate::config::{Credentials, Function, Functions, Settings, Version};
+use crate::config::{Credentials, Function, Functions, Settings, SpoolFsync, SpoolMode, Version};
 use crate::http::{Outward, OutwardSettings};
 use crate::kernel::{Clock, IdSource};
 use crate::sor::baseline::{self, BaselineSor};
-use crate::sor::history::{self, HistorySor};
+use crate::sor::history::{self, Fsync, HistorySor, Spool, SpoolSettings};
 use crate::sor::profile_data::receivers::{self, Receiver};
 use crate::sor::profile_data::store::{ProfileStore, StoreSettings};
 use crate::sor::profile_data::{self, ProfileDataSor, PyroscopeSettings};
@@ -40,6 +40,8 @@ pub(super) struct Ports {
     pub(super) history: Option<Arc<dyn HistorySor>>,
     pub(super) triage: Option<TriageService>,
     pub(super) receiver: Option<web::Data<Receiver>>,
+    /// Triage records through it; whoever stops the server flushes it.
+    pub(super) spool: Option<Arc<Spool>>,
 }
 
 impl Ports {
@@ -81,15 +83,34 @@ impl Ports {
         let mut ports = Self {
             clock,
             ids,
-            looked: Looked { db: db.cloned() },
+            looked: Looked { db: db.cloned(), spool: None },
             profiles,
             baselines,
             history,
             triage: None,
             receiver,
+            spool: None,
         };
+        ports.spool = ports.open_spool(settings)?;
+        ports.looked.spool.clone_from(&ports.spool);
         ports.triage = ports.resolve_triage(settings)?;
         Ok(ports)
+    }
+
+    /// The spool around the history, where assessments are made that belong there.
+    fn open_spool(&self, settings: &Settings) -> anyhow::Result<Option<Arc<Spool>>> {
+        let records = settings.server.functions.triage() == Some(Version::V2);
+        let Some(history) = self.history.clone().filter(|_| records) else { return Ok(None) };
+        let given = &settings.spool;
+        let spool = SpoolSettings {
+            directory: (given.mode == SpoolMode::Disk).then(|| settings.server.data_dir.join("spool")),
+            fsync: match given.fsync {
+                SpoolFsync::EachSecond => Fsync::EachSecond,
+                SpoolFsync::Always => Fsync::Always,
+            },
+            max_bytes: given.max_bytes,
+        };
+        Ok(Some(Arc::new(Spool::open(spool, history, Arc::clone(&self.clock), Arc::clone(&self.ids))?)))
     }
 
     /// Triage over these ports, where it is served.
@@ -104,7 +125,7 @@ impl Ports {
         Ok(Some(TriageService::new(TriageParts {
             profiles: self.profiles.clone().context("triage needs profiles")?,
             baselines: self.baselines.clone().filter(|_| v2),
-            history: self.history.clone().filter(|_| v2),
+            history: self.spool.clone().map(|spool| spool as Arc<dyn HistorySor>),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
             rules,

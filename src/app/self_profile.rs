@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use crate::config::{Credentials, Settings};
 
 /// The app that the server is.
-pub const APP: &str = "flamewarden";
+const APP: &str = "flamewarden";
 
 /// Samples per second of CPU time.
 const RATE_HZ: u32 = 100;
@@ -108,6 +108,11 @@ impl Profiler {
             let _ = done.send(());
         })?;
         Ok(Self { stop, stopped })
+    }
+
+    /// Leaves it running until the process ends: where its profiles go to this very server, which takes none any more.
+    pub fn abandon(self) {
+        std::mem::forget(self.stop);
     }
 
     /// Sends what was seen last and stops, on the profiler's own threads; answers when that is done or took too long.

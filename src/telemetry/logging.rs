@@ -5,6 +5,8 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::{LogFormat, LogSettings};
 
+const QUIET: &str = "actix_server=warn,sqlx::postgres::notice=warn,pyroscope=warn,Pyroscope=warn";
+
 /// Begins to log to standard error: `text` on a terminal, else `json`, unless the settings say which.
 ///
 /// # Errors
@@ -12,12 +14,10 @@ use crate::config::{LogFormat, LogSettings};
 pub fn init_logging(settings: &LogSettings) -> Result<(), TryInitError> {
     let default = if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
     let format = settings.format.unwrap_or(default);
-    // A plain level is about this server; what its framework says of its threads is not worth a line.
-    let directives = if settings.level.contains('=') {
-        settings.level.clone()
-    } else {
-        format!("{},actix_server=warn", settings.level)
-    };
+    // A plain level is about this server. What libraries say of their threads and timers, and the database of columns
+    // that exist already, is not worth a line.
+    let directives =
+        if settings.level.contains('=') { settings.level.clone() } else { format!("{},{QUIET}", settings.level) };
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
