@@ -10,14 +10,14 @@ use utoipa::openapi::OpenApi;
 use utoipa_actix_web::AppExt;
 
 use super::background::Background;
-use super::plan::{self, Plan, ProfileSource};
+use super::database::OpenDatabase;
+use super::plan::{Plan, ProfileSource};
 use super::ports::{Ports, Rooms};
 use super::self_profile::{Profiler, ProfilerTarget};
 use crate::config::Settings;
 use crate::http::{self, RouteTable};
 use crate::kernel::{Clock, IdSource, RandomIds, SystemClock};
 use crate::sor::history::Spool;
-use crate::storage::Database;
 use crate::telemetry::Metrics;
 
 /// How long undelivered assessments are tried once more when the server stops.
@@ -47,7 +47,7 @@ pub struct Application {
     /// Whether its own profiles come to this server, rather than to a Pyroscope.
     profiles_itself: bool,
     spool: Option<Arc<Spool>>,
-    database: Option<Database>,
+    database: Option<OpenDatabase>,
 }
 
 impl Application {
@@ -76,12 +76,12 @@ impl Application {
         if let Some(metrics) = metrics.clone() {
             background.every(Metrics::UPKEEP_EVERY, move || metrics.upkeep());
         }
-        let database = open_database(&settings, &plan).await?;
+        let database = OpenDatabase::open(&settings, &plan).await?;
         if let Some(database) = &database {
-            let (db, migrate) = (database.db().clone(), settings.database.migrate);
+            let (db, migrate) = (database.db.clone(), settings.database.migrate);
             background.run_vital(async move { Ok(db.prepare(migrate).await?) });
         }
-        let db = database.as_ref().map(Database::db);
+        let db = database.as_ref().map(|database| &database.db);
         let world = (surroundings.clock, surroundings.ids);
         let ports = Ports::resolve(&settings, &plan, world, db, &mut background)?;
         let spool = ports.spool.clone();
@@ -148,25 +148,6 @@ async fn flush(spool: Option<Arc<Spool>>) {
     if left > 0 {
         tracing::warn!(left, "assessments were not delivered; they are kept for the next start");
     }
-}
-
-/// Opens the database that the plan asks for, if any.
-async fn open_database(settings: &Settings, plan: &Plan) -> anyhow::Result<Option<Database>> {
-    if plan.database == plan::Database::None {
-        return Ok(None);
-    }
-    let database = Database::open(&settings.database, &settings.server.data_dir, plan.pool_size)
-        .await
-        .context("the database cannot be opened; DATABASE_URL or DB_HOST names one that runs elsewhere")?;
-    if let Some(embedded) = database.embedded() {
-        tracing::info!(
-            major = embedded.major(),
-            binaries = %embedded.binaries().display(),
-            directory = %embedded.cluster().display(),
-            "running an embedded PostgreSQL"
-        );
-    }
-    Ok(Some(database))
 }
 
 fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {

@@ -3,6 +3,7 @@
 mod always;
 mod application;
 mod background;
+mod database;
 mod health;
 mod plan;
 mod ports;

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod migrate;
 mod openapi;
+mod rules;
 mod serve;
 mod triage;
 
@@ -83,6 +84,8 @@ enum Command {
     Triage(triage::Args),
     /// Run four programs under the profiler, push them to a server, and see what it makes of them.
     Demo(demo::Arguments),
+    /// List, check and explain the rules that frames are judged by.
+    Rules(rules::RulesArgs),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -96,6 +99,7 @@ impl Command {
             Self::Migrate(command) => migrate::run(&command, common).await,
             Self::Triage(args) => triage::run(&args, common).await,
             Self::Demo(arguments) => demo::run(&arguments).await,
+            Self::Rules(args) => Ok(rules::run(&args)),
             Self::Openapi => openapi::run(),
         }
     }

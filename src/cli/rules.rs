@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::Exit;
 use crate::kernel::ProfileType;
 use crate::verdict::{Explanation, Rules, StackExplanation};
 
 /// The rule catalogue: list it, check one, explain what it says of frame names.
 #[derive(Debug, Args)]
-pub struct RulesArgs {
+pub(super) struct RulesArgs {
     #[command(subcommand)]
     command: RulesCommand,
 }
@@ -52,8 +53,8 @@ enum RulesCommand {
     },
 }
 
-/// How the command ends: 0 fine, 1 the check failed, 2 usage, 3 no data.
-pub fn run(args: &RulesArgs) -> u8 {
+/// Runs the command.
+pub(super) fn run(args: &RulesArgs) -> Exit {
     let stdout = std::io::stdout();
     let mut out = std::io::BufWriter::new(stdout.lock());
     let code = match &args.command {
@@ -65,7 +66,7 @@ pub fn run(args: &RulesArgs) -> u8 {
         }
     };
     // A reader that has seen enough closes the pipe; that is no failure.
-    if out.flush().is_err() { 0 } else { code }
+    if out.flush().is_err() { Exit::Fine } else { code }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -75,12 +76,12 @@ struct View {
     kind: ProfileType,
 }
 
-fn catalogue(dir: Option<&PathBuf>) -> Result<std::sync::Arc<Rules>, u8> {
+fn catalogue(dir: Option<&PathBuf>) -> Result<std::sync::Arc<Rules>, Exit> {
     match dir {
         None => Ok(Rules::builtin()),
         Some(dir) => Rules::load(dir).map(std::sync::Arc::new).map_err(|error| {
             complain(&error.to_string());
-            1
+            Exit::CheckFailed
         }),
     }
 }
@@ -90,7 +91,7 @@ fn complain(text: &str) {
     eprintln!("{text}");
 }
 
-fn list(dir: Option<&PathBuf>, json: bool, out: &mut impl Write) -> u8 {
+fn list(dir: Option<&PathBuf>, json: bool, out: &mut impl Write) -> Exit {
     let rules = match catalogue(dir) {
         Ok(rules) => rules,
         Err(code) => return code,
@@ -114,24 +115,24 @@ fn list(dir: Option<&PathBuf>, json: bool, out: &mut impl Write) -> u8 {
             break;
         }
     }
-    0
+    Exit::Fine
 }
 
-fn check(dir: &PathBuf, out: &mut impl Write) -> u8 {
+fn check(dir: &PathBuf, out: &mut impl Write) -> Exit {
     match Rules::load(dir) {
         Ok(rules) => {
             let patterns: usize = rules.rules().iter().map(|r| r.patterns).sum();
             drop(writeln!(out, "{} rules with {patterns} patterns, all sound", rules.rules().len()));
-            0
+            Exit::Fine
         }
         Err(error) => {
             complain(&error.to_string());
-            1
+            Exit::CheckFailed
         }
     }
 }
 
-fn explain(file: &PathBuf, dir: Option<&PathBuf>, view: View, out: &mut impl Write) -> u8 {
+fn explain(file: &PathBuf, dir: Option<&PathBuf>, view: View, out: &mut impl Write) -> Exit {
     let rules = match catalogue(dir) {
         Ok(rules) => rules,
         Err(code) => return code,
@@ -143,7 +144,7 @@ fn explain(file: &PathBuf, dir: Option<&PathBuf>, view: View, out: &mut impl Wri
             Ok(file) => Box::new(file),
             Err(error) => {
                 complain(&format!("{}: {error}", file.display()));
-                return 3;
+                return Exit::NoData;
             }
         }
     };
@@ -152,17 +153,17 @@ fn explain(file: &PathBuf, dir: Option<&PathBuf>, view: View, out: &mut impl Wri
     loop {
         bytes.clear();
         match reader.read_until(b'\n', &mut bytes) {
-            Ok(0) => return 0,
+            Ok(0) => return Exit::Fine,
             Ok(_) => {}
             Err(error) => {
                 complain(&format!("{}: {error}", file.display()));
-                return 3;
+                return Exit::NoData;
             }
         }
         let line = String::from_utf8_lossy(&bytes);
         let line = line.trim_end_matches(['\n', '\r']);
         if writeln!(out, "{}", explain_line(&rules, line, view)).is_err() {
-            return 0;
+            return Exit::Fine;
         }
     }
 }
