@@ -8,6 +8,8 @@ use crate::profile::{FunctionId, Profile};
 
 /// A frame on this share of a category's ticks is responsible for it, percent.
 const ON_THE_PATH: f64 = 80.0;
+/// A caller with less than this share of a category's ticks is no place to start at, percent. A judgement.
+const WORTH_NAMING: f64 = 20.0;
 /// Rows of evidence.
 const EVIDENCE: usize = 5;
 /// Names in a shortened path.
@@ -150,6 +152,7 @@ impl<'p, 'c> Detective<'p, 'c> {
         }
         if chosen.is_empty() {
             chosen = self.best_sites(paths, category);
+            chosen.retain(|(_, ticks)| percent(*ticks, whole) >= WORTH_NAMING);
         }
         chosen.into_iter().filter_map(|(frame, ticks)| self.describe(frame, ticks, whole, paths)).collect()
     }
@@ -244,7 +247,9 @@ impl<'p, 'c> Detective<'p, 'c> {
 
     /// Whether the frame can be responsible for nothing: the platform's own, or the entry of everything.
     fn is_platform(&self, frame: FunctionId) -> bool {
-        self.claims.origin(frame) == Origin::Runtime || is_entry(self.profile.name(frame))
+        self.claims.origin(frame) == Origin::Runtime
+            || self.tally.category(frame) == Some(Category::Unresolved)
+            || is_entry(self.profile.name(frame))
     }
 
     fn claim(&self, index: usize) -> Option<&'c Claim> {

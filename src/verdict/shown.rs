@@ -23,9 +23,17 @@ const ENTRIES: &[&str] = &[
     "{main}",
 ];
 
-/// Whether the frame is an entry point or a marker, on every path and telling nothing.
+/// Libraries that are the runtime's own, however a profiler writes them before a name.
+const RUNTIME_LIBRARIES: [&str; 7] =
+    ["libjvm.so", "libc.so", "libc-2", "libpthread", "ld-linux", "libcoreclr.so", "libpython"];
+
+/// Whether the frame is an entry point, a marker or the runtime's library: on every path and telling nothing.
 pub(super) fn is_entry(name: &str) -> bool {
-    name.is_empty() || ENTRIES.contains(&name) || name.starts_with('[') || name.starts_with('(') && name.ends_with(')')
+    name.is_empty()
+        || RUNTIME_LIBRARIES.iter().any(|library| name.starts_with(library))
+        || ENTRIES.contains(&name)
+        || name.starts_with('[')
+        || name.starts_with('(') && name.ends_with(')')
 }
 
 /// The name without package, arguments and decoration: `com/example/Cart.toJson` is `Cart.toJson`,
@@ -80,6 +88,7 @@ mod tests {
     #[case("main.main", true)]
     #[case("<module>", true)]
     #[case("(garbage collector)", true)]
+    #[case("libjvm.so.G1CollectedHeap::new_mutator_alloc_region", true)]
     #[case("main.work", false)]
     #[case("(*T).M", false)]
     fn knows_the_entries_of_everything(#[case] name: &str, #[case] expected: bool) {

@@ -53,7 +53,10 @@ pub(super) fn judge(
         return Err(FileError::NoSuchKind { path: shown, kind, found });
     }
     let app = app.unwrap_or_else(|| name_of(path));
-    let profiles = chosen.into_iter().map(|(kind, index)| (kind, file.one(index))).collect();
+    let all: Vec<_> = chosen.into_iter().map(|(kind, index)| (kind, file.one(index))).collect();
+    // Agents send sample types that they did not record beside those they did.
+    let (recorded, empty): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, merged)| merged.profile.total(0) != 0);
+    let profiles = if recorded.is_empty() { empty } else { recorded };
     Ok(TriageBody::of_profiles(rules, &app, file.window, profiles, top))
 }
 
@@ -186,5 +189,7 @@ fn sample_type_of(file: &FileProfile, kind: ProfileType) -> Option<usize> {
     wanted.iter().filter(fits).find_map(|name| names.iter().position(|n| n == name))
 }
 
+#[cfg(test)]
+mod real;
 #[cfg(test)]
 mod tests;
