@@ -73,7 +73,11 @@ impl Pushed {
         let time = |t: &SampleType| t.unit.eq_ignore_ascii_case("nanoseconds");
         let [only] = types else { return None };
         let timed = time(only) && self.period_type.as_ref().is_some_and(time) && self.period > 0;
-        timed.then(|| (self.profile.total(0).saturating_add(self.period / 2)) / self.period).filter(|count| *count >= 0)
+        // Converters make periods up: one that is longer than what a stack was seen for cannot be the profiler's.
+        let believed = || self.profile.stacks().all(|s| s.values.iter().all(|v| *v == 0 || *v >= self.period / 2));
+        (timed && believed())
+            .then(|| (self.profile.total(0).saturating_add(self.period / 2)) / self.period)
+            .filter(|count| *count >= 0)
     }
 }
 
@@ -87,6 +91,7 @@ mod tests {
     #[case::counted(&[("samples", "count"), ("cpu", "nanoseconds")], &[7, 70_000_000], 10_000_000, Some(7))]
     #[case::by_the_period(&[("cpu", "nanoseconds")], &[70_000_000], 10_000_000, Some(7))]
     #[case::rounded(&[("cpu", "nanoseconds")], &[69_999_993], 10_000_000, Some(7))]
+    #[case::made_up(&[("cpu", "nanoseconds")], &[70_000_000], 1_000_000_000, None)]
     #[case::no_period(&[("cpu", "nanoseconds")], &[70_000_000], 0, None)]
     #[case::bytes_are_no_events(&[("alloc_space", "bytes")], &[524_288], 524_288, None)]
     fn counts_the_events_seen(
