@@ -4,3 +4,5 @@ mod api;
 mod architecture;
 mod harness;
 mod openapi;
+mod processes;
+mod split;

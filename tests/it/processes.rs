@@ -1,0 +1,105 @@
+//! Real processes of the real binary, each on a port and a data directory of its own.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits for a condition, at most a minute.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let wait = async {
+        while !holds().await {
+            tick.tick().await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_mins(1), wait).await.is_ok(), "waited a minute for {what}");
+}
+
+/// One process of the server.
+pub(crate) struct Node {
+    pub(crate) url: String,
+    data_dir: PathBuf,
+    settings: Vec<(String, String)>,
+    client: reqwest::Client,
+    child: Child,
+}
+
+impl Node {
+    /// Starts a server on a port and a data directory.
+    pub(crate) fn start(port: u16, data_dir: &Path, settings: &[(&str, &str)]) -> Self {
+        std::fs::create_dir_all(data_dir).unwrap();
+        let mut settings: Vec<_> = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        settings.push(("PORT".to_owned(), port.to_string()));
+        let child = Self::spawn(data_dir, &settings);
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
+        Self { url: format!("http://127.0.0.1:{port}"), data_dir: data_dir.to_owned(), settings, client, child }
+    }
+
+    fn spawn(data_dir: &Path, settings: &[(String, String)]) -> Child {
+        let log = File::options().create(true).append(true).open(data_dir.join("log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flamewarden"));
+        let inherited = std::env::vars().map(|(key, _)| key).filter(|key| {
+            key.starts_with("DB_") || key.starts_with("FLAMEWARDEN") || key.ends_with("_URL") || key == "FUNCTION"
+        });
+        for key in inherited {
+            command.env_remove(key);
+        }
+        command
+            .env("DATA_DIR", data_dir)
+            .env("SELF_PROFILE", "false")
+            .envs(settings.iter().map(|(k, v)| (k, v)))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        command.spawn().unwrap()
+    }
+
+    /// The client to call it with.
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// Waits until `/ready` answers 200.
+    pub(crate) async fn ready(&self) {
+        let url = format!("{}/ready", self.url);
+        until(&format!("{} ({})", self.url, self.data_dir.display()), || async {
+            self.client.get(&url).send().await.is_ok_and(|a| a.status() == 200)
+        })
+        .await;
+    }
+
+    /// The body of a GET that must answer 200.
+    pub(crate) async fn get(&self, path: &str) -> String {
+        let answer = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
+        let status = answer.status();
+        let body = answer.text().await.unwrap();
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill_nine(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again as it was.
+    pub(crate) fn restart(&mut self) {
+        self.child = Self::spawn(&self.data_dir, &self.settings);
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // SIGTERM first: a server with a database of its own stops it.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
