@@ -245,10 +245,6 @@ impl Interner {
         FunctionId(id)
     }
 
-    pub(super) fn is_empty_text(&self, text: TextId) -> bool {
-        self.symbols.text(text.0).is_empty()
-    }
-
     pub(super) fn with_room(bytes: usize, texts: usize, functions: usize) -> Self {
         Self {
             symbols: Symbols {

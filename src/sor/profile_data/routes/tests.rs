@@ -99,7 +99,7 @@ async fn ranks_functions_by_self_then_name_and_rounds_in_the_answer_only() {
 #[case("?limit=7", 7)]
 #[actix_web::test]
 async fn shows_fifty_functions_or_all_for_limit_0(#[case] query: &str, #[case] shown: usize) {
-    let folded: String = (0..60).map(|i| format!("f{i} {}\n", i + 1)).collect();
+    let folded = (0..60).map(|i| format!("f{i} {}", i + 1)).collect::<Vec<_>>().join("\n");
     let (_, body) = get_json(source("a cpu -3600..0 ", cpu(&folded)), &format!("/profiles/a{query}")).await;
     assert_eq!(body["functions"].as_array().unwrap().len(), shown);
     assert_eq!(body["totalSamples"], 1830);
