@@ -29,7 +29,6 @@ pub struct Claims {
     claims: Vec<Option<Claim>>,
     runtimes: Vec<Option<Runtime>>,
     slots: Vec<Slot>,
-    /// The category of each function by its own name, in a stack of no particular runtime and in one of PHP.
     native_frames: bool,
 }
 
@@ -104,6 +103,9 @@ struct Judge<'j> {
 
 /// How many frames from the root are asked for a thread of the VM.
 const ROOT_DEPTH: usize = 24;
+
+/// How often a claim may give way to one further up.
+const STEPS_UP: usize = 4;
 
 impl<'j> Judge<'j> {
     fn slot(&self, function: FunctionId) -> Slot {
@@ -234,15 +236,17 @@ impl<'j> Judge<'j> {
         }
     }
 
-    /// Looks above the claim where its rule says that what stands there knows better.
-    fn settle(&self, claim: Claim, rule: &Rule, above: &[FunctionId], runtime: Option<Runtime>) -> Claim {
-        if rule.yields() {
-            for frame in above.iter().take(ROOT_DEPTH) {
-                let Some((index, upper)) = self.rule(*frame, runtime) else { break };
-                if let Some(category) = upper.category.filter(|c| rule.yields_to(*c)) {
-                    return Claim { category, frame: *frame, rule: Some(index), counted: upper.counted, ..claim };
-                }
-            }
+    /// Looks above the claim where its rule says that what stands there knows better: a few steps, each further up.
+    fn settle(
+        &self,
+        mut claim: Claim,
+        mut rule: &'j Rule,
+        mut above: &[FunctionId],
+        runtime: Option<Runtime>,
+    ) -> Claim {
+        for _ in 0..STEPS_UP {
+            let Some((at, better, upper)) = self.better(&claim, rule, above, runtime) else { break };
+            (claim, rule, above) = (better, upper, above.get(at + 1..).unwrap_or(&[]));
         }
         match claim.category {
             Category::Idle if !rule.never_runs && !self.parked_is_idle => {
@@ -251,6 +255,35 @@ impl<'j> Judge<'j> {
             Category::ThreadWaiting | Category::Scheduling => self.under_idle_worker(claim, above, runtime),
             _ => claim,
         }
+    }
+
+    /// The frame above that the rule yields to, if nothing without a rule stands between. Where time elapses, a thread
+    /// that the kernel switched away does what made it sleep.
+    fn better(
+        &self,
+        claim: &Claim,
+        rule: &Rule,
+        above: &[FunctionId],
+        runtime: Option<Runtime>,
+    ) -> Option<(usize, Claim, &'j Rule)> {
+        let switched = claim.category == Category::Scheduling && self.parked_is_idle && rule.runtime == Runtime::Kernel;
+        if !rule.yields() && !switched {
+            return None;
+        }
+        for (at, frame) in above.iter().enumerate().take(ROOT_DEPTH) {
+            let (index, upper) = self.rule(*frame, runtime)?;
+            let Some(category) = upper.category else {
+                if upper.pass_through {
+                    continue;
+                }
+                return None;
+            };
+            if rule.yields_to(category) || switched && category != Category::Scheduling {
+                let found = Claim { category, frame: *frame, rule: Some(index), counted: upper.counted, ..*claim };
+                return Some((at, found, upper));
+            }
+        }
+        None
     }
 
     /// A bare parking primitive under an idle worker rests; on a cpu profile what it costs is scheduling.
@@ -268,6 +301,11 @@ impl<'j> Judge<'j> {
                 }
                 Some(Category::Idle) => {
                     return Claim { category: Category::Scheduling, frame: *frame, rule: Some(index), ..claim };
+                }
+                // A scheduler that found nothing to run lays its own thread to rest.
+                Some(Category::Scheduling) if claim.category == Category::ThreadWaiting => {
+                    let category = if self.parked_is_idle { Category::Idle } else { Category::Scheduling };
+                    return Claim { category, frame: *frame, rule: Some(index), ..claim };
                 }
                 Some(Category::ThreadWaiting | Category::Scheduling | Category::LockContention) => {}
                 None if rule.pass_through => {}

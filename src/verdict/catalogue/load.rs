@@ -31,6 +31,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("rust.toml", include_str!("rust.toml")),
     ("thresholds.toml", include_str!("thresholds.toml")),
     ("v8.toml", include_str!("v8.toml")),
+    ("visibility.toml", include_str!("visibility.toml")),
     ("zend.toml", include_str!("zend.toml")),
 ];
 

@@ -15,6 +15,9 @@ use super::names::Frame;
 use super::{Category, Runtime};
 use pattern::{Pattern, PatternSet};
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use pattern::split;
 
 /// Why a catalogue cannot be used: which file, which rule of it, and what is wrong.
@@ -277,11 +280,14 @@ impl Rules {
 
     /// The rule that the frame's own name proves, read in a stack of that runtime.
     pub(super) fn rule_of(&self, frame: &Frame, context: Option<Runtime>) -> Option<RuleIndex> {
+        // A bare word may be PHP's builtin or a script's `JSON.parse` only where it looks the part.
+        let telling = frame.text.contains(['_', '.']) || frame.text.contains("::");
         let spaces: &[Space] = match (frame.own, context) {
-            (Some(Runtime::Php), _) => &[Space::Php, Space::Native],
+            (Some(Runtime::Php), _) | (None, Some(Runtime::Php)) => &[Space::Php, Space::Native],
+            (Some(Runtime::Native), _) if frame.library.is_none() => &[Space::Native, Space::Php],
             (Some(own), _) => &[Space::of(own)],
-            (None, Some(Runtime::Php)) => &[Space::Php, Space::Native],
-            (None, _) => &[Space::Native, Space::Php],
+            (None, _) if telling => &[Space::Native, Space::Php, Space::Node, Space::Ruby],
+            (None, _) => &[Space::Native, Space::Node],
         };
         spaces.iter().find_map(|space| self.heaviest(frame, *space, context)).or_else(|| self.by_library(frame))
     }

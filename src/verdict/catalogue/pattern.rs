@@ -86,7 +86,8 @@ pub(crate) struct Pattern {
 impl Pattern {
     /// Reads a pattern; the error says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let bare = text.replace("(*", "").replace(')', "");
+        // A Go receiver's marks, not the parentheses of `(idle)`.
+        let bare = if text.contains(".(*") { text.replace("(*", "").replace(')', "") } else { text.to_owned() };
         let tokens = split(&bare).map(Token::parse).collect::<Result<Vec<_>, _>>()?;
         if tokens.is_empty() {
             return Err(format!("{text:?} has no token"));
@@ -182,6 +183,7 @@ mod tests {
     #[case("java.util.HashMap.resize", "java.util.HashMap.resizeAll", false)]
     #[case("com.fasterxml.jackson.**", "com.fasterxml.jackson.core.JsonParser.next", true)]
     #[case("com.fasterxml.jackson.**", "com.fasterxml.jacksonette.X.y", false)]
+    #[case("(idle)", "(idle)", true)]
     #[case("tcp_*", "tcp_sendmsg", true)]
     #[case("tcp_*", "xtcp_sendmsg", false)]
     #[case("*_arraycopy", "jbyte_disjoint_arraycopy", true)]

@@ -1,1 +1,211 @@
+use super::*;
+use crate::profile::{Limits, ProfileBuilder, SampleType, read_pprof};
+use rstest::rstest;
+use std::path::PathBuf;
 
+/// What folded text (root first) is claimed as, and by which frame.
+fn claimed(folded: &str, kind: ProfileType) -> (Option<Category>, Option<String>) {
+    let said = Rules::builtin().explain_stack(folded, kind);
+    (said.category, said.frame)
+}
+
+fn category(folded: &str, kind: ProfileType) -> Option<Category> {
+    claimed(folded, kind).0
+}
+
+fn shared(path: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("SHARED_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let path = root.join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: {} is not there", path.display());
+    None
+}
+
+#[rstest]
+#[case::leaf_first(
+    "main.handle;encoding/json.Marshal;encoding/json.(*encodeState).string;runtime.mallocgc",
+    Category::Allocation
+)]
+#[case::library_of_the_caller("main.handle;encoding/json.Marshal;main.(*T).helper", Category::Serialization)]
+#[case::collector_thread(
+    "libjvm.so.thread_native_entry;libjvm.so.GangWorker::loop;libjvm.so.G1ParTask::work;libc.so.6.memcpy",
+    Category::GcPressure
+)]
+#[case::compiler_thread(
+    "start_thread;libjvm.so.CompileBroker::compiler_thread_loop;libc.so.6.malloc",
+    Category::JitOverhead
+)]
+#[case::copy_under_tcp(
+    "main;libc.so.6.__libc_send;do_syscall_64_[k];tcp_sendmsg_[k];copy_user_enhanced_fast_string_[k]",
+    Category::NetworkIo
+)]
+#[case::copy_under_vfs("main;vfs_read_[k];ext4_file_read_iter_[k];copy_page_to_iter_[k]", Category::DiskIo)]
+#[case::copy_alone("main;copy_user_enhanced_fast_string_[k]", Category::MemoryCopy)]
+#[case::caller_of_copy_of(
+    "com/x/Cart.add;java/util/ArrayList.grow;java/util/Arrays.copyOf",
+    Category::CollectionResizing
+)]
+#[case::skid_of_unlock("main;try_to_wake_up_[k];_raw_spin_unlock_irqrestore_[k]", Category::Scheduling)]
+#[case::socket_under_dispatcher(
+    "java/lang/Thread.run;sun/nio/ch/SocketChannelImpl.write;sun/nio/ch/IOUtil.write;sun/nio/ch/FileDispatcherImpl.write0",
+    Category::NetworkIo
+)]
+#[case::scheduler_search(
+    "runtime.mcall;runtime.park_m;runtime.schedule;runtime.findRunnable;runtime.stopm;runtime.notesleep;runtime.futexsleep;runtime.futex",
+    Category::Scheduling
+)]
+fn claims_a_stack_from_the_leaf_up(#[case] folded: &str, #[case] expected: Category) {
+    assert_eq!(category(folded, ProfileType::Cpu), Some(expected));
+}
+
+#[rstest]
+#[case::labels_around_work("runtime.main;main.main;runtime/pprof.Do;main.main.func1;main.work")]
+#[case::reflection_around_work("java/lang/Thread.run;java/lang/reflect/Method.invoke;com/x/Cart.total")]
+#[case::transaction_around_work("org/springframework/transaction/support/TransactionTemplate.execute;com/x/Cart.total")]
+#[case::lock_wrapper_around_work("kafka/utils/CoreUtils$.inLock;com/x/Cart.total")]
+#[case::import_around_work("main (app.py:3);_find_and_load (<frozen importlib._bootstrap>:1360);compute (app.py:9)")]
+fn a_wrapper_does_not_claim_what_runs_beneath_it(#[case] folded: &str) {
+    assert_eq!(category(folded, ProfileType::Cpu), None);
+}
+
+#[rstest]
+#[case::own_package(
+    "java/lang/Thread.run;java/lang/reflect/Method.invoke;java/lang/reflect/Method.checkAccess",
+    Category::Reflection
+)]
+#[case::own_leaf("runtime.main;runtime/pprof.Do", Category::ProfilerOverhead)]
+fn a_wrapper_claims_its_own(#[case] folded: &str, #[case] expected: Category) {
+    assert_eq!(category(folded, ProfileType::Cpu), Some(expected));
+}
+
+#[rstest]
+#[case::pool_worker(
+    "java/lang/Thread.run;java/util/concurrent/ThreadPoolExecutor.runWorker;java/util/concurrent/ThreadPoolExecutor.getTask;java/util/concurrent/LinkedBlockingQueue.take;java/util/concurrent/locks/LockSupport.park;jdk/internal/misc/Unsafe.park",
+    Category::Idle
+)]
+#[case::waiting_for_an_answer(
+    "com/x/Cart.load;java/util/concurrent/CompletableFuture.get;java/util/concurrent/locks/LockSupport.park;jdk/internal/misc/Unsafe.park",
+    Category::ThreadWaiting
+)]
+#[case::waiting_for_a_lock(
+    "com/x/Cart.load;java/util/concurrent/locks/ReentrantLock.lock;java/util/concurrent/locks/AbstractQueuedSynchronizer.acquire;java/util/concurrent/locks/LockSupport.park;jdk/internal/misc/Unsafe.park",
+    Category::LockContention
+)]
+#[case::idle_goroutine(
+    "runtime.mcall;runtime.park_m;runtime.schedule;runtime.findRunnable;runtime.stopm;runtime.futexsleep",
+    Category::Idle
+)]
+#[case::switched_away(
+    "main;libc.so.6.pthread_mutex_lock;do_futex_[k];futex_wait_[k];futex_wait_queue_me_[k];schedule_[k];__schedule_[k]",
+    Category::LockContention
+)]
+#[case::collector_at_rest(
+    "libjvm.so.GangWorker::loop;libjvm.so.Monitor::wait;libc.so.6.pthread_cond_wait",
+    Category::Idle
+)]
+fn tells_rest_from_waiting_where_time_elapses(#[case] folded: &str, #[case] expected: Category) {
+    assert_eq!(category(folded, ProfileType::Wall), Some(expected));
+}
+
+#[test]
+fn only_what_never_runs_is_idle_on_a_cpu_profile() {
+    assert_eq!(category("start_secondary;cpu_startup_entry;intel_idle", ProfileType::Cpu), Some(Category::Idle));
+    assert_eq!(
+        category("main;libc.so.6.epoll_wait;do_epoll_wait_[k];ep_poll_[k]", ProfileType::Cpu),
+        Some(Category::Scheduling)
+    );
+    let jfr = "java/lang/Thread.run;sun/nio/ch/SelectorImpl.select;sun/nio/ch/EPoll.wait";
+    assert_eq!(
+        category(jfr, ProfileType::Cpu),
+        Some(Category::Idle),
+        "a sampler of Java frames alone samples parked threads"
+    );
+}
+
+#[test]
+fn spare_marking_is_reported_and_not_counted() {
+    let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+    let names = ["runtime.scanobject", "runtime.gcDrain", "runtime.gcDrainMarkWorkerIdle", "runtime.gcBgMarkWorker"];
+    let frames: Vec<_> = names.iter().map(|n| builder.function(n, "")).collect();
+    builder.add(frames.iter().copied(), &[1]);
+    builder.add([frames[0], frames[1], frames[3]], &[1]);
+    let profile = builder.build();
+    let claims = Claims::of(&Rules::builtin(), &profile, ProfileType::Cpu);
+    let counted: Vec<_> = claims.claims().iter().map(|c| c.map(|c| (c.category, c.counted))).collect();
+    assert_eq!(counted, [Some((Category::GcPressure, false)), Some((Category::GcPressure, true))]);
+}
+
+#[test]
+fn code_without_names_claims_only_where_nothing_above_does() {
+    assert_eq!(category("main.work;[unknown]", ProfileType::Cpu), Some(Category::Unresolved));
+    assert_eq!(
+        category("a/B.run;java/util/zip/Deflater.deflateBytes;[unknown]", ProfileType::Cpu),
+        Some(Category::Compression)
+    );
+}
+
+#[test]
+fn the_allocator_says_nothing_where_bytes_are_counted() {
+    let stack = "main;serde_json::de::from_str;alloc::raw_vec::finish_grow;malloc";
+    assert_eq!(category(stack, ProfileType::Alloc), Some(Category::CollectionResizing));
+    assert_eq!(category("main;handle;malloc", ProfileType::Alloc), None);
+}
+
+#[test]
+fn finds_the_runtime_of_each_stack() {
+    let rules = Rules::builtin();
+    let runtime = |folded: &str| rules.explain_stack(folded, ProfileType::Cpu).runtime;
+    assert_eq!(runtime("a/B.run;java/util/HashMap.get"), Some(Runtime::Jvm));
+    assert_eq!(runtime("main.main;net/http.(*Client).Do;tcp_sendmsg_[k]"), Some(Runtime::Go));
+    assert_eq!(runtime("start_thread;GCTaskThread::run;memcpy"), Some(Runtime::Jvm));
+    assert_eq!(runtime("do_syscall_64_[k];tcp_sendmsg_[k]"), Some(Runtime::Kernel));
+    assert_eq!(runtime("main;malloc"), Some(Runtime::Native));
+    assert_eq!(runtime("[unknown]"), None);
+}
+
+#[test]
+fn names_a_method_and_a_c_function_apart() {
+    let rules = Rules::builtin();
+    let said = |stack: &str| rules.explain_stack(stack, ProfileType::Cpu).category;
+    assert_eq!(said("run (app.py:3);inflate"), None, "a bare word in a Python stack is nobody's C function");
+    assert_eq!(said("main;inflate"), Some(Category::Compression));
+}
+
+#[test]
+fn a_tagged_go_program_is_its_own_work_not_the_profiler() {
+    let Some(path) = shared("profiles/go-cpu-exemplars.pb.gz") else { return };
+    let profile = read_pprof(&std::fs::read(path).unwrap(), &Limits::default()).unwrap().profile;
+    let claims = Claims::of(&Rules::builtin(), &profile, ProfileType::Cpu);
+    let value = profile.sample_types().len() - 1;
+    let (mut own, mut overhead, mut total) = (0, 0, 0);
+    for (stack, claim) in profile.stacks().zip(claims.claims()) {
+        total += stack.values[value];
+        let work = stack.frames.first().is_some_and(|f| profile.name(*f) == "main.work");
+        if work {
+            assert_eq!(*claim, None);
+            own += stack.values[value];
+        }
+        if claim.is_some_and(|c| c.category == Category::ProfilerOverhead) {
+            overhead += stack.values[value];
+        }
+    }
+    assert!(own * 10 > total * 9, "main.work is {own} of {total}");
+    assert!(overhead * 100 < total, "the profiler is {overhead} of {total}");
+}
+
+#[test]
+fn a_wall_of_frames_is_judged_in_passing() {
+    let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+    let own = builder.function("main.work", "");
+    let other = builder.function("github.com/x/y.Call", "");
+    let wrapper = builder.function("runtime/pprof.Do", "");
+    let mut frames = vec![own; 100_000];
+    frames.push(other);
+    frames.extend(vec![wrapper; 200_000]);
+    builder.add(frames, &[1]);
+    let claims = Claims::of(&Rules::builtin(), &builder.build(), ProfileType::Cpu);
+    assert_eq!(claims.claims(), [None]);
+}

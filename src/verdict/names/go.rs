@@ -1,6 +1,7 @@
 //! Go symbols: import path, receiver, closures, generics, vendored and versioned paths.
 
-use super::{all_digits, without_groups};
+use super::{Frame, all_digits, without_groups};
+use crate::verdict::Runtime;
 
 const STANDARD: [&str; 62] = [
     "archive",
@@ -67,8 +68,9 @@ const STANDARD: [&str; 62] = [
     "indexbytebody",
 ];
 
-/// The name without receiver marks, closures and generics, where the spelling is a Go symbol's, else `None`.
-pub(super) fn canonical(name: &str, file: &str) -> Option<String> {
+/// The name without receiver marks, closures and generics, where the spelling is a Go symbol's, else `None`. A closure
+/// of an inlined function (`gcMark.forEachP.func6`) has that function as its second name.
+pub(super) fn canonical(name: &str, file: &str) -> Option<Frame> {
     let go_file = file.ends_with(".go") || file.ends_with(".s") && file.contains("/src/");
     if !go_file && !is_go(name) {
         return None;
@@ -76,7 +78,20 @@ pub(super) fn canonical(name: &str, file: &str) -> Option<String> {
     if name.contains(' ') && !name.contains('[') && !name.contains("struct {") {
         return None;
     }
-    Some(plain(name))
+    let text = plain(name);
+    let mut frame = Frame::new(text, Some(Runtime::Go));
+    if name.contains(".func") && !name.contains("(*") {
+        frame.alt = inlined(&frame.text);
+    }
+    Some(frame)
+}
+
+/// `pkg.Outer.Inner` → `pkg.Inner`.
+fn inlined(text: &str) -> Option<String> {
+    let package = text.rfind('/').map_or(0, |at| at + 1);
+    let mut parts = text.get(package..)?.split('.');
+    let (name, _outer, inner) = (parts.next()?, parts.next()?, parts.next()?);
+    parts.next().is_none().then(|| format!("{}{name}.{inner}", text.get(..package).unwrap_or("")))
 }
 
 fn is_go(name: &str) -> bool {

@@ -42,6 +42,10 @@ pub(super) fn canonical(name: &str) -> Option<String> {
             return Some(text);
         }
     }
+    // Folding can lose the `L`: `java/util/zip/Inflater:::inflateBytes`.
+    if let Some(text) = name.find("::").filter(|at| *at > 0).and_then(|_| perf_map(name)) {
+        return Some(text);
+    }
     let bare = strip_signature(name);
     if bare.contains("(*") || bare.contains("::") || bare.contains('`') || bare.contains('#') || bare.contains('!') {
         return None;

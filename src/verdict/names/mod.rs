@@ -80,8 +80,8 @@ fn read(name: &str, file: &str) -> Frame {
     if let Some(text) = jvm::canonical(name) {
         return Frame::new(text, Some(Runtime::Jvm));
     }
-    if let Some(text) = go::canonical(name, file) {
-        return Frame::new(text, Some(Runtime::Go));
+    if let Some(frame) = go::canonical(name, file) {
+        return frame;
     }
     match by_file {
         Some(Runtime::Jvm) => Frame::new(jvm::plain(name), by_file),

@@ -205,11 +205,15 @@ pub(super) fn is_ruby(name: &str) -> bool {
         return true;
     }
     let capital = name.starts_with(|c: char| c.is_ascii_uppercase());
-    if !capital || name.contains([' ', '(', '<', '/', '!', '`']) {
+    if !capital || name.contains([' ', '(', '/', '`']) {
         return false;
     }
+    // Operators are methods too: `Arel::Collectors::PlainString#<<`, `where!`.
     if name.contains('#') {
         return true;
+    }
+    if name.contains(['<', '!']) && !name.ends_with('!') {
+        return false;
     }
     // A module with `::` and a method after a single dot: `ActiveSupport::JSON.decode`.
     name.rsplit_once('.').is_some_and(|(module, method)| {

@@ -20,6 +20,7 @@ use rstest::rstest;
     "io.netty.channel.ChannelOutboundHandlerAdapter.flush",
     Runtime::Jvm
 )]
+#[case::folded_bare("java/util/zip/Inflater:::inflateBytes_[i]", "java.util.zip.Inflater.inflateBytes", Runtime::Jvm)]
 #[case::marked(
     "io/netty/channel/nio/NioEventLoop:.processSelectedKey_[j]",
     "io.netty.channel.nio.NioEventLoop.processSelectedKey",
