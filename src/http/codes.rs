@@ -42,7 +42,6 @@ codes! {
     BodyInvalid = "body_invalid", 400, "The body is not what this route takes", false;
     ProfileTypeUnknown = "profile_type_unknown", 400, "The profile type is unknown", false;
     WindowInvalid = "window_invalid", 400, "The time window is invalid", false;
-    WindowsOverlap = "windows_overlap", 400, "The two windows overlap", false;
     TimeOutOfRange = "time_out_of_range", 400, "The profile's time is outside what is accepted", false;
     AppUnknown = "app_unknown", 404, "The app is unknown", false;
     BaselineUnknown = "baseline_unknown", 404, "The baseline is unknown", false;
@@ -58,7 +57,6 @@ codes! {
     Internal = "internal", 500, "An internal error", false;
     ProfileSourceFailed = "profile_source_failed", 502, "The source of profiles failed", true;
     ProfileSourceDenied = "profile_source_denied", 502, "The source of profiles refused our credentials", false;
-    UpstreamFailed = "upstream_failed", 502, "Another server failed", true;
     DatabaseUnavailable = "database_unavailable", 503, "The database is away", true;
     Overloaded = "overloaded", 503, "Too much work at once", true;
     ProfileSourceBusy = "profile_source_busy", 503, "The source of profiles is busy", true;

@@ -9,6 +9,7 @@ use flamewarden::app::{Application, Surroundings};
 use flamewarden::config::Settings;
 use flamewarden::storage::testing::{self, TestDatabase};
 use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// The functions that hold data.
@@ -114,6 +115,17 @@ impl Flamewarden {
     /// Where it listens.
     pub(crate) fn base(&self) -> &str {
         &self.base
+    }
+
+    /// The process that takes pushed profiles: this one, or the one that holds its profile data.
+    pub(crate) fn receiver(&self) -> &Self {
+        self.others.first().unwrap_or(self)
+    }
+
+    /// The status and the JSON of a GET.
+    pub(crate) async fn json(&self, path: &str) -> (u16, Value) {
+        let answer = self.get(path).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
     /// Begins a GET.

@@ -1,0 +1,165 @@
+//! Every code of the table is answered by some route: what cannot be reached has no place in it.
+
+use std::time::Duration;
+
+use flamewarden::http::Code;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::harness::{Flamewarden, Setup};
+
+const PROFILE: &str = "ReadPyroscopeProfile.sor.v1";
+const BASELINE: &str = "ReadPyroscopeBaseline.sor.v1";
+
+#[actix_web::test]
+async fn every_code_of_the_table_is_reachable() {
+    let mut seen = asked_wrongly().await;
+    seen.push(with_too_large_a_body().await);
+    seen.push(of_a_broken_row().await);
+    seen.extend(of_a_source_of_profiles().await);
+    seen.extend(without_a_database().await);
+    seen.extend(of_a_busy_database().await);
+    seen.push(of_a_write_that_another_server_refused().await);
+    let missing: Vec<_> = Code::ALL.iter().filter(|code| !seen.contains(code)).collect();
+    assert!(missing.is_empty(), "never answered: {missing:?}");
+}
+
+/// The code of an answer, which must be as the table says.
+async fn code(request: RequestBuilder) -> Code {
+    let answer = request.send().await.unwrap();
+    let (status, kind) = (answer.status(), answer.headers()["content-type"].clone());
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(kind, "application/problem+json", "{body}");
+    let code = Code::of_id(body["code"].as_str().unwrap()).unwrap();
+    let row = code.row();
+    assert_eq!(status, row.status, "{body}");
+    assert_eq!((&body["title"], &body["retryable"]), (&json!(row.title), &json!(row.retryable)));
+    code
+}
+
+/// What is the caller's fault.
+async fn asked_wrongly() -> Vec<Code> {
+    let server = Flamewarden::start().await;
+    let get = |path: &str| server.get(path);
+    let delete = |path: &str| server.request(Method::DELETE, path);
+    let baseline = || server.request(Method::POST, "/baselines");
+    let ingest = |query: &str, body: String| {
+        server.receiver().request(Method::POST, &format!("/ingest?name=shop{query}")).body(body)
+    };
+    let deep = format!("{}leaf 1", "frame;".repeat(5_000));
+    let requests = [
+        (Code::ParameterInvalid, get("/profiles/shop?limit=many")),
+        (Code::ParameterUnknown, get("/profiles/shop?nope=1")),
+        (Code::BodyInvalid, baseline().json(&json!({"appName": "shop"}))),
+        (Code::ProfileTypeUnknown, get("/profiles/shop?type=disk")),
+        (Code::WindowInvalid, get("/profiles/shop?from=now&to=now-1h")),
+        (Code::TimeOutOfRange, ingest("&from=1000000000&until=1000000010", "main 1".to_owned())),
+        (Code::AppUnknown, get("/profiles/nobody")),
+        (Code::BaselineUnknown, delete("/baselines/1")),
+        (Code::HistoryUnknown, delete("/history/1")),
+        (Code::RouteUnknown, get("/nope")),
+        (Code::MethodNotAllowed, delete("/health")),
+        (Code::ProfileTooLarge, ingest("", deep)),
+        (Code::ContentTypeUnsupported, baseline().body("{}")),
+        (Code::ProfileUnreadable, ingest("&format=pprof", "no pprof".to_owned())),
+    ];
+    let mut seen = Vec::new();
+    for (expected, request) in requests {
+        assert_eq!(code(request).await, expected);
+        seen.push(expected);
+    }
+    seen
+}
+
+/// A body is refused by its announced length, before any of it is sent.
+async fn with_too_large_a_body() -> Code {
+    let server = Flamewarden::start().await;
+    let mut connection = tokio::net::TcpStream::connect(server.base().trim_start_matches("http://")).await.unwrap();
+    let head =
+        "POST /baselines HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\ncontent-length: 9000000\r\n\r\n";
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    while !answer.contains("\"retryable\"") {
+        let mut bytes = [0; 4096];
+        let read = connection.read(&mut bytes).await.unwrap();
+        assert_ne!(read, 0, "{answer}");
+        answer.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+    }
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("\"body_too_large\""), "{answer}");
+    Code::BodyTooLarge
+}
+
+/// Someone took a check off the table and wrote what no route would.
+async fn of_a_broken_row() -> Code {
+    let server = Flamewarden::start().await;
+    let options = server.database().unwrap().connect_options();
+    let mut beside = PgConnection::connect_with(&options).await.unwrap();
+    let sql = "ALTER TABLE performance_baseline DROP CONSTRAINT performance_baseline_severity_check;
+               INSERT INTO performance_baseline (app_name, profile_type, function_name, max_self_percent, severity)
+               VALUES ('shop', 'cpu', 'main', 5, 'dreadful')";
+    sqlx::raw_sql(sql).execute(&mut beside).await.unwrap();
+    let change = server.request(Method::PUT, "/baselines/1").json(&json!({"maxSelfPercent": 6}));
+    assert_eq!(code(change).await, Code::Internal);
+    Code::Internal
+}
+
+/// What a Pyroscope server does to those who read from it.
+async fn of_a_source_of_profiles() -> Vec<Code> {
+    let mut seen = Vec::new();
+    for (expected, answer) in [
+        (Code::ProfileSourceBusy, ResponseTemplate::new(429)),
+        (Code::ProfileSourceDenied, ResponseTemplate::new(401)),
+        (Code::ProfileSourceFailed, ResponseTemplate::new(200).set_body_string("no message")),
+        (Code::Timeout, ResponseTemplate::new(200).set_delay(Duration::from_secs(5))),
+    ] {
+        let source = MockServer::start().await;
+        Mock::given(any()).respond_with(answer).mount(&source).await;
+        let setup = Setup::of(&[("FUNCTION", PROFILE), ("PYROSCOPE_TIMEOUT", "200ms")]);
+        let server = setup.with("PYROSCOPE_URL", &source.uri()).start().await;
+        assert_eq!(code(server.get("/profiles/shop")).await, expected);
+        let push = server.request(Method::POST, "/ingest?name=shop").body("main 1");
+        assert_eq!(code(push).await, Code::ReceiverOff);
+        seen.extend([expected, Code::ReceiverOff]);
+    }
+    seen
+}
+
+async fn without_a_database() -> Vec<Code> {
+    let server = Setup::of(&[("FUNCTION", BASELINE), ("DATABASE_URL", "postgres://u:p@127.0.0.1:9/x")]).start().await;
+    assert_eq!(code(server.get("/ready")).await, Code::NotReady);
+    assert_eq!(code(server.get("/baselines/shop")).await, Code::DatabaseUnavailable);
+    vec![Code::NotReady, Code::DatabaseUnavailable]
+}
+
+/// One connection, and a table that is locked: who holds the one runs out of time, who waits for it is turned away.
+async fn of_a_busy_database() -> Vec<Code> {
+    let database = flamewarden::storage::testing::database().await;
+    let setup = Setup::of(&[("FUNCTION", BASELINE), ("DB_POOL_SIZE", "1")]);
+    let setup = setup.with("DB_CONNECT_TIMEOUT", "1s").with("DB_QUERY_TIMEOUT", "4s");
+    let server = setup.with("DATABASE_URL", &database.url()).start().await;
+    server.ready().await;
+    let mut beside = PgConnection::connect_with(&database.connect_options()).await.unwrap();
+    let mut lock = beside.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE performance_baseline").execute(&mut *lock).await.unwrap();
+    let ask = || code(server.get("/baselines/shop"));
+    let (one, other) = tokio::join!(ask(), ask());
+    let seen = vec![one, other];
+    assert!(seen.contains(&Code::Overloaded) && seen.contains(&Code::Timeout), "{seen:?}");
+    seen
+}
+
+/// The server that holds the baselines may be of another version, and refuse what this one lets through.
+async fn of_a_write_that_another_server_refused() -> Code {
+    let holder = MockServer::start().await;
+    let refusal = json!({"code": "conflict", "detail": "the limit is frozen"}).to_string();
+    let refusal = ResponseTemplate::new(409).set_body_raw(refusal, "application/problem+json");
+    Mock::given(any()).respond_with(refusal).mount(&holder).await;
+    let server = Setup::of(&[("FUNCTION", BASELINE), ("BASELINE_URL", &holder.uri())]).start().await;
+    let baseline = json!({"appName": "shop", "profileType": "cpu", "functionName": "main", "maxSelfPercent": 5});
+    assert_eq!(code(server.request(Method::POST, "/baselines").json(&baseline)).await, Code::Conflict);
+    Code::Conflict
+}
