@@ -202,6 +202,7 @@ pub(super) async fn detailed(looked: web::Data<Looked>, clock: web::Data<dyn Clo
 
 /// The health of a process as numbers. A process without a database has none of `database_*`.
 #[derive(Debug, Default, Serialize, utoipa::ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the answer")]
 struct HealthMetrics {
     /// Whether the database serves.
     #[serde(skip_serializing_if = "Option::is_none")]

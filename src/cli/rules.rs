@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -118,7 +118,7 @@ fn list(dir: Option<&PathBuf>, json: bool, out: &mut impl Write) -> Exit {
     Exit::Fine
 }
 
-fn check(dir: &PathBuf, out: &mut impl Write) -> Exit {
+fn check(dir: &Path, out: &mut impl Write) -> Exit {
     match Rules::load(dir) {
         Ok(rules) => {
             let patterns: usize = rules.rules().iter().map(|r| r.patterns).sum();

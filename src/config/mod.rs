@@ -19,7 +19,7 @@ mod sor;
 mod sources;
 mod spool;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use database::{ConnectTo, DatabaseSettings, SslMode};
 pub use function::{Function, Functions, InvalidFunction, Version};
@@ -67,10 +67,10 @@ impl Settings {
     /// # Errors
     /// Every complaint about them.
     pub fn load(
-        file: Option<PathBuf>,
+        file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<(Self, Vec<Effective>), InvalidSettings> {
-        let mut reader = Reader::new(sources::collect(file.as_deref(), environment)?);
+        let mut reader = Reader::new(sources::collect(file, environment)?);
         let settings = Self::read(&mut reader);
         let effective = reader.finish()?;
         let settings = settings.ok_or_else(InvalidSettings::unexplained)?;
@@ -83,7 +83,7 @@ impl Settings {
     /// Every complaint about them.
     pub fn of_process(file: Option<PathBuf>) -> Result<(Self, Vec<Effective>), InvalidSettings> {
         let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
-        Self::load(file, std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+        Self::load(file.as_deref(), std::env::vars_os().map(|(name, value)| (text(name), text(value))))
     }
 
     fn read(reader: &mut Reader) -> Option<Self> {

@@ -98,6 +98,7 @@ pub(super) struct Reader {
     errors: Vec<SettingError>,
 }
 
+#[expect(clippy::option_option, reason = "outer: whether the rule holds; inner: whether the key is set")]
 impl Reader {
     pub(super) fn new(values: BTreeMap<String, Raw>) -> Self {
         Self { values, errors: Vec::new() }

@@ -30,10 +30,9 @@ pub(super) fn collect(
 
 fn merge(values: &mut BTreeMap<String, Raw>, given: BTreeMap<String, Raw>, errors: &mut Vec<SettingError>) {
     for (key, raw) in given {
-        if values.contains_key(&key) {
-            values.insert(key, raw);
-        } else {
-            errors.push(SettingError { rule: unknown(&key, values), key, origin: raw.origin });
+        match values.get_mut(&key) {
+            Some(value) => *value = raw,
+            None => errors.push(SettingError { rule: unknown(&key, values), key, origin: raw.origin }),
         }
     }
 }

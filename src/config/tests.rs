@@ -10,7 +10,7 @@ fn load(file: Option<&str>, variables: &[(&str, &str)]) -> Result<(Settings, Vec
     });
     let path = written.as_ref().map(|written| written.path().to_owned());
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let result = Settings::load(path.clone(), variables);
+    let result = Settings::load(path.as_deref(), variables);
     result.map_err(|error| match path {
         Some(path) => error.to_string().replace(&path.display().to_string(), "FILE"),
         None => error.to_string(),

@@ -3,6 +3,7 @@
 
 mod workload;
 
+use std::fmt::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::http::{Outward, OutwardSettings};
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How long the profiler may take to name what it saw and send it. A build for development is slow at it.
-const SEND_WITHIN: Duration = Duration::from_secs(60);
+const SEND_WITHIN: Duration = Duration::from_mins(1);
 
 /// What the command takes.
 #[derive(Debug, Args)]
@@ -159,10 +160,10 @@ async fn triage(server: &Outward, workload: Workload) -> anyhow::Result<String> 
     let top = block.top_functions.first();
     let mut said = block.diagnosis.clone();
     if let Some(finding) = share {
-        said.push_str(&format!(", {:.1} %", finding.percent));
+        write!(said, ", {:.1} %", finding.percent)?;
     }
     if let Some(function) = top {
-        said.push_str(&format!(" (hottest: {}, {:.1} %)", function.name, function.self_percent));
+        write!(said, " (hottest: {}, {:.1} %)", function.name, function.self_percent)?;
     }
     Ok(said)
 }

@@ -103,7 +103,8 @@ fn problem(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
     // serde names the field of these only in its text, and gives the path of the object around it.
     let detail = if let Some(field) = quoted(text, "missing field `") {
-        pointer.push_str(&format!("/{}", escape(field)));
+        pointer.push('/');
+        pointer.push_str(&escape(field));
         "is missing".to_owned()
     } else if let Some(field) = quoted(text, "duplicate field `") {
         within(&mut pointer, field);
