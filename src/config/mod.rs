@@ -19,7 +19,7 @@ mod sor;
 mod sources;
 mod spool;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use database::{ConnectTo, DatabaseSettings, SslMode};
 pub use function::{Function, Functions, InvalidFunction, Version};
@@ -81,9 +81,9 @@ impl Settings {
     ///
     /// # Errors
     /// Every complaint about them.
-    pub fn of_process(file: Option<PathBuf>) -> Result<(Self, Vec<Effective>), InvalidSettings> {
+    pub fn of_process(file: Option<&Path>) -> Result<(Self, Vec<Effective>), InvalidSettings> {
         let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
-        Self::load(file.as_deref(), std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+        Self::load(file, std::env::vars_os().map(|(name, value)| (text(name), text(value))))
     }
 
     fn read(reader: &mut Reader) -> Option<Self> {

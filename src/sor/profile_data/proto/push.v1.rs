@@ -26,6 +26,3 @@ pub struct RawSample {
     #[prost(string, tag = "2")]
     pub id: ::prost::alloc::string::String,
 }
-/// The answer to a push: empty.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PushResponse {}
