@@ -25,6 +25,7 @@ pub struct Claim {
 
 /// The claims on all stacks of a profile, in their order.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_field_names, reason = "claims, and what is known beside them")]
 pub struct Claims {
     claims: Vec<Option<Claim>>,
     runtimes: Vec<Option<Runtime>>,
@@ -123,15 +124,15 @@ impl<'j> Judge<'j> {
         let mut hinted = [0_u32; Runtime::ALL.len()];
         for frame in frames {
             let slot = self.slot(*frame);
-            if let Some(own) = slot.own {
-                if let Some(n) = spoken.get_mut(own as usize) {
-                    *n += 1;
-                }
+            if let Some(own) = slot.own
+                && let Some(n) = spoken.get_mut(own as usize)
+            {
+                *n += 1;
             }
-            if let Some((_, rule)) = self.rule(*frame, None) {
-                if let Some(n) = hinted.get_mut(rule.runtime as usize) {
-                    *n += 1;
-                }
+            if let Some((_, rule)) = self.rule(*frame, None)
+                && let Some(n) = hinted.get_mut(rule.runtime as usize)
+            {
+                *n += 1;
             }
         }
         let managed = |counts: &[u32]| {
@@ -152,8 +153,8 @@ impl<'j> Judge<'j> {
     }
 
     fn claim(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
-        let near = self.from_leaf(frames, runtime);
-        if let Some(root) = self.from_root(frames, runtime) {
+        let near = self.leaf_claim(frames, runtime);
+        if let Some(root) = self.root_claim(frames, runtime) {
             let resting = near.is_some_and(|n| matches!(n.category, Category::ThreadWaiting | Category::Idle));
             if !(resting && self.parked_is_idle) {
                 return Some(root);
@@ -172,7 +173,7 @@ impl<'j> Judge<'j> {
         })
     }
 
-    fn from_root(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
+    fn root_claim(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
         let (at, index, rule) = frames.iter().enumerate().rev().take(ROOT_DEPTH).find_map(|(at, frame)| {
             let (index, rule) = self.rule(*frame, runtime)?;
             (rule.reach == Reach::Root).then_some((at, index, rule))
@@ -192,7 +193,7 @@ impl<'j> Judge<'j> {
         })
     }
 
-    fn from_leaf(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
+    fn leaf_claim(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
         let mut nearer = Nearer::default();
         for (at, frame) in frames.iter().enumerate() {
             let slot = self.slot(*frame);

@@ -126,12 +126,11 @@ impl Memo {
             let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
             for (name, file) in functions {
                 let key = hash(name, file);
-                match known.get(&key).filter(|e| *e.name == *name && *e.file == *file) {
-                    Some(entry) => slots.push(entry.slot),
-                    None => {
-                        missing.push((slots.len(), key, name, file));
-                        slots.push(Slot::default());
-                    }
+                if let Some(entry) = known.get(&key).filter(|e| *e.name == *name && *e.file == *file) {
+                    slots.push(entry.slot);
+                } else {
+                    missing.push((slots.len(), key, name, file));
+                    slots.push(Slot::default());
                 }
             }
         }

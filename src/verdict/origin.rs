@@ -30,22 +30,24 @@ pub enum Origin {
     Runtime,
 }
 
+/// Parts of a path that only a library's file has.
+const LIBRARY_PLACES: [&str; 9] = [
+    "site-packages/",
+    "dist-packages/",
+    "node_modules/",
+    "/gems/",
+    "/pkg/mod/",
+    "/.cargo/registry/",
+    "/.cargo/git/",
+    "/vendor/",
+    "/.nuget/",
+];
+
 /// By the catalogue's lists first, then by where its file stands, then by how the language names things.
 pub(super) fn of(rules: &Rules, frame: &Frame, file: &str) -> Origin {
     if let Some(runtime) = rules.is_runtime(frame) {
         return if runtime { Origin::Runtime } else { Origin::Library };
     }
-    const LIBRARY_PLACES: [&str; 9] = [
-        "site-packages/",
-        "dist-packages/",
-        "node_modules/",
-        "/gems/",
-        "/pkg/mod/",
-        "/.cargo/registry/",
-        "/.cargo/git/",
-        "/vendor/",
-        "/.nuget/",
-    ];
     if LIBRARY_PLACES.iter().any(|place| file.contains(place)) || frame.text.starts_with("node_modules/") {
         return Origin::Library;
     }

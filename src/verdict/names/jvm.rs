@@ -37,10 +37,10 @@ const ROOTS: [&str; 30] = [
 
 /// The dotted name where the spelling is a JVM method's, else `None`.
 pub(super) fn canonical(name: &str) -> Option<String> {
-    if let Some(rest) = name.strip_prefix('L') {
-        if let Some(text) = perf_map(rest) {
-            return Some(text);
-        }
+    if let Some(rest) = name.strip_prefix('L')
+        && let Some(text) = perf_map(rest)
+    {
+        return Some(text);
     }
     // Folding can lose the `L`: `java/util/zip/Inflater:::inflateBytes`.
     if let Some(text) = name.find("::").filter(|at| *at > 0).and_then(|_| perf_map(name)) {

@@ -28,7 +28,7 @@ pub fn key(name: &str) -> Cow<'_, str> {
 }
 
 /// Applies a step that answers `None` where it has nothing to do.
-fn chain<'n>(text: Cow<'n, str>, step: fn(&str) -> Option<String>) -> Cow<'n, str> {
+fn chain(text: Cow<'_, str>, step: fn(&str) -> Option<String>) -> Cow<'_, str> {
     match step(&text) {
         Some(changed) => Cow::Owned(changed),
         None => text,
@@ -98,12 +98,11 @@ fn java_counters_off(text: &str) -> Option<String> {
         let end = tail.rfind('.').unwrap_or(tail.len());
         return Some(format!("{}{}", current.get(..at + 8)?, tail.get(end..)?));
     }
-    if current.contains("lambda$") {
-        if let Some((head, number)) = current.rsplit_once('$') {
-            if all_digits(number) {
-                return Some(format!("{head}$*"));
-            }
-        }
+    if current.contains("lambda$")
+        && let Some((head, number)) = current.rsplit_once('$')
+        && all_digits(number)
+    {
+        return Some(format!("{head}$*"));
     }
     out
 }

@@ -80,25 +80,25 @@ fn undecorated(name: &str) -> &str {
         name = head;
     }
     for mark in ["@plt", "$INODE64", "$NOCANCEL", "$UNIX2003", "$VARIANT", "@@", "@GLIBC"] {
-        if let Some((head, _)) = name.split_once(mark) {
-            if !head.is_empty() {
-                name = head;
-            }
+        if let Some((head, _)) = name.split_once(mark)
+            && !head.is_empty()
+        {
+            name = head;
         }
     }
     if let Some((head, _)) = name.split_once(" [clone ") {
         name = head;
     }
-    if let Some((head, tail)) = name.rsplit_once("+0x") {
-        if all_hex(tail) {
-            name = head;
-        }
+    if let Some((head, tail)) = name.rsplit_once("+0x")
+        && all_hex(tail)
+    {
+        name = head;
     }
     for mark in [".isra.", ".part.", ".constprop.", ".cold", ".lto_priv.", ".llvm.", ".clone.", ".localalias"] {
-        if let Some((head, _)) = name.split_once(mark) {
-            if !head.is_empty() {
-                name = head;
-            }
+        if let Some((head, _)) = name.split_once(mark)
+            && !head.is_empty()
+        {
+            name = head;
         }
     }
     name
@@ -155,11 +155,13 @@ fn unescaped(name: &str) -> String {
 fn symbol(name: &str) -> Frame {
     let mut name = name.trim();
     let mut rust = false;
-    if let Some((head, hash)) = name.rsplit_once("::h") {
-        if hash.len() >= 7 && hash.len() <= 16 && all_hex(hash) {
-            name = head;
-            rust = true;
-        }
+    if let Some((head, hash)) = name.rsplit_once("::h")
+        && hash.len() >= 7
+        && hash.len() <= 16
+        && all_hex(hash)
+    {
+        name = head;
+        rust = true;
     }
     if let Some(operator) = operator(name) {
         return Frame::new(operator, None);

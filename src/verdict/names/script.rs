@@ -148,11 +148,11 @@ pub(super) fn python(name: &str, file: &str) -> Option<Frame> {
             return found(format!("{}.{}", python_module(place), function.trim()));
         }
     }
-    if let Some((place, function)) = name.split_once(".py:").or_else(|| name.split_once(".py ")) {
-        if !place.contains(' ') {
-            let function = function.split(':').find(|p| !all_digits(p)).unwrap_or(function);
-            return found(format!("{}.{function}", python_module(&format!("{place}.py"))));
-        }
+    if let Some((place, function)) = name.split_once(".py:").or_else(|| name.split_once(".py "))
+        && !place.contains(' ')
+    {
+        let function = function.split(':').find(|p| !all_digits(p)).unwrap_or(function);
+        return found(format!("{}.{function}", python_module(&format!("{place}.py"))));
     }
     None
 }
@@ -174,10 +174,10 @@ fn python_module(file: &str) -> String {
     }
     if let Some(at) = path.rfind("/python") {
         let tail = path.get(at + 7..).unwrap_or("");
-        if let Some((version, rest)) = tail.split_once('/') {
-            if version.split('.').all(all_digits) {
-                path = rest;
-            }
+        if let Some((version, rest)) = tail.split_once('/')
+            && version.split('.').all(all_digits)
+        {
+            path = rest;
         }
     }
     let path = path.trim_end_matches("/__init__").trim_start_matches("./").trim_start_matches('/');

@@ -52,8 +52,8 @@ impl Drop for Held {
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) bytes: Bytes,
-    _held: Vec<Permit>,
-    _body: Held,
+    budget: Vec<Permit>,
+    _room: Held,
 }
 
 impl Intake {
@@ -78,13 +78,12 @@ impl Intake {
             held.more(chunk.len())?;
             bytes.extend_from_slice(&chunk);
         }
-        let mut body = Body { bytes: bytes.freeze(), _held: Vec::new(), _body: held };
+        let mut body = Body { bytes: bytes.freeze(), budget: Vec::new(), _room: held };
         match header(CONTENT_ENCODING).unwrap_or("identity").to_ascii_lowercase().as_str() {
             "" | "identity" => {}
             "gzip" => {
-                let (permit, inflated) =
-                    self.within_budget(body.bytes.clone(), |bytes, limits| gunzip(bytes, limits)).await?;
-                (body.bytes, body._held) = (inflated.into(), vec![permit]);
+                let (permit, inflated) = self.within_budget(body.bytes.clone(), gunzip).await?;
+                (body.bytes, body.budget) = (inflated.into(), vec![permit]);
             }
             other => return Err(Refused::ContentType(format!("the content encoding {other:?} is not taken, gzip is"))),
         }

@@ -141,7 +141,7 @@ impl ProfileStore {
                     if done != Maintenance::default() {
                         tracing::info!(made = ?done.made, dropped = ?done.dropped, held = ?done.held, "kept the days of the profile store");
                     }
-                    Duration::from_secs(3_600)
+                    Duration::from_hours(1)
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the days of the profile store could not be kept, trying again in ten seconds");

@@ -177,7 +177,7 @@ async fn drop_partition(db: &Db, table: Table, partition: &str) -> PortResult<bo
 }
 
 fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "55P03")
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
 }
 
 #[cfg(test)]

@@ -182,13 +182,12 @@ async fn push_app(
         ids.insert(pushed.id);
         let (series, hash, collapsed) = state.series_of(&pushed);
         accepted.collapsed += usize::from(collapsed);
-        let series = match state.series.get(&hash) {
-            Some(id) => *id,
-            None => {
-                let id = sql::series_id(&shared.db, app_id, &series, hash).await?;
-                state.series.insert(hash, id);
-                id
-            }
+        let series = if let Some(id) = state.series.get(&hash) {
+            *id
+        } else {
+            let id = sql::series_id(&shared.db, app_id, &series, hash).await?;
+            state.series.insert(hash, id);
+            id
         };
         work.push((series, pushed));
     }
@@ -202,12 +201,16 @@ async fn push_app(
     let Encoded { epochs, segments, blocks } = match encoded {
         Ok(encoded) => encoded,
         Err((error, lost)) => {
-            lost.into_iter().for_each(|id| shared.epochs.forget(id));
+            for id in lost {
+                shared.epochs.forget(id);
+            }
             return Err(error.into());
         }
     };
     if let Err(error) = sql::append(&shared.db, app_id, segments, blocks).await {
-        epochs.values().for_each(|epoch| shared.epochs.forget(epoch.id));
+        for epoch in epochs.values() {
+            shared.epochs.forget(epoch.id);
+        }
         return Err(error.into());
     }
     for id in ids {

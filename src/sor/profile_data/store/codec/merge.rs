@@ -101,14 +101,13 @@ impl Joined {
             return *place;
         }
         let (name, file) = tables.name_and_file(frame);
-        let place = match self.frames.get(name).and_then(|files| files.get(file)) {
-            Some(place) => *place,
-            None => {
-                let place = self.frame_texts.len() as u32;
-                self.frame_texts.push((name.into(), file.into()));
-                self.frames.entry(name.into()).or_default().insert(file.into(), place);
-                place
-            }
+        let place = if let Some(place) = self.frames.get(name).and_then(|files| files.get(file)) {
+            *place
+        } else {
+            let place = self.frame_texts.len() as u32;
+            self.frame_texts.push((name.into(), file.into()));
+            self.frames.entry(name.into()).or_default().insert(file.into(), place);
+            place
         };
         if let Some(known) = known.get_mut(frame) {
             *known = Some(place);
