@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::dev::ServerHandle;
-use flamewarden::app::{Application, Surroundings};
+use flamewarden::app::Application;
 use flamewarden::config::Settings;
 use flamewarden::storage::testing::{self, TestDatabase};
 use reqwest::{Method, RequestBuilder};
@@ -23,7 +23,6 @@ pub(crate) const SORS: [(&str, &str); 3] = [
 #[derive(Clone)]
 pub(crate) struct Setup {
     variables: BTreeMap<String, String>,
-    surroundings: Surroundings,
 }
 
 impl Setup {
@@ -31,7 +30,7 @@ impl Setup {
     pub(crate) fn of(variables: &[(&str, &str)]) -> Self {
         let quiet = [("PORT", "0"), ("SELF_PROFILE", "false")];
         let all = quiet.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let mut setup = Self { variables: all.collect(), surroundings: Surroundings::default() };
+        let mut setup = Self { variables: all.collect() };
         setup.variables.insert("FLAMEWARDEN__SERVER__WORKERS".to_owned(), "1".to_owned());
         setup
     }
@@ -43,19 +42,12 @@ impl Setup {
         self
     }
 
-    /// Gives it another clock and other ids.
-    #[must_use]
-    pub(crate) fn within(mut self, surroundings: Surroundings) -> Self {
-        self.surroundings = surroundings;
-        self
-    }
-
     /// Starts it in a data directory of its own.
     pub(crate) async fn start(mut self) -> Flamewarden {
         let data_dir = tempfile::tempdir().unwrap();
         self.variables.entry("DATA_DIR".to_owned()).or_insert_with(|| data_dir.path().display().to_string());
         let (settings, _) = Settings::load(None, self.variables).unwrap();
-        let application = Application::build_in(settings, self.surroundings).await.unwrap();
+        let application = Application::build(settings).await.unwrap();
         let base = format!("http://{}", application.address());
         let handle = application.handle();
         actix_web::rt::spawn(application.run_until_stopped());

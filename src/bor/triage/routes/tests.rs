@@ -1,3 +1,5 @@
+#![expect(clippy::type_complexity, reason = "what a test hands back is told by its names")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
