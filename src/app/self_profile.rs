@@ -1,6 +1,7 @@
 //! The server under Pyroscope's own profiler, so that there is always one real application to look at, and a real
 //! client tries the receivers every ten seconds.
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -8,12 +9,13 @@ use std::thread;
 use std::time::Duration;
 
 use pyroscope::PyroscopeAgent;
-use pyroscope::backend::{BackendConfig, PprofConfig, pprof_backend};
+use pyroscope::backend::{BackendConfig, PprofConfig, Report, pprof_backend};
 use pyroscope::pyroscope::{PyroscopeAgentBuilder, PyroscopeAgentRunning, PyroscopeConfig};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
 use crate::config::{Credentials, Settings};
+use crate::kernel::FunctionName;
 
 /// The app that the server is.
 const APP: &str = "flamewarden";
@@ -81,6 +83,7 @@ fn host_name() -> Option<String> {
 #[derive(Debug)]
 pub struct Profiler {
     stop: mpsc::Sender<()>,
+    started: Option<oneshot::Receiver<()>>,
     stopped: oneshot::Receiver<()>,
 }
 
@@ -91,10 +94,12 @@ impl Profiler {
     /// No thread can be made.
     pub fn start(target: ProfilerTarget) -> std::io::Result<Self> {
         let (stop, asked_to_stop) = mpsc::channel::<()>();
+        let (begun, started) = oneshot::channel();
         let (done, stopped) = oneshot::channel();
         thread::Builder::new().name("profiler".to_owned()).spawn(move || {
             match agent(&target) {
                 Ok(agent) => {
+                    let _ = begun.send(());
                     tracing::info!(app = target.app, url = target.url, "profiling this process");
                     // An error means that nobody is left to ask: then it is time as well.
                     let _ = asked_to_stop.recv();
@@ -107,12 +112,21 @@ impl Profiler {
             }
             let _ = done.send(());
         })?;
-        Ok(Self { stop, stopped })
+        Ok(Self { stop, started: Some(started), stopped })
     }
 
     /// Leaves it running until the process ends: where its profiles go to this very server, which takes none any more.
     pub fn abandon(self) {
         std::mem::forget(self.stop);
+    }
+
+    /// Waits until the profiler is at work; answers false if it never will be. It reads the program's debug information
+    /// first, which takes seconds in a build for development.
+    pub async fn started(&mut self) -> bool {
+        match self.started.take() {
+            Some(started) => started.await.is_ok(),
+            None => true,
+        }
     }
 
     /// Sends what was seen last and stops, on the profiler's own threads; answers when that is done or took too long.
@@ -135,6 +149,7 @@ fn agent(target: &ProfilerTarget) -> pyroscope::Result<PyroscopeAgent<PyroscopeA
     let mut builder =
         PyroscopeAgentBuilder::new(&target.url, &target.app, RATE_HZ, sdk.spy_name, sdk.spy_version, backend)
             .upload_interval(UPLOAD_EVERY)
+            .func(with_short_names)
             .tags(target.labels.iter().map(|(name, value)| (*name, value.as_str())).collect());
     if let Some(tenant) = &target.tenant {
         builder = builder.tenant_id(tenant.clone());
@@ -153,6 +168,26 @@ fn agent(target: &ProfilerTarget) -> pyroscope::Result<PyroscopeAgent<PyroscopeA
     builder.build()?.start()
 }
 
+/// Names of generic code can be tens of thousands of bytes long, which receivers refuse. Cut, they still tell.
+fn with_short_names(report: Report) -> Report {
+    let mut short = Report::new(HashMap::with_capacity(report.data.len())).metadata(report.metadata);
+    for (mut stack, count) in report.data {
+        for name in stack.frames.iter_mut().filter_map(|frame| frame.name.as_mut()) {
+            shorten(name);
+        }
+        short.record_with_count(stack, count);
+    }
+    short
+}
+
+fn shorten(name: &mut String) {
+    const MARK: char = '…';
+    if name.len() > FunctionName::MAX_BYTES {
+        name.truncate(name.floor_char_boundary(FunctionName::MAX_BYTES - MARK.len_utf8()));
+        name.push(MARK);
+    }
+}
+
 fn split(pair: &SecretString) -> (&str, &str) {
     let pair = pair.expose_secret();
     pair.split_once(':').unwrap_or((pair, ""))
@@ -162,6 +197,14 @@ fn split(pair: &SecretString) -> (&str, &str) {
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[test]
+    fn names_are_cut_to_what_a_baseline_can_name() {
+        let mut name = "é".repeat(2_000);
+        shorten(&mut name);
+        assert_eq!((name.len(), name.chars().last()), (1_999, Some('…')));
+        assert!(name.parse::<FunctionName>().is_ok());
+    }
 
     #[rstest]
     #[case("127.0.0.1:8080", "http://127.0.0.1:8080")]

@@ -15,7 +15,9 @@ use url::Url;
 use self::workload::Workload;
 use super::Exit;
 use crate::app::{Profiler, ProfilerTarget};
+use crate::config::{LogFormat, LogSettings};
 use crate::http::{Outward, OutwardSettings};
+use crate::telemetry;
 
 /// How long the server may take over one answer.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -105,6 +107,8 @@ async fn spawn(workload: Workload, arguments: &Arguments) -> anyhow::Result<()> 
 }
 
 async fn run_workload(workload: Workload, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned());
+    telemetry::init_logging(&LogSettings { level, format: Some(LogFormat::Text) })?;
     let target = ProfilerTarget {
         url: arguments.server.as_str().trim_end_matches('/').to_owned(),
         app: workload.app().to_owned(),
@@ -112,7 +116,8 @@ async fn run_workload(workload: Workload, arguments: &Arguments) -> anyhow::Resu
         tenant: None,
         credentials: None,
     };
-    let profiler = Profiler::start(target)?;
+    let mut profiler = Profiler::start(target)?;
+    anyhow::ensure!(profiler.started().await, "the profiler cannot start");
     let time = Duration::from_secs(arguments.seconds);
     tokio::task::spawn_blocking(move || workload.run(time)).await?;
     let sent = profiler.stop_within(SEND_WITHIN).await;

@@ -82,7 +82,7 @@ fn fight_for_a_lock(end: Instant) {
         for _ in 0..8 {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
-                    (0..1_000).for_each(|_| deposit(&account));
+                    deposit(&account);
                 }
             });
         }
@@ -141,23 +141,21 @@ fn order(id: u64) -> Order {
     }
 }
 
-/// Many lists that nobody said the size of, each grown by doubling.
+/// Lists that nobody said the size of, each grown from nothing one element at a time.
 #[inline(never)]
 fn grow_collections() {
-    for _ in 0..2_000 {
-        let mut list: Vec<[u64; 16]> = Vec::new();
-        for n in 0..33 {
-            append(&mut list, n);
+    for _ in 0..20 {
+        let mut list: Vec<u64> = Vec::new();
+        while list.len() < 5_000 {
+            grow(&mut list);
         }
         black_box(&list);
     }
 }
 
-/// Adds one element, with no more room than it needs.
 #[inline(never)]
-fn append(list: &mut Vec<[u64; 16]>, n: u64) {
-    list.reserve_exact(1);
-    list.push([n; 16]);
+fn grow(list: &mut Vec<u64>) {
+    list.resize(list.len() + 1, 7);
 }
 
 /// Counts primes by trial division.
