@@ -110,7 +110,10 @@ fn cpu(time: Option<&str>) -> Vec<u8> {
     pprof(&[("cpu", "nanoseconds")], &[("work;main", &[30_000_000])], time)
 }
 
-fn captures(sdk: &str) -> Option<Vec<(String, BTreeMap<String, String>, Vec<u8>)>> {
+/// Path, headers and body of a recorded request.
+type Recorded = (String, BTreeMap<String, String>, Vec<u8>);
+
+fn captures(sdk: &str) -> Option<Vec<Recorded>> {
     #[derive(serde::Deserialize)]
     struct Capture {
         path: String,
@@ -292,6 +295,9 @@ async fn text_is_taken(
     assert_eq!(house.summary("app", kind).await.3, top);
 }
 
+/// Status and beginning of the answer, query, content type and body of the request.
+type Case<'a> = (u16, &'a str, &'a str, Option<&'a str>, Vec<u8>);
+
 #[actix_web::test]
 async fn what_cannot_be_taken_says_why_and_leaves_what_is_stored_untouched() {
     let house = house().await;
@@ -305,7 +311,7 @@ async fn what_cannot_be_taken_says_why_and_leaves_what_is_stored_untouched() {
     let (_, jfr) = form(&[("jfr", b"FLR")]);
     let (_, no_profile) = form(&[("labels", b"")]);
     let as_form = Some(type_of_form);
-    let cases: Vec<(u16, &str, &str, Option<&str>, Vec<u8>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         (400, "parameter_invalid: name: is missing", "format=pprof", None, whole.clone()),
         (400, "parameter_invalid: name: \"example\" is no profile type", "name=python.example", None, b"a 1".to_vec()),
         (400, "parameter_invalid: from: ", "name=app&from=yesterday", None, b"a 1".to_vec()),
