@@ -25,9 +25,8 @@ pub struct Claim {
 
 /// The claims on all stacks of a profile, in their order.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_field_names, reason = "claims, and what is known beside them")]
 pub struct Claims {
-    claims: Vec<Option<Claim>>,
+    list: Vec<Option<Claim>>,
     runtimes: Vec<Option<Runtime>>,
     slots: Vec<Slot>,
     native_frames: bool,
@@ -47,12 +46,12 @@ impl Claims {
             claims.push(judge.claim(stack.frames, runtime));
             runtimes.push(runtime);
         }
-        Self { claims, runtimes, slots, native_frames }
+        Self { list: claims, runtimes, slots, native_frames }
     }
 
     /// One claim per stack of the profile, in order; `None` where no rule claims it.
     pub fn claims(&self) -> &[Option<Claim>] {
-        &self.claims
+        &self.list
     }
 
     /// The runtime of each stack, in order; `None` where no frame shows one.
@@ -124,14 +123,10 @@ impl<'j> Judge<'j> {
         let mut hinted = [0_u32; Runtime::ALL.len()];
         for frame in frames {
             let slot = self.slot(*frame);
-            if let Some(own) = slot.own
-                && let Some(n) = spoken.get_mut(own as usize)
-            {
+            if let Some(n) = slot.own.and_then(|own| spoken.get_mut(own as usize)) {
                 *n += 1;
             }
-            if let Some((_, rule)) = self.rule(*frame, None)
-                && let Some(n) = hinted.get_mut(rule.runtime as usize)
-            {
+            if let Some(n) = self.rule(*frame, None).and_then(|(_, rule)| hinted.get_mut(rule.runtime as usize)) {
                 *n += 1;
             }
         }
@@ -153,8 +148,8 @@ impl<'j> Judge<'j> {
     }
 
     fn claim(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
-        let near = self.leaf_claim(frames, runtime);
-        if let Some(root) = self.root_claim(frames, runtime) {
+        let near = self.claim_near_leaf(frames, runtime);
+        if let Some(root) = self.claim_of_root(frames, runtime) {
             let resting = near.is_some_and(|n| matches!(n.category, Category::ThreadWaiting | Category::Idle));
             if !(resting && self.parked_is_idle) {
                 return Some(root);
@@ -173,7 +168,7 @@ impl<'j> Judge<'j> {
         })
     }
 
-    fn root_claim(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
+    fn claim_of_root(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
         let (at, index, rule) = frames.iter().enumerate().rev().take(ROOT_DEPTH).find_map(|(at, frame)| {
             let (index, rule) = self.rule(*frame, runtime)?;
             (rule.reach == Reach::Root).then_some((at, index, rule))
@@ -193,7 +188,7 @@ impl<'j> Judge<'j> {
         })
     }
 
-    fn leaf_claim(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
+    fn claim_near_leaf(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
         let mut nearer = Nearer::default();
         for (at, frame) in frames.iter().enumerate() {
             let slot = self.slot(*frame);

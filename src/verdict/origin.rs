@@ -30,7 +30,6 @@ pub enum Origin {
     Runtime,
 }
 
-/// Parts of a path that only a library's file has.
 const LIBRARY_PLACES: [&str; 9] = [
     "site-packages/",
     "dist-packages/",

@@ -132,7 +132,7 @@ impl Builder {
         if entry.names.is_empty() && entry.libraries.is_empty() {
             return Err("has neither names nor libraries".to_owned());
         }
-        let index = u16::try_from(self.rules.rules.len()).map_err(|_| "is one rule too many".to_owned())?;
+        let index = u16::try_from(self.rules.list.len()).map_err(|_| "is one rule too many".to_owned())?;
         for text in &entry.names {
             if let Some(other) = self.patterns.insert((space as usize, text.clone()), entry.id.clone()) {
                 return Err(format!("the pattern {text:?} stands in rule {other:?} already"));
@@ -163,7 +163,7 @@ impl Builder {
         if rule.never_runs && rule.category != Some(Category::Idle) {
             return Err("never_runs is for rules of category idle".to_owned());
         }
-        self.rules.rules.push(rule);
+        self.rules.list.push(rule);
         Ok(())
     }
 

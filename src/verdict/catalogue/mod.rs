@@ -71,7 +71,7 @@ pub struct Rule {
     pub patterns: usize,
     yields_to: Vec<Category>,
     except: Vec<Pattern>,
-    /// The libraries one of which the name must carry in a stack of another runtime; empty: any.
+    /// The libraries one of which the name must carry, unless its stack is of the rule's runtime; empty: any.
     only_in: Vec<Pattern>,
 }
 
@@ -83,7 +83,7 @@ impl Rule {
     /// Whether the frame's library or its stack lets the rule speak.
     fn is_at_home(&self, library: Option<&str>, context: Option<Runtime>) -> bool {
         self.only_in.is_empty()
-            || context.is_none_or(|context| context == self.runtime)
+            || context == Some(self.runtime)
             || library.is_some_and(|library| self.only_in.iter().any(|p| p.matches(&[library])))
     }
 
@@ -186,9 +186,8 @@ struct BlindRow {
 
 /// The catalogue, ready to judge.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_field_names, reason = "rules, and what is known beside them")]
 pub struct Rules {
-    rules: Vec<Rule>,
+    list: Vec<Rule>,
     sets: [PatternSet; Space::COUNT],
     libraries: Vec<(Pattern, u16)>,
     origins: [PatternSet; Space::COUNT],
@@ -216,12 +215,12 @@ impl Rules {
 
     /// All rules, in the order of their files.
     pub fn rules(&self) -> &[Rule] {
-        &self.rules
+        &self.list
     }
 
     /// A rule by its place.
     pub fn rule(&self, index: RuleIndex) -> Option<&Rule> {
-        self.rules.get(usize::from(index.0))
+        self.list.get(usize::from(index.0))
     }
 
     /// From which share on the category is a diagnosis in profiles of this kind.
@@ -300,8 +299,8 @@ impl Rules {
             let tokens: Vec<&str> = split(text).collect();
             for (number, weight) in set.all(&tokens) {
                 let index = u16::try_from(number).unwrap_or(u16::MAX);
-                let held_back = self.rules.get(usize::from(index)).is_none_or(|r| {
-                    !r.is_at_home(frame.library.as_deref(), context) || r.except.iter().any(|p| p.matches(&tokens))
+                let held_back = self.list.get(usize::from(index)).is_none_or(|r| {
+                    r.except.iter().any(|p| p.matches(&tokens)) || !r.is_at_home(frame.library.as_deref(), context)
                 });
                 if !held_back && best.is_none_or(|(w, i)| weight > w || weight == w && index < i) {
                     best = Some((weight, index));

@@ -64,6 +64,17 @@ fn claims_a_stack_from_the_leaf_up(#[case] folded: &str, #[case] expected: Categ
 #[rstest]
 #[case::labels_around_work("runtime.main;main.main;runtime/pprof.Do;main.main.func1;main.work")]
 #[case::reflection_around_work("java/lang/Thread.run;java/lang/reflect/Method.invoke;com/x/Cart.total")]
+#[case::middleware_around_work(
+    "./node_modules/morgan/index.js:logger:103;./node_modules/express/lib/router/layer.js:handle:86;./index.js:search:44"
+)]
+#[case::poll_that_calls_back("node;libuv.so.uv_run;libuv.so.uv__io_poll;myapp_on_read")]
+#[case::runtime_that_blocks_on_work("main;tokio::runtime::park::CachedParkThread::block_on;shop::main::{{closure}}")]
+#[case::tls_pipeline_around_work(
+    "io/netty/handler/ssl/SslHandler.channelRead;io/netty/channel/AbstractChannelHandlerContext.fireChannelRead;com/x/Handler.run"
+)]
+#[case::logging_interceptor(
+    "github.com/grpc-ecosystem/go-grpc-middleware/logging/zap.UnaryServerInterceptor.func1;main.(*Shop).Buy"
+)]
 #[case::transaction_around_work("org/springframework/transaction/support/TransactionTemplate.execute;com/x/Cart.total")]
 #[case::lock_wrapper_around_work("kafka/utils/CoreUtils$.inLock;com/x/Cart.total")]
 #[case::import_around_work("main (app.py:3);_find_and_load (<frozen importlib._bootstrap>:1360);compute (app.py:9)")]
@@ -152,6 +163,15 @@ fn the_allocator_says_nothing_where_bytes_are_counted() {
     let stack = "main;serde_json::de::from_str;alloc::raw_vec::finish_grow;malloc";
     assert_eq!(category(stack, ProfileType::Alloc), Some(Category::CollectionResizing));
     assert_eq!(category("main;handle;malloc", ProfileType::Alloc), None);
+}
+
+#[test]
+fn a_class_name_that_any_program_may_have_is_the_vms_only_at_home() {
+    assert_eq!(category("main;WorkerThread::run;Node::visit", ProfileType::Cpu), None);
+    let vm = "start_thread;libjvm.so.WorkerThread::run;libjvm.so.G1EvacuateRegionsTask::work";
+    assert_eq!(category(vm, ProfileType::Cpu), Some(Category::GcPressure));
+    let bare = "start_thread;WorkerThread::run;G1EvacuateRegionsTask::work;Copy::disjoint_words";
+    assert_eq!(category(bare, ProfileType::Cpu), Some(Category::GcPressure));
 }
 
 #[test]

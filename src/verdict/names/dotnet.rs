@@ -24,7 +24,8 @@ fn datadog(name: &str) -> String {
 }
 
 fn joined(module: &str, method: &str) -> String {
-    let assembly = module.ends_with(".il") || module.ends_with(".dll") || module == "System.Private.CoreLib";
+    let ending = module.rsplit('.').next();
+    let assembly = matches!(ending, Some("il" | "dll")) || module == "System.Private.CoreLib";
     let root = module.split('.').next().unwrap_or(module);
     let whole = method.split('.').next() == Some(root) && method.split('.').count() > 2;
     if assembly || whole { plain(method) } else { plain(&format!("{module}.{method}")) }

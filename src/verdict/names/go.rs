@@ -71,7 +71,8 @@ const STANDARD: [&str; 62] = [
 /// The name without receiver marks, closures and generics, where the spelling is a Go symbol's, else `None`. A closure
 /// of an inlined function (`gcMark.forEachP.func6`) has that function as its second name.
 pub(super) fn canonical(name: &str, file: &str) -> Option<Frame> {
-    let go_file = file.ends_with(".go") || file.ends_with(".s") && file.contains("/src/");
+    let ending = file.rsplit('.').next();
+    let go_file = ending == Some("go") || ending == Some("s") && file.contains("/src/");
     if !go_file && !is_go(name) {
         return None;
     }

@@ -37,9 +37,7 @@ const ROOTS: [&str; 30] = [
 
 /// The dotted name where the spelling is a JVM method's, else `None`.
 pub(super) fn canonical(name: &str) -> Option<String> {
-    if let Some(rest) = name.strip_prefix('L')
-        && let Some(text) = perf_map(rest)
-    {
+    if let Some(text) = name.strip_prefix('L').and_then(perf_map) {
         return Some(text);
     }
     // Folding can lose the `L`: `java/util/zip/Inflater:::inflateBytes`.

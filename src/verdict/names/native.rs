@@ -7,7 +7,7 @@ use crate::verdict::Runtime;
 pub(super) fn library(name: &str) -> Option<(&str, &str)> {
     if let Some((library, function)) = name.split_once('`') {
         let plain = !library.is_empty() && !library.contains([' ', '(', '<', '.'])
-            || library.ends_with(".dylib")
+            || library.contains(".dylib")
             || library.contains(".so");
         return plain.then_some((library, function));
     }

@@ -6,6 +6,11 @@ use crate::verdict::Runtime;
 /// A Node frame: by its file, by a module in the name (`node:net:connect:193`), or by V8's own marks.
 pub(super) fn node(name: &str, file: &str) -> Option<Frame> {
     let found = |text: String| Some(Frame::new(text, Some(Runtime::Node)));
+    // Pyroscope's agent writes file, function and line into the name: `:(idle):0` has no file.
+    let name = match name.strip_prefix(":(").and_then(|n| n.split_once("):")) {
+        Some((mark, line)) if all_digits(line) => name.get(1..mark.len() + 3).unwrap_or(name),
+        _ => name,
+    };
     if matches!(name, "(garbage collector)" | "(program)" | "(idle)" | "(root)") {
         return found(name.to_owned());
     }
@@ -21,10 +26,6 @@ pub(super) fn node(name: &str, file: &str) -> Option<Frame> {
             return found(perf_basic(rest.trim_start_matches(['*', '~', '^', '+', '`', ' '])));
         }
     }
-    if is_node_file(file) {
-        let function = name.strip_suffix("()").unwrap_or(name);
-        return found(format!("{}:{function}", module(file)));
-    }
     let inside = name.strip_prefix("(anonymous):").unwrap_or(name);
     if inside.starts_with("node:")
         || inside.contains("node_modules/")
@@ -32,6 +33,10 @@ pub(super) fn node(name: &str, file: &str) -> Option<Frame> {
         || inside.contains(".ts:")
     {
         return found(in_name(inside));
+    }
+    if is_node_file(file) {
+        let function = name.strip_suffix("()").unwrap_or(name);
+        return found(format!("{}:{function}", module(file)));
     }
     None
 }
@@ -158,7 +163,7 @@ pub(super) fn python(name: &str, file: &str) -> Option<Frame> {
 }
 
 fn is_python_file(file: &str) -> bool {
-    file.ends_with(".py") || file.ends_with(".pyx") || file.starts_with("<frozen ")
+    matches!(file.rsplit_once('.'), Some((_, "py" | "pyx"))) || file.starts_with("<frozen ")
 }
 
 /// `/usr/lib/python3.11/site-packages/redis/client.py` → `redis.client`; `logging/__init__.py` → `logging`.

@@ -99,6 +99,7 @@ use rstest::rstest;
     "node_modules/express/lib/router/layer:handle",
     Runtime::Node
 )]
+#[case::node_mark(":(idle):0", "(idle)", Runtime::Node)]
 #[case::node_regexp(r"RegExp: \r\n?|\n", "RegExp", Runtime::Node)]
 #[case::go_method("net/http.(*Client).Get", "net/http.Client.Get", Runtime::Go)]
 #[case::go_closure(
@@ -134,6 +135,12 @@ fn takes_a_spelling_to_its_canonical_form(#[case] name: &str, #[case] text: &str
 #[case("info", "/usr/lib/python3.11/logging/__init__.py", "logging.info", Runtime::Python)]
 #[case("listOnTimeout", "node:internal/timers", "node:internal/timers:listOnTimeout", Runtime::Node)]
 #[case("query", "/app/node_modules/pg/lib/client.js", "node_modules/pg/lib/client:query", Runtime::Node)]
+#[case(
+    "./node_modules/morgan/index.js:logger:103",
+    "./node_modules/morgan/index.js",
+    "node_modules/morgan/index:logger",
+    Runtime::Node
+)]
 #[case("malloc", "malloc.c", "malloc", Runtime::Native)]
 fn reads_the_module_from_the_file(
     #[case] name: &str,

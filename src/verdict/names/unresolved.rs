@@ -75,8 +75,8 @@ fn is_library(text: &str) -> bool {
             return version.split('.').all(|part| part.is_empty() || all_digits(part));
         }
     }
-    let lower = base.len() > 4 && (base.ends_with(".dll") || base.ends_with(".exe"));
-    lower || is_versioned_binary(base)
+    let binary = matches!(base.rsplit_once('.'), Some((name, "dll" | "exe")) if !name.is_empty());
+    binary || is_versioned_binary(base)
 }
 
 /// Interpreters alone: `php8.2`, `python3.11`, `ruby3.2`, `perl5.36`.
