@@ -3,8 +3,6 @@
 //! A Java method has six spellings in real profiles, a native function carries its library, a Rust one a hash, a Node
 //! one its line. [`Frame::of`] takes all that off and finds out what language the name speaks, where it shows.
 
-#![expect(clippy::case_sensitive_file_extension_comparisons, reason = "symbols spell their files as they are")]
-
 mod dotnet;
 mod go;
 mod jvm;
