@@ -66,5 +66,9 @@ schemathesis:
 bench *ARGS:
     cargo bench {{ARGS}}
 
+# Triage under load against a bare proxy, several processes of the release build
+load:
+    cargo bench --bench load
+
 # Exactly what CI runs
 ci: lint deny test test-split prepare-check migrations schemathesis
