@@ -45,7 +45,7 @@ pub(super) struct TriageParams {
     #[param(value_type = Option<String>, example = "cpu,alloc")]
     types: Option<String>,
     /// At most this many top functions; 0 means all.
-    #[param(default = 10, minimum = 0, example = 10)]
+    #[param(value_type = Option<i64>, default = 10, minimum = 0, maximum = 4_294_967_295i64, example = 10)]
     limit: Option<u32>,
     /// Which of the app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
     #[param(value_type = Option<String>, example = "version=\"2\"")]

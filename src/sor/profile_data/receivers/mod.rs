@@ -178,9 +178,9 @@ async fn push(
     post, path = "/ingest", tag = "receivers", operation_id = "ingestProfile",
     params(IngestParams),
     request_body(
-        description = "a pprof, a form with one, or folded text",
+        description = "a pprof, a form with one, or folded text; nothing is an empty profile",
         content(
-            (String = "text/plain", example = "main;serve;encode 12\nmain;serve 3"),
+            (Option<String> = "text/plain", example = "main;serve;encode 12\nmain;serve 3"),
             ("application/octet-stream"),
             ("multipart/form-data"),
         ),
@@ -213,7 +213,7 @@ async fn ingest(
     request_body(
         description = "as of `/ingest`",
         content(
-            (String = "text/plain", example = "main;serve;encode 12\nmain;serve 3"),
+            (Option<String> = "text/plain", example = "main;serve;encode 12\nmain;serve 3"),
             ("application/octet-stream"),
             ("multipart/form-data"),
         ),

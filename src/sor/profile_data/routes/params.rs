@@ -71,7 +71,7 @@ pub(super) struct ProfileParams {
     #[param(value_type = Option<String>, example = "now")]
     pub(super) to: Option<TimeParam>,
     /// At most this many functions; 0 means all.
-    #[param(default = 50, minimum = 0, example = 50)]
+    #[param(value_type = Option<i64>, default = 50, minimum = 0, maximum = 4_294_967_295i64, example = 50)]
     pub(super) limit: Option<u32>,
     /// Which of the app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
     #[param(value_type = Option<String>, example = "version=\"2\"")]
@@ -101,7 +101,7 @@ pub(super) struct PairParams {
     #[param(value_type = Option<String>, example = "now")]
     pub(super) to: Option<TimeParam>,
     /// At most this many functions of each window; 0 means all.
-    #[param(default = 500, minimum = 0, example = 500)]
+    #[param(value_type = Option<i64>, default = 500, minimum = 0, maximum = 4_294_967_295i64, example = 500)]
     pub(super) limit: Option<u32>,
     /// Which of the app's series.
     #[param(value_type = Option<String>, example = "version=\"2\"")]
