@@ -1,5 +1,4 @@
 //! The receivers on a real store: what real SDKs sent, and what nobody should send.
-#![expect(clippy::type_complexity, reason = "what a test hands back is told by its names")]
 
 use std::collections::BTreeMap;
 use std::io::Write;

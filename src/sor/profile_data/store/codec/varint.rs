@@ -3,7 +3,6 @@
 use super::Corrupt;
 
 /// Appends a number.
-#[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
 pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
