@@ -44,7 +44,8 @@ fn profile() -> Vec<u8> {
     )
 }
 
-/// Sends three profiles of the last minutes; answers the window that holds them.
+/// Sends three profiles of the last minutes; answers a window that holds them and is over: rates of one that is not
+/// over change while it is asked.
 async fn push(to: &Node) -> (i64, i64) {
     let now = SystemClock.now().timestamp();
     for minutes in 1..=3 {
@@ -58,7 +59,7 @@ async fn push(to: &Node) -> (i64, i64) {
             .unwrap();
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     }
-    (now - 600, now + 60)
+    (now - 600, now - 30)
 }
 
 /// Triage in four processes on one database: profile data, baselines, history, and the BOR with a spool of its own.
