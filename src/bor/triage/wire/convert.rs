@@ -1,0 +1,253 @@
+//! From what was judged to the answer: shares are rounded to two decimals, here and nowhere else.
+
+use super::{
+    Absence, Block, CoverageBody, EvidenceBody, FindingBody, JudgedBlock, LinksBody, MechanismBody, ResponsibleBody,
+    SummaryBody, TopFunctionBody, TriageBody, UnavailableBlock, ViolationBody,
+};
+use crate::bor::Version;
+use crate::bor::triage::blocks::Blocks;
+use crate::bor::triage::domain::{Judged, Limits, Triage, TriageRequest, TypeResult, judge};
+use crate::bor::triage::links::{self, LinkSettings};
+use crate::http::Problem;
+use crate::kernel::{AppName, ProfileType, TimeWindow, round2};
+use crate::sor::profile_data::{Coverage, MergedProfile};
+use crate::verdict::{Assessment, Finding, LimitViolation, Rate, Responsible, Rules, Share, Summary};
+
+/// The state of a SOR after a triage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::bor::triage) enum Sor {
+    Fine,
+    Off,
+    Unavailable,
+}
+
+impl Sor {
+    fn absence(self) -> Option<Absence> {
+        match self {
+            Self::Fine => None,
+            Self::Off => Some(Absence::Off),
+            Self::Unavailable => Some(Absence::Unavailable),
+        }
+    }
+}
+
+impl TriageBody {
+    pub(in crate::bor::triage) fn of(
+        triage: &Triage,
+        request: &TriageRequest,
+        settings: &LinkSettings,
+        version: Version,
+        history: Sor,
+    ) -> Self {
+        let baselines = match triage.limits {
+            Limits::Off => Some(Absence::Off),
+            Limits::Unavailable => Some(Absence::Unavailable),
+            Limits::NotAsked | Limits::Known(_) => None,
+        };
+        let blocks: Vec<_> =
+            triage.types.iter().map(|t| (t.kind.to_string(), Block::of(t, request, settings))).collect();
+        let first = triage.summary.primary_kind.or_else(|| triage.types.first().map(|t| t.kind));
+        let primary = triage.types.iter().find(|t| Some(t.kind) == first);
+        Self {
+            app_name: request.app.to_string(),
+            from: request.window.from().timestamp(),
+            to: request.window.to().timestamp(),
+            profiles: Blocks(blocks),
+            links: primary.map(|primary| LinksBody::of(primary, request, settings)),
+            summary: SummaryBody::of(&triage.summary, triage.violations()),
+            baselines,
+            history: history.absence(),
+            // The registry is no port of triage yet: no labels are added to any selector.
+            labels: (version == Version::V2).then_some(Absence::Off),
+        }
+    }
+}
+
+impl TriageBody {
+    /// The answer to profiles that came without a server: no limits, no history, no links. Without a window its ends
+    /// are 0 and nothing is said per second.
+    pub fn of_profiles(
+        rules: &Rules,
+        app: &AppName,
+        window: Option<TimeWindow>,
+        profiles: Vec<(ProfileType, MergedProfile)>,
+        top: usize,
+    ) -> Self {
+        let seconds = window.map(|w| w.seconds());
+        let judged = |(kind, merged)| TypeResult { kind, result: Ok(judge(rules, kind, merged, seconds, top, None)) };
+        let triage = Triage::of(app, profiles.into_iter().map(judged).collect(), Limits::NotAsked);
+        let judged = triage.types.iter().filter_map(|t| Some((t.kind, t.result.as_ref().ok()?)));
+        let blocks = judged.map(|(kind, j)| (kind.to_string(), Block::Judged(Box::new(JudgedBlock::of(j, None)))));
+        Self {
+            app_name: app.to_string(),
+            from: window.map_or(0, |w| w.from().timestamp()),
+            to: window.map_or(0, |w| w.to().timestamp()),
+            profiles: Blocks(blocks.collect()),
+            summary: SummaryBody::of(&triage.summary, None),
+            links: None,
+            baselines: None,
+            history: None,
+            labels: None,
+        }
+    }
+}
+
+impl SummaryBody {
+    fn of(summary: &Summary, baseline_violations: Option<usize>) -> Self {
+        Self {
+            primary_issue: summary.primary_issue.to_owned(),
+            severity: summary.severity,
+            recommendation: summary.recommendation.clone(),
+            baseline_violations,
+            verdict: summary.verdict,
+            headline: summary.headline.clone(),
+        }
+    }
+}
+
+impl LinksBody {
+    fn of(result: &TypeResult, request: &TriageRequest, settings: &LinkSettings) -> Self {
+        let types = result.result.as_ref().map_or(&[][..], |judged| &judged.merged.meta.profile_types);
+        Self { flamegraph: links::flame_graph(request, result.kind), grafana: links::grafana(settings, request, types) }
+    }
+}
+
+impl Block {
+    fn of(result: &TypeResult, request: &TriageRequest, settings: &LinkSettings) -> Self {
+        match &result.result {
+            Ok(judged) => {
+                Self::Judged(Box::new(JudgedBlock::of(judged, Some(LinksBody::of(result, request, settings)))))
+            }
+            Err(error) => Self::Unavailable(UnavailableBlock {
+                diagnosis: "unavailable".to_owned(),
+                error: Problem::of_profiles(error).detail().to_owned(),
+            }),
+        }
+    }
+}
+
+impl JudgedBlock {
+    pub(in crate::bor::triage) fn of(judged: &Judged, links: Option<LinksBody>) -> Self {
+        let Judged { assessment, merged, limits } = judged;
+        let diagnosis = &assessment.diagnosis;
+        let (low, high) = ends(&diagnosis.share);
+        let rate = assessment.rate;
+        let truncated = merged.meta.truncated_ticks;
+        Self {
+            diagnosis: diagnosis.name.to_owned(),
+            severity: diagnosis.severity,
+            percent: round2(diagnosis.share.percent),
+            low,
+            high,
+            confirmed: diagnosis.confirmed,
+            total_samples: assessment.total,
+            sample_type: assessment.sample_type.as_ref().map(|t| t.name.clone()),
+            unit: assessment.sample_type.as_ref().map(|t| t.unit.clone()),
+            sample_count: assessment.sample_count,
+            confidence: assessment.confidence,
+            active_percent: assessment.active_percent().map(round2),
+            idle_percent: assessment.idle_percent().map(round2),
+            cores: if let Some(Rate::Cores(cores)) = rate { Some(round4(cores)) } else { None },
+            bytes_per_second: if let Some(Rate::BytesPerSecond(bytes)) = rate { Some(round2(bytes)) } else { None },
+            wait_ms_per_second: if let Some(Rate::WaitMsPerSecond(ms)) = rate { Some(round2(ms)) } else { None },
+            coverage: merged.meta.coverage.map(CoverageBody::from),
+            truncated_percent: (truncated > 0 && assessment.has_data())
+                .then(|| round2(truncated as f64 / assessment.total as f64 * 100.0)),
+            top_functions: top_functions(assessment),
+            recommendation: diagnosis.recommendation.clone(),
+            findings: assessment.findings.iter().map(FindingBody::from).collect(),
+            baseline_violations: limits.as_ref().map(|l| l.violations.iter().map(ViolationBody::from).collect()),
+            baselines_not_seen: limits.as_ref().map(|l| l.not_seen.clone()),
+            data_quality: assessment.quality.clone(),
+            links,
+        }
+    }
+}
+
+/// The heaviest functions, as answered and as kept.
+pub(in crate::bor::triage) fn top_functions(assessment: &Assessment) -> Vec<TopFunctionBody> {
+    let rows = assessment.top_functions.iter();
+    rows.map(|row| TopFunctionBody {
+        name: row.name.clone(),
+        self_percent: round2(row.self_percent),
+        self_samples: row.self_ticks,
+    })
+    .collect()
+}
+
+impl From<Coverage> for CoverageBody {
+    fn from(coverage: Coverage) -> Self {
+        let Coverage { minutes_with_data, minutes, first_profile_at, last_profile_at } = coverage;
+        Self { minutes_with_data, minutes, first_profile_at, last_profile_at }
+    }
+}
+
+impl From<&Finding> for FindingBody {
+    fn from(finding: &Finding) -> Self {
+        let (low, high) = ends(&finding.share);
+        Self {
+            category: finding.category,
+            percent: round2(finding.share.percent),
+            low,
+            high,
+            inclusive_percent: round2(finding.inclusive_percent),
+            threshold: finding.threshold,
+            severity: finding.severity,
+            confirmed: finding.confirmed,
+            runtime: finding.runtime,
+            observable: finding.observable,
+            cores: finding.cores.map(round4),
+            uncounted_percent: Some(round2(finding.uncounted_percent)).filter(|p| *p > 0.0),
+            impact_percent: finding.impact_percent.map(round2),
+            mechanisms: finding
+                .mechanisms
+                .iter()
+                .map(|(category, percent)| MechanismBody { category: *category, percent: round2(*percent) })
+                .collect(),
+            responsible: finding.responsible.iter().map(ResponsibleBody::from).collect(),
+            evidence: finding
+                .evidence
+                .iter()
+                .map(|e| EvidenceBody { function: e.function.clone(), percent: round2(e.percent) })
+                .collect(),
+            recommendation: finding.recommendation.clone(),
+            steps: finding.steps.to_vec(),
+        }
+    }
+}
+
+impl From<&Responsible> for ResponsibleBody {
+    fn from(responsible: &Responsible) -> Self {
+        Self {
+            function: responsible.function.clone(),
+            percent: round2(responsible.percent),
+            total_percent: round2(responsible.total_percent),
+            path: responsible.path.clone(),
+        }
+    }
+}
+
+impl From<&LimitViolation> for ViolationBody {
+    fn from(violation: &LimitViolation) -> Self {
+        let (low, high) = ends(&violation.current);
+        Self {
+            function: violation.function.clone(),
+            current_percent: round2(violation.current.percent),
+            low,
+            high,
+            threshold: violation.threshold,
+            exceeded_by: round2(violation.exceeded_by),
+            severity: violation.severity,
+            confirmed: violation.confirmed,
+        }
+    }
+}
+
+fn ends(share: &Share) -> (Option<f64>, Option<f64>) {
+    (share.interval.map(|(low, _)| round2(low)), share.interval.map(|(_, high)| round2(high)))
+}
+
+/// Cores are small numbers: an idle server uses thousandths.
+fn round4(value: f64) -> f64 {
+    (value * 10_000.0).round() / 10_000.0
+}
