@@ -178,6 +178,7 @@ async fn a_failing_port_keeps_its_meaning_over_http() {
             PortError::Overloaded { detail: "no database connection was free in time".into(), retry_after_s: 3 },
         ),
         (PortError::Invalid("no".into()), PortError::Invalid("no".into())),
+        (PortError::Conflict("frozen".into()), PortError::Conflict("frozen".into())),
     ] {
         let mut port = super::MockBaselineSor::new();
         let answer = error.clone();

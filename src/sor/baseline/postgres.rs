@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use sqlx::Connection;
 
 use super::domain::{Baseline, BaselineChange, BaselinePage, BaselinePosition, BaselineQuery, NewBaseline};
 use super::port::BaselineSor;
@@ -31,13 +32,25 @@ struct Row {
     updated_at: DateTime<Utc>,
 }
 
-impl TryFrom<Row> for Baseline {
-    type Error = PortError;
+/// A column of a row that no limit can be made of: somebody wrote it past the routes.
+#[derive(Debug)]
+struct Broken {
+    id: i32,
+    column: &'static str,
+    why: String,
+}
 
-    fn try_from(row: Row) -> PortResult<Self> {
-        let broken = |column: &str, why: &dyn std::fmt::Display| {
-            PortError::Internal(format!("performance_baseline row {}: {column} {why}", row.id))
-        };
+impl From<Broken> for PortError {
+    fn from(Broken { id, column, why }: Broken) -> Self {
+        Self::Internal(format!("performance_baseline row {id}: {column} {why}"))
+    }
+}
+
+impl TryFrom<Row> for Baseline {
+    type Error = Broken;
+
+    fn try_from(row: Row) -> Result<Self, Broken> {
+        let broken = |column, why: &dyn std::fmt::Display| Broken { id: row.id, column, why: why.to_string() };
         Ok(Self {
             id: RowId::new(row.id.into()).ok_or_else(|| broken("id", &"is below 1"))?,
             app_name: row.app_name.try_into().map_err(|e| broken("app_name", &e))?,
@@ -52,13 +65,20 @@ impl TryFrom<Row> for Baseline {
     }
 }
 
+/// A write that would keep a column that is not valid, and what to do instead.
+fn kept(column: &str) -> PortError {
+    let way_out = match column {
+        "max_self_percent" => "give maxSelfPercent too",
+        "severity" => "give severity too",
+        _ => "remove the baseline and set it anew",
+    };
+    PortError::Conflict(format!("the stored {column} is not valid: {way_out}"))
+}
+
 /// What a refused row means to the caller. Only rows of an adopted table get here: the routes let no bad value in.
 fn refused(error: DbError) -> PortError {
     match error {
-        DbError::Constraint(name) => {
-            let column = name.trim_start_matches("performance_baseline_").trim_end_matches("_check");
-            PortError::Invalid(format!("the stored {column} is not valid, change it too or set the baseline anew"))
-        }
+        DbError::Constraint(name) => kept(name.trim_start_matches("performance_baseline_").trim_end_matches("_check")),
         DbError::Port(error) => error,
     }
 }
@@ -89,7 +109,7 @@ impl BaselineSor for PostgresBaselines {
                 .await
             })
         });
-        row.await.map_err(refused)?.try_into()
+        Ok(row.await.map_err(refused)?.try_into()?)
     }
 
     async fn page(&self, query: &BaselineQuery) -> PortResult<BaselinePage> {
@@ -126,8 +146,8 @@ impl BaselineSor for PostgresBaselines {
         // A row of an adopted table that no limit can be made of must not take the others from their readers.
         let readable = |row: Row| match Baseline::try_from(row) {
             Ok(baseline) => Some(baseline),
-            Err(error) => {
-                tracing::warn!(%error, "a stored baseline is left out, since it is not valid");
+            Err(broken) => {
+                tracing::warn!(error = %PortError::from(broken), "a stored baseline is left out, since it is not valid");
                 None
             }
         };
@@ -135,9 +155,10 @@ impl BaselineSor for PostgresBaselines {
     }
 
     async fn change(&self, id: RowId, change: BaselineChange) -> PortResult<Option<Baseline>> {
-        let row = self.db.run(Repeat::Safe, move |connection| {
+        let changed = self.db.run(Repeat::Safe, move |connection| {
             Box::pin(async move {
-                sqlx::query_as!(
+                let mut transaction = connection.begin().await?;
+                let row = sqlx::query_as!(
                     Row,
                     "UPDATE public.performance_baseline
                      SET max_self_percent = coalesce($2, max_self_percent), severity = coalesce($3, severity),
@@ -149,11 +170,19 @@ impl BaselineSor for PostgresBaselines {
                     change.max_self_percent.map(Percent::get),
                     change.severity.map(LimitSeverity::as_str),
                 )
-                .fetch_optional(connection)
-                .await
+                .fetch_optional(&mut *transaction)
+                .await?;
+                let changed = row.map(Baseline::try_from).transpose();
+                // What stays broken stays as it was, whether or not a check holds it.
+                if changed.is_ok() {
+                    transaction.commit().await?;
+                } else {
+                    transaction.rollback().await?;
+                }
+                Ok(changed)
             })
         });
-        row.await.map_err(refused)?.map(Baseline::try_from).transpose()
+        changed.await.map_err(refused)?.map_err(|broken| kept(broken.column))
     }
 
     async fn remove(&self, id: RowId) -> PortResult<bool> {

@@ -53,6 +53,7 @@ pub(super) struct NoParams {}
     request_body = NewBaselineBody,
     responses(
         (status = 201, description = "The row as it is kept", body = BaselineBody),
+        (status = 409, description = "`conflict`: another member of the stored row is not valid, and the write would keep it", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`: over 8 MiB", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`: not JSON", body = Problem, content_type = "application/problem+json"),
         RelationalErrors,
@@ -131,6 +132,7 @@ async fn list(
     responses(
         (status = 200, description = "The row as it is kept now", body = BaselineBody),
         (status = 404, description = "`baseline_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`conflict`: another member of the stored row is not valid, and the write would keep it", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`: over 8 MiB", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`: not JSON", body = Problem, content_type = "application/problem+json"),
         RelationalErrors,

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions};
 use super::conformance::serve;
 use super::{BaselineChange, BaselineSor};
 use crate::http::testing::Served;
-use crate::kernel::{LimitSeverity, Percent, RowId};
+use crate::kernel::{LimitSeverity, Percent, PortError, RowId};
 use crate::storage::testing::{TestDatabase, database, empty_database};
 
 async fn served() -> (Served, TestDatabase) {
@@ -161,11 +161,16 @@ async fn an_adopted_table_is_read_changed_and_added_to() {
     };
     // 8 breaks a check and 9 has a type that does not exist: they stay in the table, but are no limits.
     assert_eq!(names(&*port).await, ["10 alloc i", "7 cpu f"]);
+    let severity = BaselineChange { max_self_percent: None, severity: Some(LimitSeverity::Info) };
+    let why = "the stored max_self_percent is not valid: give maxSelfPercent too";
+    let kept = port.change(RowId::new(8).unwrap(), severity).await.unwrap_err();
+    assert_eq!(kept, PortError::Conflict(why.to_owned()));
     let mended = BaselineChange { max_self_percent: Some(Percent::new(20.0).unwrap()), severity: None };
     let row = port.change(RowId::new(8).unwrap(), mended).await.unwrap().unwrap();
     assert_eq!((row.profile_type.as_str(), row.severity), ("alloc", LimitSeverity::Warning));
-    let broken = BaselineChange { max_self_percent: None, severity: Some(LimitSeverity::Info) };
-    assert!(port.change(RowId::new(9).unwrap(), broken).await.is_err());
+    let kept = port.change(RowId::new(9).unwrap(), severity).await.unwrap_err();
+    let why = "the stored profile_type is not valid: remove the baseline and set it anew";
+    assert_eq!(kept, PortError::Conflict(why.to_owned()));
     assert_eq!(port.remove(RowId::new(9).unwrap()).await, Ok(true));
     let new = super::NewBaseline {
         app_name: "shop".parse().unwrap(),

@@ -20,10 +20,10 @@ async fn every_code_of_the_table_is_reachable() {
     let mut seen = asked_wrongly().await;
     seen.push(with_too_large_a_body().await);
     seen.push(of_a_broken_row().await);
+    seen.push(of_a_broken_database().await);
     seen.extend(of_a_source_of_profiles().await);
     seen.extend(without_a_database().await);
     seen.extend(of_a_busy_database().await);
-    seen.push(of_a_write_that_another_server_refused().await);
     let missing: Vec<_> = Code::ALL.iter().filter(|code| !seen.contains(code)).collect();
     assert!(missing.is_empty(), "never answered: {missing:?}");
 }
@@ -93,17 +93,42 @@ async fn with_too_large_a_body() -> Code {
     Code::BodyTooLarge
 }
 
-/// Someone took a check off the table and wrote what no route would.
-async fn of_a_broken_row() -> Code {
-    let server = Flamewarden::start().await;
+/// Runs statements beside the server.
+async fn by_hand(server: &Flamewarden, sql: &'static str) {
     let options = server.database().unwrap().connect_options();
     let mut beside = PgConnection::connect_with(&options).await.unwrap();
+    sqlx::raw_sql(sql).execute(&mut beside).await.unwrap();
+}
+
+/// Someone took a check off the table and wrote what no route would: a change that mends the row is taken, one that
+/// would keep the nonsense is not.
+async fn of_a_broken_row() -> Code {
+    let server = Flamewarden::start().await;
     let sql = "ALTER TABLE performance_baseline DROP CONSTRAINT performance_baseline_severity_check;
                INSERT INTO performance_baseline (app_name, profile_type, function_name, max_self_percent, severity)
                VALUES ('shop', 'cpu', 'main', 5, 'dreadful')";
-    sqlx::raw_sql(sql).execute(&mut beside).await.unwrap();
-    let change = server.request(Method::PUT, "/baselines/1").json(&json!({"maxSelfPercent": 6}));
-    assert_eq!(code(change).await, Code::Internal);
+    by_hand(&server, sql).await;
+    let change = |body: Value| server.request(Method::PUT, "/baselines/1").json(&body);
+    assert_eq!(code(change(json!({"maxSelfPercent": 6}))).await, Code::Conflict);
+    let mended = change(json!({"severity": "info"})).send().await.unwrap();
+    assert_eq!(mended.status(), 200);
+    let row: Value = mended.json().await.unwrap();
+    assert_eq!(
+        (&row["maxSelfPercent"], &row["severity"]),
+        (&json!(5.0), &json!("info")),
+        "nothing was kept of the first"
+    );
+    Code::Conflict
+}
+
+/// A trigger of someone's own fails.
+async fn of_a_broken_database() -> Code {
+    let server = Flamewarden::start().await;
+    let sql = "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN 1 / 0; END $$;
+               CREATE TRIGGER fails BEFORE INSERT ON performance_baseline FOR EACH ROW EXECUTE FUNCTION fails()";
+    by_hand(&server, sql).await;
+    let baseline = json!({"appName": "shop", "profileType": "cpu", "functionName": "main", "maxSelfPercent": 5});
+    assert_eq!(code(server.request(Method::POST, "/baselines").json(&baseline)).await, Code::Internal);
     Code::Internal
 }
 
@@ -150,16 +175,4 @@ async fn of_a_busy_database() -> Vec<Code> {
     let seen = vec![one, other];
     assert!(seen.contains(&Code::Overloaded) && seen.contains(&Code::Timeout), "{seen:?}");
     seen
-}
-
-/// The server that holds the baselines may be of another version, and refuse what this one lets through.
-async fn of_a_write_that_another_server_refused() -> Code {
-    let holder = MockServer::start().await;
-    let refusal = json!({"code": "conflict", "detail": "the limit is frozen"}).to_string();
-    let refusal = ResponseTemplate::new(409).set_body_raw(refusal, "application/problem+json");
-    Mock::given(any()).respond_with(refusal).mount(&holder).await;
-    let server = Setup::of(&[("FUNCTION", BASELINE), ("BASELINE_URL", &holder.uri())]).start().await;
-    let baseline = json!({"appName": "shop", "profileType": "cpu", "functionName": "main", "maxSelfPercent": 5});
-    assert_eq!(code(server.request(Method::POST, "/baselines").json(&baseline)).await, Code::Conflict);
-    Code::Conflict
 }
