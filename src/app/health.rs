@@ -80,8 +80,9 @@ struct SpoolCheck {
 }
 
 impl SpoolCheck {
-    fn of(health: SpoolHealth) -> Self {
-        let warn = health.degraded || health.stalled || health.rejected > 0;
+    fn of(spool: &Spool) -> Self {
+        let health = spool.health();
+        let warn = health.degraded || health.stalled || health.rejected > 0 || spool.probe().is_err();
         Self { status: if warn { CheckStatus::Warn } else { CheckStatus::Pass }, details: health }
     }
 }
@@ -149,7 +150,8 @@ struct Ready {
 
 /// Whether requests may be sent here.
 ///
-/// Looks at this process's own database and schema alone, for at most two seconds; never at other servers.
+/// Looks at this process's own database and schema, for at most two seconds, and whether its spool can be written;
+/// never at other servers: a spool that is full because the history is away leaves it ready.
 #[utoipa::path(
     tag = "health",
     responses(
@@ -159,12 +161,16 @@ struct Ready {
 )]
 #[get("/ready")]
 pub(super) async fn ready(looked: web::Data<Looked>) -> Result<HttpResponse, Problem> {
-    match database(&looked).await {
-        Some(health) if !health.is_ready() => Err(Problem::new(Code::NotReady, "the database is not ready")
-            .retry_after(1)
-            .because(health.reason.unwrap_or_default())),
-        _ => http::json(StatusCode::OK, &Ready { status: "ready" }),
+    let not_ready = |detail: &str, why: &dyn std::fmt::Display| {
+        Err(Problem::new(Code::NotReady, detail).retry_after(1).because(why.to_string()))
+    };
+    if let Some(health) = database(&looked).await.filter(|health| !health.is_ready()) {
+        return not_ready("the database is not ready", &health.reason.unwrap_or_default());
     }
+    if let Some(Err(error)) = looked.spool.as_ref().map(|spool| spool.probe()) {
+        return not_ready("the spool cannot be written", &error);
+    }
+    http::json(StatusCode::OK, &Ready { status: "ready" })
 }
 
 /// How this process does, part by part.
@@ -186,7 +192,7 @@ pub(super) async fn detailed(looked: web::Data<Looked>, clock: web::Data<dyn Clo
     }
     let checks = Checks {
         database: database.as_ref().map(DatabaseCheck::of),
-        spool: looked.spool.as_ref().map(|spool| SpoolCheck::of(spool.health())),
+        spool: looked.spool.as_ref().map(|spool| SpoolCheck::of(spool)),
     };
     let database = checks.database.as_ref().map(|check| check.status);
     let spool = checks.spool.as_ref().map(|check| check.status);

@@ -134,6 +134,27 @@ async fn a_database_that_is_away_leaves_the_process_alive_and_unready() {
 }
 
 #[actix_web::test]
+async fn a_spool_that_cannot_be_written_leaves_the_process_alive_and_unready() {
+    let data = tempfile::tempdir().unwrap();
+    let nobody = "http://127.0.0.1:9";
+    let variables = [("PROFILE_DATA_URL", nobody), ("HISTORY_URL", nobody), ("FUNCTION", V2)];
+    let server = Setup::of(&variables).with("DATA_DIR", data.path().to_str().unwrap()).start().await;
+    assert_eq!(status(&server, "/ready").await.0, 200, "a history that is away is another server's affair");
+    let (spool, away) = (data.path().join("spool"), data.path().join("away"));
+    std::fs::rename(&spool, &away).unwrap();
+    let (code, body) = status(&server, "/ready").await;
+    assert_eq!((code, body["detail"].as_str()), (503, Some("the spool cannot be written")));
+    assert_eq!(status(&server, "/live").await.0, 200);
+    let (code, body) = status(&server, "/api/v1/health").await;
+    assert_eq!(
+        (code, body["status"].as_str(), &body["checks"]["spool"]["status"]),
+        (200, Some("degraded"), &json!("warn"))
+    );
+    std::fs::rename(&away, &spool).unwrap();
+    assert_eq!(status(&server, "/ready").await.0, 200);
+}
+
+#[actix_web::test]
 async fn a_request_in_flight_is_finished_when_the_server_stops() {
     let slow = wiremock::MockServer::start().await;
     let delayed = wiremock::ResponseTemplate::new(500).set_delay(Duration::from_millis(700));

@@ -115,6 +115,11 @@ impl Journal {
         Ok(last.file())
     }
 
+    /// Whether the file that is appended to takes anything.
+    pub(super) fn probe(&self) -> io::Result<()> {
+        self.segments.back().map_or(Err(io::ErrorKind::NotFound.into()), |(_, last)| last.probe())
+    }
+
     pub(super) fn pending(&self) -> Pending {
         self.pending
     }

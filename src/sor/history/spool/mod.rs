@@ -222,6 +222,14 @@ impl Spool {
         }
     }
 
+    /// Tries whether its file can be written. One that is full can: what fills it waits for another server.
+    ///
+    /// # Errors
+    /// The file is gone, or the disk takes no more.
+    pub fn probe(&self) -> std::io::Result<()> {
+        self.shared.journal().probe()
+    }
+
     /// Delivers what is pending, for as long as `deadline`, and forces the rest to the disk; answers how many entries
     /// are left for the next process. To be called when nobody records any more.
     pub async fn flush(&self, deadline: Duration) -> u64 {

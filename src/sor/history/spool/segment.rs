@@ -18,6 +18,9 @@ enum Store {
     Memory(Vec<u8>),
 }
 
+/// What is written to see whether a file takes anything: less than an entry, and no line.
+const PROBE: [u8; 4096] = [b' '; 4096];
+
 /// Where an entry stands.
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -149,6 +152,17 @@ impl Segment {
         self.end += line.len() as u64;
         self.dirty = true;
         Ok(())
+    }
+
+    /// Whether an entry could be appended: the file is where it was and takes bytes, which are cut off again.
+    pub(super) fn probe(&self) -> io::Result<()> {
+        let Store::File { file, path } = &self.store else { return Ok(()) };
+        if std::fs::metadata(path)?.ino() != file.metadata()?.ino() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let written = file.write_at(&PROBE, self.end);
+        file.set_len(self.end)?;
+        if written? < PROBE.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     /// The line of the `n`th pending entry.

@@ -344,12 +344,26 @@ async fn over_the_limit_an_entry_is_refused_until_others_are_delivered() {
     assert!(matches!(full, Err(PortError::Overloaded { retry_after_s: 1, .. })), "{full:?}");
     let health = spool.health();
     assert_eq!((health.pending_entries, health.append_failures, health.degraded), (2, 1, true));
+    assert!(spool.probe().is_ok(), "it could be written");
     inner.down.store(false, Ordering::Relaxed);
     inner.keeps(&["a", "b"]).await;
     inner.until(|_| spool.health().pending_entries == 0).await;
     record(&spool, &["d"]).await;
     inner.keeps(&["a", "b", "d"]).await;
     assert!(!spool.health().degraded);
+    kill(spool).await;
+}
+
+#[tokio::test]
+async fn a_probe_leaves_no_trace() {
+    let (directory, inner) = (directory(), down());
+    let spool = open(&directory, &inner);
+    record(&spool, &["a"]).await;
+    let before = std::fs::read(&files(&directory)[0]).unwrap();
+    spool.probe().unwrap();
+    assert_eq!(std::fs::read(&files(&directory)[0]).unwrap(), before);
+    std::fs::remove_file(&files(&directory)[0]).unwrap();
+    assert!(spool.probe().is_err());
     kill(spool).await;
 }
 
