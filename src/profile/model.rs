@@ -174,15 +174,22 @@ impl Profile {
     #[must_use]
     pub fn only(&self, sample_type: usize) -> Self {
         let Some(kept) = self.sample_types.get(sample_type) else { return Self::default() };
+        self.under(kept.clone(), |values| values.get(sample_type).copied().unwrap_or(0))
+    }
+
+    /// The same stacks under one sample type, each with the value that is made of its own; those of value 0 are left
+    /// out.
+    #[must_use]
+    pub fn under(&self, sample_type: SampleType, value: impl Fn(&[i64]) -> i64) -> Self {
         let mut stacks = Stacks::default();
         for stack in self.stacks() {
-            let value = stack.values.get(sample_type).copied().unwrap_or(0);
+            let value = value(stack.values);
             if value != 0 {
                 stacks.frames.extend_from_slice(stack.frames);
                 stacks.push_values(&[value]);
             }
         }
-        Self { sample_types: vec![kept.clone()], symbols: Arc::clone(&self.symbols), stacks }
+        Self { sample_types: vec![sample_type], symbols: Arc::clone(&self.symbols), stacks }
     }
 }
 

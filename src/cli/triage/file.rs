@@ -2,15 +2,14 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
 use chrono::TimeDelta;
 
 use crate::bor::triage::TriageBody;
 use crate::cli::Exit;
 use crate::kernel::{AppName, MAX_WINDOW, ProfileType, TimeWindow};
-use crate::profile::{Limits, Profile, ReadError, SampleType, read_flamebearer, read_folded, read_pprof};
-use crate::sor::profile_data::{MergedProfile, ProfileMeta};
+use crate::profile::{Limits, ReadError, SampleType, read_flamebearer, read_folded, read_pprof};
+use crate::sor::profile_data::{FileProfile, MergedProfile};
 use crate::verdict::Rules;
 
 /// Why a file was not judged.
@@ -43,21 +42,21 @@ pub(super) fn judge(
 ) -> Result<TriageBody, FileError> {
     let shown = path.display().to_string();
     let bytes = bytes_of(path).map_err(|source| FileError::Io { path: shown.clone(), source })?;
-    let file = read(&bytes, kind).map_err(|source| FileError::Unreadable { path: shown.clone(), source })?;
+    let read = read(&bytes, kind).map_err(|source| FileError::Unreadable { path: shown.clone(), source })?;
+    let (file, window) = read;
     let chosen = choose(&file, kind);
     if chosen.is_empty() {
-        let types = file.profile.sample_types().iter().map(|t| format!("{} ({})", t.name, t.unit));
+        let types = file.sample_types().iter().map(|t| format!("{} ({})", t.name, t.unit));
         let found = types.collect::<Vec<_>>().join(", ");
         let kind = kind.map_or("known", ProfileType::as_str).to_owned();
         let found = if found.is_empty() { "none".to_owned() } else { found };
         return Err(FileError::NoSuchKind { path: shown, kind, found });
     }
     let app = app.unwrap_or_else(|| name_of(path));
-    let all: Vec<_> = chosen.into_iter().map(|(kind, index)| (kind, file.one(index))).collect();
     // Agents send sample types that they did not record beside those they did.
-    let (recorded, empty): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, merged)| merged.profile.total(0) != 0);
+    let (recorded, empty): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|(_, merged)| merged.profile.total(0) != 0);
     let profiles = if recorded.is_empty() { empty } else { recorded };
-    Ok(TriageBody::of_profiles(rules, &app, file.window, profiles, top))
+    Ok(TriageBody::of_profiles(rules, &app, window, profiles, top))
 }
 
 fn bytes_of(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -77,41 +76,23 @@ fn name_of(path: &Path) -> AppName {
     name.expect("file is a name")
 }
 
-/// What was read from a file.
-struct FileProfile {
-    profile: Profile,
-    window: Option<TimeWindow>,
-    period: Option<String>,
-    truncated_ticks: i64,
-}
-
-impl FileProfile {
-    /// The profile under one of its sample types.
-    fn one(&self, index: usize) -> MergedProfile {
-        let profile = self.profile.only(index);
-        let meta = ProfileMeta {
-            sample_type: profile.sample_types().first().cloned(),
-            truncated_ticks: self.truncated_ticks,
-            ..ProfileMeta::default()
-        };
-        MergedProfile { profile: Arc::new(profile), meta }
-    }
-}
-
-fn read(bytes: &[u8], kind: Option<ProfileType>) -> Result<FileProfile, ReadError> {
+/// The profile, and the window it says it is of.
+fn read(bytes: &[u8], kind: Option<ProfileType>) -> Result<(FileProfile, Option<TimeWindow>), ReadError> {
     let limits = Limits::default();
-    let without_window =
-        |profile, truncated_ticks| FileProfile { profile, window: None, period: None, truncated_ticks };
-    match format_of(bytes) {
-        Format::Flamebearer => read_flamebearer(bytes, &limits).map(|f| without_window(f.profile, f.truncated_ticks)),
-        Format::Folded => read_folded(bytes, folded_type(kind), &limits).map(|profile| without_window(profile, 0)),
-        Format::Pprof => read_pprof(bytes, &limits).map(|file| {
+    Ok(match format_of(bytes) {
+        Format::Flamebearer => {
+            let file = read_flamebearer(bytes, &limits)?;
+            (FileProfile::plain(file.profile, file.truncated_ticks), None)
+        }
+        Format::Folded => (FileProfile::plain(read_folded(bytes, folded_type(kind), &limits)?, 0), None),
+        Format::Pprof => {
+            let file = read_pprof(bytes, &limits)?;
             // Servers make up the time of what they merged: a window of years is none.
             let duration = file.duration.filter(|d| *d > TimeDelta::zero() && *d <= MAX_WINDOW);
             let window = file.time.zip(duration).and_then(|(time, d)| TimeWindow::new(time, time + d).ok());
-            FileProfile { profile: file.profile, window, period: file.period_type.map(|p| p.name), truncated_ticks: 0 }
-        }),
-    }
+            (FileProfile::of_pprof(file), window)
+        }
+    })
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -148,10 +129,10 @@ fn folded_type(kind: Option<ProfileType>) -> SampleType {
     }
 }
 
-/// The kinds to judge and their sample types: the kind given; else cpu and alloc, else the first that is there.
-fn choose(file: &FileProfile, kind: Option<ProfileType>) -> Vec<(ProfileType, usize)> {
+/// What to judge: the kind given; else cpu and alloc, else the first that is there.
+fn choose(file: &FileProfile, kind: Option<ProfileType>) -> Vec<(ProfileType, MergedProfile)> {
     use ProfileType::{Alloc, Cpu, Exception, Goroutine, Inuse, Lock, Wall};
-    let find = |kind| sample_type_of(file, kind).map(|index| (kind, index));
+    let find = |kind| file.merged(kind).map(|merged| (kind, merged));
     if let Some(kind) = kind {
         return find(kind).into_iter().collect();
     }
@@ -161,32 +142,6 @@ fn choose(file: &FileProfile, kind: Option<ProfileType>) -> Vec<(ProfileType, us
     } else {
         first
     }
-}
-
-fn sample_type_of(file: &FileProfile, kind: ProfileType) -> Option<usize> {
-    let names: Vec<_> =
-        file.profile.sample_types().iter().map(|t| t.name.to_ascii_lowercase().replace('-', "_")).collect();
-    let wanted: &[&str] = match kind {
-        ProfileType::Cpu => &["cpu", "samples", "sample", "cpu_samples"],
-        ProfileType::Alloc => &[
-            "alloc_in_new_tlab_bytes",
-            "alloc_space",
-            "alloc_sample_bytes",
-            "alloc_size",
-            "malloc_bytes",
-            "alloc_outside_tlab_bytes",
-        ],
-        ProfileType::Lock => &["delay", "lock_time", "contentions", "lock_count"],
-        ProfileType::Wall => &["wall", "samples", "sample"],
-        ProfileType::Inuse => &["inuse_space", "space", "inuse_size", "inuse_objects", "live", "objects"],
-        ProfileType::Goroutine => &["goroutine", "goroutines"],
-        ProfileType::Exception => &["exception", "exceptions"],
-    };
-    // Bare samples are of whatever the profile's period counts.
-    let of_wall = names.iter().any(|n| n == "wall") || file.period.as_deref() == Some("wall");
-    let bare = |name: &str| matches!(name, "samples" | "sample");
-    let fits = |name: &&&str| !bare(name) || of_wall == (kind == ProfileType::Wall);
-    wanted.iter().filter(fits).find_map(|name| names.iter().position(|n| n == name))
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 //! the stacks in comments.
 
 use super::domain::{MergedProfile, ProfileMeta};
-use super::routes::META_COMMENT;
 use crate::kernel::TimeWindow;
 use crate::profile::{
     Limits, PprofFile, PprofHeader, Profile, ProfileBuilder, ReadError, SampleType, read_pprof, write_pprof,
 };
 
+/// The comment that carries [`ProfileMeta`] as JSON begins with this.
+pub(super) const META_COMMENT: &str = "flamewarden:";
 /// The comment with the meta of a pair's baseline begins with this.
 const BASELINE_COMMENT: &str = "flamewarden-baseline:";
 /// What stands before the baseline's sample type in a pair, so that other tools show which is which.
@@ -25,6 +26,18 @@ pub(super) enum InvalidExport {
     /// A pair of some other width.
     #[error("the pprof has {0} sample types")]
     Width(usize),
+}
+
+/// Writes one window of an app.
+pub(super) fn write_one(merged: &MergedProfile, window: TimeWindow) -> Result<Vec<u8>, serde_json::Error> {
+    let header = PprofHeader {
+        time: Some(window.from()),
+        duration: Some(window.duration()),
+        default_sample_type: merged.meta.sample_type.as_ref().map(|t| t.name.clone()),
+        comments: vec![comment(META_COMMENT, &merged.meta)?],
+        ..PprofHeader::default()
+    };
+    Ok(write_pprof(&merged.profile, &header))
 }
 
 /// Writes two windows of one app as one pprof of two sample types: baseline, then current.
@@ -45,10 +58,7 @@ pub(super) fn write_pair(
         time: Some(window.from()),
         duration: Some(window.duration()),
         default_sample_type: Some(now.name),
-        comments: vec![
-            format!("{BASELINE_COMMENT}{}", serde_json::to_string(&baseline.meta)?),
-            format!("{META_COMMENT}{}", serde_json::to_string(&current.meta)?),
-        ],
+        comments: vec![comment(BASELINE_COMMENT, &baseline.meta)?, comment(META_COMMENT, &current.meta)?],
         ..PprofHeader::default()
     };
     Ok(write_pprof(&builder.build(), &header))
@@ -84,14 +94,21 @@ fn meta(file: &PprofFile, begin: &'static str) -> Result<ProfileMeta, InvalidExp
     json.and_then(|json| serde_json::from_str(json).ok()).ok_or(InvalidExport::Comment(begin))
 }
 
+/// What another Flamewarden knew beside the stacks of a pprof, where it wrote it.
+pub(super) fn meta_of(file: &PprofFile) -> Option<ProfileMeta> {
+    meta(file, META_COMMENT).ok()
+}
+
+fn comment(begin: &str, meta: &ProfileMeta) -> Result<String, serde_json::Error> {
+    Ok(format!("{begin}{}", serde_json::to_string(meta)?))
+}
+
 /// The profile under that sample type, whatever the one it has is called.
 pub(super) fn under(profile: Profile, sample_type: &SampleType) -> Profile {
     if profile.sample_types() == std::slice::from_ref(sample_type) {
         return profile;
     }
-    let mut builder = ProfileBuilder::new(vec![sample_type.clone()]);
-    copy(&profile, &mut builder, 0);
-    builder.build()
+    profile.under(sample_type.clone(), |values| values.first().copied().unwrap_or(0))
 }
 
 /// Adds the stacks of a profile, with its first values at that place.

@@ -7,6 +7,7 @@
 pub(crate) mod conformance;
 mod domain;
 mod exchange;
+mod file;
 mod port;
 mod proto;
 mod pyroscope;
@@ -19,6 +20,7 @@ mod type_id;
 mod wire;
 
 pub use domain::{Coverage, LabelShare, MergedProfile, ProfileMeta, ProfileQuery};
+pub use file::FileProfile;
 #[cfg(test)]
 pub use port::MockProfileDataSor;
 pub use port::ProfileDataSor;

@@ -2,6 +2,7 @@
 
 use super::type_id::TypeId;
 use crate::kernel::ProfileType;
+use crate::profile::SampleType;
 
 /// One profile type of an alternative: name and sample type, and the period type where that decides.
 struct Part {
@@ -113,6 +114,35 @@ pub(crate) fn resolve_pair(kind: ProfileType, a: &[TypeId], b: &[TypeId]) -> Opt
     })
 }
 
+/// The same for a profile that came without a name: the places of its sample types to read, whose values are to be
+/// summed. Any name fits; but bare `samples` are of what the period type counts, wall time or CPU.
+pub(crate) fn resolve_unnamed(
+    kind: ProfileType,
+    sample_types: &[SampleType],
+    period_type: Option<&str>,
+) -> Option<Vec<usize>> {
+    let usual = |name: &str| match name.to_ascii_lowercase().replace('-', "_") {
+        bare if bare == "sample" => "samples".to_owned(),
+        name => name,
+    };
+    let names: Vec<_> = sample_types.iter().map(|t| usual(&t.name)).collect();
+    let of_wall = names.iter().any(|name| name == "wall") || period_type == Some("wall");
+    let bare_of = if of_wall { "wall" } else { "process_cpu" };
+    alternatives(kind).iter().find_map(|alternative| {
+        let fits = |part: &Part, name: &str| part.sample_type == name && (name != "samples" || part.name == bare_of);
+        let places = alternative.iter().filter_map(|part| names.iter().position(|name| fits(part, name)));
+        let mut found: Vec<(usize, &SampleType)> = Vec::new();
+        for place in places {
+            if let Some(sample_type) = sample_types.get(place).filter(|_| found.iter().all(|(seen, _)| *seen != place))
+            {
+                found.push((place, sample_type));
+            }
+        }
+        let (_, first) = found.first()?;
+        Some(found.iter().filter(|(_, t)| t.unit.eq_ignore_ascii_case(&first.unit)).map(|(place, _)| *place).collect())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +239,29 @@ mod tests {
         let (a, b) = (ids(&["wall:wall:nanoseconds:wall:nanoseconds", micro]), ids(&[micro]));
         let (left, right) = resolve_pair(ProfileType::Wall, &a, &b).unwrap();
         assert_eq!((texts(&left), texts(&right)), (vec![micro.to_owned()], vec![micro.to_owned()]));
+    }
+
+    #[rstest]
+    #[case::tlab(ProfileType::Alloc, &["alloc_outside_tlab_bytes:bytes", "alloc_in_new_tlab_objects:count", "alloc_in_new_tlab_bytes:bytes"], None, &[2, 0])]
+    #[case::go_heap(ProfileType::Alloc, &["alloc_objects:count", "alloc_space:bytes", "inuse_space:bytes"], None, &[1])]
+    #[case::other_unit_left_out(ProfileType::Alloc, &["alloc_in_new_tlab_bytes:bytes", "alloc_outside_tlab_bytes:count"], None, &[0])]
+    #[case::hyphens(ProfileType::Alloc, &["cpu:nanoseconds", "alloc-size:bytes"], None, &[1])]
+    #[case::upper_case(ProfileType::Cpu, &["sample:count", "CPU:nanoseconds"], None, &[1])]
+    #[case::bare(ProfileType::Cpu, &["samples:count"], None, &[0])]
+    #[case::bare_of_wall(ProfileType::Wall, &["samples:count"], Some("wall"), &[0])]
+    #[case::bare_of_wall_is_no_cpu(ProfileType::Cpu, &["samples:count"], Some("wall"), &[])]
+    #[case::bare_is_no_exception(ProfileType::Exception, &["samples:count"], None, &[])]
+    #[case::one_delay_once(ProfileType::Lock, &["contentions:count", "delay:nanoseconds"], None, &[1])]
+    #[case::another_kind(ProfileType::Alloc, &["cpu:nanoseconds"], None, &[])]
+    fn a_profile_without_a_name_is_read_by_its_sample_types(
+        #[case] kind: ProfileType,
+        #[case] sample_types: &[&str],
+        #[case] period_type: Option<&str>,
+        #[case] expected: &[usize],
+    ) {
+        let of = |text: &&str| text.split_once(':').map(|(name, unit)| SampleType::new(name, unit)).unwrap();
+        let sample_types: Vec<_> = sample_types.iter().map(of).collect();
+        assert_eq!(resolve_unnamed(kind, &sample_types, period_type).unwrap_or_default(), expected);
     }
 
     #[test]

@@ -14,15 +14,12 @@ use self::params::{
     AppsParams, ExportFormat, ExportParams, FlameGraphParams, PairParams, ProfileErrors, ProfileParams, SourceErrors,
 };
 use super::domain::{MergedProfile, ProfileMeta, ProfileQuery};
-use super::exchange::write_pair;
+use super::exchange::{write_one, write_pair};
 use super::port::ProfileDataSor;
 use super::wire::{AppsBody, PairBody, ProfileBody};
 use crate::http::{Code, PathParam, Problem, Query, Resource, TimeParam, default_to, json, window};
 use crate::kernel::{AppName, Clock, Percent, ProfileType, Selector, TimeWindow, round2};
-use crate::profile::{FlameGraphText, PprofHeader, flame_graph, flame_graph_diff, write_pprof};
-
-/// The comment of an exported pprof that carries [`ProfileMeta`] as JSON begins with this.
-pub(super) const META_COMMENT: &str = "flamewarden:";
+use crate::profile::{FlameGraphText, flame_graph, flame_graph_diff};
 
 /// Windows are an hour long where nothing else is asked.
 const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
@@ -201,9 +198,12 @@ async fn export_profile(
         .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
         .collect();
     let disposition = format!("attachment; filename=\"{file}-{}.pb.gz\"", query.kind);
-    let body = compute(true, move || match baseline {
-        Some(baseline) => write_pair(&baseline, &merged, window).map_err(|e| internal(&e.to_string())),
-        None => export(&merged, window),
+    let body = compute(true, move || {
+        let written = match baseline {
+            Some(baseline) => write_pair(&baseline, &merged, window),
+            None => write_one(&merged, window),
+        };
+        written.map_err(|e| internal(&e.to_string()))
     })
     .await?;
     let mut answer = HttpResponse::Ok();
@@ -217,18 +217,6 @@ async fn export_profile(
         answer.insert_header(("x-profile-types", types));
     }
     Ok(answer.body(body))
-}
-
-fn export(merged: &MergedProfile, window: TimeWindow) -> Result<Vec<u8>, Problem> {
-    let meta = serde_json::to_string(&merged.meta).map_err(|e| internal(&e.to_string()))?;
-    let header = PprofHeader {
-        time: Some(window.from()),
-        duration: Some(window.duration()),
-        default_sample_type: merged.meta.sample_type.as_ref().map(|t| t.name.clone()),
-        comments: vec![format!("{META_COMMENT}{meta}")],
-        ..PprofHeader::default()
-    };
-    Ok(write_pprof(&merged.profile, &header))
 }
 
 fn query(app: AppName, kind: Option<ProfileType>, window: TimeWindow, selector: Option<Selector>) -> ProfileQuery {

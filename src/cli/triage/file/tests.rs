@@ -64,6 +64,7 @@ fn judges_a_flame_graph() {
 #[case::go_cpu(&[("samples", "count"), ("cpu", "nanoseconds")], &["cpu"], &["cpu"])]
 #[case::go_heap(&[("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_space", "bytes")], &["alloc"], &["alloc_space"])]
 #[case::dotnet(&[("cpu", "nanoseconds"), ("alloc-size", "bytes"), ("lock-time", "nanoseconds")], &["cpu", "alloc"], &["cpu", "alloc-size"])]
+#[case::java_alloc(&[("alloc_in_new_tlab_bytes", "bytes"), ("alloc_outside_tlab_bytes", "bytes")], &["alloc"], &["alloc_in_new_tlab_bytes"])]
 #[case::node_wall(&[("samples", "count"), ("wall", "microseconds")], &["wall"], &["wall"])]
 #[case::node_heap(&[("objects", "count"), ("space", "bytes")], &["inuse"], &["space"])]
 #[case::mutex(&[("contentions", "count"), ("delay", "nanoseconds")], &["lock"], &["delay"])]

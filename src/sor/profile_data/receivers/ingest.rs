@@ -13,7 +13,7 @@ use super::name::{Key, TextKind, text_kind};
 use super::reading::{About, Span};
 use super::refused::Refused;
 use crate::http::TimeParam;
-use crate::profile::{LimitName, Limits, Profile, ProfileBuilder, ReadError, read_folded};
+use crate::profile::{LimitName, Limits, Profile, ReadError, SampleType, read_folded};
 
 /// What is taken, for those who send something else.
 const TAKEN: &str = "taken are pprof (format=pprof, or multipart/form-data with a part profile) and text \
@@ -159,26 +159,13 @@ pub(super) fn read_text(text: &[u8], lines: bool, kind: &TextKind, limits: &Limi
     } else {
         read_folded(text, kind.sample_type.clone(), limits)?
     };
-    if kind.scale == 1 { Ok(counted) } else { scaled(&counted, kind.scale) }
+    if kind.scale == 1 { Ok(counted) } else { scaled(&counted, &kind.sample_type, kind.scale) }
 }
 
 /// The profile with each value times `scale`.
-fn scaled(profile: &Profile, scale: i64) -> Result<Profile, ReadError> {
-    let over = || ReadError::Overflow(profile.sample_types().first().map_or_else(String::new, |t| t.name.clone()));
-    profile.total(0).checked_mul(scale).ok_or_else(over)?;
-    let mut builder = ProfileBuilder::new(profile.sample_types().to_vec());
-    let functions: Vec<_> = profile
-        .function_ids()
-        .map(|id| {
-            let (name, file) = profile.function(id);
-            builder.function(name, file)
-        })
-        .collect();
-    for stack in profile.stacks() {
-        let values: Vec<_> = stack.values.iter().map(|value| value.saturating_mul(scale)).collect();
-        builder.add(stack.frames.iter().filter_map(|f| functions.get(f.index()).copied()), &values);
-    }
-    Ok(builder.build())
+fn scaled(profile: &Profile, sample_type: &SampleType, scale: i64) -> Result<Profile, ReadError> {
+    profile.total(0).checked_mul(scale).ok_or_else(|| ReadError::Overflow(sample_type.name.clone()))?;
+    Ok(profile.under(sample_type.clone(), |values| values.first().map_or(0, |value| value.saturating_mul(scale))))
 }
 
 /// A text profile, ready to be stored.

@@ -11,6 +11,7 @@ use super::*;
 use crate::kernel::{FixedClock, PortError};
 use crate::profile::{Limits, SampleType, read_folded, read_pprof};
 use crate::sor::profile_data::MockProfileDataSor;
+use crate::sor::profile_data::exchange::META_COMMENT;
 
 /// Seven seconds past a quarter minute.
 const NOW: i64 = 1_706_003_602;

@@ -1,0 +1,116 @@
+//! Profiles that come as files rather than from a source.
+
+use super::domain::{MergedProfile, ProfileMeta};
+use super::exchange::{meta_of, under};
+use super::resolve::{resolve, resolve_unnamed};
+use super::type_id::TypeId;
+use crate::kernel::ProfileType;
+use crate::profile::{PprofFile, Profile, SampleType};
+
+/// A profile on its own. One that a Flamewarden exported brings what was known beside its stacks, so that its verdict is
+/// the same; of any other, only its sample types say what it is.
+#[derive(Debug, Clone)]
+pub struct FileProfile {
+    profile: Profile,
+    period_type: Option<String>,
+    truncated_ticks: i64,
+    exported: Option<ProfileMeta>,
+}
+
+impl FileProfile {
+    /// A profile of which nothing more is known than how many of its ticks its source cut off.
+    pub fn plain(profile: Profile, truncated_ticks: i64) -> Self {
+        Self { profile, period_type: None, truncated_ticks, exported: None }
+    }
+
+    /// A pprof, whoever wrote it.
+    pub fn of_pprof(file: PprofFile) -> Self {
+        let exported = meta_of(&file);
+        let period_type = file.period_type.map(|period| period.name);
+        Self { profile: file.profile, period_type, truncated_ticks: 0, exported }
+    }
+
+    /// What its values count.
+    pub fn sample_types(&self) -> &[SampleType] {
+        self.profile.sample_types()
+    }
+
+    /// The profile as a source would give it for this kind: the same sample types, summed where a source sums them.
+    /// `None` where it holds no such kind.
+    pub fn merged(&self, kind: ProfileType) -> Option<MergedProfile> {
+        if let Some(meta) = &self.exported {
+            return self.exported_as(kind, meta);
+        }
+        let places = resolve_unnamed(kind, self.sample_types(), self.period_type.as_deref())?;
+        let sample_type = self.sample_types().get(*places.first()?)?.clone();
+        let sum =
+            |values: &[i64]| places.iter().filter_map(|place| values.get(*place)).copied().fold(0, i64::saturating_add);
+        let profile = self.profile.under(sample_type.clone(), sum);
+        let meta = ProfileMeta {
+            sample_type: Some(sample_type),
+            truncated_ticks: self.truncated_ticks,
+            ..ProfileMeta::default()
+        };
+        Some(MergedProfile { profile: profile.into(), meta })
+    }
+
+    /// The window that was exported; of a pair the current one, which stands last.
+    fn exported_as(&self, kind: ProfileType, meta: &ProfileMeta) -> Option<MergedProfile> {
+        let sample_type = meta.sample_type.as_ref()?;
+        let ids: Vec<TypeId> = meta.profile_types.iter().filter_map(|id| id.parse().ok()).collect();
+        if resolve(kind, &ids)? != ids {
+            return None;
+        }
+        let last = self.sample_types().len().checked_sub(1)?;
+        Some(MergedProfile { profile: under(self.profile.only(last), sample_type).into(), meta: meta.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::kernel::TimeWindow;
+    use crate::profile::{Limits, ProfileBuilder, read_folded, read_pprof};
+    use crate::sor::profile_data::exchange::{write_one, write_pair};
+
+    #[test]
+    fn sums_what_a_source_sums() {
+        let types = ["alloc_in_new_tlab_bytes", "alloc_outside_tlab_bytes"];
+        let mut builder = ProfileBuilder::new(types.map(|name| SampleType::new(name, "bytes")).to_vec());
+        let (small, large) = (builder.function("small", ""), builder.function("large", ""));
+        builder.add([small], &[70, 0]);
+        builder.add([large], &[10, 20]);
+        let merged = FileProfile::plain(builder.build(), 3).merged(ProfileType::Alloc).unwrap();
+        assert_eq!((merged.profile.total(0), merged.profile.stack_count()), (100, 2));
+        assert_eq!(merged.meta.sample_type, Some(SampleType::new("alloc_in_new_tlab_bytes", "bytes")));
+        assert_eq!(merged.meta.truncated_ticks, 3);
+    }
+
+    fn exported(folded: &str) -> MergedProfile {
+        let sample_type = SampleType::new("samples", "count");
+        let profile = read_folded(folded.as_bytes(), sample_type.clone(), &Limits::default()).unwrap().into();
+        let meta = ProfileMeta {
+            sample_type: Some(sample_type),
+            // By its sample type alone it could be anything.
+            profile_types: vec!["exceptions:samples:count::".to_owned()],
+            sample_count: Some(40),
+            ..ProfileMeta::default()
+        };
+        MergedProfile { profile, meta }
+    }
+
+    #[test]
+    fn an_export_comes_back_with_what_was_known_of_it() {
+        let at = |s| DateTime::from_timestamp(s, 0).unwrap();
+        let window = TimeWindow::new(at(60), at(120)).unwrap();
+        let (before, now) = (exported("main;a 5"), exported("main;b 7"));
+        for bytes in [write_one(&now, window).unwrap(), write_pair(&before, &now, window).unwrap()] {
+            let file = FileProfile::of_pprof(read_pprof(&bytes, &Limits::default()).unwrap());
+            let merged = file.merged(ProfileType::Exception).unwrap();
+            assert_eq!((merged.profile.total(0), &merged.meta), (7, &now.meta));
+            assert!(file.merged(ProfileType::Cpu).is_none());
+        }
+    }
+}
