@@ -3,6 +3,7 @@
 
 mod api;
 mod architecture;
+mod cli;
 mod harness;
 mod openapi;
 mod processes;

@@ -1,9 +1,13 @@
 //! Every route and every error, against a whole server.
 
 mod always;
+mod calls;
 mod codes;
 mod fusebox;
+mod names;
 mod profiles;
-mod pushing;
+pub(crate) mod pushing;
+mod receivers;
 mod refusals;
+mod selectors;
 mod triage;

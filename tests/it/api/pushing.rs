@@ -9,39 +9,48 @@ use serde_json::json;
 use crate::harness::Flamewarden;
 
 /// Nanoseconds of one sample.
-pub(super) const PERIOD: i64 = 10_000_000;
+pub(crate) const PERIOD: i64 = 10_000_000;
 
 /// A garbage collector's stack, root first.
-pub(super) const COLLECTOR: [&str; 3] = ["runtime.gcBgMarkWorker", "runtime.gcDrain", "runtime.scanobject"];
+pub(crate) const COLLECTOR: [&str; 3] = ["runtime.gcBgMarkWorker", "runtime.gcDrain", "runtime.scanobject"];
 /// A stack of the app's own, root first.
-pub(super) const PRICES: [&str; 3] = ["runtime.main", "main.main", "shop.Price.sum"];
+pub(crate) const PRICES: [&str; 3] = ["runtime.main", "main.main", "shop.Price.sum"];
 
 /// A profile to push.
-pub(super) struct Made {
+pub(crate) struct Made {
     app: &'static str,
     kind: &'static str,
     at: DateTime<Utc>,
+    labels: Vec<(&'static str, &'static str)>,
     stacks: Vec<(Vec<&'static str>, i64)>,
 }
 
 impl Made {
     /// A CPU profile of an app, as old as that.
-    pub(super) fn cpu(app: &'static str, minutes_ago: i64) -> Self {
-        Self { app, kind: "cpu", at: SystemClock.now() - TimeDelta::minutes(minutes_ago), stacks: Vec::new() }
+    pub(crate) fn cpu(app: &'static str, minutes_ago: i64) -> Self {
+        let at = SystemClock.now() - TimeDelta::minutes(minutes_ago);
+        Self { app, kind: "cpu", at, labels: Vec::new(), stacks: Vec::new() }
     }
 
     /// The same of wall time.
-    pub(super) fn of_wall(self) -> Self {
+    pub(crate) fn of_wall(self) -> Self {
         Self { kind: "wall", ..self }
     }
 
     /// With so many samples of a stack, root first.
-    pub(super) fn with(mut self, stack: &[&'static str], samples: i64) -> Self {
+    pub(crate) fn with(mut self, stack: &[&'static str], samples: i64) -> Self {
         self.stacks.push((stack.to_vec(), samples));
         self
     }
 
-    fn pprof(&self) -> Vec<u8> {
+    /// With a label.
+    pub(crate) fn labelled(mut self, name: &'static str, value: &'static str) -> Self {
+        self.labels.push((name, value));
+        self
+    }
+
+    /// The profile as gzip pprof.
+    pub(crate) fn pprof(&self) -> Vec<u8> {
         let sample_type = SampleType::new(self.kind, "nanoseconds");
         let mut builder = ProfileBuilder::new(vec![sample_type.clone()]);
         for (stack, samples) in &self.stacks {
@@ -59,18 +68,22 @@ impl Made {
     }
 
     /// Pushes it as older SDKs do.
-    pub(super) async fn ingest(self, server: &Flamewarden) {
-        let path = format!("/ingest?name={}&format=pprof", self.app);
-        let request = server.receiver().request(reqwest::Method::POST, &path).body(self.pprof());
+    pub(crate) async fn ingest(self, server: &Flamewarden) {
+        let labels: Vec<_> = self.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let name = format!("{}{{{}}}", self.app, labels.join(","));
+        let request = server.receiver().request(reqwest::Method::POST, "/ingest");
+        let request = request.query(&[("name", name.as_str()), ("format", "pprof")]).body(self.pprof());
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     }
 
     /// Pushes it as newer SDKs do.
-    pub(super) async fn push(self, server: &Flamewarden) {
+    pub(crate) async fn push(self, server: &Flamewarden) {
         let name = if self.kind == "cpu" { "process_cpu" } else { self.kind };
         let profile = base64::engine::general_purpose::STANDARD.encode(self.pprof());
-        let labels = json!([{"name": "__name__", "value": name}, {"name": "service_name", "value": self.app}]);
+        let mut labels = vec![("__name__", name), ("service_name", self.app)];
+        labels.extend(&self.labels);
+        let labels: Vec<_> = labels.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
         let body = json!({"series": [{"labels": labels, "samples": [{"rawProfile": profile}]}]});
         let request = server.receiver().request(reqwest::Method::POST, "/push.v1.PusherService/Push").json(&body);
         let answer = request.send().await.unwrap();
@@ -79,6 +92,6 @@ impl Made {
 }
 
 /// An app that mostly collects garbage: 700 of 1,000 samples, a few minutes ago.
-pub(super) fn collecting(app: &'static str) -> Made {
+pub(crate) fn collecting(app: &'static str) -> Made {
     Made::cpu(app, 3).with(&COLLECTOR, 700).with(&PRICES, 300)
 }

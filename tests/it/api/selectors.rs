@@ -1,0 +1,65 @@
+//! Selectors: one app's series told apart by their labels.
+
+use rstest::rstest;
+use serde_json::json;
+
+use super::pushing::{COLLECTOR, Made, PRICES};
+use crate::harness::Flamewarden;
+
+/// An app of which version 2 collects garbage all the time, and version 1 does not.
+async fn two_versions(server: &Flamewarden) {
+    Made::cpu("shop", 3).labelled("version", "1").with(&PRICES, 300).ingest(server).await;
+    Made::cpu("shop", 4).labelled("version", "2").labelled("env", "canary").with(&COLLECTOR, 700).push(server).await;
+}
+
+#[rstest]
+#[case("version=\"2\"", &["runtime.scanobject"])]
+#[case("version!=\"2\"", &["shop.Price.sum"])]
+#[case("version=~\"1|2\"", &["runtime.scanobject", "shop.Price.sum"])]
+#[case("version!~\"[0-9]\"", &[])]
+#[case("version=\"2\",env=\"canary\"", &["runtime.scanobject"])]
+#[case("version=\"1\",env=\"canary\"", &[])]
+#[case("env=\"\"", &["shop.Price.sum"])]
+#[actix_web::test]
+async fn a_selector_leaves_its_series(#[case] selector: &str, #[case] hot: &[&str]) {
+    let server = Flamewarden::start().await;
+    two_versions(&server).await;
+    let ask = |path: &'static str| server.get(path).query(&[("selector", selector)]).send();
+    let body: serde_json::Value = ask("/profiles/shop").await.unwrap().json().await.unwrap();
+    let functions = body["functions"].as_array().unwrap().iter();
+    let own = functions.filter(|f| f["selfSamples"] != 0).map(|f| f["name"].as_str().unwrap());
+    assert_eq!(own.collect::<Vec<_>>(), hot, "{body}");
+    let body: serde_json::Value = ask("/triage/shop?types=cpu").await.unwrap().json().await.unwrap();
+    assert_eq!(body["profiles"]["cpu"]["topFunctions"][0]["name"].as_str(), hot.first().copied(), "{body}");
+    assert_eq!(ask("/profiles/shop/export").await.unwrap().status(), 200);
+    assert_eq!(ask("/profiles/shop/flamegraph").await.unwrap().status(), 200);
+}
+
+#[actix_web::test]
+async fn a_canary_is_held_against_the_rest_in_one_window() {
+    let server = Flamewarden::start().await;
+    two_versions(&server).await;
+    let window = [("baselineFrom", "now-1h"), ("baselineTo", "now"), ("from", "now-1h"), ("to", "now")];
+    let selectors = [("selector", "version=\"2\""), ("baselineSelector", "version=\"1\"")];
+    let answer = server.get("/profiles/shop/diff").query(&window).query(&selectors).send().await.unwrap();
+    let body: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(body["baseline"]["functions"][0]["name"], "shop.Price.sum", "{body}");
+    assert_eq!(body["current"]["functions"][0]["name"], "runtime.scanobject", "{body}");
+}
+
+#[rstest]
+#[case("version")]
+#[case("version=2")]
+#[case("service_name=\"other\"")]
+#[case("__profile_type__=\"x\"")]
+#[case("version=~\"(\"")]
+#[actix_web::test]
+async fn what_is_no_selector_is_refused_everywhere(#[case] selector: &str) {
+    let server = Flamewarden::start().await;
+    two_versions(&server).await;
+    for path in ["/profiles/shop", "/profiles/shop/diff", "/profiles/shop/export", "/triage/shop"] {
+        let answer = server.get(path).query(&[("selector", selector)]).send().await.unwrap();
+        let (status, body) = (answer.status(), answer.json::<serde_json::Value>().await.unwrap());
+        assert_eq!((status.as_u16(), &body["code"]), (400, &json!("parameter_invalid")), "{path}: {body}");
+    }
+}
