@@ -17,6 +17,11 @@ test:
 test-split:
     FLAMEWARDEN_TEST_SORS=remote cargo test --test it
 
+# What needs a database once more, on the newest PostgreSQL served (downloaded once), whatever the system has
+test-newest-postgres:
+    FLAMEWARDEN_TEST_POSTGRES=newest cargo test --lib sor::
+    FLAMEWARDEN_TEST_POSTGRES=newest cargo test --test it
+
 # Format
 fmt:
     cargo fmt

@@ -2,6 +2,9 @@
 //!
 //! The cluster and its directory go when the process ends, however it ends: a small shell holds the other end of a pipe
 //! and cleans up when the pipe closes.
+//!
+//! With `FLAMEWARDEN_TEST_POSTGRES=newest` it is a cluster of the newest version served, downloaded once, whatever the
+//! system has.
 #![expect(clippy::expect_used, reason = "a test without its database ends")]
 
 use std::os::unix::process::CommandExt;
@@ -135,7 +138,11 @@ fn start() -> Cluster {
     let directory = temporary_directory();
     let watchdog = Watchdog::over(&directory);
     let (embedded, options) = runtime.block_on(async {
-        let settings = EmbeddedSettings { durable: false, ..EmbeddedSettings::new(&directory) };
+        let newest = std::env::var("FLAMEWARDEN_TEST_POSTGRES").is_ok_and(|version| version == "newest");
+        if newest {
+            share_downloads(&directory).expect("directory of downloads");
+        }
+        let settings = EmbeddedSettings { durable: false, search_system: !newest, ..EmbeddedSettings::new(&directory) };
         let embedded = Embedded::start(settings).await.expect("embedded PostgreSQL");
         let options = embedded.connect_options();
         let mut connection = options.connect().await.expect("connection");
@@ -157,6 +164,13 @@ fn start() -> Cluster {
         }
     });
     Cluster { options, drops, _embedded: embedded, _watchdog: watchdog }
+}
+
+/// Keeps what this data directory downloads for the next test process too.
+fn share_downloads(directory: &Path) -> std::io::Result<()> {
+    let shared = std::env::temp_dir().join("flamewarden-test-postgresql");
+    std::fs::create_dir_all(&shared)?;
+    std::os::unix::fs::symlink(shared, directory.join("postgresql"))
 }
 
 fn temporary_directory() -> PathBuf {
