@@ -1,3 +1,6 @@
+mod left_behind;
+mod refused;
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Mutex;
@@ -150,11 +153,6 @@ fn files(directory: &TempDir) -> Vec<PathBuf> {
     files
 }
 
-fn rejected(directory: &TempDir) -> String {
-    let files = std::fs::read_dir(directory.path().join("spool/rejected")).unwrap();
-    files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect()
-}
-
 #[tokio::test]
 async fn delivers_in_order_and_frees_the_space() {
     let (directory, inner) = (directory(), Arc::new(Fake::default()));
@@ -199,143 +197,6 @@ async fn an_entry_gets_its_time_and_key_when_it_is_recorded_and_comes_back_whole
 }
 
 #[tokio::test]
-async fn a_killed_process_loses_nothing() {
-    let (directory, inner) = (directory(), down());
-    let spool = open(&directory, &inner);
-    record(&spool, &["a", "b"]).await;
-    kill(spool).await;
-    let inner = Arc::new(Fake::default());
-    let spool = open(&directory, &inner);
-    record(&spool, &["c"]).await;
-    inner.keeps(&["a", "b", "c"]).await;
-    assert_eq!(spool.flush(Duration::from_secs(10)).await, 0);
-    assert_eq!(files(&directory), Vec::<PathBuf>::new());
-}
-
-#[tokio::test]
-async fn a_torn_tail_is_cut_off_and_whole_entries_are_kept() {
-    let (directory, inner) = (directory(), down());
-    let spool = open(&directory, &inner);
-    record(&spool, &["a", "b", "c"]).await;
-    kill(spool).await;
-    let file = &files(&directory)[0];
-    let bytes = std::fs::read(file).unwrap();
-    std::fs::write(file, &bytes[..bytes.len() - 5]).unwrap();
-    let two: usize = String::from_utf8(bytes).unwrap().lines().take(2).map(|line| line.len() + 1).sum();
-    let spool = open(&directory, &inner);
-    assert_eq!(spool.health().pending_entries, 2);
-    assert_eq!(std::fs::metadata(file).unwrap().len(), two as u64);
-    inner.down.store(false, Ordering::Relaxed);
-    inner.keeps(&["a", "b"]).await;
-    kill(spool).await;
-}
-
-#[tokio::test]
-async fn a_broken_line_costs_only_itself() {
-    let (directory, inner) = (directory(), down());
-    let spool = open(&directory, &inner);
-    record(&spool, &["a", "b", "c"]).await;
-    kill(spool).await;
-    let file = &files(&directory)[0];
-    let text = std::fs::read_to_string(file).unwrap().replace("\"diagnosis\":\"b\"", "\"diagnosis\":\"x\"");
-    std::fs::write(file, text).unwrap();
-    inner.down.store(false, Ordering::Relaxed);
-    let spool = open(&directory, &inner);
-    inner.keeps(&["a", "c"]).await;
-    kill(spool).await;
-}
-
-#[tokio::test]
-async fn an_entry_delivered_but_not_freed_is_delivered_again_without_harm() {
-    let (directory, inner) = (directory(), down());
-    let spool = open(&directory, &inner);
-    record(&spool, &["a", "b"]).await;
-    let file = files(&directory)[0].clone();
-    let bytes = std::fs::read(&file).unwrap();
-    inner.down.store(false, Ordering::Relaxed);
-    inner.keeps(&["a", "b"]).await;
-    kill(spool).await;
-    std::fs::write(&file, bytes).unwrap();
-    let calls = inner.calls.load(Ordering::Relaxed);
-    let spool = open(&directory, &inner);
-    inner.called(calls + 2).await;
-    assert_eq!(inner.diagnoses(), ["a", "b"]);
-    kill(spool).await;
-}
-
-#[tokio::test]
-async fn tries_again_while_history_is_down_then_delivers_all_in_order() {
-    let (directory, inner) = (directory(), down());
-    let spool = open(&directory, &inner);
-    record(&spool, &["a"]).await;
-    inner.called(5).await;
-    record(&spool, &["b"]).await;
-    assert!(spool.health().stalled);
-    assert_eq!(spool.health().pending_entries, 2);
-    inner.down.store(false, Ordering::Relaxed);
-    inner.keeps(&["a", "b"]).await;
-    assert_eq!(spool.flush(Duration::from_secs(10)).await, 0);
-    assert!(!spool.health().stalled);
-}
-
-#[tokio::test]
-async fn what_history_refuses_is_set_aside_and_holds_up_nothing() {
-    let (directory, inner) = (directory(), Arc::new(Fake::default()));
-    *inner.refuses.lock().unwrap() =
-        vec![("b", PortError::Invalid("no".into())), ("c", PortError::Conflict("no".into()))];
-    let spool = open(&directory, &inner);
-    record(&spool, &["a", "b", "c", "d"]).await;
-    inner.keeps(&["a", "d"]).await;
-    assert_eq!(spool.flush(Duration::from_secs(10)).await, 0);
-    assert_eq!(spool.health().rejected, 2);
-    let aside = rejected(&directory);
-    assert_eq!(aside.lines().count(), 2);
-    assert!(aside.contains("\"diagnosis\":\"b\"") && aside.contains("\"diagnosis\":\"c\""), "{aside}");
-}
-
-#[tokio::test]
-async fn a_refused_file_moved_back_is_tried_again() {
-    let (directory, inner) = (directory(), Arc::new(Fake::default()));
-    *inner.refuses.lock().unwrap() = vec![("a", PortError::Invalid("no".into()))];
-    let spool = open(&directory, &inner);
-    record(&spool, &["a"]).await;
-    inner.called(1).await;
-    assert_eq!(spool.flush(Duration::from_secs(10)).await, 0);
-    let aside = std::fs::read_dir(directory.path().join("spool/rejected")).unwrap().next().unwrap().unwrap();
-    std::fs::rename(aside.path(), directory.path().join("spool").join(aside.file_name())).unwrap();
-    inner.refuses.lock().unwrap().clear();
-    drop(spool);
-    let spool = open(&directory, &inner);
-    inner.keeps(&["a"]).await;
-    kill(spool).await;
-}
-
-#[tokio::test]
-async fn one_entry_that_breaks_history_is_set_aside_when_the_next_one_passes() {
-    let (directory, inner) = (directory(), Arc::new(Fake::default()));
-    *inner.refuses.lock().unwrap() = vec![("a", PortError::Internal("500".into()))];
-    let spool = open(&directory, &inner);
-    record(&spool, &["a"]).await;
-    inner.called(9).await;
-    assert_eq!((spool.health().rejected, spool.health().pending_entries), (0, 1), "it may be history that is ill");
-    record(&spool, &["b"]).await;
-    inner.keeps(&["b"]).await;
-    assert_eq!(spool.flush(Duration::from_secs(10)).await, 0);
-    assert_eq!((spool.health().rejected, inner.diagnoses()), (1, vec!["b".to_owned()]));
-}
-
-#[tokio::test]
-async fn refused_credentials_are_history_being_away() {
-    let (directory, inner) = (directory(), Arc::new(Fake::default()));
-    *inner.failures.lock().unwrap() = vec![PortError::Denied("401".into()); 3].into();
-    let spool = open(&directory, &inner);
-    record(&spool, &["a"]).await;
-    inner.keeps(&["a"]).await;
-    assert_eq!(spool.health().rejected, 0);
-    kill(spool).await;
-}
-
-#[tokio::test]
 async fn over_the_limit_an_entry_is_refused_until_others_are_delivered() {
     let (directory, inner) = (directory(), down());
     let spool = open_with(SpoolSettings { max_bytes: 600, ..settings(directory.path()) }, &inner).unwrap();
@@ -365,68 +226,6 @@ async fn a_probe_leaves_no_trace() {
     std::fs::remove_file(&files(&directory)[0]).unwrap();
     assert!(spool.probe().is_err());
     kill(spool).await;
-}
-
-#[tokio::test]
-async fn two_processes_have_a_file_each_and_leave_the_others_alone() {
-    let (directory, first_inner, second_inner) = (directory(), down(), down());
-    let first = open(&directory, &first_inner);
-    record(&first, &["a"]).await;
-    let second = open(&directory, &second_inner);
-    record(&second, &["b"]).await;
-    assert_eq!(files(&directory).len(), 2);
-    second_inner.down.store(false, Ordering::Relaxed);
-    second_inner.keeps(&["b"]).await;
-    assert_eq!(first.health().pending_entries, 1);
-    // The one that lives on takes over from the one that dies, without a restart.
-    kill(first).await;
-    second_inner.keeps(&["b", "a"]).await;
-    assert_eq!(second.flush(Duration::from_secs(10)).await, 0);
-    assert_eq!((files(&directory).len(), first_inner.diagnoses().len()), (0, 0));
-}
-
-#[tokio::test]
-async fn files_are_followed_by_new_ones_and_removed_when_delivered() {
-    let (directory, inner) = (directory(), down());
-    let spool = open(&directory, &inner);
-    let long = crate::sor::history::Recommendation::fitting(&"x".repeat(60_000));
-    for n in 0..150 {
-        let entry = NewAssessment { recommendation: Some(long.clone()), ..new("shop", &format!("d{n}")) };
-        spool.record(entry).await.unwrap();
-    }
-    assert_eq!(files(&directory).len(), 3, "9 MB in files of 4 MiB");
-    inner.down.store(false, Ordering::Relaxed);
-    inner.until(|fake| fake.diagnoses().len() == 150).await;
-    let expected: Vec<_> = (0..150).map(|n| format!("d{n}")).collect();
-    assert_eq!(inner.diagnoses(), expected);
-    assert_eq!(spool.flush(Duration::from_secs(10)).await, 0);
-    assert_eq!(files(&directory).len(), 0);
-}
-
-#[tokio::test]
-async fn a_flush_that_runs_out_of_time_leaves_entries_for_the_next_process() {
-    let (directory, inner) = (directory(), down());
-    let spool = open(&directory, &inner);
-    record(&spool, &["a", "b"]).await;
-    assert_eq!(spool.flush(Duration::from_millis(20)).await, 2);
-    drop(spool);
-    inner.down.store(false, Ordering::Relaxed);
-    let spool = open(&directory, &inner);
-    inner.keeps(&["a", "b"]).await;
-    kill(spool).await;
-}
-
-#[tokio::test]
-async fn a_flush_does_not_wait_out_a_long_pause() {
-    let (directory, inner) = (directory(), down());
-    let hour = Duration::from_hours(1);
-    let pace = Pace { first_pause: hour, longest_pause: hour, ..QUICK };
-    let spool = open_paced(settings(directory.path()), &inner, pace).unwrap();
-    record(&spool, &["a"]).await;
-    inner.called(1).await;
-    inner.down.store(false, Ordering::Relaxed);
-    assert_eq!(spool.flush(Duration::from_mins(1)).await, 0);
-    assert_eq!(inner.diagnoses(), ["a"]);
 }
 
 #[tokio::test]
