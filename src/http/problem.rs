@@ -145,7 +145,11 @@ impl Problem {
 
 /// The document as it goes over the wire.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = Problem)]
+#[schema(as = Problem, example = json!({"type": "/problems/parameter_invalid", "title": "A parameter is missing or invalid",
+    "status": 400, "detail": "limit: must be a whole number from 0 to 4294967295",
+    "instance": "urn:request:018d3f3e-7c1a-7000-8000-000000000002", "code": "parameter_invalid",
+    "error": "limit: must be a whole number from 0 to 4294967295",
+    "errors": [{"pointer": "limit", "detail": "must be a whole number from 0 to 4294967295"}], "retryable": false}))]
 pub(super) struct ProblemBody<'a> {
     /// A URI reference that names the code.
     #[serde(rename = "type")]

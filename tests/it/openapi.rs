@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::Setup;
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::harness::{Flamewarden, Setup};
 
 /// `UPDATE_GENERATED=1` rewrites the committed document.
 #[actix_web::test]
@@ -55,4 +58,69 @@ fn every_operation_is_described() {
         }
     }
     assert!(lacking.is_empty(), "{}", lacking.join("\n"));
+}
+
+/// What the document shows for a body: its content type and an example as it is sent.
+fn example_body(document: &Value, operation: &Value) -> Option<(String, String)> {
+    let content = operation["requestBody"]["content"].as_object()?;
+    content.iter().find_map(|(kind, media)| {
+        let named = media["schema"]["$ref"].as_str().and_then(|name| document.pointer(name.trim_start_matches('#')));
+        let example = media.get("example").or_else(|| named?.get("example"))?;
+        Some((kind.clone(), example.as_str().map_or_else(|| example.to_string(), str::to_owned)))
+    })
+}
+
+/// The path with its example parameters, without optional ones that have none.
+fn example_path(path: &str, operation: &Value) -> String {
+    let (mut path, mut query) = (path.to_owned(), url::form_urlencoded::Serializer::new(String::new()));
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let name = parameter["name"].as_str().unwrap();
+        let example = match parameter.get("example").or_else(|| parameter["schema"].get("example")) {
+            Some(Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+            None => continue,
+        };
+        match parameter["in"].as_str().unwrap() {
+            "path" => path = path.replace(&format!("{{{name}}}"), &example),
+            "query" => drop(query.append_pair(name, &example)),
+            _ => {}
+        }
+    }
+    format!("{path}?{}", query.finish())
+}
+
+/// Whoever presses \"Execute\" sees an answer: what is pushed and written first is what is read then.
+#[actix_web::test]
+async fn every_example_runs() {
+    let database = flamewarden::storage::testing::database().await;
+    let server = Setup::of(&[("DATABASE_URL", &database.url())]).start().await;
+    server.ready().await;
+    let document: Value = server.get("/api-docs/openapi.json").send().await.unwrap().json().await.unwrap();
+    let mut ran = 0;
+    for method in ["post", "get", "put", "delete"] {
+        for (path, item) in document["paths"].as_object().unwrap() {
+            let Some(operation) = item.get(method) else { continue };
+            let (answered, body) = example(&server, &document, method, path, operation).await;
+            // The ids of the examples are of rows that nobody has.
+            let expected = if matches!(method, "put" | "delete") { 404..405 } else { 200..300 };
+            assert!(expected.contains(&answered), "{method} {path}: {answered} {body}");
+            assert!(operation["responses"].get(answered.to_string()).is_some(), "{method} {path}: {answered}");
+            if path == "/triage/{appName}" || path == "/profiles/{appName}" {
+                assert!(body.contains("serve"), "{path} shows what was pushed: {body}");
+            }
+            ran += 1;
+        }
+    }
+    assert!(ran > 20, "{ran}");
+}
+
+async fn example(server: &Flamewarden, document: &Value, method: &str, path: &str, operation: &Value) -> (u16, String) {
+    let request =
+        server.request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &example_path(path, operation));
+    let request = match example_body(document, operation) {
+        Some((kind, body)) => request.header("content-type", kind).body(body),
+        None => request,
+    };
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), String::from_utf8_lossy(&answer.bytes().await.unwrap()).into_owned())
 }

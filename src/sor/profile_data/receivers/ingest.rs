@@ -25,13 +25,14 @@ const TAKEN: &str = "taken are pprof (format=pprof, or multipart/form-data with 
 #[into_params(parameter_in = Query)]
 pub(super) struct IngestParams {
     /// The app, with labels: `app{label=value}`. In text formats a suffix such as `.alloc_space` says what is counted.
-    #[param(example = "checkout{region=eu}", required = true)]
+    #[param(example = "checkout{version=2}", required = true)]
     pub(super) name: Option<String>,
-    /// When the profile began: seconds, milliseconds, microseconds or nanoseconds, told apart by their digits.
-    #[param(example = "1795176000")]
+    /// When the profile began: seconds, milliseconds, microseconds or nanoseconds, told apart by their digits, or
+    /// `now-10s`.
+    #[param(example = "now-10s")]
     pub(super) from: Option<String>,
     /// When it ended.
-    #[param(example = "1795176010")]
+    #[param(example = "now")]
     pub(super) until: Option<String>,
     /// Samples per second of a text profile (100); 0 leaves counts as they are.
     #[param(example = "100")]

@@ -139,8 +139,12 @@ async fn off() -> Result<HttpResponse, Problem> {
                 "series": [{
                     "labels": [
                         {"name": "__name__", "value": "process_cpu"}, {"name": "service_name", "value": "checkout"},
+                        {"name": "version", "value": "2"},
                     ],
-                    "samples": [{"rawProfile": "H4sIAAAAAAAA…", "ID": "c5d4930a-61cd-49a5-9127-f2677ae05c86"}],
+                    "samples": [{
+                        "rawProfile": "CgQIARACEgsKAgIBEgWAxoaPASIGCAEiAggBKgQIARADIgYIAiICCAIqBAgCEAQyADIDY3B1MgtuYW5vc2Vjb25kczIEbWFpbjIFc2VydmVaBAgBEAJggK3iBA==",
+                        "ID": "c5d4930a-61cd-49a5-9127-f2677ae05c86",
+                    }],
                 }],
             })),
             ("application/proto"),
@@ -171,7 +175,7 @@ async fn push(
 ///
 /// What Pyroscope's SDKs for Go and Node.js and scripts send: a pprof as body (`format=pprof`), a pprof in a form (parts
 /// `profile` and `sample_type_config`), or folded text (`root;caller;leaf 12`, a stack a line). The name may carry labels:
-/// `checkout{region=eu}`. In text formats what follows the last dot of the name says what is counted: `checkout.cpu`,
+/// `checkout{version=2}`. In text formats what follows the last dot of the name says what is counted: `checkout.cpu`,
 /// `checkout.alloc_space`; without one it is CPU samples. A pprof's own time wins over `from` and `until`. Unknown
 /// parameters are ignored.
 #[utoipa::path(
