@@ -112,12 +112,19 @@ pub fn run() -> ExitCode {
     let result = actix_web::rt::System::new().block_on(command.run(&common));
     match result {
         Ok(exit) => exit.into(),
+        // A reader that has seen enough closes the pipe; that is no failure.
+        Err(error) if is_closed_pipe(&error) => Exit::Fine.into(),
         Err(error) => {
             eprintln!("error: {error:#}");
             let usage = error.downcast_ref::<InvalidSettings>().is_some();
             if usage { Exit::Usage } else { Exit::NoData }.into()
         }
     }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

@@ -64,6 +64,16 @@ async fn the_exit_code_says_what_became_of_it(#[case] arguments: &[&str], #[case
 }
 
 #[actix_web::test]
+async fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_flamewarden"));
+    let piped = std::process::Stdio::piped;
+    let mut printing = command.arg("openapi").stdout(piped()).stderr(piped()).spawn().unwrap();
+    drop(printing.stdout.take());
+    let output = printing.wait_with_output().await.unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+}
+
+#[actix_web::test]
 async fn an_exported_file_is_judged_as_the_server_judges_it() {
     let server = Flamewarden::start().await;
     collecting("shop").push(&server).await;
