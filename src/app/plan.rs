@@ -50,6 +50,8 @@ pub struct Plan {
     pub baseline: Placement,
     /// Where the history is.
     pub history: Placement,
+    /// Where the registry is.
+    pub registry: Placement,
     /// Which database is opened.
     pub database: Database,
     /// Connections at most.
@@ -79,10 +81,12 @@ impl Plan {
         let functions = settings.server.functions.clone();
         let v2 = functions.triage() == Some(Version::V2);
         let profiles = profile_source(settings, &functions)?;
-        let baseline = placement(settings.sor.baseline_url.as_ref(), functions.serve(Function::Baseline), v2);
-        let history = placement(settings.sor.history_url.as_ref(), functions.serve(Function::History), v2);
+        let place = |function, url: &Option<Url>, used| placement(url.as_ref(), functions.serve(function), used);
+        let baseline = place(Function::Baseline, &settings.sor.baseline_url, v2);
+        let history = place(Function::History, &settings.sor.history_url, v2);
+        let registry = place(Function::Registry, &settings.sor.registry_url, v2);
         let store = profiles == Some(ProfileSource::Embedded);
-        let opens = store || baseline == Placement::Local || history == Placement::Local;
+        let opens = store || [&baseline, &history, &registry].contains(&&Placement::Local);
         let database = match (&settings.database.connect_to, opens) {
             (_, false) => Database::None,
             (ConnectTo::Embedded, true) => Database::Embedded,
@@ -97,6 +101,7 @@ impl Plan {
             profiles,
             baseline,
             history,
+            registry,
             database,
             warnings: Vec::new(),
         };
@@ -107,6 +112,15 @@ impl Plan {
     /// What whoever starts the server should know.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// The relational systems of record, as people and variables call them.
+    fn relational(&self) -> [(&Placement, &'static str, &'static str); 3] {
+        [
+            (&self.baseline, "baselines", "BASELINE_URL"),
+            (&self.history, "history", "HISTORY_URL"),
+            (&self.registry, "registry", "REGISTRY_URL"),
+        ]
     }
 
     fn gather_warnings(&self, settings: &Settings, keeps: bool) -> Vec<String> {
@@ -125,9 +139,7 @@ impl Plan {
             ));
         }
         if self.functions.triage() == Some(Version::V2) {
-            for (placement, name, variable) in
-                [(&self.baseline, "baselines", "BASELINE_URL"), (&self.history, "history", "HISTORY_URL")]
-            {
+            for (placement, name, variable) in self.relational() {
                 if *placement == Placement::Off {
                     warnings.push(format!("{name} is off: it is not served here and {variable} is not set"));
                 }
@@ -138,16 +150,15 @@ impl Plan {
             ("PROFILE_DATA_URL", sor.profile_data_url.as_ref(), self.profiles.is_some()),
             ("BASELINE_URL", sor.baseline_url.as_ref(), self.baseline != Placement::Off),
             ("HISTORY_URL", sor.history_url.as_ref(), self.history != Placement::Off),
+            ("REGISTRY_URL", sor.registry_url.as_ref(), self.registry != Placement::Off),
         ];
         for (variable, url, used) in ignored {
             if url.is_some() && !used {
                 warnings.push(format!("{variable} is ignored: nothing that is served here uses it"));
             }
         }
-        for (variable, url) in [("REGISTRY_URL", &sor.registry_url), ("ALERT_RULE_URL", &sor.alert_rule_url)] {
-            if url.is_some() {
-                warnings.push(format!("{variable} is ignored: nothing in this version uses it"));
-            }
+        if sor.alert_rule_url.is_some() {
+            warnings.push("ALERT_RULE_URL is ignored: nothing in this version uses it".to_owned());
         }
         if settings.pyroscope.url.is_some() && !matches!(self.profiles, Some(ProfileSource::Pyroscope(_))) {
             warnings
@@ -196,7 +207,7 @@ impl fmt::Display for Plan {
             Some(ProfileSource::Pyroscope(url)) => writeln!(f, "profiles: Pyroscope at {url}")?,
             Some(ProfileSource::Remote(url)) => writeln!(f, "profiles: Flamewarden at {url}")?,
         }
-        for (name, placement) in [("baselines", &self.baseline), ("history", &self.history)] {
+        for (placement, name, _) in self.relational() {
             match placement {
                 Placement::Local => writeln!(f, "{name}: local")?,
                 Placement::Remote(url) => writeln!(f, "{name}: Flamewarden at {url}")?,
@@ -220,12 +231,14 @@ mod tests {
     const PROFILE: &str = "ReadPyroscopeProfile.sor.v1";
     const BASELINE: &str = "ReadPyroscopeBaseline.sor.v1";
     const HISTORY: &str = "CreatePyroscopeTriageHistory.sor.v1";
+    const REGISTRY: &str = "ReadPyroscopeServiceRegistry.sor.v1";
     const V1: &str = "ReadPyroscopeTriageAssessment.v1";
     const V2: &str = "ReadPyroscopeTriageAssessment.v2";
     const P: (&str, &str) = ("PYROSCOPE_URL", "http://pyroscope:4040");
     const D: (&str, &str) = ("PROFILE_DATA_URL", "http://profiles");
     const B: (&str, &str) = ("BASELINE_URL", "http://baselines");
     const H: (&str, &str) = ("HISTORY_URL", "http://history");
+    const R: (&str, &str) = ("REGISTRY_URL", "http://registry");
     const DB: (&str, &str) = ("DATABASE_URL", "postgres://u:p@db/f");
 
     fn plan(functions: &[&str], variables: &[(&str, &str)]) -> Result<Plan, String> {
@@ -248,28 +261,31 @@ mod tests {
             Placement::Off => "off",
         };
         let self_profile = if plan.self_profile { "profiled" } else { "not" };
-        let (baseline, history) = (place(&plan.baseline), place(&plan.history));
-        format!("{profiles} {baseline} {history} {:?} {} {self_profile}", plan.database, plan.pool_size)
+        let relational = plan.relational().map(|(placement, ..)| place(placement)).join(" ");
+        format!("{profiles} {relational} {:?} {} {self_profile}", plan.database, plan.pool_size)
     }
 
     #[rstest]
-    #[case(&[], &[], "store local local Embedded 20 profiled")]
-    #[case(&["all"], &[DB, P], "pyroscope local local External 20 profiled")]
-    #[case(&["all"], &[B, H, P], "pyroscope remote remote None 20 profiled")]
-    #[case(&["all"], &[D], "remote local local Embedded 20 not")]
-    #[case(&["all"], &[("SELF_PROFILE", "false")], "store local local Embedded 20 not")]
-    #[case(&[PROFILE], &[], "store off off Embedded 5 profiled")]
-    #[case(&[PROFILE], &[P], "pyroscope off off None 5 profiled")]
-    #[case(&[PROFILE], &[D], "remote off off None 5 not")]
-    #[case(&[BASELINE], &[DB], "- local off External 5 not")]
-    #[case(&[BASELINE], &[B], "- remote off None 5 not")]
-    #[case(&[BASELINE, HISTORY], &[], "- local local Embedded 20 not")]
-    #[case(&[V1], &[P, B, H], "pyroscope off off None 5 profiled")]
-    #[case(&[V1], &[D], "remote off off None 5 not")]
-    #[case(&[V2], &[P], "pyroscope off off None 5 profiled")]
-    #[case(&[V2], &[D, B, H], "remote remote remote None 5 not")]
-    #[case(&[V2, BASELINE], &[D, DB], "remote local off External 20 not")]
-    #[case(&[V2, PROFILE], &[DB, ("DB_POOL_SIZE", "9")], "store off off External 9 profiled")]
+    #[case(&[], &[], "store local local local Embedded 20 profiled")]
+    #[case(&["all"], &[DB, P], "pyroscope local local local External 20 profiled")]
+    #[case(&["all"], &[B, H, P], "pyroscope remote remote local Embedded 20 profiled")]
+    #[case(&["all"], &[B, H, R, P], "pyroscope remote remote remote None 20 profiled")]
+    #[case(&["all"], &[D], "remote local local local Embedded 20 not")]
+    #[case(&["all"], &[("SELF_PROFILE", "false")], "store local local local Embedded 20 not")]
+    #[case(&[PROFILE], &[], "store off off off Embedded 5 profiled")]
+    #[case(&[PROFILE], &[P], "pyroscope off off off None 5 profiled")]
+    #[case(&[PROFILE], &[D], "remote off off off None 5 not")]
+    #[case(&[BASELINE], &[DB], "- local off off External 5 not")]
+    #[case(&[BASELINE], &[B], "- remote off off None 5 not")]
+    #[case(&[BASELINE, HISTORY], &[], "- local local off Embedded 20 not")]
+    #[case(&[REGISTRY], &[DB], "- off off local External 5 not")]
+    #[case(&[REGISTRY], &[R], "- off off remote None 5 not")]
+    #[case(&[V1], &[P, B, H, R], "pyroscope off off off None 5 profiled")]
+    #[case(&[V1], &[D], "remote off off off None 5 not")]
+    #[case(&[V2], &[P], "pyroscope off off off None 5 profiled")]
+    #[case(&[V2], &[D, B, H, R], "remote remote remote remote None 5 not")]
+    #[case(&[V2, BASELINE], &[D, DB], "remote local off off External 20 not")]
+    #[case(&[V2, PROFILE], &[DB, ("DB_POOL_SIZE", "9")], "store off off off External 9 profiled")]
     fn settles_each_case(#[case] functions: &[&str], #[case] variables: &[(&str, &str)], #[case] expected: &str) {
         assert_eq!(short(&plan(functions, variables).unwrap()), expected);
     }
@@ -289,10 +305,12 @@ mod tests {
     #[case(&[], &[], "")]
     #[case(&[], &[("HOST", "0.0.0.0")], "anyone who reaches it")]
     #[case(&[BASELINE], &[], "keeps its rows in an embedded database")]
-    #[case(&[V2], &[P, H], "baselines is off")]
+    #[case(&[V2], &[P, H, R], "baselines is off")]
+    #[case(&[V2], &[P, B, H], "registry is off: it is not served here and REGISTRY_URL is not set")]
     #[case(&[V1], &[P, H], "HISTORY_URL is ignored")]
+    #[case(&[V1], &[P, R], "REGISTRY_URL is ignored")]
     #[case(&[], &[D, P], "PYROSCOPE_URL is ignored")]
-    #[case(&[], &[("REGISTRY_URL", "http://r")], "REGISTRY_URL is ignored: nothing in this version")]
+    #[case(&[], &[("ALERT_RULE_URL", "http://r")], "ALERT_RULE_URL is ignored: nothing in this version")]
     #[case(&[], &[D, ("SELF_PROFILE", "true")], "SELF_PROFILE is ignored")]
     fn warns(#[case] functions: &[&str], #[case] variables: &[(&str, &str)], #[case] expected: &str) {
         let plan = plan(functions, variables).unwrap();

@@ -22,12 +22,16 @@ use crate::sor::history::{self, Fsync, HistorySor, Spool, SpoolSettings};
 use crate::sor::profile_data::receivers::{self, Receiver};
 use crate::sor::profile_data::store::{ProfileStore, StoreSettings};
 use crate::sor::profile_data::{self, ProfileDataSor, PyroscopeSettings};
+use crate::sor::registry::{self, RegistrySor};
 use crate::storage::{Db, Schema};
 use crate::ui;
 use crate::verdict::Rules;
 
 /// The largest answer taken from another Flamewarden: an export of 31 days is far below.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// Why a port cannot be made: the plan and what is open disagree.
+const NO_DATABASE: &str = "a database is needed and none is open";
 
 /// What handlers share. Built once, mounted by every worker.
 #[derive(Clone)]
@@ -38,6 +42,7 @@ pub(super) struct Ports {
     pub(super) profiles: Option<Arc<dyn ProfileDataSor>>,
     pub(super) baselines: Option<Arc<dyn BaselineSor>>,
     pub(super) history: Option<Arc<dyn HistorySor>>,
+    pub(super) registry: Option<Arc<dyn RegistrySor>>,
     pub(super) triage: Option<TriageService>,
     pub(super) receiver: Option<web::Data<Receiver>>,
     /// Triage records through it; whoever stops the server flushes it.
@@ -54,7 +59,6 @@ impl Ports {
         background: &mut Background,
     ) -> anyhow::Result<Self> {
         let sor = &settings.sor;
-        let needs_db = || db.cloned().context("a database is needed and none is open");
         let mut receiver = None;
         let profiles = match &plan.profiles {
             None => None,
@@ -62,7 +66,7 @@ impl Ports {
                 Some(profile_data::pyroscope(&pyroscope_settings(settings, url), Arc::clone(&clock))?)
             }
             Some(ProfileSource::Embedded) => {
-                let db = needs_db()?;
+                let db = db.cloned().context(NO_DATABASE)?;
                 let store = ProfileStore::new(db.clone(), Arc::clone(&clock), StoreSettings::default());
                 keep_house(background, db, store.clone());
                 receiver = Some(web::Data::new(Receiver::new(store.clone(), Arc::clone(&clock))));
@@ -70,16 +74,11 @@ impl Ports {
             }
             Some(ProfileSource::Remote(url)) => Some(profile_data::remote(outward(url, sor.timeout)?)),
         };
-        let baselines = match &plan.baseline {
-            Placement::Off => None,
-            Placement::Local => Some(baseline::local(needs_db()?)),
-            Placement::Remote(url) => Some(baseline::remote(outward(url, sor.relational_timeout)?)),
-        };
-        let history = match &plan.history {
-            Placement::Off => None,
-            Placement::Local => Some(history::local(needs_db()?, Arc::clone(&clock))),
-            Placement::Remote(url) => Some(history::remote(outward(url, sor.relational_timeout)?)),
-        };
+        let relational = Relational { db, timeout: sor.relational_timeout };
+        let baselines = relational.resolve(&plan.baseline, baseline::local, baseline::remote)?;
+        let local_history = |db| history::local(db, Arc::clone(&clock));
+        let history = relational.resolve(&plan.history, local_history, history::remote)?;
+        let registry = relational.resolve(&plan.registry, registry::local, registry::remote)?;
         let mut ports = Self {
             clock,
             ids,
@@ -87,6 +86,7 @@ impl Ports {
             profiles,
             baselines,
             history,
+            registry,
             triage: None,
             receiver,
             spool: None,
@@ -150,12 +150,37 @@ impl Ports {
         if let Some(history) = &self.history {
             config.app_data(web::Data::from(Arc::clone(history)));
         }
+        if let Some(registry) = &self.registry {
+            config.app_data(web::Data::from(Arc::clone(registry)));
+        }
         if let Some(triage) = &self.triage {
             config.app_data(web::Data::new(triage.clone()));
         }
         if let Some(receiver) = &self.receiver {
             config.app_data(receiver.clone());
         }
+    }
+}
+
+/// How relational systems of record are reached.
+struct Relational<'a> {
+    db: Option<&'a Db>,
+    timeout: Duration,
+}
+
+impl Relational<'_> {
+    /// The port of one: here, elsewhere, or off.
+    fn resolve<P: ?Sized>(
+        &self,
+        placement: &Placement,
+        local: impl FnOnce(Db) -> Arc<P>,
+        remote: impl FnOnce(Outward) -> Arc<P>,
+    ) -> anyhow::Result<Option<Arc<P>>> {
+        Ok(match placement {
+            Placement::Off => None,
+            Placement::Local => Some(local(self.db.cloned().context(NO_DATABASE)?)),
+            Placement::Remote(url) => Some(remote(outward(url, self.timeout)?)),
+        })
     }
 }
 
@@ -195,6 +220,9 @@ impl Rooms {
         }
         if self.functions.serve(Function::History) {
             history::routes(config);
+        }
+        if self.functions.serve(Function::Registry) {
+            registry::routes(config);
         }
         always::routes(config);
         ui::routes(config);

@@ -22,13 +22,21 @@ pub enum Function {
     Baseline,
     /// `/history*`
     History,
+    /// `/services*`
+    Registry,
     /// `/triage/*`
     Triage(Version),
 }
 
 impl Function {
-    const ALL: [Self; 5] =
-        [Self::ProfileData, Self::Baseline, Self::History, Self::Triage(Version::V1), Self::Triage(Version::V2)];
+    const ALL: [Self; 6] = [
+        Self::ProfileData,
+        Self::Baseline,
+        Self::History,
+        Self::Registry,
+        Self::Triage(Version::V1),
+        Self::Triage(Version::V2),
+    ];
 
     /// Its value in `FUNCTION`.
     pub fn as_str(self) -> &'static str {
@@ -36,6 +44,7 @@ impl Function {
             Self::ProfileData => "ReadPyroscopeProfile.sor.v1",
             Self::Baseline => "ReadPyroscopeBaseline.sor.v1",
             Self::History => "CreatePyroscopeTriageHistory.sor.v1",
+            Self::Registry => "ReadPyroscopeServiceRegistry.sor.v1",
             Self::Triage(Version::V1) => "ReadPyroscopeTriageAssessment.v1",
             Self::Triage(Version::V2) => "ReadPyroscopeTriageAssessment.v2",
         }
@@ -43,13 +52,12 @@ impl Function {
 
     /// Whether it keeps rows in PostgreSQL.
     pub fn is_relational(self) -> bool {
-        matches!(self, Self::Baseline | Self::History)
+        matches!(self, Self::Baseline | Self::History | Self::Registry)
     }
 }
 
 /// Values that the contract knows and this version does not serve.
-const LATER: [&str; 6] = [
-    "ReadPyroscopeServiceRegistry.sor.v1",
+const LATER: [&str; 5] = [
     "ReadPyroscopeAlertRule.sor.v1",
     "ReadPyroscopeDiffReport.v1",
     "ReadPyroscopeDiffReport.v2",
@@ -196,6 +204,6 @@ mod tests {
     #[test]
     fn all_is_everything_in_its_newest_version() {
         let all = Functions::all();
-        assert_eq!((all.count(), all.triage()), (4, Some(Version::V2)));
+        assert_eq!((all.count(), all.triage()), (5, Some(Version::V2)));
     }
 }

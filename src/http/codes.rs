@@ -46,6 +46,7 @@ codes! {
     AppUnknown = "app_unknown", 404, "The app is unknown", false;
     BaselineUnknown = "baseline_unknown", 404, "The baseline is unknown", false;
     HistoryUnknown = "history_unknown", 404, "The history entry is unknown", false;
+    ServiceUnknown = "service_unknown", 404, "The service is not registered", false;
     RouteUnknown = "route_unknown", 404, "The route is unknown", false;
     ReceiverOff = "receiver_off", 404, "This server takes no profiles", false;
     MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here", false;

@@ -26,7 +26,7 @@ pub use openapi::{document, swagger_ui};
 pub use pagination::{Cursor, InvalidCursor, Limit};
 pub use peer::{Peer, Repeatable};
 pub use problem::{FieldError, PROBLEM_JSON, Problem};
-pub use relational::{RelationalErrors, given};
+pub use relational::{NoParams, RelationalErrors, WriteErrors, given};
 pub use resource::Resource;
 pub use routes::{RouteTable, unknown_route};
 pub use row_key::RowKey;

@@ -28,6 +28,7 @@ pub fn document() -> OpenApi {
             tag("receivers", "Where profilers push to"),
             tag("baselines", "Approved shares of functions"),
             tag("history", "The audit trail of assessments"),
+            tag("services", "Who owns an app, and how much it matters"),
             tag("health", "Whether this process is well"),
         ]))
         .build()

@@ -9,6 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::kernel::{PortError, PortResult, check_json};
+
 /// Longest cursor read, in bytes: room for the longest key.
 const MAX_BYTES: usize = 16 * 1024;
 
@@ -34,7 +36,18 @@ impl<P: DeserializeOwned> FromStr for Cursor<P> {
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
         let bytes =
             Some(text).filter(|text| text.len() <= MAX_BYTES).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
-        bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).map(Self).ok_or(InvalidCursor)
+        let position = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        // Whoever made this one up may ask for what no database can be asked.
+        let position = position.filter(|position| check_json(position).is_ok());
+        position.and_then(|position| serde_json::from_value(position).ok()).map(Self).ok_or(InvalidCursor)
+    }
+}
+
+impl<P: DeserializeOwned> Cursor<P> {
+    /// Where the next page of another Flamewarden's list begins, by the `nextCursor` of its answer.
+    pub fn next(next_cursor: Option<String>) -> PortResult<Option<P>> {
+        let next = next_cursor.map(|text| text.parse::<Self>()).transpose();
+        Ok(next.map_err(|error| PortError::Unavailable(format!("nextCursor {error}")))?.map(|cursor| cursor.0))
     }
 }
 
@@ -101,6 +114,8 @@ mod tests {
     fn refuses_a_cursor_of_another_list() {
         let text = Cursor::encode(&("cpu", "f"));
         assert_eq!(text.parse::<Cursor<(u32, u32)>>(), Err(InvalidCursor));
+        let nul = Cursor::encode(&("cpu", "\0"));
+        assert_eq!(nul.parse::<Cursor<(String, String)>>(), Err(InvalidCursor));
         assert_eq!("A".repeat(MAX_BYTES + 4).parse::<Cursor<(u32, u32)>>(), Err(InvalidCursor));
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::header::RETRY_AFTER;
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -55,6 +55,22 @@ impl Peer {
         let Some(answer) = self.call(repeatable, request).await? else { return Ok(None) };
         let value = serde_json::from_slice(&answer.body);
         value.map(Some).map_err(|error| PortError::Unavailable(format!("the answer is not understood: {error}")))
+    }
+
+    /// The same where the answer must hold something.
+    pub async fn written<T: DeserializeOwned>(
+        &self,
+        repeatable: Repeatable,
+        request: impl Fn(&Outward) -> RequestBuilder,
+    ) -> PortResult<T> {
+        let row = self.read(repeatable, request).await?;
+        row.ok_or_else(|| PortError::Unavailable("the answer has no row".to_owned()))
+    }
+
+    /// Removes what stands at a path; whether there was something.
+    pub async fn remove(&self, path: &[&str]) -> PortResult<bool> {
+        // Not repeated: the second try would find nothing and say that there was nothing.
+        self.done(Repeatable::No, |outward| outward.request(Method::DELETE, outward.url(path.iter().copied()))).await
     }
 
     /// Sends a request whose answer has no body; `false` where that server says that it has no such entity.
@@ -112,7 +128,6 @@ fn overloaded(answer: &Answer, detail: String) -> PortError {
 mod tests {
     use super::*;
     use crate::http::OutwardSettings;
-    use reqwest::Method;
     use rstest::rstest;
     use serde_json::json;
     use wiremock::matchers::any;

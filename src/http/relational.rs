@@ -8,20 +8,44 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use super::codes::Code;
 
+/// A route without parameters.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct NoParams {}
+
 /// The errors that any route of a relational SOR can answer, for its documentation.
 #[derive(Debug)]
 pub struct RelationalErrors;
 
+/// The errors that a route of a relational SOR can answer which takes a body, for its documentation.
+#[derive(Debug)]
+pub struct WriteErrors;
+
 impl IntoResponses for RelationalErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let groups: [(&str, &[Code]); 4] = [
+        responses(&[
             ("400", &[Code::ParameterInvalid, Code::ParameterUnknown, Code::ProfileTypeUnknown, Code::BodyInvalid]),
             ("500", &[Code::Internal]),
             ("503", &[Code::DatabaseUnavailable, Code::Overloaded]),
             ("504", &[Code::Timeout]),
-        ];
-        groups.into_iter().map(|(status, codes)| (status.to_owned(), RefOr::T(response(codes)))).collect()
+        ])
     }
+}
+
+impl IntoResponses for WriteErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut all = RelationalErrors::responses();
+        all.extend(responses(&[
+            ("409", &[Code::Conflict]),
+            ("413", &[Code::BodyTooLarge]),
+            ("415", &[Code::ContentTypeUnsupported]),
+        ]));
+        all
+    }
+}
+
+fn responses(groups: &[(&str, &[Code])]) -> BTreeMap<String, RefOr<Response>> {
+    groups.iter().map(|(status, codes)| ((*status).to_owned(), RefOr::T(response(codes)))).collect()
 }
 
 fn response(codes: &[Code]) -> Response {

@@ -2,19 +2,25 @@
 //!
 //! Nothing here does I/O, knows the web or reads a clock. A value of these types that exists is valid.
 
+mod change;
 mod error;
 mod ids;
+mod json;
 mod names;
+mod page;
 mod percent;
 mod profile_type;
 mod selector;
 mod severity;
 mod time;
 
+pub use change::Change;
 pub use error::{PortError, PortResult};
 pub use ids::SequentialIds;
 pub use ids::{IdSource, RandomIds, RowId};
-pub use names::{AppName, FunctionName, InvalidName, Text255, check_text};
+pub use json::{InvalidJson, JsonObject, MAX_JSON_BYTES, check_json};
+pub use names::{AppName, FunctionName, InvalidName, Text255, Tier, check_text};
+pub use page::{Page, all_pages};
 pub use percent::{InvalidPercent, Percent, round2};
 pub use profile_type::{ProfileType, UnknownProfileType};
 pub use selector::{InvalidSelector, LabelMatcher, MatchOp, Selector};

@@ -108,6 +108,23 @@ name_type!(
     Text255,
     255
 );
+name_type!(
+    /// How much a service matters, such as `critical` or `standard`: free text of 1 to 20 bytes.
+    Tier,
+    20
+);
+
+impl Tier {
+    /// The tier of a service of which nothing else was said: `standard`.
+    pub fn standard() -> Self {
+        Self("standard".into())
+    }
+
+    /// Whether an outage of the service is an outage of the business.
+    pub fn is_critical(&self) -> bool {
+        self.as_str() == "critical"
+    }
+}
 
 #[cfg(test)]
 mod tests {

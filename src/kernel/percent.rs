@@ -25,6 +25,14 @@ impl Percent {
     }
 }
 
+impl TryFrom<f64> for Percent {
+    type Error = InvalidPercent;
+
+    fn try_from(value: f64) -> Result<Self, InvalidPercent> {
+        Self::new(value)
+    }
+}
+
 impl<'de> serde::Deserialize<'de> for Percent {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::new(f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)

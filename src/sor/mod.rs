@@ -3,3 +3,7 @@
 pub mod baseline;
 pub mod history;
 pub mod profile_data;
+pub mod registry;
+
+#[cfg(test)]
+mod testing;

@@ -14,8 +14,10 @@ static PATH: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\b[a-z_][a-z0-9_]*(?:::[A-Za-z_][A-Za-z0-9_]*)+").unwrap());
 /// What makes an adapter.
 static CONSTRUCTOR: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?:^|::)(?:profile_data|baseline|history|registry)::(?:local|remote|pyroscope|embedded|spool\w*)$")
-        .unwrap()
+    Regex::new(
+        r"(?:^|::)(?:profile_data|baseline|history|registry|alert_rule)::(?:local|remote|pyroscope|embedded|spool\w*)$",
+    )
+    .unwrap()
 });
 
 /// One file of `src`, with its path below it.

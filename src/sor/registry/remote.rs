@@ -1,0 +1,67 @@
+//! A registry kept by another Flamewarden, over its public routes.
+
+use async_trait::async_trait;
+use reqwest::Method;
+
+use super::domain::{NewService, Service, ServiceChange, ServicePage, ServiceQuery};
+use super::port::RegistrySor;
+use super::wire::{NewServiceBody, ServiceBody, ServiceChangeBody, ServicesBody};
+use crate::http::{Code, Cursor, Outward, Peer, Repeatable};
+use crate::kernel::{AppName, PortResult};
+
+/// The first segment of its paths.
+const ROOM: &str = "services";
+
+pub(super) struct RemoteRegistry {
+    peer: Peer,
+}
+
+impl RemoteRegistry {
+    pub(super) fn new(outward: Outward) -> Self {
+        Self { peer: Peer::new(outward, Code::ServiceUnknown) }
+    }
+}
+
+#[async_trait]
+impl RegistrySor for RemoteRegistry {
+    async fn register(&self, service: NewService) -> PortResult<Service> {
+        let body = NewServiceBody::from(service);
+        let row = self.peer.written::<ServiceBody>(Repeatable::Yes, |outward| {
+            outward.request(Method::POST, outward.url([ROOM])).json(&body)
+        });
+        row.await.map(Service::from)
+    }
+
+    async fn get(&self, app: &AppName) -> PortResult<Option<Service>> {
+        let row = self.peer.read::<ServiceBody>(Repeatable::Yes, |outward| {
+            outward.request(Method::GET, outward.url([ROOM, app.as_str()]))
+        });
+        Ok(row.await?.map(Service::from))
+    }
+
+    async fn page(&self, query: &ServiceQuery) -> PortResult<ServicePage> {
+        let mut parameters = vec![("limit", query.limit.clamp(1, ServiceQuery::MAX_LIMIT).to_string())];
+        parameters.extend(query.tier.as_ref().map(|tier| ("tier", tier.to_string())));
+        parameters.extend(query.after.as_ref().map(|after| ("cursor", Cursor::encode(after))));
+        let body = self.peer.written::<ServicesBody>(Repeatable::Yes, |outward| {
+            outward.request(Method::GET, outward.url([ROOM])).query(&parameters)
+        });
+        let body = body.await?;
+        Ok(ServicePage {
+            entries: body.services.into_iter().map(Service::from).collect(),
+            next: Cursor::next(body.next_cursor)?,
+        })
+    }
+
+    async fn change(&self, app: &AppName, change: ServiceChange) -> PortResult<Option<Service>> {
+        let body = ServiceChangeBody::from(change);
+        let row = self.peer.read::<ServiceBody>(Repeatable::Yes, |outward| {
+            outward.request(Method::PUT, outward.url([ROOM, app.as_str()])).json(&body)
+        });
+        Ok(row.await?.map(Service::from))
+    }
+
+    async fn remove(&self, app: &AppName) -> PortResult<bool> {
+        self.peer.remove(&[ROOM, app.as_str()]).await
+    }
+}
