@@ -1,5 +1,7 @@
 //! Approved limits held against every function of a profile.
 
+use std::cmp::Ordering;
+
 use rustc_hash::FxHashMap;
 
 use super::confidence::Share;
@@ -72,17 +74,21 @@ pub fn check_limits(profile: &Profile, sample_type: usize, samples: Option<u64>,
     for (key, limit) in &wanted {
         match joined.get(key.as_ref()).and_then(Option::as_ref) {
             None => report.not_seen.push(limit.function.to_owned()),
-            Some(all) => report.violations.extend(violation(all, limit, total, samples)),
+            Some(all) => {
+                let share = Share::of(all.ticks, total, samples);
+                report.violations.extend(LimitViolation::of(all.heaviest.1, share, limit));
+            }
         }
     }
     report.not_seen.sort_unstable();
-    report.violations.sort_by(|a, b| {
-        b.severity
-            .cmp(&a.severity)
-            .then(b.exceeded_by.total_cmp(&a.exceeded_by))
-            .then_with(|| a.function.cmp(&b.function))
-    });
+    report.violations.sort_by(worst_first);
     report
+}
+
+/// By severity, then by points above the limit, then by name.
+pub(super) fn worst_first(a: &LimitViolation, b: &LimitViolation) -> Ordering {
+    let by_size = b.severity.cmp(&a.severity).then(b.exceeded_by.total_cmp(&a.exceeded_by));
+    by_size.then_with(|| a.function.cmp(&b.function))
 }
 
 trait Heavier {
@@ -95,16 +101,18 @@ impl Heavier for (i64, &str) {
     }
 }
 
-fn violation(all: &Joined<'_>, limit: &Limit<'_>, total: i64, samples: Option<u64>) -> Option<LimitViolation> {
-    let current = Share::of(all.ticks, total, samples);
-    (current.percent > limit.max_self_percent).then(|| LimitViolation {
-        function: all.heaviest.1.to_owned(),
-        current,
-        threshold: limit.max_self_percent,
-        exceeded_by: current.percent - limit.max_self_percent,
-        severity: limit.severity,
-        confirmed: current.surely_above(limit.max_self_percent),
-    })
+impl LimitViolation {
+    /// A function whose share is over its limit; `None` where it is not.
+    pub(super) fn of(function: &str, current: Share, limit: &Limit<'_>) -> Option<Self> {
+        (current.percent > limit.max_self_percent).then(|| Self {
+            function: function.to_owned(),
+            current,
+            threshold: limit.max_self_percent,
+            exceeded_by: current.percent - limit.max_self_percent,
+            severity: limit.severity,
+            confirmed: current.surely_above(limit.max_self_percent),
+        })
+    }
 }
 
 /// Self ticks of each function, by id.

@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod category;
+mod compare;
 mod confidence;
 mod diagnosis;
 mod engine;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use catalogue::{Advice, Reach, Rule, RuleError, RuleIndex, Rules, Threshold, Visibility};
 pub use category::{Category, Runtime};
+pub use compare::{ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Load, OwnNoise, Side};
 pub use confidence::{BUNCHING, Confidence, Share, estimated_samples};
 pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
 pub use engine::{Claim, Claims};

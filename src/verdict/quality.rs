@@ -14,6 +14,8 @@ const BROKEN_ABOVE: f64 = 10.0;
 pub(super) const MOSTLY_IDLE_BELOW: f64 = 5.0;
 /// Fewer than this share of a window's minutes with profiles is partial, percent.
 const COVERED_BELOW: f64 = 80.0;
+/// Windows are not alike whose coverage differs by more than this, percent.
+const COVERAGE_DIFFERS_ABOVE: f64 = 20.0;
 
 /// What a source knows of a merged profile beside its stacks. What it cannot know is absent.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +77,8 @@ pub enum QualityCode {
     PartialCoverage,
     /// Too many label sets in an hour: a selector may miss data.
     LabelsCollapsed,
+    /// Of two windows: less than half of the work changed alike.
+    CompositionChanged,
 }
 
 /// A weakness of the data, in a sentence.
@@ -146,6 +150,40 @@ pub(super) fn notes(facts: &SourceFacts<'_>, ticks: QualityTicks, samples: Optio
 pub(super) fn notes_without_data(facts: &SourceFacts<'_>) -> Vec<QualityNote> {
     let mut notes = Vec::new();
     source_notes(facts, &mut |code, detail| notes.push(QualityNote { code, detail }));
+    notes
+}
+
+/// The weaknesses of two windows that are compared, each named with its window; baseline first.
+pub(super) fn compared_notes(
+    facts: [&SourceFacts<'_>; 2],
+    totals: [i64; 2],
+    samples: [Option<u64>; 2],
+) -> Vec<QualityNote> {
+    let mut notes = Vec::new();
+    for (((facts, total), samples), window) in facts.into_iter().zip(totals).zip(samples).zip(["baseline", "current"]) {
+        // Of these windows only what the source knows and the counts are looked at.
+        let ticks = QualityTicks { total, active: total, unresolved: 0, broken: 0 };
+        let of_window = if total > 0 { self::notes(facts, ticks, samples) } else { notes_without_data(facts) };
+        notes.extend(
+            of_window
+                .into_iter()
+                .map(|QualityNote { code, detail }| QualityNote { code, detail: format!("{window} window: {detail}") }),
+        );
+    }
+    let covered = facts.map(|facts| facts.coverage.filter(|(_, minutes)| *minutes > 0));
+    if let [Some((with_before, before)), Some((with_now, now))] = covered {
+        let share = |with_data: u32, minutes: u32| f64::from(with_data) * 100.0 / f64::from(minutes);
+        let (share_before, share_now) = (share(with_before, before), share(with_now, now));
+        if (share_before - share_now).abs() > COVERAGE_DIFFERS_ABOVE {
+            notes.push(QualityNote {
+                code: QualityCode::PartialCoverage,
+                detail: format!(
+                    "profiles came in {share_before:.0} % of the baseline window's minutes and in {share_now:.0} % of \
+                     the current one's: they may not be alike"
+                ),
+            });
+        }
+    }
     notes
 }
 

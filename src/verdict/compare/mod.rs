@@ -1,0 +1,401 @@
+//! The diff's statistics: which functions changed beyond the load, beyond chance, and beyond code that only moved.
+//!
+//! Shares answer what a function takes of its window; verdicts rest on what it takes at the baseline's load, so that one
+//! function that got slower does not blame, or excuse, all others.
+
+mod headline;
+mod join;
+mod kin;
+mod kinship;
+mod load;
+mod noise;
+#[cfg(test)]
+mod tests;
+
+use rustc_hash::FxHashMap;
+
+use self::join::{Joined, KeyId};
+use self::kinship::{Kinship, kinships};
+use self::load::{SMALLEST_POINTS, Scale};
+use super::confidence::{Confidence, estimated_samples, nanoseconds_per_tick};
+use super::limits::{Limit, LimitViolation, worst_first};
+use super::quality::{QualityCode, QualityNote, SourceFacts, compared_notes};
+use super::{Share, key};
+use crate::kernel::ProfileType;
+use crate::profile::{Profile, SampleType};
+
+pub use self::load::Load;
+pub use self::noise::OwnNoise;
+
+/// One window of a comparison.
+#[derive(Debug, Clone)]
+pub struct Side<'a> {
+    /// The profile.
+    pub profile: &'a Profile,
+    /// Length of the window in seconds, where it is known.
+    pub seconds: Option<f64>,
+    /// What the source knows beside the stacks.
+    pub facts: SourceFacts<'a>,
+}
+
+/// What is compared.
+#[derive(Debug, Clone)]
+pub struct Compared<'a> {
+    /// The kind of profile.
+    pub kind: ProfileType,
+    /// The baseline window.
+    pub baseline: Side<'a>,
+    /// The current window.
+    pub current: Side<'a>,
+    /// The approved limits of that kind.
+    pub limits: &'a [Limit<'a>],
+    /// The first half of the baseline window, where it was read: what changes between the halves is the app's own noise.
+    pub first_half: Option<&'a Profile>,
+}
+
+/// What a change of a function is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeVerdict {
+    /// It takes more, beyond the load and beyond chance.
+    Regressed,
+    /// It takes less.
+    Improved,
+    /// Its work is done by a caller, a callee or its class now, or was before.
+    Moved,
+    /// The same code under another name.
+    Renamed,
+    /// Within what chance and load explain.
+    Noise,
+    /// Too few samples to say.
+    Insufficient,
+}
+
+impl ChangeVerdict {
+    /// The name in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Regressed => "regressed",
+            Self::Improved => "improved",
+            Self::Moved => "moved",
+            Self::Renamed => "renamed",
+            Self::Noise => "noise",
+            Self::Insufficient => "insufficient",
+        }
+    }
+}
+
+/// What a diff comes down to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DiffVerdict {
+    /// Some function regressed.
+    Regressions,
+    /// None did.
+    NoRegressions,
+    /// There is data, and too little of it to say.
+    Inconclusive,
+    /// A window is empty, or the windows have no sample type in common.
+    NoData,
+}
+
+impl DiffVerdict {
+    /// The name in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Regressions => "regressions",
+            Self::NoRegressions => "no_regressions",
+            Self::Inconclusive => "inconclusive",
+            Self::NoData => "no_data",
+        }
+    }
+}
+
+/// A function whose share changed by more than 0.1 points.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChangedFunction {
+    /// The function, as the current window spells it, else as the baseline does.
+    pub function: String,
+    /// Its self share of each window's own ticks, percent: baseline, then current.
+    pub percent: [f64; 2],
+    /// Points between the two.
+    pub delta: f64,
+    /// The change at the baseline's load, points of the baseline's ticks.
+    pub adjusted_delta: f64,
+    /// The adjusted change that so many samples would show; absent where their number is unknown.
+    pub min_detectable: Option<f64>,
+    /// What the change is taken for.
+    pub verdict: ChangeVerdict,
+    /// The other function of one that moved or was renamed.
+    pub partner: Option<String>,
+    /// cpu: the cores it takes in each window, where their lengths are known.
+    pub cores: Option<[f64; 2]>,
+    /// Events seen in each window, where they can be counted.
+    pub samples: Option<[u64; 2]>,
+    /// The approved limit of its share, where there is one; a renamed function keeps that of its old name.
+    pub limit: Option<f64>,
+}
+
+/// Two windows, compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// What their ticks count; absent where they have none in common.
+    pub sample_type: Option<SampleType>,
+    /// All ticks of each window.
+    pub totals: [i64; 2],
+    /// Events seen in each window.
+    pub samples: [Option<u64>; 2],
+    /// How many functions either window holds.
+    pub functions: usize,
+    /// How the load changed; absent without data.
+    pub load: Option<Load>,
+    /// The load per second of window: the factor, unless the windows differ in length.
+    pub load_per_second: Option<f64>,
+    /// Functions whose share changed by more than 0.1 points, the largest change first.
+    pub rows: Vec<ChangedFunction>,
+    /// The verdict.
+    pub verdict: DiffVerdict,
+    /// One sentence made of figures.
+    pub headline: String,
+    /// Which windows are empty: baseline, current.
+    pub missing: [bool; 2],
+    /// Functions over their limit in the current window, worst first.
+    pub breaches: Vec<LimitViolation>,
+    /// The functions with a limit that the current window does not hold, sorted.
+    pub limits_not_seen: Vec<String>,
+    /// How the baseline window differs from itself, where its first half was read.
+    pub own_noise: Option<OwnNoise>,
+    /// What is wrong with the data.
+    pub quality: Vec<QualityNote>,
+}
+
+impl Comparison {
+    /// Compares two windows of one app, read under one sample type.
+    pub fn of(compared: &Compared<'_>) -> Self {
+        let sides = [&compared.baseline, &compared.current];
+        let joined = Joined::of(sides.map(|side| side.profile), 0);
+        let types = sides.map(|side| side.profile.sample_types().first());
+        let common = match types {
+            [Some(before), Some(now)] => before == now,
+            _ => true,
+        };
+        let missing = joined.totals.map(|total| total <= 0);
+        if missing.contains(&true) || !common {
+            return Self::without_data(compared, &joined, missing);
+        }
+        let samples = sides.map(|side| samples_of(compared.kind, side));
+        let enough = both(samples).filter(|n| n.iter().all(|n| Confidence::of(*n) != Confidence::Insufficient));
+        let cumulative = sides.iter().any(|side| side.facts.cumulative);
+        let conclusive = enough.is_some() && !cumulative;
+        let scale = Scale::of(&joined, both(samples).filter(|counts| counts.iter().all(|n| *n > 0)));
+        let mut judged = Judged { compared, joined: &joined, scale: &scale, conclusive, kin: FxHashMap::default() };
+        if conclusive {
+            judged.kin = kinships(&joined, &scale, &judged.changed());
+        }
+        let (breaches, limits_not_seen) = judged.limits(samples[1]);
+        let rows = judged.rows();
+        let regressed = rows.iter().any(|row| row.verdict == ChangeVerdict::Regressed);
+        let seconds = both(sides.map(|side| side.seconds)).filter(|both| both.iter().all(|s| *s > 0.0));
+        let mut comparison = Self {
+            sample_type: types[0].cloned(),
+            totals: joined.totals,
+            samples,
+            functions: joined.len(),
+            load: Some(scale.load),
+            load_per_second: Some(scale.load.factor * seconds.map_or(1.0, |[before, now]| before / now)),
+            verdict: match (conclusive, regressed) {
+                (false, _) => DiffVerdict::Inconclusive,
+                (true, true) => DiffVerdict::Regressions,
+                (true, false) => DiffVerdict::NoRegressions,
+            },
+            rows,
+            headline: String::new(),
+            missing,
+            breaches,
+            limits_not_seen,
+            own_noise: compared.first_half.and_then(|half| noise::of(compared.baseline.profile, half, samples[0])),
+            quality: compared_notes(sides.map(|side| &side.facts), joined.totals, samples),
+        };
+        if scale.load.composition_changed {
+            comparison.quality.push(QualityNote {
+                code: QualityCode::CompositionChanged,
+                detail: "less than half of the work changed alike: the windows hold different mixtures of work, and \
+                         changes may be of the mixture"
+                    .to_owned(),
+            });
+        }
+        comparison.headline = headline::of(compared.kind, &comparison);
+        comparison
+    }
+
+    fn without_data(compared: &Compared<'_>, joined: &Joined<'_>, missing: [bool; 2]) -> Self {
+        let sides = [&compared.baseline, &compared.current];
+        let mut limits_not_seen: Vec<_> = compared.limits.iter().map(|limit| limit.function.to_owned()).collect();
+        limits_not_seen.sort_unstable();
+        let mut comparison = Self {
+            sample_type: sides.iter().find_map(|side| side.profile.sample_types().first()).cloned(),
+            totals: joined.totals,
+            samples: [None; 2],
+            functions: joined.len(),
+            load: None,
+            load_per_second: None,
+            rows: Vec::new(),
+            verdict: DiffVerdict::NoData,
+            headline: String::new(),
+            missing,
+            breaches: Vec::new(),
+            limits_not_seen,
+            own_noise: None,
+            quality: compared_notes(sides.map(|side| &side.facts), joined.totals, [None; 2]),
+        };
+        comparison.headline = headline::of(compared.kind, &comparison);
+        comparison
+    }
+
+    /// The functions that regressed, beyond load and chance.
+    pub fn significant_regressions(&self) -> impl Iterator<Item = &ChangedFunction> {
+        self.rows.iter().filter(|row| row.verdict == ChangeVerdict::Regressed)
+    }
+
+    /// The functions that improved, beyond load and chance.
+    pub fn significant_improvements(&self) -> impl Iterator<Item = &ChangedFunction> {
+        self.rows.iter().filter(|row| row.verdict == ChangeVerdict::Improved)
+    }
+
+    /// Whether a change is larger than what the app does of itself; only such are headlined.
+    pub fn stands_out(&self, row: &ChangedFunction) -> bool {
+        self.own_noise.is_none_or(|noise| row.adjusted_delta.abs() > noise.largest_points)
+    }
+}
+
+fn samples_of(kind: ProfileType, side: &Side<'_>) -> Option<u64> {
+    let counted = side.facts.sample_count.or(side.facts.contentions);
+    counted.or_else(|| estimated_samples(kind, side.profile, 0))
+}
+
+fn both<T: Copy>(sides: [Option<T>; 2]) -> Option<[T; 2]> {
+    let [before, now] = sides;
+    Some([before?, now?])
+}
+
+/// What rows are made from.
+struct Judged<'a> {
+    compared: &'a Compared<'a>,
+    joined: &'a Joined<'a>,
+    scale: &'a Scale,
+    conclusive: bool,
+    kin: FxHashMap<KeyId, Kinship>,
+}
+
+impl Judged<'_> {
+    /// Every significant change.
+    fn changed(&self) -> Vec<(KeyId, f64)> {
+        let changes = self.joined.ids().map(|id| (id, self.scale.change(self.joined.own(id))));
+        changes.filter(|(_, change)| change.is_significant()).map(|(id, change)| (id, change.points)).collect()
+    }
+
+    fn percent(&self, id: KeyId) -> [f64; 2] {
+        let ([before, now], [total_before, total_now]) = (self.joined.own(id), self.joined.totals);
+        [before as f64 / total_before as f64 * 100.0, now as f64 / total_now as f64 * 100.0]
+    }
+
+    fn verdict(&self, id: KeyId, change: load::Change) -> ChangeVerdict {
+        if !self.conclusive {
+            return ChangeVerdict::Insufficient;
+        }
+        if !change.is_significant() {
+            return ChangeVerdict::Noise;
+        }
+        match self.kin.get(&id) {
+            Some(Kinship::Renamed(_)) => ChangeVerdict::Renamed,
+            Some(Kinship::Moved(_)) => ChangeVerdict::Moved,
+            None if change.points > 0.0 => ChangeVerdict::Regressed,
+            None => ChangeVerdict::Improved,
+        }
+    }
+
+    fn rows(&self) -> Vec<ChangedFunction> {
+        let limits = self.limits_by_key();
+        let mut rows: Vec<_> = self.joined.ids().filter_map(|id| self.row(id, &limits)).collect();
+        rows.sort_by(|a, b| b.delta.abs().total_cmp(&a.delta.abs()).then_with(|| a.function.cmp(&b.function)));
+        rows
+    }
+
+    fn row(&self, id: KeyId, limits: &FxHashMap<KeyId, f64>) -> Option<ChangedFunction> {
+        let percent = self.percent(id);
+        let delta = percent[1] - percent[0];
+        // What is 0.1 in decimals is not quite that in binary.
+        if delta.abs() <= SMALLEST_POINTS + 1e-9 {
+            return None;
+        }
+        let own = self.joined.own(id);
+        let change = self.scale.change(own);
+        let verdict = self.verdict(id, change);
+        let partner = match self.kin.get(&id) {
+            Some(Kinship::Renamed(partner) | Kinship::Moved(partner))
+                if matches!(verdict, ChangeVerdict::Renamed | ChangeVerdict::Moved) =>
+            {
+                Some(self.joined.name(*partner).to_owned())
+            }
+            _ => None,
+        };
+        Some(ChangedFunction {
+            function: self.joined.name(id).to_owned(),
+            percent,
+            delta,
+            adjusted_delta: change.points,
+            min_detectable: change.smallest_significant(),
+            verdict,
+            partner,
+            cores: self.cores(own),
+            samples: both([self.scale.samples(own[0], 0), self.scale.samples(own[1], 1)]),
+            limit: limits.get(&id).copied(),
+        })
+    }
+
+    fn cores(&self, own: [i64; 2]) -> Option<[f64; 2]> {
+        let Compared { kind: ProfileType::Cpu, baseline, current, .. } = self.compared else { return None };
+        let unit = baseline.profile.sample_types().first().map_or("", |t| t.unit.as_str());
+        let seconds_per_tick = nanoseconds_per_tick(unit)? as f64 / 1e9;
+        let [before, now] = both([baseline.seconds, current.seconds])?;
+        (before > 0.0 && now > 0.0)
+            .then(|| [own[0] as f64 * seconds_per_tick / before, own[1] as f64 * seconds_per_tick / now])
+    }
+
+    /// The function that a limit speaks of in the current window: of that key, or what it was renamed to.
+    fn limited(&self, limit: &Limit<'_>) -> Option<KeyId> {
+        let id = self.joined.find(&key(limit.function))?;
+        match self.kin.get(&id) {
+            Some(Kinship::Renamed(new)) if self.joined.is_present(*new, 1) => Some(*new),
+            _ => Some(id),
+        }
+    }
+
+    fn limits_by_key(&self) -> FxHashMap<KeyId, f64> {
+        let mut lowest = FxHashMap::default();
+        for limit in self.compared.limits {
+            if let Some(id) = self.limited(limit) {
+                let place = lowest.entry(id).or_insert(limit.max_self_percent);
+                *place = place.min(limit.max_self_percent);
+            }
+        }
+        lowest
+    }
+
+    /// Every function over its limit, and the limits whose function the current window does not hold.
+    fn limits(&self, samples: Option<u64>) -> (Vec<LimitViolation>, Vec<String>) {
+        let (mut breaches, mut not_seen) = (Vec::new(), Vec::new());
+        for limit in self.compared.limits {
+            match self.limited(limit).filter(|id| self.joined.is_present(*id, 1)) {
+                None => not_seen.push(limit.function.to_owned()),
+                Some(id) => {
+                    let share = Share::of(self.joined.own(id)[1], self.joined.totals[1], samples);
+                    breaches.extend(LimitViolation::of(self.joined.name(id), share, limit));
+                }
+            }
+        }
+        not_seen.sort_unstable();
+        breaches.sort_by(worst_first);
+        (breaches, not_seen)
+    }
+}

@@ -1,0 +1,54 @@
+//! Tests of the comparison: cases of the specification, properties, and services watched twice.
+
+mod cases;
+mod kin;
+mod properties;
+mod resampled;
+mod unchanged;
+
+use super::*;
+use crate::kernel::LimitSeverity;
+use crate::profile::{FunctionId, Limits, Profile, ProfileBuilder, SampleType, read_folded};
+
+/// Folded stacks, root first, in samples of 10 ms of CPU.
+fn cpu(folded: &str) -> Profile {
+    let lines = folded.lines().filter_map(|line| line.trim().rsplit_once(' '));
+    let text: String =
+        lines.map(|(stack, n)| format!("{stack} {}\n", n.parse::<i64>().unwrap() * 10_000_000)).collect();
+    read_folded(text.as_bytes(), SampleType::new("cpu", "nanoseconds"), &Limits::default()).unwrap()
+}
+
+/// Twenty functions of 500 samples each that do not change, beside what is given.
+fn busy(more: &str) -> String {
+    let steady: String = (0..20).map(|i| format!("main;steady{i} 500\n")).collect();
+    format!("{steady}{more}")
+}
+
+fn side(profile: &Profile) -> Side<'_> {
+    Side { profile, seconds: Some(3_600.0), facts: SourceFacts::default() }
+}
+
+fn compare(before: &Profile, now: &Profile) -> Comparison {
+    compare_with(before, now, &[])
+}
+
+fn compare_with(before: &Profile, now: &Profile, limits: &[Limit<'_>]) -> Comparison {
+    let (baseline, current) = (side(before), side(now));
+    Comparison::of(&Compared { kind: ProfileType::Cpu, baseline, current, limits, first_half: None })
+}
+
+fn limit(function: &str, max_self_percent: f64) -> Limit<'_> {
+    Limit { function, max_self_percent, severity: LimitSeverity::Warning }
+}
+
+/// Each row's function, verdict and partner.
+fn verdicts(comparison: &Comparison) -> Vec<(&str, ChangeVerdict, Option<&str>)> {
+    comparison.rows.iter().map(|row| (row.function.as_str(), row.verdict, row.partner.as_deref())).collect()
+}
+
+/// The functions that changed beyond load and chance.
+fn significant(comparison: &Comparison) -> Vec<(&str, ChangeVerdict)> {
+    let told = |verdict| !matches!(verdict, ChangeVerdict::Noise | ChangeVerdict::Insufficient);
+    let rows = comparison.rows.iter().filter(|row| told(row.verdict));
+    rows.map(|row| (row.function.as_str(), row.verdict)).collect()
+}
