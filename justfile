@@ -76,4 +76,4 @@ load:
     cargo bench --bench load
 
 # Exactly what CI runs
-ci: lint deny test test-split prepare-check migrations schemathesis
+ci: lint deny test test-split test-newest-postgres prepare-check migrations schemathesis
