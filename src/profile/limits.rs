@@ -13,6 +13,8 @@ pub struct Limits {
     pub stack: u64,
     /// Frames of all stacks together, so that a few bytes cannot stand for gigabytes: 64 Mi.
     pub frames: u64,
+    /// Texts, functions, locations and mappings together: 4 Mi.
+    pub symbols: u64,
     /// Bytes of one name of a function, a file or a sample type: 16 KiB.
     pub name: u64,
     /// Sample types of one profile: 64.
@@ -27,6 +29,7 @@ impl Default for Limits {
             samples: 1_000_000,
             stack: 4_096,
             frames: 64 << 20,
+            symbols: 4 << 20,
             name: 16 << 10,
             sample_types: 64,
         }
@@ -46,6 +49,8 @@ pub enum LimitName {
     Stack,
     /// [`Limits::frames`]
     Frames,
+    /// [`Limits::symbols`]
+    Symbols,
     /// [`Limits::name`]
     Name,
     /// [`Limits::sample_types`]
@@ -61,6 +66,7 @@ impl LimitName {
             Self::Samples => "samples",
             Self::Stack => "stack",
             Self::Frames => "frames",
+            Self::Symbols => "symbols",
             Self::Name => "name",
             Self::SampleTypes => "sample types",
         }
@@ -73,6 +79,7 @@ impl LimitName {
             Self::Samples => "samples",
             Self::Stack => "frames in one stack",
             Self::Frames => "frames in all stacks",
+            Self::Symbols => "texts, functions, locations and mappings",
             Self::Name => "bytes in one name",
             Self::SampleTypes => "sample types",
         }
@@ -110,6 +117,17 @@ impl ReadError {
     /// Whether the profile is over a limit, rather than unreadable.
     pub fn is_limit(&self) -> bool {
         matches!(self, Self::Limit { .. })
+    }
+
+    /// Whether these limits were passed where the larger `whole` may hold it: what failed held more than it said.
+    pub fn lies_between(&self, lowered: &Limits, whole: &Limits) -> bool {
+        let Self::Limit { limit, .. } = self else { return false };
+        match limit {
+            LimitName::Inflated => lowered.inflated < whole.inflated,
+            LimitName::Frames => lowered.frames < whole.frames,
+            LimitName::Symbols => lowered.symbols < whole.symbols,
+            _ => false,
+        }
     }
 
     pub(super) fn malformed(what: impl Into<String>, at: usize) -> Self {

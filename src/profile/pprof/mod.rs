@@ -62,7 +62,8 @@ pub fn read_pprof(bytes: &[u8], limits: &Limits) -> Result<PprofFile, ReadError>
 }
 
 /// Reads a pprof as [`read_pprof`] does, one profile for each set of values that its samples have for the string labels
-/// in `keep`, in the order of the sets. There is always at least one; all share their names and functions.
+/// in `keep`, in the order of the sets. There is always at least one; all share their names and functions. The first has
+/// the comments.
 ///
 /// # Errors
 /// The limit passed, or what cannot be read and at which byte.
@@ -73,9 +74,11 @@ pub fn read_pprof_by_labels(
 ) -> Result<Vec<(Labels, PprofFile)>, ReadError> {
     let inflated = inflate(bytes, limits)?;
     let wire = Wire::new(&inflated);
-    let outline = Outline::scan(wire)?;
+    let outline = Outline::scan(wire, limits)?;
     let mut strings = Strings::new(wire, &outline, limits)?;
-    let file = outline.header(&strings)?;
+    let mut file = outline.header(&strings)?;
+    // Copied into each part, a long one would be very many bytes.
+    let mut comments = std::mem::take(&mut file.comments);
     let sample_types = outline.sample_types(&strings, limits)?;
     let locations = Locations::read(wire, &outline, &mut strings)?;
     let samples = Samples::new(&strings, &locations, limits, &sample_types, keep);
@@ -83,7 +86,7 @@ pub fn read_pprof_by_labels(
     let symbols = strings.into_symbols();
     let with = |(labels, stacks)| {
         let profile = Profile::from_parts(sample_types.clone(), Arc::clone(&symbols), stacks);
-        (labels, PprofFile { profile, ..file.clone() })
+        (labels, PprofFile { profile, comments: std::mem::take(&mut comments), ..file.clone() })
     };
     Ok(parts.into_iter().map(with).collect())
 }
@@ -118,12 +121,16 @@ fn widen(region: &mut Range<usize>, start: usize, end: usize) {
 
 impl Outline {
     #[expect(clippy::cast_possible_wrap, reason = "int64 travels as its two's complement")]
-    fn scan(mut wire: Wire<'_>) -> Result<Self, ReadError> {
-        let mut outline = Self::default();
+    fn scan(mut wire: Wire<'_>, limits: &Limits) -> Result<Self, ReadError> {
+        let (mut outline, mut symbols) = (Self::default(), 0);
         loop {
             let start = wire.pos();
             let Some((field, value)) = wire.field()? else { return Ok(outline) };
             let end = wire.pos();
+            if (3..=6).contains(&field) {
+                symbols += 1;
+                LimitName::Symbols.check(symbols, limits.symbols)?;
+            }
             match (field, value) {
                 (2, Value::Bytes(_)) => widen(&mut outline.samples, start, end),
                 (3, Value::Bytes(_)) => widen(&mut outline.mappings, start, end),
@@ -146,7 +153,7 @@ impl Outline {
                 (12, value) => outline.period = value.number() as i64,
                 (13, value) => value.each(|text| {
                     outline.comments.push(text);
-                    Ok(())
+                    LimitName::Symbols.check(outline.comments.len(), limits.symbols)
                 })?,
                 (14, value) => outline.default_sample_type = value.number(),
                 (2..=6, _) => return Err(ReadError::malformed(format!("field {field} is no message"), start)),
@@ -167,8 +174,20 @@ impl Outline {
             },
             period: self.period,
             default_sample_type: named(strings.owned(self.default_sample_type)?),
-            comments: self.comments.iter().map(|text| strings.owned(*text)).collect::<Result<_, _>>()?,
+            comments: self.comments(strings)?,
         })
+    }
+
+    /// The free texts. A few bytes that name a long one again and again must not stand for gigabytes.
+    fn comments(&self, strings: &Strings<'_>) -> Result<Vec<String>, ReadError> {
+        let mut room = strings.all_bytes();
+        let mut comments = Vec::with_capacity(self.comments.len());
+        for text in &self.comments {
+            let left = room.checked_sub(strings.bytes(*text)?.len());
+            room = left.ok_or_else(|| ReadError::malformed("its comments name the same text too often", 0))?;
+            comments.push(strings.owned(*text)?);
+        }
+        Ok(comments)
     }
 
     fn sample_types(&self, strings: &Strings<'_>, limits: &Limits) -> Result<Vec<SampleType>, ReadError> {

@@ -184,11 +184,11 @@ impl<'s, 'b> Samples<'s, 'b> {
         }
         let mut set = Labels::new();
         for (key, text) in &self.labels {
-            let key = self.strings.sanitised(*key)?;
-            if self.keep.contains(&key.as_ref()) {
-                let text = self.strings.sanitised(*text)?;
-                LimitName::Name.check(text.len(), self.limits.name)?;
-                set.insert(key.into_owned(), text.into_owned());
+            // As they were sent: a long text that is not kept is not looked through for each sample.
+            let key = self.strings.bytes(*key)?;
+            if let Some(kept) = self.keep.iter().find(|kept| kept.as_bytes() == key) {
+                LimitName::Name.check(self.strings.bytes(*text)?.len(), self.limits.name)?;
+                set.insert((*kept).to_owned(), self.strings.sanitised(*text)?.into_owned());
             }
         }
         Ok(self.part(set))
@@ -224,11 +224,11 @@ fn unknown(location: u64, at: usize) -> ReadError {
     ReadError::malformed(format!("a sample names location {location}: unknown"), at)
 }
 
-/// Adds frames, growing by a quarter: doubling would hold twice of what a large profile needs.
+/// Adds frames, growing by an eighth: doubling would hold twice of what a large profile needs.
 #[inline]
 fn push(frames: &mut Vec<FunctionId>, more: &[FunctionId]) {
     if frames.capacity() - frames.len() < more.len() {
-        frames.reserve_exact((frames.len() / 4).max(1_024).max(more.len()));
+        frames.reserve_exact((frames.len() / 8).max(1_024).max(more.len()));
     }
     frames.extend_from_slice(more);
 }

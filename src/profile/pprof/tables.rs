@@ -40,7 +40,13 @@ impl<'b> Strings<'b> {
         }
     }
 
-    fn bytes(&self, index: u64) -> Result<&'b [u8], ReadError> {
+    /// Bytes of the whole profile.
+    pub(super) fn all_bytes(&self) -> usize {
+        self.wire.rest().len()
+    }
+
+    /// The string as it was sent.
+    pub(super) fn bytes(&self, index: u64) -> Result<&'b [u8], ReadError> {
         let place = usize::try_from(index).ok().and_then(|index| self.places.get(index));
         match place {
             Some((start, end)) => Ok(self.wire.rest().get(*start as usize..*end as usize).unwrap_or(&[])),
@@ -163,7 +169,7 @@ pub(super) struct Locations {
 impl Locations {
     pub(super) fn read(wire: Wire<'_>, outline: &Outline, strings: &mut Strings<'_>) -> Result<Self, ReadError> {
         let functions = Functions::read(wire.region(&outline.functions), outline.function_count, strings)?;
-        let mappings = Mappings::read(wire.region(&outline.mappings))?;
+        let mut mappings = Mappings::read(wire.region(&outline.mappings))?;
         let mut locations = Self {
             ids: Ids::default(),
             frames: Vec::with_capacity(outline.location_count),
@@ -173,7 +179,7 @@ impl Locations {
         let mut region = wire.region(&outline.locations);
         while let Some((field, value)) = region.field()? {
             if let (4, Value::Bytes(location)) = (field, value) {
-                locations.push(location, &functions, &mappings, strings)?;
+                locations.push(location, &functions, &mut mappings, strings)?;
             }
         }
         locations.ids.seal("location")?;
@@ -184,7 +190,7 @@ impl Locations {
         &mut self,
         mut location: Wire<'_>,
         functions: &Functions,
-        mappings: &Mappings,
+        mappings: &mut Mappings,
         strings: &mut Strings<'_>,
     ) -> Result<(), ReadError> {
         let (mut id, mut mapping) = (0, 0);
@@ -276,8 +282,8 @@ impl Functions {
     }
 }
 
-/// The mapped files, by id.
-struct Mappings(Vec<(u64, u64)>);
+/// The mapped files, by id, each with the frame that stands for it once it was asked for.
+struct Mappings(Vec<(u64, u64, Option<FunctionId>)>);
 
 impl Mappings {
     fn read(mut region: Wire<'_>) -> Result<Self, ReadError> {
@@ -292,20 +298,23 @@ impl Mappings {
                     _ => {}
                 }
             }
-            all.push((id, file));
+            all.push((id, file, None));
         }
         all.sort_unstable();
         Ok(Self(all))
     }
 
     /// The frame that stands for an address in that mapping: its file's name in brackets, as `pprof` shows it.
-    fn frame(&self, id: u64, strings: &mut Strings<'_>) -> Result<FunctionId, ReadError> {
-        let at = self.0.binary_search_by_key(&id, |(id, _)| *id).ok();
-        let file = match at.and_then(|at| self.0.get(at)) {
-            Some((_, file)) => strings.sanitised(*file)?,
-            None => Cow::Borrowed(""),
+    fn frame(&mut self, id: u64, strings: &mut Strings<'_>) -> Result<FunctionId, ReadError> {
+        let at = self.0.binary_search_by_key(&id, |(id, ..)| *id).ok();
+        let mut mapping = at.and_then(|at| self.0.get_mut(at));
+        let file = match &mapping {
+            Some((.., Some(known))) => return Ok(*known),
+            Some((_, file, None)) => strings.bytes(*file)?,
+            None => &[],
         };
         LimitName::Name.check(file.len(), strings.name_limit)?;
+        let file = crate::profile::text::sanitise(file);
         let base = file.rsplit(['/', '\\']).next().unwrap_or("").trim();
         let name = match base {
             "" => strings.interner.text(UNKNOWN),
@@ -313,6 +322,10 @@ impl Mappings {
             base => strings.interner.text(&format!("[{base}]")),
         };
         let file = strings.interner.text(&file);
-        Ok(strings.interner.function(Function { name, file }))
+        let frame = strings.interner.function(Function { name, file });
+        if let Some((.., known)) = &mut mapping {
+            *known = Some(frame);
+        }
+        Ok(frame)
     }
 }

@@ -221,6 +221,7 @@ fn gzip_of_several_members_zstd_and_plain_are_told_apart() {
 #[case::group(Message(vec![0x0b]), "no field of a pprof has such a wire type")]
 #[case::cut(Message(small().0[..40].to_vec()), "it ends within a field")]
 #[case::text(Message(b"main;work 7\n".to_vec()), "the profile cannot be read")]
+#[case::comments(small().packed(13, [3; 200]), "its comments name the same text too often")]
 #[case::long_number(Message([0x48].into_iter().chain([0xff; 11]).collect()), "a number longer than ten bytes")]
 fn says_what_cannot_be_read(#[case] profile: Message, #[case] expected: &str) {
     let error = read(&profile).unwrap_err();
@@ -245,7 +246,7 @@ fn sums_that_do_not_fit_are_an_error() {
 }
 
 fn small_limits() -> Limits {
-    Limits { body: 4_000, inflated: 2_000, samples: 3, stack: 5, frames: 8, name: 12, sample_types: 2 }
+    Limits { body: 4_000, inflated: 2_000, samples: 3, stack: 5, frames: 8, symbols: 12, name: 12, sample_types: 2 }
 }
 
 #[rstest]
@@ -259,6 +260,8 @@ fn small_limits() -> Limits {
 #[case::name(small().strings(&["thirteen long"]).function(3, 6, 0), Some((LimitName::Name, 12)))]
 #[case::file(small().strings(&["thirteen long"]).function(3, 4, 6), Some((LimitName::Name, 12)))]
 #[case::sample_types(small().sample_type().sample_type(), Some((LimitName::SampleTypes, 2)))]
+#[case::symbols(small().location(3, &[]).function(3, 4, 5).with(3, &message()), Some((LimitName::Symbols, 12)))]
+#[case::comments(small().packed(13, [3; 13]), Some((LimitName::Symbols, 12)))]
 fn names_the_limit_that_was_passed(#[case] profile: Message, #[case] expected: Option<(LimitName, u64)>) {
     match (read_pprof(&profile.0, &small_limits()), expected) {
         (Ok(_), None) => {}
@@ -283,6 +286,15 @@ fn a_bomb_is_refused_once_it_passes_the_limit() {
     assert_eq!(read_pprof(&bomb.finish().unwrap(), &limits).unwrap_err(), expected);
     let zstd = zstd::encode_all(vec![0; 64 << 20].as_slice(), 3).unwrap();
     assert_eq!(read_pprof(&zstd, &limits).unwrap_err(), expected);
+}
+
+#[test]
+fn a_few_bytes_of_zstd_that_inflate_to_ten_gigabytes_are_refused() {
+    // A window of 128 KiB, then blocks that say "this byte, 128 KiB of it".
+    let mut bomb = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38];
+    bomb.extend([0x02, 0x00, 0x10, 0x00].repeat(80_000));
+    let error = read_pprof(&bomb, &Limits::default()).unwrap_err();
+    assert_eq!(error, ReadError::Limit { limit: LimitName::Inflated, number: 256 << 20 });
 }
 
 #[test]
@@ -337,6 +349,28 @@ fn kept_labels_split_samples_and_others_are_folded() {
             (region("us"), vec!["work [2]".to_owned()]),
         ]
     );
+}
+
+#[test]
+fn a_long_text_that_many_labels_name_is_not_looked_through_each_time() {
+    let profile = small().bytes(6, vec![b'k'; 4 << 20]).with(2, &labelled(&[(6, 6); 100_000], 1));
+    let begun = std::time::Instant::now();
+    let parts = read_pprof_by_labels(&profile.0, &Limits::default(), &["id"]).unwrap();
+    // 400 GB would take minutes.
+    assert!(begun.elapsed().as_secs() < 20);
+    assert_eq!((parts.len(), parts[0].1.profile.total(0)), (1, 8));
+}
+
+#[test]
+fn comments_stand_in_the_first_part_alone() {
+    let profile = small()
+        .strings(&["id", "a", "b"])
+        .packed(13, [3])
+        .with(2, &labelled(&[(6, 7)], 1))
+        .with(2, &labelled(&[(6, 8)], 1));
+    let parts = read_pprof_by_labels(&profile.0, &Limits::default(), &["id"]).unwrap();
+    let comments: Vec<_> = parts.into_iter().map(|(_, file)| file.comments).collect();
+    assert_eq!(comments, [vec!["work".to_owned()], vec![], vec![]]);
 }
 
 #[test]
