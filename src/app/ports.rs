@@ -17,6 +17,7 @@ use crate::bor::triage::{self, Grafana, LinkSettings, TriageParts, TriageService
 use crate::config::{Credentials, Function, Functions, Settings, SpoolFsync, SpoolMode, Version};
 use crate::http::{Outward, OutwardSettings};
 use crate::kernel::{Clock, IdSource};
+use crate::profile::Budget;
 use crate::sor::baseline::{self, BaselineSor};
 use crate::sor::history::{self, Fsync, HistorySor, Spool, SpoolSettings};
 use crate::sor::profile_data::receivers::{self, Receiver};
@@ -59,20 +60,22 @@ impl Ports {
         background: &mut Background,
     ) -> anyhow::Result<Self> {
         let sor = &settings.sor;
+        // One for the process: all that reads what others sent shares it.
+        let budget = Budget::new(settings.profiles.inflate_budget);
         let mut receiver = None;
         let profiles = match &plan.profiles {
             None => None,
             Some(ProfileSource::Pyroscope(url)) => {
-                Some(profile_data::pyroscope(&pyroscope_settings(settings, url), Arc::clone(&clock))?)
+                Some(profile_data::pyroscope(&pyroscope_settings(settings, url, budget), Arc::clone(&clock))?)
             }
             Some(ProfileSource::Embedded) => {
                 let db = db.cloned().context(NO_DATABASE)?;
                 let store = ProfileStore::new(db.clone(), Arc::clone(&clock), StoreSettings::default());
                 keep_house(background, db, store.clone());
-                receiver = Some(web::Data::new(Receiver::new(store.clone(), Arc::clone(&clock))));
+                receiver = Some(web::Data::new(Receiver::new(store.clone(), Arc::clone(&clock), budget)));
                 Some(Arc::new(store) as Arc<dyn ProfileDataSor>)
             }
-            Some(ProfileSource::Remote(url)) => Some(profile_data::remote(outward(url, sor.timeout)?)),
+            Some(ProfileSource::Remote(url)) => Some(profile_data::remote(outward(url, sor.timeout)?, budget)),
         };
         let relational = Relational { db, timeout: sor.relational_timeout };
         let baselines = relational.resolve(&plan.baseline, baseline::local, baseline::remote)?;
@@ -236,7 +239,7 @@ fn outward(url: &Url, timeout: Duration) -> anyhow::Result<Outward> {
     Ok(Outward::new(settings)?)
 }
 
-fn pyroscope_settings(settings: &Settings, url: &Url) -> PyroscopeSettings {
+fn pyroscope_settings(settings: &Settings, url: &Url, budget: Budget) -> PyroscopeSettings {
     let given = &settings.pyroscope;
     PyroscopeSettings {
         tenant: given.tenant.clone().map(Into::into),
@@ -245,6 +248,7 @@ fn pyroscope_settings(settings: &Settings, url: &Url) -> PyroscopeSettings {
             Credentials::Token(token) => profile_data::Credentials::Bearer(token),
         }),
         timeout: given.timeout,
+        budget,
         ..PyroscopeSettings::new(url.clone())
     }
 }

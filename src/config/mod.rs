@@ -10,6 +10,7 @@ mod env;
 mod function;
 mod links;
 mod log;
+mod profiles;
 mod pyroscope;
 mod reader;
 mod rules;
@@ -25,6 +26,7 @@ pub use database::{ConnectTo, DatabaseSettings, SslMode};
 pub use function::{Function, Functions, InvalidFunction, Version};
 pub use links::LinksSettings;
 pub use log::{LogFormat, LogSettings};
+pub use profiles::ProfilesSettings;
 pub use pyroscope::{Credentials, PyroscopeSettings};
 pub use reader::{Effective, InvalidSettings, Origin, SettingError};
 pub use rules::RulesSettings;
@@ -45,6 +47,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// What it logs, and how.
     pub log: LogSettings,
+    /// What profiles may take while they are read.
+    pub profiles: ProfilesSettings,
     /// The Pyroscope server it reads.
     pub pyroscope: PyroscopeSettings,
     /// Systems of record in other processes.
@@ -90,6 +94,7 @@ impl Settings {
         // Each is read before any is asked for, so that all complaints are heard.
         let server = ServerSettings::read(reader);
         let log = LogSettings::read(reader);
+        let profiles = ProfilesSettings::read(reader);
         let pyroscope = PyroscopeSettings::read(reader);
         let sor = SorSettings::read(reader);
         let database = DatabaseSettings::read(reader);
@@ -103,6 +108,7 @@ impl Settings {
         Some(Self {
             server: server?,
             log: log?,
+            profiles: profiles?,
             pyroscope: pyroscope?,
             sor: sor?,
             database: database?,

@@ -25,6 +25,7 @@ fn defaults_need_nothing() {
     assert!(matches!(settings.database.connect_to, ConnectTo::Embedded));
     assert_eq!(settings.database.max_lifetime.as_secs(), 300);
     assert_eq!(settings.spool.max_bytes, 64 << 20);
+    assert_eq!(settings.profiles.inflate_budget, crate::profile::Budget::default().bytes());
     assert!(effective.iter().all(|row| row.origin == Origin::Default));
 }
 

@@ -7,17 +7,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::inflate::claimed_size;
 use super::limits::{LimitName, Limits, ReadError};
 
-const MIB: u64 = 1 << 20;
+/// What the budget is counted in.
+const UNIT: u64 = 64 << 10;
 
-/// A budget of inflated bytes, counted in MiB. Taken before a profile is inflated and held until its bytes are dropped;
-/// what a model keeps of them is the caller's.
+/// Room for the largest profile that [`Limits`] allow, with the largest body that it may come in, and some for others.
+const DEFAULT_BYTES: u64 = 320 << 20;
+
+/// A budget of inflated bytes. Taken before a profile is inflated and held until its bytes are dropped; what a model keeps
+/// of them is the caller's. Clones are the same budget: a process has one, for all that reads what others sent.
 ///
 /// A permit is for what the profile *says* that it inflates to; [`Permit::limits`] holds the reader to that, so a lie is
 /// an error, not memory. Whoever waits is served in the order of asking.
 #[derive(Debug, Clone)]
 pub struct Budget {
     free: Arc<Semaphore>,
-    mib: u32,
+    units: u32,
 }
 
 /// Part of the budget; given back when dropped.
@@ -28,63 +32,60 @@ pub struct Permit {
 }
 
 impl Default for Budget {
+    /// 320 MiB.
     fn default() -> Self {
-        Self::new(64)
+        Self::new(DEFAULT_BYTES)
     }
 }
 
 impl Budget {
-    /// A budget of that many MiB.
-    pub fn new(mib: u32) -> Self {
-        Self { free: Arc::new(Semaphore::new(mib as usize)), mib }
+    /// A budget of that many bytes, rounded up to 64 KiB; at most 256 TiB.
+    pub fn new(bytes: u64) -> Self {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        Self { free: Arc::new(Semaphore::new(units as usize)), units }
     }
 
-    /// How many MiB reading `bytes` takes: what it claims to inflate to, rounded up. Some compressed forms do not say,
-    /// or only of their last part (several gzip members): pass `whole` to ask for the most that is allowed instead, as
-    /// a second try after [`LimitName::Inflated`].
+    /// All of it, free or taken.
+    pub fn bytes(&self) -> u64 {
+        u64::from(self.units) * UNIT
+    }
+
+    /// Takes what reading `bytes` needs, waiting for it without holding a thread: what they claim to inflate to. Callers
+    /// bound the wait. `held` is what the asker has taken and will not give back before: it cannot be waited for.
     ///
     /// # Errors
     /// More than the whole budget, or than a limit.
-    fn mib_of(&self, bytes: &[u8], limits: &Limits, whole: bool) -> Result<u32, ReadError> {
+    pub async fn take(&self, bytes: &[u8], limits: &Limits, held: u64) -> Result<Permit, ReadError> {
         LimitName::Body.check(bytes.len(), limits.body)?;
-        let most = limits.inflated.min(u64::from(self.mib) * MIB);
-        let claimed = if whole { most } else { claimed_size(bytes).max(bytes.len() as u64) };
-        let over = ReadError::Limit { limit: LimitName::Inflated, number: most };
+        let claimed = claimed_size(bytes).max(bytes.len() as u64);
+        let most = self.most(limits, held);
         if claimed > most {
-            return Err(over);
+            return Err(ReadError::Limit { limit: LimitName::Inflated, number: most });
         }
-        u32::try_from(claimed.div_ceil(MIB).max(1)).map_err(|_| over)
+        self.wait(claimed).await
     }
 
-    /// Takes what reading `bytes` needs if it is free now; `None` if the budget is in use.
+    /// Takes the most that is allowed, for bytes that turned out to need more than they say: some compressed forms do
+    /// not say how large they become, or only of their last part (several gzip members).
     ///
     /// # Errors
-    /// More than the whole budget, or than a limit: waiting would not help.
-    pub fn try_take(&self, bytes: &[u8], limits: &Limits) -> Result<Option<Permit>, ReadError> {
-        let mib = self.mib_of(bytes, limits, false)?;
-        let held = Arc::clone(&self.free).try_acquire_many_owned(mib).ok();
-        Ok(held.map(|held| Permit { _held: held, bytes: u64::from(mib) * MIB }))
+    /// Nothing is left to wait for: `held` is all of it.
+    pub async fn take_whole(&self, limits: &Limits, held: u64) -> Result<Permit, ReadError> {
+        match self.most(limits, held) {
+            0 => Err(ReadError::Limit { limit: LimitName::Inflated, number: 0 }),
+            most => self.wait(most).await,
+        }
     }
 
-    /// Takes what reading `bytes` needs, waiting for it without holding a thread. Callers bound the wait.
-    ///
-    /// # Errors
-    /// More than the whole budget, or than a limit.
-    pub async fn take(&self, bytes: &[u8], limits: &Limits) -> Result<Permit, ReadError> {
-        self.wait(self.mib_of(bytes, limits, false)?).await
+    fn most(&self, limits: &Limits, held: u64) -> u64 {
+        limits.inflated.min(self.bytes().saturating_sub(held))
     }
 
-    /// As [`Budget::take`], for a profile that turned out larger than it says: the most that is allowed.
-    ///
-    /// # Errors
-    /// More than a limit.
-    pub async fn take_whole(&self, bytes: &[u8], limits: &Limits) -> Result<Permit, ReadError> {
-        self.wait(self.mib_of(bytes, limits, true)?).await
-    }
-
-    async fn wait(&self, mib: u32) -> Result<Permit, ReadError> {
-        match Arc::clone(&self.free).acquire_many_owned(mib).await {
-            Ok(held) => Ok(Permit { _held: held, bytes: u64::from(mib) * MIB }),
+    async fn wait(&self, bytes: u64) -> Result<Permit, ReadError> {
+        let units = bytes.div_ceil(UNIT).max(1);
+        let asked = u32::try_from(units).unwrap_or(u32::MAX);
+        match Arc::clone(&self.free).acquire_many_owned(asked).await {
+            Ok(held) => Ok(Permit { _held: held, bytes: units * UNIT }),
             // The semaphore is never closed.
             Err(_) => Err(ReadError::Limit { limit: LimitName::Inflated, number: 0 }),
         }
@@ -92,48 +93,80 @@ impl Budget {
 }
 
 impl Permit {
-    /// The limits with `inflated` lowered to what was taken.
+    /// What was taken.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The limits with those lowered that stand for memory, to what was taken: a frame of a stack is four bytes and is
+    /// sent as one or two, a function or location takes dozens and is hardly sent as less than four.
     #[must_use]
     pub fn limits(&self, limits: &Limits) -> Limits {
-        Limits { inflated: limits.inflated.min(self.bytes), ..*limits }
+        Limits {
+            inflated: limits.inflated.min(self.bytes),
+            frames: limits.frames.min(self.bytes),
+            symbols: limits.symbols.min(self.bytes / 4),
+            ..*limits
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
     use crate::profile::{PprofHeader, Profile, read_pprof, write_pprof};
 
-    #[test]
-    fn refuses_a_profile_larger_than_the_budget_by_name() {
-        let error = Budget::new(1).try_take(&vec![0; 2 << 20], &Limits::default()).unwrap_err();
-        assert_eq!(error, ReadError::Limit { limit: LimitName::Inflated, number: 1 << 20 });
+    const MIB: u64 = 1 << 20;
+
+    #[tokio::test]
+    async fn refuses_a_profile_larger_than_the_budget_by_name() {
+        let error = Budget::new(MIB).take(&vec![0; 2 << 20], &Limits::default(), 0).await.unwrap_err();
+        assert_eq!(error, ReadError::Limit { limit: LimitName::Inflated, number: MIB });
     }
 
-    #[test]
-    fn gives_back_what_is_dropped() {
-        let (budget, limits) = (Budget::new(2), Limits::default());
-        let first = budget.try_take(&vec![0; 3 << 19], &limits).unwrap();
-        assert!(first.is_some());
-        assert!(budget.try_take(b"small", &limits).unwrap().is_none());
+    #[tokio::test]
+    async fn gives_back_what_is_dropped() {
+        let (budget, limits) = (Budget::new(2 * MIB), Limits::default());
+        let other = budget.clone();
+        let first = budget.take(&vec![0; 2 << 20], &limits, 0).await.unwrap();
+        assert!(other.take(b"small", &limits, 0).now_or_never().is_none());
         drop(first);
-        assert!(budget.try_take(b"small", &limits).unwrap().is_some());
+        assert!(other.take(b"small", &limits, 0).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_what_they_hold_themselves() {
+        let (budget, limits) = (Budget::new(2 * MIB), Limits::default());
+        let first = budget.take(&vec![0; 3 << 19], &limits, 0).await.unwrap();
+        let error = budget.take(&vec![0; 1 << 20], &limits, first.bytes()).await.unwrap_err();
+        assert_eq!(error, ReadError::Limit { limit: LimitName::Inflated, number: MIB / 2 });
+        assert_eq!(budget.take_whole(&limits, first.bytes()).await.unwrap().bytes(), MIB / 2);
+    }
+
+    #[tokio::test]
+    async fn holds_the_largest_profile_in_the_largest_body_by_default() {
+        let (budget, limits) = (Budget::default(), Limits::default());
+        let body = budget.wait(limits.body + MIB).await.unwrap();
+        assert_eq!(budget.take_whole(&limits, body.bytes()).await.unwrap().bytes(), limits.inflated);
     }
 
     #[tokio::test]
     async fn holds_a_profile_to_what_it_claims() {
-        let (budget, limits) = (Budget::new(4), Limits::default());
+        let (budget, limits) = (Budget::new(4 * MIB), Limits::default());
         // Two members: the trailer tells of the second only.
         let large = {
             let header = PprofHeader { comments: vec!["x".repeat(2 << 20)], ..PprofHeader::default() };
             write_pprof(&Profile::default(), &header)
         };
         let two = [large.clone(), write_pprof(&Profile::default(), &PprofHeader::default())].concat();
-        let permit = budget.take(&two, &limits).await.unwrap();
+        let permit = budget.take(&two, &limits, 0).await.unwrap();
         let error = read_pprof(&two, &permit.limits(&limits)).unwrap_err();
-        assert_eq!(error, ReadError::Limit { limit: LimitName::Inflated, number: 1 << 20 });
+        assert_eq!(error, ReadError::Limit { limit: LimitName::Inflated, number: UNIT });
+        assert!(error.lies_between(&permit.limits(&limits), &limits));
         drop(permit);
-        let permit = budget.take_whole(&two, &limits).await.unwrap();
+        let permit = budget.take_whole(&limits, 0).await.unwrap();
         let read = read_pprof(&two, &permit.limits(&limits));
         assert!(!matches!(read, Err(ReadError::Limit { .. })), "{read:?}");
     }

@@ -10,6 +10,11 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// No deflate stream inflates to more than this many times its size.
 const DEFLATE_MAX_RATIO: u64 = 1_032;
 
+/// Whether the bytes are gzip or zstd.
+pub fn is_compressed(bytes: &[u8]) -> bool {
+    bytes.starts_with(&GZIP) || bytes.starts_with(&ZSTD)
+}
+
 /// The inflated bytes. Plain ones are borrowed. Stops at the limit: never holds more than `limits.inflated` bytes.
 pub(super) fn inflate<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Cow<'b, [u8]>, ReadError> {
     LimitName::Body.check(bytes.len(), limits.body)?;

@@ -5,6 +5,7 @@ mod api;
 mod architecture;
 mod cli;
 mod harness;
+mod hostile;
 mod openapi;
 mod processes;
 mod split;

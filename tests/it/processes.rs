@@ -61,6 +61,13 @@ impl Node {
         command.spawn().unwrap()
     }
 
+    /// The most memory it was ever resident with, in MiB; `None` where the system does not tell.
+    pub(crate) fn peak_mib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(peak.trim().strip_suffix(" kB")?.parse::<u64>().ok()? / 1_024)
+    }
+
     /// The client to call it with.
     pub(crate) fn client(&self) -> &reqwest::Client {
         &self.client

@@ -18,6 +18,7 @@ mod routes;
 pub mod store;
 mod type_id;
 mod wire;
+mod within;
 
 pub use domain::{Coverage, LabelShare, MergedProfile, ProfileMeta, ProfileQuery};
 pub use file::FileProfile;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 use crate::http::Outward;
 use crate::kernel::Clock;
+use crate::profile::Budget;
 
 /// Profiles from a Pyroscope server.
 ///
@@ -43,7 +45,7 @@ pub fn pyroscope(
     Ok(Arc::new(pyroscope::Pyroscope::new(settings, clock)?))
 }
 
-/// The profiles of another Flamewarden.
-pub fn remote(outward: Outward) -> Arc<dyn ProfileDataSor> {
-    Arc::new(remote::RemoteProfiles::new(outward))
+/// The profiles of another Flamewarden, read within the budget.
+pub fn remote(outward: Outward, budget: Budget) -> Arc<dyn ProfileDataSor> {
+    Arc::new(remote::RemoteProfiles::new(outward, budget))
 }

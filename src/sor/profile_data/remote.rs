@@ -1,5 +1,7 @@
 //! The profiles of another Flamewarden, by its public routes.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest::header::RETRY_AFTER;
@@ -10,16 +12,24 @@ use url::Url;
 use super::domain::{MergedProfile, ProfileQuery};
 use super::exchange::{InvalidExport, read_one, read_pair};
 use super::port::ProfileDataSor;
+use super::within::{Means, NotRead};
 use crate::http::{Answer, Code, Outward};
 use crate::kernel::{AppName, PortError, PortResult, Selector, TimeWindow};
-use crate::profile::Limits;
+use crate::profile::{Budget, LimitName, Limits, ReadError};
 
 /// Exports up to this size, compressed, are read where they arrive.
 const SMALL_BYTES: usize = 64 << 10;
+/// And only if they inflate to no more than this.
+const SMALL_INFLATED: u64 = 4 << 20;
+/// The largest export that is read; the outward client holds answers to less.
+const MAX_BYTES: u64 = 256 << 20;
+/// How long memory for an export is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The adapter. Profiles come by `export`, one call for a window or a pair of windows.
 pub(super) struct RemoteProfiles {
     outward: Outward,
+    means: Means,
 }
 
 #[derive(Deserialize)]
@@ -35,8 +45,9 @@ struct Told {
 }
 
 impl RemoteProfiles {
-    pub(super) fn new(outward: Outward) -> Self {
-        Self { outward }
+    pub(super) fn new(outward: Outward, budget: Budget) -> Self {
+        let means = Means { budget, limits: Limits { body: MAX_BYTES, ..Limits::default() }, patience: PATIENCE };
+        Self { outward, means }
     }
 
     /// The body of a 200; `None` where the other server says that nobody knows the app.
@@ -48,6 +59,31 @@ impl RemoteProfiles {
             answer => answer?,
         };
         judge(answer)
+    }
+
+    /// Reads an export, a large one where it holds nobody up and when there is memory for it.
+    async fn read<T: Send + 'static>(
+        &self,
+        body: Bytes,
+        read: fn(&[u8], &Limits) -> Result<T, InvalidExport>,
+    ) -> PortResult<T> {
+        let bad = |error: InvalidExport| PortError::Unavailable(format!("the other server's answer: {error}"));
+        if body.len() <= SMALL_BYTES {
+            match read(&body, &Limits { inflated: SMALL_INFLATED, ..self.means.limits }) {
+                Err(InvalidExport::Pprof(ReadError::Limit { limit: LimitName::Inflated, .. })) => {}
+                done => return done.map_err(bad),
+            }
+        }
+        let reading = move |bytes: &[u8], limits: &Limits| match read(bytes, limits) {
+            Err(InvalidExport::Pprof(error)) => Err(error),
+            done => Ok(done),
+        };
+        match self.means.read(body, 0, None, reading).await {
+            Ok((_permit, read)) => read.map_err(bad),
+            Err(NotRead::Bad(error)) => Err(bad(error.into())),
+            Err(NotRead::Busy) => Err(PortError::Timeout("waiting for memory to read the answer".to_owned())),
+            Err(NotRead::Lost(why)) => Err(PortError::Internal(why)),
+        }
     }
 
     fn export_url(&self, query: &ProfileQuery) -> Url {
@@ -69,17 +105,6 @@ fn append_selector(url: &mut Url, name: &str, selector: &Selector) {
     if !selector.is_empty() {
         url.query_pairs_mut().append_pair(name, &selector.to_string());
     }
-}
-
-/// Reads an export, a large one where it holds nobody up.
-async fn read<T: Send + 'static>(body: Bytes, read: fn(&[u8], &Limits) -> Result<T, InvalidExport>) -> PortResult<T> {
-    let read = if body.len() <= SMALL_BYTES {
-        read(&body, &Limits::default())
-    } else {
-        let reading = tokio::task::spawn_blocking(move || read(&body, &Limits::default()));
-        reading.await.map_err(|e| PortError::Internal(format!("reading an export: {e}")))?
-    };
-    read.map_err(|error| PortError::Unavailable(format!("the other server's answer: {error}")))
 }
 
 fn judge(answer: Answer) -> PortResult<Option<Bytes>> {
@@ -124,7 +149,7 @@ impl ProfileDataSor for RemoteProfiles {
 
     async fn merged(&self, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
         match self.get(self.export_url(query)).await? {
-            Some(body) => read(body, read_one).await.map(Some),
+            Some(body) => self.read(body, read_one).await.map(Some),
             None => Ok(None),
         }
     }
@@ -140,7 +165,7 @@ impl ProfileDataSor for RemoteProfiles {
         // Always given, since it would be the selector of the current window otherwise.
         url.query_pairs_mut().append_pair("baselineSelector", &baseline_selector.to_string());
         match self.get(url).await? {
-            Some(body) => read(body, read_pair).await.map(Some),
+            Some(body) => self.read(body, read_pair).await.map(Some),
             None => Ok(None),
         }
     }
@@ -149,7 +174,6 @@ impl ProfileDataSor for RemoteProfiles {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use actix_web::web;
     use rstest::rstest;
@@ -172,7 +196,7 @@ mod tests {
             max_answer_bytes: 1 << 26,
             authorization: None,
         };
-        RemoteProfiles::new(Outward::new(settings).unwrap())
+        RemoteProfiles::new(Outward::new(settings).unwrap(), Budget::default())
     }
 
     /// A live server with the profile routes on top of a port.

@@ -15,14 +15,17 @@ use super::settings::{Credentials, InvalidSource, PyroscopeSettings};
 use super::span::Span;
 use crate::http::{Outward, OutwardSettings};
 use crate::kernel::PortError;
-use crate::profile::{Budget, Limits, PprofFile, Profile, ReadError, read_flamebearer, read_pprof};
+use crate::profile::{LimitName, Limits, PprofFile, Profile, ReadError, read_flamebearer, read_pprof};
 use crate::sor::profile_data::proto::querier::v1::{
     SelectMergeProfileRequest, SelectSeriesRequest, SelectSeriesResponse, SeriesRequest, SeriesResponse,
 };
 use crate::sor::profile_data::type_id::TypeId;
+use crate::sor::profile_data::within::{Means, NotRead};
 
 /// Answers up to this size are read where they arrive; larger ones would hold up other requests.
 const SMALL_BYTES: usize = 256 << 10;
+/// And only if they inflate to no more than this, as nearly all do, being plain.
+const SMALL_INFLATED: u64 = 4 << 20;
 /// Nodes asked of a flame graph, where there is no exact data.
 const FLAME_GRAPH_NODES: u32 = 65_536;
 /// What version 1 says for "no data": a pprof of one empty sample type and one empty text.
@@ -45,9 +48,8 @@ pub(super) struct Client {
     outward: Outward,
     tenant: Option<HeaderValue>,
     limiter: Arc<Limiter>,
-    limits: Limits,
     /// Memory for the large answers that are being read.
-    budget: Budget,
+    means: Means,
     series: Url,
     merge: Url,
     totals: Url,
@@ -76,8 +78,7 @@ impl Client {
             render: outward.url(["pyroscope", "render"]),
             tenant: tenant.transpose()?,
             limiter: Arc::default(),
-            budget: Budget::default(),
-            limits,
+            means: Means { budget: settings.budget.clone(), limits, patience: settings.timeout },
             outward,
         })
     }
@@ -131,23 +132,25 @@ impl Client {
     async fn read(
         &self,
         body: Bytes,
-        read: impl FnOnce(&Bytes, &Limits) -> Result<Read, ReadError> + Send + 'static,
+        read: impl Fn(&[u8], &Limits) -> Result<Read, ReadError> + Clone + Send + 'static,
     ) -> Result<Read, Refusal> {
         let refused = |error: ReadError| {
             let unavailable = PortError::Unavailable(format!("the source's answer: {error}"));
             if error.is_limit() { Refusal::TooMuch(unavailable) } else { unavailable.into() }
         };
         if body.len() <= SMALL_BYTES {
-            return read(&body, &self.limits).map_err(refused);
+            let few = Limits { inflated: SMALL_INFLATED, ..self.means.limits };
+            match read(&body, &few) {
+                Err(ReadError::Limit { limit: LimitName::Inflated, .. }) => {}
+                done => return done.map_err(refused),
+            }
         }
-        let permit = self.budget.take(&body, &self.limits).await.map_err(refused)?;
-        let limits = permit.limits(&self.limits);
-        let reading = tokio::task::spawn_blocking(move || {
-            let read = read(&body, &limits);
-            drop(permit);
-            read
-        });
-        reading.await.map_err(|e| PortError::Internal(format!("reading a profile: {e}")))?.map_err(refused)
+        match self.means.read(body, 0, None, read).await {
+            Ok((_permit, read)) => Ok(read),
+            Err(NotRead::Bad(error)) => Err(refused(error)),
+            Err(NotRead::Busy) => Err(PortError::Timeout("waiting for memory to read the answer".to_owned()).into()),
+            Err(NotRead::Lost(why)) => Err(PortError::Internal(why).into()),
+        }
     }
 
     fn with_tenant(&self, request: RequestBuilder) -> RequestBuilder {

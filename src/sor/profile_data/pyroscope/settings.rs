@@ -4,6 +4,8 @@ use base64::Engine;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::profile::Budget;
+
 /// How to reach a Pyroscope server. `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct PyroscopeSettings {
@@ -19,6 +21,8 @@ pub struct PyroscopeSettings {
     pub max_answer_bytes: usize,
     /// Bytes of merged profiles of closed windows that are kept.
     pub cache_bytes: u64,
+    /// Memory for what is inflated: the process's.
+    pub budget: Budget,
 }
 
 /// How this server says who it is.
@@ -45,7 +49,8 @@ pub enum InvalidSource {
 }
 
 impl PyroscopeSettings {
-    /// The defaults for a server there: no tenant, no credentials, 30 s, answers of 64 MiB, a cache of 32 MiB.
+    /// The defaults for a server there: no tenant, no credentials, 30 s, answers of 64 MiB, a cache of 32 MiB, a budget
+    /// that nobody shares.
     pub fn new(url: Url) -> Self {
         Self {
             url,
@@ -54,6 +59,7 @@ impl PyroscopeSettings {
             timeout: Duration::from_secs(30),
             max_answer_bytes: 64 << 20,
             cache_bytes: 32 << 20,
+            budget: Budget::default(),
         }
     }
 }

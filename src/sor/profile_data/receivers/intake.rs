@@ -10,6 +10,7 @@ use actix_web::web;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 
+use super::super::within::Means;
 use super::refused::Refused;
 use crate::profile::{Budget, LimitName, Limits, Permit, ReadError};
 
@@ -20,10 +21,9 @@ const BODIES: usize = 128 << 20;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What may be held at one time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Intake {
-    pub(super) limits: Limits,
-    budget: Budget,
+    means: Means,
     bodies: Arc<AtomicUsize>,
 }
 
@@ -52,75 +52,74 @@ impl Drop for Held {
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) bytes: Bytes,
-    budget: Vec<Permit>,
+    /// For what came compressed.
+    permit: Option<Permit>,
     _room: Held,
 }
 
+impl Body {
+    fn held(&self) -> u64 {
+        self.permit.as_ref().map_or(0, Permit::bytes)
+    }
+}
+
+/// A profile in a body.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) bytes: Bytes,
+    /// Bytes of the budget that were taken for other parts of the same body.
+    pub(super) held: u64,
+}
+
 impl Intake {
+    /// What a process may hold, inflated out of its budget.
+    pub(super) fn new(budget: Budget) -> Self {
+        let means = Means { budget, limits: Limits::default(), patience: PATIENCE };
+        Self { means, bodies: Arc::default() }
+    }
+
     fn too_large(&self) -> Refused {
-        Refused::from(ReadError::Limit { limit: LimitName::Body, number: self.limits.body })
+        Refused::from(ReadError::Limit { limit: LimitName::Body, number: self.means.limits.body })
     }
 
     /// Reads a body to its end and takes `Content-Encoding: gzip` off it.
     pub(super) async fn body(&self, headers: &HeaderMap, mut payload: web::Payload) -> Result<Body, Refused> {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let claimed = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or(0);
-        if claimed > self.limits.body {
+        if claimed > self.means.limits.body {
             return Err(self.too_large());
         }
         let mut held = Held { all: Arc::clone(&self.bodies), bytes: 0 };
         let mut bytes = BytesMut::new();
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|e| Refused::Unreadable(format!("the body was cut off: {e}")))?;
-            if (bytes.len() + chunk.len()) as u64 > self.limits.body {
+            if (bytes.len() + chunk.len()) as u64 > self.means.limits.body {
                 return Err(self.too_large());
             }
             held.more(chunk.len())?;
             bytes.extend_from_slice(&chunk);
         }
-        let mut body = Body { bytes: bytes.freeze(), budget: Vec::new(), _room: held };
+        let mut body = Body { bytes: bytes.freeze(), permit: None, _room: held };
         match header(CONTENT_ENCODING).unwrap_or("identity").to_ascii_lowercase().as_str() {
             "" | "identity" => {}
             "gzip" => {
-                let (permit, inflated) = self.within_budget(body.bytes.clone(), gunzip).await?;
-                (body.bytes, body.budget) = (inflated.into(), vec![permit]);
+                let (permit, inflated) = self.means.read(body.bytes, 0, None, gunzip).await?;
+                (body.bytes, body.permit) = (inflated.into(), permit);
             }
             other => return Err(Refused::ContentType(format!("the content encoding {other:?} is not taken, gzip is"))),
         }
         Ok(body)
     }
 
-    /// Runs `read` on bytes off the threads that serve requests, with limits held to what the budget gave.
-    pub(super) async fn within_budget<T: Send + 'static>(
+    /// Reads a body, or a part of it.
+    pub(super) async fn read<T: Send + 'static>(
         &self,
-        bytes: Bytes,
+        body: &Body,
+        part: Part,
         read: impl Fn(&[u8], &Limits) -> Result<T, ReadError> + Clone + Send + 'static,
-    ) -> Result<(Permit, T), Refused> {
-        let permit = in_time(self.budget.take(&bytes, &self.limits)).await??;
-        match run(bytes.clone(), permit.limits(&self.limits), read.clone()).await? {
-            // It holds more than it says.
-            Err(ReadError::Limit { limit: LimitName::Inflated, number }) if number < self.limits.inflated => {
-                drop(permit);
-                let permit = in_time(self.budget.take_whole(&bytes, &self.limits)).await??;
-                let done = run(bytes, permit.limits(&self.limits), read).await??;
-                Ok((permit, done))
-            }
-            done => Ok((permit, done?)),
-        }
+    ) -> Result<(Option<Permit>, T), Refused> {
+        Ok(self.means.read(part.bytes, part.held + body.held(), body.permit.as_ref(), read).await?)
     }
-}
-
-async fn in_time<T>(wait: impl Future<Output = T>) -> Result<T, Refused> {
-    tokio::time::timeout(PATIENCE, wait).await.map_err(|_| Refused::Busy)
-}
-
-async fn run<T: Send + 'static>(
-    bytes: Bytes,
-    limits: Limits,
-    read: impl Fn(&[u8], &Limits) -> Result<T, ReadError> + Send + 'static,
-) -> Result<Result<T, ReadError>, Refused> {
-    let done = tokio::task::spawn_blocking(move || read(&bytes, &limits)).await;
-    done.map_err(|e| Refused::Store(crate::kernel::PortError::Internal(format!("reading a profile: {e}"))))
 }
 
 fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, ReadError> {

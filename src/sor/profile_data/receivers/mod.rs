@@ -17,18 +17,17 @@ use std::sync::Arc;
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use self::ingest::{Asked, Config, Format, IngestParams, pushed_text, read_form, read_text};
-use self::intake::Intake;
+use self::intake::{Body, Intake, Part};
 use self::push::{Encoding, PushBody};
 use self::reading::{About, Span, pushed, read_parts};
 use self::refused::Refused;
 use super::store::{ProfileStore, Pushed};
 use crate::http::{Code, Problem, Resource};
 use crate::kernel::Clock;
-use crate::profile::Permit;
+use crate::profile::{Budget, Permit, is_compressed};
 
 /// Takes pushed profiles in, for the embedded store. Handlers ask for it as `web::Data<Receiver>`.
 pub struct Receiver {
@@ -38,9 +37,10 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver that fills this store. One a process: what it may hold is counted in it.
-    pub fn new(store: ProfileStore, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, intake: Intake::default() }
+    /// A receiver that fills this store and inflates within this budget. One a process: what it may hold is counted in
+    /// it.
+    pub fn new(store: ProfileStore, clock: Arc<dyn Clock>, budget: Budget) -> Self {
+        Self { store, clock, intake: Intake::new(budget) }
     }
 
     fn span(&self) -> Span {
@@ -48,9 +48,9 @@ impl Receiver {
     }
 
     /// Reads a pprof; the permit is for what it was inflated to.
-    async fn read(&self, bytes: Bytes, about: About) -> Result<(Permit, Vec<Pushed>), Refused> {
+    async fn read(&self, body: &Body, part: Part, about: About) -> Result<(Option<Permit>, Vec<Pushed>), Refused> {
         let span = self.span();
-        let (permit, parts) = self.intake.within_budget(bytes, read_parts).await?;
+        let (permit, parts) = self.intake.read(body, part, read_parts).await?;
         Ok((permit, pushed(parts, &about, span)?))
     }
 
@@ -58,12 +58,13 @@ impl Receiver {
         let encoding = Encoding::of(content_type(request))?;
         let body = self.intake.body(request.headers(), payload).await?;
         let message = push::decode(body.bytes.clone(), encoding)?;
-        let (mut permits, mut ready) = (Vec::new(), Vec::new());
+        let (mut permits, mut held, mut ready) = (Vec::new(), 0, Vec::new());
         for (about, bytes) in push::profiles(message, self.span())? {
-            // Plain profiles are part of the body, which is paid for.
-            let compressed = bytes.starts_with(&[0x1f, 0x8b]) || bytes.starts_with(&[0x28, 0xb5]);
-            let (permit, profiles) = self.read(bytes, about).await?;
-            if compressed {
+            // Plain profiles are part of the body, which is held already.
+            let compressed = is_compressed(&bytes);
+            let (permit, profiles) = self.read(&body, Part { bytes, held }, about).await?;
+            if let Some(permit) = permit.filter(|_| compressed) {
+                held += permit.bytes();
                 permits.push(permit);
             }
             ready.extend(profiles);
@@ -78,17 +79,18 @@ impl Receiver {
         let format = Format::of(&params, content_type(request))?;
         let body = self.intake.body(request.headers(), payload).await?;
         let asked = Asked::of(&params, request.query_string(), &body.bytes, self.span())?;
+        let all = || Part { bytes: body.bytes.clone(), held: 0 };
         let (_permit, ready) = match format {
-            Format::Pprof => self.read(body.bytes.clone(), asked.about_pprof(&Config::default())?).await?,
+            Format::Pprof => self.read(&body, all(), asked.about_pprof(&Config::default())?).await?,
             Format::Form => {
-                let (profile, config) = read_form(request.headers(), body.bytes.clone()).await?;
-                self.read(profile, asked.about_pprof(&config)?).await?
+                let (bytes, config) = read_form(request.headers(), body.bytes.clone()).await?;
+                self.read(&body, Part { bytes, held: 0 }, asked.about_pprof(&config)?).await?
             }
             Format::Folded | Format::Lines => {
                 let (about, kind) = asked.text()?;
                 let (of_text, lines) = (Arc::new(kind.clone()), format == Format::Lines);
                 let read = move |bytes: &[u8], limits: &_| read_text(bytes, lines, &of_text, limits);
-                let (permit, profile) = self.intake.within_budget(body.bytes.clone(), read).await?;
+                let (permit, profile) = self.intake.read(&body, all(), read).await?;
                 (permit, vec![pushed_text(profile, about, kind, self.span())?])
             }
         };

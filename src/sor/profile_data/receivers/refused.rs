@@ -3,6 +3,7 @@ use crate::kernel::PortError;
 use crate::profile::ReadError;
 
 use super::super::store::PushError;
+use super::super::within::NotRead;
 
 /// Why a push is not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,16 @@ pub(super) enum Refused {
 impl From<ReadError> for Refused {
     fn from(error: ReadError) -> Self {
         if error.is_limit() { Self::TooLarge(error.to_string()) } else { Self::Unreadable(error.to_string()) }
+    }
+}
+
+impl From<NotRead> for Refused {
+    fn from(error: NotRead) -> Self {
+        match error {
+            NotRead::Bad(error) => error.into(),
+            NotRead::Busy => Self::Busy,
+            NotRead::Lost(why) => Self::Store(PortError::Internal(why)),
+        }
     }
 }
 

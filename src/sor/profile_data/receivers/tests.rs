@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -38,7 +39,7 @@ async fn house_at(now: DateTime<Utc>) -> House {
     let clock = Arc::new(FixedClock::at(now));
     let store = ProfileStore::new(database.db.clone(), clock.clone(), StoreSettings::default());
     store.maintain().await.unwrap();
-    let receiver = web::Data::new(Receiver::new(store.clone(), clock.clone()));
+    let receiver = web::Data::new(Receiver::new(store.clone(), clock.clone(), Budget::default()));
     House { store, clock, receiver, _database: database }
 }
 
@@ -87,6 +88,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
+}
+
+fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(bytes), &mut plain).unwrap();
+    plain
 }
 
 /// A pprof of CPU time with these stacks, leaf first, that began at `time`.
@@ -349,7 +356,13 @@ async fn what_cannot_be_taken_says_why_and_leaves_what_is_stored_untouched() {
         ),
         (422, "profile_unreadable: prev_profile is of an unsupported client version", "name=app", as_form, prev),
         (422, "profile_unreadable: the form has no part profile", "name=app", as_form, no_profile),
-        (413, "profile_too_large: the profile has more than", "name=app&format=pprof", None, bomb),
+        (
+            413,
+            "profile_too_large: the profile has more than 268435456 bytes after inflating",
+            "name=app&format=pprof",
+            None,
+            bomb,
+        ),
         (413, "profile_too_large: the profile has more than 1000000 samples", "name=app", None, many.into_bytes()),
         (
             413,
@@ -406,6 +419,56 @@ async fn a_bad_push_says_why(
     assert!(code(&body).starts_with(text), "{} is not {text}", code(&body));
 }
 
+/// A profile of 100 MiB, most of it a comment.
+fn large() -> Vec<u8> {
+    let comment = "x".repeat(100 << 20);
+    let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+    let work = builder.function("work", "a.rs");
+    builder.add([work], &[30_000_000]);
+    let header = PprofHeader { time: Some(at(NOON)), comments: vec![comment], ..PprofHeader::default() };
+    write_pprof(&builder.build(), &header)
+}
+
+#[rstest]
+#[case::gzip(large(), None)]
+#[case::plain_in_a_gzip_body(gzip(&gunzip(&large())), Some("gzip"))]
+#[case::gzip_in_a_gzip_body(gzip(&large()), Some("gzip"))]
+#[actix_web::test]
+async fn a_large_profile_is_taken_however_it_is_wrapped(#[case] body: Vec<u8>, #[case] encoding: Option<&str>) {
+    let house = house().await;
+    let mut request = TestRequest::post().uri("/ingest?name=app&format=pprof").set_payload(body);
+    if let Some(encoding) = encoding {
+        request = request.insert_header(("content-encoding", encoding));
+    }
+    assert_eq!(house.send(request).await, (200, String::new()));
+    assert_eq!(house.summary("app", ProfileType::Cpu).await.1, 30_000_000);
+}
+
+#[actix_web::test]
+async fn a_push_that_would_wait_for_itself_is_too_large() {
+    let house = house().await;
+    let receiver = |budget| web::Data::new(Receiver::new(house.store.clone(), house.clock.clone(), budget));
+    // Each profile takes 64 KiB at least.
+    for (budget, status) in [(192 << 10, 200), (128 << 10, 413)] {
+        let samples: Vec<_> = (0..3)
+            .map(|second| {
+                let profile = cpu(Some(&format!("2026-11-20T12:00:0{second}Z")));
+                let raw = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, profile);
+                serde_json::json!({"rawProfile": raw, "ID": format!("{budget} {second}")})
+            })
+            .collect();
+        let labels = [("__name__", "process_cpu"), ("service_name", "app")];
+        let labels: Vec<_> = labels.map(|(name, value)| serde_json::json!({"name": name, "value": value})).into();
+        let push = serde_json::json!({"series": [{"labels": labels, "samples": samples}]});
+        let app = actix_web::App::new().into_utoipa_app().app_data(receiver(Budget::new(budget)));
+        let app = init_service(app.configure(routes).into_app()).await;
+        let request = TestRequest::post().uri("/push.v1.PusherService/Push").set_json(&push);
+        let answer = call_service(&app, request.to_request()).await;
+        assert_eq!(answer.status().as_u16(), status);
+    }
+    assert_eq!(house.summary("app", ProfileType::Cpu).await.1, 90_000_000);
+}
+
 #[actix_web::test]
 async fn one_bad_profile_keeps_the_whole_push_out() {
     let house = house().await;
@@ -424,7 +487,7 @@ async fn a_dead_database_is_503_with_retry_after() {
     let database = Db::open(options, patience);
     let clock = Arc::new(FixedClock::at(at(NOON)));
     let store = ProfileStore::new(database, clock.clone(), StoreSettings::default());
-    let receiver = web::Data::new(Receiver::new(store, clock));
+    let receiver = web::Data::new(Receiver::new(store, clock, Budget::default()));
     let app = actix_web::App::new().into_utoipa_app().app_data(receiver).configure(routes).into_app();
     let app = init_service(app).await;
     let request = TestRequest::post().uri("/ingest?name=app&format=pprof").set_payload(cpu(Some(NOON)));
