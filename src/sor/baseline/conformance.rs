@@ -7,7 +7,7 @@ use actix_web::web;
 use super::{Baseline, BaselineChange, BaselineQuery, BaselineSor, NewBaseline};
 use crate::http::testing::Served;
 use crate::kernel::{LimitSeverity, Percent, PortError, ProfileType, RowId};
-use crate::storage::testing::{TestDatabase, database};
+use crate::sor::testing::{Fixture, suite};
 
 pub(super) fn serve(port: Arc<dyn BaselineSor>) -> Served {
     let port = web::Data::from(port);
@@ -17,21 +17,12 @@ pub(super) fn serve(port: Arc<dyn BaselineSor>) -> Served {
     })
 }
 
-struct Fixture {
-    port: Arc<dyn BaselineSor>,
-    _database: TestDatabase,
-    _served: Option<Served>,
+async fn postgres() -> Fixture<dyn BaselineSor> {
+    Fixture::local(super::local).await
 }
 
-async fn postgres() -> Fixture {
-    let database = database().await;
-    Fixture { port: super::local(database.db.clone()), _database: database, _served: None }
-}
-
-async fn http() -> Fixture {
-    let database = database().await;
-    let served = serve(super::local(database.db.clone()));
-    Fixture { port: super::remote(served.client()), _database: database, _served: Some(served) }
+async fn http() -> Fixture<dyn BaselineSor> {
+    postgres().await.over_http(serve, super::remote)
 }
 
 fn new(app: &str, kind: ProfileType, function: &str, percent: f64) -> NewBaseline {
@@ -145,17 +136,6 @@ async fn removes_once(port: &dyn BaselineSor) {
     assert_eq!(port.remove(row.id).await, Ok(true));
     assert_eq!(port.remove(row.id).await, Ok(false));
     assert_eq!(port.list(&row.app_name, None).await.unwrap(), []);
-}
-
-macro_rules! suite {
-    ($($name:ident)+) => {
-        mod on_postgres {
-            $(#[actix_web::test] async fn $name() { super::$name(&*super::postgres().await.port).await; })+
-        }
-        mod over_http {
-            $(#[actix_web::test] async fn $name() { super::$name(&*super::http().await.port).await; })+
-        }
-    };
 }
 
 suite! {

@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 
-use crate::kernel::{AppName, FunctionName, LimitSeverity, Percent, ProfileType, RowId, Text255};
+use crate::kernel::{AppName, FunctionName, LimitSeverity, Page, Percent, ProfileType, RowId, Text255};
 
 /// The approved limit of one function of one app: its self share must not pass `max_self_percent`.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,11 +80,5 @@ impl BaselineQuery {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct BaselinePosition(pub(super) String, pub(super) String);
 
-/// One page of limits.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BaselinePage {
-    /// The limits, by type and function.
-    pub entries: Vec<Baseline>,
-    /// Where the next page begins; `None` on the last.
-    pub next: Option<BaselinePosition>,
-}
+/// One page of limits, by type and function.
+pub type BaselinePage = Page<Baseline, BaselinePosition>;

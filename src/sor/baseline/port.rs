@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use super::domain::{Baseline, BaselineChange, BaselinePage, BaselineQuery, NewBaseline};
-use crate::kernel::{AppName, PortResult, ProfileType, RowId};
+use crate::kernel::{AppName, PortResult, ProfileType, RowId, all_pages};
 
 /// Keeps approved limits. Adapters: PostgreSQL, another Flamewarden.
 #[cfg_attr(test, mockall::automock)]
@@ -15,17 +15,11 @@ pub trait BaselineSor: Send + Sync {
 
     /// All limits of an app, of one kind or all, by type and function: one page, unless there are over 10,000.
     async fn list(&self, app: &AppName, profile_type: Option<ProfileType>) -> PortResult<Vec<Baseline>> {
-        let mut query =
-            BaselineQuery { app_name: app.clone(), profile_type, limit: BaselineQuery::MAX_LIMIT, after: None };
-        let mut all = Vec::new();
-        loop {
-            let page = self.page(&query).await?;
-            all.extend(page.entries);
-            query.after = page.next;
-            if query.after.is_none() {
-                return Ok(all);
-            }
-        }
+        let page = |after| async move {
+            let limit = BaselineQuery::MAX_LIMIT;
+            self.page(&BaselineQuery { app_name: app.clone(), profile_type, limit, after }).await
+        };
+        all_pages(page).await
     }
 
     /// Changes a limit; `None` where there is none of that id.

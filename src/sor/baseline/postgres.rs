@@ -2,12 +2,15 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::Connection;
 
 use super::domain::{Baseline, BaselineChange, BaselinePage, BaselinePosition, BaselineQuery, NewBaseline};
 use super::port::BaselineSor;
-use crate::kernel::{LimitSeverity, Percent, PortError, PortResult, ProfileType, RowId, Text255};
-use crate::storage::{Db, DbError, Repeat};
+use crate::kernel::{LimitSeverity, Page, Percent, PortError, PortResult, ProfileType, RowId, Text255};
+use crate::storage::{Broken, Columns, Db, Repeat, begin, keep, kept, readable};
+
+const TABLE: &str = "performance_baseline";
+/// What a change may hold.
+const CHANGEABLE: [&str; 2] = ["max_self_percent", "severity"];
 
 pub(super) struct PostgresBaselines {
     db: Db,
@@ -32,64 +35,33 @@ struct Row {
     updated_at: DateTime<Utc>,
 }
 
-/// A column of a row that no limit can be made of: somebody wrote it past the routes.
-#[derive(Debug)]
-struct Broken {
-    id: i32,
-    column: &'static str,
-    why: String,
-}
-
-impl From<Broken> for PortError {
-    fn from(Broken { id, column, why }: Broken) -> Self {
-        Self::Internal(format!("performance_baseline row {id}: {column} {why}"))
-    }
-}
-
 impl TryFrom<Row> for Baseline {
     type Error = Broken;
 
     fn try_from(row: Row) -> Result<Self, Broken> {
-        let broken = |column, why: &dyn std::fmt::Display| Broken { id: row.id, column, why: why.to_string() };
+        let columns = Columns::of(TABLE, row.id);
         Ok(Self {
-            id: RowId::new(row.id.into()).ok_or_else(|| broken("id", &"is below 1"))?,
-            app_name: row.app_name.try_into().map_err(|e| broken("app_name", &e))?,
-            profile_type: row.profile_type.parse().map_err(|e| broken("profile_type", &e))?,
-            function_name: row.function_name.try_into().map_err(|e| broken("function_name", &e))?,
-            max_self_percent: Percent::new(row.max_self_percent).map_err(|e| broken("max_self_percent", &e))?,
-            severity: row.severity.parse().map_err(|e| broken("severity", &e))?,
-            created_by: row.created_by.map(TryInto::try_into).transpose().map_err(|e| broken("created_by", &e))?,
+            id: columns.id()?,
+            app_name: columns.read("app_name", row.app_name)?,
+            profile_type: columns.parse("profile_type", &row.profile_type)?,
+            function_name: columns.read("function_name", row.function_name)?,
+            max_self_percent: columns.read("max_self_percent", row.max_self_percent)?,
+            severity: columns.parse("severity", &row.severity)?,
+            created_by: columns.read_some("created_by", row.created_by)?,
             created_at: row.created_at,
             updated_at: row.updated_at,
         })
     }
 }
 
-/// A write that would keep a column that is not valid, and what to do instead.
-fn kept(column: &str) -> PortError {
-    let way_out = match column {
-        "max_self_percent" => "give maxSelfPercent too",
-        "severity" => "give severity too",
-        _ => "remove the baseline and set it anew",
-    };
-    PortError::Conflict(format!("the stored {column} is not valid: {way_out}"))
-}
-
-/// What a refused row means to the caller. Only rows of an adopted table get here: the routes let no bad value in.
-fn refused(error: DbError) -> PortError {
-    match error {
-        DbError::Constraint(name) => kept(name.trim_start_matches("performance_baseline_").trim_end_matches("_check")),
-        DbError::Port(error) => error,
-    }
-}
-
 #[async_trait]
 impl BaselineSor for PostgresBaselines {
     async fn set(&self, baseline: NewBaseline) -> PortResult<Baseline> {
-        let row = self.db.run(Repeat::Safe, move |connection| {
+        let written = self.db.run(Repeat::Safe, move |connection| {
             let new = baseline.clone();
             Box::pin(async move {
-                sqlx::query_as!(
+                let mut transaction = begin(connection).await?;
+                let row = sqlx::query_as!(
                     Row,
                     "INSERT INTO public.performance_baseline AS b
                          (app_name, profile_type, function_name, max_self_percent, severity, created_by)
@@ -105,15 +77,17 @@ impl BaselineSor for PostgresBaselines {
                     new.severity.as_str(),
                     new.created_by.as_ref().map(Text255::as_str),
                 )
-                .fetch_one(connection)
-                .await
+                .fetch_one(&mut *transaction)
+                .await?;
+                keep(transaction, Some(row)).await
             })
         });
-        Ok(row.await.map_err(refused)?.try_into()?)
+        let row: Option<Baseline> = kept(written.await, TABLE, &CHANGEABLE)?;
+        row.ok_or_else(|| PortError::Internal(format!("{TABLE}: a write without a row")))
     }
 
     async fn page(&self, query: &BaselineQuery) -> PortResult<BaselinePage> {
-        let limit = usize::from(query.limit.clamp(1, BaselineQuery::MAX_LIMIT));
+        let limit = query.limit.clamp(1, BaselineQuery::MAX_LIMIT);
         let query = query.clone();
         let rows = self.db.run(Repeat::Safe, move |connection| {
             let (app, kind) = (query.app_name.clone(), query.profile_type.map(ProfileType::as_str));
@@ -132,32 +106,20 @@ impl BaselineSor for PostgresBaselines {
                     kind,
                     after_kind,
                     after_name,
-                    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1),
+                    i64::from(limit) + 1,
                 )
                 .fetch_all(connection)
                 .await
             })
         });
-        let mut rows = rows.await.map_err(PortError::from)?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let last = rows.last().filter(|_| more);
-        let next = last.map(|row| BaselinePosition(row.profile_type.clone(), row.function_name.clone()));
-        // A row of an adopted table that no limit can be made of must not take the others from their readers.
-        let readable = |row: Row| match Baseline::try_from(row) {
-            Ok(baseline) => Some(baseline),
-            Err(broken) => {
-                tracing::warn!(error = %PortError::from(broken), "a stored baseline is left out, since it is not valid");
-                None
-            }
-        };
-        Ok(BaselinePage { entries: rows.into_iter().filter_map(readable).collect(), next })
+        let place = |row: &Row| BaselinePosition(row.profile_type.clone(), row.function_name.clone());
+        Ok(readable(Page::cut(rows.await?, limit.into(), place)))
     }
 
     async fn change(&self, id: RowId, change: BaselineChange) -> PortResult<Option<Baseline>> {
-        let changed = self.db.run(Repeat::Safe, move |connection| {
+        let written = self.db.run(Repeat::Safe, move |connection| {
             Box::pin(async move {
-                let mut transaction = connection.begin().await?;
+                let mut transaction = begin(connection).await?;
                 let row = sqlx::query_as!(
                     Row,
                     "UPDATE public.performance_baseline
@@ -172,17 +134,10 @@ impl BaselineSor for PostgresBaselines {
                 )
                 .fetch_optional(&mut *transaction)
                 .await?;
-                let changed = row.map(Baseline::try_from).transpose();
-                // What stays broken stays as it was, whether or not a check holds it.
-                if changed.is_ok() {
-                    transaction.commit().await?;
-                } else {
-                    transaction.rollback().await?;
-                }
-                Ok(changed)
+                keep(transaction, row).await
             })
         });
-        changed.await.map_err(refused)?.map_err(|broken| kept(broken.column))
+        kept(written.await, TABLE, &CHANGEABLE)
     }
 
     async fn remove(&self, id: RowId) -> PortResult<bool> {

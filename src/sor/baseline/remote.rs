@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use reqwest::Method;
 
-use super::domain::{Baseline, BaselineChange, BaselinePage, BaselinePosition, BaselineQuery, NewBaseline};
+use super::domain::{Baseline, BaselineChange, BaselinePage, BaselineQuery, NewBaseline};
 use super::port::BaselineSor;
 use super::wire::{BaselineBody, BaselineChangeBody, BaselinesBody, NewBaselineBody};
 use crate::http::{Code, Cursor, Outward, Peer, Repeatable};
-use crate::kernel::{PortError, PortResult, ProfileType, RowId};
+use crate::kernel::{PortResult, ProfileType, RowId};
 
 pub(super) struct RemoteBaselines {
     peer: Peer,
@@ -23,10 +23,10 @@ impl RemoteBaselines {
 impl BaselineSor for RemoteBaselines {
     async fn set(&self, baseline: NewBaseline) -> PortResult<Baseline> {
         let body = NewBaselineBody::from(baseline);
-        let row = self.peer.read::<BaselineBody>(Repeatable::Yes, |outward| {
+        let row = self.peer.written::<BaselineBody>(Repeatable::Yes, |outward| {
             outward.request(Method::POST, outward.url(["baselines"])).json(&body)
         });
-        row.await?.map(Baseline::from).ok_or_else(|| PortError::Unavailable("the answer has no row".to_owned()))
+        row.await.map(Baseline::from)
     }
 
     async fn page(&self, query: &BaselineQuery) -> PortResult<BaselinePage> {
@@ -34,15 +34,13 @@ impl BaselineSor for RemoteBaselines {
         parameters.extend(query.after.as_ref().map(|after| ("cursor", Cursor::encode(after))));
         let path =
             ["baselines", query.app_name.as_str()].into_iter().chain(query.profile_type.map(ProfileType::as_str));
-        let body = self.peer.read::<BaselinesBody>(Repeatable::Yes, |outward| {
+        let body = self.peer.written::<BaselinesBody>(Repeatable::Yes, |outward| {
             outward.request(Method::GET, outward.url(path.clone())).query(&parameters)
         });
-        let Some(body) = body.await? else { return Ok(BaselinePage { entries: Vec::new(), next: None }) };
-        let next = body.next_cursor.map(|text| text.parse::<Cursor<BaselinePosition>>()).transpose();
-        let next = next.map_err(|error| PortError::Unavailable(format!("nextCursor {error}")))?;
+        let body = body.await?;
         Ok(BaselinePage {
             entries: body.baselines.into_iter().map(Baseline::from).collect(),
-            next: next.map(|cursor| cursor.0),
+            next: Cursor::next(body.next_cursor)?,
         })
     }
 
@@ -55,10 +53,6 @@ impl BaselineSor for RemoteBaselines {
     }
 
     async fn remove(&self, id: RowId) -> PortResult<bool> {
-        // Not repeated: the second try would find nothing and say that there was nothing.
-        let done = self.peer.done(Repeatable::No, |outward| {
-            outward.request(Method::DELETE, outward.url(["baselines", &id.get().to_string()]))
-        });
-        done.await
+        self.peer.remove(&["baselines", &id.get().to_string()]).await
     }
 }

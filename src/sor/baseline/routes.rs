@@ -8,7 +8,10 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::domain::{BaselineChange, BaselinePosition, BaselineQuery};
 use super::port::BaselineSor;
 use super::wire::{BaselineBody, BaselineChangeBody, BaselinesBody, NewBaselineBody};
-use crate::http::{Body, Code, Cursor, Limit, PathParam, Problem, Query, RelationalErrors, Resource, RowKey, json};
+use crate::http::{
+    Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, RowKey, WriteErrors,
+    json,
+};
 use crate::kernel::{AppName, ProfileType};
 
 /// Mounts and documents the routes of the Baseline SOR.
@@ -39,11 +42,6 @@ pub(super) struct PageParams {
     cursor: Option<Cursor<BaselinePosition>>,
 }
 
-/// A route without parameters.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoParams {}
-
 /// Set a limit
 ///
 /// Approves a largest self share for a function of an app. The same app, type and function again updates threshold and
@@ -53,10 +51,7 @@ pub(super) struct NoParams {}
     request_body = NewBaselineBody,
     responses(
         (status = 201, description = "The row as it is kept", body = BaselineBody),
-        (status = 409, description = "`conflict`: another member of the stored row is not valid, and the write would keep it", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "`body_too_large`: over 8 MiB", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "`content_type_unsupported`: not JSON", body = Problem, content_type = "application/problem+json"),
-        RelationalErrors,
+        WriteErrors,
     ),
 )]
 pub(super) async fn set_baseline(
@@ -132,10 +127,7 @@ async fn list(
     responses(
         (status = 200, description = "The row as it is kept now", body = BaselineBody),
         (status = 404, description = "`baseline_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`conflict`: another member of the stored row is not valid, and the write would keep it", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "`body_too_large`: over 8 MiB", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "`content_type_unsupported`: not JSON", body = Problem, content_type = "application/problem+json"),
-        RelationalErrors,
+        WriteErrors,
     ),
 )]
 pub(super) async fn change_baseline(

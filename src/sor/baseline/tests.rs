@@ -10,19 +10,12 @@ use super::conformance::serve;
 use super::{BaselineChange, BaselineSor};
 use crate::http::testing::Served;
 use crate::kernel::{LimitSeverity, Percent, PortError, RowId};
+use crate::sor::testing::call;
 use crate::storage::testing::{TestDatabase, database, empty_database};
 
 async fn served() -> (Served, TestDatabase) {
     let database = database().await;
     (serve(super::local(database.db.clone())), database)
-}
-
-async fn call(served: &Served, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
-    let client = served.client();
-    let request = client.request(method, client.base().join(path).unwrap());
-    let answer = client.send(body.iter().fold(request, reqwest::RequestBuilder::json)).await.unwrap();
-    let status = StatusCode::from_u16(answer.status.as_u16()).unwrap();
-    (status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
 }
 
 fn body() -> Value {
@@ -169,7 +162,7 @@ async fn an_adopted_table_is_read_changed_and_added_to() {
     let row = port.change(RowId::new(8).unwrap(), mended).await.unwrap().unwrap();
     assert_eq!((row.profile_type.as_str(), row.severity), ("alloc", LimitSeverity::Warning));
     let kept = port.change(RowId::new(9).unwrap(), severity).await.unwrap_err();
-    let why = "the stored profile_type is not valid: remove the baseline and set it anew";
+    let why = "the stored profile_type is not valid: remove the row and write it anew";
     assert_eq!(kept, PortError::Conflict(why.to_owned()));
     assert_eq!(port.remove(RowId::new(9).unwrap()).await, Ok(true));
     let new = super::NewBaseline {
