@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Assessment, AssessmentSeverity, HistoryQuery, HistorySor, NewAssessment, Recommendation, TopFunctions};
 use crate::http::testing::Served;
 use crate::kernel::{Clock, FixedClock, PortError, ProfileType};
-use crate::storage::testing::{TestDatabase, database};
+use crate::sor::testing::{Fixture, suite};
 
 pub(super) fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_706_000_000, 0).unwrap()
@@ -25,22 +25,12 @@ pub(super) fn serve(port: Arc<dyn HistorySor>) -> Served {
     })
 }
 
-struct Fixture {
-    port: Arc<dyn HistorySor>,
-    _database: TestDatabase,
-    _served: Option<Served>,
+async fn postgres() -> Fixture<dyn HistorySor> {
+    Fixture::local(|db| super::local(db, Arc::new(FixedClock::at(now())))).await
 }
 
-async fn postgres() -> Fixture {
-    let database = database().await;
-    let port = super::local(database.db.clone(), Arc::new(FixedClock::at(now())));
-    Fixture { port, _database: database, _served: None }
-}
-
-async fn http() -> Fixture {
-    let inner = postgres().await;
-    let served = serve(inner.port);
-    Fixture { port: super::remote(served.client()), _served: Some(served), ..inner }
+async fn http() -> Fixture<dyn HistorySor> {
+    postgres().await.over_http(serve, super::remote)
 }
 
 pub(super) fn new(app: &str, diagnosis: &str) -> NewAssessment {
@@ -167,17 +157,6 @@ async fn removes_once(port: &dyn HistorySor) {
     assert_eq!(port.remove(row.id).await, Ok(true));
     assert_eq!(port.remove(row.id).await, Ok(false));
     assert_eq!(port.latest(&row.app_name).await.unwrap(), None);
-}
-
-macro_rules! suite {
-    ($($name:ident)+) => {
-        mod on_postgres {
-            $(#[actix_web::test] async fn $name() { super::$name(&*super::postgres().await.port).await; })+
-        }
-        mod over_http {
-            $(#[actix_web::test] async fn $name() { super::$name(&*super::http().await.port).await; })+
-        }
-    };
 }
 
 suite! {

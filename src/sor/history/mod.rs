@@ -3,6 +3,7 @@
 //! BORs record through the [`Spool`], a decorator of the port: an assessment that was answered is not lost, and no
 //! answer waits for a database or another server.
 
+mod bounded;
 mod domain;
 mod port;
 mod postgres;
@@ -18,9 +19,9 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use bounded::{InvalidRecommendation, Recommendation, TopFunctions};
 pub use domain::{
-    Assessment, AssessmentSeverity, HistoryPage, HistoryPosition, HistoryQuery, InvalidRecommendation,
-    InvalidTopFunctions, NewAssessment, Recommendation, TooFarAhead, TopFunctions,
+    Assessment, AssessmentSeverity, HistoryPage, HistoryPosition, HistoryQuery, NewAssessment, TooFarAhead,
 };
 pub use port::HistorySor;
 #[cfg(test)]

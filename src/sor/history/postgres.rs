@@ -5,13 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::bounded::{Recommendation, TopFunctions};
 use super::domain::{
-    Assessment, HistoryPage, HistoryPosition, HistoryQuery, NewAssessment, Recommendation, TopFunctions,
-    check_assessed_at, join_types, split_types,
+    Assessment, HistoryPage, HistoryPosition, HistoryQuery, NewAssessment, ProfileTypes, check_assessed_at,
 };
 use super::port::HistorySor;
-use crate::kernel::{AppName, Clock, PortError, PortResult, RowId, Text255};
-use crate::storage::{Db, DbError, Repeat};
+use crate::kernel::{AppName, Clock, Page, PortError, PortResult, RowId, Text255};
+use crate::storage::{Broken, Columns, Db, DbError, Repeat, readable};
+
+const TABLE: &str = "triage_history";
 
 pub(super) struct PostgresHistory {
     db: Db,
@@ -38,30 +40,19 @@ struct Row {
 }
 
 impl TryFrom<Row> for Assessment {
-    type Error = PortError;
+    type Error = Broken;
 
-    fn try_from(row: Row) -> PortResult<Self> {
-        let broken = |column: &str, why: &dyn std::fmt::Display| {
-            PortError::Internal(format!("triage_history row {}: {column} {why}", row.id))
-        };
-        let top_functions = row.top_functions.map(TopFunctions::try_from).transpose();
+    fn try_from(row: Row) -> Result<Self, Broken> {
+        let columns = Columns::of(TABLE, row.id);
         Ok(Self {
-            id: RowId::new(row.id.into()).ok_or_else(|| broken("id", &"is below 1"))?,
-            app_name: row.app_name.try_into().map_err(|e| broken("app_name", &e))?,
-            profile_types: split_types(&row.profile_types).map_err(|e| broken("profile_types", &e))?,
-            diagnosis: row.diagnosis.try_into().map_err(|e| broken("diagnosis", &e))?,
-            severity: row.severity.parse().map_err(|e| broken("severity", &e))?,
-            top_functions: top_functions.map_err(|e| broken("top_functions", &e))?,
-            recommendation: row
-                .recommendation
-                .map(TryInto::try_into)
-                .transpose()
-                .map_err(|e| broken("recommendation", &e))?,
-            requested_by: row
-                .requested_by
-                .map(TryInto::try_into)
-                .transpose()
-                .map_err(|e| broken("requested_by", &e))?,
+            id: columns.id()?,
+            app_name: columns.read("app_name", row.app_name)?,
+            profile_types: columns.parse::<ProfileTypes>("profile_types", &row.profile_types)?.0,
+            diagnosis: columns.read("diagnosis", row.diagnosis)?,
+            severity: columns.parse("severity", &row.severity)?,
+            top_functions: columns.read_some("top_functions", row.top_functions)?,
+            recommendation: columns.read_some("recommendation", row.recommendation)?,
+            requested_by: columns.read_some("requested_by", row.requested_by)?,
             created_at: row.created_at,
         })
     }
@@ -71,21 +62,10 @@ impl TryFrom<Row> for Assessment {
 fn refused(error: DbError) -> PortError {
     match error {
         DbError::Constraint(name) => {
-            let column = name.trim_start_matches("triage_history_").trim_end_matches("_check");
+            let column = name.trim_start_matches(TABLE).trim_start_matches('_').trim_end_matches("_check");
             PortError::Invalid(format!("{column} is not what history keeps"))
         }
         DbError::Port(error) => error,
-    }
-}
-
-/// A row of an adopted table that no assessment can be made of must not take the others from their readers.
-fn readable(row: Row) -> Option<Assessment> {
-    match Assessment::try_from(row) {
-        Ok(assessment) => Some(assessment),
-        Err(error) => {
-            tracing::warn!(%error, "a stored assessment is left out, since it is not valid");
-            None
-        }
     }
 }
 
@@ -109,7 +89,7 @@ impl HistorySor for PostgresHistory {
                      RETURNING h.id, h.app_name, h.profile_types, h.diagnosis, h.severity, h.top_functions,
                                h.recommendation, h.requested_by, h.created_at",
                     new.app_name.as_str(),
-                    join_types(&new.profile_types),
+                    ProfileTypes(new.profile_types).to_string(),
                     new.diagnosis.as_str(),
                     new.severity.as_str(),
                     new.top_functions.as_ref().map(TopFunctions::as_value),
@@ -122,11 +102,11 @@ impl HistorySor for PostgresHistory {
                 .await
             })
         });
-        row.await.map_err(refused)?.try_into()
+        Ok(row.await.map_err(refused)?.try_into()?)
     }
 
     async fn list(&self, query: &HistoryQuery) -> PortResult<HistoryPage> {
-        let limit = usize::from(query.limit.clamp(1, HistoryQuery::MAX_LIMIT));
+        let limit = query.limit.clamp(1, HistoryQuery::MAX_LIMIT);
         let query = query.clone();
         let rows = self.db.run(Repeat::Safe, move |connection| {
             let query = query.clone();
@@ -147,22 +127,27 @@ impl HistorySor for PostgresHistory {
                     query.to,
                     query.after.map(|after| after.0),
                     query.after.map(|after| after.1),
-                    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1),
+                    i64::from(limit) + 1,
                 )
                 .fetch_all(connection)
                 .await
             })
         });
-        let mut rows = rows.await.map_err(PortError::from)?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|row| HistoryPosition(row.created_at, row.id));
-        Ok(HistoryPage { entries: rows.into_iter().filter_map(readable).collect(), next })
+        let page = Page::cut(rows.await?, limit.into(), |row| HistoryPosition(row.created_at, row.id));
+        Ok(readable(page))
     }
 
     async fn latest(&self, app: &AppName) -> PortResult<Option<Assessment>> {
-        let page = self.list(&HistoryQuery::newest(app.clone(), 1)).await?;
-        Ok(page.entries.into_iter().next())
+        let mut query = HistoryQuery::newest(app.clone(), 1);
+        loop {
+            let page = self.list(&query).await?;
+            query = HistoryQuery { limit: HistoryQuery::MAX_LIMIT, after: page.next, ..query };
+            let newest = page.entries.into_iter().next();
+            // The newest row may be one that cannot be read.
+            if newest.is_some() || query.after.is_none() {
+                return Ok(newest);
+            }
+        }
     }
 
     async fn remove(&self, id: RowId) -> PortResult<bool> {

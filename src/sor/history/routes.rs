@@ -11,7 +11,8 @@ use super::domain::{HistoryPosition, HistoryQuery, NewAssessment, check_assessed
 use super::port::HistorySor;
 use super::wire::{AssessmentBody, HistoryBody, IDEMPOTENCY_KEY, NewAssessmentBody};
 use crate::http::{
-    Body, Code, Cursor, Limit, PathParam, Problem, Query, RelationalErrors, Resource, RowKey, TimeParam, json,
+    Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, RowKey, TimeParam,
+    WriteErrors, json,
 };
 use crate::kernel::{AppName, Clock};
 
@@ -75,11 +76,6 @@ pub(super) struct HistoryParams {
     cursor: Option<Cursor<HistoryPosition>>,
 }
 
-/// A route without parameters.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoParams {}
-
 /// Keep an assessment
 ///
 /// The same `Idempotency-Key` again is answered with the row that exists, whatever the body says.
@@ -90,9 +86,7 @@ pub(super) struct NoParams {}
     request_body = NewAssessmentBody,
     responses(
         (status = 201, description = "The row as it is kept", body = AssessmentBody),
-        (status = 413, description = "`body_too_large`: over 8 MiB", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "`content_type_unsupported`: not JSON", body = Problem, content_type = "application/problem+json"),
-        RelationalErrors,
+        WriteErrors,
     ),
 )]
 pub(super) async fn create_assessment(

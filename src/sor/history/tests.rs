@@ -174,4 +174,7 @@ async fn an_adopted_table_is_read_and_added_to() {
     // The second row's severity does not exist: it stays in the table, but cannot be shown.
     let shown: Vec<_> = page.entries.iter().map(|row| (row.id.get(), row.created_at.to_rfc3339())).collect();
     assert_eq!(shown, [(3, row.created_at.to_rfc3339()), (1, "2024-01-02T03:04:05+00:00".to_owned())]);
+    assert_eq!(port.remove(row.id).await, Ok(true));
+    let latest = port.latest(&"shop".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(latest.id.get(), 1, "the newest that can be shown");
 }

@@ -3,17 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::domain::{
-    Assessment, AssessmentSeverity, NewAssessment, Recommendation, TopFunctions, join_types, split_types,
-};
+use super::bounded::{Recommendation, TopFunctions};
+use super::domain::{Assessment, AssessmentSeverity, NewAssessment, ProfileTypes};
 use crate::kernel::{AppName, ProfileType, RowId, Text255};
 
 /// The header that carries the idempotency key of an assessment.
 pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
-
-/// Kinds of profile as one text: `cpu,alloc`.
-#[derive(Debug, Clone)]
-pub(super) struct ProfileTypes(pub(super) Vec<ProfileType>);
 
 impl Default for ProfileTypes {
     fn default() -> Self {
@@ -23,13 +18,13 @@ impl Default for ProfileTypes {
 
 impl Serialize for ProfileTypes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&join_types(&self.0))
+        serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for ProfileTypes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        split_types(&String::deserialize(deserializer)?).map(Self).map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
