@@ -52,6 +52,8 @@ pub struct Plan {
     pub history: Placement,
     /// Where the registry is.
     pub registry: Placement,
+    /// Where alert rules are.
+    pub alert_rule: Placement,
     /// Which database is opened.
     pub database: Database,
     /// Connections at most.
@@ -85,8 +87,9 @@ impl Plan {
         let baseline = place(Function::Baseline, &settings.sor.baseline_url, v2);
         let history = place(Function::History, &settings.sor.history_url, v2);
         let registry = place(Function::Registry, &settings.sor.registry_url, v2);
+        let alert_rule = place(Function::AlertRule, &settings.sor.alert_rule_url, false);
         let store = profiles == Some(ProfileSource::Embedded);
-        let opens = store || [&baseline, &history, &registry].contains(&&Placement::Local);
+        let opens = store || [&baseline, &history, &registry, &alert_rule].contains(&&Placement::Local);
         let database = match (&settings.database.connect_to, opens) {
             (_, false) => Database::None,
             (ConnectTo::Embedded, true) => Database::Embedded,
@@ -102,6 +105,7 @@ impl Plan {
             baseline,
             history,
             registry,
+            alert_rule,
             database,
             warnings: Vec::new(),
         };
@@ -115,11 +119,12 @@ impl Plan {
     }
 
     /// The relational systems of record, as people and variables call them.
-    fn relational(&self) -> [(&Placement, &'static str, &'static str); 3] {
+    fn relational(&self) -> [(&Placement, &'static str, &'static str); 4] {
         [
             (&self.baseline, "baselines", "BASELINE_URL"),
             (&self.history, "history", "HISTORY_URL"),
             (&self.registry, "registry", "REGISTRY_URL"),
+            (&self.alert_rule, "alert rules", "ALERT_RULE_URL"),
         ]
     }
 
@@ -139,7 +144,8 @@ impl Plan {
             ));
         }
         if self.functions.triage() == Some(Version::V2) {
-            for (placement, name, variable) in self.relational() {
+            // No decision reads alert rules.
+            for (placement, name, variable) in self.relational().into_iter().filter(|(.., v)| *v != "ALERT_RULE_URL") {
                 if *placement == Placement::Off {
                     warnings.push(format!("{name} is off: it is not served here and {variable} is not set"));
                 }
@@ -151,14 +157,12 @@ impl Plan {
             ("BASELINE_URL", sor.baseline_url.as_ref(), self.baseline != Placement::Off),
             ("HISTORY_URL", sor.history_url.as_ref(), self.history != Placement::Off),
             ("REGISTRY_URL", sor.registry_url.as_ref(), self.registry != Placement::Off),
+            ("ALERT_RULE_URL", sor.alert_rule_url.as_ref(), self.alert_rule != Placement::Off),
         ];
         for (variable, url, used) in ignored {
             if url.is_some() && !used {
                 warnings.push(format!("{variable} is ignored: nothing that is served here uses it"));
             }
-        }
-        if sor.alert_rule_url.is_some() {
-            warnings.push("ALERT_RULE_URL is ignored: nothing in this version uses it".to_owned());
         }
         if settings.pyroscope.url.is_some() && !matches!(self.profiles, Some(ProfileSource::Pyroscope(_))) {
             warnings
@@ -232,6 +236,7 @@ mod tests {
     const BASELINE: &str = "ReadPyroscopeBaseline.sor.v1";
     const HISTORY: &str = "CreatePyroscopeTriageHistory.sor.v1";
     const REGISTRY: &str = "ReadPyroscopeServiceRegistry.sor.v1";
+    const RULES: &str = "ReadPyroscopeAlertRule.sor.v1";
     const V1: &str = "ReadPyroscopeTriageAssessment.v1";
     const V2: &str = "ReadPyroscopeTriageAssessment.v2";
     const P: (&str, &str) = ("PYROSCOPE_URL", "http://pyroscope:4040");
@@ -239,6 +244,7 @@ mod tests {
     const B: (&str, &str) = ("BASELINE_URL", "http://baselines");
     const H: (&str, &str) = ("HISTORY_URL", "http://history");
     const R: (&str, &str) = ("REGISTRY_URL", "http://registry");
+    const A: (&str, &str) = ("ALERT_RULE_URL", "http://rules");
     const DB: (&str, &str) = ("DATABASE_URL", "postgres://u:p@db/f");
 
     fn plan(functions: &[&str], variables: &[(&str, &str)]) -> Result<Plan, String> {
@@ -266,26 +272,29 @@ mod tests {
     }
 
     #[rstest]
-    #[case(&[], &[], "store local local local Embedded 20 profiled")]
-    #[case(&["all"], &[DB, P], "pyroscope local local local External 20 profiled")]
-    #[case(&["all"], &[B, H, P], "pyroscope remote remote local Embedded 20 profiled")]
-    #[case(&["all"], &[B, H, R, P], "pyroscope remote remote remote None 20 profiled")]
-    #[case(&["all"], &[D], "remote local local local Embedded 20 not")]
-    #[case(&["all"], &[("SELF_PROFILE", "false")], "store local local local Embedded 20 not")]
-    #[case(&[PROFILE], &[], "store off off off Embedded 5 profiled")]
-    #[case(&[PROFILE], &[P], "pyroscope off off off None 5 profiled")]
-    #[case(&[PROFILE], &[D], "remote off off off None 5 not")]
-    #[case(&[BASELINE], &[DB], "- local off off External 5 not")]
-    #[case(&[BASELINE], &[B], "- remote off off None 5 not")]
-    #[case(&[BASELINE, HISTORY], &[], "- local local off Embedded 20 not")]
-    #[case(&[REGISTRY], &[DB], "- off off local External 5 not")]
-    #[case(&[REGISTRY], &[R], "- off off remote None 5 not")]
-    #[case(&[V1], &[P, B, H, R], "pyroscope off off off None 5 profiled")]
-    #[case(&[V1], &[D], "remote off off off None 5 not")]
-    #[case(&[V2], &[P], "pyroscope off off off None 5 profiled")]
-    #[case(&[V2], &[D, B, H, R], "remote remote remote remote None 5 not")]
-    #[case(&[V2, BASELINE], &[D, DB], "remote local off off External 20 not")]
-    #[case(&[V2, PROFILE], &[DB, ("DB_POOL_SIZE", "9")], "store off off off External 9 profiled")]
+    #[case(&[], &[], "store local local local local Embedded 20 profiled")]
+    #[case(&["all"], &[DB, P], "pyroscope local local local local External 20 profiled")]
+    #[case(&["all"], &[B, H, P], "pyroscope remote remote local local Embedded 20 profiled")]
+    #[case(&["all"], &[B, H, R, P], "pyroscope remote remote remote local Embedded 20 profiled")]
+    #[case(&["all"], &[B, H, R, A, P], "pyroscope remote remote remote remote None 20 profiled")]
+    #[case(&["all"], &[D], "remote local local local local Embedded 20 not")]
+    #[case(&["all"], &[("SELF_PROFILE", "false")], "store local local local local Embedded 20 not")]
+    #[case(&[PROFILE], &[], "store off off off off Embedded 5 profiled")]
+    #[case(&[PROFILE], &[P], "pyroscope off off off off None 5 profiled")]
+    #[case(&[PROFILE], &[D], "remote off off off off None 5 not")]
+    #[case(&[BASELINE], &[DB], "- local off off off External 5 not")]
+    #[case(&[BASELINE], &[B], "- remote off off off None 5 not")]
+    #[case(&[BASELINE, HISTORY], &[], "- local local off off Embedded 20 not")]
+    #[case(&[REGISTRY], &[DB], "- off off local off External 5 not")]
+    #[case(&[REGISTRY], &[R], "- off off remote off None 5 not")]
+    #[case(&[RULES], &[DB], "- off off off local External 5 not")]
+    #[case(&[RULES], &[A], "- off off off remote None 5 not")]
+    #[case(&[V1], &[P, B, H, R], "pyroscope off off off off None 5 profiled")]
+    #[case(&[V1], &[D], "remote off off off off None 5 not")]
+    #[case(&[V2], &[P], "pyroscope off off off off None 5 profiled")]
+    #[case(&[V2], &[D, B, H, R], "remote remote remote remote off None 5 not")]
+    #[case(&[V2, BASELINE], &[D, DB], "remote local off off off External 20 not")]
+    #[case(&[V2, PROFILE], &[DB, ("DB_POOL_SIZE", "9")], "store off off off off External 9 profiled")]
     fn settles_each_case(#[case] functions: &[&str], #[case] variables: &[(&str, &str)], #[case] expected: &str) {
         assert_eq!(short(&plan(functions, variables).unwrap()), expected);
     }
@@ -310,7 +319,7 @@ mod tests {
     #[case(&[V1], &[P, H], "HISTORY_URL is ignored")]
     #[case(&[V1], &[P, R], "REGISTRY_URL is ignored")]
     #[case(&[], &[D, P], "PYROSCOPE_URL is ignored")]
-    #[case(&[], &[("ALERT_RULE_URL", "http://r")], "ALERT_RULE_URL is ignored: nothing in this version")]
+    #[case(&[V2], &[P, B, H, R, A], "ALERT_RULE_URL is ignored: nothing that is served here uses it")]
     #[case(&[], &[D, ("SELF_PROFILE", "true")], "SELF_PROFILE is ignored")]
     fn warns(#[case] functions: &[&str], #[case] variables: &[(&str, &str)], #[case] expected: &str) {
         let plan = plan(functions, variables).unwrap();

@@ -18,6 +18,7 @@ use crate::config::{Credentials, Function, Functions, Settings, SpoolFsync, Spoo
 use crate::http::{Outward, OutwardSettings};
 use crate::kernel::{Clock, IdSource};
 use crate::profile::Budget;
+use crate::sor::alert_rule::{self, AlertRuleSor};
 use crate::sor::baseline::{self, BaselineSor};
 use crate::sor::history::{self, Fsync, HistorySor, Spool, SpoolSettings};
 use crate::sor::profile_data::receivers::{self, Receiver};
@@ -44,6 +45,7 @@ pub(super) struct Ports {
     pub(super) baselines: Option<Arc<dyn BaselineSor>>,
     pub(super) history: Option<Arc<dyn HistorySor>>,
     pub(super) registry: Option<Arc<dyn RegistrySor>>,
+    pub(super) rules: Option<Arc<dyn AlertRuleSor>>,
     pub(super) triage: Option<TriageService>,
     pub(super) receiver: Option<web::Data<Receiver>>,
     /// Triage records through it; whoever stops the server flushes it.
@@ -82,6 +84,7 @@ impl Ports {
         let local_history = |db| history::local(db, Arc::clone(&clock));
         let history = relational.resolve(&plan.history, local_history, history::remote)?;
         let registry = relational.resolve(&plan.registry, registry::local, registry::remote)?;
+        let rules = relational.resolve(&plan.alert_rule, alert_rule::local, alert_rule::remote)?;
         let mut ports = Self {
             clock,
             ids,
@@ -90,6 +93,7 @@ impl Ports {
             baselines,
             history,
             registry,
+            rules,
             triage: None,
             receiver,
             spool: None,
@@ -155,6 +159,9 @@ impl Ports {
         }
         if let Some(registry) = &self.registry {
             config.app_data(web::Data::from(Arc::clone(registry)));
+        }
+        if let Some(rules) = &self.rules {
+            config.app_data(web::Data::from(Arc::clone(rules)));
         }
         if let Some(triage) = &self.triage {
             config.app_data(web::Data::new(triage.clone()));
@@ -226,6 +233,9 @@ impl Rooms {
         }
         if self.functions.serve(Function::Registry) {
             registry::routes(config);
+        }
+        if self.functions.serve(Function::AlertRule) {
+            alert_rule::routes(config);
         }
         always::routes(config);
         ui::routes(config);

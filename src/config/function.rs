@@ -24,16 +24,19 @@ pub enum Function {
     History,
     /// `/services*`
     Registry,
+    /// `/rules*`
+    AlertRule,
     /// `/triage/*`
     Triage(Version),
 }
 
 impl Function {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::ProfileData,
         Self::Baseline,
         Self::History,
         Self::Registry,
+        Self::AlertRule,
         Self::Triage(Version::V1),
         Self::Triage(Version::V2),
     ];
@@ -45,6 +48,7 @@ impl Function {
             Self::Baseline => "ReadPyroscopeBaseline.sor.v1",
             Self::History => "CreatePyroscopeTriageHistory.sor.v1",
             Self::Registry => "ReadPyroscopeServiceRegistry.sor.v1",
+            Self::AlertRule => "ReadPyroscopeAlertRule.sor.v1",
             Self::Triage(Version::V1) => "ReadPyroscopeTriageAssessment.v1",
             Self::Triage(Version::V2) => "ReadPyroscopeTriageAssessment.v2",
         }
@@ -52,13 +56,12 @@ impl Function {
 
     /// Whether it keeps rows in PostgreSQL.
     pub fn is_relational(self) -> bool {
-        matches!(self, Self::Baseline | Self::History | Self::Registry)
+        matches!(self, Self::Baseline | Self::History | Self::Registry | Self::AlertRule)
     }
 }
 
 /// Values that the contract knows and this version does not serve.
-const LATER: [&str; 5] = [
-    "ReadPyroscopeAlertRule.sor.v1",
+const LATER: [&str; 4] = [
     "ReadPyroscopeDiffReport.v1",
     "ReadPyroscopeDiffReport.v2",
     "ReadPyroscopeFleetSearch.v1",
@@ -204,6 +207,6 @@ mod tests {
     #[test]
     fn all_is_everything_in_its_newest_version() {
         let all = Functions::all();
-        assert_eq!((all.count(), all.triage()), (5, Some(Version::V2)));
+        assert_eq!((all.count(), all.triage()), (6, Some(Version::V2)));
     }
 }

@@ -29,6 +29,7 @@ pub fn document() -> OpenApi {
             tag("baselines", "Approved shares of functions"),
             tag("history", "The audit trail of assessments"),
             tag("services", "Who owns an app, and how much it matters"),
+            tag("rules", "From which share of a profile on somebody is to be told"),
             tag("health", "Whether this process is well"),
         ]))
         .build()

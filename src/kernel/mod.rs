@@ -26,4 +26,4 @@ pub use profile_type::{ProfileType, UnknownProfileType};
 pub use selector::{InvalidSelector, LabelMatcher, MatchOp, Selector};
 pub use severity::{FindingSeverity, LimitSeverity};
 pub use time::FixedClock;
-pub use time::{Clock, InvalidWindow, MAX_WINDOW, SystemClock, TimeWindow};
+pub use time::{Clock, InvalidWindow, MAX_WINDOW, SystemClock, TimeWindow, rfc3339};

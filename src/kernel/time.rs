@@ -49,6 +49,14 @@ impl Clock for FixedClock {
     }
 }
 
+/// Reads RFC 3339 and nothing looser, so that no year is read that a database cannot keep: for
+/// `#[serde(deserialize_with = "rfc3339")]`.
+pub fn rfc3339<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+    let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+    let time = DateTime::parse_from_rfc3339(&text);
+    time.map(|time| time.to_utc()).map_err(|_| serde::de::Error::custom("must be an RFC 3339 time"))
+}
+
 /// A half-open span of time, `[from, to)`, not empty and at most 31 days long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimeWindow {

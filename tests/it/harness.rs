@@ -13,11 +13,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The functions that hold data.
-pub(crate) const SORS: [(&str, &str); 4] = [
+pub(crate) const SORS: [(&str, &str); 5] = [
     ("PROFILE_DATA_URL", "ReadPyroscopeProfile.sor.v1"),
     ("BASELINE_URL", "ReadPyroscopeBaseline.sor.v1"),
     ("HISTORY_URL", "CreatePyroscopeTriageHistory.sor.v1"),
     ("REGISTRY_URL", "ReadPyroscopeServiceRegistry.sor.v1"),
+    ("ALERT_RULE_URL", "ReadPyroscopeAlertRule.sor.v1"),
 ];
 
 /// How to start a server.

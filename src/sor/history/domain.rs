@@ -2,7 +2,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::bounded::{Recommendation, TopFunctions};
-use crate::kernel::{AppName, FindingSeverity, LimitSeverity, Page, ProfileType, RowId, Text255, UnknownProfileType};
+use crate::kernel::{
+    AppName, FindingSeverity, LimitSeverity, Page, ProfileType, RowId, Text255, UnknownProfileType, rfc3339,
+};
 
 /// How far `assessed_at` may lie ahead of the clock: 60 s, for clocks that disagree a little.
 const MAX_AHEAD: TimeDelta = TimeDelta::seconds(60);
@@ -177,7 +179,7 @@ impl HistoryQuery {
 
 /// A place in an app's history: pages continue after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct HistoryPosition(pub(super) DateTime<Utc>, pub(super) i32);
+pub struct HistoryPosition(#[serde(deserialize_with = "rfc3339")] pub(super) DateTime<Utc>, pub(super) i32);
 
 /// One page of assessments, newest first.
 pub type HistoryPage = Page<Assessment, HistoryPosition>;

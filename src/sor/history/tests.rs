@@ -132,6 +132,7 @@ async fn a_bad_body_is_pointed_at(#[case] body: Value, #[case] pointer: &str) {
 #[case("/history/shop?from=1706000000000", "parameter_invalid")]
 #[case("/history/shop?from=now&to=now-1h", "window_invalid")]
 #[case("/history/shop?cursor=!", "parameter_invalid")]
+#[case("/history/shop?cursor=WyIrMjYyMTQyLTAxLTAxVDAwOjAwOjAwWiIsMV0", "parameter_invalid")]
 #[case("/history/shop?page=2", "parameter_unknown")]
 #[case("/history/shop/latest?limit=1", "parameter_unknown")]
 #[actix_web::test]

@@ -61,6 +61,7 @@ async fn asked_wrongly() -> Vec<Code> {
         (Code::AppUnknown, get("/profiles/nobody")),
         (Code::BaselineUnknown, delete("/baselines/1")),
         (Code::HistoryUnknown, delete("/history/1")),
+        (Code::RuleUnknown, delete("/rules/1")),
         (Code::ServiceUnknown, get("/services/nobody")),
         (Code::RouteUnknown, get("/nope")),
         (Code::MethodNotAllowed, delete("/health")),

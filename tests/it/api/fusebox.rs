@@ -12,6 +12,7 @@ const BASELINE: &str = "ReadPyroscopeBaseline.sor.v1";
 const HISTORY: &str = "CreatePyroscopeTriageHistory.sor.v1";
 const PROFILE: &str = "ReadPyroscopeProfile.sor.v1";
 const REGISTRY: &str = "ReadPyroscopeServiceRegistry.sor.v1";
+const RULES: &str = "ReadPyroscopeAlertRule.sor.v1";
 const V1: &str = "ReadPyroscopeTriageAssessment.v1";
 const V2: &str = "ReadPyroscopeTriageAssessment.v2";
 
@@ -23,7 +24,7 @@ async fn rooms(server: &Flamewarden) -> Vec<String> {
         .unwrap()
         .keys()
         .filter_map(|path| path.split('/').nth(1))
-        .filter(|room| ["profiles", "baselines", "history", "services", "triage"].contains(room))
+        .filter(|room| ["profiles", "baselines", "history", "services", "rules", "triage"].contains(room))
         .map(str::to_owned)
         .collect();
     rooms.dedup();
@@ -46,12 +47,13 @@ async fn a_process_opens_the_rooms_of_its_function_alone() {
         (BASELINE, vec![database], vec!["baselines"]),
         (HISTORY, vec![database], vec!["history"]),
         (REGISTRY, vec![database], vec!["services"]),
+        (RULES, vec![database], vec!["rules"]),
         (V1, vec![pyroscope], vec!["triage"]),
         (V2, vec![pyroscope, database], vec!["triage"]),
     ] {
         let server = Setup::of(&variables).with("FUNCTION", function).start().await;
         assert_eq!(rooms(&server).await, expected, "{function}");
-        for path in ["/profiles/apps", "/baselines/a", "/history/a", "/services", "/triage/a"] {
+        for path in ["/profiles/apps", "/baselines/a", "/history/a", "/services", "/rules", "/triage/a"] {
             let room = path.split('/').nth(1).unwrap();
             if !expected.contains(&room) {
                 let (code, body) = status(&server, path).await;

@@ -1,0 +1,38 @@
+//! The Alert rule SOR: from which share of a profile on somebody is to be told. It owns the table `alert_rule`.
+//!
+//! It decides nothing: who is told, and when, is the BORs' business.
+
+mod domain;
+mod pattern;
+mod port;
+mod postgres;
+mod remote;
+mod routes;
+mod wire;
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use domain::{AlertRule, NewRule, RuleChange, RulePage, RulePosition, RuleQuery, Which};
+pub use pattern::{FunctionPattern, InvalidPattern};
+pub use port::AlertRuleSor;
+#[cfg(test)]
+pub use port::MockAlertRuleSor;
+pub use routes::routes;
+
+use crate::http::Outward;
+use crate::storage::Db;
+
+/// Rules kept in this database.
+pub fn local(db: Db) -> Arc<dyn AlertRuleSor> {
+    Arc::new(postgres::PostgresRules::new(db))
+}
+
+/// Rules kept by another Flamewarden.
+pub fn remote(outward: Outward) -> Arc<dyn AlertRuleSor> {
+    Arc::new(remote::RemoteRules::new(outward))
+}

@@ -1,0 +1,73 @@
+//! Alert rules kept by another Flamewarden, over its public routes.
+
+use async_trait::async_trait;
+use reqwest::Method;
+
+use super::domain::{AlertRule, NewRule, RuleChange, RulePage, RuleQuery, Which};
+use super::port::AlertRuleSor;
+use super::wire::{NewRuleBody, RuleBody, RuleChangeBody, RulesBody};
+use crate::http::{Code, Cursor, Outward, Peer, Repeatable};
+use crate::kernel::{PortResult, RowId};
+
+/// The first segment of its paths.
+const ROOM: &str = "rules";
+
+pub(super) struct RemoteRules {
+    peer: Peer,
+}
+
+impl RemoteRules {
+    pub(super) fn new(outward: Outward) -> Self {
+        Self { peer: Peer::new(outward, Code::RuleUnknown) }
+    }
+}
+
+#[async_trait]
+impl AlertRuleSor for RemoteRules {
+    async fn create(&self, rule: NewRule) -> PortResult<AlertRule> {
+        let body = NewRuleBody::from(rule);
+        // The same again would be another rule.
+        let row = self.peer.written::<RuleBody>(Repeatable::No, |outward| {
+            outward.request(Method::POST, outward.url([ROOM])).json(&body)
+        });
+        row.await.map(AlertRule::from)
+    }
+
+    async fn get(&self, id: RowId) -> PortResult<Option<AlertRule>> {
+        let row = self.peer.read::<RuleBody>(Repeatable::Yes, |outward| {
+            outward.request(Method::GET, outward.url([ROOM, &id.get().to_string()]))
+        });
+        Ok(row.await?.map(AlertRule::from))
+    }
+
+    async fn page(&self, query: &RuleQuery) -> PortResult<RulePage> {
+        let mut parameters = vec![("limit", query.limit.clamp(1, RuleQuery::MAX_LIMIT).to_string())];
+        let mut path = vec![ROOM];
+        match &query.which {
+            Which::All => {}
+            Which::Of(app) => parameters.push(("appName", app.to_string())),
+            Which::Active(app) => path.extend(["active", app.as_str()]),
+        }
+        parameters.extend(query.after.as_ref().map(|after| ("cursor", Cursor::encode(after))));
+        let body = self.peer.written::<RulesBody>(Repeatable::Yes, |outward| {
+            outward.request(Method::GET, outward.url(path.iter().copied())).query(&parameters)
+        });
+        let body = body.await?;
+        Ok(RulePage {
+            entries: body.rules.into_iter().map(AlertRule::from).collect(),
+            next: Cursor::next(body.next_cursor)?,
+        })
+    }
+
+    async fn change(&self, id: RowId, change: RuleChange) -> PortResult<Option<AlertRule>> {
+        let body = RuleChangeBody::from(change);
+        let row = self.peer.read::<RuleBody>(Repeatable::Yes, |outward| {
+            outward.request(Method::PUT, outward.url([ROOM, &id.get().to_string()])).json(&body)
+        });
+        Ok(row.await?.map(AlertRule::from))
+    }
+
+    async fn remove(&self, id: RowId) -> PortResult<bool> {
+        self.peer.remove(&[ROOM, &id.get().to_string()]).await
+    }
+}

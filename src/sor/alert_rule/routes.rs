@@ -1,0 +1,195 @@
+//! The routes of the Alert rule SOR. They call the port only.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::domain::{RuleChange, RulePosition, RuleQuery, Which};
+use super::port::AlertRuleSor;
+use super::wire::{NewRuleBody, RuleBody, RuleChangeBody, RulesBody};
+use crate::http::{
+    Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, RowKey, WriteErrors,
+    json,
+};
+use crate::kernel::AppName;
+
+/// Mounts and documents the routes of the Alert rule SOR.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(Resource::at("/rules").with(__path_list_rules, list_rules).with(__path_create_rule, create_rule))
+        .service(
+            Resource::at("/rules/{id}")
+                .with(__path_read_rule, read_rule)
+                .with(__path_change_rule, change_rule)
+                .with(__path_remove_rule, remove_rule),
+        )
+        .service(Resource::at("/rules/active/{appName}").with(__path_list_active_rules, list_active_rules));
+}
+
+type Port = web::Data<dyn AlertRuleSor>;
+
+/// Which rules to list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(super) struct RuleParams {
+    /// Only those of this app.
+    #[param(value_type = Option<String>, min_length = 1, max_length = 512, example = "checkout")]
+    app_name: Option<AppName>,
+    /// At most this many.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 10_000, example = 100)]
+    limit: Option<Limit<{ RuleQuery::MAX_LIMIT }>>,
+    /// Continue here: `nextCursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<RulePosition>>,
+}
+
+/// A page of the list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageParams {
+    /// At most this many.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 10_000, example = 100)]
+    limit: Option<Limit<{ RuleQuery::MAX_LIMIT }>>,
+    /// Continue here: `nextCursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<RulePosition>>,
+}
+
+/// Make an alert rule
+///
+/// Says from which share of an app's profile on somebody is to be told, for all functions or those whose names match.
+/// The same again is another rule.
+#[utoipa::path(
+    post, path = "/rules", tag = "rules", operation_id = "createRule",
+    request_body = NewRuleBody,
+    responses((status = 201, description = "The row as it is kept", body = RuleBody), WriteErrors),
+)]
+pub(super) async fn create_rule(
+    port: Port,
+    _: Query<NoParams>,
+    body: Body<NewRuleBody>,
+) -> Result<HttpResponse, Problem> {
+    let row = port.create(body.into_inner().into()).await.map_err(|e| Problem::of_relational(&e))?;
+    json(StatusCode::CREATED, &RuleBody::from(row))
+}
+
+/// List alert rules
+///
+/// All of them, or those of one app, by app and newest first; at most 10,000 in one answer. Empty for an app nobody
+/// knows.
+#[utoipa::path(
+    get, path = "/rules", tag = "rules", operation_id = "listRules",
+    params(RuleParams),
+    responses((status = 200, description = "The rules", body = RulesBody), RelationalErrors),
+)]
+pub(super) async fn list_rules(port: Port, params: Query<RuleParams>) -> Result<HttpResponse, Problem> {
+    let RuleParams { app_name, limit, cursor } = params.into_inner();
+    list(&port, app_name.map_or(Which::All, Which::Of), PageParams { limit, cursor }).await
+}
+
+/// List an app's active alert rules
+///
+/// Those that are enabled, newest first; at most 10,000 in one answer. Empty for an app nobody knows.
+#[utoipa::path(
+    get, path = "/rules/active/{appName}", tag = "rules", operation_id = "listActiveRules",
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), PageParams),
+    responses((status = 200, description = "The rules", body = RulesBody), RelationalErrors),
+)]
+pub(super) async fn list_active_rules(
+    port: Port,
+    app: PathParam<AppName>,
+    page: Query<PageParams>,
+) -> Result<HttpResponse, Problem> {
+    list(&port, Which::Active(app.into_inner()), page.into_inner()).await
+}
+
+async fn list(port: &Port, which: Which, page: PageParams) -> Result<HttpResponse, Problem> {
+    let limit = page.limit.map_or(RuleQuery::MAX_LIMIT, Limit::get);
+    let query = RuleQuery { which, limit, after: page.cursor.map(|cursor| cursor.0) };
+    let page = port.page(&query).await.map_err(|e| Problem::of_relational(&e))?;
+    let body = RulesBody {
+        app_name: if let Which::Active(app) = query.which { Some(app) } else { None },
+        count: page.entries.len(),
+        rules: page.entries.into_iter().map(RuleBody::from).collect(),
+        next_cursor: page.next.as_ref().map(Cursor::encode),
+    };
+    json(StatusCode::OK, &body)
+}
+
+/// Read an alert rule
+///
+/// One rule by its id. 404 where there is no rule of that id.
+#[utoipa::path(
+    get, path = "/rules/{id}", tag = "rules", operation_id = "readRule",
+    params(("id" = i32, Path, description = "the row's id", example = 1)),
+    responses(
+        (status = 200, description = "The row", body = RuleBody),
+        (status = 404, description = "`rule_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
+        RelationalErrors,
+    ),
+)]
+pub(super) async fn read_rule(port: Port, id: PathParam<RowKey>, _: Query<NoParams>) -> Result<HttpResponse, Problem> {
+    let row = port.get(id.into_inner().known(Code::RuleUnknown)?).await.map_err(|e| Problem::of_relational(&e))?;
+    json(StatusCode::OK, &RuleBody::from(row.ok_or_else(unknown)?))
+}
+
+/// Change an alert rule
+///
+/// At least one member; what is absent stays, null clears.
+#[utoipa::path(
+    put, path = "/rules/{id}", tag = "rules", operation_id = "changeRule",
+    params(("id" = i32, Path, description = "the row's id", example = 1)),
+    request_body = RuleChangeBody,
+    responses(
+        (status = 200, description = "The row as it is kept now", body = RuleBody),
+        (status = 404, description = "`rule_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
+        WriteErrors,
+    ),
+)]
+pub(super) async fn change_rule(
+    port: Port,
+    id: PathParam<RowKey>,
+    _: Query<NoParams>,
+    body: Body<RuleChangeBody>,
+) -> Result<HttpResponse, Problem> {
+    let change = RuleChange::from(body.into_inner());
+    if change.is_empty() {
+        let detail = "give at least one of thresholdPercent, functionPattern, severity, notificationChannel, enabled";
+        return Err(Problem::new(Code::BodyInvalid, detail));
+    }
+    let id = id.into_inner().known(Code::RuleUnknown)?;
+    let row = port.change(id, change).await.map_err(|e| Problem::of_relational(&e))?;
+    json(StatusCode::OK, &RuleBody::from(row.ok_or_else(unknown)?))
+}
+
+/// Remove an alert rule
+///
+/// From then on nobody is told by it. 404 where there is no rule of that id.
+#[utoipa::path(
+    delete, path = "/rules/{id}", tag = "rules", operation_id = "removeRule",
+    params(("id" = i32, Path, description = "the row's id", example = 1)),
+    responses(
+        (status = 204, description = "Removed"),
+        (status = 404, description = "`rule_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
+        RelationalErrors,
+    ),
+)]
+pub(super) async fn remove_rule(
+    port: Port,
+    id: PathParam<RowKey>,
+    _: Query<NoParams>,
+) -> Result<HttpResponse, Problem> {
+    let id = id.into_inner().known(Code::RuleUnknown)?;
+    if port.remove(id).await.map_err(|e| Problem::of_relational(&e))? {
+        Ok(HttpResponse::NoContent().finish())
+    } else {
+        Err(unknown())
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::new(Code::RuleUnknown, "no rule has this id")
+}
