@@ -133,6 +133,7 @@ impl Ports {
             profiles: self.profiles.clone().context("triage needs profiles")?,
             baselines: self.baselines.clone().filter(|_| v2),
             history: self.spool.clone().map(|spool| spool as Arc<dyn HistorySor>),
+            registry: self.registry.clone().filter(|_| v2),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
             rules,

@@ -23,7 +23,7 @@ pub use names::{AppName, FunctionName, InvalidName, Text255, Tier, check_text};
 pub use page::{Page, all_pages};
 pub use percent::{InvalidPercent, Percent, round2};
 pub use profile_type::{ProfileType, UnknownProfileType};
-pub use selector::{InvalidSelector, LabelMatcher, MatchOp, Selector};
+pub use selector::{InvalidSelector, LabelMatcher, Labels, MatchOp, Selector};
 pub use severity::{FindingSeverity, LimitSeverity};
 pub use time::FixedClock;
 pub use time::{Clock, InvalidWindow, MAX_WINDOW, SystemClock, TimeWindow, rfc3339};

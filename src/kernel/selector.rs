@@ -1,8 +1,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// At most this many matchers in one selector.
+/// At most this many matchers in one selector that somebody writes.
 const MAX_MATCHERS: usize = 10;
+/// At most this many labels beside it.
+const MAX_LABELS: usize = 20;
 /// Longest label value, in bytes.
 const MAX_VALUE_BYTES: usize = 2_048;
 
@@ -91,7 +93,8 @@ impl fmt::Display for LabelMatcher {
     }
 }
 
-/// Which of an app's series to read: conditions that all must hold. Empty means all.
+/// Which of an app's series to read: conditions that all must hold. Empty means all. Somebody writes 10 at most; the
+/// labels that a registry adds may make it more.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Selector(Vec<LabelMatcher>);
 
@@ -104,6 +107,12 @@ pub enum InvalidSelector {
     /// Too many conditions.
     #[error("has more than 10 matchers")]
     TooMany,
+    /// Too many labels.
+    #[error("has more than 20 labels")]
+    TooManyLabels,
+    /// A label is compared otherwise than by `=`.
+    #[error("the label {0:?} must be written name=\"value\"")]
+    NoLabel(String),
     /// Not a label's name.
     #[error("{0:?} is no label name")]
     Label(String),
@@ -134,6 +143,31 @@ impl Selector {
         &self.0
     }
 
+    /// This one, narrowed to series that meet these conditions too.
+    #[must_use]
+    pub fn and(&self, others: &[LabelMatcher]) -> Self {
+        let mut matchers: Vec<_> = self.0.iter().chain(others).cloned().collect();
+        matchers.sort();
+        matchers.dedup();
+        Self(matchers)
+    }
+
+    /// The same selectors as a request carries them: each as somebody could have written it, and the labels that all
+    /// of them ask for beside, where one of them is longer than that.
+    pub fn beside_labels<const N: usize>(selectors: [&Self; N]) -> ([Self; N], Labels) {
+        if selectors.iter().all(|selector| selector.0.len() <= MAX_MATCHERS) {
+            return (selectors.map(Self::clone), Labels::default());
+        }
+        let everywhere = |label: &&LabelMatcher| selectors.iter().all(|selector| selector.0.contains(label));
+        let equal = selectors.iter().flat_map(|selector| &selector.0).filter(|label| label.op == MatchOp::Equal);
+        let mut labels: Vec<_> = equal.filter(everywhere).cloned().collect();
+        labels.sort();
+        labels.dedup();
+        labels.truncate(MAX_LABELS);
+        let rest = |selector: &Self| Self(selector.0.iter().filter(|m| !labels.contains(m)).cloned().collect());
+        (selectors.map(rest), Labels(Self(labels.clone())))
+    }
+
     /// Whether everything is selected.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -152,49 +186,91 @@ impl fmt::Display for Selector {
     }
 }
 
+/// Labels that all series of an app carry, beside a selector: at most 20, written `name="value"`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Labels(Selector);
+
+impl Labels {
+    /// The conditions.
+    pub fn matchers(&self) -> &[LabelMatcher] {
+        self.0.matchers()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Labels {
+    type Err = InvalidSelector;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSelector> {
+        let matchers = read(text)?;
+        if matchers.len() > MAX_LABELS {
+            return Err(InvalidSelector::TooManyLabels);
+        }
+        match matchers.iter().find(|matcher| matcher.op != MatchOp::Equal) {
+            Some(matcher) => Err(InvalidSelector::NoLabel(matcher.name.clone())),
+            None => Ok(Self(Selector::default().and(&matchers))),
+        }
+    }
+}
+
 impl FromStr for Selector {
     type Err = InvalidSelector;
 
     fn from_str(text: &str) -> Result<Self, InvalidSelector> {
-        let mut matchers = Vec::new();
-        let mut rest = text.trim();
-        let at = |rest: &str| text.len().saturating_sub(rest.len());
-        while !rest.is_empty() {
-            let name_end = rest.find(['=', '!']).ok_or(InvalidSelector::Syntax(at(rest)))?;
-            let (name, tail) = rest.split_at(name_end);
-            let (op, tail) = [MatchOp::Matches, MatchOp::NotMatches, MatchOp::NotEqual, MatchOp::Equal]
-                .into_iter()
-                .find_map(|op| tail.strip_prefix(op.as_str()).map(|tail| (op, tail)))
-                .ok_or(InvalidSelector::Syntax(at(tail)))?;
-            let tail = tail.trim_start().strip_prefix('"').ok_or(InvalidSelector::Syntax(at(tail)))?;
-            let mut value = String::new();
-            let mut chars = tail.char_indices();
-            let end = loop {
-                match chars.next() {
-                    None => return Err(InvalidSelector::Syntax(at(tail))),
-                    Some((i, '"')) => break i + 1,
-                    Some((_, '\\')) => match chars.next() {
-                        Some((_, 'n')) => value.push('\n'),
-                        Some((_, c @ ('"' | '\\'))) => value.push(c),
-                        Some((_, c)) => value.extend(['\\', c]),
-                        None => return Err(InvalidSelector::Syntax(at(tail))),
-                    },
-                    Some((_, c)) => value.push(c),
-                }
-            };
-            matchers.push(LabelMatcher::new(name.trim(), op, &value)?);
-            rest = tail.get(end..).unwrap_or("").trim_start();
-            if let Some(next) = rest.strip_prefix(',') {
-                rest = next.trim_start();
-                if rest.is_empty() {
-                    return Err(InvalidSelector::Syntax(text.len()));
-                }
-            } else if !rest.is_empty() {
-                return Err(InvalidSelector::Syntax(at(rest)));
-            }
-        }
-        Self::new(matchers)
+        Self::new(read(text)?)
     }
+}
+
+/// Reads conditions, any number of them.
+fn read(text: &str) -> Result<Vec<LabelMatcher>, InvalidSelector> {
+    let mut matchers = Vec::new();
+    let mut rest = text.trim();
+    let at = |rest: &str| text.len().saturating_sub(rest.len());
+    while !rest.is_empty() {
+        let name_end = rest.find(['=', '!']).ok_or(InvalidSelector::Syntax(at(rest)))?;
+        let (name, tail) = rest.split_at(name_end);
+        let (op, tail) = [MatchOp::Matches, MatchOp::NotMatches, MatchOp::NotEqual, MatchOp::Equal]
+            .into_iter()
+            .find_map(|op| tail.strip_prefix(op.as_str()).map(|tail| (op, tail)))
+            .ok_or(InvalidSelector::Syntax(at(tail)))?;
+        let tail = tail.trim_start().strip_prefix('"').ok_or(InvalidSelector::Syntax(at(tail)))?;
+        let mut value = String::new();
+        let mut chars = tail.char_indices();
+        let end = loop {
+            match chars.next() {
+                None => return Err(InvalidSelector::Syntax(at(tail))),
+                Some((i, '"')) => break i + 1,
+                Some((_, '\\')) => match chars.next() {
+                    Some((_, 'n')) => value.push('\n'),
+                    Some((_, c @ ('"' | '\\'))) => value.push(c),
+                    Some((_, c)) => value.extend(['\\', c]),
+                    None => return Err(InvalidSelector::Syntax(at(tail))),
+                },
+                Some((_, c)) => value.push(c),
+            }
+        };
+        matchers.push(LabelMatcher::new(name.trim(), op, &value)?);
+        rest = tail.get(end..).unwrap_or("").trim_start();
+        if let Some(next) = rest.strip_prefix(',') {
+            rest = next.trim_start();
+            if rest.is_empty() {
+                return Err(InvalidSelector::Syntax(text.len()));
+            }
+        } else if !rest.is_empty() {
+            return Err(InvalidSelector::Syntax(at(rest)));
+        }
+    }
+    Ok(matchers)
 }
 
 #[cfg(test)]
@@ -213,9 +289,33 @@ mod tests {
         }
 
         #[test]
+        fn what_labels_make_longer_is_carried_in_two_parts(
+            own in prop::collection::btree_set("[a-e]", 0..5), other in prop::collection::btree_set("[a-e]", 0..5),
+            labels in 0..21_usize,
+        ) {
+            let matcher = |name: &String| LabelMatcher::new(name, MatchOp::NotEqual, "x").unwrap();
+            let labels: Vec<_> =
+                (0..labels).map(|i| LabelMatcher::new(&format!("l{i}"), MatchOp::Equal, "v").unwrap()).collect();
+            let [own, other] = [own, other].map(|names| Selector::new(names.iter().map(matcher).collect()).unwrap());
+            let [own, other] = [own.and(&labels), other.and(&labels)];
+            let ([one, two], beside) = Selector::beside_labels([&own, &other]);
+            prop_assert_eq!(one.to_string().parse::<Selector>().unwrap(), one.clone());
+            prop_assert_eq!(two.to_string().parse::<Selector>().unwrap(), two.clone());
+            let beside: Labels = beside.to_string().parse().unwrap();
+            prop_assert_eq!([one.and(beside.matchers()), two.and(beside.matchers())], [own, other]);
+        }
+
+        #[test]
         fn never_panics(text in "\\PC{0,60}") {
             let _ = text.parse::<Selector>();
         }
+    }
+
+    #[rstest]
+    #[case("a!=\"x\"", InvalidSelector::NoLabel("a".into()))]
+    #[case(&(0..21).map(|n| format!("l{n}=\"\"")).collect::<Vec<_>>().join(","), InvalidSelector::TooManyLabels)]
+    fn refuses_what_are_no_labels(#[case] text: &str, #[case] error: InvalidSelector) {
+        assert_eq!(text.parse::<Labels>(), Err(error));
     }
 
     #[rstest]

@@ -44,7 +44,7 @@ fn profile() -> Vec<u8> {
     )
 }
 
-/// Sends three profiles of the last minutes; answers a window that holds them and is over: rates of one that is not
+/// Sends three profiles of the last minutes, and a heavier one of a series that is not the app's own; answers a window that holds them and is over: rates of one that is not
 /// over change while it is asked.
 async fn push(to: &Node) -> (i64, i64) {
     let now = SystemClock.now().timestamp();
@@ -52,17 +52,21 @@ async fn push(to: &Node) -> (i64, i64) {
         let from = now - minutes * 60;
         let answer = to
             .client()
-            .post(format!("{}/ingest?name={APP}&format=pprof&from={from}&until={}", to.url, from + 10))
+            .post(format!("{}/ingest?name={APP}%7Benv%3Dprod%7D&format=pprof&from={from}&until={}", to.url, from + 10))
             .body(profile())
             .send()
             .await
             .unwrap();
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     }
+    let other = format!("{}/ingest?name={APP}%7Benv%3Dtest%7D&from={}&until={}", to.url, now - 90, now - 80);
+    let answer = to.client().post(other).body("main.main;shop.Spin 100000").send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     (now - 600, now - 30)
 }
 
-/// Triage in four processes on one database: profile data, baselines, history, and the BOR with a spool of its own.
+/// Triage in five processes on one database: profile data, baselines, history, registry, and the BOR with a spool of
+/// its own.
 struct Split {
     nodes: Vec<Node>,
 }
@@ -73,6 +77,7 @@ impl Split {
             ("profile-data", "ReadPyroscopeProfile.sor.v1", "PROFILE_DATA_URL"),
             ("baseline", "ReadPyroscopeBaseline.sor.v1", "BASELINE_URL"),
             ("history", "CreatePyroscopeTriageHistory.sor.v1", "HISTORY_URL"),
+            ("registry", "ReadPyroscopeServiceRegistry.sor.v1", "REGISTRY_URL"),
         ];
         let mut nodes = Vec::new();
         let mut urls = Vec::new();
@@ -92,7 +97,7 @@ impl Split {
     }
 
     fn triage(&self) -> &Node {
-        &self.nodes[3]
+        &self.nodes[4]
     }
 
     fn history(&self) -> &Node {
@@ -118,7 +123,7 @@ async fn recorded(history: &Node) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn four_processes_answer_the_same_json_as_one() {
+async fn five_processes_answer_the_same_json_as_one() {
     let database = testing::database().await;
     let data = tempfile::tempdir().unwrap();
     let whole = Node::start(free_port(), &data.path().join("whole"), &[("DATABASE_URL", &database.url())]);
@@ -127,13 +132,17 @@ async fn four_processes_answer_the_same_json_as_one() {
     let limit = serde_json::json!({ "appName": APP, "profileType": "cpu", "functionName": "runtime.mallocgc", "maxSelfPercent": 5.0 });
     let set = whole.client().post(format!("{}/baselines", whole.url)).json(&limit).send().await.unwrap();
     assert_eq!(set.status(), 201);
+    let service = serde_json::json!({ "appName": APP, "pyroscopeLabels": { "env": "prod" } });
+    let known = whole.client().post(format!("{}/services", whole.url)).json(&service).send().await.unwrap();
+    assert_eq!(known.status(), 201);
     let split = Split::start(&database.url(), data.path()).await;
     let path = format!("/triage/{APP}?types=cpu&from={from}&to={to}");
-    let (one, four) = (whole.get(&path).await, split.triage().get(&path).await);
+    let (one, five) = (whole.get(&path).await, split.triage().get(&path).await);
     let answer: Value = serde_json::from_str(&one).unwrap();
     assert_eq!(answer["profiles"]["cpu"]["diagnosis"], "serialization", "{one}");
     assert_eq!(answer["summary"]["baselineViolations"], 1, "{one}");
-    assert_eq!(one, four);
+    assert_eq!(answer.get("labels"), None, "{one}");
+    assert_eq!(one, five);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,7 +152,7 @@ async fn a_killed_process_loses_no_assessment_that_was_answered() {
     let mut split = Split::start(&database.url(), data.path()).await;
     let (from, to) = push(&split.nodes[0]).await;
     let answered = Arc::new(Mutex::new(BTreeSet::new()));
-    for victim in 0..4 {
+    for victim in 0..split.nodes.len() {
         let before = answered.lock().unwrap().len();
         let url = format!("{}/triage/{APP}?types=cpu&from={from}&to={to}", split.triage().url);
         let stop = tokio_util::sync::CancellationToken::new();

@@ -3,7 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::domain::TriageRequest;
-use crate::kernel::ProfileType;
+use crate::kernel::{ProfileType, Selector};
 
 /// What a query value or path segment may hold unescaped.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -29,9 +29,11 @@ pub(super) fn flame_graph(request: &TriageRequest, kind: ProfileType) -> String 
     let (app, window) = (encoded(request.app.as_str()), request.window);
     let (from, to) = (window.from().timestamp(), window.to().timestamp());
     let mut link = format!("/profiles/{app}/flamegraph?type={kind}&from={from}&to={to}");
-    if !request.selector.is_empty() {
-        link.push_str("&selector=");
-        link.push_str(&encoded(&request.selector.to_string()));
+    let ([selector], labels) = Selector::beside_labels([&request.selector]);
+    for (name, text) in [("selector", selector.to_string()), ("labels", labels.to_string())] {
+        if !text.is_empty() {
+            link.extend(["&", name, "=", &encoded(&text)]);
+        }
     }
     link
 }

@@ -1,7 +1,7 @@
 //! Triage: why is this app slow? It reads an app's profiles, judges them, holds them against approved limits and has
 //! the assessment kept.
 //!
-//! It owns no data. Its ports: profile data; in v2 also baselines and history, either of which may be off.
+//! It owns no data. Its ports: profile data; in v2 also registry, baselines and history, each of which may be off.
 
 mod blocks;
 mod domain;
@@ -16,4 +16,4 @@ pub use domain::{Requested, TriageRequest};
 pub use links::{Grafana, LinkSettings};
 pub use routes::routes;
 pub use service::{TriageParts, TriageService};
-pub use wire::{Absence, Block, FindingBody, JudgedBlock, TriageBody, ViolationBody};
+pub use wire::{Block, FindingBody, JudgedBlock, TriageBody, ViolationBody};

@@ -11,13 +11,16 @@ use super::domain::{
     is_large, judge,
 };
 use super::links::LinkSettings;
-use super::wire::{Sor, TriageBody};
+use super::wire::TriageBody;
 use crate::bor::Version;
+use crate::bor::labels::OwnLabels;
+use crate::bor::relational::Sor;
 use crate::http::{Code, Problem};
 use crate::kernel::{Clock, IdSource, PortError, PortResult, ProfileType};
 use crate::sor::baseline::{Baseline, BaselineSor};
 use crate::sor::history::HistorySor;
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileQuery};
+use crate::sor::registry::RegistrySor;
 use crate::verdict::Rules;
 
 /// How long one triage may take in all.
@@ -32,6 +35,8 @@ pub struct TriageParts {
     pub baselines: Option<Arc<dyn BaselineSor>>,
     /// The audit trail; `None` where that SOR is off. Never written in v1.
     pub history: Option<Arc<dyn HistorySor>>,
+    /// The labels of an app's own series; `None` where that SOR is off. Never asked in v1.
+    pub registry: Option<Arc<dyn RegistrySor>>,
     /// The present.
     pub clock: Arc<dyn Clock>,
     /// Keys of history entries.
@@ -74,8 +79,14 @@ impl TriageService {
     /// `profile_source_denied`, `profile_source_busy` or `profile_source_failed`.
     pub async fn triage(&self, request: &TriageRequest) -> Result<TriageBody, Problem> {
         let deadline = Instant::now() + self.deadline;
-        let (reads, limits) = tokio::join!(self.reads(request, deadline), self.limits(request, deadline));
-        let reads = reads?;
+        let reads = async {
+            let labels = OwnLabels::of(&request.app, self.parts.registry.as_ref(), self.parts.version).await;
+            let narrowed = TriageRequest { selector: labels.narrow(&request.selector), ..request.clone() };
+            let reads = self.reads(&narrowed, deadline).await;
+            (reads, narrowed, labels.registry)
+        };
+        let ((reads, request, registry), limits) = tokio::join!(reads, self.limits(request, deadline));
+        let (reads, request) = (reads?, &request);
         let errors: Vec<_> = reads.iter().filter_map(|(_, read)| read.as_ref().err()).collect();
         if errors.len() == reads.len() && !errors.is_empty() {
             return Err(all_failed(&errors));
@@ -86,7 +97,7 @@ impl TriageService {
         let types = join_all(reads.into_iter().map(|read| self.judge(read, request, &limits))).await;
         let triage = Triage::of(&request.app, types, limits);
         let history = self.record(&triage, request).await;
-        Ok(TriageBody::of(&triage, request, &self.parts.links, self.parts.version, history))
+        Ok(TriageBody::of(&triage, request, &self.parts.links, history, registry))
     }
 
     /// The profiles of the kinds asked; by default of those the app has.

@@ -7,20 +7,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::blocks::Blocks;
+use crate::bor::Absence;
 use crate::kernel::{FindingSeverity, LimitSeverity};
 use crate::verdict::{Category, Confidence, QualityNote, Runtime, Verdict};
 
-pub(super) use convert::{Sor, top_functions};
-
-/// Why the fields of a SOR are absent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Absence {
-    /// The SOR is off in this process.
-    Off,
-    /// It did not do its work.
-    Unavailable,
-}
+pub(super) use convert::top_functions;
 
 /// A triage of one app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
 
-use crate::bor::triage::{Absence, Block, FindingBody, JudgedBlock, TriageBody};
+use crate::bor::Absence;
+use crate::bor::triage::{Block, FindingBody, JudgedBlock, TriageBody};
 use crate::verdict::{Verdict, short_name};
 
 /// The answer as text, a line break at its end.

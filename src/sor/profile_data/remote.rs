@@ -86,11 +86,25 @@ impl RemoteProfiles {
         }
     }
 
-    fn export_url(&self, query: &ProfileQuery) -> Url {
+    /// The address of an export, of one window or, with a baseline, of two.
+    fn export_url(&self, query: &ProfileQuery, baseline: Option<(TimeWindow, &Selector)>) -> Url {
         let mut url = self.outward.url(["profiles", query.app.as_str(), "export"]);
         url.query_pairs_mut().append_pair("type", query.kind.as_str());
         append_window(&mut url, ["from", "to"], query.window);
-        append_selector(&mut url, "selector", &query.selector);
+        let (window, second) = baseline.unzip();
+        let ([selector, baseline_selector], labels) =
+            Selector::beside_labels([&query.selector, second.unwrap_or(&query.selector)]);
+        if !selector.is_empty() {
+            url.query_pairs_mut().append_pair("selector", &selector.to_string());
+        }
+        if let Some(window) = window {
+            append_window(&mut url, ["baselineFrom", "baselineTo"], window);
+            // Always given, since it would be the selector of the current window otherwise.
+            url.query_pairs_mut().append_pair("baselineSelector", &baseline_selector.to_string());
+        }
+        if !labels.is_empty() {
+            url.query_pairs_mut().append_pair("labels", &labels.to_string());
+        }
         url
     }
 }
@@ -99,12 +113,6 @@ fn append_window(url: &mut Url, [from, to]: [&str; 2], window: TimeWindow) {
     url.query_pairs_mut()
         .append_pair(from, &window.from().timestamp().to_string())
         .append_pair(to, &window.to().timestamp().to_string());
-}
-
-fn append_selector(url: &mut Url, name: &str, selector: &Selector) {
-    if !selector.is_empty() {
-        url.query_pairs_mut().append_pair(name, &selector.to_string());
-    }
 }
 
 fn judge(answer: Answer) -> PortResult<Option<Bytes>> {
@@ -148,7 +156,7 @@ impl ProfileDataSor for RemoteProfiles {
     }
 
     async fn merged(&self, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
-        match self.get(self.export_url(query)).await? {
+        match self.get(self.export_url(query, None)).await? {
             Some(body) => self.read(body, read_one).await.map(Some),
             None => Ok(None),
         }
@@ -160,11 +168,7 @@ impl ProfileDataSor for RemoteProfiles {
         baseline: TimeWindow,
         baseline_selector: &Selector,
     ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
-        let mut url = self.export_url(query);
-        append_window(&mut url, ["baselineFrom", "baselineTo"], baseline);
-        // Always given, since it would be the selector of the current window otherwise.
-        url.query_pairs_mut().append_pair("baselineSelector", &baseline_selector.to_string());
-        match self.get(url).await? {
+        match self.get(self.export_url(query, Some((baseline, baseline_selector)))).await? {
             Some(body) => self.read(body, read_pair).await.map(Some),
             None => Ok(None),
         }
@@ -184,7 +188,7 @@ mod tests {
 
     use super::*;
     use crate::http::OutwardSettings;
-    use crate::kernel::{Clock, ProfileType};
+    use crate::kernel::{Clock, LabelMatcher, MatchOp, ProfileType};
     use crate::sor::profile_data::conformance::{self, Source};
     use crate::sor::profile_data::pyroscope::replay::ReplayServer;
     use crate::sor::profile_data::{MockProfileDataSor, pyroscope, routes};
@@ -241,6 +245,15 @@ mod tests {
         server.stop(false).await;
     }
 
+    /// As many labels as a registry may add.
+    fn labels() -> Vec<LabelMatcher> {
+        (0..20).map(|n| LabelMatcher::new(&format!("l{n}"), MatchOp::Equal, "a \"b\"").unwrap()).collect()
+    }
+
+    fn narrowed() -> ProfileQuery {
+        ProfileQuery { selector: query().selector.and(&labels()), ..query() }
+    }
+
     #[actix_web::test]
     async fn asks_for_what_it_was_asked() {
         let mut port = MockProfileDataSor::new();
@@ -252,11 +265,23 @@ mod tests {
             assert_eq!((asked, baseline.duration().num_seconds(), selector.is_empty()), (&query(), 600, true));
             Ok(None)
         });
+        port.expect_merged().times(1).returning(|asked| {
+            assert_eq!(*asked, narrowed());
+            Ok(None)
+        });
+        port.expect_merged_pair().times(1).returning(|asked, _, selector| {
+            assert_eq!((asked, selector), (&narrowed(), &Selector::default().and(&labels())));
+            Ok(None)
+        });
         let (sor, server) = serve(Arc::new(port));
         assert!(sor.merged(&query()).await.unwrap().is_none());
         let at = |s| chrono::DateTime::from_timestamp(s, 0).unwrap();
         let baseline = TimeWindow::new(at(1_795_170_000), at(1_795_170_600)).unwrap();
         assert!(sor.merged_pair(&query(), baseline, &Selector::default()).await.unwrap().is_none());
+        // More than a selector may hold: the labels that a registry added go beside it.
+        assert!(sor.merged(&narrowed()).await.unwrap().is_none());
+        let own = Selector::default().and(&labels());
+        assert!(sor.merged_pair(&narrowed(), baseline, &own).await.unwrap().is_none());
         server.stop(false).await;
     }
 

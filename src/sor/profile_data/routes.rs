@@ -18,7 +18,7 @@ use super::exchange::{write_one, write_pair};
 use super::port::ProfileDataSor;
 use super::wire::{AppsBody, PairBody, ProfileBody};
 use crate::http::{Code, PathParam, Problem, Query, Resource, TimeParam, default_to, json, window};
-use crate::kernel::{AppName, Clock, Percent, ProfileType, Selector, TimeWindow, round2};
+use crate::kernel::{AppName, Clock, Labels, Percent, ProfileType, Selector, TimeWindow, round2};
 use crate::profile::{FlameGraphText, flame_graph, flame_graph_diff};
 
 /// Windows are an hour long where nothing else is asked.
@@ -70,9 +70,9 @@ async fn get_profile(
     app: PathParam<AppName>,
     params: Query<ProfileParams>,
 ) -> Result<HttpResponse, Problem> {
-    let ProfileParams { kind, from, to, limit, selector } = params.into_inner();
+    let ProfileParams { kind, from, to, limit, selector, labels } = params.into_inner();
     let window = window(from, to, &**clock, DEFAULT_WINDOW)?;
-    let query = query(app.into_inner(), kind, window, selector);
+    let (query, _) = query(app.into_inner(), kind, window, Series { selector, baseline: None, labels });
     let merged = merged(&port, &query).await?;
     let limit = limit.unwrap_or(50) as usize;
     let heavy = merged.profile.frame_count() > HEAVY_FRAMES;
@@ -98,8 +98,8 @@ async fn get_profile_diff(
     let params = params.into_inner();
     let (baseline_window, current_window) =
         windows(&**clock, (params.baseline_from, params.baseline_to), (params.from, params.to))?;
-    let query = query(app.into_inner(), params.kind, current_window, params.selector);
-    let baseline_selector = params.baseline_selector.unwrap_or_else(|| query.selector.clone());
+    let series = Series { selector: params.selector, baseline: params.baseline_selector, labels: params.labels };
+    let (query, baseline_selector) = query(app.into_inner(), params.kind, current_window, series);
     let (baseline, current) = pair(&port, &query, baseline_window, &baseline_selector).await?;
     let limit = params.limit.unwrap_or(500) as usize;
     let heavy = baseline.profile.frame_count() + current.profile.frame_count() > HEAVY_FRAMES;
@@ -130,9 +130,9 @@ async fn draw_flame_graph(
     let baseline = (params.baseline_from, params.baseline_to);
     let differential = baseline != (None, None) || params.baseline_selector.is_some();
     let (baseline_window, current_window) = windows(&**clock, baseline, (params.from, params.to))?;
-    let query = query(app.into_inner(), params.kind, current_window, params.selector);
+    let series = Series { selector: params.selector, baseline: params.baseline_selector, labels: params.labels };
+    let (query, baseline_selector) = query(app.into_inner(), params.kind, current_window, series);
     let drawn = if differential {
-        let baseline_selector = params.baseline_selector.unwrap_or_else(|| query.selector.clone());
         let (baseline, current) = pair(&port, &query, baseline_window, &baseline_selector).await?;
         let against = format!(" against {}", between(baseline_window));
         let text = drawn_text(&query, &against, &current.meta);
@@ -181,9 +181,9 @@ async fn export_profile(
     } else {
         (None, window(params.from, params.to, &**clock, DEFAULT_WINDOW)?)
     };
-    let query = query(app.into_inner(), params.kind, window, params.selector);
+    let series = Series { selector: params.selector, baseline: params.baseline_selector, labels: params.labels };
+    let (query, baseline_selector) = query(app.into_inner(), params.kind, window, series);
     let (baseline, merged) = if let Some(baseline_window) = baseline_window {
-        let baseline_selector = params.baseline_selector.unwrap_or_else(|| query.selector.clone());
         let (baseline, current) = pair(&port, &query, baseline_window, &baseline_selector).await?;
         (Some(baseline), current)
     } else {
@@ -219,8 +219,20 @@ async fn export_profile(
     Ok(answer.body(body))
 }
 
-fn query(app: AppName, kind: Option<ProfileType>, window: TimeWindow, selector: Option<Selector>) -> ProfileQuery {
-    ProfileQuery { app, kind: kind.unwrap_or(ProfileType::Cpu), window, selector: selector.unwrap_or_default() }
+/// Which of an app's series are asked for.
+struct Series {
+    selector: Option<Selector>,
+    /// Those of the baseline window; as the current one's if not given.
+    baseline: Option<Selector>,
+    labels: Option<Labels>,
+}
+
+/// What is asked of the port, and the selector of a baseline window.
+fn query(app: AppName, kind: Option<ProfileType>, window: TimeWindow, series: Series) -> (ProfileQuery, Selector) {
+    let labels = series.labels.unwrap_or_default();
+    let selector = series.selector.unwrap_or_default().and(labels.matchers());
+    let baseline = series.baseline.map_or_else(|| selector.clone(), |baseline| baseline.and(labels.matchers()));
+    (ProfileQuery { app, kind: kind.unwrap_or(ProfileType::Cpu), window, selector }, baseline)
 }
 
 /// Both windows, each part that is not given counted from the one after it: baseline, then current.

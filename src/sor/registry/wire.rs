@@ -12,7 +12,7 @@ use crate::kernel::{AppName, Change, JsonObject, RowId, Text255, Tier};
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = NewService, example = json!({"appName": "checkout", "teamOwner": "payments", "tier": "critical",
-    "environment": "production", "notificationChannel": "#payments-oncall", "pyroscopeLabels": {"env": "prod"},
+    "environment": "production", "notificationChannel": "#payments-oncall", "pyroscopeLabels": {"version": "2"},
     "metadata": {"repository": "git.example/payments/checkout"}}))]
 pub(super) struct NewServiceBody {
     /// The app: 1 to 512 bytes.
@@ -128,7 +128,7 @@ impl From<ServiceChange> for ServiceChangeBody {
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Service, example = json!({"id": 3, "appName": "checkout", "teamOwner": "payments", "tier": "critical",
-    "environment": "production", "notificationChannel": "#payments-oncall", "pyroscopeLabels": {"env": "prod"},
+    "environment": "production", "notificationChannel": "#payments-oncall", "pyroscopeLabels": {"version": "2"},
     "metadata": {"repository": "git.example/payments/checkout"}, "createdAt": "2024-01-23T08:53:20.123456Z",
     "updatedAt": "2024-01-23T08:53:20.123456Z"}))]
 pub(super) struct ServiceBody {

@@ -15,10 +15,12 @@ struct Sors {
     profiles: MockServer,
     baselines: MockServer,
     history: MockServer,
+    registry: MockServer,
 }
 
 impl Sors {
-    /// CPU profiles are what a real server exports, allocations cannot be had; no baselines; a history that takes all.
+    /// CPU profiles are what a real server exports, allocations cannot be had; no baselines; a history that takes all; a
+    /// registry that knows a label.
     async fn start() -> Self {
         let real = Flamewarden::start().await;
         collecting("shop").ingest(&real).await;
@@ -27,6 +29,7 @@ impl Sors {
             profiles: MockServer::start().await,
             baselines: MockServer::start().await,
             history: MockServer::start().await,
+            registry: MockServer::start().await,
         };
         let cpu = ResponseTemplate::new(200).set_body_raw(export.to_vec(), "application/octet-stream");
         let of = |kind: &str| Mock::given(path("/profiles/shop/export")).and(query_param("type", kind));
@@ -34,6 +37,11 @@ impl Sors {
         of("alloc").respond_with(ResponseTemplate::new(502)).mount(&sors.profiles).await;
         let none = ResponseTemplate::new(200).set_body_json(json!({"appName": "shop", "baselines": []}));
         Mock::given(path("/baselines/shop")).respond_with(none).mount(&sors.baselines).await;
+        let service = json!({"id": 1, "appName": "shop", "teamOwner": null, "tier": "standard", "environment": null,
+            "notificationChannel": null, "pyroscopeLabels": {"env": "prod"}, "metadata": null,
+            "createdAt": "2026-01-23T08:53:20Z", "updatedAt": "2026-01-23T08:53:20Z"});
+        let known = ResponseTemplate::new(200).set_body_json(service);
+        Mock::given(method("GET")).and(path("/services/shop")).respond_with(known).mount(&sors.registry).await;
         let row = json!({"id": 1, "appName": "shop", "diagnosis": "gc_pressure", "severity": "high",
             "profileTypes": "cpu", "topFunctions": null, "recommendation": null, "requestedBy": null,
             "createdAt": "2026-01-23T08:53:20Z"});
@@ -49,6 +57,7 @@ impl Sors {
             ("PROFILE_DATA_URL", &self.profiles.uri()),
             ("BASELINE_URL", &self.baselines.uri()),
             ("HISTORY_URL", &self.history.uri()),
+            ("REGISTRY_URL", &self.registry.uri()),
         ];
         Setup::of(&urls).start().await
     }
@@ -63,7 +72,7 @@ async fn calls(server: &MockServer) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn a_triage_calls_once_for_each_type_once_for_baselines_and_once_for_history() {
+async fn a_triage_calls_once_for_each_type_and_once_each_other_system_of_record() {
     let sors = Sors::start().await;
     let server = sors.triage().await;
     let (status, body) = server.json("/triage/shop?types=cpu,alloc").await;
@@ -73,6 +82,11 @@ async fn a_triage_calls_once_for_each_type_once_for_baselines_and_once_for_histo
     assert_eq!(calls(&sors.profiles).await, [export, export]);
     assert_eq!(calls(&sors.baselines).await, ["GET /baselines/shop"]);
     assert_eq!(calls(&sors.history).await, ["POST /history"]);
+    assert_eq!(calls(&sors.registry).await, ["GET /services/shop"]);
+    for request in sors.profiles.received_requests().await.unwrap() {
+        let asked: Vec<_> = request.url.query_pairs().filter(|(name, _)| name == "selector").collect();
+        assert_eq!(asked, [("selector".into(), "env=\"prod\"".into())]);
+    }
 }
 
 #[actix_web::test]
@@ -90,13 +104,15 @@ async fn a_kind_that_cannot_be_had_is_said_in_its_place_and_the_rest_answers() {
 }
 
 #[actix_web::test]
-async fn failed_baselines_and_history_are_said_and_fail_nothing() {
+async fn failed_relational_systems_of_record_are_said_and_fail_nothing() {
     let sors = Sors::start().await;
     sors.baselines.reset().await;
     sors.history.reset().await;
+    sors.registry.reset().await;
     let server = sors.triage().await;
     let (status, body) = server.json("/triage/shop?types=cpu").await;
     assert_eq!((status, &body["baselines"]), (200, &json!("unavailable")), "{body}");
+    assert_eq!(body["labels"], "unavailable", "{body}");
     assert!(body["profiles"]["cpu"].get("baselineViolations").is_none(), "{body}");
     // The history is away, the spool is not: the assessment is kept until it can be delivered.
     assert_eq!(body.get("history"), None::<&Value>, "{body}");

@@ -35,6 +35,30 @@ async fn a_selector_leaves_its_series(#[case] selector: &str, #[case] hot: &[&st
     assert_eq!(ask("/profiles/shop/flamegraph").await.unwrap().status(), 200);
 }
 
+/// The labels of the registry are the BORs' business: a triage reads these series alone, the profile routes do not.
+#[actix_web::test]
+async fn a_triage_reads_the_series_with_the_registered_labels() {
+    let server = Flamewarden::start().await;
+    two_versions(&server).await;
+    let top = async |path: &str| {
+        let body = server.json(path).await.1;
+        (body["profiles"]["cpu"]["topFunctions"][0]["name"].clone(), body.get("labels").cloned())
+    };
+    assert_eq!(top("/triage/shop?types=cpu").await, (json!("runtime.scanobject"), None));
+    let service = json!({"appName": "shop", "pyroscopeLabels": {"version": "1"}});
+    let registered = server.request(reqwest::Method::POST, "/services").json(&service).send().await.unwrap();
+    assert_eq!(registered.status(), 201);
+    assert_eq!(top("/triage/shop?types=cpu").await, (json!("shop.Price.sum"), None));
+    // What the caller asks for holds too: no series is of both versions.
+    let both = server.get("/triage/shop").query(&[("types", "cpu"), ("selector", "version=\"2\"")]);
+    let both: serde_json::Value = both.send().await.unwrap().json().await.unwrap();
+    assert_eq!(both["profiles"]["cpu"]["diagnosis"], "no_data", "{both}");
+    let (_, profile) = server.json("/profiles/shop").await;
+    assert_eq!(profile["functions"].as_array().unwrap().len(), 6, "{profile}");
+    let (_, narrowed) = server.json("/profiles/shop?labels=version%3D%221%22").await;
+    assert_eq!(narrowed["functions"].as_array().unwrap().len(), 3, "{narrowed}");
+}
+
 #[actix_web::test]
 async fn a_canary_is_held_against_the_rest_in_one_window() {
     let server = Flamewarden::start().await;
@@ -50,6 +74,7 @@ async fn a_canary_is_held_against_the_rest_in_one_window() {
 #[rstest]
 #[case("version")]
 #[case("version=2")]
+#[case(&(0..11).map(|n| format!("l{n}=\"1\"")).collect::<Vec<_>>().join(","))]
 #[case("service_name=\"other\"")]
 #[case("__profile_type__=\"x\"")]
 #[case("version=~\"(\"")]

@@ -19,6 +19,7 @@ use crate::profile::{Limits, SampleType, read_folded};
 use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
 use crate::sor::history::{HistorySor, MockHistorySor, NewAssessment};
 use crate::sor::profile_data::{MergedProfile, MockProfileDataSor, ProfileDataSor, ProfileMeta, ProfileQuery};
+use crate::sor::registry::{MockRegistrySor, RegistrySor, Service};
 use crate::verdict::Rules;
 
 /// Seven seconds past a quarter minute; the default window ends at `NOW - 7`.
@@ -100,13 +101,14 @@ struct House {
     profiles: MockProfileDataSor,
     baselines: Option<Arc<dyn BaselineSor>>,
     history: Option<Arc<dyn HistorySor>>,
+    registry: Option<Arc<dyn RegistrySor>>,
     version: Version,
     rules: Arc<Rules>,
 }
 
 impl House {
     fn v1(profiles: MockProfileDataSor) -> Self {
-        Self { profiles, baselines: None, history: None, version: Version::V1, rules: Rules::builtin() }
+        Self { profiles, baselines: None, history: None, registry: None, version: Version::V1, rules: Rules::builtin() }
     }
 
     fn v2(profiles: MockProfileDataSor) -> Self {
@@ -123,6 +125,7 @@ impl House {
             profiles: Arc::new(self.profiles) as Arc<dyn ProfileDataSor>,
             baselines: self.baselines,
             history: self.history,
+            registry: self.registry,
             clock,
             ids: Arc::new(SequentialIds::default()),
             rules: self.rules,
@@ -266,6 +269,7 @@ async fn gives_up_at_the_deadline_and_answers_what_came() {
         profiles: Arc::new(Slow),
         baselines: None,
         history: None,
+        registry: None,
         clock: Arc::new(FixedClock::at(DateTime::from_timestamp(NOW, 0).unwrap())),
         ids: Arc::new(SequentialIds::default()),
         rules: Rules::builtin(),
@@ -285,6 +289,61 @@ async fn gives_up_at_the_deadline_and_answers_what_came() {
     let body = serde_json::to_value(service.triage(&request).await.unwrap()).unwrap();
     assert_eq!(body["profiles"]["cpu"]["diagnosis"], "allocation");
     assert_eq!(body["profiles"]["alloc"]["error"], "the source of profiles did not answer in time");
+}
+
+/// A registry that is asked once.
+fn registry(answer: PortResult<Option<Value>>) -> Option<Arc<dyn RegistrySor>> {
+    let mut port = MockRegistrySor::new();
+    port.expect_get().times(1).returning(move |app| {
+        let at = DateTime::from_timestamp(NOW, 0).unwrap();
+        let service = |labels: Value| Service {
+            id: RowId::new(1).unwrap(),
+            app_name: app.clone(),
+            team_owner: None,
+            tier: crate::kernel::Tier::standard(),
+            environment: None,
+            notification_channel: None,
+            pyroscope_labels: (!labels.is_null()).then(|| labels.try_into().unwrap()),
+            metadata: None,
+            created_at: at,
+            updated_at: at,
+        };
+        answer.clone().map(|labels| labels.map(service))
+    });
+    Some(Arc::new(port))
+}
+
+#[rstest]
+#[case::narrowed(Ok(Some(json!({"env": "prod", "a": "1"}))), r#"a="1",env="prod",v!="2""#, None)]
+#[case::without_labels(Ok(Some(Value::Null)), r#"v!="2""#, None)]
+#[case::not_registered(Ok(None), r#"v!="2""#, None)]
+#[case::failing(Err(PortError::Timeout("secret".into())), r#"v!="2""#, Some("unavailable"))]
+#[actix_web::test]
+async fn the_labels_of_the_registry_narrow_every_read(
+    #[case] answer: PortResult<Option<Value>>,
+    #[case] selector: &'static str,
+    #[case] labels: Option<&str>,
+) {
+    let mut profiles = MockProfileDataSor::new();
+    profiles.expect_merged().times(2).returning(move |query| {
+        assert_eq!(query.selector.to_string(), selector);
+        only_cpu(query)
+    });
+    let house = House { registry: registry(answer), ..House::v2(profiles) };
+    let (status, body) = house.get("/triage/shop?types=cpu,alloc&selector=v!%3D%222%22").await;
+    assert_eq!((status, body.get("labels").and_then(Value::as_str)), (200, labels), "{body}");
+    // The link shows what was read.
+    let link =
+        format!("selector={}", percent_encoding::utf8_percent_encode(selector, percent_encoding::NON_ALPHANUMERIC));
+    assert!(body["links"]["flamegraph"].as_str().unwrap().ends_with(&link), "{body}");
+}
+
+#[actix_web::test]
+async fn version_one_asks_no_registry() {
+    let port = MockRegistrySor::new();
+    let house = House { registry: Some(Arc::new(port)), ..House::v1(source(only_cpu)) };
+    let (status, body) = house.get("/triage/shop?types=cpu").await;
+    assert_eq!((status, body.get("labels")), (200, None));
 }
 
 /// The kinds read for a request, and those answered.

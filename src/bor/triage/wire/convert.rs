@@ -4,7 +4,7 @@ use super::{
     Absence, Block, CoverageBody, EvidenceBody, FindingBody, JudgedBlock, LinksBody, MechanismBody, ResponsibleBody,
     SummaryBody, TopFunctionBody, TriageBody, UnavailableBlock, ViolationBody,
 };
-use crate::bor::Version;
+use crate::bor::relational::Sor;
 use crate::bor::triage::blocks::Blocks;
 use crate::bor::triage::domain::{Judged, Limits, Triage, TriageRequest, TypeResult, judge};
 use crate::bor::triage::links::{self, LinkSettings};
@@ -13,31 +13,13 @@ use crate::kernel::{AppName, ProfileType, TimeWindow, round2};
 use crate::sor::profile_data::{Coverage, MergedProfile};
 use crate::verdict::{Assessment, Finding, LimitViolation, Rate, Responsible, Rules, Share, Summary};
 
-/// The state of a SOR after a triage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::bor::triage) enum Sor {
-    Fine,
-    Off,
-    Unavailable,
-}
-
-impl Sor {
-    fn absence(self) -> Option<Absence> {
-        match self {
-            Self::Fine => None,
-            Self::Off => Some(Absence::Off),
-            Self::Unavailable => Some(Absence::Unavailable),
-        }
-    }
-}
-
 impl TriageBody {
     pub(in crate::bor::triage) fn of(
         triage: &Triage,
         request: &TriageRequest,
         settings: &LinkSettings,
-        version: Version,
         history: Sor,
+        registry: Sor,
     ) -> Self {
         let baselines = match triage.limits {
             Limits::Off => Some(Absence::Off),
@@ -57,8 +39,7 @@ impl TriageBody {
             summary: SummaryBody::of(&triage.summary, triage.violations()),
             baselines,
             history: history.absence(),
-            // The registry is no port of triage yet: no labels are added to any selector.
-            labels: (version == Version::V2).then_some(Absence::Off),
+            labels: registry.absence(),
         }
     }
 }

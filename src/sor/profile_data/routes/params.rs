@@ -7,7 +7,7 @@ use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use crate::http::{Code, TimeParam};
-use crate::kernel::{ProfileType, Selector};
+use crate::kernel::{Labels, ProfileType, Selector};
 
 /// What the routes of one app may answer beside 200.
 pub(super) struct ProfileErrors;
@@ -77,6 +77,10 @@ pub(super) struct ProfileParams {
     #[param(value_type = Option<String>, example = "version=\"2\"")]
     #[serde(default, deserialize_with = "selector")]
     pub(super) selector: Option<Selector>,
+    /// Labels that all of the app's series carry, `name="value"`, at most 20: every selector is narrowed by them.
+    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[serde(default, deserialize_with = "labels")]
+    pub(super) labels: Option<Labels>,
 }
 
 /// One kind of profile in two windows.
@@ -111,6 +115,10 @@ pub(super) struct PairParams {
     #[param(value_type = Option<String>, example = "version=\"1\"")]
     #[serde(default, deserialize_with = "selector")]
     pub(super) baseline_selector: Option<Selector>,
+    /// Labels that all of the app's series carry, `name="value"`, at most 20: every selector is narrowed by them.
+    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[serde(default, deserialize_with = "labels")]
+    pub(super) labels: Option<Labels>,
 }
 
 /// What to draw.
@@ -142,6 +150,10 @@ pub(super) struct FlameGraphParams {
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     pub(super) baseline_selector: Option<Selector>,
+    /// Labels that all of the app's series carry, `name="value"`, at most 20: every selector is narrowed by them.
+    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[serde(default, deserialize_with = "labels")]
+    pub(super) labels: Option<Labels>,
 }
 
 /// What to export.
@@ -174,6 +186,10 @@ pub(super) struct ExportParams {
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     pub(super) baseline_selector: Option<Selector>,
+    /// Labels that all of the app's series carry, `name="value"`, at most 20: every selector is narrowed by them.
+    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[serde(default, deserialize_with = "labels")]
+    pub(super) labels: Option<Labels>,
     /// How to write it: `pprof`.
     #[param(value_type = Option<String>, default = "pprof", example = "pprof")]
     pub(super) format: Option<ExportFormat>,
@@ -185,6 +201,10 @@ pub(super) struct ExportParams {
 pub(super) enum ExportFormat {
     /// Gzip pprof.
     Pprof,
+}
+
+fn labels<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Labels>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 fn selector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Selector>, D::Error> {

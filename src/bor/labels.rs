@@ -1,0 +1,48 @@
+//! The labels of an app's own series, by which BORs narrow what they read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Version;
+use super::relational::Sor;
+use crate::kernel::{AppName, PortError, Selector};
+use crate::sor::registry::{PyroscopeLabels, RegistrySor};
+
+/// The longest that profiles wait for the registry: most of a decision's time is left then.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// What the registry says of an app's series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OwnLabels {
+    labels: PyroscopeLabels,
+    /// Whether the registry could say it.
+    pub(super) registry: Sor,
+}
+
+impl OwnLabels {
+    /// Asks the registry, once; in v1 nobody. Where it is off or fails, the app's own series are all that carry its
+    /// name.
+    pub(super) async fn of(app: &AppName, registry: Option<&Arc<dyn RegistrySor>>, version: Version) -> Self {
+        let none = |registry| Self { labels: PyroscopeLabels::default(), registry };
+        if version == Version::V1 {
+            return none(Sor::Fine);
+        }
+        let Some(port) = registry else { return none(Sor::Off) };
+        let too_late = |_| Err(PortError::Timeout(format!("the registry did not answer within {WITHIN:?}")));
+        match tokio::time::timeout(WITHIN, port.get(app)).await.unwrap_or_else(too_late) {
+            Ok(service) => {
+                let labels = service.and_then(|service| service.pyroscope_labels).unwrap_or_default();
+                Self { labels, registry: Sor::Fine }
+            }
+            Err(error) => {
+                tracing::warn!(app = app.as_str(), %error, "labels could not be read: all series of the app are");
+                none(Sor::Unavailable)
+            }
+        }
+    }
+
+    /// A selector, narrowed to the app's own series.
+    pub(super) fn narrow(&self, selector: &Selector) -> Selector {
+        selector.and(self.labels.matchers())
+    }
+}
