@@ -99,10 +99,12 @@ impl Outward {
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let cap = self.settings.max_answer_bytes;
         let too_large = || PortError::Unavailable(format!("the answer is over {cap} bytes"));
-        if response.content_length().is_some_and(|length| length > cap as u64) {
+        let length = response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
+        if length > cap {
             return Err(too_large());
         }
-        let mut body = BytesMut::new();
+        // Room as it is needed from a server that promises much.
+        let mut body = BytesMut::with_capacity(length.min(1 << 20));
         while let Some(chunk) = response.chunk().await.map_err(|e| port_error(&e))? {
             if body.len() + chunk.len() > cap {
                 return Err(too_large());

@@ -4,10 +4,8 @@ use std::borrow::Cow;
 
 /// The bytes as text, with U+FFFD for what is not UTF-8 and for U+0000, which PostgreSQL cannot keep.
 pub(super) fn sanitise(bytes: &[u8]) -> Cow<'_, str> {
-    // Every byte is looked at, which is faster than looking for one: names are short.
-    let nul = bytes.iter().fold(0, |nuls, byte| nuls + usize::from(*byte == 0)) > 0;
     match std::str::from_utf8(bytes) {
-        Ok(text) if !nul => Cow::Borrowed(text),
+        Ok(text) if !bytes.contains(&0) => Cow::Borrowed(text),
         _ => Cow::Owned(String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}")),
     }
 }

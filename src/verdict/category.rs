@@ -121,3 +121,10 @@ closed_list! {
         Kernel = "kernel",
     }
 }
+
+impl Runtime {
+    /// Whether it is a language of its own: neither bare machine code nor the kernel.
+    pub(super) fn is_language(self) -> bool {
+        !matches!(self, Self::Native | Self::Kernel)
+    }
+}

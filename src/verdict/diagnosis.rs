@@ -210,7 +210,7 @@ fn fallback(
 ) -> Diagnosis {
     let function = unclaimed.map(|(name, _)| court.profile.text(name));
     let share = court.share(unclaimed.map_or(0, |(_, ticks)| ticks));
-    let responsible = function.map(|name| detective.callers_of(name)).unwrap_or_default();
+    let responsible = unclaimed.map(|(name, _)| detective.callers_of(name)).unwrap_or_default();
     Diagnosis {
         name: fallback_name(court.kind),
         ground,

@@ -36,9 +36,19 @@ impl Claims {
     /// Judges every stack of the profile.
     pub fn of(rules: &Rules, profile: &Profile, kind: ProfileType) -> Self {
         let slots = rules.memo.slots(rules, profile.function_ids().map(|id| profile.function(id)));
-        let native_frames = slots.iter().any(|s| matches!(s.own, Some(Runtime::Native | Runtime::Kernel)))
+        let native_frames = slots.iter().any(|s| s.own.is_some_and(|own| !own.is_language()))
             || slots.iter().any(|s| s.own.is_none() && s.rule(None).is_some());
-        let judge = Judge { rules, slots: &slots, kind, parked_is_idle: parked_is_idle(kind, &slots, native_frames) };
+        let judge = Judge {
+            rules,
+            slots: &slots,
+            kind,
+            parked_is_idle: parked_is_idle(kind, &slots, native_frames),
+            language: only_language(&slots),
+            has_roots: slots
+                .iter()
+                .flat_map(Slot::rules)
+                .any(|r| rules.rule(r).is_some_and(|r| r.reach == Reach::Root)),
+        };
         let mut claims = Vec::with_capacity(profile.stack_count());
         let mut runtimes = Vec::with_capacity(profile.stack_count());
         for stack in profile.stacks() {
@@ -94,11 +104,22 @@ fn parked_is_idle(kind: ProfileType, slots: &[Slot], native_frames: bool) -> boo
     }
 }
 
+/// The one language that names of the profile speak; `None` where they speak none or several.
+fn only_language(slots: &[Slot]) -> Option<Runtime> {
+    let mut managed = slots.iter().filter_map(|slot| slot.own).filter(|own| own.is_language());
+    let first = managed.next()?;
+    managed.all(|own| own == first).then_some(first)
+}
+
 struct Judge<'j> {
     rules: &'j Rules,
     slots: &'j [Slot],
     kind: ProfileType,
     parked_is_idle: bool,
+    /// The one language of the whole profile, if it has one.
+    language: Option<Runtime>,
+    /// Whether any frame of the profile may stand at the root of a VM's thread.
+    has_roots: bool,
 }
 
 /// How many frames from the root are asked for a thread of the VM.
@@ -108,8 +129,8 @@ const ROOT_DEPTH: usize = 24;
 const STEPS_UP: usize = 4;
 
 impl<'j> Judge<'j> {
-    fn slot(&self, function: FunctionId) -> Slot {
-        self.slots.get(function.index()).copied().unwrap_or_default()
+    fn slot(&self, function: FunctionId) -> &'j Slot {
+        self.slots.get(function.index()).unwrap_or(&Slot::UNKNOWN)
     }
 
     fn rule(&self, function: FunctionId, runtime: Option<Runtime>) -> Option<(RuleIndex, &'j Rule)> {
@@ -119,6 +140,9 @@ impl<'j> Judge<'j> {
 
     /// The language most frames speak; failing that, the one whose VM the rules see; failing that, native or kernel.
     fn runtime(&self, frames: &[FunctionId]) -> Option<Runtime> {
+        if self.language.is_some() && frames.iter().any(|frame| self.slot(*frame).own == self.language) {
+            return self.language;
+        }
         let mut spoken = [0_u32; Runtime::ALL.len()];
         let mut hinted = [0_u32; Runtime::ALL.len()];
         for frame in frames {
@@ -131,10 +155,7 @@ impl<'j> Judge<'j> {
             }
         }
         let managed = |counts: &[u32]| {
-            let best = Runtime::ALL
-                .iter()
-                .zip(counts)
-                .filter(|(r, n)| **n > 0 && !matches!(r, Runtime::Native | Runtime::Kernel));
+            let best = Runtime::ALL.iter().zip(counts).filter(|(r, n)| **n > 0 && r.is_language());
             best.rev().max_by_key(|(_, n)| **n).map(|(r, _)| *r)
         };
         managed(&spoken).or_else(|| managed(&hinted)).or_else(|| {
@@ -169,6 +190,9 @@ impl<'j> Judge<'j> {
     }
 
     fn claim_of_root(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
+        if !self.has_roots {
+            return None;
+        }
         let (at, index, rule) = frames.iter().enumerate().rev().take(ROOT_DEPTH).find_map(|(at, frame)| {
             let (index, rule) = self.rule(*frame, runtime)?;
             (rule.reach == Reach::Root).then_some((at, index, rule))
@@ -321,6 +345,9 @@ struct Nearer {
 
 impl Nearer {
     fn add(&mut self, package: u64, category: Option<Category>) {
+        if self.len > self.seen.len() {
+            return;
+        }
         let known = self.seen.get(..self.len.min(4)).unwrap_or(&[]);
         if known.contains(&(package, category)) {
             return;

@@ -5,20 +5,27 @@ use super::findings::Assessment;
 use super::{Category, diagnosis::Ground};
 use crate::kernel::ProfileType;
 
-/// Weighs the findings of an alloc profile by what allocation costs the app's cpu: impact = share × (collector +
-/// allocation share of cpu), and severity is taken from the impact. Nothing changes where the cpu profile is no alloc
-/// profile's companion or cannot show the collector.
-pub fn weigh_allocations(alloc: &mut Assessment, cpu: &Assessment) {
+/// The share of the processor that an app spends on allocating and collecting, of 1. Absent where its cpu profile has too
+/// little to say or cannot show the collector.
+pub fn cost_of_allocation(cpu: &Assessment) -> Option<f64> {
     let enough = cpu.confidence.is_none_or(|c| c != super::Confidence::Insufficient);
-    if alloc.kind != ProfileType::Alloc || cpu.kind != ProfileType::Cpu || !cpu.has_data() || !enough {
-        return;
+    if cpu.kind != ProfileType::Cpu || !cpu.has_data() || !enough {
+        return None;
     }
     let costs = [Category::GcPressure, Category::Allocation];
     if costs.iter().any(|c| cpu.finding(*c).is_some_and(|f| !f.observable)) {
-        return;
+        return None;
     }
     let cost: f64 = costs.iter().filter_map(|c| cpu.finding(*c)).map(|f| f.share.percent / 100.0).sum();
-    let cost = cost.min(1.0);
+    Some(cost.min(1.0))
+}
+
+/// Weighs the findings of an alloc profile by what allocation costs the app's cpu: impact = share × cost, and severity is
+/// taken from the impact. Profiles of other kinds stay as they are.
+pub fn weigh_allocations(alloc: &mut Assessment, cost: f64) {
+    if alloc.kind != ProfileType::Alloc {
+        return;
+    }
     let samples = alloc.sample_count;
     let severity = |share: &Share| scaled(share, cost).severity().min(highest_severity(samples));
     for finding in alloc.findings.iter_mut().filter(|f| f.observable && f.category.competes()) {

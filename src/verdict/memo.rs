@@ -1,9 +1,11 @@
 //! What the catalogue said of a name the last time: names repeat from profile to profile, rules do not change.
 
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::{PoisonError, RwLock};
 
-use rustc_hash::{FxHashMap, FxHasher};
+use hashbrown::DefaultHashBuilder;
+use rustc_hash::FxHasher;
 
 use super::Runtime;
 use super::catalogue::{RuleIndex, Rules, split};
@@ -31,6 +33,23 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// A function that nothing is known of.
+    pub(super) const UNKNOWN: Self = Self {
+        own: None,
+        rule: None,
+        rule_in_php: None,
+        rule_in_jvm: None,
+        plain_word: false,
+        unresolved: false,
+        origin: Origin::App,
+        package: 0,
+    };
+
+    /// The rules that claim the function in one stack or another.
+    pub(super) fn rules(&self) -> impl Iterator<Item = RuleIndex> {
+        [self.rule, self.rule_in_php, self.rule_in_jvm].into_iter().flatten()
+    }
+
     /// The rule that claims the function in a stack of that runtime.
     pub(super) fn rule(&self, context: Option<Runtime>) -> Option<RuleIndex> {
         match context {
@@ -84,12 +103,9 @@ fn package(frame: &Frame) -> u64 {
     hasher.finish() | 1
 }
 
-#[derive(Debug)]
-struct Entry {
-    name: Box<str>,
-    file: Box<str>,
-    slot: Slot,
-}
+/// A function's name and file under two hashes whose seeds nobody knows: 128 bits, so that no two names share a key, by
+/// chance or by design, and the names themselves need not be kept.
+type Key = u128;
 
 /// The key is a hash already.
 #[derive(Default)]
@@ -104,14 +120,18 @@ impl Hasher for AsIs {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }
     }
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
+    #[expect(clippy::cast_possible_truncation, reason = "either half of a hash is one")]
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
     }
 }
 
 /// A bounded memory of names, shared by all threads. One lock is taken per profile, not per name.
 #[derive(Debug, Default)]
-pub(super) struct Memo(RwLock<std::collections::HashMap<u64, Entry, BuildHasherDefault<AsIs>>>);
+pub(super) struct Memo {
+    known: RwLock<HashMap<Key, Slot, BuildHasherDefault<AsIs>>>,
+    seeds: [DefaultHashBuilder; 2],
+}
 
 impl Memo {
     /// What is known of each function, in order.
@@ -121,17 +141,16 @@ impl Memo {
         functions: impl ExactSizeIterator<Item = (&'n str, &'n str)>,
     ) -> Vec<Slot> {
         let mut slots = Vec::with_capacity(functions.len());
-        let mut missing: Vec<(usize, u64, &str, &str)> = Vec::new();
+        let mut missing: Vec<(usize, Key, &str, &str)> = Vec::new();
         {
-            let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             for (name, file) in functions {
-                let key = hash(name, file);
-                if let Some(entry) = known.get(&key).filter(|e| *e.name == *name && *e.file == *file) {
-                    slots.push(entry.slot);
-                } else {
+                let key = self.key(name, file);
+                let slot = known.get(&key).copied();
+                if slot.is_none() {
                     missing.push((slots.len(), key, name, file));
-                    slots.push(Slot::default());
                 }
+                slots.push(slot.unwrap_or_default());
             }
         }
         if !missing.is_empty() {
@@ -140,30 +159,26 @@ impl Memo {
         slots
     }
 
-    fn learn(&self, rules: &Rules, missing: &[(usize, u64, &str, &str)], slots: &mut [Slot]) {
-        let mut learnt = FxHashMap::default();
+    fn key(&self, name: &str, file: &str) -> Key {
+        let [high, low] = self.seeds.each_ref().map(|seed| Key::from(seed.hash_one((name, file))));
+        high << 64 | low
+    }
+
+    fn learn(&self, rules: &Rules, missing: &[(usize, Key, &str, &str)], slots: &mut [Slot]) {
+        let mut learnt = Vec::with_capacity(missing.len().min(CAPACITY));
         for (place, key, name, file) in missing {
             let slot = Slot::of(rules, name, file);
             if let Some(free) = slots.get_mut(*place) {
                 *free = slot;
             }
-            // Very long names are rare, and would make the memory's bound mean nothing in bytes.
-            if name.len() + file.len() <= 512 && learnt.len() < CAPACITY {
-                learnt.insert(*key, Entry { name: (*name).into(), file: (*file).into(), slot });
+            if learnt.len() < CAPACITY {
+                learnt.push((*key, slot));
             }
         }
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() + learnt.len() > CAPACITY {
             known.clear();
         }
         known.extend(learnt);
     }
-}
-
-fn hash(name: &str, file: &str) -> u64 {
-    let mut hasher = FxHasher::default();
-    hasher.write(name.as_bytes());
-    hasher.write_u8(0xff);
-    hasher.write(file.as_bytes());
-    hasher.finish()
 }

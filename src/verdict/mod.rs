@@ -33,7 +33,7 @@ pub use engine::{Claim, Claims};
 pub use explain::{Explanation, StackExplanation};
 pub use findings::{Assessment, Finding, Rate, Subject, TopFunction};
 pub use headline::{Outcome, Summary, Verdict, label, summarise};
-pub use impact::weigh_allocations;
+pub use impact::{cost_of_allocation, weigh_allocations};
 pub use limits::{Limit, LimitReport, LimitViolation, check_limits};
 pub use names::key;
 pub use origin::Origin;

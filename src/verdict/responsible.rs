@@ -4,7 +4,7 @@ use super::shown::{is_entry, short_name};
 use super::tally::Tally;
 use super::{Category, Claim, Claims, Origin};
 use crate::kernel::ProfileType;
-use crate::profile::{FunctionId, Profile};
+use crate::profile::{FunctionId, Profile, TextId};
 
 /// A frame on this share of a category's ticks is responsible for it, percent.
 const ON_THE_PATH: f64 = 80.0;
@@ -44,9 +44,9 @@ pub(super) struct Detective<'p, 'c> {
     tally: &'c Tally<'p>,
     kind: ProfileType,
     by_category: Vec<Vec<u32>>,
-    ticks: Vec<i64>,
-    stamps: Vec<u32>,
-    stamp: u32,
+    /// Ticks by function, and the last path they were counted on; all 0 between two questions.
+    counts: Vec<(i64, u32)>,
+    path: u32,
 }
 
 /// Where the search for a caller begins in a stack.
@@ -71,41 +71,30 @@ impl<'p, 'c> Detective<'p, 'c> {
             }
         }
         let functions = profile.function_count();
-        Self {
-            profile,
-            claims,
-            tally,
-            kind,
-            by_category,
-            ticks: vec![0; functions],
-            stamps: vec![0; functions],
-            stamp: 0,
-        }
+        Self { profile, claims, tally, kind, by_category, counts: vec![(0, 0); functions], path: 0 }
     }
 
     /// The claiming frames of a category, heaviest first, and who is responsible for its ticks.
     pub(super) fn investigate(&mut self, category: Category) -> (Vec<Evidence>, Vec<Responsible>) {
-        let stacks = self.by_category.get(category as usize).cloned().unwrap_or_default();
-        let paths: Vec<_> = stacks.iter().filter_map(|index| self.path(*index as usize)).collect();
+        let stacks = self.by_category.get(category as usize).map_or(&[][..], Vec::as_slice);
+        let paths: Vec<_> = stacks.iter().filter_map(|index| self.path_of(*index as usize)).collect();
         let evidence = self.evidence(&paths);
         (evidence, self.responsible(&paths, Some(category)))
     }
 
     /// Who is responsible for the ticks that end in a function and that nobody claimed. In a lock profile: for all that
     /// nobody claimed, since each leaf is another blocked method.
-    pub(super) fn callers_of(&mut self, leaf_name: &str) -> Vec<Responsible> {
+    pub(super) fn callers_of(&mut self, leaf: TextId) -> Vec<Responsible> {
+        let is_leaf = |f: &FunctionId| self.profile.function_texts(*f).is_some_and(|f| f.name == leaf);
         let paths: Vec<_> = (0..self.tally.stacks.len())
             .filter(|index| self.claim(*index).is_none())
-            .filter_map(|index| self.path(index))
-            .filter(|path| {
-                self.kind == ProfileType::Lock
-                    || path.frames.first().is_some_and(|leaf| self.profile.name(*leaf) == leaf_name)
-            })
+            .filter_map(|index| self.path_of(index))
+            .filter(|path| self.kind == ProfileType::Lock || path.frames.first().is_some_and(is_leaf))
             .collect();
         self.responsible(&paths, None)
     }
 
-    fn path(&self, index: usize) -> Option<Path<'p>> {
+    fn path_of(&self, index: usize) -> Option<Path<'p>> {
         let stack = self.tally.stacks.get(index)?;
         let ticks = stack.values.get(self.tally.sample_type).copied().filter(|t| *t > 0)?;
         let from = self.claim(index).and_then(|claim| stack.frames.iter().position(|f| *f == claim.frame));
@@ -116,11 +105,11 @@ impl<'p, 'c> Detective<'p, 'c> {
         let mut seen = Vec::new();
         for path in paths {
             let Some(frame) = path.frames.first() else { continue };
-            if let Some(place) = self.ticks.get_mut(frame.index()) {
-                if *place == 0 {
+            if let Some((ticks, _)) = self.counts.get_mut(frame.index()) {
+                if *ticks == 0 {
                     seen.push(*frame);
                 }
-                *place += path.ticks;
+                *ticks += path.ticks;
             }
         }
         // Functions of one name in several files are one function.
@@ -165,21 +154,17 @@ impl<'p, 'c> Detective<'p, 'c> {
     ) -> Option<(FunctionId, i64)> {
         let mut seen = Vec::new();
         for path in paths {
-            self.stamp += 1;
+            self.path += 1;
             for frame in callers(path, category) {
-                let (Some(stamp), Some(place)) =
-                    (self.stamps.get_mut(frame.index()), self.ticks.get_mut(frame.index()))
-                else {
-                    continue;
-                };
-                if *stamp == self.stamp {
+                let Some((ticks, counted_on)) = self.counts.get_mut(frame.index()) else { continue };
+                if *counted_on == self.path {
                     continue;
                 }
-                *stamp = self.stamp;
-                if *place == 0 {
+                *counted_on = self.path;
+                if *ticks == 0 {
                     seen.push(*frame);
                 }
-                *place += path.ticks;
+                *ticks += path.ticks;
             }
         }
         let counted: Vec<_> = seen.iter().map(|f| (*f, self.take(*f))).collect();
@@ -205,11 +190,12 @@ impl<'p, 'c> Detective<'p, 'c> {
                 .skip(usize::from(!from_leaf && category.is_some()))
                 .copied()
                 .find(|f| (category.is_none() || self.tally.category(*f) != category) && !self.is_platform(*f));
-            if let Some((site, place)) = site.and_then(|s| self.ticks.get_mut(s.index()).map(|place| (s, place))) {
-                if *place == 0 {
+            if let Some((site, (ticks, _))) = site.and_then(|s| self.counts.get_mut(s.index()).map(|count| (s, count)))
+            {
+                if *ticks == 0 {
                     seen.push(site);
                 }
-                *place += path.ticks;
+                *ticks += path.ticks;
             }
         }
         let mut sites: Vec<_> = seen.into_iter().map(|f| (f, self.take(f))).collect();
@@ -257,7 +243,7 @@ impl<'p, 'c> Detective<'p, 'c> {
     }
 
     fn take(&mut self, frame: FunctionId) -> i64 {
-        self.ticks.get_mut(frame.index()).map_or(0, std::mem::take)
+        self.counts.get_mut(frame.index()).map_or(0, |(ticks, _)| std::mem::take(ticks))
     }
 }
 

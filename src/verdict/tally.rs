@@ -152,7 +152,7 @@ impl<'p> Tally<'p> {
         for frame in frames {
             let Some(mark) = self.marks.get(frame.index()) else { continue };
             if !(mark.wrapper && opaque) {
-                present |= mark.category.map_or(0, bit);
+                present |= mark.bit;
             }
             opaque |= mark.opaque;
             broken |= mark.broken;
@@ -230,6 +230,8 @@ fn bit(category: Category) -> u32 {
 #[derive(Clone, Copy)]
 struct Mark {
     category: Option<Category>,
+    /// The category as a bit.
+    bit: u32,
     /// May call user code.
     wrapper: bool,
     /// Is user code: neither the platform's nor known to any rule.
@@ -244,6 +246,7 @@ impl Mark {
         let category = claims.category(rules, id, None);
         Self {
             category,
+            bit: category.map_or(0, bit),
             wrapper: rule.is_some_and(|rule| rule.reach == Reach::Wrapper),
             opaque: rule.is_none() && claims.origin(id) != Origin::Runtime,
             broken: category == Some(Category::Unresolved) && BROKEN.iter().any(|b| profile.name(id).contains(b)),

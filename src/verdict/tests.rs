@@ -326,7 +326,8 @@ fn weighs_allocations_by_what_they_cost_the_processor() {
     );
     assert_eq!((alloc.diagnosis.name, alloc.diagnosis.severity), ("string_allocation", FindingSeverity::High));
     assert_eq!(alloc.rate, Some(Rate::BytesPerSecond(100_000_000.0)));
-    weigh_allocations(&mut alloc, &cpu(&[("runtime.collector", 2_500), ("main.main;main.a", 7_500)]));
+    let cost = cost_of_allocation(&cpu(&[("runtime.collector", 2_500), ("main.main;main.a", 7_500)]));
+    weigh_allocations(&mut alloc, cost.unwrap());
     assert_eq!(alloc.diagnosis.severity, FindingSeverity::Medium);
     assert_eq!(alloc.findings[0].impact_percent.map(f64::round), Some(20.0));
 }

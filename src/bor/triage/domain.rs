@@ -7,7 +7,8 @@ use crate::sor::baseline::Baseline;
 use crate::sor::history::{NewAssessment, Recommendation, TopFunctions};
 use crate::sor::profile_data::MergedProfile;
 use crate::verdict::{
-    Assessment, Limit, LimitReport, Outcome, Rules, Subject, Summary, check_limits, summarise, weigh_allocations,
+    Assessment, Limit, LimitReport, Outcome, Rules, Subject, Summary, check_limits, cost_of_allocation, summarise,
+    weigh_allocations,
 };
 
 /// A stack table above this is judged on a thread of its own: 256 kB of frames.
@@ -117,10 +118,10 @@ pub(super) struct Triage {
 impl Triage {
     /// Sums up judged kinds: what allocation costs the processor, and which diagnosis comes first.
     pub(super) fn of(app: &AppName, mut types: Vec<TypeResult>, limits: Limits) -> Self {
-        let cpu = types.iter().find(|t| t.kind == ProfileType::Cpu).and_then(|t| t.result.as_ref().ok());
-        if let Some(cpu) = cpu.map(|judged| judged.assessment.clone()) {
+        let cost = types.iter().filter_map(|t| t.result.as_ref().ok()).find_map(|j| cost_of_allocation(&j.assessment));
+        if let Some(cost) = cost {
             for judged in types.iter_mut().filter_map(|t| t.result.as_mut().ok()) {
-                weigh_allocations(&mut judged.assessment, &cpu);
+                weigh_allocations(&mut judged.assessment, cost);
             }
         }
         let outcomes: Vec<_> = types.iter().map(TypeResult::outcome).collect();

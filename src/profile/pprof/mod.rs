@@ -82,7 +82,7 @@ pub fn read_pprof_by_labels(
     let sample_types = outline.sample_types(&strings, limits)?;
     let locations = Locations::read(wire, &outline, &mut strings)?;
     let samples = Samples::new(&strings, &locations, limits, &sample_types, keep);
-    let parts = samples.read(wire.region(&outline.samples))?;
+    let parts = samples.read(wire.region(&outline.samples), outline.sample_count)?;
     let symbols = strings.into_symbols();
     let with = |(labels, stacks)| {
         let profile = Profile::from_parts(sample_types.clone(), Arc::clone(&symbols), stacks);
@@ -101,6 +101,7 @@ pub(super) struct Outline {
     functions: Range<usize>,
     location_count: usize,
     function_count: usize,
+    sample_count: usize,
     /// Where each string starts and ends.
     strings: Vec<(u32, u32)>,
     time_nanos: i64,
@@ -132,7 +133,10 @@ impl Outline {
                 LimitName::Symbols.check(symbols, limits.symbols)?;
             }
             match (field, value) {
-                (2, Value::Bytes(_)) => widen(&mut outline.samples, start, end),
+                (2, Value::Bytes(_)) => {
+                    outline.sample_count += 1;
+                    widen(&mut outline.samples, start, end);
+                }
                 (3, Value::Bytes(_)) => widen(&mut outline.mappings, start, end),
                 (4, Value::Bytes(_)) => {
                     outline.location_count += 1;

@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::tables::{Frames, Locations, Strings};
+use super::tables::{Locations, Strings, place};
 use super::wire::{Value, Wire};
 use super::{Labels, MAX_LABEL_SETS};
 use crate::profile::limits::{LimitName, Limits, ReadError};
@@ -26,7 +26,6 @@ pub(super) struct Samples<'s, 'b> {
     /// Of each sample type, the sum of the magnitudes: while it fits, no sum of any stacks can overflow.
     sums: Vec<u64>,
     seed: DefaultHashBuilder,
-    count: usize,
     frames: usize,
 }
 
@@ -38,6 +37,19 @@ struct Part<'b> {
     /// found without reading its locations again. Empty where they do not stand side by side.
     sent: Vec<&'b [u8]>,
     known: HashTable<u32>,
+}
+
+impl Part<'_> {
+    /// Makes room for so many stacks, of samples with so many bytes together: a value takes one at least, a frame two as
+    /// a rule.
+    fn make_room(&mut self, stacks: usize, sample_types: usize, bytes: usize, seed: &DefaultHashBuilder) {
+        self.stacks.ends.reserve_exact(stacks);
+        self.stacks.values.reserve_exact(stacks.saturating_mul(sample_types).min(bytes));
+        self.stacks.frames.reserve_exact(bytes / 3);
+        self.sent.reserve_exact(stacks);
+        let sent = &self.sent;
+        self.known.reserve(stacks, |at| seed.hash_one(sent.get(*at as usize).copied().unwrap_or(&[])));
+    }
 }
 
 impl<'s, 'b> Samples<'s, 'b> {
@@ -60,20 +72,22 @@ impl<'s, 'b> Samples<'s, 'b> {
             labels: Vec::new(),
             sums: vec![0; sample_types.len()],
             seed: DefaultHashBuilder::default(),
-            count: 0,
             frames: 0,
         }
     }
 
-    /// Reads the samples between others; the stacks of each set of labels, in the order of the sets, at least one.
-    pub(super) fn read(mut self, mut region: Wire<'b>) -> Result<Vec<(Labels, Stacks)>, ReadError> {
+    /// Reads the samples between others, so many; the stacks of each set of labels, in the order of the sets, at least
+    /// one.
+    pub(super) fn read(mut self, mut region: Wire<'b>, count: usize) -> Result<Vec<(Labels, Stacks)>, ReadError> {
+        LimitName::Samples.check(count, self.limits.samples)?;
         if self.keep.is_empty() {
-            self.part(Labels::new());
+            let only = self.part(Labels::new());
+            if let Some(only) = self.parts.get_mut(only) {
+                only.make_room(count, self.sample_types.len(), region.rest().len(), &self.seed);
+            }
         }
         while let Some((field, value)) = region.field()? {
             if let (2, Value::Bytes(sample)) = (field, value) {
-                self.count += 1;
-                LimitName::Samples.check(self.count, self.limits.samples)?;
                 let at = if self.keep.is_empty() { 0 } else { self.part_of(sample)? };
                 self.sample(sample, at)?;
             }
@@ -203,20 +217,43 @@ fn push_frames(
     limits: &Limits,
 ) -> Result<usize, ReadError> {
     let (start, at) = (frames.len(), sample.at());
-    let most = start.saturating_add(usize::try_from(limits.stack).unwrap_or(usize::MAX));
+    let most = usize::try_from(limits.stack).unwrap_or(usize::MAX);
     while let Some((field, value)) = sample.field()? {
-        if field == 1 {
-            value.each(|id| {
-                match locations.of(id) {
-                    Some(Frames::One(frame)) => push(frames, &[frame]),
-                    Some(Frames::Inlined(inlined)) => push(frames, inlined),
-                    None => return Err(unknown(id, at)),
-                }
-                if frames.len() > most { LimitName::Stack.check(frames.len() - start, limits.stack) } else { Ok(()) }
-            })?;
+        match (field, value, locations.single()) {
+            (1, Value::Bytes(packed), Some(single)) if packed.rest().len() <= most => {
+                push_packed(frames, packed, single, at)?;
+            }
+            (1, value, _) => value.each(|id| {
+                let of_location = locations.of(id).ok_or_else(|| unknown(id, at))?;
+                make_room(frames, of_location.len());
+                frames.extend_from_slice(of_location);
+                LimitName::Stack.check(frames.len() - start, limits.stack)
+            })?,
+            _ => {}
         }
     }
-    Ok(frames.len() - start)
+    let pushed = frames.len() - start;
+    LimitName::Stack.check(pushed, limits.stack)?;
+    Ok(pushed)
+}
+
+/// The case of nearly all frames: packed locations of one function each. An id takes a byte at least, so room is made
+/// once.
+fn push_packed(
+    frames: &mut Vec<FunctionId>,
+    mut packed: Wire<'_>,
+    single: &[FunctionId],
+    at: usize,
+) -> Result<(), ReadError> {
+    make_room(frames, packed.rest().len());
+    while !packed.is_empty() {
+        let id = packed.varint()?;
+        match place(id).and_then(|place| single.get(place)) {
+            Some(frame) => frames.push(*frame),
+            None => return Err(unknown(id, at)),
+        }
+    }
+    Ok(())
 }
 
 #[cold]
@@ -224,11 +261,10 @@ fn unknown(location: u64, at: usize) -> ReadError {
     ReadError::malformed(format!("a sample names location {location}: unknown"), at)
 }
 
-/// Adds frames, growing by an eighth: doubling would hold twice of what a large profile needs.
+/// Makes room for that many frames, growing by an eighth: doubling would hold twice of what a large profile needs.
 #[inline]
-fn push(frames: &mut Vec<FunctionId>, more: &[FunctionId]) {
-    if frames.capacity() - frames.len() < more.len() {
-        frames.reserve_exact((frames.len() / 8).max(1_024).max(more.len()));
+fn make_room(frames: &mut Vec<FunctionId>, more: usize) {
+    if frames.capacity() - frames.len() < more {
+        frames.reserve_exact((frames.len() / 8).max(1_024).max(more));
     }
-    frames.extend_from_slice(more);
 }

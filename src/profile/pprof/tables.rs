@@ -106,6 +106,12 @@ impl<'b> Strings<'b> {
     }
 }
 
+/// The place of an id among ids that count up from 1.
+#[inline]
+pub(super) fn place(id: u64) -> Option<usize> {
+    usize::try_from(id.checked_sub(1)?).ok()
+}
+
 /// Ids of messages → their places. Nearly always 1, 2, 3…, which needs no table.
 #[derive(Default)]
 struct Ids {
@@ -142,19 +148,11 @@ impl Ids {
     #[inline]
     fn place(&self, id: u64) -> Option<usize> {
         if self.listed.is_empty() {
-            return usize::try_from(id.checked_sub(1)?).ok();
+            return place(id);
         }
         let at = self.listed.binary_search_by_key(&id, |(id, _)| *id).ok()?;
         self.listed.get(at).map(|(_, place)| *place as usize)
     }
-}
-
-/// The frames of a location, the innermost inlined function first.
-pub(super) enum Frames<'l> {
-    /// One function, as most have.
-    One(FunctionId),
-    /// Several, inlined into one another.
-    Inlined(&'l [FunctionId]),
 }
 
 /// The locations, resolved to functions.
@@ -218,15 +216,18 @@ impl Locations {
         Ok(())
     }
 
+    /// The frames of a location, the innermost inlined function first.
     #[inline]
-    pub(super) fn of(&self, id: u64) -> Option<Frames<'_>> {
+    pub(super) fn of(&self, id: u64) -> Option<&[FunctionId]> {
         let place = self.ids.place(id)?;
-        if self.plain {
-            return self.frames.get(place).copied().map(Frames::One);
-        }
         let end = *self.ends.get(place)? as usize;
         let start = place.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| *end as usize);
-        self.frames.get(start..end).map(Frames::Inlined)
+        self.frames.get(start..end)
+    }
+
+    /// The frame of each location by its id less one, where ids count up and nothing is inlined, as in most profiles.
+    pub(super) fn single(&self) -> Option<&[FunctionId]> {
+        (self.plain && self.ids.listed.is_empty()).then_some(&self.frames)
     }
 }
 

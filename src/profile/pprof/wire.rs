@@ -71,13 +71,14 @@ impl<'b> Wire<'b> {
 
     #[inline(never)]
     fn long_varint(&mut self) -> Result<u64, ReadError> {
-        let mut value = 0_u64;
-        for (i, byte) in self.rest().iter().take(10).enumerate() {
-            value |= u64::from(byte & 0x7f) << (7 * i);
+        let (mut value, mut shift) = (0_u64, 0);
+        for (len, byte) in (1..=10).zip(self.rest()) {
+            value |= u64::from(byte & 0x7f) << shift;
             if *byte < 0x80 {
-                self.pos += i + 1;
+                self.pos += len;
                 return Ok(value);
             }
+            shift += 7;
         }
         let what = if self.rest().len() < 10 { "it ends within a number" } else { "a number longer than ten bytes" };
         Err(ReadError::malformed(what, self.at()))
