@@ -213,8 +213,8 @@ fn add(sum: &mut [i64; 2], of: [i64; 2]) {
     }
 }
 
-/// The name as a folded line can hold it: no `;`, no line break, no control character, and a last word that is no
-/// number, which would be read as the baseline's ticks.
+/// The name as a folded line can hold it: no `;`, no line break, no control character, no beginning of a comment, and a
+/// last word that is no number, which would be read as the baseline's ticks.
 fn drawable(name: &str) -> String {
     let mut drawn: String = name
         .trim()
@@ -230,6 +230,10 @@ fn drawable(name: &str) -> String {
         && tail.chars().all(|c| c.is_ascii_digit() || c == '.')
     {
         drawn = format!("{head}\u{a0}{tail}");
+    }
+    if drawn == "#" || drawn.starts_with("# ") {
+        // Such a line would be a comment.
+        drawn.replace_range(..1, "\u{ff03}");
     }
     if drawn.is_empty() { "[unknown]".to_owned() } else { drawn }
 }
@@ -303,8 +307,17 @@ mod tests {
     #[case("operator new", "operator new")]
     #[case("a\nb\u{7}", "a b\u{fffd}")]
     #[case(" ", "[unknown]")]
+    #[case("# a", "\u{ff03} a")]
+    #[case("#", "\u{ff03}")]
+    #[case("#a", "#a")]
     fn writes_names_so_that_they_stay_one_frame(#[case] name: &str, #[case] drawn: &str) {
         assert_eq!(drawable(name), drawn);
+    }
+
+    #[test]
+    fn draws_a_stack_that_looks_like_a_comment() {
+        let svg = flame_graph(&profile("# a;b 3"), 0, &text()).unwrap();
+        assert!(titles(&svg).contains(&"b (3 nanoseconds, 100.00%)".to_owned()), "{:?}", titles(&svg));
     }
 
     #[test]
