@@ -71,6 +71,10 @@ schemathesis:
 bench *ARGS:
     cargo bench {{ARGS}}
 
+# Random bytes into one reader of profiles (pprof, folded, flamebearer); needs cargo-fuzz and a nightly toolchain
+fuzz TARGET *ARGS:
+    cargo +nightly fuzz run {{TARGET}} -- -max_total_time=300 -max_len=65536 -rss_limit_mb=1024 {{ARGS}}
+
 # Triage under load against a bare proxy, several processes of the release build
 load:
     cargo bench --bench load

@@ -1,7 +1,7 @@
 //! Any bytes are read as flame graph JSON or refused.
 #![no_main]
 
-use flamewarden::profile::{FunctionTable, Limits, read_flamebearer};
+use flamewarden_fuzz::profile::{FunctionTable, Limits, read_flamebearer};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,7 +1,7 @@
 //! Any bytes are read as folded text or refused; what was read can be drawn.
 #![no_main]
 
-use flamewarden::profile::{FlameGraphText, Limits, SampleType, flame_graph, read_folded};
+use flamewarden_fuzz::profile::{FlameGraphText, Limits, SampleType, flame_graph, read_folded};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,7 +1,7 @@
 //! Any bytes are read as pprof or refused; what was read adds up and survives being written.
 #![no_main]
 
-use flamewarden::profile::{FunctionTable, Limits, PprofHeader, read_pprof, read_pprof_by_labels, write_pprof};
+use flamewarden_fuzz::profile::{FunctionTable, Limits, PprofHeader, read_pprof, read_pprof_by_labels, write_pprof};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
