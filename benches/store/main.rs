@@ -1,7 +1,12 @@
-//! The embedded store without its database: what one core takes in, what an hour of an app weighs, how long its table takes.
+//! The embedded store: what one core takes in, what an hour of an app weighs, how long its table takes.
 //!
 //! `SHARED_DIR` names a directory with real profiles; without it only made-up ones are measured. Sizes are printed
 //! before the times: an hour is 240 profiles of one app, each with its values changed and a few of its stacks left out.
+//!
+//! First an hour of fifty apps through a real server into a real PostgreSQL, then the parts without the database.
+//! `STORE_HOUR=0` leaves the hour out; `STORE_APPS` (50) and `STORE_MINUTES` (60) make it smaller.
+
+mod hour;
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -13,7 +18,11 @@ use flamewarden::sor::profile_data::store::{Block, DictionaryLimits, EpochSum, J
 /// Pushes of one app in an hour, every 15 s.
 const PER_HOUR: u32 = 240;
 
-fn main() {
+fn main() -> anyhow::Result<()> {
+    if std::env::var_os("STORE_HOUR").is_none_or(|hour| hour != "0") {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(hour::measure())?;
+    }
     for input in inputs() {
         let (blocks, dictionary) = store_hour(&input);
         let per_profile = |bytes: usize| bytes as f64 / f64::from(PER_HOUR);
@@ -27,12 +36,13 @@ fn main() {
         );
     }
     divan::main();
+    Ok(())
 }
 
 /// A gzip pprof and its name.
-struct Input {
-    name: &'static str,
-    gzip: Vec<u8>,
+pub(crate) struct Input {
+    pub(crate) name: &'static str,
+    pub(crate) gzip: Vec<u8>,
 }
 
 impl std::fmt::Display for Input {
@@ -41,9 +51,14 @@ impl std::fmt::Display for Input {
     }
 }
 
+/// Where real profiles are.
+pub(crate) fn shared() -> PathBuf {
+    std::env::var_os("SHARED_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from)
+}
+
 fn inputs() -> Vec<Input> {
-    let root = std::env::var_os("SHARED_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let root = shared();
     let real = ["go-cpu", "go-heap", "java-cpu", "node-wall"].into_iter().filter_map(|name| {
         let gzip = std::fs::read(root.join(format!("profiles/{name}.pb.gz"))).ok()?;
         Some(Input { name, gzip })
@@ -60,7 +75,7 @@ fn random(state: &mut u32, below: u32) -> u32 {
 }
 
 /// 1,000 stacks of 30 frames out of 300 functions.
-fn made_up() -> Input {
+pub(crate) fn made_up() -> Input {
     let mut state = 0x9e37_79b9;
     let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
     let functions: Vec<_> =
@@ -75,12 +90,12 @@ fn made_up() -> Input {
     }
 }
 
-fn read(input: &Input) -> Profile {
+pub(crate) fn read(input: &Input) -> Profile {
     read_pprof(&input.gzip, &Limits::default()).map(|file| file.profile).unwrap_or_default()
 }
 
 /// The profile as it might be a little later: a tenth of its stacks is not seen, and values are others.
-fn later(profile: &Profile, state: &mut u32) -> Profile {
+pub(crate) fn later(profile: &Profile, state: &mut u32) -> Profile {
     let mut builder = ProfileBuilder::new(profile.sample_types().to_vec());
     let functions: Vec<_> = profile
         .function_ids()
