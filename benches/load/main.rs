@@ -3,7 +3,8 @@
 //! Three processes of this binary and one of the server: a canned Pyroscope whose answers differ per request, a bare
 //! proxy (actix-web and reqwest fetch the same bytes and throw them away), and the load itself. Reported per target:
 //! requests per second, p50 and p99, CPU time per request (user and system, by the operating system's own account),
-//! resident memory. Runs alternate, so that a drifting machine touches both alike; medians are shown.
+//! resident memory. Whoever asks the same at the same time shares one read of the source; with windows of their own,
+//! requests share nothing. Runs alternate, so that a drifting machine touches both alike; medians are shown.
 //!
 //! `cargo bench --bench load` (or `just load`); `LOAD_SECONDS` per run (5), `LOAD_RUNS` (5).
 
@@ -73,6 +74,7 @@ async fn load() -> Result<()> {
     let targets = [
         Target::new("bare proxy", proxy.0.id(), &format!("http://{PROXY}/triage/small?{query}")),
         Target::new("triage v1", v1.0.id(), &format!("http://{V1}/triage/small?{query}")),
+        Target::new("v1, own windows", v1.0.id(), &format!("http://{V1}/triage/small?{query}")).with_windows()?,
         Target::new("triage v2", v2.0.id(), &format!("http://{V2}/triage/small?{query}")),
     ];
     let large = [
