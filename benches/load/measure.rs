@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use flamewarden::kernel::{Clock, SystemClock};
 
 /// A server under load.
 pub(crate) struct Target {
@@ -50,7 +51,7 @@ impl Target {
 
     /// The same, where each request asks for an hour of its own.
     pub(crate) fn with_windows(self) -> Result<Self> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let now = u64::try_from(SystemClock.now().timestamp())?;
         Ok(Self { windows_from: Some(now - 3_600), ..self })
     }
 
