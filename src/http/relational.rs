@@ -1,12 +1,10 @@
 //! What the routes of all relational SORs share.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Deserializer};
 use utoipa::IntoResponses;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use super::codes::Code;
+use super::documented::{Answers, documented};
 
 /// A route without parameters.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -22,8 +20,8 @@ pub struct RelationalErrors;
 pub struct WriteErrors;
 
 impl IntoResponses for RelationalErrors {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        responses(&[
+    fn responses() -> Answers {
+        documented(&[
             ("400", &[Code::ParameterInvalid, Code::ParameterUnknown, Code::ProfileTypeUnknown, Code::BodyInvalid]),
             ("500", &[Code::Internal]),
             ("503", &[Code::DatabaseUnavailable, Code::Overloaded]),
@@ -33,26 +31,15 @@ impl IntoResponses for RelationalErrors {
 }
 
 impl IntoResponses for WriteErrors {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
+    fn responses() -> Answers {
         let mut all = RelationalErrors::responses();
-        all.extend(responses(&[
+        all.extend(documented(&[
             ("409", &[Code::Conflict]),
             ("413", &[Code::BodyTooLarge]),
             ("415", &[Code::ContentTypeUnsupported]),
         ]));
         all
     }
-}
-
-fn responses(groups: &[(&str, &[Code])]) -> BTreeMap<String, RefOr<Response>> {
-    groups.iter().map(|(status, codes)| ((*status).to_owned(), RefOr::T(response(codes)))).collect()
-}
-
-fn response(codes: &[Code]) -> Response {
-    let lines: Vec<String> =
-        codes.iter().map(|code| code.row()).map(|row| format!("`{}`: {}", row.id, row.title)).collect();
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    ResponseBuilder::new().description(lines.join("; ")).content("application/problem+json", content).build()
 }
 
 /// Reads a member that may be absent but not null: for `#[serde(default, deserialize_with = "given")]`.

@@ -25,7 +25,7 @@ use self::push::{Encoding, PushBody};
 use self::reading::{About, Span, pushed, read_parts};
 use self::refused::Refused;
 use super::store::{ProfileStore, Pushed};
-use crate::http::{Code, Problem, Resource};
+use crate::http::{Answers, Code, Problem, Resource, described};
 use crate::kernel::Clock;
 use crate::profile::{Budget, Permit, is_compressed};
 
@@ -173,6 +173,25 @@ async fn push(
     })
 }
 
+/// What both paths of `/ingest` may answer beside 200.
+struct IngestErrors;
+
+impl utoipa::IntoResponses for IngestErrors {
+    fn responses() -> Answers {
+        described(&[
+            (
+                "400",
+                "`parameter_invalid`: the name or a time; `time_out_of_range`: older than 7 days, or over 10 minutes in the future",
+            ),
+            ("413", "`profile_too_large`: over a limit, which the text names"),
+            ("415", "`content_type_unsupported`: a content encoding other than gzip"),
+            ("422", "`profile_unreadable`: not a profile, or a format that is not taken (JFR, trie, tree, speedscope)"),
+            ("503", "`database_unavailable`, `overloaded`"),
+            ("504", "`timeout`: the database did not answer in time"),
+        ])
+    }
+}
+
 /// Push one profile
 ///
 /// What Pyroscope's SDKs for Go and Node.js and scripts send: a pprof as body (`format=pprof`), a pprof in a form (parts
@@ -191,15 +210,7 @@ async fn push(
             ("multipart/form-data"),
         ),
     ),
-    responses(
-        (status = 200, description = "Stored"),
-        (status = 400, description = "`parameter_invalid`: the name or a time; `time_out_of_range`: older than 7 days, or over 10 minutes in the future", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "`profile_too_large`: over a limit, which the text names", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "`content_type_unsupported`: a content encoding other than gzip", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "`profile_unreadable`: not a profile, or a format that is not taken (JFR, trie, tree, speedscope)", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`database_unavailable`, `overloaded`", body = Problem, content_type = "application/problem+json"),
-        (status = 504, description = "`timeout`: the database did not answer in time", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 200, description = "Stored"), IngestErrors),
 )]
 async fn ingest(
     receiver: web::Data<Receiver>,
@@ -224,15 +235,7 @@ async fn ingest(
             ("multipart/form-data"),
         ),
     ),
-    responses(
-        (status = 200, description = "Stored"),
-        (status = 400, description = "as of `/ingest`", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "as of `/ingest`", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "as of `/ingest`", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "as of `/ingest`", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "as of `/ingest`", body = Problem, content_type = "application/problem+json"),
-        (status = 504, description = "as of `/ingest`", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 200, description = "Stored"), IngestErrors),
 )]
 async fn ingest_prefixed(
     receiver: web::Data<Receiver>,

@@ -1,12 +1,9 @@
 //! What the profile routes take, and which errors they document.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use utoipa::IntoResponses;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-use crate::http::{Code, TimeParam};
+use crate::http::{Answers, Code, TimeParam, documented};
 use crate::kernel::{Labels, ProfileType, Selector};
 
 /// What the routes of one app may answer beside 200.
@@ -15,31 +12,27 @@ pub(super) struct ProfileErrors;
 pub(super) struct SourceErrors;
 
 impl IntoResponses for ProfileErrors {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
+    fn responses() -> Answers {
         let bad = [Code::ParameterInvalid, Code::ParameterUnknown, Code::ProfileTypeUnknown, Code::WindowInvalid];
         problems(&[("400", &bad), ("404", &[Code::AppUnknown])])
     }
 }
 
 impl IntoResponses for SourceErrors {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
+    fn responses() -> Answers {
         problems(&[("400", &[Code::ParameterInvalid, Code::ParameterUnknown, Code::WindowInvalid])])
     }
 }
 
-fn problems(own: &[(&str, &[Code])]) -> BTreeMap<String, RefOr<Response>> {
-    let source: [(&str, &[Code]); 4] = [
+fn problems(own: &[(&str, &[Code])]) -> Answers {
+    let mut all = documented(&[
         ("500", &[Code::Internal]),
         ("502", &[Code::ProfileSourceFailed, Code::ProfileSourceDenied]),
         ("503", &[Code::ProfileSourceBusy]),
         ("504", &[Code::Timeout]),
-    ];
-    let described = |codes: &[Code]| {
-        let lines: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.id(), code.row().title)).collect();
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        ResponseBuilder::new().description(lines.join("; ")).content("application/problem+json", content).build()
-    };
-    own.iter().chain(&source).map(|(status, codes)| ((*status).to_owned(), RefOr::T(described(codes)))).collect()
+    ]);
+    all.extend(documented(own));
+    all
 }
 
 /// A window.
