@@ -126,3 +126,22 @@ fn secrets_are_hidden() {
     assert!(!format!("{settings:?} {effective:?}").contains("hunter2"));
     assert!(effective.iter().any(|row| row.key == "database.url" && row.value == "***"));
 }
+
+#[test]
+fn every_example_of_a_deployment_is_understood() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples");
+    let mut listening = std::collections::BTreeMap::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let (settings, _) = Settings::load(Some(&path), []).unwrap_or_else(|error| panic!("{error}"));
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if name.starts_with("split-") {
+            let other = listening.insert(settings.server.port, name.clone());
+            assert_eq!(other, None, "{name} listens where another does");
+            for url in [&settings.sor.baseline_url, &settings.sor.history_url, &settings.sor.registry_url] {
+                assert!(url.as_ref().is_none_or(|url| url.port() != Some(settings.server.port)), "{name} asks itself");
+            }
+        }
+    }
+    assert!(listening.len() >= 6, "{listening:?}");
+}

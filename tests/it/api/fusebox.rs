@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use flamewarden::app::Application;
 use flamewarden::config::Settings;
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::harness::{Flamewarden, Setup};
@@ -97,6 +98,34 @@ async fn a_remote_system_of_record_passes_through() {
     assert_eq!(there["baselines"], json!([row]));
     let (_, here) = status(&front, "/baselines/shop").await;
     assert_eq!(here, there);
+}
+
+#[rstest]
+#[case(REGISTRY, "REGISTRY_URL", "/services", json!({"appName": "shop", "pyroscopeLabels": {"env": "prod"}}), "/services/shop")]
+#[case(RULES, "ALERT_RULE_URL", "/rules", json!({"appName": "shop", "profileType": "cpu", "thresholdPercent": 20}), "/rules/1")]
+#[actix_web::test]
+async fn owners_and_rules_of_another_server_are_the_same_here(
+    #[case] function: &str,
+    #[case] variable: &str,
+    #[case] list: &str,
+    #[case] new: Value,
+    #[case] row: &str,
+) {
+    let database = flamewarden::storage::testing::database().await;
+    let sor = Setup::of(&[("DATABASE_URL", &database.url()), ("FUNCTION", function)]).start().await;
+    sor.ready().await;
+    let front = Setup::of(&[(variable, sor.base()), ("FUNCTION", function)]).start().await;
+    assert_eq!(front.request(reqwest::Method::POST, list).json(&new).send().await.unwrap().status(), 201);
+    for path in [list, row] {
+        let (there, here) = (status(&sor, path).await, status(&front, path).await);
+        assert_eq!(there.0, 200, "{path}: {}", there.1);
+        assert_eq!(there, here, "{path}");
+    }
+    // A URL that leads to another function's server is not "nothing there".
+    let astray = Setup::of(&[(variable, &format!("{}/astray", sor.base())), ("FUNCTION", function)]).start().await;
+    let (code, body) = status(&astray, row).await;
+    assert_eq!((code, &body["code"]), (503, &json!("database_unavailable")), "{body}");
+    assert_eq!(status(&astray, list).await.0, 503);
 }
 
 #[actix_web::test]
