@@ -19,8 +19,7 @@ pub fn is_compressed(bytes: &[u8]) -> bool {
 pub(super) fn inflate<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Cow<'b, [u8]>, ReadError> {
     LimitName::Body.check(bytes.len(), limits.body)?;
     if bytes.starts_with(&GZIP) {
-        let reader = flate2::bufread::MultiGzDecoder::new(bytes);
-        read(reader, claimed_size(bytes), limits).map(Cow::Owned)
+        gunzip(bytes, limits).map(Cow::Owned)
     } else if bytes.starts_with(&ZSTD) {
         let reader = zstd::stream::read::Decoder::with_buffer(bytes).and_then(|mut reader| {
             // Windows over 128 MiB would be memory that no limit counts.
@@ -33,6 +32,14 @@ pub(super) fn inflate<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Cow<'b, [u
         LimitName::Inflated.check(bytes.len(), limits.inflated)?;
         Ok(Cow::Borrowed(bytes))
     }
+}
+
+/// Inflates gzip, of several members too. Never holds more than `limits.inflated` bytes.
+///
+/// # Errors
+/// The limit passed, or no gzip.
+pub fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, ReadError> {
+    read(flate2::bufread::MultiGzDecoder::new(bytes), claimed_size(bytes), limits)
 }
 
 /// How many bytes the profile says that it inflates to: for room and budgets, never to be trusted. A lie is bounded by
@@ -66,10 +73,9 @@ fn read(mut reader: impl Read, claimed: u64, limits: &Limits) -> Result<Vec<u8>,
         if got < left || before == all.len() {
             break;
         }
-        // Doubling, but not past what is claimed or allowed.
-        let next = (all.len() as u64).saturating_mul(2);
-        let next = if (all.len() as u64) <= claimed { next.min(claimed + 1) } else { next };
-        all.reserve_exact((room(next) + 1).saturating_sub(all.len()).max(1));
+        // It is more than claimed: room for all that is allowed, at once. What is not written to is no memory, and growing
+        // step by step would hold the bytes twice.
+        all.reserve_exact((room(limits.inflated) + 1).saturating_sub(all.len()));
     }
     Ok(all)
 }

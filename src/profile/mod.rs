@@ -21,7 +21,7 @@ pub use budget::{Budget, Permit};
 pub use flame_graph::{FlameGraphText, flame_graph, flame_graph_diff};
 pub use flamebearer::{FlamebearerFile, FlamebearerSide, read_flamebearer};
 pub use folded::read_folded;
-pub use inflate::is_compressed;
+pub use inflate::{gunzip, is_compressed};
 pub use limits::{LimitName, Limits, ReadError};
 pub use merge::{MergeError, merge};
 pub use model::{Function, FunctionId, Profile, ProfileBuilder, SampleType, Stack, TextId};

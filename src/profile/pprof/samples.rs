@@ -261,10 +261,12 @@ fn unknown(location: u64, at: usize) -> ReadError {
     ReadError::malformed(format!("a sample names location {location}: unknown"), at)
 }
 
-/// Makes room for that many frames, growing by an eighth: doubling would hold twice of what a large profile needs.
+/// Makes room for that many frames, growing by an eighth: doubling would hold twice of what a large profile needs. Past
+/// 4 MiB it grows eightfold: room that is not written to is no memory then, but each move holds all frames twice.
 #[inline]
 fn make_room(frames: &mut Vec<FunctionId>, more: usize) {
     if frames.capacity() - frames.len() < more {
-        frames.reserve_exact((frames.len() / 8).max(1_024).max(more));
+        let grown = if frames.len() < 1 << 20 { (frames.len() / 8).max(1_024) } else { frames.len().saturating_mul(7) };
+        frames.reserve_exact(grown.max(more));
     }
 }

@@ -1,6 +1,5 @@
 //! Bodies on their way in: read within a limit, inflated within a budget.
 
-use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use futures::StreamExt;
 
 use super::super::within::Means;
 use super::refused::Refused;
-use crate::profile::{Budget, LimitName, Limits, Permit, ReadError};
+use crate::profile::{Budget, LimitName, Limits, Permit, ReadError, gunzip};
 
 /// Bytes of all bodies held at one time, however many senders there are.
 const BODIES: usize = 128 << 20;
@@ -120,16 +119,4 @@ impl Intake {
     ) -> Result<(Option<Permit>, T), Refused> {
         Ok(self.means.read(part.bytes, part.held + body.held(), body.permit.as_ref(), read).await?)
     }
-}
-
-fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, ReadError> {
-    let mut inflated = Vec::new();
-    flate2::bufread::MultiGzDecoder::new(bytes)
-        .take(limits.inflated.saturating_add(1))
-        .read_to_end(&mut inflated)
-        .map_err(|e| ReadError::Compression(e.to_string()))?;
-    if inflated.len() as u64 > limits.inflated {
-        return Err(ReadError::Limit { limit: LimitName::Inflated, number: limits.inflated });
-    }
-    Ok(inflated)
 }
