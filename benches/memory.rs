@@ -1,60 +1,61 @@
-//! Peak memory of reading a pprof, against its inflated bytes, by the allocator's own account: look at `max alloc`, and at
-//! the inflated size in the name.
-//!
-//! `SHARED_DIR` names a directory with real profiles; without it only made-up ones are measured.
+//! Peak memory of reading a pprof: what the process is resident with at the most beyond what it was before, against the
+//! inflated bytes. With the server's allocator; small profiles are below what a system tells, so all are large. Linux only.
 
 use std::hint::black_box;
 use std::io::Read;
-use std::path::PathBuf;
 
-use divan::AllocProfiler;
+use anyhow::{Context, Result};
 use flamewarden::profile::{Limits, PprofHeader, ProfileBuilder, SampleType, read_pprof, write_pprof};
 
 #[global_allocator]
-static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() {
-    divan::main();
-}
+const MIB: f64 = 1024.0 * 1024.0;
 
-/// A gzip pprof and its name.
+/// A gzip pprof, its name and the size of what is in it.
 struct Input {
-    name: String,
+    name: &'static str,
     gzip: Vec<u8>,
+    inflated: usize,
 }
 
-impl Input {
-    fn new(name: &str, gzip: Vec<u8>) -> Self {
-        let mut plain = Vec::new();
-        // The inputs are whole.
-        let _ = flate2::bufread::MultiGzDecoder::new(gzip.as_slice()).read_to_end(&mut plain);
-        Self { name: format!("{name}: {:.1} kB inflated", plain.len() as f64 / 1_000.0), gzip }
+fn main() -> Result<()> {
+    // One a process, so that nothing is left of those before.
+    let inputs: [(&str, u32, u32, bool); 3] = [
+        ("all stacks differ, 400,000 of 30 frames", 400_000, 30, false),
+        ("all stacks differ, 80,000 of 150 frames", 80_000, 150, false),
+        ("each stack ten times, 400,000 of 30 frames", 400_000, 30, true),
+    ];
+    if let Some(chosen) = std::env::args().nth(1).and_then(|arg| arg.parse::<usize>().ok()) {
+        let (name, stacks, depth, again) = *inputs.get(chosen).context("no such input")?;
+        return measure(&made_up(name, stacks, depth, again));
     }
-}
-
-impl std::fmt::Display for Input {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.name)
+    for input in 0..inputs.len() {
+        std::process::Command::new(std::env::current_exe()?).arg(input.to_string()).status()?;
     }
+    Ok(())
 }
 
-fn inputs() -> Vec<Input> {
-    let root = std::env::var_os("SHARED_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let real =
-        ["go-cpu", "go-heap", "java-cpu", "node-heap", "python-cpu", "dotnet-3"].into_iter().filter_map(|name| {
-            let gzip = std::fs::read(root.join(format!("profiles/{name}.pb.gz"))).ok()?;
-            Some(Input::new(name, gzip))
-        });
-    real.chain([
-        made_up("all stacks differ, 100,000 of 30", 100_000, 30),
-        made_up("all stacks differ, 20,000 of 150", 20_000, 150),
-    ])
-    .collect()
+fn status(key: &str) -> Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).context("a line of the status")?;
+    Ok(line.trim().trim_end_matches(" kB").trim().parse::<f64>()? / 1024.0)
 }
 
-/// Stacks of `depth` frames out of 2,000 functions, no two alike.
-fn made_up(name: &str, stacks: u32, depth: u32) -> Input {
+fn measure(input: &Input) -> Result<()> {
+    // What was freed a moment ago is to be gone.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    std::fs::write("/proc/self/clear_refs", "5")?;
+    let before = status("VmRSS:")?;
+    let file = read_pprof(&input.gzip, &Limits::default())?;
+    black_box(&file);
+    let (peak, inflated) = (status("VmHWM:")? - before, input.inflated as f64 / MIB);
+    println!("{}: {inflated:.1} MiB inflated, at most {peak:.1} MiB to read it, {:.2}x", input.name, peak / inflated);
+    Ok(())
+}
+
+/// Stacks of `depth` frames out of 2,000 functions: no two alike, or each ten times.
+fn made_up(name: &'static str, stacks: u32, depth: u32, again: bool) -> Input {
     let mut state = 0x9e37_79b9_u32;
     let mut random = move |below: u32| {
         state ^= state << 13;
@@ -65,14 +66,16 @@ fn made_up(name: &str, stacks: u32, depth: u32) -> Input {
     let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
     let function = |i| builder.function(&format!("com.example.module{}.Handler.process{i}", i % 37), "Handler.java");
     let functions: Vec<_> = (0..2_000).map(function).collect();
-    for _ in 0..stacks {
-        let frames: Vec<_> = (0..depth).filter_map(|_| functions.get(random(2_000) as usize).copied()).collect();
-        builder.add(frames, &[i64::from(random(100)) * 10_000_000]);
+    let mut frames = Vec::new();
+    for stack in 0..stacks {
+        if !again || stack % 10 == 0 {
+            frames = (0..depth).filter_map(|_| functions.get(random(2_000) as usize).copied()).collect();
+        }
+        builder.add(frames.iter().copied(), &[i64::from(random(100)) * 10_000_000]);
     }
-    Input::new(name, write_pprof(&builder.build(), &PprofHeader::default()))
-}
-
-#[divan::bench(args = inputs(), sample_count = 3, sample_size = 1)]
-fn read(bencher: divan::Bencher<'_, '_>, input: &Input) {
-    bencher.bench(|| read_pprof(black_box(&input.gzip), &Limits::default()).map(|file| file.profile.stack_count()));
+    let gzip = write_pprof(&builder.build(), &PprofHeader::default());
+    let mut plain = Vec::new();
+    // It is whole.
+    let _ = flate2::bufread::MultiGzDecoder::new(gzip.as_slice()).read_to_end(&mut plain);
+    Input { name, gzip, inflated: plain.len() }
 }
