@@ -38,17 +38,21 @@ impl Claims {
         let slots = rules.memo.slots(rules, profile.function_ids().map(|id| profile.function(id)));
         let native_frames = slots.iter().any(|s| s.own.is_some_and(|own| !own.is_language()))
             || slots.iter().any(|s| s.own.is_none() && s.rule(None).is_some());
-        let judge = Judge {
+        let mut judge = Judge {
             rules,
             slots: &slots,
             kind,
             parked_is_idle: parked_is_idle(kind, &slots, native_frames),
             language: only_language(&slots),
+            steps: Vec::new(),
             has_roots: slots
                 .iter()
                 .flat_map(Slot::rules)
                 .any(|r| rules.rule(r).is_some_and(|r| r.reach == Reach::Root)),
         };
+        if judge.language.is_some() {
+            judge.steps = slots.iter().map(|slot| judge.step(slot, judge.language)).collect();
+        }
         let mut claims = Vec::with_capacity(profile.stack_count());
         let mut runtimes = Vec::with_capacity(profile.stack_count());
         for stack in profile.stacks() {
@@ -118,8 +122,29 @@ struct Judge<'j> {
     parked_is_idle: bool,
     /// The one language of the whole profile, if it has one.
     language: Option<Runtime>,
+    /// What each function means in stacks of that language.
+    steps: Vec<Step>,
     /// Whether any frame of the profile may stand at the root of a VM's thread.
     has_roots: bool,
+}
+
+/// What a function means to a search that climbs from the leaf, in stacks of one runtime.
+#[derive(Clone, Copy)]
+struct Step {
+    meaning: Meaning,
+    package: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Meaning {
+    /// No rule speaks of it in this kind of profile.
+    Nothing,
+    /// Its caller decides.
+    Passes,
+    /// It claims whatever runs beneath.
+    Claims(RuleIndex, Category),
+    /// It claims what is of its own package or category.
+    Wraps(RuleIndex, Category),
 }
 
 /// How many frames from the root are asked for a thread of the VM.
@@ -214,23 +239,23 @@ impl<'j> Judge<'j> {
 
     fn claim_near_leaf(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
         let mut nearer = Nearer::default();
+        let known = self.language.is_some() && runtime == self.language;
         for (at, frame) in frames.iter().enumerate() {
-            let slot = self.slot(*frame);
-            let Some((index, rule)) = self.rule(*frame, runtime) else {
-                nearer.add(slot.package, None);
-                continue;
+            let known = if known { self.steps.get(frame.index()).copied() } else { None };
+            let Step { meaning, package } = known.unwrap_or_else(|| self.step(self.slot(*frame), runtime));
+            let (index, category) = match meaning {
+                Meaning::Passes => continue,
+                Meaning::Nothing => {
+                    nearer.add(package, None);
+                    continue;
+                }
+                Meaning::Wraps(_, category) if !nearer.allow(package, category) => {
+                    nearer.add(package, Some(category));
+                    continue;
+                }
+                Meaning::Wraps(index, category) | Meaning::Claims(index, category) => (index, category),
             };
-            if rule.pass_through {
-                continue;
-            }
-            let Some(category) = self.category_in_kind(rule) else {
-                nearer.add(slot.package, None);
-                continue;
-            };
-            if rule.reach == Reach::Wrapper && !nearer.allow(slot.package, category) {
-                nearer.add(slot.package, Some(category));
-                continue;
-            }
+            let rule = self.rules.rule(index)?;
             let claim = Claim {
                 category,
                 frame: *frame,
@@ -238,10 +263,20 @@ impl<'j> Judge<'j> {
                 runtime: runtime.unwrap_or(rule.runtime),
                 counted: rule.counted,
             };
-            let above = frames.get(at + 1..).unwrap_or(&[]);
-            return Some(self.settle(claim, rule, above, runtime));
+            return Some(self.settle(claim, rule, frames.get(at + 1..).unwrap_or(&[]), runtime));
         }
         None
+    }
+
+    fn step(&self, slot: &Slot, runtime: Option<Runtime>) -> Step {
+        let rule = slot.rule(runtime).and_then(|index| Some((index, self.rules.rule(index)?)));
+        let meaning = match rule.map(|(index, rule)| (index, rule, self.category_in_kind(rule))) {
+            Some((_, rule, _)) if rule.pass_through => Meaning::Passes,
+            Some((index, rule, Some(category))) if rule.reach == Reach::Wrapper => Meaning::Wraps(index, category),
+            Some((index, _, Some(category))) => Meaning::Claims(index, category),
+            _ => Meaning::Nothing,
+        };
+        Step { meaning, package: slot.package }
     }
 
     /// What the rule claims in profiles of this kind. Where bytes are counted, the allocator's own frames stand at

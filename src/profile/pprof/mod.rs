@@ -125,9 +125,9 @@ impl Outline {
     fn scan(mut wire: Wire<'_>, limits: &Limits) -> Result<Self, ReadError> {
         let (mut outline, mut symbols) = (Self::default(), 0);
         loop {
-            let start = wire.pos();
+            let start = wire.at();
             let Some((field, value)) = wire.field()? else { return Ok(outline) };
-            let end = wire.pos();
+            let end = wire.at();
             if (3..=6).contains(&field) {
                 symbols += 1;
                 LimitName::Symbols.check(symbols, limits.symbols)?;

@@ -143,16 +143,16 @@ impl<'s, 'b> Samples<'s, 'b> {
     /// Takes the sample's values; the fields of its locations where they stand side by side.
     #[expect(clippy::cast_possible_wrap, reason = "int64 travels as its two's complement")]
     fn fields(&mut self, sample: Wire<'b>) -> Result<Option<Wire<'b>>, ReadError> {
-        let (mut sent, mut together) = (0..0, true);
+        let (mut first, mut sent, mut together) = (None, Wire::new(&[]), true);
         let mut rest = sample;
         self.values.clear();
         loop {
-            let start = rest.pos();
+            let start = rest;
             let Some((field, value)) = rest.field()? else { break };
             match field {
                 1 => {
-                    together &= sent.start == sent.end || sent.end == start;
-                    sent = if sent.start == sent.end { start } else { sent.start }..rest.pos();
+                    together &= sent.is_empty() || sent.end() == start.at();
+                    sent = first.get_or_insert(start).until(&rest);
                 }
                 2 => value.each(|value| {
                     self.values.push(value as i64);
@@ -161,7 +161,7 @@ impl<'s, 'b> Samples<'s, 'b> {
                 _ => {}
             }
         }
-        Ok(together.then(|| sample.region(&sent)))
+        Ok(together.then_some(sent))
     }
 
     /// Checks the sample's values and adds them to the sums.
@@ -221,6 +221,7 @@ fn push_frames(
     while let Some((field, value)) = sample.field()? {
         match (field, value, locations.single()) {
             (1, Value::Bytes(packed), Some(single)) if packed.rest().len() <= most => {
+                make_room(frames, packed.rest().len());
                 push_packed(frames, packed, single, at)?;
             }
             (1, value, _) => value.each(|id| {
@@ -237,15 +238,14 @@ fn push_frames(
     Ok(pushed)
 }
 
-/// The case of nearly all frames: packed locations of one function each. An id takes a byte at least, so room is made
-/// once.
+/// The case of nearly all frames: packed locations of one function each. Alone, so that its few words stay in registers.
+#[inline(never)]
 fn push_packed(
     frames: &mut Vec<FunctionId>,
     mut packed: Wire<'_>,
     single: &[FunctionId],
     at: usize,
 ) -> Result<(), ReadError> {
-    make_room(frames, packed.rest().len());
     while !packed.is_empty() {
         let id = packed.varint()?;
         match place(id).and_then(|place| single.get(place)) {

@@ -2,12 +2,11 @@
 
 use crate::profile::ReadError;
 
-/// A place in the bytes of a message. `at` counts from the start of the profile, for errors.
+/// What is left of a message. Places count from the start of the profile.
 #[derive(Clone, Copy)]
 pub(super) struct Wire<'b> {
-    bytes: &'b [u8],
-    pos: usize,
-    base: usize,
+    rest: &'b [u8],
+    end: usize,
 }
 
 /// The value of a field.
@@ -21,67 +20,69 @@ pub(super) enum Value<'b> {
 }
 
 impl<'b> Wire<'b> {
+    /// A whole profile.
     pub(super) fn new(bytes: &'b [u8]) -> Self {
-        Self { bytes, pos: 0, base: 0 }
+        Self { rest: bytes, end: bytes.len() }
     }
 
-    /// The same message from `from` to `to`, which count from its own start.
+    /// A region of a whole profile.
     pub(super) fn region(&self, region: &std::ops::Range<usize>) -> Self {
-        let bytes = self.bytes.get(region.clone()).unwrap_or(&[]);
-        Self { bytes, pos: 0, base: self.base + region.start }
+        Self { rest: self.rest.get(region.clone()).unwrap_or(&[]), end: region.end }
+    }
+
+    /// What of this was read when `later` was left.
+    pub(super) fn until(&self, later: &Self) -> Self {
+        let read = self.rest.len().saturating_sub(later.rest.len());
+        Self { rest: self.rest.get(..read).unwrap_or(&[]), end: later.at() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.pos >= self.bytes.len()
+        self.rest.is_empty()
     }
 
-    /// Bytes read so far.
-    pub(super) fn pos(&self) -> usize {
-        self.pos
-    }
-
-    /// Where in the whole profile the next byte lies.
+    /// Where the next byte lies.
     pub(super) fn at(&self) -> usize {
-        self.base + self.pos
+        self.end - self.rest.len()
+    }
+
+    /// Where it ends.
+    pub(super) fn end(&self) -> usize {
+        self.end
     }
 
     /// The bytes not read yet.
     pub(super) fn rest(&self) -> &'b [u8] {
-        self.bytes.get(self.pos..).unwrap_or(&[])
+        self.rest
     }
 
     #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
     pub(super) fn varint(&mut self) -> Result<u64, ReadError> {
-        match self.bytes.get(self.pos) {
-            Some(byte) if *byte < 0x80 => {
-                self.pos += 1;
+        match self.rest {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.rest = rest;
                 Ok(u64::from(*byte))
             }
-            Some(byte) => match self.bytes.get(self.pos + 1) {
-                Some(next) if *next < 0x80 => {
-                    self.pos += 2;
-                    Ok(u64::from(*byte & 0x7f) | u64::from(*next) << 7)
-                }
-                _ => self.long_varint(),
-            },
-            None => self.long_varint(),
+            [byte, next, rest @ ..] if *next < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*byte & 0x7f) | u64::from(*next) << 7)
+            }
+            _ => self.long_varint(),
         }
     }
 
     #[inline(never)]
     fn long_varint(&mut self) -> Result<u64, ReadError> {
-        let (mut value, mut shift) = (0_u64, 0);
-        for (len, byte) in (1..=10).zip(self.rest()) {
+        let (mut value, mut shift, mut rest) = (0_u64, 0, self.rest);
+        while let ([byte, further @ ..], 0..=63) = (rest, shift) {
             value |= u64::from(byte & 0x7f) << shift;
+            (rest, shift) = (further, shift + 7);
             if *byte < 0x80 {
-                self.pos += len;
+                self.rest = rest;
                 return Ok(value);
             }
-            shift += 7;
         }
-        let what = if self.rest().len() < 10 { "it ends within a number" } else { "a number longer than ten bytes" };
-        Err(ReadError::malformed(what, self.at()))
+        Err(self.bad(if shift > 63 { "a number longer than ten bytes" } else { "it ends within a number" }))
     }
 
     /// The bytes of a length-delimited field, whose length comes next.
@@ -89,12 +90,10 @@ impl<'b> Wire<'b> {
     #[inline(always)]
     pub(super) fn delimited(&mut self) -> Result<Wire<'b>, ReadError> {
         let len = self.varint()?;
-        let start = self.pos;
-        let end = usize::try_from(len).ok().and_then(|len| start.checked_add(len));
-        match end.and_then(|end| Some((end, self.bytes.get(start..end)?))) {
-            Some((end, bytes)) => {
-                self.pos = end;
-                Ok(Wire { bytes, pos: 0, base: self.base + start })
+        match usize::try_from(len).ok().and_then(|len| self.rest.split_at_checked(len)) {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                Ok(Wire { rest: bytes, end: self.at() })
             }
             None => Err(self.bad("it ends within a field")),
         }
@@ -126,11 +125,13 @@ impl<'b> Wire<'b> {
 
     #[cold]
     fn fixed(&mut self, len: usize) -> Result<Value<'b>, ReadError> {
-        if self.rest().len() < len {
-            return Err(ReadError::malformed("it ends within a number", self.at()));
+        match self.rest.split_at_checked(len) {
+            Some((_, rest)) => {
+                self.rest = rest;
+                Ok(Value::Fixed)
+            }
+            None => Err(self.bad("it ends within a number")),
         }
-        self.pos += len;
-        Ok(Value::Fixed)
     }
 }
 

@@ -354,10 +354,8 @@ fn kept_labels_split_samples_and_others_are_folded() {
 #[test]
 fn a_long_text_that_many_labels_name_is_not_looked_through_each_time() {
     let profile = small().bytes(6, vec![b'k'; 4 << 20]).with(2, &labelled(&[(6, 6); 100_000], 1));
-    let begun = std::time::Instant::now();
+    // Looking through 400 GB would not end.
     let parts = read_pprof_by_labels(&profile.0, &Limits::default(), &["id"]).unwrap();
-    // 400 GB would take minutes.
-    assert!(begun.elapsed().as_secs() < 20);
     assert_eq!((parts.len(), parts[0].1.profile.total(0)), (1, 8));
 }
 
