@@ -38,6 +38,23 @@ fn a_substring_proves_nothing(#[case] of: Category, #[case] traps: &[&str], #[ca
 }
 
 #[rstest]
+#[case::python_module_body("<module> (ssl.py:99)", None)]
+#[case::python_module_function("create_default_context (ssl.py:730)", Some(Category::Crypto))]
+#[case::retry_runs_its_caller("github.com/cenkalti/backoff/v4.Retry", None)]
+#[case::kernel_priority_list("plist_add", None)]
+#[case::property_list("plist_to_xml", Some(Category::Serialization))]
+#[case::comparing("libsystem_platform.dylib`_platform_memcmp", None)]
+#[case::dynamic_cast("__cxxabiv1::__vmi_class_type_info::__do_dyncast", None)]
+#[case::path_text("std::filesystem::__cxx11::path::_M_split_cmpts", None)]
+#[case::page_of_a_socket("mem_cgroup_uncharge_skmem", Some(Category::NetworkIo))]
+#[case::waking_a_pool("System.Threading.LowLevelLifoSemaphore.Release", Some(Category::Scheduling))]
+#[case::waiting_in_a_pool("System.Threading.LowLevelLifoSemaphore.Wait", Some(Category::Idle))]
+#[case::no_function("UNMANAGED_CODE_TIME", None)]
+fn tells_a_name_from_its_neighbour(#[case] name: &str, #[case] expected: Option<Category>) {
+    assert_eq!(category(name), expected);
+}
+
+#[rstest]
 #[case("runtime.mallocgc", "go.allocation")]
 #[case("github.com/grafana/regexp.(*machine).match", "go.regex")]
 #[case("json.decoder.decode (json/decoder.py:337)", "python.serialization")]

@@ -7,8 +7,7 @@ use crate::verdict::Runtime;
 pub(super) fn library(name: &str) -> Option<(&str, &str)> {
     if let Some((library, function)) = name.split_once('`') {
         let plain = !library.is_empty() && !library.contains([' ', '(', '<', '.'])
-            || library.contains(".dylib")
-            || library.contains(".so");
+            || [".dylib", ".so", ".exe", ".dll"].iter().any(|ending| library.contains(ending));
         return plain.then_some((library, function));
     }
     for ending in [".so", ".dylib"] {

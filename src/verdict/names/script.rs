@@ -214,8 +214,9 @@ pub(super) fn is_ruby(name: &str) -> bool {
         return false;
     }
     // Operators are methods too: `Arel::Collectors::PlainString#<<`, `where!`.
-    if name.contains('#') {
-        return true;
+    // `GC_Thread#0` and `C2_CompilerThread#1` are threads: no method's name starts with a digit.
+    if let Some((_, method)) = name.split_once('#') {
+        return !method.starts_with(|c: char| c.is_ascii_digit());
     }
     if name.contains(['<', '!']) && !name.ends_with('!') {
         return false;

@@ -56,6 +56,7 @@ use rstest::rstest;
 )]
 #[case::empty_args("GCTaskThread::run()", "GCTaskThread::run", Runtime::Native)]
 #[case::backtick("zfs`zil_commit", "zil_commit", Runtime::Kernel)]
+#[case::backtick_windows("app.exe`Parker::park", "Parker::park", Runtime::Native)]
 #[case::backtick_lib("libsystem_kernel`__getdirentries64", "__getdirentries64", Runtime::Native)]
 #[case::kernel("local_bh_enable_[k]", "local_bh_enable", Runtime::Kernel)]
 #[case::rust_old(
@@ -163,6 +164,11 @@ fn leaves_a_bare_name_without_a_runtime(#[case] name: &str, #[case] text: &str) 
     assert_eq!((frame.text.as_str(), frame.own), (text, None));
 }
 
+#[test]
+fn a_numbered_thread_is_no_method_of_ruby() {
+    assert_ne!(Frame::of("GC_Thread#0", "").own, Some(Runtime::Ruby));
+}
+
 #[rstest]
 #[case("[unknown]")]
 #[case("0x7f25900008f0")]
@@ -172,6 +178,7 @@ fn leaves_a_bare_name_without_a_runtime(#[case] name: &str, #[case] text: &str) 
 #[case("libruby.so.3.3.9")]
 #[case("php8.2")]
 #[case(".unknown_Java")]
+#[case("?!?")]
 fn says_where_nobody_knows_what_ran(#[case] name: &str) {
     assert!(Frame::of(name, "").unresolved);
 }

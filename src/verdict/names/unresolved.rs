@@ -2,7 +2,7 @@
 
 use super::{all_digits, all_hex};
 
-const MARKERS: [&str; 24] = [
+const MARKERS: [&str; 25] = [
     "[unknown]",
     "unknown",
     "<unknown>",
@@ -27,6 +27,7 @@ const MARKERS: [&str; 24] = [
     "<unknown jit code>",
     "<cfunc>",
     "UNKNOWN",
+    "?!?",
 ];
 
 /// Whether the name is an address, a library alone, or a marker of a broken stack.
