@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::Url;
 
-use crate::config::{ConnectTo, Function, Functions, Settings, Version};
+use crate::config::{ConnectTo, Function, Functions, Settings};
 
 /// Where profiles come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Plan {
     /// Fails where something that is served lacks what it cannot do without.
     pub fn of(settings: &Settings) -> Result<Self, InvalidPlan> {
         let functions = settings.server.functions.clone();
-        let v2 = functions.triage() == Some(Version::V2);
+        let v2 = functions.decide_with_records();
         let profiles = profile_source(settings, &functions)?;
         let place = |function, url: &Option<Url>, used| placement(url.as_ref(), functions.serve(function), used);
         let baseline = place(Function::Baseline, &settings.sor.baseline_url, v2);
@@ -143,7 +143,7 @@ impl Plan {
                 relational.join(", ")
             ));
         }
-        if self.functions.triage() == Some(Version::V2) {
+        if self.functions.decide_with_records() {
             // No decision reads alert rules.
             for (placement, name, variable) in self.relational().into_iter().filter(|(.., v)| *v != "ALERT_RULE_URL") {
                 if *placement == Placement::Off {
@@ -179,7 +179,7 @@ impl Plan {
 
 fn profile_source(settings: &Settings, functions: &Functions) -> Result<Option<ProfileSource>, InvalidPlan> {
     let serves = functions.serve(Function::ProfileData);
-    let reader = functions.triage().map(|version| Function::Triage(version).as_str().to_owned());
+    let reader = functions.decisions().next().map(|decision| decision.as_str().to_owned());
     if !serves && reader.is_none() {
         return Ok(None);
     }

@@ -12,8 +12,9 @@ use super::always;
 use super::background::Background;
 use super::health::Looked;
 use super::plan::{Placement, Plan, ProfileSource};
-use crate::bor;
-use crate::bor::triage::{self, Grafana, LinkSettings, TriageParts, TriageService};
+use crate::bor::diff::{self, DiffParts, DiffService};
+use crate::bor::triage::{self, TriageParts, TriageService};
+use crate::bor::{self, Grafana, LinkSettings, RelationalPorts};
 use crate::config::{Credentials, Function, Functions, Settings, SpoolFsync, SpoolMode, Version};
 use crate::http::{Outward, OutwardSettings};
 use crate::kernel::{Clock, IdSource};
@@ -47,8 +48,9 @@ pub(super) struct Ports {
     pub(super) registry: Option<Arc<dyn RegistrySor>>,
     pub(super) rules: Option<Arc<dyn AlertRuleSor>>,
     pub(super) triage: Option<TriageService>,
+    pub(super) diff: Option<DiffService>,
     pub(super) receiver: Option<web::Data<Receiver>>,
-    /// Triage records through it; whoever stops the server flushes it.
+    /// Decisions record through it; whoever stops the server flushes it.
     pub(super) spool: Option<Arc<Spool>>,
 }
 
@@ -95,18 +97,20 @@ impl Ports {
             registry,
             rules,
             triage: None,
+            diff: None,
             receiver,
             spool: None,
         };
         ports.spool = ports.open_spool(settings)?;
         ports.looked.spool.clone_from(&ports.spool);
         ports.triage = ports.resolve_triage(settings)?;
+        ports.diff = ports.resolve_diff(settings)?;
         Ok(ports)
     }
 
     /// The spool around the history, where assessments are made that belong there.
     fn open_spool(&self, settings: &Settings) -> anyhow::Result<Option<Arc<Spool>>> {
-        let records = settings.server.functions.triage() == Some(Version::V2);
+        let records = settings.server.functions.decide_with_records();
         let Some(history) = self.history.clone().filter(|_| records) else { return Ok(None) };
         let given = &settings.spool;
         let spool = SpoolSettings {
@@ -123,25 +127,39 @@ impl Ports {
     /// Triage over these ports, where it is served.
     fn resolve_triage(&self, settings: &Settings) -> anyhow::Result<Option<TriageService>> {
         let Some(version) = settings.server.functions.triage() else { return Ok(None) };
-        let v2 = version == Version::V2;
         let rules = match &settings.rules.dir {
             Some(dir) => Arc::new(Rules::load(dir)?),
             None => Rules::builtin(),
         };
-        let grafana = settings.links.grafana.clone();
         Ok(Some(TriageService::new(TriageParts {
             profiles: self.profiles.clone().context("triage needs profiles")?,
+            relational: self.relational(version),
+            rules,
+            links: link_settings(settings),
+        })))
+    }
+
+    /// The diff report over these ports, where it is served.
+    fn resolve_diff(&self, settings: &Settings) -> anyhow::Result<Option<DiffService>> {
+        let Some(version) = settings.server.functions.diff() else { return Ok(None) };
+        Ok(Some(DiffService::new(DiffParts {
+            profiles: self.profiles.clone().context("the diff report needs profiles")?,
+            relational: self.relational(version),
+            links: link_settings(settings),
+        })))
+    }
+
+    /// What a decision of that contract reads and writes beside profiles.
+    fn relational(&self, version: Version) -> RelationalPorts {
+        let v2 = version == Version::V2;
+        RelationalPorts {
             baselines: self.baselines.clone().filter(|_| v2),
-            history: self.spool.clone().map(|spool| spool as Arc<dyn HistorySor>),
+            history: self.spool.clone().filter(|_| v2).map(|spool| spool as Arc<dyn HistorySor>),
             registry: self.registry.clone().filter(|_| v2),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
-            rules,
-            links: LinkSettings {
-                grafana: grafana.map(|(url, datasource_uid)| Grafana { url: url.to_string(), datasource_uid }),
-            },
             version: if v2 { bor::Version::V2 } else { bor::Version::V1 },
-        })))
+        }
     }
 
     /// Gives handlers what they ask for.
@@ -166,6 +184,9 @@ impl Ports {
         }
         if let Some(triage) = &self.triage {
             config.app_data(web::Data::new(triage.clone()));
+        }
+        if let Some(diff) = &self.diff {
+            config.app_data(web::Data::new(diff.clone()));
         }
         if let Some(receiver) = &self.receiver {
             config.app_data(receiver.clone());
@@ -218,6 +239,9 @@ impl Rooms {
         if self.functions.triage().is_some() {
             triage::routes(config);
         }
+        if self.functions.diff().is_some() {
+            diff::routes(config);
+        }
         if self.functions.serve(Function::ProfileData) {
             profile_data::routes(config);
             if self.receivers {
@@ -241,6 +265,11 @@ impl Rooms {
         always::routes(config);
         ui::routes(config);
     }
+}
+
+fn link_settings(settings: &Settings) -> LinkSettings {
+    let grafana = settings.links.grafana.clone();
+    LinkSettings { grafana: grafana.map(|(url, datasource_uid)| Grafana { url: url.to_string(), datasource_uid }) }
 }
 
 /// How another Flamewarden is reached.

@@ -1,5 +1,8 @@
 //! What a source knows of a profile, in the words of the judge.
 
+use chrono::{DateTime, Utc};
+
+use crate::kernel::TimeWindow;
 use crate::sor::profile_data::{LabelShare, ProfileMeta};
 use crate::verdict::{LabelValue, SourceFacts};
 
@@ -20,4 +23,10 @@ pub(super) fn source_facts(meta: &ProfileMeta) -> SourceFacts<'_> {
 
 fn label_value(share: &LabelShare) -> LabelValue<'_> {
     LabelValue { label: &share.label, value: &share.value, ticks: share.ticks }
+}
+
+/// Seconds of a window that have passed: `to` may lie in the future, and rates are of the past.
+pub(super) fn passed_seconds(window: TimeWindow, now: DateTime<Utc>) -> f64 {
+    let to = window.to().min(now).max(window.from());
+    (to - window.from()).num_milliseconds() as f64 / 1_000.0
 }

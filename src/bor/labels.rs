@@ -1,12 +1,11 @@
 //! The labels of an app's own series, by which BORs narrow what they read.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Version;
-use super::relational::Sor;
+use super::relational::{RelationalPorts, Sor};
 use crate::kernel::{AppName, PortError, Selector};
-use crate::sor::registry::{PyroscopeLabels, RegistrySor};
+use crate::sor::registry::PyroscopeLabels;
 
 /// The longest that profiles wait for the registry: most of a decision's time is left then.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -22,12 +21,12 @@ pub(super) struct OwnLabels {
 impl OwnLabels {
     /// Asks the registry, once; in v1 nobody. Where it is off or fails, the app's own series are all that carry its
     /// name.
-    pub(super) async fn of(app: &AppName, registry: Option<&Arc<dyn RegistrySor>>, version: Version) -> Self {
+    pub(super) async fn of(app: &AppName, ports: &RelationalPorts) -> Self {
         let none = |registry| Self { labels: PyroscopeLabels::default(), registry };
-        if version == Version::V1 {
+        if ports.version == Version::V1 {
             return none(Sor::Fine);
         }
-        let Some(port) = registry else { return none(Sor::Off) };
+        let Some(port) = &ports.registry else { return none(Sor::Off) };
         let too_late = |_| Err(PortError::Timeout(format!("the registry did not answer within {WITHIN:?}")));
         match tokio::time::timeout(WITHIN, port.get(app)).await.unwrap_or_else(too_late) {
             Ok(service) => {

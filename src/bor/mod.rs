@@ -1,11 +1,15 @@
 //! Business decisions: they reach data through ports only.
 
+pub mod diff;
 mod facts;
 mod labels;
+mod links;
 mod relational;
+mod request;
 pub mod triage;
 
-pub use relational::Absence;
+pub use links::{Grafana, LinkSettings};
+pub use relational::{Absence, RelationalPorts};
 
 /// The contract that a decision is served under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

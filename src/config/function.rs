@@ -28,10 +28,12 @@ pub enum Function {
     AlertRule,
     /// `/triage/*`
     Triage(Version),
+    /// `/diff/*`
+    Diff(Version),
 }
 
 impl Function {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::ProfileData,
         Self::Baseline,
         Self::History,
@@ -39,6 +41,8 @@ impl Function {
         Self::AlertRule,
         Self::Triage(Version::V1),
         Self::Triage(Version::V2),
+        Self::Diff(Version::V1),
+        Self::Diff(Version::V2),
     ];
 
     /// Its value in `FUNCTION`.
@@ -51,6 +55,26 @@ impl Function {
             Self::AlertRule => "ReadPyroscopeAlertRule.sor.v1",
             Self::Triage(Version::V1) => "ReadPyroscopeTriageAssessment.v1",
             Self::Triage(Version::V2) => "ReadPyroscopeTriageAssessment.v2",
+            Self::Diff(Version::V1) => "ReadPyroscopeDiffReport.v1",
+            Self::Diff(Version::V2) => "ReadPyroscopeDiffReport.v2",
+        }
+    }
+
+    /// The contract of a decision; `None` for what holds data.
+    pub fn version(self) -> Option<Version> {
+        match self {
+            Self::Triage(version) | Self::Diff(version) => Some(version),
+            _ => None,
+        }
+    }
+
+    /// The same decision under the other contract.
+    fn other_version(self) -> Option<Self> {
+        let other = |version| if version == Version::V1 { Version::V2 } else { Version::V1 };
+        match self {
+            Self::Triage(version) => Some(Self::Triage(other(version))),
+            Self::Diff(version) => Some(Self::Diff(other(version))),
+            _ => None,
         }
     }
 
@@ -61,12 +85,7 @@ impl Function {
 }
 
 /// Values that the contract knows and this version does not serve.
-const LATER: [&str; 4] = [
-    "ReadPyroscopeDiffReport.v1",
-    "ReadPyroscopeDiffReport.v2",
-    "ReadPyroscopeFleetSearch.v1",
-    "ReadPyroscopeFleetSearch.v2",
-];
+const LATER: [&str; 2] = ["ReadPyroscopeFleetSearch.v1", "ReadPyroscopeFleetSearch.v2"];
 
 /// Why a text is no list of functions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,7 +121,7 @@ pub struct Functions {
 impl Functions {
     /// Everything, in its newest version.
     pub fn all() -> Self {
-        let set = Function::ALL.into_iter().filter(|f| *f != Function::Triage(Version::V1)).collect();
+        let set = Function::ALL.into_iter().filter(|f| f.version() != Some(Version::V1)).collect();
         Self { set, all: true }
     }
 
@@ -119,6 +138,21 @@ impl Functions {
     /// Which triage is served, if any.
     pub fn triage(&self) -> Option<Version> {
         [Version::V2, Version::V1].into_iter().find(|version| self.serve(Function::Triage(*version)))
+    }
+
+    /// Which diff report is served, if any.
+    pub fn diff(&self) -> Option<Version> {
+        [Version::V2, Version::V1].into_iter().find(|version| self.serve(Function::Diff(*version)))
+    }
+
+    /// The decisions that are served: they read profiles.
+    pub fn decisions(&self) -> impl Iterator<Item = Function> {
+        self.iter().filter(|function| function.version().is_some())
+    }
+
+    /// Whether a decision is served that works with relational systems of record.
+    pub fn decide_with_records(&self) -> bool {
+        self.decisions().any(|function| function.version() == Some(Version::V2))
     }
 
     /// What is served, in the order of the documentation.
@@ -144,9 +178,12 @@ impl FromStr for Functions {
             return Err(InvalidFunction::AllAndMore);
         }
         let set = names.into_iter().map(one).collect::<Result<BTreeSet<_>, _>>()?;
-        let (v1, v2) = (Function::Triage(Version::V1), Function::Triage(Version::V2));
-        if set.contains(&v1) && set.contains(&v2) {
-            return Err(InvalidFunction::TwoVersions(v1.as_str(), v2.as_str()));
+        let twice = |function: &Function| {
+            let other = function.other_version().filter(|other| set.contains(other))?;
+            Some(InvalidFunction::TwoVersions(function.as_str(), other.as_str()))
+        };
+        if let Some(error) = set.iter().find_map(twice) {
+            return Err(error);
         }
         Ok(Self { set, all: false })
     }
@@ -195,7 +232,8 @@ mod tests {
         "unknown value \"nonsense\": valid are all, or a comma-separated list of ReadPyroscopeProfile.sor.v1"
     )]
     #[case("readpyroscopeprofile.sor.v1", "unknown value")]
-    #[case("ReadPyroscopeDiffReport.v2", "ReadPyroscopeDiffReport.v2, which is not in this version")]
+    #[case("ReadPyroscopeFleetSearch.v2", "ReadPyroscopeFleetSearch.v2, which is not in this version")]
+    #[case("ReadPyroscopeDiffReport.v2,ReadPyroscopeDiffReport.v1", "two versions of one function")]
     #[case("all,ReadPyroscopeProfile.sor.v1", "stands alone")]
     #[case("ReadPyroscopeProfile.sor.v1,", "empty value")]
     #[case("ReadPyroscopeTriageAssessment.v1,ReadPyroscopeTriageAssessment.v2", "two versions of one function")]

@@ -42,6 +42,7 @@ codes! {
     BodyInvalid = "body_invalid", 400, "The body is not what this route takes", false;
     ProfileTypeUnknown = "profile_type_unknown", 400, "The profile type is unknown", false;
     WindowInvalid = "window_invalid", 400, "The time window is invalid", false;
+    WindowsOverlap = "windows_overlap", 400, "The time windows overlap", false;
     TimeOutOfRange = "time_out_of_range", 400, "The profile's time is outside what is accepted", false;
     AppUnknown = "app_unknown", 404, "The app is unknown", false;
     BaselineUnknown = "baseline_unknown", 404, "The baseline is unknown", false;

@@ -22,7 +22,7 @@ pub use answer::json;
 pub use client::{Answer, Outward, OutwardSettings};
 pub use codes::{Code, CodeRow};
 pub use documented::{Answers, described, documented};
-pub use extract::{BODY_LIMIT_BYTES, Body, PathParam, Query, TimeParam, default_to, parse, window};
+pub use extract::{BODY_LIMIT_BYTES, Body, PathParam, Query, SpanParam, TimeParam, default_to, parse, window};
 pub use middleware::walk;
 pub use openapi::{document, swagger_ui};
 pub use pagination::{Cursor, InvalidCursor, Limit};

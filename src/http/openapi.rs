@@ -24,6 +24,7 @@ pub fn document() -> OpenApi {
         .info(info)
         .tags(Some([
             tag("triage", "What is wrong with an app"),
+            tag("diff", "What changed between two windows"),
             tag("profiles", "Profiles, from a Pyroscope server or the embedded store"),
             tag("receivers", "Where profilers push to"),
             tag("baselines", "Approved shares of functions"),

@@ -65,8 +65,8 @@ async fn push(to: &Node) -> (i64, i64) {
     (now - 600, now - 30)
 }
 
-/// Triage in five processes on one database: profile data, baselines, history, registry, and the BOR with a spool of
-/// its own.
+/// Triage and diff in five processes on one database: profile data, baselines, history, registry, and the BORs with a
+/// spool of their own.
 struct Split {
     nodes: Vec<Node>,
 }
@@ -87,7 +87,7 @@ impl Split {
             urls.push((url, node.url.clone()));
             nodes.push(node);
         }
-        let mut settings = vec![("FUNCTION", "ReadPyroscopeTriageAssessment.v2")];
+        let mut settings = vec![("FUNCTION", "ReadPyroscopeTriageAssessment.v2,ReadPyroscopeDiffReport.v2")];
         settings.extend(urls.iter().map(|(key, url)| (*key, url.as_str())));
         nodes.push(Node::start(free_port(), &data.join("triage"), &settings));
         for node in &nodes {
@@ -142,6 +142,13 @@ async fn five_processes_answer_the_same_json_as_one() {
     assert_eq!(answer["profiles"]["cpu"]["diagnosis"], "serialization", "{one}");
     assert_eq!(answer["summary"]["baselineViolations"], 1, "{one}");
     assert_eq!(answer.get("labels"), None, "{one}");
+    assert_eq!(one, five);
+    let middle = (from + to) / 2 - 60;
+    let path = format!("/diff/{APP}?baselineFrom={from}&baselineTo={middle}&from={middle}&to={to}");
+    let (one, five) = (whole.get(&path).await, split.triage().get(&path).await);
+    let answer: Value = serde_json::from_str(&one).unwrap();
+    assert_ne!(answer["summary"]["verdict"], "inconclusive", "{one}");
+    assert_eq!((&answer["sampleType"], answer.get("labels")), (&Value::from("cpu"), None), "{one}");
     assert_eq!(one, five);
 }
 

@@ -1,11 +1,12 @@
 //! What triage decides: pure, nothing awaits here.
 
 use crate::bor::facts::source_facts;
+use crate::bor::relational::Limits;
 use crate::http::{Code, Problem};
 use crate::kernel::{AppName, PortError, PortResult, ProfileType, Selector, Text255, TimeWindow};
 use crate::sor::baseline::Baseline;
 use crate::sor::history::{NewAssessment, Recommendation, TopFunctions};
-use crate::sor::profile_data::MergedProfile;
+use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::verdict::{
     Assessment, Limit, LimitReport, Outcome, Rules, Subject, Summary, check_limits, cost_of_allocation, summarise,
     weigh_allocations,
@@ -29,6 +30,13 @@ pub struct TriageRequest {
     pub selector: Selector,
     /// Who asks, for the history.
     pub requested_by: Option<Text255>,
+}
+
+impl TriageRequest {
+    /// What is read of one kind.
+    pub(super) fn query(&self, kind: ProfileType) -> ProfileQuery {
+        ProfileQuery { app: self.app.clone(), kind, window: self.window, selector: self.selector.clone() }
+    }
 }
 
 /// Which kinds of profile to read.
@@ -89,19 +97,6 @@ pub(super) struct Judged {
     pub merged: MergedProfile,
     /// What the approved limits say; absent where they are not asked or not to be had.
     pub limits: Option<LimitReport>,
-}
-
-/// The approved limits of an app.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Limits {
-    /// Not part of the contract (v1).
-    NotAsked,
-    /// The SOR is off.
-    Off,
-    /// The SOR failed.
-    Unavailable,
-    /// All of them.
-    Known(Vec<Baseline>),
 }
 
 /// The answer, before it is written down.

@@ -6,14 +6,12 @@
 mod blocks;
 mod domain;
 mod example;
-mod links;
 mod routes;
 mod service;
 mod wire;
 
 pub use blocks::Blocks;
 pub use domain::{Requested, TriageRequest};
-pub use links::{Grafana, LinkSettings};
 pub use routes::routes;
 pub use service::{TriageParts, TriageService};
 pub use wire::{Block, FindingBody, JudgedBlock, TriageBody, ViolationBody};

@@ -1,28 +1,23 @@
 //! The route of triage.
 
-use std::collections::BTreeMap;
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::TimeDelta;
 use serde::Deserialize;
-use serde::de::Error as _;
 use utoipa::IntoResponses;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::domain::{Requested, TriageRequest};
 use super::service::TriageService;
 use super::wire::TriageBody;
-use crate::http::{Code, PathParam, Problem, Query, Resource, TimeParam, json, window};
-use crate::kernel::{AppName, Selector, Text255};
+use crate::bor::request::{error_responses, requested_by, selector};
+use crate::http::{Answers, Code, PathParam, Problem, Query, Resource, TimeParam, json, window};
+use crate::kernel::{AppName, Selector};
 
 /// Windows are an hour long where nothing else is asked.
 const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
 /// Top functions where nothing else is asked.
 const DEFAULT_LIMIT: u32 = 10;
-/// Who asks, for the history.
-const REQUESTED_BY: &str = "x-requested-by";
 
 /// Mounts and documents the route of triage. It asks for `web::Data<TriageService>`.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -53,29 +48,17 @@ pub(super) struct TriageParams {
     selector: Option<Selector>,
 }
 
-fn selector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Selector>, D::Error> {
-    String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
-}
-
 /// What triage may answer beside 200.
 struct TriageErrors;
 
 impl IntoResponses for TriageErrors {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let rows: [(&str, &[Code]); 6] = [
-            ("400", &[Code::ParameterInvalid, Code::ParameterUnknown, Code::ProfileTypeUnknown, Code::WindowInvalid]),
-            ("404", &[Code::AppUnknown]),
-            ("500", &[Code::Internal]),
-            ("502", &[Code::ProfileSourceFailed, Code::ProfileSourceDenied]),
-            ("503", &[Code::ProfileSourceBusy]),
-            ("504", &[Code::Timeout]),
-        ];
-        let described = |codes: &[Code]| {
-            let lines: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.id(), code.row().title)).collect();
-            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-            ResponseBuilder::new().description(lines.join("; ")).content("application/problem+json", content).build()
-        };
-        rows.into_iter().map(|(status, codes)| (status.to_owned(), RefOr::T(described(codes)))).collect()
+    fn responses() -> Answers {
+        error_responses(&[
+            Code::ParameterInvalid,
+            Code::ParameterUnknown,
+            Code::ProfileTypeUnknown,
+            Code::WindowInvalid,
+        ])
     }
 }
 
@@ -113,16 +96,6 @@ pub(super) async fn triage_app(
         requested_by: requested_by(&request)?,
     };
     json(StatusCode::OK, &service.triage(&request).await?)
-}
-
-fn requested_by(request: &HttpRequest) -> Result<Option<Text255>, Problem> {
-    let Some(value) = request.headers().get(REQUESTED_BY) else { return Ok(None) };
-    let invalid = |detail: String| Problem::field(Code::ParameterInvalid, "X-Requested-By", detail);
-    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| invalid("is not UTF-8".to_owned()))?;
-    if text.trim().is_empty() {
-        return Ok(None);
-    }
-    text.parse().map(Some).map_err(|e: crate::kernel::InvalidName| invalid(e.to_string()))
 }
 
 #[cfg(test)]

@@ -7,20 +7,19 @@ use futures::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use super::domain::{
-    FIRST_CHOICE, Limits, Read, Requested, SECOND_CHOICE, Triage, TriageRequest, TypeResult, all_failed, app_has,
-    is_large, judge,
+    FIRST_CHOICE, Read, Requested, SECOND_CHOICE, Triage, TriageRequest, TypeResult, all_failed, app_has, is_large,
+    judge,
 };
-use super::links::LinkSettings;
 use super::wire::TriageBody;
-use crate::bor::Version;
+use crate::bor::facts::passed_seconds;
 use crate::bor::labels::OwnLabels;
-use crate::bor::relational::Sor;
-use crate::http::{Code, Problem};
-use crate::kernel::{Clock, IdSource, PortError, PortResult, ProfileType};
-use crate::sor::baseline::{Baseline, BaselineSor};
-use crate::sor::history::HistorySor;
-use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileQuery};
-use crate::sor::registry::RegistrySor;
+use crate::bor::links::LinkSettings;
+use crate::bor::relational::{Limits, RelationalPorts};
+use crate::bor::request::app_unknown;
+use crate::http::Problem;
+use crate::kernel::{Clock, PortError, PortResult, ProfileType};
+use crate::sor::baseline::Baseline;
+use crate::sor::profile_data::{MergedProfile, ProfileDataSor};
 use crate::verdict::Rules;
 
 /// How long one triage may take in all.
@@ -31,22 +30,12 @@ const DEADLINE: Duration = Duration::from_secs(40);
 pub struct TriageParts {
     /// Where profiles come from.
     pub profiles: Arc<dyn ProfileDataSor>,
-    /// Approved limits; `None` where that SOR is off. Never asked in v1.
-    pub baselines: Option<Arc<dyn BaselineSor>>,
-    /// The audit trail; `None` where that SOR is off. Never written in v1.
-    pub history: Option<Arc<dyn HistorySor>>,
-    /// The labels of an app's own series; `None` where that SOR is off. Never asked in v1.
-    pub registry: Option<Arc<dyn RegistrySor>>,
-    /// The present.
-    pub clock: Arc<dyn Clock>,
-    /// Keys of history entries.
-    pub ids: Arc<dyn IdSource>,
+    /// Limits and audit trail.
+    pub relational: RelationalPorts,
     /// The catalogue.
     pub rules: Arc<Rules>,
     /// How links are made.
     pub links: LinkSettings,
-    /// The contract served.
-    pub version: Version,
 }
 
 /// Triages apps.
@@ -69,7 +58,7 @@ impl TriageService {
     }
 
     pub(super) fn clock(&self) -> &dyn Clock {
-        &*self.parts.clock
+        &*self.parts.relational.clock
     }
 
     /// Triages an app.
@@ -79,13 +68,15 @@ impl TriageService {
     /// `profile_source_denied`, `profile_source_busy` or `profile_source_failed`.
     pub async fn triage(&self, request: &TriageRequest) -> Result<TriageBody, Problem> {
         let deadline = Instant::now() + self.deadline;
+        let relational = &self.parts.relational;
         let reads = async {
-            let labels = OwnLabels::of(&request.app, self.parts.registry.as_ref(), self.parts.version).await;
+            let labels = OwnLabels::of(&request.app, relational).await;
             let narrowed = TriageRequest { selector: labels.narrow(&request.selector), ..request.clone() };
             let reads = self.reads(&narrowed, deadline).await;
             (reads, narrowed, labels.registry)
         };
-        let ((reads, request, registry), limits) = tokio::join!(reads, self.limits(request, deadline));
+        let limits = relational.limits(&request.app, None, deadline);
+        let ((reads, request, registry), limits) = tokio::join!(reads, limits);
         let (reads, request) = (reads?, &request);
         let errors: Vec<_> = reads.iter().filter_map(|(_, read)| read.as_ref().err()).collect();
         if errors.len() == reads.len() && !errors.is_empty() {
@@ -96,7 +87,7 @@ impl TriageService {
         }
         let types = join_all(reads.into_iter().map(|read| self.judge(read, request, &limits))).await;
         let triage = Triage::of(&request.app, types, limits);
-        let history = self.record(&triage, request).await;
+        let history = relational.keep(&request.app, triage.history_entry(request)).await;
         Ok(TriageBody::of(&triage, request, &self.parts.links, history, registry))
     }
 
@@ -122,10 +113,8 @@ impl TriageService {
         deadline: Instant,
     ) -> Result<Vec<Read>, Problem> {
         let reads = join_all(kinds.iter().map(|kind| self.read(*kind, request, deadline))).await;
-        let unknown =
-            || Problem::new(Code::AppUnknown, format!("no profile of {:?} was ever seen", request.app.as_str()));
         let known = |(kind, read): (ProfileType, PortResult<Option<MergedProfile>>)| match read {
-            Ok(None) => Err(unknown()),
+            Ok(None) => Err(app_unknown(&request.app)),
             Ok(Some(merged)) => Ok((kind, Ok(merged))),
             Err(error) => Ok((kind, Err(error))),
         };
@@ -138,24 +127,8 @@ impl TriageService {
         request: &TriageRequest,
         deadline: Instant,
     ) -> PortResult<Option<MergedProfile>> {
-        let query =
-            ProfileQuery { app: request.app.clone(), kind, window: request.window, selector: request.selector.clone() };
+        let query = request.query(kind);
         timeout_at(deadline, self.parts.profiles.merged(&query)).await.unwrap_or_else(|_| Err(too_late()))
-    }
-
-    async fn limits(&self, request: &TriageRequest, deadline: Instant) -> Limits {
-        if self.parts.version == Version::V1 {
-            return Limits::NotAsked;
-        }
-        let Some(baselines) = &self.parts.baselines else { return Limits::Off };
-        let listed = timeout_at(deadline, baselines.list(&request.app, None)).await.unwrap_or_else(|_| Err(too_late()));
-        listed.map_or_else(
-            |error| {
-                tracing::warn!(app = request.app.as_str(), %error, "limits could not be read for triage");
-                Limits::Unavailable
-            },
-            Limits::Known,
-        )
     }
 
     /// Judges one profile: a small one at once, a large one on a thread of its own.
@@ -164,8 +137,8 @@ impl TriageService {
             Ok(merged) => merged,
             Err(error) => return TypeResult { kind, result: Err(error) },
         };
-        let seconds = Some(passed_seconds(request, self.parts.clock.now()));
-        let known = if let Limits::Known(baselines) = limits { Some(baselines.as_slice()) } else { None };
+        let seconds = Some(passed_seconds(request.window, self.clock().now()));
+        let known = limits.known();
         if !is_large(&merged) {
             return TypeResult {
                 kind,
@@ -177,36 +150,8 @@ impl TriageService {
         let result = tokio::task::spawn_blocking(work).await;
         TypeResult { kind, result: result.map_err(|e| PortError::Internal(format!("judging a profile: {e}"))) }
     }
-
-    async fn record(&self, triage: &Triage, request: &TriageRequest) -> Sor {
-        if self.parts.version == Version::V1 {
-            return Sor::Fine;
-        }
-        let Some(history) = &self.parts.history else { return Sor::Off };
-        let recorded = match triage.history_entry(request) {
-            Ok(mut entry) => {
-                entry.assessed_at = Some(self.parts.clock.now());
-                entry.idempotency_key = Some(self.parts.ids.next());
-                history.record(entry).await
-            }
-            Err(error) => Err(error),
-        };
-        match recorded {
-            Ok(()) => Sor::Fine,
-            Err(error) => {
-                tracing::error!(app = request.app.as_str(), %error, "an assessment could not be kept");
-                Sor::Unavailable
-            }
-        }
-    }
 }
 
 fn too_late() -> PortError {
     PortError::Timeout(format!("no answer within the {} s of a triage", DEADLINE.as_secs()))
-}
-
-/// Seconds of the window that have passed: `to` may lie in the future, and rates are of the past.
-fn passed_seconds(request: &TriageRequest, now: chrono::DateTime<chrono::Utc>) -> f64 {
-    let to = request.window.to().min(now).max(request.window.from());
-    (to - request.window.from()).num_milliseconds() as f64 / 1_000.0
 }

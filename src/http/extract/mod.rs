@@ -13,7 +13,7 @@ use std::str::FromStr;
 pub use body::{BODY_LIMIT_BYTES, Body};
 pub use path::PathParam;
 pub use query::Query;
-pub use time::{TimeParam, default_to, window};
+pub use time::{SpanParam, TimeParam, default_to, window};
 
 use super::codes::Code;
 use super::problem::Problem;

@@ -5,7 +5,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::http::{Code, Problem};
-use crate::kernel::{Clock, InvalidWindow, TimeWindow};
+use crate::kernel::{Clock, InvalidWindow, MAX_WINDOW, TimeWindow};
 
 /// The default end of a window is rounded down to this, so that identical questions share one answer.
 const DEFAULT_STEP_S: i64 = 15;
@@ -105,6 +105,33 @@ fn span(text: &str) -> Result<TimeDelta, InvalidTime> {
     TimeDelta::try_seconds(seconds).ok_or(OUT_OF_RANGE)
 }
 
+/// A length of time as callers write it: `90s`, `5m`, `1h30m`, the greater unit first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpanParam(TimeDelta);
+
+impl SpanParam {
+    /// The length.
+    pub fn get(self) -> TimeDelta {
+        self.0
+    }
+}
+
+impl FromStr for SpanParam {
+    type Err = InvalidTime;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        const SPANS: InvalidTime = InvalidTime("must be a length of at most 31 days such as 90s, 5m or 1h30m");
+        let length = span(&format!("-{text}")).map_err(|_| SPANS)?;
+        Some(length).filter(|length| *length <= MAX_WINDOW).map(Self).ok_or(SPANS)
+    }
+}
+
+impl<'de> Deserialize<'de> for SpanParam {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
 impl<'de> Deserialize<'de> for TimeParam {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
@@ -187,6 +214,19 @@ mod tests {
     #[case("1969-12-31T23:59:59Z", "must lie between the years 1970 and 9999")]
     fn refuses_with_a_reason(#[case] text: &str, #[case] reason: &str) {
         assert_eq!(text.parse::<TimeParam>().unwrap_err().to_string(), reason);
+    }
+
+    #[rstest]
+    #[case("5m", Some(300))]
+    #[case("1h30m", Some(5_400))]
+    #[case("0s", Some(0))]
+    #[case("31d", Some(2_678_400))]
+    #[case("32d", None)]
+    #[case("-5m", None)]
+    #[case("300", None)]
+    #[case("", None)]
+    fn reads_lengths(#[case] text: &str, #[case] seconds: Option<i64>) {
+        assert_eq!(text.parse::<SpanParam>().ok().map(|length| length.get().num_seconds()), seconds);
     }
 
     #[test]

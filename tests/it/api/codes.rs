@@ -57,6 +57,7 @@ async fn asked_wrongly() -> Vec<Code> {
         (Code::BodyInvalid, baseline().json(&json!({"appName": "shop"}))),
         (Code::ProfileTypeUnknown, get("/profiles/shop?type=disk")),
         (Code::WindowInvalid, get("/profiles/shop?from=now&to=now-1h")),
+        (Code::WindowsOverlap, get("/diff/shop?baselineFrom=now-2h&baselineTo=now-30m")),
         (Code::TimeOutOfRange, ingest("&from=1000000000&until=1000000010", "main 1".to_owned())),
         (Code::AppUnknown, get("/profiles/nobody")),
         (Code::BaselineUnknown, delete("/baselines/1")),

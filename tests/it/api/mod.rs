@@ -3,6 +3,7 @@
 mod always;
 mod calls;
 mod codes;
+pub(crate) mod diff;
 mod fusebox;
 mod names;
 mod profiles;

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use utoipa_actix_web::AppExt;
 
 use super::*;
-use crate::bor::Version;
-use crate::bor::triage::{LinkSettings, TriageParts};
+use crate::bor::triage::TriageParts;
+use crate::bor::{LinkSettings, RelationalPorts, Version};
 use crate::kernel::{
     Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, ProfileType, RowId, SequentialIds,
 };
@@ -123,14 +123,16 @@ impl House {
         let clock: Arc<dyn Clock> = Arc::new(FixedClock::at(DateTime::from_timestamp(NOW, 0).unwrap()));
         let service = TriageService::new(TriageParts {
             profiles: Arc::new(self.profiles) as Arc<dyn ProfileDataSor>,
-            baselines: self.baselines,
-            history: self.history,
-            registry: self.registry,
-            clock,
-            ids: Arc::new(SequentialIds::default()),
+            relational: RelationalPorts {
+                baselines: self.baselines,
+                history: self.history,
+                registry: self.registry,
+                clock,
+                ids: Arc::new(SequentialIds::default()),
+                version: self.version,
+            },
             rules: self.rules,
             links: LinkSettings::default(),
-            version: self.version,
         });
         let app =
             actix_web::App::new().into_utoipa_app().app_data(web::Data::new(service)).configure(routes).into_app();
@@ -267,14 +269,16 @@ async fn gives_up_at_the_deadline_and_answers_what_came() {
     }
     let service = TriageService::new(TriageParts {
         profiles: Arc::new(Slow),
-        baselines: None,
-        history: None,
-        registry: None,
-        clock: Arc::new(FixedClock::at(DateTime::from_timestamp(NOW, 0).unwrap())),
-        ids: Arc::new(SequentialIds::default()),
+        relational: RelationalPorts {
+            baselines: None,
+            history: None,
+            registry: None,
+            clock: Arc::new(FixedClock::at(DateTime::from_timestamp(NOW, 0).unwrap())),
+            ids: Arc::new(SequentialIds::default()),
+            version: Version::V1,
+        },
         rules: Rules::builtin(),
         links: LinkSettings::default(),
-        version: Version::V1,
     })
     .within(Duration::from_millis(20));
     let at = |s| DateTime::from_timestamp(s, 0).unwrap();

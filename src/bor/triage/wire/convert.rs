@@ -1,13 +1,13 @@
 //! From what was judged to the answer: shares are rounded to two decimals, here and nowhere else.
 
 use super::{
-    Absence, Block, CoverageBody, EvidenceBody, FindingBody, JudgedBlock, LinksBody, MechanismBody, ResponsibleBody,
+    Block, CoverageBody, EvidenceBody, FindingBody, JudgedBlock, LinksBody, MechanismBody, ResponsibleBody,
     SummaryBody, TopFunctionBody, TriageBody, UnavailableBlock, ViolationBody,
 };
-use crate::bor::relational::Sor;
+use crate::bor::links::{self, LinkSettings};
+use crate::bor::relational::{Limits, Sor};
 use crate::bor::triage::blocks::Blocks;
-use crate::bor::triage::domain::{Judged, Limits, Triage, TriageRequest, TypeResult, judge};
-use crate::bor::triage::links::{self, LinkSettings};
+use crate::bor::triage::domain::{Judged, Triage, TriageRequest, TypeResult, judge};
 use crate::http::Problem;
 use crate::kernel::{AppName, ProfileType, TimeWindow, round2};
 use crate::sor::profile_data::{Coverage, MergedProfile};
@@ -21,11 +21,6 @@ impl TriageBody {
         history: Sor,
         registry: Sor,
     ) -> Self {
-        let baselines = match triage.limits {
-            Limits::Off => Some(Absence::Off),
-            Limits::Unavailable => Some(Absence::Unavailable),
-            Limits::NotAsked | Limits::Known(_) => None,
-        };
         let blocks: Vec<_> =
             triage.types.iter().map(|t| (t.kind.to_string(), Block::of(t, request, settings))).collect();
         let first = triage.summary.primary_kind.or_else(|| triage.types.first().map(|t| t.kind));
@@ -37,7 +32,7 @@ impl TriageBody {
             profiles: Blocks(blocks),
             links: primary.map(|primary| LinksBody::of(primary, request, settings)),
             summary: SummaryBody::of(&triage.summary, triage.violations()),
-            baselines,
+            baselines: triage.limits.absence(),
             history: history.absence(),
             labels: registry.absence(),
         }
@@ -89,7 +84,8 @@ impl SummaryBody {
 impl LinksBody {
     fn of(result: &TypeResult, request: &TriageRequest, settings: &LinkSettings) -> Self {
         let types = result.result.as_ref().map_or(&[][..], |judged| &judged.merged.meta.profile_types);
-        Self { flamegraph: links::flame_graph(request, result.kind), grafana: links::grafana(settings, request, types) }
+        let query = request.query(result.kind);
+        Self { flamegraph: links::flame_graph(&query), grafana: links::grafana(settings, &query, types) }
     }
 }
 

@@ -1,0 +1,270 @@
+//! What is compared, and what is kept of it: pure, nothing awaits here.
+
+use std::fmt::Write;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::wire::DiffBody;
+use crate::bor::facts::source_facts;
+use crate::bor::labels::OwnLabels;
+use crate::http::{Code, Problem, TimeParam, default_to};
+use crate::kernel::{AppName, PortError, PortResult, ProfileType, Selector, Text255, TimeWindow};
+use crate::sor::baseline::Baseline;
+use crate::sor::history::{AssessmentSeverity, NewAssessment, Recommendation, TopFunctions};
+use crate::sor::profile_data::{MergedProfile, ProfileQuery};
+use crate::verdict::{Compared, Comparison, DiffVerdict, Limit, Side};
+
+/// Windows are an hour long where nothing else is asked.
+const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
+/// After a deploy, a service is given so long to warm up.
+const DEFAULT_SETTLE: TimeDelta = TimeDelta::minutes(5);
+
+/// What to compare.
+#[derive(Debug, Clone)]
+pub struct DiffRequest {
+    /// The current window: app, kind, window, and which of the app's series.
+    pub current: ProfileQuery,
+    /// The baseline window.
+    pub baseline: TimeWindow,
+    /// Which of the app's series in the baseline window.
+    pub baseline_selector: Selector,
+    /// At most this many rows in each list; 0 means all.
+    pub limit: usize,
+    /// Who asks, for the history.
+    pub requested_by: Option<Text255>,
+}
+
+impl DiffRequest {
+    /// The same of the app's own series.
+    pub(super) fn narrowed(&self, labels: &OwnLabels) -> Self {
+        let selector = labels.narrow(&self.current.selector);
+        let baseline_selector = labels.narrow(&self.baseline_selector);
+        Self { current: ProfileQuery { selector, ..self.current.clone() }, baseline_selector, ..self.clone() }
+    }
+
+    /// The command that asks for the same.
+    pub(super) fn command(&self) -> String {
+        let ProfileQuery { app, kind, window, selector } = &self.current;
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+        let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
+        let name = if plain(app.as_str()) { app.to_string() } else { quoted(app.as_str()) };
+        let mut command = format!(
+            "flamewarden diff {name} --type {kind} --baseline-from {} --baseline-to {} --from {} --to {}",
+            self.baseline.from().timestamp(),
+            self.baseline.to().timestamp(),
+            window.from().timestamp(),
+            window.to().timestamp()
+        );
+        if !selector.is_empty() {
+            let _ = write!(command, " --selector {}", quoted(&selector.to_string()));
+        }
+        if self.baseline_selector != *selector {
+            let _ = write!(command, " --baseline-selector {}", quoted(&self.baseline_selector.to_string()));
+        }
+        command
+    }
+}
+
+/// The windows of a diff as callers give them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DiffWindows {
+    /// The current window's start.
+    pub from: Option<TimeParam>,
+    /// The current window's end.
+    pub to: Option<TimeParam>,
+    /// The baseline window's start.
+    pub baseline_from: Option<TimeParam>,
+    /// The baseline window's end.
+    pub baseline_to: Option<TimeParam>,
+    /// A deploy between the two windows.
+    pub at: Option<TimeParam>,
+    /// How long after the deploy the current window begins.
+    pub settle: Option<TimeDelta>,
+    /// Whether both windows read the same series.
+    pub same_series: bool,
+}
+
+impl DiffWindows {
+    /// Both windows, baseline first.
+    ///
+    /// `at` stands for an hour before it and the hour from `settle` after it, as far as that has passed. Otherwise each
+    /// part that is not given is counted from the one after it; series that differ are compared over one window.
+    ///
+    /// # Errors
+    /// `window_invalid` for a window that is reversed, too long or has not begun; `windows_overlap` for windows of the
+    /// same series that share an instant; `parameter_invalid` for `at` beside times or `settle` without it.
+    pub fn resolve(&self, now: DateTime<Utc>) -> Result<(TimeWindow, TimeWindow), Problem> {
+        let (baseline, current) = match self.at {
+            Some(at) => self.around(at.at(now)?, now)?,
+            None => self.given(now)?,
+        };
+        if self.same_series && baseline.overlaps(&current) {
+            let detail = "the windows overlap: a diff of a window with itself says nothing; give windows apart, or \
+                          other series by baselineSelector";
+            return Err(Problem::new(Code::WindowsOverlap, detail));
+        }
+        Ok((baseline, current))
+    }
+
+    fn around(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(TimeWindow, TimeWindow), Problem> {
+        let times = [("from", self.from), ("to", self.to), ("baselineFrom", self.baseline_from)];
+        let times = times.into_iter().chain([("baselineTo", self.baseline_to)]);
+        if let Some((name, _)) = times.into_iter().find(|(_, time)| time.is_some()) {
+            return Err(Problem::field(
+                Code::ParameterInvalid,
+                name,
+                "at stands for all four times: give one or the other",
+            ));
+        }
+        let from = at + self.settle.unwrap_or(DEFAULT_SETTLE);
+        let to = (from + DEFAULT_WINDOW).min(default_to(now));
+        if to <= from {
+            let detail = format!("the current window begins at {} and has not passed yet", from.to_rfc3339());
+            return Err(Problem::new(Code::WindowInvalid, detail));
+        }
+        Ok((TimeWindow::new(at - DEFAULT_WINDOW, at)?, TimeWindow::new(from, to)?))
+    }
+
+    fn given(&self, now: DateTime<Utc>) -> Result<(TimeWindow, TimeWindow), Problem> {
+        if self.settle.is_some() {
+            return Err(Problem::field(Code::ParameterInvalid, "settle", "is given without at"));
+        }
+        let window = |from: Option<TimeParam>, to: Option<TimeParam>, default: DateTime<Utc>| {
+            let to = to.map_or(Ok(default), |to| to.at(now))?;
+            let from = from.map_or(Ok(to - DEFAULT_WINDOW), |from| from.at(now))?;
+            TimeWindow::new(from, to).map_err(Problem::from)
+        };
+        let current = window(self.from, self.to, default_to(now))?;
+        if !self.same_series && self.baseline_from.is_none() && self.baseline_to.is_none() {
+            return Ok((current, current));
+        }
+        Ok((window(self.baseline_from, self.baseline_to, current.from())?, current))
+    }
+}
+
+/// Compares two windows and holds the current one against the limits of its kind.
+pub(super) fn compare(
+    kind: ProfileType,
+    (baseline, current): (&MergedProfile, &MergedProfile),
+    seconds: [Option<f64>; 2],
+    limits: &[Baseline],
+) -> Comparison {
+    let limits: Vec<_> = limits
+        .iter()
+        .filter(|limit| limit.profile_type == kind)
+        .map(|limit| Limit {
+            function: limit.function_name.as_str(),
+            max_self_percent: limit.max_self_percent.get(),
+            severity: limit.severity,
+        })
+        .collect();
+    let [before, now] = seconds;
+    let (baseline, current) = (side(baseline, before), side(current, now));
+    Comparison::of(&Compared { kind, baseline, current, limits: &limits, first_half: None })
+}
+
+fn side(merged: &MergedProfile, seconds: Option<f64>) -> Side<'_> {
+    Side { profile: &merged.profile, seconds, facts: source_facts(&merged.meta) }
+}
+
+/// The entry of the audit trail, without its time and key.
+pub(super) fn history_entry(
+    app: &AppName,
+    kind: ProfileType,
+    body: &DiffBody,
+    by: Option<Text255>,
+) -> PortResult<NewAssessment> {
+    let summary = &body.summary;
+    let diagnosis = match summary.verdict {
+        DiffVerdict::Regressions => "regressions_detected",
+        DiffVerdict::NoRegressions => "no_regressions",
+        DiffVerdict::Inconclusive => "inconclusive",
+        DiffVerdict::NoData => "no_data",
+    };
+    let severity = match summary.verdict {
+        DiffVerdict::NoData | DiffVerdict::Inconclusive => AssessmentSeverity::Low,
+        _ if summary.threshold_breaches.is_some_and(|n| n > 0) => AssessmentSeverity::High,
+        DiffVerdict::Regressions => AssessmentSeverity::Medium,
+        DiffVerdict::NoRegressions => AssessmentSeverity::Low,
+    };
+    let mut top = serde_json::Map::new();
+    let rows = body.regressions.iter().map(|row| {
+        serde_json::json!({"name": row.function, "selfPercent": row.current_percent, "deltaPercent": row.delta_percent,
+                           "verdict": row.verdict})
+    });
+    top.insert(kind.to_string(), rows.collect());
+    Ok(NewAssessment {
+        app_name: app.clone(),
+        diagnosis: diagnosis.parse().map_err(|e: crate::kernel::InvalidName| PortError::Internal(e.to_string()))?,
+        severity,
+        profile_types: vec![kind],
+        top_functions: Some(TopFunctions::fitting(top)),
+        recommendation: Some(Recommendation::fitting(&summary.headline)),
+        requested_by: by,
+        assessed_at: None,
+        idempotency_key: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const NOW: i64 = 1_706_003_600;
+
+    /// Start and end of a window, seconds from now.
+    type Ends = (i64, i64);
+
+    fn seconds(window: TimeWindow) -> Ends {
+        (window.from().timestamp() - NOW, window.to().timestamp() - NOW)
+    }
+
+    /// `from`, `to`, `baselineFrom`, `baselineTo`, `at`, each in seconds from now where given.
+    fn windows(times: [Option<i64>; 5]) -> DiffWindows {
+        let [from, to, baseline_from, baseline_to, at] =
+            times.map(|time| time.map(|s| (NOW + s).to_string().parse::<TimeParam>().unwrap()));
+        DiffWindows { from, to, baseline_from, baseline_to, at, settle: None, same_series: true }
+    }
+
+    fn resolve(windows: DiffWindows) -> Result<(Ends, Ends), Code> {
+        let now = DateTime::from_timestamp(NOW, 0).unwrap();
+        let (baseline, current) = windows.resolve(now).map_err(|problem| problem.code())?;
+        Ok((seconds(baseline), seconds(current)))
+    }
+
+    #[rstest]
+    #[case([None; 5], Ok(((-7_205, -3_605), (-3_605, -5))))]
+    #[case([Some(-600), Some(0), None, None, None], Ok(((-4_200, -600), (-600, 0))))]
+    #[case([None, Some(0), None, Some(-7_200), None], Ok(((-10_800, -7_200), (-3_600, 0))))]
+    #[case([None, None, None, None, Some(-7_200)], Ok(((-10_800, -7_200), (-6_900, -3_300))))]
+    #[case([None, None, None, None, Some(-1_200)], Ok(((-4_800, -1_200), (-900, -5))))]
+    #[case([None, None, None, None, Some(-200)], Err(Code::WindowInvalid))]
+    #[case([Some(-600), None, None, None, Some(-7_200)], Err(Code::ParameterInvalid))]
+    #[case([Some(-600), Some(0), Some(-900), Some(-300), None], Err(Code::WindowsOverlap))]
+    #[case([Some(-600), Some(0), Some(-300), Some(-900), None], Err(Code::WindowInvalid))]
+    #[case([Some(0), Some(-600), None, None, None], Err(Code::WindowInvalid))]
+    fn counts_each_part_from_the_one_after_it(
+        #[case] times: [Option<i64>; 5],
+        #[case] expected: Result<(Ends, Ends), Code>,
+    ) {
+        assert_eq!(resolve(windows(times)), expected);
+    }
+
+    #[test]
+    fn other_series_are_compared_over_one_window() {
+        let canary = DiffWindows { same_series: false, ..windows([Some(-600), Some(0), None, None, None]) };
+        assert_eq!(resolve(canary), Ok(((-600, 0), (-600, 0))));
+        let overlapping =
+            DiffWindows { same_series: false, ..windows([Some(-600), Some(0), Some(-900), Some(-300), None]) };
+        assert_eq!(resolve(overlapping), Ok(((-900, -300), (-600, 0))));
+    }
+
+    #[test]
+    fn settling_time_belongs_to_a_deploy() {
+        let settle = Some(TimeDelta::minutes(30));
+        let deployed = DiffWindows { settle, ..windows([None, None, None, None, Some(-7_200)]) };
+        assert_eq!(resolve(deployed), Ok(((-10_800, -7_200), (-5_400, -1_800))));
+        assert_eq!(resolve(DiffWindows { settle, ..windows([None; 5]) }), Err(Code::ParameterInvalid));
+    }
+}

@@ -1,0 +1,359 @@
+//! The answer as it goes over the wire: shares rounded to two decimals, here and nowhere else.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::domain::{DiffRequest, compare};
+use crate::bor::links::{self, LinkSettings};
+use crate::bor::relational::{Absence, Limits};
+use crate::kernel::{AppName, LimitSeverity, ProfileType, Selector, TimeWindow, round2};
+use crate::sor::baseline::Baseline;
+use crate::sor::profile_data::{MergedProfile, ProfileMeta, ProfileQuery};
+use crate::verdict::{
+    ChangeVerdict, ChangedFunction, Comparison, Confidence, DiffVerdict, LimitViolation, QualityNote,
+};
+
+/// Two windows of one app, compared function by function.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DiffReport)]
+pub struct DiffBody {
+    /// The app.
+    pub app_name: String,
+    /// The kind of profile, canonical.
+    #[schema(example = "cpu")]
+    pub profile_type: String,
+    /// The sample type read in both windows; null where they have none in common.
+    pub sample_type: Option<String>,
+    /// What ticks count, such as `nanoseconds` or `bytes`.
+    pub unit: Option<String>,
+    /// The baseline window.
+    pub baseline: DiffWindowBody,
+    /// The current window.
+    pub current: DiffWindowBody,
+    /// Functions whose share grew by more than 0.1 points, the largest change first.
+    pub regressions: Vec<ChangeBody>,
+    /// Functions whose share shrank by more than 0.1 points, the largest change first.
+    pub improvements: Vec<ChangeBody>,
+    /// v2: every function over its approved limit, whatever its change, worst first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaches: Option<Vec<BreachBody>>,
+    /// v2: functions with a limit that the current window does not hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baselines_not_seen: Option<Vec<String>>,
+    /// How much more was done per second, whatever the code: current for each of the baseline; absent without data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_factor: Option<f64>,
+    /// Whether the load is the median of the functions' changes, else the ratio of the totals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalised: Option<bool>,
+    /// What the baseline window's halves differ by, where both were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_noise: Option<OwnNoiseBody>,
+    /// What is wrong with the data.
+    pub data_quality: Vec<QualityNote>,
+    /// What it comes down to.
+    pub summary: DiffSummaryBody,
+    /// Where to look next; absent where no server was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<DiffLinksBody>,
+    /// v2: the baselines are off or failed; their fields are absent then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baselines: Option<Absence>,
+    /// v2: the history is off or failed; this report was not kept then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<Absence>,
+    /// v2: the registry is off or failed; its labels were not added to the selectors then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Absence>,
+}
+
+/// One window of a diff.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DiffReportWindow)]
+pub struct DiffWindowBody {
+    /// The first instant inside, epoch seconds.
+    pub from: i64,
+    /// The first instant after, epoch seconds.
+    pub to: i64,
+    /// All ticks of the window.
+    pub total_samples: i64,
+    /// Events seen, where they can be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_count: Option<u64>,
+    /// Which of the app's series; absent for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+}
+
+/// A function whose share changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DiffReportChange)]
+pub struct ChangeBody {
+    /// The function, as the current window spells it, else as the baseline does.
+    pub function: String,
+    /// Its self share of the baseline window's ticks.
+    pub baseline_percent: f64,
+    /// Its self share of the current window's ticks.
+    pub current_percent: f64,
+    /// Points between the two.
+    pub delta_percent: f64,
+    /// What the change is taken for, beyond load and chance.
+    pub verdict: ChangeVerdict,
+    /// The other function of one that moved or was renamed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner: Option<String>,
+    /// The change at the baseline's load, points of the baseline's ticks.
+    pub adjusted_delta: f64,
+    /// The adjusted change that so many samples would show; absent where they cannot be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_detectable: Option<f64>,
+    /// cpu: cores it took in the baseline window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_cores: Option<f64>,
+    /// cpu: cores it took in the current window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_cores: Option<f64>,
+    /// Events seen in the baseline window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_samples: Option<u64>,
+    /// Events seen in the current window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_samples: Option<u64>,
+    /// v2: the approved limit of its share, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_threshold: Option<f64>,
+    /// v2: whether its share is over that limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exceeds_threshold: Option<bool>,
+}
+
+/// A function over its approved limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DiffReportBreach)]
+pub struct BreachBody {
+    /// The function, as the current window spells it.
+    pub function: String,
+    /// Its self share of the current window's ticks.
+    pub current_percent: f64,
+    /// The approved limit.
+    pub threshold: f64,
+    /// Points above it.
+    pub exceeded_by: f64,
+    /// How bad that is, as approved.
+    pub severity: LimitSeverity,
+    /// Whether the low end of the share's 95 % interval passes the limit too.
+    pub confirmed: bool,
+}
+
+/// What changes in an app without a deploy.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DiffReportOwnNoise)]
+pub struct OwnNoiseBody {
+    /// Functions that differ by more than 0.1 points between the baseline window's halves.
+    pub rows: usize,
+    /// The largest such change, points; smaller ones are never headlined.
+    pub largest_points: f64,
+}
+
+/// What a diff comes down to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DiffReportSummary)]
+pub struct DiffSummaryBody {
+    /// Functions whose share grew by more than 0.1 points: all of them, not the rows shown.
+    pub regressions_count: usize,
+    /// Functions whose share shrank by more than 0.1 points.
+    pub improvements_count: usize,
+    /// v2: functions whose share grew and is over its approved limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold_breaches: Option<usize>,
+    /// The largest growth; null where nothing grew.
+    #[schema(example = "com.example.DataSerializer.serialize (+6.6%)")]
+    pub top_regression: Option<String>,
+    /// The verdict.
+    pub verdict: DiffVerdict,
+    /// One sentence made of figures.
+    pub headline: String,
+    /// Functions that regressed beyond load and chance.
+    pub significant_regressions: usize,
+    /// Functions that improved beyond load and chance.
+    pub significant_improvements: usize,
+    /// How far the samples of the window with fewer carry; absent where they cannot be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
+    /// The windows without data: `baseline`, `current`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+}
+
+/// Links with absolute times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DiffReportLinks)]
+pub struct DiffLinksBody {
+    /// The flame graph of the current window, coloured by its difference to the baseline, on this server.
+    pub flamegraph: String,
+    /// The current window in Grafana, where one is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grafana: Option<String>,
+}
+
+/// Two profiles to be compared without a server.
+#[derive(Debug, Clone)]
+pub struct FilesDiff<'a> {
+    /// A name to show.
+    pub app: AppName,
+    /// The kind of profile.
+    pub kind: ProfileType,
+    /// The profiles: baseline, then current.
+    pub profiles: [MergedProfile; 2],
+    /// Their windows, where they say.
+    pub windows: [Option<TimeWindow>; 2],
+    /// The approved limits, where some are given.
+    pub limits: Option<&'a [Baseline]>,
+    /// At most this many rows in each list; 0 means all.
+    pub limit: usize,
+}
+
+impl DiffBody {
+    /// The answer of a server; whether it was kept, and what the registry said, is not known yet.
+    pub(super) fn of(
+        comparison: &Comparison,
+        request: &DiffRequest,
+        meta: &ProfileMeta,
+        settings: &LinkSettings,
+        limits: &Limits,
+    ) -> Self {
+        let ProfileQuery { app, kind, window, selector } = &request.current;
+        let mut body = Self::comparing(comparison, app, *kind, request.limit, limits.known().is_some());
+        body.baseline = body.baseline.over(request.baseline, &request.baseline_selector);
+        body.current = body.current.over(*window, selector);
+        body.links = Some(DiffLinksBody {
+            flamegraph: links::differential(&request.current, request.baseline, &request.baseline_selector),
+            grafana: links::grafana(settings, &request.current, &meta.profile_types),
+        });
+        body.baselines = limits.absence();
+        body
+    }
+
+    /// The answer to profiles that came without a server: no history, no links. Without windows their ends are 0 and
+    /// nothing is said per second.
+    pub fn of_files(files: &FilesDiff<'_>) -> Self {
+        let [baseline, current] = &files.profiles;
+        let seconds = files.windows.map(|window| window.map(|w| w.seconds()));
+        let comparison = compare(files.kind, (baseline, current), seconds, files.limits.unwrap_or_default());
+        let mut body = Self::comparing(&comparison, &files.app, files.kind, files.limit, files.limits.is_some());
+        let everything = Selector::default();
+        let [before, now] = files.windows;
+        body.baseline = before.map_or(body.baseline.clone(), |window| body.baseline.over(window, &everything));
+        body.current = now.map_or(body.current.clone(), |window| body.current.over(window, &everything));
+        body
+    }
+
+    fn comparing(comparison: &Comparison, app: &AppName, kind: ProfileType, limit: usize, limited: bool) -> Self {
+        let (grown, shrunk): (Vec<_>, Vec<_>) = comparison.rows.iter().partition(|row| row.delta > 0.0);
+        let shown = if limit == 0 { usize::MAX } else { limit };
+        let list = |rows: &[&ChangedFunction]| -> Vec<ChangeBody> {
+            rows.iter().take(shown).map(|row| ChangeBody::from(*row)).collect()
+        };
+        let over = |row: &&&ChangedFunction| row.limit.is_some_and(|limit| row.percent[1] > limit);
+        let window = |place: usize| DiffWindowBody {
+            from: 0,
+            to: 0,
+            total_samples: comparison.totals.get(place).copied().unwrap_or(0),
+            sample_count: comparison.samples.get(place).copied().flatten(),
+            selector: None,
+        };
+        let [before, now] = comparison.samples;
+        let missing = comparison.missing.iter().zip(["baseline", "current"]);
+        Self {
+            app_name: app.to_string(),
+            profile_type: kind.to_string(),
+            sample_type: comparison.sample_type.as_ref().map(|t| t.name.clone()),
+            unit: comparison.sample_type.as_ref().map(|t| t.unit.clone()),
+            baseline: window(0),
+            current: window(1),
+            regressions: list(&grown),
+            improvements: list(&shrunk),
+            breaches: limited.then(|| comparison.breaches.iter().map(BreachBody::from).collect()),
+            baselines_not_seen: limited.then(|| comparison.limits_not_seen.clone()),
+            load_factor: comparison.load_per_second.map(round4),
+            normalised: comparison.load.map(|load| load.normalised),
+            own_noise: comparison
+                .own_noise
+                .map(|noise| OwnNoiseBody { rows: noise.rows, largest_points: round2(noise.largest_points) }),
+            data_quality: comparison.quality.clone(),
+            summary: DiffSummaryBody {
+                regressions_count: grown.len(),
+                improvements_count: shrunk.len(),
+                threshold_breaches: limited.then(|| grown.iter().filter(over).count()),
+                top_regression: grown.first().map(|row| format!("{} (+{}%)", row.function, round2(row.delta))),
+                verdict: comparison.verdict,
+                headline: comparison.headline.clone(),
+                significant_regressions: comparison.significant_regressions().count(),
+                significant_improvements: comparison.significant_improvements().count(),
+                confidence: before.zip(now).map(|(before, now)| Confidence::of(before.min(now))),
+                missing: missing.filter(|(is, _)| **is).map(|(_, window)| window.to_owned()).collect(),
+            },
+            links: None,
+            baselines: None,
+            history: None,
+            labels: None,
+        }
+    }
+}
+
+impl DiffWindowBody {
+    fn over(&self, window: TimeWindow, selector: &Selector) -> Self {
+        Self {
+            from: window.from().timestamp(),
+            to: window.to().timestamp(),
+            selector: (!selector.is_empty()).then(|| selector.to_string()),
+            ..self.clone()
+        }
+    }
+}
+
+impl From<&ChangedFunction> for ChangeBody {
+    fn from(row: &ChangedFunction) -> Self {
+        Self {
+            function: row.function.clone(),
+            baseline_percent: round2(row.percent[0]),
+            current_percent: round2(row.percent[1]),
+            delta_percent: round2(row.delta),
+            verdict: row.verdict,
+            partner: row.partner.clone(),
+            adjusted_delta: round2(row.adjusted_delta),
+            min_detectable: row.min_detectable.map(round2),
+            baseline_cores: row.cores.map(|[before, _]| round4(before)),
+            current_cores: row.cores.map(|[_, now]| round4(now)),
+            baseline_samples: row.samples.map(|[before, _]| before),
+            current_samples: row.samples.map(|[_, now]| now),
+            approved_threshold: row.limit,
+            exceeds_threshold: row.limit.map(|limit| row.percent[1] > limit),
+        }
+    }
+}
+
+impl From<&LimitViolation> for BreachBody {
+    fn from(violation: &LimitViolation) -> Self {
+        Self {
+            function: violation.function.clone(),
+            current_percent: round2(violation.current.percent),
+            threshold: violation.threshold,
+            exceeded_by: round2(violation.exceeded_by),
+            severity: violation.severity,
+            confirmed: violation.confirmed,
+        }
+    }
+}
+
+/// Cores and loads are small numbers: an idle server uses thousandths.
+fn round4(value: f64) -> f64 {
+    (value * 10_000.0).round() / 10_000.0
+}

@@ -1,0 +1,47 @@
+//! What decisions have in common on their way in: who asks, which series, and the errors they document.
+
+use actix_web::HttpRequest;
+use serde::Deserialize;
+use serde::de::Error as _;
+
+use crate::http::{Answers, Code, Problem, documented};
+use crate::kernel::{AppName, Selector, Text255};
+
+/// Who asks, for the history.
+const REQUESTED_BY: &str = "x-requested-by";
+
+/// Who asks, where the request says so.
+///
+/// # Errors
+/// `parameter_invalid` for a name that the history could not keep.
+pub(super) fn requested_by(request: &HttpRequest) -> Result<Option<Text255>, Problem> {
+    let Some(value) = request.headers().get(REQUESTED_BY) else { return Ok(None) };
+    let invalid = |detail: String| Problem::field(Code::ParameterInvalid, "X-Requested-By", detail);
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| invalid("is not UTF-8".to_owned()))?;
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|e: crate::kernel::InvalidName| invalid(e.to_string()))
+}
+
+/// Reads a selector in a struct of parameters.
+pub(super) fn selector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Selector>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
+}
+
+/// What is answered where nobody knows the app.
+pub(super) fn app_unknown(app: &AppName) -> Problem {
+    Problem::new(Code::AppUnknown, format!("no profile of {:?} was ever seen", app.as_str()))
+}
+
+/// What a decision on one app may answer beside 200; `bad` are its codes of 400.
+pub(super) fn error_responses(bad: &[Code]) -> Answers {
+    documented(&[
+        ("400", bad),
+        ("404", &[Code::AppUnknown]),
+        ("500", &[Code::Internal]),
+        ("502", &[Code::ProfileSourceFailed, Code::ProfileSourceDenied]),
+        ("503", &[Code::ProfileSourceBusy]),
+        ("504", &[Code::Timeout]),
+    ])
+}
