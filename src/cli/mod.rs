@@ -4,10 +4,13 @@
 
 mod config;
 mod demo;
+mod diff;
 mod migrate;
 mod openapi;
+mod profile_file;
 mod rules;
 mod serve;
+mod server;
 mod triage;
 
 use std::path::PathBuf;
@@ -82,6 +85,8 @@ enum Command {
     Migrate(migrate::Command),
     /// Say what is wrong with an app, by a server or from a file.
     Triage(triage::Args),
+    /// Say what changed between two windows of an app, by a server, or between two files.
+    Diff(diff::Args),
     /// Run four programs under the profiler, push them to a server, and see what it makes of them.
     Demo(demo::Arguments),
     /// List, check and explain the rules that frames are judged by.
@@ -98,6 +103,7 @@ impl Command {
             Self::Config(command) => config::run(&command, common),
             Self::Migrate(command) => migrate::run(&command, common).await,
             Self::Triage(args) => triage::run(&args, common).await,
+            Self::Diff(args) => diff::run(&args).await,
             Self::Demo(arguments) => demo::run(&arguments).await,
             Self::Rules(args) => Ok(rules::run(&args)),
             Self::Openapi => openapi::run(),

@@ -5,22 +5,14 @@ mod table;
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
-use reqwest::{Method, StatusCode};
 use url::Url;
 
-use super::{Common, Exit};
+use super::{Common, Exit, server};
 use crate::bor::triage::TriageBody;
-use crate::http::{Outward, OutwardSettings};
 use crate::kernel::{AppName, ProfileType};
 use crate::verdict::{Rules, Verdict};
-
-/// A triage has 40 s on the server.
-const TIMEOUT: Duration = Duration::from_secs(45);
-/// Largest answer taken.
-const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -98,40 +90,19 @@ pub(super) async fn run(args: &Args, common: &Common) -> anyhow::Result<Exit> {
 
 /// The server's answer, read and as it was sent; or how to end where it refused.
 async fn ask(args: &Args) -> anyhow::Result<Result<(TriageBody, String), Exit>> {
-    let settings = OutwardSettings {
-        base: args.server.clone(),
-        timeout: TIMEOUT,
-        max_answer_bytes: MAX_ANSWER_BYTES,
-        authorization: None,
-    };
-    let server = Outward::new(settings)?;
     let app = args.app.as_ref().map_or("", AppName::as_str);
-    let mut url = server.url(["triage", app]);
-    {
-        let mut query = url.query_pairs_mut();
-        query.append_pair("limit", &args.limit.to_string());
-        let given = [("types", &args.types), ("from", &args.from), ("to", &args.to), ("selector", &args.selector)];
-        for (name, value) in given {
-            if let Some(value) = value {
-                query.append_pair(name, value);
-            }
-        }
-    }
-    let answer = server.send(server.request(Method::GET, url)).await;
-    let answer = answer.with_context(|| format!("asking {}", args.server))?;
-    let text = String::from_utf8_lossy(&answer.body).into_owned();
-    if answer.status != StatusCode::OK {
-        eprintln!("error: {}", refusal(answer.status, &text));
-        return Ok(Err(if answer.status == StatusCode::BAD_REQUEST { Exit::Usage } else { Exit::NoData }));
-    }
+    let parameters = [
+        ("limit", Some(args.limit.to_string())),
+        ("types", args.types.clone()),
+        ("from", args.from.clone()),
+        ("to", args.to.clone()),
+        ("selector", args.selector.clone()),
+    ];
+    let text = match server::ask(&args.server, ["triage", app], &parameters).await? {
+        Ok(text) => text,
+        Err(exit) => return Ok(Err(exit)),
+    };
     let body =
         serde_json::from_str(&text).with_context(|| format!("{} gave an answer that is no triage", args.server))?;
     Ok(Ok((body, text)))
-}
-
-/// What a problem document says, or the status where there is none.
-fn refusal(status: StatusCode, text: &str) -> String {
-    let document: Option<serde_json::Value> = serde_json::from_str(text).ok();
-    let detail = document.as_ref().and_then(|d| d.get("detail")).and_then(serde_json::Value::as_str);
-    detail.map_or_else(|| format!("the server answered {status}"), str::to_owned)
 }

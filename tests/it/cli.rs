@@ -7,7 +7,7 @@ use crate::api::pushing::collecting;
 use crate::harness::Flamewarden;
 
 /// Exit code, standard output and standard error of a command.
-async fn flamewarden(arguments: &[&str], server: &str) -> (i32, String, String) {
+pub(crate) async fn flamewarden(arguments: &[&str], server: &str) -> (i32, String, String) {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_flamewarden"));
     command.args(arguments).env("FLAMEWARDEN_URL", server);
     let output = command.output().await.unwrap();

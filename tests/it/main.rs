@@ -4,6 +4,7 @@
 mod api;
 mod architecture;
 mod cli;
+mod cli_diff;
 mod harness;
 mod hostile;
 mod openapi;

@@ -1,7 +1,5 @@
 //! What is compared, and what is kept of it: pure, nothing awaits here.
 
-use std::fmt::Write;
-
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::wire::DiffBody;
@@ -40,28 +38,6 @@ impl DiffRequest {
         let selector = labels.narrow(&self.current.selector);
         let baseline_selector = labels.narrow(&self.baseline_selector);
         Self { current: ProfileQuery { selector, ..self.current.clone() }, baseline_selector, ..self.clone() }
-    }
-
-    /// The command that asks for the same.
-    pub(super) fn command(&self) -> String {
-        let ProfileQuery { app, kind, window, selector } = &self.current;
-        let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
-        let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
-        let name = if plain(app.as_str()) { app.to_string() } else { quoted(app.as_str()) };
-        let mut command = format!(
-            "flamewarden diff {name} --type {kind} --baseline-from {} --baseline-to {} --from {} --to {}",
-            self.baseline.from().timestamp(),
-            self.baseline.to().timestamp(),
-            window.from().timestamp(),
-            window.to().timestamp()
-        );
-        if !selector.is_empty() {
-            let _ = write!(command, " --selector {}", quoted(&selector.to_string()));
-        }
-        if self.baseline_selector != *selector {
-            let _ = write!(command, " --baseline-selector {}", quoted(&self.baseline_selector.to_string()));
-        }
-        command
     }
 }
 
@@ -147,20 +123,23 @@ pub(super) fn compare(
     kind: ProfileType,
     (baseline, current): (&MergedProfile, &MergedProfile),
     seconds: [Option<f64>; 2],
-    limits: &[Baseline],
+    limits: &[Limit<'_>],
 ) -> Comparison {
-    let limits: Vec<_> = limits
-        .iter()
-        .filter(|limit| limit.profile_type == kind)
-        .map(|limit| Limit {
-            function: limit.function_name.as_str(),
-            max_self_percent: limit.max_self_percent.get(),
-            severity: limit.severity,
-        })
-        .collect();
     let [before, now] = seconds;
     let (baseline, current) = (side(baseline, before), side(current, now));
-    Comparison::of(&Compared { kind, baseline, current, limits: &limits, first_half: None })
+    Comparison::of(&Compared { kind, baseline, current, limits, first_half: None })
+}
+
+/// The limits of a kind, in the words of the judge.
+pub(super) fn limits_of(kind: ProfileType, baselines: &[Baseline]) -> Vec<Limit<'_>> {
+    let of_kind = baselines.iter().filter(|baseline| baseline.profile_type == kind);
+    of_kind
+        .map(|baseline| Limit {
+            function: baseline.function_name.as_str(),
+            max_self_percent: baseline.max_self_percent.get(),
+            severity: baseline.severity,
+        })
+        .collect()
 }
 
 fn side(merged: &MergedProfile, seconds: Option<f64>) -> Side<'_> {

@@ -8,8 +8,8 @@ use super::wire::{ChangeBody, DiffBody, DiffWindowBody};
 use crate::bor::relational::Absence;
 use crate::verdict::{ChangeVerdict, DiffVerdict};
 
-/// The report: one line of verdict, then the rows that are more than load and chance, the others folded. `command` is
-/// what makes it again; links on the server are put behind `server`, where its address is known.
+/// The report: one line of verdict, then the rows that are more than load and chance, the others folded; at its end the
+/// command that makes it again and a link, behind the server's address where that is known.
 pub fn markdown(body: &DiffBody, command: &str, server: Option<&str>) -> String {
     let mut text = format!("# Diff Report: {}", escaped(&body.app_name));
     let summary = &body.summary;
@@ -35,6 +35,33 @@ pub fn markdown(body: &DiffBody, command: &str, server: Option<&str>) -> String 
         }
     }
     text
+}
+
+/// The command that asks a server for the same report.
+pub fn command(body: &DiffBody) -> String {
+    let (before, now) = (&body.baseline, &body.current);
+    let mut command = format!(
+        "flamewarden diff {} --type {} --baseline-from {} --baseline-to {} --from {} --to {}",
+        shell_word(&body.app_name),
+        body.profile_type,
+        before.from,
+        before.to,
+        now.from,
+        now.to
+    );
+    if let Some(selector) = &now.selector {
+        let _ = write!(command, " --selector {}", shell_word(selector));
+    }
+    if before.selector != now.selector {
+        let _ = write!(command, " --baseline-selector {}", shell_word(before.selector.as_deref().unwrap_or("")));
+    }
+    command
+}
+
+/// A text as one word of a shell's command.
+pub fn shell_word(text: &str) -> String {
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:".contains(c));
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 fn verdict_line(body: &DiffBody) -> String {

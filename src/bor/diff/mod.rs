@@ -11,7 +11,7 @@ mod service;
 mod wire;
 
 pub use domain::{DiffRequest, DiffWindows};
-pub use markdown::markdown;
+pub use markdown::{command, markdown, shell_word};
 pub use routes::routes;
 pub use service::{DiffParts, DiffService};
 pub use wire::{BreachBody, ChangeBody, DiffBody, DiffSummaryBody, DiffWindowBody, FilesDiff};

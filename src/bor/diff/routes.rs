@@ -7,7 +7,7 @@ use utoipa::IntoResponses;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::domain::{DiffRequest, DiffWindows};
-use super::markdown::markdown;
+use super::markdown::{command, markdown};
 use super::service::DiffService;
 use super::wire::DiffBody;
 use crate::bor::request::{error_responses, requested_by, selector};
@@ -145,7 +145,7 @@ pub(super) async fn diff_app(
         Format::Json => json(StatusCode::OK, &body),
         Format::Markdown => Ok(HttpResponse::Ok().content_type("text/markdown; charset=utf-8").body(markdown(
             &body,
-            &asked.command(),
+            &command(&body),
             None,
         ))),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::domain::{DiffRequest, compare, history_entry};
+use super::domain::{DiffRequest, compare, history_entry, limits_of};
 use super::wire::DiffBody;
 use crate::bor::facts::passed_seconds;
 use crate::bor::labels::OwnLabels;
@@ -101,10 +101,10 @@ impl DiffService {
         let known = limits.known().unwrap_or_default();
         let frames = pair.0.profile.frame_count() + pair.1.profile.frame_count();
         if frames <= LARGE_FRAMES {
-            return Ok(compare(kind, (&pair.0, &pair.1), seconds, known));
+            return Ok(compare(kind, (&pair.0, &pair.1), seconds, &limits_of(kind, known)));
         }
         let (pair, known): (_, Vec<Baseline>) = (pair.clone(), known.to_vec());
-        let work = move || compare(kind, (&pair.0, &pair.1), seconds, &known);
+        let work = move || compare(kind, (&pair.0, &pair.1), seconds, &limits_of(kind, &known));
         tokio::task::spawn_blocking(work).await.map_err(Problem::internal_error)
     }
 }

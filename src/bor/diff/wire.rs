@@ -7,10 +7,9 @@ use super::domain::{DiffRequest, compare};
 use crate::bor::links::{self, LinkSettings};
 use crate::bor::relational::{Absence, Limits};
 use crate::kernel::{AppName, LimitSeverity, ProfileType, Selector, TimeWindow, round2};
-use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileMeta, ProfileQuery};
 use crate::verdict::{
-    ChangeVerdict, ChangedFunction, Comparison, Confidence, DiffVerdict, LimitViolation, QualityNote,
+    ChangeVerdict, ChangedFunction, Comparison, Confidence, DiffVerdict, Limit, LimitViolation, QualityNote,
 };
 
 /// Two windows of one app, compared function by function.
@@ -215,7 +214,7 @@ pub struct FilesDiff<'a> {
     /// Their windows, where they say.
     pub windows: [Option<TimeWindow>; 2],
     /// The approved limits, where some are given.
-    pub limits: Option<&'a [Baseline]>,
+    pub limits: Option<&'a [Limit<'a>]>,
     /// At most this many rows in each list; 0 means all.
     pub limit: usize,
 }

@@ -1,10 +1,12 @@
 use std::path::PathBuf;
 
+use chrono::TimeDelta;
 use rstest::rstest;
 
 use super::*;
 use crate::bor::triage::Block;
-use crate::profile::{PprofHeader, ProfileBuilder, write_pprof};
+use crate::cli::Exit;
+use crate::profile::{PprofHeader, ProfileBuilder, SampleType, write_pprof};
 
 fn write(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -28,16 +30,6 @@ fn pprof(sample_types: &[(&str, &str)], header: &PprofHeader) -> Vec<u8> {
     let frame = builder.function("main.work", "main.go");
     builder.add([frame], &vec![1_000_000_000; sample_types.len()]);
     write_pprof(&builder.build(), header)
-}
-
-#[rstest]
-#[case(b"{\"flamebearer\":{}}", Format::Flamebearer)]
-#[case(b"\n main;a b 12\nmain 1\n", Format::Folded)]
-#[case(b"\x0a\x04\x08\x01\x10\x02", Format::Pprof)]
-#[case(b"\x1f\x8b\x08", Format::Pprof)]
-#[case(b"", Format::Pprof)]
-fn tells_formats_by_content(#[case] bytes: &[u8], #[case] format: Format) {
-    assert_eq!(format_of(bytes), format);
 }
 
 #[test]

@@ -75,11 +75,14 @@ pub(super) fn draw(service: &Profile, dice: &mut Dice, drawn: Drawn<'_>) -> Prof
     let changed = drawn.changed.map(|(name, share)| (name, 1.0 + share * total / own(name)));
     for stack in service.stacks() {
         let share = stack.values.first().copied().unwrap_or(0) as f64 / total;
-        let drift = stack.frames.first().map_or(1.0, |id| drifts[id.index()]);
+        let drift = stack.frames.first().and_then(|id| drifts.get(id.index())).copied().unwrap_or(1.0);
         let change = changed.filter(|(name, _)| leaf(stack.frames) == Some(name)).map_or(1.0, |(_, factor)| factor);
         let samples = dice.bunched((share * drawn.samples * drift * change).max(0.0));
         if samples > 0.0 {
-            builder.add(stack.frames.iter().map(|id| functions[id.index()]), &[(samples * PERIOD) as i64]);
+            builder.add(
+                stack.frames.iter().filter_map(|id| functions.get(id.index()).copied()),
+                &[(samples * PERIOD) as i64],
+            );
         }
     }
     builder.build()

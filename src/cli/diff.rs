@@ -1,0 +1,181 @@
+//! `flamewarden diff`: did this deploy make it slower? Asks a server, or compares two files without one, and ends with a
+//! code that a pipeline can act on.
+
+mod files;
+mod table;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use url::Url;
+
+use super::{Exit, server};
+use crate::bor::diff::{DiffBody, command, markdown, shell_word};
+use crate::kernel::{AppName, ProfileType};
+use crate::verdict::{ChangeVerdict, DiffVerdict};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The app.
+    #[arg(required_unless_present = "files", conflicts_with = "files")]
+    app: Option<AppName>,
+    /// Compare these files instead of asking a server: baseline, then current; pprof, folded stacks or flame graph JSON.
+    #[arg(long, num_args = 2, value_names = ["BASELINE", "CURRENT"],
+          conflicts_with_all = ["from", "to", "baseline_from", "baseline_to", "at", "settle", "selector", "baseline_selector"])]
+    files: Option<Vec<PathBuf>>,
+    /// Approved limits for --files, as `GET /baselines/{app}` answers them.
+    #[arg(long, value_name = "FILE", requires = "files")]
+    baselines: Option<PathBuf>,
+    /// Ask the server for this app's approved limits, for --files.
+    #[arg(long = "app", value_name = "NAME", id = "limits_of", requires = "files", conflicts_with = "baselines")]
+    limits_of: Option<AppName>,
+    /// The kind of profile; from a server cpu, in files guessed from their sample types if not given.
+    #[arg(long = "type", value_name = "KIND")]
+    kind: Option<ProfileType>,
+    /// The server to ask.
+    #[arg(long, value_name = "URL", env = "FLAMEWARDEN_URL", default_value = "http://127.0.0.1:8080")]
+    server: Url,
+    /// The current window's start: epoch seconds, RFC 3339, now-90m.
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// The current window's end.
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// The baseline window's start.
+    #[arg(long, value_name = "TIME")]
+    baseline_from: Option<String>,
+    /// The baseline window's end.
+    #[arg(long, value_name = "TIME")]
+    baseline_to: Option<String>,
+    /// When something was deployed, in place of the four times.
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// How long after the deploy the current window begins, such as 5m.
+    #[arg(long, value_name = "LENGTH")]
+    settle: Option<String>,
+    /// Which of the app's series: name="value", also !=, =~, !~, joined by commas.
+    #[arg(long, value_name = "SELECTOR")]
+    selector: Option<String>,
+    /// Which of the app's series in the baseline window; a canary is held against the stable version over one window.
+    #[arg(long, value_name = "SELECTOR")]
+    baseline_selector: Option<String>,
+    /// At most this many rows in each list; 0 means all.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Print the answer as JSON.
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// End with 1 if a function regressed beyond load and chance, or is over its approved limit.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
+    fail_on: Vec<FailOn>,
+    /// With --fail-on regression: smaller regressions fail nothing.
+    #[arg(long, value_name = "POINTS", default_value_t = 1.0)]
+    min_delta: f64,
+    /// What becomes of a diff without data, or with too little to tell; else it ends with 3.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    inconclusive: Option<Inconclusive>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Markdown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    Regression,
+    Breach,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Inconclusive {
+    Pass,
+    Fail,
+}
+
+pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
+    let (mut body, again) = match &args.files {
+        Some(paths) => match files::compare(args, paths).await? {
+            Ok(body) => (body, files::command(paths)),
+            Err(exit) => return Ok(exit),
+        },
+        None => match ask(args).await? {
+            Ok(body) => {
+                let again = format!("{} --server {}", command(&body), shell_word(args.server.as_str()));
+                (body, again)
+            }
+            Err(exit) => return Ok(exit),
+        },
+    };
+    if args.fail_on.contains(&FailOn::Breach) && body.breaches.is_none() {
+        eprintln!(
+            "error: --fail-on breach needs approved limits: --baselines FILE, --app NAME, or a server that has them"
+        );
+        return Ok(Exit::Usage);
+    }
+    let exit = exit(args, &body);
+    let shown = if args.limit == 0 { usize::MAX } else { args.limit };
+    body.regressions.truncate(shown);
+    body.improvements.truncate(shown);
+    let text = match if args.json { Format::Json } else { args.format } {
+        Format::Json => serde_json::to_string_pretty(&body)? + "\n",
+        Format::Markdown => markdown(&body, &again, Some(args.server.as_str().trim_end_matches('/'))),
+        Format::Text => table::of(&body),
+    };
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // A reader that has seen enough does not change what was found.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        written => written?,
+    }
+    Ok(exit)
+}
+
+/// Every row is asked for: what is checked is not what is shown.
+async fn ask(args: &Args) -> anyhow::Result<Result<DiffBody, Exit>> {
+    let app = args.app.as_ref().map_or("", AppName::as_str);
+    let parameters = [
+        ("limit", Some("0".to_owned())),
+        ("format", Some("json".to_owned())),
+        ("type", args.kind.map(|kind| kind.to_string())),
+        ("from", args.from.clone()),
+        ("to", args.to.clone()),
+        ("baselineFrom", args.baseline_from.clone()),
+        ("baselineTo", args.baseline_to.clone()),
+        ("at", args.at.clone()),
+        ("settle", args.settle.clone()),
+        ("selector", args.selector.clone()),
+        ("baselineSelector", args.baseline_selector.clone()),
+    ];
+    let text = match server::ask(&args.server, ["diff", app], &parameters).await? {
+        Ok(text) => text,
+        Err(exit) => return Ok(Err(exit)),
+    };
+    let body =
+        serde_json::from_str(&text).with_context(|| format!("{} gave an answer that is no diff", args.server))?;
+    Ok(Ok(body))
+}
+
+fn exit(args: &Args, body: &DiffBody) -> Exit {
+    if matches!(body.summary.verdict, DiffVerdict::NoData | DiffVerdict::Inconclusive) {
+        return match args.inconclusive {
+            None => Exit::NoData,
+            Some(Inconclusive::Pass) => Exit::Fine,
+            Some(Inconclusive::Fail) => Exit::CheckFailed,
+        };
+    }
+    let mut rows = body.regressions.iter().chain(&body.improvements);
+    let regressed = rows.any(|row| row.verdict == ChangeVerdict::Regressed && row.adjusted_delta >= args.min_delta);
+    let breached = body.breaches.as_ref().is_some_and(|breaches| !breaches.is_empty());
+    let failed = args.fail_on.iter().any(|what| match what {
+        FailOn::Regression => regressed,
+        FailOn::Breach => breached,
+    });
+    if failed { Exit::CheckFailed } else { Exit::Fine }
+}

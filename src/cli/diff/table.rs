@@ -1,0 +1,71 @@
+//! A diff as a person reads it in a terminal.
+
+use std::fmt::Write;
+
+use crate::bor::Absence;
+use crate::bor::diff::{ChangeBody, DiffBody};
+use crate::verdict::{ChangeVerdict, DiffVerdict};
+
+/// The answer as text, a line break at its end.
+pub(super) fn of(body: &DiffBody) -> String {
+    let summary = &body.summary;
+    let verdict = match summary.verdict {
+        DiffVerdict::Regressions => "REGRESSIONS",
+        DiffVerdict::NoRegressions => "NO REGRESSIONS",
+        DiffVerdict::Inconclusive => "INCONCLUSIVE",
+        DiffVerdict::NoData => "NO DATA",
+    };
+    let mut text = format!("{} {}\n\n{verdict}\n{}\n", body.app_name, body.profile_type, summary.headline);
+    let (told, other): (Vec<_>, Vec<_>) = body
+        .regressions
+        .iter()
+        .chain(&body.improvements)
+        .partition(|row| matches!(row.verdict, ChangeVerdict::Regressed | ChangeVerdict::Improved));
+    rows(&mut text, "beyond load and chance", &told);
+    rows(&mut text, "by share only", &other);
+    for breach in body.breaches.iter().flatten() {
+        let (name, percent) = (&breach.function, breach.current_percent);
+        let sure = if breach.confirmed { "" } else { ", not confirmed" };
+        let limit = breach.threshold;
+        let _ =
+            writeln!(text, "\nover its limit ({}{sure}): {name} {percent:.2} % > {limit} %", breach.severity.as_str());
+    }
+    for name in body.baselines_not_seen.iter().flatten() {
+        let _ = writeln!(text, "\nnote: {name} has a limit and was not seen");
+    }
+    for note in &body.data_quality {
+        let _ = writeln!(text, "\nnote: {}", note.detail);
+    }
+    for (name, absence) in [("baselines", body.baselines), ("history", body.history)] {
+        if absence == Some(Absence::Unavailable) {
+            let _ = writeln!(text, "\nnote: {name} could not be reached");
+        }
+    }
+    if let Some(links) = &body.links {
+        let _ = writeln!(text, "\nflame graph: {}", links.flamegraph);
+        if let Some(grafana) = &links.grafana {
+            let _ = writeln!(text, "grafana: {grafana}");
+        }
+    }
+    text
+}
+
+fn rows(text: &mut String, title: &str, rows: &[&ChangeBody]) {
+    if rows.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n  {:>8}  {:>8}  {:>8}  {:<12} {title}", "baseline", "current", "change", "verdict");
+    for row in rows {
+        let (before, now, delta) = (row.baseline_percent, row.current_percent, row.delta_percent);
+        let _ = write!(
+            text,
+            "  {before:>7.2}%  {now:>7.2}%  {delta:>+7.2}%  {:<12} {}",
+            row.verdict.as_str(),
+            row.function
+        );
+        if let Some(partner) = &row.partner {
+            let _ = write!(text, " ({partner})");
+        }
+        text.push('\n');
+    }
+}

@@ -1,0 +1,170 @@
+//! Profiles in files: what they are, is told by their content.
+
+use std::io::Read;
+use std::path::Path;
+
+use chrono::TimeDelta;
+
+use super::Exit;
+use crate::kernel::{AppName, MAX_WINDOW, ProfileType, TimeWindow};
+use crate::profile::{Limits, ReadError, SampleType, read_flamebearer, read_folded, read_pprof};
+use crate::sor::profile_data::{FileProfile, MergedProfile};
+
+/// What is found in a file without sample types.
+const NOTHING: &str = "none";
+
+/// Why a file cannot be judged.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FileError {
+    #[error("{path}: {source}")]
+    Io { path: String, source: std::io::Error },
+    #[error("{path}: {source}")]
+    Unreadable { path: String, source: ReadError },
+    #[error("{path} holds no {kind} profile: its sample types are {found}")]
+    NoSuchKind { path: String, kind: String, found: String },
+}
+
+impl FileError {
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Io { .. } | Self::Unreadable { .. } => Exit::NoData,
+            // A file that holds nothing at all was not asked wrongly.
+            Self::NoSuchKind { found, .. } if found == NOTHING => Exit::NoData,
+            Self::NoSuchKind { .. } => Exit::Usage,
+        }
+    }
+}
+
+/// What was read from a file.
+pub(super) struct ReadFile {
+    file: FileProfile,
+    /// When it was taken, where it says.
+    pub(super) window: Option<TimeWindow>,
+}
+
+impl ReadFile {
+    /// Reads a file, or standard input where the path is `-`. The kind says what folded stacks count.
+    pub(super) fn at(path: &Path, kind: Option<ProfileType>) -> Result<Self, FileError> {
+        let shown = path.display().to_string();
+        let bytes = bytes_of(path).map_err(|source| FileError::Io { path: shown.clone(), source })?;
+        let (file, window) = read(&bytes, kind).map_err(|source| FileError::Unreadable { path: shown, source })?;
+        Ok(Self { file, window })
+    }
+
+    /// What to judge: the kind given; else cpu and alloc, else the first that is there.
+    pub(super) fn choose(&self, kind: Option<ProfileType>) -> Vec<(ProfileType, MergedProfile)> {
+        choose(&self.file, kind)
+    }
+
+    /// What is said of a file that does not hold the kind, or any.
+    pub(super) fn lacks(&self, path: &Path, kind: Option<ProfileType>) -> FileError {
+        let types = self.file.sample_types().iter().map(|t| format!("{} ({})", t.name, t.unit));
+        let found = types.collect::<Vec<_>>().join(", ");
+        FileError::NoSuchKind {
+            path: path.display().to_string(),
+            kind: kind.map_or("known", ProfileType::as_str).to_owned(),
+            found: if found.is_empty() { NOTHING.to_owned() } else { found },
+        }
+    }
+}
+
+fn bytes_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes)?;
+        return Ok(bytes);
+    }
+    std::fs::read(path)
+}
+
+/// The file's name without its endings.
+pub(super) fn name_of(path: &Path) -> AppName {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = name.split('.').next().unwrap_or("");
+    let name = stem.parse().or_else(|_| "file".parse());
+    #[expect(clippy::expect_used, reason = "the text is a name")]
+    name.expect("file is a name")
+}
+
+/// The profile, and the window it says it is of.
+fn read(bytes: &[u8], kind: Option<ProfileType>) -> Result<(FileProfile, Option<TimeWindow>), ReadError> {
+    let limits = Limits::default();
+    Ok(match format_of(bytes) {
+        Format::Flamebearer => {
+            let file = read_flamebearer(bytes, &limits)?;
+            (FileProfile::plain(file.profile, file.truncated_ticks), None)
+        }
+        Format::Folded => (FileProfile::plain(read_folded(bytes, folded_type(kind), &limits)?, 0), None),
+        Format::Pprof => {
+            let file = read_pprof(bytes, &limits)?;
+            // Servers make up the time of what they merged: a window of years is none.
+            let duration = file.duration.filter(|d| *d > TimeDelta::zero() && *d <= MAX_WINDOW);
+            let window = file.time.zip(duration).and_then(|(time, d)| TimeWindow::new(time, time + d).ok());
+            (FileProfile::of_pprof(file), window)
+        }
+    })
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Format {
+    Pprof,
+    Folded,
+    Flamebearer,
+}
+
+/// Told by content: JSON begins with a brace, folded stacks are text whose lines end in a number, all else is pprof.
+fn format_of(bytes: &[u8]) -> Format {
+    let start = bytes.trim_ascii_start();
+    if start.starts_with(b"{") {
+        return Format::Flamebearer;
+    }
+    let line = start.split(|b| *b == b'\n').next().unwrap_or(&[]).trim_ascii_end();
+    let ends_in_number = || {
+        let text = std::str::from_utf8(line).ok().and_then(|line| line.rsplit_once([' ', '\t']));
+        text.is_some_and(|(stack, n)| !stack.contains('\0') && !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    if ends_in_number() { Format::Folded } else { Format::Pprof }
+}
+
+/// Folded stacks do not say what they count: samples, unless the kind says bytes.
+fn folded_type(kind: Option<ProfileType>) -> SampleType {
+    match kind {
+        Some(ProfileType::Alloc) => SampleType::new("alloc_space", "bytes"),
+        Some(ProfileType::Inuse) => SampleType::new("inuse_space", "bytes"),
+        Some(ProfileType::Lock) => SampleType::new("contentions", "count"),
+        Some(ProfileType::Wall) => SampleType::new("wall", "count"),
+        Some(ProfileType::Goroutine) => SampleType::new("goroutine", "count"),
+        Some(ProfileType::Exception) => SampleType::new("exception", "count"),
+        Some(ProfileType::Cpu) | None => SampleType::new("samples", "count"),
+    }
+}
+
+fn choose(file: &FileProfile, kind: Option<ProfileType>) -> Vec<(ProfileType, MergedProfile)> {
+    use ProfileType::{Alloc, Cpu, Exception, Goroutine, Inuse, Lock, Wall};
+    let find = |kind| file.merged(kind).map(|merged| (kind, merged));
+    if let Some(kind) = kind {
+        return find(kind).into_iter().collect();
+    }
+    let first: Vec<_> = [Cpu, Alloc].into_iter().filter_map(find).collect();
+    if first.is_empty() {
+        [Wall, Inuse, Lock, Goroutine, Exception].into_iter().find_map(find).into_iter().collect()
+    } else {
+        first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(b"{\"flamebearer\":{}}", Format::Flamebearer)]
+    #[case(b"\n main;a b 12\nmain 1\n", Format::Folded)]
+    #[case(b"\x0a\x04\x08\x01\x10\x02", Format::Pprof)]
+    #[case(b"\x1f\x8b\x08", Format::Pprof)]
+    #[case(b"", Format::Pprof)]
+    fn tells_formats_by_content(#[case] bytes: &[u8], #[case] format: Format) {
+        assert_eq!(format_of(bytes), format);
+    }
+}
