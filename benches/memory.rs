@@ -2,7 +2,7 @@
 //! inflated bytes. With the server's allocator; small profiles are below what a system tells, so all are large. Linux only.
 
 use std::hint::black_box;
-use std::io::Read;
+use std::io::{Read, Write};
 
 use anyhow::{Context, Result};
 use flamewarden::profile::{Limits, PprofHeader, ProfileBuilder, SampleType, read_pprof, write_pprof};
@@ -12,26 +12,23 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// A gzip pprof, its name and the size of what is in it.
-struct Input {
-    name: &'static str,
-    gzip: Vec<u8>,
-    inflated: usize,
-}
-
 fn main() -> Result<()> {
-    // One a process, so that nothing is left of those before.
+    if let [_, path, inflated] = std::env::args().filter(|arg| arg != "--bench").collect::<Vec<_>>().as_slice() {
+        return measure(&std::fs::read(path)?, inflated.parse()?);
+    }
     let inputs: [(&str, u32, u32, bool); 3] = [
         ("all stacks differ, 400,000 of 30 frames", 400_000, 30, false),
         ("all stacks differ, 80,000 of 150 frames", 80_000, 150, false),
         ("each stack ten times, 400,000 of 30 frames", 400_000, 30, true),
     ];
-    if let Some(chosen) = std::env::args().nth(1).and_then(|arg| arg.parse::<usize>().ok()) {
-        let (name, stacks, depth, again) = *inputs.get(chosen).context("no such input")?;
-        return measure(&made_up(name, stacks, depth, again));
-    }
-    for input in 0..inputs.len() {
-        std::process::Command::new(std::env::current_exe()?).arg(input.to_string()).status()?;
+    // Each is read by a process of its own, in which nothing is left of how it was made.
+    let file = tempfile::NamedTempFile::new()?;
+    for (name, stacks, depth, again) in inputs {
+        let (gzip, inflated) = made_up(stacks, depth, again);
+        std::fs::write(file.path(), gzip)?;
+        print!("{name}: ");
+        std::io::stdout().flush()?;
+        std::process::Command::new(std::env::current_exe()?).arg(file.path()).arg(inflated.to_string()).status()?;
     }
     Ok(())
 }
@@ -42,20 +39,17 @@ fn status(key: &str) -> Result<f64> {
     Ok(line.trim().trim_end_matches(" kB").trim().parse::<f64>()? / 1024.0)
 }
 
-fn measure(input: &Input) -> Result<()> {
-    // What was freed a moment ago is to be gone.
-    std::thread::sleep(std::time::Duration::from_secs(1));
-    std::fs::write("/proc/self/clear_refs", "5")?;
+fn measure(gzip: &[u8], inflated: usize) -> Result<()> {
     let before = status("VmRSS:")?;
-    let file = read_pprof(&input.gzip, &Limits::default())?;
+    let file = read_pprof(gzip, &Limits::default())?;
     black_box(&file);
-    let (peak, inflated) = (status("VmHWM:")? - before, input.inflated as f64 / MIB);
-    println!("{}: {inflated:.1} MiB inflated, at most {peak:.1} MiB to read it, {:.2}x", input.name, peak / inflated);
+    let (peak, inflated) = (status("VmHWM:")? - before, inflated as f64 / MIB);
+    println!("{inflated:.1} MiB inflated, at most {peak:.1} MiB to read it, {:.2}x", peak / inflated);
     Ok(())
 }
 
-/// Stacks of `depth` frames out of 2,000 functions: no two alike, or each ten times.
-fn made_up(name: &'static str, stacks: u32, depth: u32, again: bool) -> Input {
+/// Stacks of `depth` frames out of 2,000 functions: no two alike, or each ten times. The gzip, and the size of what is in it.
+fn made_up(stacks: u32, depth: u32, again: bool) -> (Vec<u8>, usize) {
     let mut state = 0x9e37_79b9_u32;
     let mut random = move |below: u32| {
         state ^= state << 13;
@@ -77,5 +71,5 @@ fn made_up(name: &'static str, stacks: u32, depth: u32, again: bool) -> Input {
     let mut plain = Vec::new();
     // It is whole.
     let _ = flate2::bufread::MultiGzDecoder::new(gzip.as_slice()).read_to_end(&mut plain);
-    Input { name, gzip, inflated: plain.len() }
+    (gzip, plain.len())
 }

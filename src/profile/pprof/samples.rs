@@ -45,7 +45,7 @@ impl Part<'_> {
     fn make_room(&mut self, stacks: usize, sample_types: usize, bytes: usize, seed: &DefaultHashBuilder) {
         self.stacks.ends.reserve_exact(stacks);
         self.stacks.values.reserve_exact(stacks.saturating_mul(sample_types).min(bytes));
-        self.stacks.frames.reserve_exact(bytes / 3);
+        self.stacks.frames.reserve_exact(bytes / 2);
         self.sent.reserve_exact(stacks);
         let sent = &self.sent;
         self.known.reserve(stacks, |at| seed.hash_one(sent.get(*at as usize).copied().unwrap_or(&[])));
