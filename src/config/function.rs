@@ -245,6 +245,6 @@ mod tests {
     #[test]
     fn all_is_everything_in_its_newest_version() {
         let all = Functions::all();
-        assert_eq!((all.count(), all.triage()), (6, Some(Version::V2)));
+        assert_eq!((all.count(), all.triage(), all.diff()), (7, Some(Version::V2), Some(Version::V2)));
     }
 }
