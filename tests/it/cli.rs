@@ -88,7 +88,7 @@ async fn an_exported_file_is_judged_as_the_server_judges_it() {
     assert_eq!((exit, errors.as_str()), (0, ""));
     // Without a server there are no limits, no history and nowhere to look next.
     for (holder, members) in [
-        ("", &["links", "labels"][..]),
+        ("", &["links"][..]),
         ("/summary", &["baselineViolations"]),
         ("/profiles/cpu", &["links", "baselineViolations", "baselinesNotSeen"]),
     ] {
