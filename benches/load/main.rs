@@ -75,6 +75,7 @@ async fn load() -> Result<()> {
         Target::new("bare proxy", proxy.0.id(), &format!("http://{PROXY}/triage/small?{query}")),
         Target::new("triage v1", v1.0.id(), &format!("http://{V1}/triage/small?{query}")),
         Target::new("v1, own windows", v1.0.id(), &format!("http://{V1}/triage/small?{query}")).with_windows()?,
+        Target::new("triage v1, gzip", v1.0.id(), &format!("http://{V1}/triage/small?{query}")).taking_gzip(),
         Target::new("triage v2", v2.0.id(), &format!("http://{V2}/triage/small?{query}")),
     ];
     let large = [

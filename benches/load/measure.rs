@@ -45,8 +45,14 @@ impl Target {
             url: url.to_owned(),
             windows_from: None,
             asked: Arc::default(),
-            client: reqwest::Client::new(),
+            // What compressing an answer costs is asked of one target alone.
+            client: reqwest::Client::builder().no_gzip().build().unwrap_or_default(),
         }
+    }
+
+    /// The same, asked by a client that takes gzip.
+    pub(crate) fn taking_gzip(self) -> Self {
+        Self { client: reqwest::Client::new(), ..self }
     }
 
     /// The same, where each request asks for an hour of its own.
