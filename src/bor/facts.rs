@@ -1,10 +1,11 @@
-//! What a source knows of a profile, in the words of the judge.
+//! What sources and limits say, in the words of the judge.
 
 use chrono::{DateTime, Utc};
 
-use crate::kernel::TimeWindow;
+use crate::kernel::{ProfileType, TimeWindow};
+use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{LabelShare, ProfileMeta};
-use crate::verdict::{LabelValue, SourceFacts};
+use crate::verdict::{LabelValue, Limit, SourceFacts};
 
 /// Borrows what the judge asks of a source.
 pub(super) fn source_facts(meta: &ProfileMeta) -> SourceFacts<'_> {
@@ -19,6 +20,18 @@ pub(super) fn source_facts(meta: &ProfileMeta) -> SourceFacts<'_> {
         cumulative: meta.cumulative,
         labels_collapsed: meta.labels_collapsed,
     }
+}
+
+/// The limits of a kind.
+pub(super) fn limits_of(kind: ProfileType, baselines: &[Baseline]) -> Vec<Limit<'_>> {
+    let of_kind = baselines.iter().filter(|baseline| baseline.profile_type == kind);
+    of_kind
+        .map(|baseline| Limit {
+            function: baseline.function_name.as_str(),
+            max_self_percent: baseline.max_self_percent.get(),
+            severity: baseline.severity,
+        })
+        .collect()
 }
 
 fn label_value(share: &LabelShare) -> LabelValue<'_> {

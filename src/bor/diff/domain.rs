@@ -7,7 +7,6 @@ use crate::bor::facts::source_facts;
 use crate::bor::labels::OwnLabels;
 use crate::http::{Code, Problem, TimeParam, default_to};
 use crate::kernel::{AppName, PortError, PortResult, ProfileType, Selector, Text255, TimeWindow};
-use crate::sor::baseline::Baseline;
 use crate::sor::history::{AssessmentSeverity, NewAssessment, Recommendation, TopFunctions};
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::verdict::{Compared, Comparison, DiffVerdict, Limit, Side};
@@ -128,18 +127,6 @@ pub(super) fn compare(
     let [before, now] = seconds;
     let (baseline, current) = (side(baseline, before), side(current, now));
     Comparison::of(&Compared { kind, baseline, current, limits, first_half: None })
-}
-
-/// The limits of a kind, in the words of the judge.
-pub(super) fn limits_of(kind: ProfileType, baselines: &[Baseline]) -> Vec<Limit<'_>> {
-    let of_kind = baselines.iter().filter(|baseline| baseline.profile_type == kind);
-    of_kind
-        .map(|baseline| Limit {
-            function: baseline.function_name.as_str(),
-            max_self_percent: baseline.max_self_percent.get(),
-            severity: baseline.severity,
-        })
-        .collect()
 }
 
 fn side(merged: &MergedProfile, seconds: Option<f64>) -> Side<'_> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::domain::{DiffRequest, compare, history_entry, limits_of};
+use super::domain::{DiffRequest, compare, history_entry};
 use super::wire::DiffBody;
-use crate::bor::facts::passed_seconds;
+use crate::bor::facts::{limits_of, passed_seconds};
 use crate::bor::labels::OwnLabels;
 use crate::bor::links::LinkSettings;
 use crate::bor::relational::{Limits, RelationalPorts};

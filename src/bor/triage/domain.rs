@@ -1,6 +1,6 @@
 //! What triage decides: pure, nothing awaits here.
 
-use crate::bor::facts::source_facts;
+use crate::bor::facts::{limits_of, source_facts};
 use crate::bor::relational::Limits;
 use crate::http::{Code, Problem};
 use crate::kernel::{AppName, PortError, PortResult, ProfileType, Selector, Text255, TimeWindow};
@@ -8,7 +8,7 @@ use crate::sor::baseline::Baseline;
 use crate::sor::history::{NewAssessment, Recommendation, TopFunctions};
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::verdict::{
-    Assessment, Limit, LimitReport, Outcome, Rules, Subject, Summary, check_limits, cost_of_allocation, summarise,
+    Assessment, LimitReport, Outcome, Rules, Subject, Summary, check_limits, cost_of_allocation, summarise,
     weigh_allocations,
 };
 
@@ -179,15 +179,7 @@ pub(super) fn judge(
         if !assessment.has_data() {
             return LimitReport::default();
         }
-        let of_kind = baselines.iter().filter(|b| b.profile_type == kind);
-        let limits: Vec<_> = of_kind
-            .map(|b| Limit {
-                function: b.function_name.as_str(),
-                max_self_percent: b.max_self_percent.get(),
-                severity: b.severity,
-            })
-            .collect();
-        check_limits(&merged.profile, 0, assessment.sample_count, &limits)
+        check_limits(&merged.profile, 0, assessment.sample_count, &limits_of(kind, baselines))
     });
     Judged { assessment, merged, limits }
 }
