@@ -229,3 +229,33 @@ fn a_wall_of_frames_is_judged_in_passing() {
     let claims = Claims::of(&Rules::builtin(), &builder.build(), ProfileType::Cpu);
     assert_eq!(claims.claims(), [None]);
 }
+
+#[test]
+fn a_stack_is_claimed_alike_whatever_other_languages_the_profile_holds() {
+    let go = [
+        "main.handle;encoding/json.Marshal;encoding/json.(*encodeState).string;runtime.mallocgc",
+        "main.handle;encoding/json.Marshal;main.(*T).helper",
+        "main.handle;sort.Slice;main.less",
+        "runtime.gcBgMarkWorker;runtime.gcDrain;runtime.scanobject",
+        "runtime.mcall;runtime.park_m;runtime.schedule;runtime.findRunnable",
+        "main.main;main.work",
+    ];
+    let claims = |further: &[(&str, &str)]| {
+        let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+        for stack in go {
+            let frames: Vec<_> = stack.rsplit(';').map(|name| builder.function(name, "")).collect();
+            builder.add(frames, &[1]);
+        }
+        for (name, file) in further {
+            let frame = builder.function(name, file);
+            builder.add([frame], &[1]);
+        }
+        let claims = Claims::of(&Rules::builtin(), &builder.build(), ProfileType::Cpu);
+        (claims.claims()[..go.len()].to_vec(), claims.runtimes().to_vec())
+    };
+    let (alone, _) = claims(&[]);
+    let (among_others, runtimes) = claims(&[("handle", "/app/shop.py")]);
+    assert_eq!(runtimes.last(), Some(&Some(Runtime::Python)));
+    assert_eq!(alone, among_others);
+    assert!(alone.iter().flatten().count() >= 4, "{alone:?}");
+}
