@@ -1,8 +1,11 @@
 //! Who claims a stack: leaf up, the first claim within its reach wins; a root rule (a VM's thread) is asked first.
 
+mod nearer;
+
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile};
 
+use self::nearer::Nearer;
 use super::catalogue::{Reach, Rule, RuleIndex, Rules};
 use super::memo::Slot;
 use super::origin::Origin;
@@ -368,35 +371,6 @@ impl<'j> Judge<'j> {
             }
         }
         claim
-    }
-}
-
-/// What stands nearer the leaf than the frame that is asked: up to four kinds of frame, more admit no wrapper.
-#[derive(Default)]
-struct Nearer {
-    seen: [(u64, Option<Category>); 4],
-    len: usize,
-}
-
-impl Nearer {
-    fn add(&mut self, package: u64, category: Option<Category>) {
-        if self.len > self.seen.len() {
-            return;
-        }
-        let known = self.seen.get(..self.len.min(4)).unwrap_or(&[]);
-        if known.contains(&(package, category)) {
-            return;
-        }
-        if let Some(free) = self.seen.get_mut(self.len) {
-            *free = (package, category);
-        }
-        self.len = (self.len + 1).min(5);
-    }
-
-    fn allow(&self, package: u64, category: Category) -> bool {
-        self.seen
-            .get(..self.len)
-            .is_some_and(|seen| seen.iter().all(|(p, c)| package != 0 && *p == package || *c == Some(category)))
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::confidence::{Confidence, Share, estimated_samples, highest_severity, nanoseconds_per_tick};
+use super::confidence::{Confidence, Share, estimated_samples, highest_severity};
 use super::diagnosis::{self, Diagnosis};
 use super::quality::{self, MOSTLY_IDLE_BELOW, QualityNote, QualityTicks, SourceFacts};
 use super::responsible::{Detective, Evidence, Responsible};
 use super::tally::Tally;
-use super::{Category, Claims, Rules, Runtime};
+use super::{Category, Claims, Rate, Rules, Runtime};
 use crate::kernel::{FindingSeverity, ProfileType};
 use crate::profile::{Profile, SampleType};
 
@@ -62,17 +62,6 @@ pub struct TopFunction {
     pub self_ticks: i64,
     /// Their share of all ticks, percent.
     pub self_percent: f64,
-}
-
-/// What the ticks of a window amount to per second.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Rate {
-    /// cpu: processor cores, idle ticks left out.
-    Cores(f64),
-    /// alloc: bytes per second.
-    BytesPerSecond(f64),
-    /// lock: milliseconds of wait per second.
-    WaitMsPerSecond(f64),
 }
 
 /// A profile, judged.
@@ -224,7 +213,7 @@ impl<'a> Court<'a> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count, rounded")]
         let active_samples = samples.map(|n| (n as f64 * tally.active as f64 / tally.total as f64).round() as u64);
         let unit = subject.profile.sample_types().get(subject.sample_type).map_or("", |t| t.unit.as_str());
-        let rate = subject.seconds.filter(|s| *s > 0.0).and_then(|s| rate(subject.kind, unit, tally.active, s));
+        let rate = subject.seconds.filter(|s| *s > 0.0).and_then(|s| Rate::of(subject.kind, unit, tally.active, s));
         Self {
             rules,
             kind: subject.kind,
@@ -373,16 +362,6 @@ impl<'a> Court<'a> {
             recommendation: diagnosis::not_observable(category, self.kind, runtime),
             steps: Arc::from([]),
         }
-    }
-}
-
-fn rate(kind: ProfileType, unit: &str, active: i64, seconds: f64) -> Option<Rate> {
-    let ns = || nanoseconds_per_tick(unit).map(|tick| active as f64 * tick as f64);
-    match kind {
-        ProfileType::Cpu => ns().map(|ns| Rate::Cores(ns / 1e9 / seconds)),
-        ProfileType::Alloc if unit == "bytes" => Some(Rate::BytesPerSecond(active as f64 / seconds)),
-        ProfileType::Lock => ns().map(|ns| Rate::WaitMsPerSecond(ns / 1e6 / seconds)),
-        _ => None,
     }
 }
 

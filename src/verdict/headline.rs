@@ -7,8 +7,9 @@ use chrono::SecondsFormat;
 use super::Category;
 use super::confidence::Share;
 use super::diagnosis::{Diagnosis, Ground};
-use super::findings::{Assessment, Rate};
+use super::findings::Assessment;
 use super::quality::QualityCode;
+use super::rate::Rate;
 use super::shown::short_name;
 use crate::kernel::{FindingSeverity, ProfileType};
 

@@ -11,6 +11,7 @@ mod load;
 mod noise;
 #[cfg(test)]
 mod tests;
+mod verdicts;
 
 use rustc_hash::FxHashMap;
 
@@ -26,6 +27,7 @@ use crate::profile::{Profile, SampleType};
 
 pub use self::load::Load;
 pub use self::noise::OwnNoise;
+pub use self::verdicts::{ChangeVerdict, DiffVerdict};
 
 /// One window of a comparison.
 #[derive(Debug, Clone)]
@@ -51,64 +53,6 @@ pub struct Compared<'a> {
     pub limits: &'a [Limit<'a>],
     /// The first half of the baseline window, where it was read: what changes between the halves is the app's own noise.
     pub first_half: Option<&'a Profile>,
-}
-
-/// What a change of a function is taken for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ChangeVerdict {
-    /// It takes more, beyond the load and beyond chance.
-    Regressed,
-    /// It takes less.
-    Improved,
-    /// Its work is done by a caller, a callee or its class now, or was before.
-    Moved,
-    /// The same code under another name.
-    Renamed,
-    /// Within what chance and load explain.
-    Noise,
-    /// Too few samples to say.
-    Insufficient,
-}
-
-impl ChangeVerdict {
-    /// The name in answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Regressed => "regressed",
-            Self::Improved => "improved",
-            Self::Moved => "moved",
-            Self::Renamed => "renamed",
-            Self::Noise => "noise",
-            Self::Insufficient => "insufficient",
-        }
-    }
-}
-
-/// What a diff comes down to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DiffVerdict {
-    /// Some function regressed.
-    Regressions,
-    /// None did.
-    NoRegressions,
-    /// There is data, and too little of it to say.
-    Inconclusive,
-    /// A window is empty, or the windows have no sample type in common.
-    NoData,
-}
-
-impl DiffVerdict {
-    /// The name in answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Regressions => "regressions",
-            Self::NoRegressions => "no_regressions",
-            Self::Inconclusive => "inconclusive",
-            Self::NoData => "no_data",
-        }
-    }
 }
 
 /// A function whose share changed by more than 0.1 points.

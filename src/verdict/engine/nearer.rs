@@ -1,0 +1,34 @@
+//! What a wrapper must look at before it claims.
+
+use crate::verdict::Category;
+
+/// What stands nearer the leaf than the frame that is asked: up to four kinds of frame, more admit no wrapper.
+#[derive(Default)]
+pub(super) struct Nearer {
+    seen: [(u64, Option<Category>); 4],
+    len: usize,
+}
+
+impl Nearer {
+    /// Adds a frame of that package and category.
+    pub(super) fn add(&mut self, package: u64, category: Option<Category>) {
+        if self.len > self.seen.len() {
+            return;
+        }
+        let known = self.seen.get(..self.len.min(4)).unwrap_or(&[]);
+        if known.contains(&(package, category)) {
+            return;
+        }
+        if let Some(free) = self.seen.get_mut(self.len) {
+            *free = (package, category);
+        }
+        self.len = (self.len + 1).min(5);
+    }
+
+    /// Whether a wrapper of that package and category may claim what is nearer.
+    pub(super) fn allow(&self, package: u64, category: Category) -> bool {
+        self.seen
+            .get(..self.len)
+            .is_some_and(|seen| seen.iter().all(|(p, c)| package != 0 && *p == package || *c == Some(category)))
+    }
+}

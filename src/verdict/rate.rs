@@ -1,0 +1,28 @@
+//! What a window amounts to per second.
+
+use super::confidence::nanoseconds_per_tick;
+use crate::kernel::ProfileType;
+
+/// What the ticks of a window amount to per second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rate {
+    /// cpu: processor cores, idle ticks left out.
+    Cores(f64),
+    /// alloc: bytes per second.
+    BytesPerSecond(f64),
+    /// lock: milliseconds of wait per second.
+    WaitMsPerSecond(f64),
+}
+
+impl Rate {
+    /// The rate of so many active ticks of that unit; `None` for kinds and units that have none.
+    pub(super) fn of(kind: ProfileType, unit: &str, active: i64, seconds: f64) -> Option<Self> {
+        let ns = || nanoseconds_per_tick(unit).map(|tick| active as f64 * tick as f64);
+        match kind {
+            ProfileType::Cpu => ns().map(|ns| Self::Cores(ns / 1e9 / seconds)),
+            ProfileType::Alloc if unit == "bytes" => Some(Self::BytesPerSecond(active as f64 / seconds)),
+            ProfileType::Lock => ns().map(|ns| Self::WaitMsPerSecond(ns / 1e6 / seconds)),
+            _ => None,
+        }
+    }
+}
