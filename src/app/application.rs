@@ -191,7 +191,7 @@ fn serve(
 /// The document of what a server of these rooms serves.
 fn document(rooms: &Rooms) -> OpenApi {
     let app = App::new().into_utoipa_app().openapi(http::document());
-    app.configure(|config| rooms.open(config)).split_for_parts().1
+    http::with_its_own_tags(app.configure(|config| rooms.open(config)).split_for_parts().1)
 }
 
 /// The document of a server that serves everything.

@@ -1,4 +1,7 @@
-use utoipa::openapi::{Contact, Info, License, OpenApi, OpenApiBuilder, Tag};
+use std::collections::BTreeSet;
+
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{Contact, Info, License, OpenApi, OpenApiBuilder, PathItem, Tag};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 /// The document that the rooms' routes are added to.
@@ -34,6 +37,20 @@ pub fn document() -> OpenApi {
             tag("health", "Whether this process is well"),
         ]))
         .build()
+}
+
+/// The document without the chapters that none of its routes stands in.
+pub fn with_its_own_tags(mut document: OpenApi) -> OpenApi {
+    let operations = document.paths.paths.values().flat_map(operations);
+    let used: BTreeSet<_> = operations.flat_map(|operation| operation.tags.iter().flatten()).collect();
+    if let Some(tags) = &mut document.tags {
+        tags.retain(|tag| used.contains(&tag.name));
+    }
+    document
+}
+
+fn operations(item: &PathItem) -> impl Iterator<Item = &Operation> {
+    [&item.get, &item.put, &item.post, &item.delete, &item.patch].into_iter().flatten()
 }
 
 /// The pages that show and run every route, served by this process alone.

@@ -3,6 +3,7 @@
 //! `FLAMEWARDEN_TEST_SORS=remote` puts every system of record behind real HTTP: the same tests, split.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use flamewarden::app::Application;
@@ -53,7 +54,9 @@ impl Setup {
         let base = format!("http://{}", application.address());
         let handle = application.handle();
         actix_web::rt::spawn(application.run_until_stopped());
-        let client = reqwest::Client::builder().no_gzip().no_proxy().build().unwrap();
+        // A connection that was idle for as long as servers keep one may be closed while a request is on its way.
+        let client = reqwest::Client::builder().no_gzip().no_proxy().pool_idle_timeout(Duration::from_secs(1));
+        let client = client.build().unwrap();
         Flamewarden { base, client, handle, others: Vec::new(), database: None, _data_dir: data_dir }
     }
 }
@@ -101,7 +104,7 @@ impl Flamewarden {
             if self.get("/ready").send().await.is_ok_and(|answer| answer.status().is_success()) {
                 return;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+            tokio::time::sleep(Duration::from_millis(25)).await;
         }
         panic!("not ready: {}", self.get("/ready").send().await.unwrap().text().await.unwrap());
     }

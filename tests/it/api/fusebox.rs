@@ -10,58 +10,14 @@ use serde_json::{Value, json};
 use crate::harness::{Flamewarden, Setup};
 
 const BASELINE: &str = "ReadPyroscopeBaseline.sor.v1";
-const HISTORY: &str = "CreatePyroscopeTriageHistory.sor.v1";
 const PROFILE: &str = "ReadPyroscopeProfile.sor.v1";
 const REGISTRY: &str = "ReadPyroscopeServiceRegistry.sor.v1";
 const RULES: &str = "ReadPyroscopeAlertRule.sor.v1";
-const V1: &str = "ReadPyroscopeTriageAssessment.v1";
 const V2: &str = "ReadPyroscopeTriageAssessment.v2";
-
-/// The rooms that a server opens, by the paths of its document.
-async fn rooms(server: &Flamewarden) -> Vec<String> {
-    let document: Value = server.get("/api-docs/openapi.json").send().await.unwrap().json().await.unwrap();
-    let mut rooms: Vec<_> = document["paths"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .filter_map(|path| path.split('/').nth(1))
-        .filter(|room| ["profiles", "baselines", "history", "services", "rules", "triage"].contains(room))
-        .map(str::to_owned)
-        .collect();
-    rooms.dedup();
-    rooms
-}
 
 async fn status(server: &Flamewarden, path: &str) -> (u16, Value) {
     let answer = server.get(path).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap_or_default())
-}
-
-#[actix_web::test]
-async fn a_process_opens_the_rooms_of_its_function_alone() {
-    let pyroscope = ("PYROSCOPE_URL", "http://127.0.0.1:9");
-    let database = flamewarden::storage::testing::database().await;
-    let url = database.url();
-    let database = ("DATABASE_URL", url.as_str());
-    for (function, variables, expected) in [
-        (PROFILE, vec![pyroscope], vec!["profiles"]),
-        (BASELINE, vec![database], vec!["baselines"]),
-        (HISTORY, vec![database], vec!["history"]),
-        (REGISTRY, vec![database], vec!["services"]),
-        (RULES, vec![database], vec!["rules"]),
-        (V1, vec![pyroscope], vec!["triage"]),
-        (V2, vec![pyroscope, database], vec!["triage"]),
-    ] {
-        let server = Setup::of(&variables).with("FUNCTION", function).start().await;
-        assert_eq!(rooms(&server).await, expected, "{function}");
-        for path in ["/profiles/apps", "/baselines/a", "/history/a", "/services", "/rules", "/triage/a"] {
-            let room = path.split('/').nth(1).unwrap();
-            if !expected.contains(&room) {
-                let (code, body) = status(&server, path).await;
-                assert_eq!((code, body["code"].as_str()), (404, Some("route_unknown")), "{function} {path}");
-            }
-        }
-    }
 }
 
 #[actix_web::test]

@@ -4,6 +4,7 @@ mod always;
 mod calls;
 mod codes;
 pub(crate) mod diff;
+mod functions;
 mod fusebox;
 mod names;
 mod profiles;

@@ -1,0 +1,95 @@
+//! Each value of FUNCTION on its own: what it opens, what it documents, and what it can do without.
+
+use std::collections::BTreeSet;
+
+use flamewarden::storage::testing;
+use rstest::rstest;
+use serde_json::Value;
+
+use crate::harness::{Flamewarden, Setup};
+
+/// Whom a process is told of; nobody is there, and nobody is asked before a request comes.
+const NOBODY: &str = "http://127.0.0.1:9";
+
+async fn document(server: &Flamewarden) -> Value {
+    server.json("/api-docs/openapi.json").await.1
+}
+
+/// The paths of a document with these tags alone.
+fn paths(document: &Value, tags: &[&str]) -> BTreeSet<String> {
+    let of_a_room = |item: &Value| {
+        let operations = item.as_object().unwrap().values();
+        operations.flat_map(|o| o["tags"].as_array().unwrap()).any(|tag| tags.contains(&tag.as_str().unwrap()))
+    };
+    let all = document["paths"].as_object().unwrap().iter();
+    all.filter(|(_, item)| of_a_room(item)).map(|(path, _)| path.clone()).collect()
+}
+
+/// What the process of a function opens beside its health: rooms by their tags; and what it holds: a database, a spool.
+#[rstest]
+#[case("ReadPyroscopeProfile.sor.v1", &["PYROSCOPE_URL"], &["profiles"], &[])]
+#[case("ReadPyroscopeProfile.sor.v1", &["PROFILE_DATA_URL"], &["profiles"], &[])]
+#[case("ReadPyroscopeProfile.sor.v1", &["DATABASE_URL"], &["profiles", "receivers"], &["database"])]
+#[case("ReadPyroscopeBaseline.sor.v1", &["DATABASE_URL"], &["baselines"], &["database"])]
+#[case("ReadPyroscopeBaseline.sor.v1", &["BASELINE_URL"], &["baselines"], &[])]
+#[case("CreatePyroscopeTriageHistory.sor.v1", &["DATABASE_URL"], &["history"], &["database"])]
+#[case("CreatePyroscopeTriageHistory.sor.v1", &["HISTORY_URL"], &["history"], &[])]
+#[case("ReadPyroscopeServiceRegistry.sor.v1", &["DATABASE_URL"], &["services"], &["database"])]
+#[case("ReadPyroscopeServiceRegistry.sor.v1", &["REGISTRY_URL"], &["services"], &[])]
+#[case("ReadPyroscopeAlertRule.sor.v1", &["DATABASE_URL"], &["rules"], &["database"])]
+#[case("ReadPyroscopeAlertRule.sor.v1", &["ALERT_RULE_URL"], &["rules"], &[])]
+#[case("ReadPyroscopeTriageAssessment.v1", &["PYROSCOPE_URL"], &["triage"], &[])]
+#[case("ReadPyroscopeTriageAssessment.v1", &["PROFILE_DATA_URL", "HISTORY_URL", "DATABASE_URL"], &["triage"], &[])]
+#[case("ReadPyroscopeTriageAssessment.v2", &["PYROSCOPE_URL", "DATABASE_URL"], &["triage"], &[])]
+#[case("ReadPyroscopeTriageAssessment.v2", &["PROFILE_DATA_URL", "HISTORY_URL"], &["triage"], &["spool"])]
+#[case("ReadPyroscopeDiffReport.v1", &["PYROSCOPE_URL"], &["diff"], &[])]
+#[case("ReadPyroscopeDiffReport.v1", &["PROFILE_DATA_URL", "HISTORY_URL", "DATABASE_URL"], &["diff"], &[])]
+#[case("ReadPyroscopeDiffReport.v2", &["PYROSCOPE_URL", "DATABASE_URL"], &["diff"], &[])]
+#[case("ReadPyroscopeDiffReport.v2", &["PROFILE_DATA_URL", "HISTORY_URL"], &["diff"], &["spool"])]
+#[case(
+    "ReadPyroscopeDiffReport.v2, CreatePyroscopeTriageHistory.sor.v1",
+    &["PYROSCOPE_URL", "DATABASE_URL"],
+    &["diff", "history"],
+    &["database", "spool"]
+)]
+#[actix_web::test]
+async fn a_process_opens_and_documents_the_rooms_of_its_function_alone(
+    #[case] function: &str,
+    #[case] told: &[&str],
+    #[case] rooms: &[&str],
+    #[case] holds: &[&str],
+) {
+    let whole: Value = serde_json::from_str(&flamewarden::app::openapi().to_json().unwrap()).unwrap();
+    let database = testing::database().await;
+    let setup = Setup::of(&[("FUNCTION", function)]);
+    let setup = told.iter().fold(setup, |setup, variable| match *variable {
+        "DATABASE_URL" => setup.with(variable, &database.url()),
+        other => setup.with(other, NOBODY),
+    });
+    let server = setup.start().await;
+    server.ready().await;
+    let own = document(&server).await;
+    let open: Vec<_> = rooms.iter().copied().chain(["health"]).collect();
+    let (every, expected) = (whole["paths"].as_object().unwrap(), paths(&whole, &open));
+    assert_eq!(own["paths"].as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>(), expected);
+    for path in every.keys().filter(|path| !expected.contains(*path) && !is_receiver(&whole, path)) {
+        let (status, body) = server.json(&path.replace(['{', '}'], "")).await;
+        assert_eq!((status, body["code"].as_str()), (404, Some("route_unknown")), "{path}");
+    }
+    // The pages show this document, whose chapters are its own.
+    let chapters: BTreeSet<_> =
+        own["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+    assert_eq!(chapters, open.into_iter().collect());
+    let script = server.get("/swagger-ui/swagger-initializer.js").send().await.unwrap().text().await.unwrap();
+    assert!(script.contains("\"/api-docs/openapi.json\""), "{script}");
+    assert_eq!(server.get("/swagger-ui/").send().await.unwrap().status(), 200);
+    let health = server.json("/api/v1/health").await.1;
+    for part in ["database", "spool"] {
+        assert_eq!(health["checks"].get(part).is_some(), holds.contains(&part), "{part}: {health}");
+    }
+}
+
+/// Where profiles are read from elsewhere, receivers answer who takes them: with a code of their own.
+fn is_receiver(whole: &Value, path: &str) -> bool {
+    paths(whole, &["receivers"]).contains(path)
+}
