@@ -1,0 +1,132 @@
+//! A canned Pyroscope: apps whose CPU profiles change at one moment, a deploy, and stay as they are before and after it.
+
+use bytes::Bytes;
+use flamewarden::profile::{PprofHeader, ProfileBuilder, SampleType, write_pprof};
+use prost::Message;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+/// The apps that it knows.
+pub(crate) const APPS: [&str; 2] = ["billing", "shop"];
+/// When both were deployed: `shop.Cart.toJson` is slower from here on.
+pub(crate) const DEPLOYED: i64 = 1_795_176_000;
+/// An hour after the deploy, over for long.
+pub(crate) const AFTER: &str = "from=1795176000&to=1795179600";
+/// The hours before and after the deploy.
+pub(crate) const BOTH: &str = "baselineFrom=1795172400&baselineTo=1795176000&from=1795176000&to=1795179600";
+
+const CPU: &str = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
+
+#[derive(Clone, PartialEq, Message)]
+struct Label {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Labels {
+    #[prost(message, repeated, tag = "1")]
+    labels: Vec<Label>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SeriesRequest {
+    #[prost(string, repeated, tag = "1")]
+    matchers: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SeriesResponse {
+    #[prost(message, repeated, tag = "2")]
+    labels_set: Vec<Labels>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MergeRequest {
+    #[prost(string, tag = "2")]
+    label_selector: String,
+    #[prost(int64, tag = "3")]
+    start: i64,
+}
+
+/// The running server; it stops with this value.
+pub(crate) struct Canned {
+    server: MockServer,
+}
+
+impl Canned {
+    pub(crate) async fn start() -> Self {
+        let server = MockServer::builder().disable_request_recording().start().await;
+        Mock::given(any()).respond_with(Answers::new()).mount(&server).await;
+        Self { server }
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        self.server.uri()
+    }
+}
+
+struct Answers {
+    before: Bytes,
+    after: Bytes,
+}
+
+impl Answers {
+    fn new() -> Self {
+        Self { before: profile(400), after: profile(1_500) }
+    }
+}
+
+impl Respond for Answers {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let proto = |body: Vec<u8>| ResponseTemplate::new(200).set_body_raw(body, "application/proto");
+        match request.url.path() {
+            "/querier.v1.QuerierService/Series" => {
+                let asked = SeriesRequest::decode(&*request.body).unwrap();
+                let labels_set = APPS.into_iter().filter(|app| asked.matchers.iter().all(|m| names(m, app))).map(set);
+                proto(SeriesResponse { labels_set: labels_set.collect() }.encode_to_vec())
+            }
+            "/querier.v1.QuerierService/SelectMergeProfile" => {
+                let asked = MergeRequest::decode(&*request.body).unwrap();
+                let known = APPS.iter().any(|app| names(&asked.label_selector, app));
+                let body = if asked.start < DEPLOYED * 1_000 { &self.before } else { &self.after };
+                proto(if known { body.to_vec() } else { Vec::new() })
+            }
+            // Not said: when profiles came.
+            "/querier.v1.QuerierService/SelectSeries" => proto(Vec::new()),
+            _ => ResponseTemplate::new(404).set_body_string("404 page not found"),
+        }
+    }
+}
+
+fn names(selector: &str, app: &str) -> bool {
+    selector.contains(&format!("service_name=\"{app}\""))
+}
+
+fn set(app: &str) -> Labels {
+    let pairs = [("__profile_type__", CPU), ("service_name", app)];
+    Labels { labels: pairs.map(|(name, value)| Label { name: name.to_owned(), value: value.to_owned() }).into() }
+}
+
+/// Functions that do not change, a collector, and one function with so many samples.
+fn profile(samples: i64) -> Bytes {
+    let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+    let mut stack = |names: &[&str], samples: i64| {
+        let frames: Vec<_> = names.iter().map(|name| builder.function(name, "shop.go")).collect();
+        builder.add(frames, &[samples * 10_000_000]);
+    };
+    for n in 0..12 {
+        stack(&[&format!("shop.step{n}"), "main.main"], 500);
+    }
+    stack(&["runtime.scanobject", "runtime.gcDrain", "runtime.gcBgMarkWorker"], 3_000);
+    stack(&["shop.Cart.toJson", "main.main"], samples);
+    let header = PprofHeader {
+        period_type: Some(SampleType::new("cpu", "nanoseconds")),
+        period: 10_000_000,
+        ..PprofHeader::default()
+    };
+    write_pprof(&builder.build(), &header).into()
+}
