@@ -15,6 +15,10 @@ use crate::telemetry;
 /// What a path segment may hold unencoded. The segments of `url` itself would lose tabs and line ends.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// How long an unused connection is kept. Servers close theirs too, this one after 5 s: a request that meets that moment
+/// is lost, and not every request may be sent again.
+const IDLE: Duration = Duration::from_secs(3);
+
 /// How to reach one other server.
 #[derive(Debug, Clone)]
 pub struct OutwardSettings {
@@ -52,6 +56,7 @@ impl Outward {
         let http = reqwest::Client::builder()
             .timeout(settings.timeout)
             .connect_timeout(settings.timeout.min(Duration::from_secs(5)))
+            .pool_idle_timeout(IDLE)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("flamewarden/", env!("CARGO_PKG_VERSION")))
             .no_proxy()
