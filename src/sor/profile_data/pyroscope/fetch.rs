@@ -140,19 +140,23 @@ impl Fetcher {
         Ok(reads.into_iter().flatten().collect())
     }
 
-    /// Exact data, or a flame graph from a server that has none.
+    /// Exact data, or a flame graph from a server that has none. That it has none is believed only where it has the
+    /// other: who answers neither is a proxy in front of a server that is away, or a wrong path.
     async fn read(&self, id: &TypeId, selector: &str, span: Span) -> Result<Read, Refusal> {
         let now_ms = self.clock.now().timestamp_millis();
+        let mut lacks = None;
         if now_ms >= self.lacks_until_ms.load(Ordering::Relaxed) {
             match self.client.merge(id, selector, span).await {
-                Err(Refusal::Lacks(text)) => {
-                    tracing::warn!(%text, "the source of profiles has no exact data, reading flame graphs");
-                    self.lacks_until_ms.store(now_ms + LACKS.num_milliseconds(), Ordering::Relaxed);
-                }
+                Err(Refusal::Lacks(text)) => lacks = Some(text),
                 answer => return answer,
             }
         }
-        self.client.render(id, selector, span).await
+        let read = self.client.render(id, selector, span).await?;
+        if let Some(text) = lacks {
+            tracing::warn!(%text, "the source of profiles has no exact data, reading flame graphs");
+            self.lacks_until_ms.store(now_ms + LACKS.num_milliseconds(), Ordering::Relaxed);
+        }
+        Ok(read)
     }
 }
 
