@@ -1,0 +1,213 @@
+//! Systems of record behind a network that fails in every way: what BORs and passed-through routes answer.
+
+use std::collections::BTreeSet;
+
+use flamewarden::storage::testing;
+use futures::future::join_all;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::proxy::{Fault, Proxy};
+use super::{Said, ask};
+use crate::harness::{Flamewarden, SORS, Setup};
+use crate::json::Differences;
+use crate::processes::until;
+use crate::pyroscope::{AFTER, BOTH, Canned};
+
+/// What a route answers under a fault.
+#[derive(Debug, Clone, Copy)]
+enum Expected {
+    /// An error of this status and code.
+    Problem(u16, &'static str),
+    /// 200 and `"member": "unavailable"`, without the members of these names; all else is as without the fault.
+    Without(&'static str, &'static [&'static str]),
+    /// All is as without the fault.
+    Same,
+}
+
+use Expected::{Problem, Same, Without};
+
+/// Whoever is broken so is away.
+const BROKEN: &[Fault] = &[Fault::Down, Fault::Garbage, Fault::Stranger, Fault::Cut, Fault::Astray];
+const SLOW: &[Fault] = &[Fault::Slow];
+const BUSY: &[Fault] = &[Fault::Busy];
+const ALL: &[Fault] =
+    &[Fault::Down, Fault::Slow, Fault::Garbage, Fault::Stranger, Fault::Cut, Fault::Astray, Fault::Busy];
+
+/// What an answer holds of baselines.
+const LIMITS: &[&str] = &[
+    "baselineViolations",
+    "baselinesNotSeen",
+    "approvedThreshold",
+    "exceedsThreshold",
+    "thresholdBreaches",
+    "breaches",
+];
+
+const PROFILES: &str = "PROFILE_DATA_URL";
+const BASELINES: &str = "BASELINE_URL";
+const HISTORY: &str = "HISTORY_URL";
+const REGISTRY: &str = "REGISTRY_URL";
+const RULES: &str = "ALERT_RULE_URL";
+
+/// Which system of record, how it fails, the routes that feel it, and what these answer. All others answer as ever.
+const TABLE: &[(&str, &[Fault], &[&str], Expected)] = &[
+    (PROFILES, BROKEN, &["/triage", "/diff", "/profiles"], Problem(502, "profile_source_failed")),
+    (PROFILES, SLOW, &["/triage", "/diff", "/profiles"], Problem(504, "timeout")),
+    (PROFILES, BUSY, &["/triage", "/diff", "/profiles"], Problem(503, "profile_source_busy")),
+    (BASELINES, ALL, &["/triage", "/diff"], Without("baselines", LIMITS)),
+    (BASELINES, BROKEN, &["/baselines"], Problem(503, "database_unavailable")),
+    (BASELINES, SLOW, &["/baselines"], Problem(504, "timeout")),
+    (BASELINES, BUSY, &["/baselines"], Problem(503, "overloaded")),
+    // The spool keeps what was decided until the history takes it.
+    (HISTORY, ALL, &["/triage", "/diff"], Same),
+    (HISTORY, BROKEN, &["/history"], Problem(503, "database_unavailable")),
+    (HISTORY, SLOW, &["/history"], Problem(504, "timeout")),
+    (HISTORY, BUSY, &["/history"], Problem(503, "overloaded")),
+    (REGISTRY, ALL, &["/triage", "/diff"], Without("labels", &[])),
+    (REGISTRY, BROKEN, &["/services"], Problem(503, "database_unavailable")),
+    (REGISTRY, SLOW, &["/services"], Problem(504, "timeout")),
+    (REGISTRY, BUSY, &["/services"], Problem(503, "overloaded")),
+    (RULES, BROKEN, &["/rules"], Problem(503, "database_unavailable")),
+    (RULES, SLOW, &["/rules"], Problem(504, "timeout")),
+    (RULES, BUSY, &["/rules"], Problem(503, "overloaded")),
+];
+
+fn expected(sor: &str, fault: Fault, path: &str) -> Expected {
+    let rows = TABLE.iter().filter(|(of, faults, ..)| *of == sor && faults.contains(&fault));
+    let row = rows.clone().find(|(_, _, routes, _)| routes.iter().any(|route| path.starts_with(route)));
+    row.map_or(Same, |(.., expected)| *expected)
+}
+
+/// What is asked: a path, and a body where something is written. What is written of an app that nobody asks for changes
+/// no other answer.
+fn questions() -> Vec<(String, Option<Value>)> {
+    let limit = json!({"appName": "else", "profileType": "cpu", "functionName": "main", "maxSelfPercent": 5.0});
+    let rule = json!({"appName": "else", "profileType": "cpu", "thresholdPercent": 20});
+    let assessment = json!({"appName": "else", "diagnosis": "cpu_bound", "severity": "low"});
+    vec![
+        (format!("/triage/shop?types=cpu&{AFTER}"), None),
+        (format!("/diff/shop?{BOTH}"), None),
+        (format!("/profiles/shop?{AFTER}"), None),
+        (format!("/profiles/shop/diff?{BOTH}"), None),
+        (format!("/profiles/apps?{AFTER}"), None),
+        ("/baselines/shop".to_owned(), None),
+        ("/baselines".to_owned(), Some(limit)),
+        ("/history/nobody".to_owned(), None),
+        ("/history".to_owned(), Some(assessment)),
+        ("/services/shop".to_owned(), None),
+        ("/services?tier=critical".to_owned(), None),
+        ("/services".to_owned(), Some(json!({"appName": "else"}))),
+        ("/rules/active/shop".to_owned(), None),
+        ("/rules".to_owned(), Some(rule)),
+    ]
+}
+
+/// A server of every function before systems of record that are all elsewhere, one of them behind a proxy.
+struct Ring {
+    front: Flamewarden,
+    proxy: Proxy,
+    history: String,
+    _others: Vec<Flamewarden>,
+    _canned: Canned,
+    _database: testing::TestDatabase,
+}
+
+impl Ring {
+    async fn before(sor: &str) -> Self {
+        let (canned, database) = (Canned::start().await, testing::database().await);
+        let relational: Vec<_> = SORS.iter().map(|(_, function)| *function).skip(1).collect();
+        let profiles = Setup::of(&[("FUNCTION", SORS[0].1), ("PYROSCOPE_URL", &canned.url())]).start().await;
+        let relational = Setup::of(&[("FUNCTION", &relational.join(",")), ("DATABASE_URL", &database.url())]);
+        let relational = relational.start().await;
+        relational.ready().await;
+        let place = |variable: &str| if variable == PROFILES { profiles.base() } else { relational.base() };
+        let proxy = Proxy::before(place(sor));
+        let deadlines = [("SOR_TIMEOUT", "1500ms"), ("FLAMEWARDEN__SOR__RELATIONAL_TIMEOUT", "1500ms")];
+        let mut front = Setup::of(&deadlines);
+        for (variable, _) in SORS {
+            let url = if variable == sor { proxy.url() } else { place(variable).to_owned() };
+            front = front.with(variable, &url);
+        }
+        let front = front.start().await;
+        let history = relational.base().to_owned();
+        let _others = vec![profiles, relational];
+        Self { front, proxy, history, _others, _canned: canned, _database: database }
+    }
+
+    /// An approved limit that is broken, and one that is not; an owner; a rule.
+    async fn fill(&self) {
+        let limit = |function: &str, percent: f64| json!({"appName": "shop", "profileType": "cpu", "functionName": function, "maxSelfPercent": percent});
+        let rule = json!({"appName": "shop", "profileType": "cpu", "thresholdPercent": 20});
+        for (path, body) in [
+            ("/baselines", limit("shop.Cart.toJson", 5.0)),
+            ("/baselines", limit("gone", 5.0)),
+            ("/services", json!({"appName": "shop", "tier": "critical"})),
+            ("/rules", rule),
+        ] {
+            let said = Said::of(ask(&self.front, path, Some(&body))).await;
+            assert_eq!(said.status, 201, "{}", said.body);
+        }
+    }
+
+    async fn ask_all(&self) -> Vec<Said> {
+        let questions = questions();
+        join_all(questions.iter().map(|(path, body)| Said::of(ask(&self.front, path, body.as_ref())))).await
+    }
+}
+
+fn check(path: &str, expected: Expected, said: &Said, healthy: &Said) {
+    let written = healthy.status == 201;
+    match expected {
+        Problem(status, code) => assert_eq!(said.problem(), (status, code), "{path}: {}", said.body),
+        // A row that was just written has times and an id of its own.
+        Same if written => assert_eq!(said.status, 201, "{path}: {}", said.body),
+        Same => assert_eq!((said.status, &said.body), (healthy.status, &healthy.body), "{path}"),
+        Without(member, missing) => {
+            assert_eq!((said.status, &said.body[member]), (200, &json!("unavailable")), "{path}: {}", said.body);
+            let Differences { lost, added } = Differences::between(&healthy.body, &said.body);
+            assert_eq!(added, [format!("/{member}")], "{path}");
+            let lost: BTreeSet<_> = lost.iter().map(|at| at.rsplit('/').next().unwrap()).collect();
+            assert!(lost.iter().all(|name| missing.contains(name)), "{path} lost {lost:?}");
+            assert_eq!(lost.is_empty(), missing.is_empty(), "{path}: {}", said.body);
+        }
+    }
+}
+
+#[rstest]
+#[case::profile_data(PROFILES)]
+#[case::baselines(BASELINES)]
+#[case::history(HISTORY)]
+#[case::registry(REGISTRY)]
+#[case::alert_rules(RULES)]
+#[actix_web::test]
+async fn each_failure_of_a_system_of_record_has_its_answer_and_leaves_nothing_behind(#[case] sor: &str) {
+    let ring = Ring::before(sor).await;
+    ring.fill().await;
+    let questions = questions();
+    let healthy = ring.ask_all().await;
+    for (said, (path, _)) in healthy.iter().zip(&questions) {
+        assert!(said.status < 300, "{path}: {}", said.body);
+    }
+    let mut decided = 2;
+    for fault in ALL {
+        for fault in [*fault, Fault::None] {
+            ring.proxy.set(fault).await;
+            let answers = ring.ask_all().await;
+            for ((said, healthy), (path, _)) in answers.iter().zip(&healthy).zip(&questions) {
+                let expected = if fault == Fault::None { Same } else { expected(sor, fault, path) };
+                println!("{sor} {fault:?} {path}: {expected:?}");
+                check(path, expected, said, healthy);
+            }
+            decided += answers[..2].iter().filter(|said| said.status == 200).count();
+            assert_eq!(ring.front.get("/ready").send().await.unwrap().status(), 200, "others' faults are theirs");
+        }
+    }
+    // Each decision once, whatever happened to the answers on their way.
+    let kept = || async {
+        let answer = reqwest::get(format!("{}/history/shop?limit=500", ring.history)).await.unwrap();
+        usize::try_from(answer.json::<Value>().await.unwrap()["count"].as_u64().unwrap()).unwrap()
+    };
+    until("every decision in the history", || async { kept().await >= decided }).await;
+    assert_eq!(kept().await, decided);
+}
