@@ -36,7 +36,7 @@ impl TextId {
 }
 
 /// The place of a function in its profile: dense, from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FunctionId(u32);
 
 impl FunctionId {

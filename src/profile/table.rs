@@ -39,24 +39,21 @@ impl<'p> FunctionTable<'p> {
             }
             total = total.saturating_add(value);
             stamp += 1;
-            let mut is_leaf = true;
             for frame in stack.frames {
                 let Some(name) = profile.function_texts(*frame).map(|f| f.name) else { continue };
-                let Some((of_self, of_total, stamped)) = ticks.get_mut(name.index()) else { continue };
-                if *stamped == 0 {
-                    seen.push(name);
-                }
+                let Some((_, of_total, stamped)) = ticks.get_mut(name.index()) else { continue };
                 if *stamped != stamp {
+                    if *stamped == 0 {
+                        seen.push(name);
+                    }
                     *stamped = stamp;
                     *of_total = of_total.saturating_add(value);
                 }
-                if is_leaf {
-                    *of_self = of_self.saturating_add(value);
-                    is_leaf = false;
-                }
             }
-            if is_leaf {
-                no_stack = no_stack.saturating_add(value);
+            let leaf = stack.frames.first().and_then(|leaf| profile.function_texts(*leaf));
+            match leaf.and_then(|leaf| ticks.get_mut(leaf.name.index())) {
+                Some((of_self, ..)) => *of_self = of_self.saturating_add(value),
+                None => no_stack = no_stack.saturating_add(value),
             }
         }
         let mut rows: Vec<_> = seen

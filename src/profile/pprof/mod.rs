@@ -17,7 +17,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use self::samples::Samples;
 use self::tables::{Locations, Strings};
-use self::wire::{Value, Wire};
+use self::wire::{Wire, bytes, number};
 use super::inflate::inflate;
 use super::limits::{LimitName, Limits, ReadError};
 use super::model::{Profile, SampleType};
@@ -91,6 +91,20 @@ pub fn read_pprof_by_labels(
     Ok(parts.into_iter().map(with).collect())
 }
 
+const SAMPLE_TYPE: u64 = bytes(1);
+const SAMPLE: u64 = bytes(2);
+const MAPPING: u64 = bytes(3);
+const LOCATION: u64 = bytes(4);
+const FUNCTION: u64 = bytes(5);
+const STRING: u64 = bytes(6);
+const TIME_NANOS: u64 = number(9);
+const DURATION_NANOS: u64 = number(10);
+const PERIOD_TYPE: u64 = bytes(11);
+const PERIOD: u64 = number(12);
+const COMMENT: u64 = number(13);
+const COMMENTS: u64 = bytes(13);
+const DEFAULT_SAMPLE_TYPE: u64 = number(14);
+
 /// Where the parts of a pprof lie, and its single fields. Places count from the start of the profile.
 #[derive(Default)]
 pub(super) struct Outline {
@@ -99,6 +113,7 @@ pub(super) struct Outline {
     mappings: Range<usize>,
     locations: Range<usize>,
     functions: Range<usize>,
+    mapping_count: usize,
     location_count: usize,
     function_count: usize,
     sample_count: usize,
@@ -123,47 +138,53 @@ fn widen(region: &mut Range<usize>, start: usize, end: usize) {
 impl Outline {
     #[expect(clippy::cast_possible_wrap, reason = "int64 travels as its two's complement")]
     fn scan(mut wire: Wire<'_>, limits: &Limits) -> Result<Self, ReadError> {
-        let (mut outline, mut symbols) = (Self::default(), 0);
+        let mut outline = Self::default();
         loop {
             let start = wire.at();
-            let Some((field, value)) = wire.field()? else { return Ok(outline) };
-            let end = wire.at();
-            if (3..=6).contains(&field) {
-                symbols += 1;
-                LimitName::Symbols.check(symbols, limits.symbols)?;
-            }
-            match (field, value) {
-                (2, Value::Bytes(_)) => {
-                    outline.sample_count += 1;
-                    widen(&mut outline.samples, start, end);
+            let Some(tag) = wire.tag()? else { return Ok(outline) };
+            match tag {
+                SAMPLE => {
+                    outline.sample_count += wire.skip_run(SAMPLE)?;
+                    widen(&mut outline.samples, start, wire.at());
                 }
-                (3, Value::Bytes(_)) => widen(&mut outline.mappings, start, end),
-                (4, Value::Bytes(_)) => {
-                    outline.location_count += 1;
-                    widen(&mut outline.locations, start, end);
+                MAPPING => {
+                    outline.mapping_count += wire.skip_run(MAPPING)?;
+                    widen(&mut outline.mappings, start, wire.at());
                 }
-                (5, Value::Bytes(_)) => {
-                    outline.function_count += 1;
-                    widen(&mut outline.functions, start, end);
+                LOCATION => {
+                    outline.location_count += wire.skip_run(LOCATION)?;
+                    widen(&mut outline.locations, start, wire.at());
                 }
-                (6, Value::Bytes(text)) => match (u32::try_from(text.at()), u32::try_from(end)) {
+                FUNCTION => {
+                    outline.function_count += wire.skip_run(FUNCTION)?;
+                    widen(&mut outline.functions, start, wire.at());
+                }
+                STRING => match (u32::try_from(wire.delimited()?.at()), u32::try_from(wire.at())) {
                     (Ok(start), Ok(end)) => outline.strings.push((start, end)),
                     _ => return Err(ReadError::malformed("it is over 4 GiB", start)),
                 },
-                (1, Value::Bytes(message)) => outline.sample_types.push(message.at()..end),
-                (11, Value::Bytes(message)) => outline.period_type = Some(message.at()..end),
-                (9, value) => outline.time_nanos = value.number() as i64,
-                (10, value) => outline.duration_nanos = value.number() as i64,
-                (12, value) => outline.period = value.number() as i64,
-                (13, value) => value.each(|text| {
+                SAMPLE_TYPE => outline.sample_types.push(wire.delimited()?.at()..wire.at()),
+                PERIOD_TYPE => outline.period_type = Some(wire.delimited()?.at()..wire.at()),
+                TIME_NANOS => outline.time_nanos = wire.varint()? as i64,
+                DURATION_NANOS => outline.duration_nanos = wire.varint()? as i64,
+                PERIOD => outline.period = wire.varint()? as i64,
+                COMMENT | COMMENTS => wire.each(tag, |text| {
                     outline.comments.push(text);
                     LimitName::Symbols.check(outline.comments.len(), limits.symbols)
                 })?,
-                (14, value) => outline.default_sample_type = value.number(),
-                (2..=6, _) => return Err(ReadError::malformed(format!("field {field} is no message"), start)),
-                _ => {}
+                DEFAULT_SAMPLE_TYPE => outline.default_sample_type = wire.varint()?,
+                _ => match tag >> 3 {
+                    field @ 2..=6 => return Err(ReadError::malformed(format!("field {field} is no message"), start)),
+                    _ => wire.skip(tag)?,
+                },
             }
+            LimitName::Symbols.check(outline.symbols(), limits.symbols)?;
         }
+    }
+
+    /// How many entries all tables have.
+    fn symbols(&self) -> usize {
+        self.mapping_count + self.location_count + self.function_count + self.strings.len()
     }
 
     fn header(&self, strings: &Strings<'_>) -> Result<PprofFile, ReadError> {

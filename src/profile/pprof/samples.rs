@@ -7,10 +7,18 @@ use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::tables::{Locations, Strings, place};
-use super::wire::{Value, Wire};
-use super::{Labels, MAX_LABEL_SETS};
+use super::wire::{Wire, bytes, number};
+use super::{Labels, MAX_LABEL_SETS, SAMPLE, widen};
 use crate::profile::limits::{LimitName, Limits, ReadError};
 use crate::profile::model::{FunctionId, SampleType, Stacks};
+
+const LOCATION: u64 = number(1);
+const LOCATIONS: u64 = bytes(1);
+const VALUE: u64 = number(2);
+const VALUES: u64 = bytes(2);
+const LABEL: u64 = bytes(3);
+const LABEL_KEY: u64 = number(1);
+const LABEL_TEXT: u64 = number(2);
 
 /// Takes samples into stacks, one [`Part`] per set of kept labels.
 pub(super) struct Samples<'s, 'b> {
@@ -86,10 +94,13 @@ impl<'s, 'b> Samples<'s, 'b> {
                 only.make_room(count, self.sample_types.len(), region.rest().len(), &self.seed);
             }
         }
-        while let Some((field, value)) = region.field()? {
-            if let (2, Value::Bytes(sample)) = (field, value) {
+        while let Some(tag) = region.tag()? {
+            if tag == SAMPLE {
+                let sample = region.delimited()?;
                 let at = if self.keep.is_empty() { 0 } else { self.part_of(sample)? };
                 self.sample(sample, at)?;
+            } else {
+                region.skip(tag)?;
             }
         }
         if self.parts.is_empty() {
@@ -143,25 +154,31 @@ impl<'s, 'b> Samples<'s, 'b> {
     /// Takes the sample's values; the fields of its locations where they stand side by side.
     #[expect(clippy::cast_possible_wrap, reason = "int64 travels as its two's complement")]
     fn fields(&mut self, sample: Wire<'b>) -> Result<Option<Wire<'b>>, ReadError> {
-        let (mut first, mut sent, mut together) = (None, Wire::new(&[]), true);
+        let (mut sent, mut together) = (sample.at()..sample.at(), true);
         let mut rest = sample;
         self.values.clear();
         loop {
-            let start = rest;
-            let Some((field, value)) = rest.field()? else { break };
-            match field {
-                1 => {
-                    together &= sent.is_empty() || sent.end() == start.at();
-                    sent = first.get_or_insert(start).until(&rest);
+            let start = rest.at();
+            let Some(tag) = rest.tag()? else { break };
+            match tag {
+                LOCATION => {
+                    rest.skip_run(LOCATION)?;
+                    together &= sent.is_empty() || sent.end == start;
+                    widen(&mut sent, start, rest.at());
                 }
-                2 => value.each(|value| {
+                LOCATIONS => {
+                    rest.skip(LOCATIONS)?;
+                    together &= sent.is_empty() || sent.end == start;
+                    widen(&mut sent, start, rest.at());
+                }
+                VALUE | VALUES => rest.each(tag, |value| {
                     self.values.push(value as i64);
                     LimitName::SampleTypes.check(self.values.len(), self.limits.sample_types)
                 })?,
-                _ => {}
+                _ => rest.skip(tag)?,
             }
         }
-        Ok(together.then_some(sent))
+        Ok(together.then(|| sample.region(&sent)))
     }
 
     /// Checks the sample's values and adds them to the sums.
@@ -182,14 +199,18 @@ impl<'s, 'b> Samples<'s, 'b> {
     /// The place of the part that the sample's kept labels call for.
     fn part_of(&mut self, mut sample: Wire<'b>) -> Result<usize, ReadError> {
         self.labels.clear();
-        while let Some((field, value)) = sample.field()? {
-            let (3, Value::Bytes(mut label)) = (field, value) else { continue };
+        while let Some(tag) = sample.tag()? {
+            if tag != LABEL {
+                sample.skip(tag)?;
+                continue;
+            }
+            let mut label = sample.delimited()?;
             let (mut key, mut text) = (0, 0);
-            while let Some((field, value)) = label.field()? {
-                match field {
-                    1 => key = value.number(),
-                    2 => text = value.number(),
-                    _ => {}
+            while let Some(tag) = label.tag()? {
+                match tag {
+                    LABEL_KEY => key = label.varint()?,
+                    LABEL_TEXT => text = label.varint()?,
+                    _ => label.skip(tag)?,
                 }
             }
             if text != 0 {
@@ -218,19 +239,20 @@ fn push_frames(
 ) -> Result<usize, ReadError> {
     let (start, at) = (frames.len(), sample.at());
     let most = usize::try_from(limits.stack).unwrap_or(usize::MAX);
-    while let Some((field, value)) = sample.field()? {
-        match (field, value, locations.single()) {
-            (1, Value::Bytes(packed), Some(single)) if packed.rest().len() <= most => {
+    while let Some(tag) = sample.tag()? {
+        match (tag, locations.single()) {
+            (LOCATIONS, Some(single)) if sample.rest().len() <= most => {
+                let packed = sample.delimited()?;
                 make_room(frames, packed.rest().len());
                 push_packed(frames, packed, single, at)?;
             }
-            (1, value, _) => value.each(|id| {
+            (LOCATION | LOCATIONS, _) => sample.each(tag, |id| {
                 let of_location = locations.of(id).ok_or_else(|| unknown(id, at))?;
                 make_room(frames, of_location.len());
-                frames.extend_from_slice(of_location);
+                frames.extend(of_location.iter().copied());
                 LimitName::Stack.check(frames.len() - start, limits.stack)
             })?,
-            _ => {}
+            _ => sample.skip(tag)?,
         }
     }
     let pushed = frames.len() - start;
@@ -246,13 +268,18 @@ fn push_packed(
     single: &[FunctionId],
     at: usize,
 ) -> Result<(), ReadError> {
-    while !packed.is_empty() {
-        let id = packed.varint()?;
-        match place(id).and_then(|place| single.get(place)) {
-            Some(frame) => frames.push(*frame),
-            None => return Err(unknown(id, at)),
+    let mut end = frames.len();
+    // A location takes a byte at least: there are never more.
+    frames.resize(end + packed.rest().len(), FunctionId::default());
+    for frame in frames.iter_mut().skip(end) {
+        if packed.is_empty() {
+            break;
         }
+        let id = packed.varint()?;
+        *frame = *place(id).and_then(|place| single.get(place)).ok_or_else(|| unknown(id, at))?;
+        end += 1;
     }
+    frames.truncate(end);
     Ok(())
 }
 

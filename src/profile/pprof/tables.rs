@@ -4,10 +4,22 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Outline;
-use super::wire::{Value, Wire};
+use super::wire::{Wire, bytes, number};
+use super::{FUNCTION, LOCATION, MAPPING, Outline};
 use crate::profile::limits::{LimitName, Limits, ReadError};
 use crate::profile::model::{Function, FunctionId, Interner, SampleType, Symbols, TextId};
+
+const TYPE_NAME: u64 = number(1);
+const TYPE_UNIT: u64 = number(2);
+/// Of a mapping, a location and a function alike.
+const ID: u64 = number(1);
+const MAPPING_FILE: u64 = number(5);
+const LOCATION_MAPPING: u64 = number(2);
+const LOCATION_LINE: u64 = bytes(4);
+const LINE_FUNCTION: u64 = number(1);
+const FUNCTION_NAME: u64 = number(2);
+const FUNCTION_SYSTEM_NAME: u64 = number(3);
+const FUNCTION_FILE: u64 = number(4);
 
 /// The frame of a location that nothing is known about.
 const UNKNOWN: &str = "[unknown]";
@@ -71,11 +83,11 @@ impl<'b> Strings<'b> {
     pub(super) fn value_type(&self, region: &Range<usize>) -> Result<SampleType, ReadError> {
         let (mut name, mut unit) = (0, 0);
         let mut message = self.wire.region(region);
-        while let Some((field, value)) = message.field()? {
-            match field {
-                1 => name = value.number(),
-                2 => unit = value.number(),
-                _ => {}
+        while let Some(tag) = message.tag()? {
+            match tag {
+                TYPE_NAME => name = message.varint()?,
+                TYPE_UNIT => unit = message.varint()?,
+                _ => message.skip(tag)?,
             }
         }
         let text = |index| {
@@ -159,7 +171,8 @@ impl Ids {
 pub(super) struct Locations {
     ids: Ids,
     frames: Vec<FunctionId>,
-    ends: Vec<u32>,
+    /// The frames of the location at place n lie from bound n to bound n + 1.
+    bounds: Vec<u32>,
     /// Each location has one frame: its place is the frame's.
     plain: bool,
 }
@@ -168,16 +181,15 @@ impl Locations {
     pub(super) fn read(wire: Wire<'_>, outline: &Outline, strings: &mut Strings<'_>) -> Result<Self, ReadError> {
         let functions = Functions::read(wire.region(&outline.functions), outline.function_count, strings)?;
         let mut mappings = Mappings::read(wire.region(&outline.mappings))?;
-        let mut locations = Self {
-            ids: Ids::default(),
-            frames: Vec::with_capacity(outline.location_count),
-            ends: Vec::with_capacity(outline.location_count),
-            plain: true,
-        };
+        let mut bounds = Vec::with_capacity(outline.location_count + 1);
+        bounds.push(0);
+        let mut locations =
+            Self { ids: Ids::default(), frames: Vec::with_capacity(outline.location_count), bounds, plain: true };
         let mut region = wire.region(&outline.locations);
-        while let Some((field, value)) = region.field()? {
-            if let (4, Value::Bytes(location)) = (field, value) {
-                locations.push(location, &functions, &mut mappings, strings)?;
+        while let Some(tag) = region.tag()? {
+            match tag {
+                LOCATION => locations.push(region.delimited()?, &functions, &mut mappings, strings)?,
+                _ => region.skip(tag)?,
             }
         }
         locations.ids.seal("location")?;
@@ -193,16 +205,16 @@ impl Locations {
     ) -> Result<(), ReadError> {
         let (mut id, mut mapping) = (0, 0);
         let start = self.frames.len();
-        while let Some((field, value)) = location.field()? {
-            match (field, value) {
-                (1, value) => id = value.number(),
-                (2, value) => mapping = value.number(),
-                (4, Value::Bytes(line)) => {
-                    if let Some(function) = functions.of_line(line)? {
+        while let Some(tag) = location.tag()? {
+            match tag {
+                ID => id = location.varint()?,
+                LOCATION_MAPPING => mapping = location.varint()?,
+                LOCATION_LINE => {
+                    if let Some(function) = functions.of_line(location.delimited()?)? {
                         self.frames.push(function);
                     }
                 }
-                _ => {}
+                _ => location.skip(tag)?,
             }
         }
         if self.frames.len() == start {
@@ -211,7 +223,7 @@ impl Locations {
         self.plain &= self.frames.len() == start + 1;
         let end =
             u32::try_from(self.frames.len()).map_err(|_| ReadError::malformed("too many lines", location.at()))?;
-        self.ends.push(end);
+        self.bounds.push(end);
         self.ids.push(id);
         Ok(())
     }
@@ -220,9 +232,8 @@ impl Locations {
     #[inline]
     pub(super) fn of(&self, id: u64) -> Option<&[FunctionId]> {
         let place = self.ids.place(id)?;
-        let end = *self.ends.get(place)? as usize;
-        let start = place.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| *end as usize);
-        self.frames.get(start..end)
+        let (start, end) = (*self.bounds.get(place)?, *self.bounds.get(place + 1)?);
+        self.frames.get(start as usize..end as usize)
     }
 
     /// The frame of each location by its id less one, where ids count up and nothing is inlined, as in most profiles.
@@ -240,16 +251,20 @@ struct Functions {
 impl Functions {
     fn read(mut region: Wire<'_>, count: usize, strings: &mut Strings<'_>) -> Result<Self, ReadError> {
         let mut all = Self { ids: Ids::default(), functions: Vec::with_capacity(count) };
-        while let Some((field, value)) = region.field()? {
-            let (5, Value::Bytes(mut message)) = (field, value) else { continue };
+        while let Some(tag) = region.tag()? {
+            if tag != FUNCTION {
+                region.skip(tag)?;
+                continue;
+            }
+            let mut message = region.delimited()?;
             let (mut id, mut name, mut system_name, mut file) = (0, 0, 0, 0);
-            while let Some((field, value)) = message.field()? {
-                match field {
-                    1 => id = value.number(),
-                    2 => name = value.number(),
-                    3 => system_name = value.number(),
-                    4 => file = value.number(),
-                    _ => {}
+            while let Some(tag) = message.tag()? {
+                match tag {
+                    ID => id = message.varint()?,
+                    FUNCTION_NAME => name = message.varint()?,
+                    FUNCTION_SYSTEM_NAME => system_name = message.varint()?,
+                    FUNCTION_FILE => file = message.varint()?,
+                    _ => message.skip(tag)?,
                 }
             }
             if strings.bytes(name)?.is_empty() {
@@ -268,9 +283,10 @@ impl Functions {
     /// The function of a location's line; `None` where the line names none.
     fn of_line(&self, mut line: Wire<'_>) -> Result<Option<FunctionId>, ReadError> {
         let mut id = 0;
-        while let Some((field, value)) = line.field()? {
-            if field == 1 {
-                id = value.number();
+        while let Some(tag) = line.tag()? {
+            match tag {
+                LINE_FUNCTION => id = line.varint()?,
+                _ => line.skip(tag)?,
             }
         }
         if id == 0 {
@@ -289,14 +305,18 @@ struct Mappings(Vec<(u64, u64, Option<FunctionId>)>);
 impl Mappings {
     fn read(mut region: Wire<'_>) -> Result<Self, ReadError> {
         let mut all = Vec::new();
-        while let Some((field, value)) = region.field()? {
-            let (3, Value::Bytes(mut message)) = (field, value) else { continue };
+        while let Some(tag) = region.tag()? {
+            if tag != MAPPING {
+                region.skip(tag)?;
+                continue;
+            }
+            let mut message = region.delimited()?;
             let (mut id, mut file) = (0, 0);
-            while let Some((field, value)) = message.field()? {
-                match field {
-                    1 => id = value.number(),
-                    5 => file = value.number(),
-                    _ => {}
+            while let Some(tag) = message.tag()? {
+                match tag {
+                    ID => id = message.varint()?,
+                    MAPPING_FILE => file = message.varint()?,
+                    _ => message.skip(tag)?,
                 }
             }
             all.push((id, file, None));

@@ -1,162 +1,171 @@
 //! The wire format of protocol buffers, as much of it as a pprof needs: borrowed, bounds-checked, never copying.
 
+use std::ops::Range;
+
 use crate::profile::ReadError;
+
+const ENDS_IN_NUMBER: &str = "it ends within a number";
+
+const fn is_delimited(tag: u64) -> bool {
+    tag & 7 == 2
+}
 
 /// What is left of a message. Places count from the start of the profile.
 #[derive(Clone, Copy)]
 pub(super) struct Wire<'b> {
-    rest: &'b [u8],
-    end: usize,
+    /// The profile, up to the end of the message.
+    bytes: &'b [u8],
+    at: usize,
 }
 
-/// The value of a field.
-pub(super) enum Value<'b> {
-    /// A varint.
-    Number(u64),
-    /// A string, a message, or packed numbers.
-    Bytes(Wire<'b>),
-    /// A fixed-width number; no field of a pprof is one.
-    Fixed,
+/// The tag of a varint field of that number.
+pub(super) const fn number(field: u64) -> u64 {
+    field << 3
+}
+
+/// The tag of a length-delimited field of that number: a string, a message, or packed numbers.
+pub(super) const fn bytes(field: u64) -> u64 {
+    field << 3 | 2
 }
 
 impl<'b> Wire<'b> {
     /// A whole profile.
     pub(super) fn new(bytes: &'b [u8]) -> Self {
-        Self { rest: bytes, end: bytes.len() }
+        Self { bytes, at: 0 }
     }
 
-    /// A region of a whole profile.
-    pub(super) fn region(&self, region: &std::ops::Range<usize>) -> Self {
-        Self { rest: self.rest.get(region.clone()).unwrap_or(&[]), end: region.end }
-    }
-
-    /// What of this was read when `later` was left.
-    pub(super) fn until(&self, later: &Self) -> Self {
-        let read = self.rest.len().saturating_sub(later.rest.len());
-        Self { rest: self.rest.get(..read).unwrap_or(&[]), end: later.at() }
+    /// A region of this.
+    pub(super) fn region(&self, region: &Range<usize>) -> Self {
+        Self { bytes: self.bytes.get(..region.end).unwrap_or(&[]), at: region.start }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.rest.is_empty()
+        self.at >= self.bytes.len()
     }
 
     /// Where the next byte lies.
     pub(super) fn at(&self) -> usize {
-        self.end - self.rest.len()
-    }
-
-    /// Where it ends.
-    pub(super) fn end(&self) -> usize {
-        self.end
+        self.at
     }
 
     /// The bytes not read yet.
     pub(super) fn rest(&self) -> &'b [u8] {
-        self.rest
+        self.bytes.get(self.at..).unwrap_or(&[])
+    }
+
+    /// The next field's tag, as [`number`] and [`bytes`] make them; `None` at the end. Whoever takes a tag takes the value
+    /// behind it, or skips it.
+    #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
+    #[inline(always)]
+    pub(super) fn tag(&mut self) -> Result<Option<u64>, ReadError> {
+        if self.is_empty() { Ok(None) } else { self.varint().map(Some) }
     }
 
     #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
     pub(super) fn varint(&mut self) -> Result<u64, ReadError> {
-        match self.rest {
-            [byte, rest @ ..] if *byte < 0x80 => {
-                self.rest = rest;
-                Ok(u64::from(*byte))
-            }
-            [byte, next, rest @ ..] if *next < 0x80 => {
-                self.rest = rest;
+        let Some(byte) = self.bytes.get(self.at) else { return Err(malformed(ENDS_IN_NUMBER, self.at)) };
+        if *byte < 0x80 {
+            self.at += 1;
+            return Ok(u64::from(*byte));
+        }
+        match self.bytes.get(self.at + 1) {
+            Some(next) if *next < 0x80 => {
+                self.at += 2;
                 Ok(u64::from(*byte & 0x7f) | u64::from(*next) << 7)
             }
-            _ => self.long_varint(),
-        }
-    }
-
-    #[inline(never)]
-    fn long_varint(&mut self) -> Result<u64, ReadError> {
-        let (mut value, mut shift, mut rest) = (0_u64, 0, self.rest);
-        while let ([byte, further @ ..], 0..=63) = (rest, shift) {
-            value |= u64::from(byte & 0x7f) << shift;
-            (rest, shift) = (further, shift + 7);
-            if *byte < 0x80 {
-                self.rest = rest;
-                return Ok(value);
+            _ => {
+                let (number, len) = long_varint(self.rest(), self.at)?;
+                self.at += len;
+                Ok(number)
             }
         }
-        Err(self.bad(if shift > 63 { "a number longer than ten bytes" } else { "it ends within a number" }))
     }
 
-    /// The bytes of a length-delimited field, whose length comes next.
+    /// What a length-delimited field holds.
     #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
     pub(super) fn delimited(&mut self) -> Result<Wire<'b>, ReadError> {
         let len = self.varint()?;
-        match usize::try_from(len).ok().and_then(|len| self.rest.split_at_checked(len)) {
-            Some((bytes, rest)) => {
-                self.rest = rest;
-                Ok(Wire { rest: bytes, end: self.at() })
-            }
-            None => Err(self.bad("it ends within a field")),
-        }
-    }
-
-    /// The next field's number and value; `None` at the end.
-    #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
-    #[inline(always)]
-    pub(super) fn field(&mut self) -> Result<Option<(u64, Value<'b>)>, ReadError> {
-        if self.is_empty() {
-            return Ok(None);
-        }
-        let tag = self.varint()?;
-        let value = match tag & 7 {
-            0 => Value::Number(self.varint()?),
-            2 => Value::Bytes(self.delimited()?),
-            1 => self.fixed(8)?,
-            5 => self.fixed(4)?,
-            _ => return Err(self.bad("no field of a pprof has such a wire type")),
-        };
-        Ok(Some((tag >> 3, value)))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn bad(&self, what: &str) -> ReadError {
-        ReadError::malformed(what, self.at())
-    }
-
-    #[cold]
-    fn fixed(&mut self, len: usize) -> Result<Value<'b>, ReadError> {
-        match self.rest.split_at_checked(len) {
-            Some((_, rest)) => {
-                self.rest = rest;
-                Ok(Value::Fixed)
-            }
-            None => Err(self.bad("it ends within a number")),
-        }
-    }
-}
-
-impl Value<'_> {
-    /// The number; 0 for anything else, as if the field were absent.
-    pub(super) fn number(&self) -> u64 {
-        match self {
-            Self::Number(number) => *number,
-            _ => 0,
+        let end = usize::try_from(len).ok().and_then(|len| self.at.checked_add(len));
+        match end.and_then(|end| self.bytes.get(..end)) {
+            Some(bytes) => Ok(Wire { bytes, at: std::mem::replace(&mut self.at, bytes.len()) }),
+            None => Err(malformed("it ends within a field", self.at)),
         }
     }
 
     /// Gives each number of a repeated field, packed or not.
     #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
-    pub(super) fn each(self, mut take: impl FnMut(u64) -> Result<(), ReadError>) -> Result<(), ReadError> {
-        match self {
-            Self::Number(number) => take(number),
-            Self::Bytes(mut packed) => {
-                while !packed.is_empty() {
-                    take(packed.varint()?)?;
-                }
-                Ok(())
-            }
-            Self::Fixed => Ok(()),
+    pub(super) fn each(
+        &mut self,
+        tag: u64,
+        mut take: impl FnMut(u64) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        if !is_delimited(tag) {
+            return take(self.varint()?);
+        }
+        let mut packed = self.delimited()?;
+        while !packed.is_empty() {
+            take(packed.varint()?)?;
+        }
+        Ok(())
+    }
+
+    /// Passes over the value of a field.
+    #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
+    #[inline(always)]
+    pub(super) fn skip(&mut self, tag: u64) -> Result<(), ReadError> {
+        match tag & 7 {
+            0 => self.varint().map(drop),
+            2 => self.delimited().map(drop),
+            1 => self.skip_bytes(8),
+            5 => self.skip_bytes(4),
+            _ => Err(malformed("no field of a pprof has such a wire type", self.at)),
         }
     }
+
+    /// Passes over the value of a field and over the fields of the same tag that follow at once; how many they are.
+    #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
+    #[inline(always)]
+    pub(super) fn skip_run(&mut self, tag: u64) -> Result<usize, ReadError> {
+        let mut count = 0;
+        loop {
+            self.skip(tag)?;
+            count += 1;
+            match self.bytes.get(self.at) {
+                Some(next) if u64::from(*next) == tag => self.at += 1,
+                _ => return Ok(count),
+            }
+        }
+    }
+
+    #[cold]
+    fn skip_bytes(&mut self, len: usize) -> Result<(), ReadError> {
+        if self.rest().len() < len {
+            return Err(malformed(ENDS_IN_NUMBER, self.at));
+        }
+        self.at += len;
+        Ok(())
+    }
+}
+
+/// The number at the start of `bytes`, which lie at that place, and how many bytes it has. Neither this nor an error takes
+/// the [`Wire`] itself: its place stays in a register.
+#[inline(never)]
+fn long_varint(bytes: &[u8], at: usize) -> Result<(u64, usize), ReadError> {
+    let mut value = 0;
+    for (place, byte) in bytes.iter().take(10).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * place);
+        if *byte < 0x80 {
+            return Ok((value, place + 1));
+        }
+    }
+    Err(malformed(if bytes.len() < 10 { ENDS_IN_NUMBER } else { "a number longer than ten bytes" }, at))
+}
+
+#[cold]
+#[inline(never)]
+fn malformed(what: &str, at: usize) -> ReadError {
+    ReadError::malformed(what, at)
 }
