@@ -50,6 +50,13 @@ fn a_substring_proves_nothing(#[case] of: Category, #[case] traps: &[&str], #[ca
 #[case::waking_a_pool("System.Threading.LowLevelLifoSemaphore.Release", Some(Category::Scheduling))]
 #[case::waiting_in_a_pool("System.Threading.LowLevelLifoSemaphore.Wait", Some(Category::Idle))]
 #[case::no_function("UNMANAGED_CODE_TIME", None)]
+#[case::number_of_any_purpose("encoding/binary.littleEndian.PutUint64", None)]
+#[case::one_after_the_other("github.com/cockroachdb/cockroach/pkg/sql.(*connExecutor).serialize", None)]
+#[case::asking_a_converter("org/springframework/http/converter/ResourceRegionHttpMessageConverter.canWrite", None)]
+#[case::converting(
+    "org/springframework/http/converter/json/AbstractJackson2HttpMessageConverter.writeInternal",
+    Some(Category::Serialization)
+)]
 fn tells_a_name_from_its_neighbour(#[case] name: &str, #[case] expected: Option<Category>) {
     assert_eq!(category(name), expected);
 }
