@@ -174,22 +174,22 @@ impl Profile {
     #[must_use]
     pub fn only(&self, sample_type: usize) -> Self {
         let Some(kept) = self.sample_types.get(sample_type) else { return Self::default() };
-        self.under(kept.clone(), |values| values.get(sample_type).copied().unwrap_or(0))
+        self.under([kept.clone()], |values| [values.get(sample_type).copied().unwrap_or(0)])
     }
 
-    /// The same stacks under one sample type, each with the value that is made of its own; those of value 0 are left
-    /// out.
+    /// The same stacks under other sample types, each with the values that are made of its own; those without a value
+    /// other than 0 are left out.
     #[must_use]
-    pub fn under(&self, sample_type: SampleType, value: impl Fn(&[i64]) -> i64) -> Self {
+    pub fn under<const N: usize>(&self, sample_types: [SampleType; N], values: impl Fn(&[i64]) -> [i64; N]) -> Self {
         let mut stacks = Stacks::default();
         for stack in self.stacks() {
-            let value = value(stack.values);
-            if value != 0 {
+            let values = values(stack.values);
+            if values != [0; N] {
                 stacks.frames.extend_from_slice(stack.frames);
-                stacks.push_values(&[value]);
+                stacks.push_values(&values);
             }
         }
-        Self { sample_types: vec![sample_type], symbols: Arc::clone(&self.symbols), stacks }
+        Self { sample_types: sample_types.into(), symbols: Arc::clone(&self.symbols), stacks }
     }
 }
 

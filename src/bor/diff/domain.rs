@@ -124,9 +124,9 @@ pub(super) fn compare(
     seconds: [Option<f64>; 2],
     limits: &[Limit<'_>],
 ) -> Comparison {
-    let [before, now] = seconds;
+    let ([before, now], first_half) = (seconds, baseline.first_half());
     let (baseline, current) = (side(baseline, before), side(current, now));
-    Comparison::of(&Compared { kind, baseline, current, limits, first_half: None })
+    Comparison::of(&Compared { kind, baseline, current, limits, first_half })
 }
 
 fn side(merged: &MergedProfile, seconds: Option<f64>) -> Side<'_> {

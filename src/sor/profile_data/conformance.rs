@@ -118,6 +118,7 @@ pub(crate) async fn check(sor: &dyn ProfileDataSor, source: Source) {
     tells_unknown_from_silent(sor).await;
     follows_the_selector(sor, &pushes).await;
     reads_pairs(sor, &pushes).await;
+    tells_the_first_half_of_a_baseline(sor, &pushes).await;
     if source.any_window {
         windows_are_half_open(sor, &pushes).await;
     }
@@ -185,6 +186,23 @@ async fn reads_pairs(sor: &dyn ProfileDataSor, pushes: &[Push]) {
 
     let nobody = query("nobody", ProfileType::Cpu, later(), "");
     assert!(sor.merged_pair(&nobody, first(), &everything).await.unwrap().is_none());
+}
+
+async fn tells_the_first_half_of_a_baseline(sor: &dyn ProfileDataSor, pushes: &[Push]) {
+    let everything = Selector::default();
+    let current = query("checkout", ProfileType::Cpu, later(), "");
+    // Three pushes in its first half, one in its second.
+    let (baseline, now) = sor.merged_pair(&current, window(-10, 80), &everything).await.unwrap().unwrap();
+    let types = baseline.profile.sample_types().iter().map(|t| (t.name.as_str(), t.unit.as_str()));
+    assert_eq!(types.collect::<Vec<_>>(), [("cpu", "nanoseconds"), ("first_half_cpu", "nanoseconds")]);
+    let first = baseline.profile.only(baseline.first_half().unwrap());
+    assert_eq!(rows(&first, 0, 1), expected(pushes, "checkout", "process_cpu", "cpu", 3));
+    assert_eq!(baseline.profile.total(0), first.total(0) + now.profile.total(0));
+    assert_eq!(now.first_half(), None, "only of the baseline");
+
+    // All of it in its first half: there is nothing to compare it with.
+    let (baseline, _) = sor.merged_pair(&current, self::first(), &everything).await.unwrap().unwrap();
+    assert_eq!(baseline.first_half(), None);
 }
 
 async fn windows_are_half_open(sor: &dyn ProfileDataSor, pushes: &[Push]) {

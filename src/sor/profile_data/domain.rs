@@ -22,10 +22,25 @@ pub struct ProfileQuery {
 /// All profiles of a query, merged into one.
 #[derive(Debug, Clone, Default)]
 pub struct MergedProfile {
-    /// Exactly one sample type where [`ProfileMeta::sample_type`] is known; no stacks where no data came.
+    /// Exactly one sample type where [`ProfileMeta::sample_type`] is known; no stacks where no data came. The baseline of
+    /// a pair may have a second one, [`MergedProfile::first_half`].
     pub profile: Arc<Profile>,
     /// What is known about it beside the stacks.
     pub meta: ProfileMeta,
+}
+
+impl MergedProfile {
+    /// The place of the sample type whose values are those of the window's first half, where they were read apart and
+    /// both halves have data.
+    pub fn first_half(&self) -> Option<usize> {
+        (self.profile.sample_types().len() > 1).then_some(1)
+    }
+}
+
+/// A sample type and that of its values in the first half of a window.
+pub(super) fn halved(sample_type: SampleType) -> [SampleType; 2] {
+    let first = SampleType::new(format!("first_half_{}", sample_type.name), sample_type.unit.clone());
+    [sample_type, first]
 }
 
 /// What a source knows of a merged profile beside its stacks. It travels with an export, so that a verdict is the same

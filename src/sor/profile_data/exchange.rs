@@ -1,7 +1,7 @@
 //! How a merged profile, or a pair of them, travels between two Flamewardens: as one gzip pprof, with what is known beside
 //! the stacks in comments.
 
-use super::domain::{MergedProfile, ProfileMeta};
+use super::domain::{MergedProfile, ProfileMeta, halved};
 use crate::kernel::TimeWindow;
 use crate::profile::{
     Limits, PprofFile, PprofHeader, Profile, ProfileBuilder, ReadError, SampleType, read_pprof, write_pprof,
@@ -11,7 +11,7 @@ use crate::profile::{
 pub(super) const META_COMMENT: &str = "flamewarden:";
 /// The comment with the meta of a pair's baseline begins with this.
 const BASELINE_COMMENT: &str = "flamewarden-baseline:";
-/// What stands before the baseline's sample type in a pair, so that other tools show which is which.
+/// What stands before the baseline's sample types in a pair, so that other tools show which is which.
 const BASELINE_TYPE: &str = "baseline_";
 
 /// Why bytes are no profile of another Flamewarden.
@@ -40,7 +40,8 @@ pub(super) fn write_one(merged: &MergedProfile, window: TimeWindow) -> Result<Ve
     Ok(write_pprof(&merged.profile, &header))
 }
 
-/// Writes two windows of one app as one pprof of two sample types: baseline, then current.
+/// Writes two windows of one app as one pprof: the baseline's sample type, that of its first half where that is known,
+/// and at last the current one.
 pub(super) fn write_pair(
     baseline: &MergedProfile,
     current: &MergedProfile,
@@ -49,11 +50,14 @@ pub(super) fn write_pair(
     let named =
         |merged: &MergedProfile| merged.meta.sample_type.clone().unwrap_or_else(|| SampleType::new("samples", "count"));
     let (before, now) = (named(baseline), named(current));
-    let before = SampleType::new(format!("{BASELINE_TYPE}{}", before.name), before.unit);
-    let mut builder = ProfileBuilder::new(vec![before, now.clone()]);
-    for (place, merged) in [(0, baseline), (1, current)] {
-        copy(&merged.profile, &mut builder, place);
-    }
+    let known = if baseline.first_half().is_some() { 2 } else { 1 };
+    let before = halved(before).map(|t| SampleType::new(format!("{BASELINE_TYPE}{}", t.name), t.unit));
+    let mut types: Vec<_> = before.into_iter().take(known).collect();
+    let last = types.len();
+    types.push(now.clone());
+    let mut builder = ProfileBuilder::new(types);
+    copy(&baseline.profile, &mut builder, 0);
+    copy(&current.profile, &mut builder, last);
     let header = PprofHeader {
         time: Some(window.from()),
         duration: Some(window.duration()),
@@ -74,19 +78,23 @@ pub(super) fn read_one(bytes: &[u8], limits: &Limits) -> Result<MergedProfile, I
 /// Reads a pair: baseline, then current.
 pub(super) fn read_pair(bytes: &[u8], limits: &Limits) -> Result<(MergedProfile, MergedProfile), InvalidExport> {
     let file = read_pprof(bytes, limits)?;
-    let width = file.profile.sample_types().len();
-    if width != 2 {
-        return Err(InvalidExport::Width(width));
-    }
-    let side = |place, comment| -> Result<MergedProfile, InvalidExport> {
+    let last = match file.profile.sample_types().len() {
+        width @ 2..=3 => width - 1,
+        width => return Err(InvalidExport::Width(width)),
+    };
+    let side = |comment, read: &dyn Fn(&SampleType) -> Profile| -> Result<MergedProfile, InvalidExport> {
         let meta = meta(&file, comment)?;
-        let profile = match &meta.sample_type {
-            Some(sample_type) => under(file.profile.only(place), sample_type),
-            None => Profile::default(),
-        };
+        let profile = meta.sample_type.as_ref().map(read).unwrap_or_default();
         Ok(MergedProfile { profile: profile.into(), meta })
     };
-    Ok((side(0, BASELINE_COMMENT)?, side(1, META_COMMENT)?))
+    let one = |place, sample_type: &SampleType| under(file.profile.only(place), sample_type);
+    let baseline = side(BASELINE_COMMENT, &|sample_type| match last {
+        1 => one(0, sample_type),
+        _ => file
+            .profile
+            .under(halved(sample_type.clone()), |values| [0, 1].map(|at| values.get(at).copied().unwrap_or(0))),
+    });
+    Ok((baseline?, side(META_COMMENT, &|sample_type| one(last, sample_type))?))
 }
 
 fn meta(file: &PprofFile, begin: &'static str) -> Result<ProfileMeta, InvalidExport> {
@@ -108,10 +116,10 @@ pub(super) fn under(profile: Profile, sample_type: &SampleType) -> Profile {
     if profile.sample_types() == std::slice::from_ref(sample_type) {
         return profile;
     }
-    profile.under(sample_type.clone(), |values| values.first().copied().unwrap_or(0))
+    profile.under([sample_type.clone()], |values| [values.first().copied().unwrap_or(0)])
 }
 
-/// Adds the stacks of a profile, with its first values at that place.
+/// Adds the stacks of a profile, with its values from that place on.
 fn copy(profile: &Profile, builder: &mut ProfileBuilder, place: usize) {
     let functions: Vec<_> = profile
         .function_ids()
@@ -120,11 +128,10 @@ fn copy(profile: &Profile, builder: &mut ProfileBuilder, place: usize) {
             builder.function(name, file)
         })
         .collect();
-    let mut values = vec![0; place + 1];
+    let mut values = vec![0; place];
     for stack in profile.stacks() {
-        if let (Some(value), Some(first)) = (values.last_mut(), stack.values.first()) {
-            *value = *first;
-        }
+        values.truncate(place);
+        values.extend_from_slice(stack.values);
         builder.add(stack.frames.iter().filter_map(|id| functions.get(id.index()).copied()), &values);
     }
 }
@@ -161,6 +168,23 @@ mod tests {
         assert_eq!((rows(&read_before), rows(&read_now)), (rows(&before), rows(&now)));
         assert_eq!((&read_before.meta, &read_now.meta), (&before.meta, &now.meta));
         assert_eq!(read_before.profile.sample_types(), before.profile.sample_types());
+    }
+
+    #[test]
+    fn a_pair_keeps_the_first_half_of_its_baseline_and_its_current_window_last() {
+        let types = halved(SampleType::new("cpu", "nanoseconds"));
+        let halves = cpu("main;a 5\nmain;b 2\n");
+        let profile = halves.profile.under(types, |values| [values[0], values[0] - 2]);
+        let (before, now) = (MergedProfile { profile: profile.into(), ..halves }, cpu("main;b 7\n"));
+        let bytes = write_pair(&before, &now, window()).unwrap();
+        let (read_before, read_now) = read_pair(&bytes, &Limits::default()).unwrap();
+        assert_eq!((rows(&read_before), rows(&read_now)), (rows(&before), rows(&now)));
+        assert_eq!(read_before.profile.sample_types(), before.profile.sample_types());
+        assert_eq!((read_before.first_half(), read_before.profile.total(1)), (Some(1), 3));
+        assert_eq!(read_now.first_half(), None);
+        let file = read_pprof(&bytes, &Limits::default()).unwrap();
+        let names: Vec<_> = file.profile.sample_types().iter().map(|t| t.name.as_str()).collect();
+        assert_eq!(names, ["baseline_cpu", "baseline_first_half_cpu", "cpu"]);
     }
 
     #[test]

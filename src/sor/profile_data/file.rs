@@ -43,9 +43,10 @@ impl FileProfile {
         }
         let places = resolve_unnamed(kind, self.sample_types(), self.period_type.as_deref())?;
         let sample_type = self.sample_types().get(*places.first()?)?.clone();
-        let sum =
-            |values: &[i64]| places.iter().filter_map(|place| values.get(*place)).copied().fold(0, i64::saturating_add);
-        let profile = self.profile.under(sample_type.clone(), sum);
+        let sum = |values: &[i64]| {
+            [places.iter().filter_map(|place| values.get(*place)).copied().fold(0, i64::saturating_add)]
+        };
+        let profile = self.profile.under([sample_type.clone()], sum);
         let meta = ProfileMeta {
             sample_type: Some(sample_type),
             truncated_ticks: self.truncated_ticks,

@@ -15,7 +15,8 @@ pub trait ProfileDataSor: Send + Sync {
     async fn merged(&self, query: &ProfileQuery) -> PortResult<Option<MergedProfile>>;
 
     /// Two windows of one app read under the same sample type, the first alternative that both have: baseline, then
-    /// current. `query` describes the current side.
+    /// current. `query` describes the current side. The baseline tells its [first half](MergedProfile::first_half)
+    /// apart where it is no snapshot and came whole.
     async fn merged_pair(
         &self,
         query: &ProfileQuery,

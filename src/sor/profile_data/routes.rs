@@ -154,7 +154,8 @@ async fn draw_flame_graph(
 ///
 /// One gzip pprof of the window's merged stacks with file names, for any tool that reads pprof. Without data it has no
 /// samples. What is known of the profile beside its stacks stands in a comment. With a baseline both windows come in one
-/// pprof, read under one sample type: its first values are the baseline's.
+/// pprof, read under one sample type: its first values are the baseline's, its last the current window's; where there are
+/// three, those between are what the baseline window's first half has of its values.
 #[utoipa::path(
     get, path = "/profiles/{appName}/export", tag = "profiles", operation_id = "exportProfile",
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), ExportParams),

@@ -194,6 +194,21 @@ impl<'p> Joined<'p> {
         self.own.get(id as usize).copied().unwrap_or_default()
     }
 
+    /// The self ticks of all keys on one side under another sample type.
+    pub(super) fn own_under(&self, side: usize, sample_type: usize) -> Vec<i64> {
+        let mut own = vec![0_i64; self.len()];
+        let (Some(profile), Some(names)) = (self.profiles.get(side), self.names.get(side)) else { return own };
+        let no_stack = self.find(FunctionTable::NO_STACK);
+        for stack in profile.stacks() {
+            let leaf = stack.frames.first().and_then(|leaf| profile.function_texts(*leaf));
+            let id = leaf.map_or(no_stack, |leaf| names.get(leaf.name.index()).copied().flatten());
+            if let Some(own) = id.and_then(|id| own.get_mut(id as usize)) {
+                *own = own.saturating_add(stack.values.get(sample_type).copied().unwrap_or(0));
+            }
+        }
+        own
+    }
+
     /// Whether the function stands in any stack of that side.
     pub(super) fn is_present(&self, id: KeyId, side: usize) -> bool {
         self.present.get(id as usize).and_then(|sides| sides.get(side)).copied().unwrap_or(false)

@@ -1,7 +1,7 @@
 //! How much more was done, and how far a change must reach to be more than chance.
 
 use super::super::confidence::BUNCHING;
-use super::join::{Joined, KeyId};
+use super::join::Ticks;
 
 /// Only functions with so many samples on both sides tell how the load changed.
 const ENOUGH_SAMPLES: f64 = 50.0;
@@ -46,13 +46,13 @@ pub(super) struct Change {
 }
 
 impl Scale {
-    /// Both totals are above 0.
-    pub(super) fn of(joined: &Joined<'_>, samples: Option<[u64; 2]>) -> Self {
-        let totals = joined.totals.map(|ticks| ticks as f64);
+    /// Of the functions' own ticks. Both totals are above 0.
+    pub(super) fn of(own: &[Ticks], totals: Ticks, samples: Option<[u64; 2]>) -> Self {
+        let totals = totals.map(|ticks| ticks as f64);
         let samples = samples.map(|counts| counts.map(|n| n as f64));
         let [before, now] = totals;
         let ratio = Load { factor: now / before, normalised: false, composition_changed: false };
-        let load = samples.and_then(|samples| median(joined, totals, samples)).unwrap_or(ratio);
+        let load = samples.and_then(|samples| median(own, totals, samples)).unwrap_or(ratio);
         Self { load, totals, samples }
     }
 
@@ -103,14 +103,14 @@ impl Change {
 
 /// The median of current ÷ baseline ticks over the functions with enough samples on both sides, each weighing as much
 /// as its smaller count.
-fn median(joined: &Joined<'_>, totals: [f64; 2], samples: [f64; 2]) -> Option<Load> {
+fn median(own: &[Ticks], totals: [f64; 2], samples: [f64; 2]) -> Option<Load> {
     let per_tick = [samples[0] / totals[0], samples[1] / totals[1]];
-    let of = |id: KeyId| {
-        let [before, now] = joined.own(id);
-        let weight = (before as f64 * per_tick[0]).min(now as f64 * per_tick[1]);
-        (weight >= ENOUGH_SAMPLES).then(|| (now as f64 / before as f64, weight))
+    let of = |[before, now]: &Ticks| {
+        let [before, now] = [*before, *now].map(|ticks| ticks as f64);
+        let weight = (before * per_tick[0]).min(now * per_tick[1]);
+        (weight >= ENOUGH_SAMPLES).then(|| (now / before, weight))
     };
-    let mut ratios: Vec<_> = joined.ids().filter_map(of).collect();
+    let mut ratios: Vec<_> = own.iter().filter_map(of).collect();
     if ratios.len() < ENOUGH_FUNCTIONS {
         return None;
     }

@@ -51,8 +51,9 @@ pub struct Compared<'a> {
     pub current: Side<'a>,
     /// The approved limits of that kind.
     pub limits: &'a [Limit<'a>],
-    /// The first half of the baseline window, where it was read: what changes between the halves is the app's own noise.
-    pub first_half: Option<&'a Profile>,
+    /// The place among the baseline's sample types of the ticks of its window's first half, where they were read apart:
+    /// what changes between the halves is the app's own noise.
+    pub first_half: Option<usize>,
 }
 
 /// A function whose share changed by more than 0.1 points.
@@ -131,7 +132,7 @@ impl Comparison {
         let enough = both(samples).filter(|n| n.iter().all(|n| Confidence::of(*n) != Confidence::Insufficient));
         let cumulative = sides.iter().any(|side| side.facts.cumulative);
         let conclusive = enough.is_some() && !cumulative;
-        let scale = Scale::of(&joined, both(samples).filter(|counts| counts.iter().all(|n| *n > 0)));
+        let scale = Scale::of(&joined.own, joined.totals, both(samples).filter(|counts| counts.iter().all(|n| *n > 0)));
         let mut judged = Judged { compared, joined: &joined, scale: &scale, conclusive, kin: FxHashMap::default() };
         if conclusive {
             judged.kin = kinships(&joined, &scale, &judged.changed());
@@ -157,7 +158,7 @@ impl Comparison {
             missing,
             breaches,
             limits_not_seen,
-            own_noise: compared.first_half.and_then(|half| noise::of(compared.baseline.profile, half, samples[0])),
+            own_noise: compared.first_half.and_then(|half| noise::of(&joined, half, samples[0])),
             quality: compared_notes(sides.map(|side| &side.facts), joined.totals, samples),
         };
         if scale.load.composition_changed {

@@ -1,8 +1,7 @@
 //! How much an app differs from itself.
 
-use super::join::Joined;
+use super::join::{Joined, Ticks};
 use super::load::{SMALLEST_POINTS, Scale};
-use crate::profile::Profile;
 
 /// What changes between the halves of one window.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,21 +12,22 @@ pub struct OwnNoise {
     pub largest_points: f64,
 }
 
-/// Compares the first half of a window with the rest of it; `None` where either is empty.
-pub(super) fn of(whole: &Profile, first_half: &Profile, samples: Option<u64>) -> Option<OwnNoise> {
-    let mut joined = Joined::of([first_half, whole], 0);
-    for [first, second] in &mut joined.own {
-        *second = second.saturating_sub(*first);
-    }
-    let [first, all] = joined.totals;
-    joined.totals = [first, all.saturating_sub(first)];
-    if joined.totals.iter().any(|total| *total <= 0) {
+/// Compares the first half of the baseline window, whose ticks are the values of that sample type, with the rest of it;
+/// `None` where either is empty.
+pub(super) fn of(joined: &Joined<'_>, first_half: usize, samples: Option<u64>) -> Option<OwnNoise> {
+    let first = joined.own_under(0, first_half);
+    let rest = |(first, [whole, _]): (&i64, &Ticks)| [*first, whole.saturating_sub(*first)];
+    let own: Vec<_> = first.iter().zip(&joined.own).map(rest).collect();
+    let first = first.iter().fold(0_i64, |sum, ticks| sum.saturating_add(*ticks));
+    let [all, _] = joined.totals;
+    let totals = [first, all.saturating_sub(first)];
+    if totals.iter().any(|total| *total <= 0) {
         return None;
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count, rounded")]
-    let samples = samples.map(|n| joined.totals.map(|ticks| (n as f64 * ticks as f64 / all as f64).round() as u64));
-    let scale = Scale::of(&joined, samples.filter(|counts| counts.iter().all(|n| *n > 0)));
-    let points = || joined.own.iter().map(|own| scale.change(*own).points.abs());
+    let samples = samples.map(|n| totals.map(|ticks| (n as f64 * ticks as f64 / all as f64).round() as u64));
+    let scale = Scale::of(&own, totals, samples.filter(|counts| counts.iter().all(|n| *n > 0)));
+    let points = || own.iter().map(|own| scale.change(*own).points.abs());
     Some(OwnNoise {
         rows: points().filter(|points| *points > SMALLEST_POINTS).count(),
         largest_points: points().fold(0.0, f64::max),

@@ -17,7 +17,7 @@ const STEADY: [&str; 12] = [
 ];
 
 /// The window of a version that was deployed an hour ago, and the one before.
-const APART: &str = "baselineFrom=now-3h&baselineTo=now-2h&from=now-1h&to=now";
+pub(crate) const APART: &str = "baselineFrom=now-3h&baselineTo=now-2h&from=now-1h&to=now";
 
 /// A profile in which `shop.Cart.toJson` has so many samples.
 pub(crate) fn serving(minutes_ago: i64, samples: i64) -> Made {
@@ -74,6 +74,21 @@ async fn a_deploy_that_made_one_function_slower_is_told_by_it() {
         (answer.status(), answer.text().await.unwrap())
     };
     assert!(status == 200 && svg.contains(" against "), "{svg}");
+}
+
+#[actix_web::test]
+async fn what_an_app_changes_by_itself_is_told_beside_what_changed() {
+    let server = Flamewarden::start().await;
+    // Two halves of the baseline window, and the current one.
+    for (minutes_ago, samples) in [(170, 400), (130, 600), (10, 1_500)] {
+        serving(minutes_ago, samples).ingest(&server).await;
+    }
+    let (status, body) = server.json(&format!("/diff/shop?{APART}")).await;
+    assert_eq!((status, &body["summary"]["significantRegressions"]), (200, &json!(1)), "{body}");
+    assert_eq!(body["ownNoise"], json!({"rows": 1, "largestPoints": 3.13}), "{body}");
+    let split = Setup::of(&[("FUNCTION", "ReadPyroscopeDiffReport.v1"), ("PROFILE_DATA_URL", server.base())]);
+    let (_, remote) = split.start().await.json(&format!("/diff/shop?{APART}")).await;
+    assert_eq!(remote["ownNoise"], body["ownNoise"], "{remote}");
 }
 
 #[actix_web::test]

@@ -18,6 +18,7 @@ use super::refusal::Refusal;
 use super::span::Span;
 use crate::kernel::{Clock, PortError, PortResult, TimeWindow};
 use crate::profile::{Profile, ProfileBuilder, SampleType, merge};
+use crate::sor::profile_data::domain::halved;
 use crate::sor::profile_data::exchange::under;
 use crate::sor::profile_data::type_id::TypeId;
 
@@ -37,12 +38,24 @@ pub(super) struct Wanted {
     pub selector: Arc<str>,
     /// The window.
     pub window: TimeWindow,
+    /// How the window is read.
+    pub cut: Cut,
+}
+
+/// How a window is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Cut {
+    /// In one call where the server allows it.
+    Nowhere,
+    /// In two calls, whose sum is the whole, so that the first half can be told apart.
+    InHalves,
 }
 
 /// What came.
 #[derive(Debug, Clone)]
 pub(super) struct Fetched {
-    /// The merged stacks under the sample type of the first ID.
+    /// The merged stacks under the sample type of the first ID, and, cut in halves, under that of the first half where
+    /// both have data and came whole.
     pub profile: Arc<Profile>,
     /// Ticks of stacks that the server cut off.
     pub truncated_ticks: i64,
@@ -85,16 +98,29 @@ impl Fetcher {
     async fn fetch_now(&self, wanted: &Wanted, closed: bool) -> PortResult<Fetched> {
         let deadline = Instant::now() + self.timeout;
         let span = Span::of(wanted.window);
-        let mut types = Vec::with_capacity(wanted.ids.len());
+        let spans = match wanted.cut {
+            Cut::Nowhere => vec![span],
+            Cut::InHalves => span.halves(),
+        };
+        let mut types = Vec::with_capacity(wanted.ids.len() * spans.len());
         for id in wanted.ids.iter() {
-            types.push(self.piece(id, &wanted.selector, span, 0));
+            for (half, span) in spans.iter().enumerate() {
+                let piece = self.piece(id, &wanted.selector, *span, 0);
+                types.push(async move { Ok::<_, PortError>((half, piece.await?)) });
+            }
         }
         let reading = futures::stream::iter(types).buffered(AT_ONCE).try_collect::<Vec<_>>();
         let pieces = tokio::time::timeout_at(deadline, reading)
             .await
             .map_err(|_| PortError::Timeout(format!("the source took longer than {:?}", self.timeout)))??;
         let sample_type = wanted.ids.first().map_or_else(|| SampleType::new("", ""), TypeId::values);
-        let fetched = combine(pieces.into_iter().flatten().collect(), sample_type).await?;
+        let mut halves = [Vec::new(), Vec::new()];
+        for (half, pieces) in pieces {
+            if let Some(reads) = halves.get_mut(half) {
+                reads.extend(pieces);
+            }
+        }
+        let fetched = combine(halves, sample_type).await?;
         // Emptiness proves little: a server that starts, or one whose retention is over, answers with nothing too.
         if closed && fetched.profile.stack_count() > 0 {
             self.closed.insert(wanted.clone(), fetched.clone()).await;
@@ -167,18 +193,33 @@ fn weight(profile: &Profile) -> usize {
     names + profile.frame_count() * 4 + profile.stack_count() * 12 + 256
 }
 
-/// Sums pieces under one sample type.
-async fn combine(mut reads: Vec<Read>, sample_type: SampleType) -> PortResult<Fetched> {
-    let truncated_ticks = reads.iter().fold(0, |sum: i64, read| sum.saturating_add(read.truncated_ticks));
-    reads.retain(|read| read.profile.stack_count() > 0);
-    let first = reads.pop();
-    let profile = match first {
+/// Sums the pieces of a first and a second half. The first is told apart where both have data and nothing was cut off.
+async fn combine(halves: [Vec<Read>; 2], sample_type: SampleType) -> PortResult<Fetched> {
+    let all = halves.iter().flatten();
+    let truncated_ticks = all.fold(0, |sum: i64, read| sum.saturating_add(read.truncated_ticks));
+    let [first, second] = halves.map(|mut reads| {
+        reads.retain(|read| read.profile.stack_count() > 0);
+        reads
+    });
+    let apart = truncated_ticks == 0 && !first.is_empty() && !second.is_empty();
+    let halves = first.into_iter().map(|read| (read, 1)).chain(second.into_iter().map(|read| (read, 0)));
+    let mut reads: Vec<_> = halves.collect();
+    let profile = match reads.pop() {
         None => ProfileBuilder::new(vec![sample_type]).build(),
-        Some(only) if reads.is_empty() => under(only.profile, &sample_type),
+        Some((only, _)) if reads.is_empty() => under(only.profile, &sample_type),
         Some(last) => {
             reads.push(last);
+            let read = move |(read, in_first): (Read, i64)| {
+                if !apart {
+                    return under(read.profile, &sample_type);
+                }
+                read.profile.under(halved(sample_type.clone()), |values| {
+                    let value = values.first().copied().unwrap_or(0);
+                    [value, value * in_first]
+                })
+            };
             let sum = move || {
-                let profiles: Vec<_> = reads.into_iter().map(|read| under(read.profile, &sample_type)).collect();
+                let profiles: Vec<_> = reads.into_iter().map(read).collect();
                 merge(&profiles).map_err(|e| PortError::Unavailable(format!("the source's answers: {e}")))
             };
             let summing = tokio::task::spawn_blocking(sum).await;

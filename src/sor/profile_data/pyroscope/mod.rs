@@ -1,7 +1,8 @@
 //! Profiles from a Grafana Pyroscope server, 1.x or 2.x, over HTTP.
 //!
 //! A query asks `Series` which profile types the app has, takes those of the first alternative, and reads them by binary
-//! `SelectMergeProfile`, which leaves nothing out. What is remembered between queries:
+//! `SelectMergeProfile`, which leaves nothing out; the baseline of a pair in two calls, a half of its window each, whose sum
+//! is the whole. What is remembered between queries:
 //!
 //! | What | Key | For |
 //! |---|---|---|
@@ -9,7 +10,7 @@
 //! | that an app is known | app | 60 s |
 //! | that an app is unknown, or has nothing in a window | app (selector, window) | 10 s |
 //! | when profiles came, and their shares by label | types, selector, window (as above) | 60 s |
-//! | merged profiles of closed windows (`to` ≤ now − 65 min) | types, selector, window | while they fit |
+//! | merged profiles of closed windows (`to` ≤ now − 65 min) | types, selector, window, whether in halves | while they fit |
 //! | that the server has no exact data | – | 10 min |
 //!
 //! So a query for an app seen a moment ago is one call, and a new type is seen within 60 s. Open windows are never answered
@@ -38,7 +39,7 @@ use chrono::TimeDelta;
 
 use self::client::Client;
 use self::discovery::{Discovery, Seen};
-use self::fetch::{Fetched, Fetcher, Wanted};
+use self::fetch::{Cut, Fetched, Fetcher, Wanted};
 use self::labels::{POPULATIONS, PROFILERS, selector_of};
 pub use self::limiter::giving_way;
 pub use self::settings::{Credentials, InvalidSource, PyroscopeSettings};
@@ -78,7 +79,7 @@ impl Pyroscope {
     }
 
     /// Reads the types of one side.
-    async fn read(&self, query: &ProfileQuery, ids: Vec<TypeId>, seen: &Seen) -> PortResult<MergedProfile> {
+    async fn read(&self, query: &ProfileQuery, ids: Vec<TypeId>, seen: &Seen, cut: Cut) -> PortResult<MergedProfile> {
         let populations = seen.several(&POPULATIONS, &ids);
         let profilers = seen.several(&PROFILERS, &ids);
         let labels = populations.iter().chain(&profilers).map(|(label, _)| *label).collect();
@@ -87,6 +88,7 @@ impl Pyroscope {
             ids: Arc::clone(&ids),
             selector: selector_of(&query.app, &query.selector, further).into(),
             window: query.window,
+            cut,
         };
         let whole = wanted(None);
         let survey = self.surveyor.survey(&whole, labels);
@@ -122,6 +124,7 @@ impl Pyroscope {
             let to = wanted.window.to().min(self.clock.now()).max(wanted.window.from() + TimeDelta::seconds(1));
             let from = wanted.window.from().max(to - SNAPSHOTS);
             wanted.window = TimeWindow::new(from, to).unwrap_or(wanted.window);
+            wanted.cut = Cut::Nowhere;
         }
         self.fetcher.fetch(wanted).await
     }
@@ -146,7 +149,7 @@ impl Pyroscope {
             return None;
         }
         let selector = selector_of(&query.app, &query.selector, None).into();
-        let wanted = Wanted { ids: counters.into(), selector, window: query.window };
+        let wanted = Wanted { ids: counters.into(), selector, window: query.window, cut: Cut::Nowhere };
         let fetched = self.fetcher.fetch(wanted).await.ok()?;
         u64::try_from(fetched.profile.total(0)).ok()
     }
@@ -170,7 +173,7 @@ impl ProfileDataSor for Pyroscope {
         };
         let ids = resolve(query.kind, &seen.types);
         let merged = match &ids {
-            Some(ids) => self.read(query, ids.clone(), &seen).await?,
+            Some(ids) => self.read(query, ids.clone(), &seen, Cut::Nowhere).await?,
             None => nothing(&seen),
         };
         if merged.profile.stack_count() > 0 || seen.window == Some(query.window) {
@@ -182,7 +185,7 @@ impl ProfileDataSor for Pyroscope {
         match resolve(query.kind, &seen.types) {
             None => Ok(Some(nothing(&seen))),
             anew if anew == ids => Ok(Some(merged)),
-            Some(anew) => self.read(query, anew, &seen).await.map(Some),
+            Some(anew) => self.read(query, anew, &seen, Cut::Nowhere).await.map(Some),
         }
     }
 
@@ -202,11 +205,14 @@ impl ProfileDataSor for Pyroscope {
             (a, b) => (a.unwrap_or_default(), b.unwrap_or_default()),
         };
         let pair = match resolve_pair(query.kind, &a.types, &b.types) {
-            Some((left, right)) => futures::try_join!(self.read(&before, left, &a), self.read(query, right, &b))?,
+            Some((left, right)) => futures::try_join!(
+                self.read(&before, left, &a, Cut::InHalves),
+                self.read(query, right, &b, Cut::Nowhere)
+            )?,
             // One side is silent: the other is read for itself, so that the answer can say which is missing.
             None => match (resolve(query.kind, &a.types), resolve(query.kind, &b.types)) {
-                (Some(left), None) => (self.read(&before, left, &a).await?, nothing(&b)),
-                (None, Some(right)) => (nothing(&a), self.read(query, right, &b).await?),
+                (Some(left), None) => (self.read(&before, left, &a, Cut::Nowhere).await?, nothing(&b)),
+                (None, Some(right)) => (nothing(&a), self.read(query, right, &b, Cut::Nowhere).await?),
                 _ => (nothing(&a), nothing(&b)),
             },
         };

@@ -20,8 +20,8 @@ use crate::sor::profile_data::proto::querier::v1::{
 };
 use crate::sor::profile_data::proto::types::v1::{LabelPair, Labels, Point, Series};
 
-/// When the recorded profiles start: the first and the last.
-const DATA_MS: (i64, i64) = (1_795_176_000_000, 1_795_179_600_000);
+/// When the recorded profiles start.
+const STARTS_MS: [i64; 4] = [1_795_176_000_000, 1_795_176_015_000, 1_795_176_030_000, 1_795_179_600_000];
 
 /// One recorded call.
 #[derive(Debug, Clone, Deserialize)]
@@ -102,7 +102,12 @@ impl Recordings {
             .filter(|(_, request)| timeless(request) == timeless(asked))
             .collect();
         let overlap = |r: &SelectMergeProfileRequest| r.end.min(asked.end) - r.start.max(asked.start);
-        let best = fitting.iter().filter(|(_, r)| fitting.len() == 1 || overlap(r) > 0).max_by_key(|(_, r)| overlap(r));
+        let any = STARTS_MS.iter().any(|start| (asked.start..=asked.end).contains(start));
+        let best = fitting
+            .iter()
+            .filter(|_| any)
+            .filter(|(_, r)| fitting.len() == 1 || overlap(r) > 0)
+            .max_by_key(|(_, r)| overlap(r));
         // A window that was not recorded has nothing.
         let nothing = || (!fitting.is_empty()).then(|| self.respond(self.case("merge-empty-window")));
         best.map(|(case, _)| self.respond(case)).or_else(nothing)
@@ -123,7 +128,8 @@ impl Recordings {
 
     fn series(&self, asked: &SeriesRequest) -> SeriesResponse {
         let recorded = SeriesResponse::decode(self.body("series-proto").as_slice()).unwrap();
-        if asked.start > DATA_MS.1 || asked.end < DATA_MS.0 {
+        let [first, .., last] = STARTS_MS;
+        if asked.start > last || asked.end < first {
             return SeriesResponse::default();
         }
         let wanted = |set: &Labels| {

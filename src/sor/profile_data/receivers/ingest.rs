@@ -166,7 +166,7 @@ pub(super) fn read_text(text: &[u8], lines: bool, kind: &TextKind, limits: &Limi
 /// The profile with each value times `scale`.
 fn scaled(profile: &Profile, sample_type: &SampleType, scale: i64) -> Result<Profile, ReadError> {
     profile.total(0).checked_mul(scale).ok_or_else(|| ReadError::Overflow(sample_type.name.clone()))?;
-    Ok(profile.under(sample_type.clone(), |values| values.first().map_or(0, |value| value.saturating_mul(scale))))
+    Ok(profile.under([sample_type.clone()], |values| [values.first().map_or(0, |value| value.saturating_mul(scale))]))
 }
 
 /// A text profile, ready to be stored.

@@ -14,11 +14,18 @@ use super::series::Conditions;
 use super::sql::{self, BlockBody, Series};
 use super::survey::{Column, Plan, Survey, plan};
 use super::writer::hour;
-use crate::kernel::{AppName, PortError, PortResult, ProfileType, Selector, TimeWindow};
+use crate::kernel::{AppName, PortError, PortResult, Selector, TimeWindow};
 use crate::profile::{Profile, SampleType};
 
 /// Hours of blocks read at a time; an epoch never spans two.
 const HOURS_AT_ONCE: i64 = 2;
+
+/// Whether a window's first half is told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    Nowhere,
+    InHalves,
+}
 
 type Known = Arc<BTreeMap<i32, Series>>;
 
@@ -27,7 +34,7 @@ pub(super) async fn merged(shared: &Shared, query: &ProfileQuery) -> PortResult<
     let Some(app) = sql::find_app(&shared.db, &query.app).await? else { return Ok(None) };
     let (survey, known) = survey(shared, app, query.window, &query.selector).await?;
     let types = resolve(query.kind, &survey.type_ids(&known)).unwrap_or_default();
-    read(shared, app, query.kind, query.window, (&survey, &known), &types).await
+    read(shared, app, query, (&survey, &known), &types, Cut::Nowhere).await
 }
 
 /// Two windows of an app under one sample type.
@@ -44,8 +51,9 @@ pub(super) async fn merged_pair(
     let alone = |have: &[TypeId]| resolve(query.kind, have).unwrap_or_default();
     let (types_before, types_after) = resolve_pair(query.kind, &have_before, &have_after)
         .unwrap_or_else(|| (alone(&have_before), alone(&have_after)));
-    let before = read(shared, app, query.kind, baseline, (&before, &known_before), &types_before).await?;
-    let after = read(shared, app, query.kind, query.window, (&after, &known_after), &types_after).await?;
+    let earlier = ProfileQuery { window: baseline, ..query.clone() };
+    let before = read(shared, app, &earlier, (&before, &known_before), &types_before, Cut::InHalves).await?;
+    let after = read(shared, app, query, (&after, &known_after), &types_after, Cut::Nowhere).await?;
     Ok(before.zip(after))
 }
 
@@ -71,14 +79,16 @@ async fn survey(shared: &Shared, app: i32, window: TimeWindow, selector: &Select
     Ok((survey, known))
 }
 
+/// Reads these types of what was surveyed for the query's kind and window.
 async fn read(
     shared: &Shared,
     app: i32,
-    kind: ProfileType,
-    window: TimeWindow,
+    query: &ProfileQuery,
     (survey, known): (&Survey, &Known),
     types: &[TypeId],
+    cut: Cut,
 ) -> PortResult<Option<MergedProfile>> {
+    let (kind, window) = (query.kind, query.window);
     let Plan { columns, mut meta } = plan(survey, known, kind, types, window, shared.clock.now());
     if columns.is_empty() {
         let (before, last) = sql::last_blocks(&shared.db, app, window.to()).await?;
@@ -89,30 +99,12 @@ async fn read(
         return Ok(Some(MergedProfile { profile: Arc::default(), meta }));
     }
     let sample_type = meta.sample_type.clone().unwrap_or_else(|| SampleType::new("", ""));
-    let profile = merge(shared, app, window, columns, sample_type).await?;
+    // What grew between first and last says nothing of halves, and snapshots are no sums.
+    let sums = !kind.is_snapshot() && columns.values().all(|column| !column.cumulative);
+    let cut_at = (cut == Cut::InHalves && sums).then(|| window.from() + window.duration() / 2);
+    let merge = Merge { columns, cut_at, ..Merge::default() };
+    let profile = merge.window(shared, app, window, sample_type).await?;
     Ok(Some(MergedProfile { profile: Arc::new(profile), meta }))
-}
-
-async fn merge(
-    shared: &Shared,
-    app: i32,
-    window: TimeWindow,
-    columns: BTreeMap<i32, Column>,
-    sample_type: SampleType,
-) -> PortResult<Profile> {
-    let series: Vec<_> = columns.keys().copied().collect();
-    let mut merge = Merge { columns, ..Merge::default() };
-    let mut from = window.from();
-    while from < window.to() {
-        let to = (hour(from) + TimeDelta::hours(HOURS_AT_ONCE)).min(window.to());
-        let part = TimeWindow::new(from, to).map_err(|e| PortError::Internal(e.to_string()))?;
-        let blocks = sql::bodies(&shared.db, app, part, &series).await?;
-        if !blocks.is_empty() {
-            merge = merge.part(shared, blocks).await?;
-        }
-        from = to;
-    }
-    merge.finish(shared, sample_type).await
 }
 
 /// A merge under way.
@@ -120,6 +112,8 @@ async fn merge(
 struct Merge {
     columns: BTreeMap<i32, Column>,
     joined: Joined,
+    /// Where the second half begins, until a block of it comes.
+    cut_at: Option<DateTime<Utc>>,
     /// The last block of each series that only ever grows, with its epoch and when it came.
     last: BTreeMap<i32, (i64, DateTime<Utc>, Block)>,
 }
@@ -127,6 +121,27 @@ struct Merge {
 type Sums = BTreeMap<i64, EpochSum>;
 
 impl Merge {
+    async fn window(
+        mut self,
+        shared: &Shared,
+        app: i32,
+        window: TimeWindow,
+        sample_type: SampleType,
+    ) -> PortResult<Profile> {
+        let series: Vec<_> = self.columns.keys().copied().collect();
+        let mut from = window.from();
+        while from < window.to() {
+            let to = (hour(from) + TimeDelta::hours(HOURS_AT_ONCE)).min(window.to());
+            let part = TimeWindow::new(from, to).map_err(|e| PortError::Internal(e.to_string()))?;
+            let blocks = sql::bodies(&shared.db, app, part, &series).await?;
+            if !blocks.is_empty() {
+                self = self.part(shared, blocks).await?;
+            }
+            from = to;
+        }
+        self.finish(shared, sample_type).await
+    }
+
     /// Adds the blocks of some hours.
     async fn part(mut self, shared: &Shared, blocks: Vec<BlockBody>) -> PortResult<Self> {
         let mut epochs: BTreeMap<_, _> = blocks.iter().map(|b| (b.epoch, b.time.date_naive())).collect();
@@ -135,6 +150,11 @@ impl Merge {
         let work = move || {
             let mut sums = Sums::new();
             for block in &blocks {
+                if self.cut_at.is_some_and(|at| at <= block.time) {
+                    self.cut_at = None;
+                    self.join(&std::mem::take(&mut sums), &tables);
+                    self.joined.cut();
+                }
                 self.add(block, &mut sums)?;
             }
             self.join(&sums, &tables);

@@ -155,25 +155,18 @@ fn a_change_of_exactly_a_tenth_of_a_point_does_not_count() {
 fn the_apps_own_noise_is_measured_and_keeps_small_changes_out_of_the_headline() {
     let half =
         |n: i64| (0..20).map(|i| format!("main;steady{i} {}\n", if i == 0 { n } else { 250 })).collect::<String>();
-    let (first, second) = (half(150), half(350));
-    let (whole, now) = (cpu(&format!("{first}{second}")), cpu(&busy("main;new 500")));
-    let first = cpu(&first);
-    let (baseline, current) = (side(&whole), side(&now));
-    let comparison =
-        Comparison::of(&Compared { kind: ProfileType::Cpu, baseline, current, limits: &[], first_half: Some(&first) });
+    let (whole, now) = (of_halves(&half(150), &half(350)), cpu(&busy("main;new 500")));
+    let against = |now| {
+        let (baseline, current) = (side(&whole), side(now));
+        Comparison::of(&Compared { kind: ProfileType::Cpu, baseline, current, limits: &[], first_half: Some(1) })
+    };
+    let comparison = against(&now);
     let noise = comparison.own_noise.unwrap();
     assert_eq!((noise.rows, (noise.largest_points * 100.0).round()), (1, 408.0));
     assert_eq!(significant(&comparison), [("new", ChangeVerdict::Regressed)]);
     assert!(comparison.headline.starts_with("Load ×1.0; beyond that, one function grew: new"));
     let small = cpu(&busy("main;new 350"));
-    let compared = Compared {
-        kind: ProfileType::Cpu,
-        baseline: side(&whole),
-        current: side(&small),
-        limits: &[],
-        first_half: Some(&first),
-    };
-    let comparison = Comparison::of(&compared);
+    let comparison = against(&small);
     assert_eq!(significant(&comparison), [("new", ChangeVerdict::Regressed)]);
     assert_eq!(comparison.headline, "Load ×1.0; beyond that, nothing changed by more than this app's own noise.");
 }

@@ -8,7 +8,7 @@ mod unchanged;
 
 use super::*;
 use crate::kernel::LimitSeverity;
-use crate::profile::{FunctionId, Limits, Profile, ProfileBuilder, SampleType, read_folded};
+use crate::profile::{FunctionId, Limits, Profile, ProfileBuilder, SampleType, merge, read_folded};
 
 /// Folded stacks, root first, in samples of 10 ms of CPU.
 fn cpu(folded: &str) -> Profile {
@@ -16,6 +16,13 @@ fn cpu(folded: &str) -> Profile {
     let text: String =
         lines.map(|(stack, n)| format!("{stack} {}\n", n.parse::<i64>().unwrap() * 10_000_000)).collect();
     read_folded(text.as_bytes(), SampleType::new("cpu", "nanoseconds"), &Limits::default()).unwrap()
+}
+
+/// A window whose halves are these, the first told apart.
+fn of_halves(first: &str, second: &str) -> Profile {
+    let types = ["cpu", "first"].map(|name| SampleType::new(name, "nanoseconds"));
+    let half = |folded, told| cpu(folded).under(types.clone(), |values| [values[0], values[0] * told]);
+    merge(&[half(first, 1), half(second, 0)]).unwrap()
 }
 
 /// Twenty functions of 500 samples each that do not change, beside what is given.

@@ -64,6 +64,28 @@ async fn a_closed_window_is_read_once() {
     assert_eq!(server.calls(MERGE).await.len(), 3);
 }
 
+async fn spans_of_a_pair(kind: ProfileType) -> Vec<(i64, i64)> {
+    let answer = |request: &Request| is(request, MERGE).then(|| ResponseTemplate::new(200));
+    let Some(server) = ReplayServer::start_with("v2", answer).await else { return Vec::new() };
+    let (sor, _) = adapter(&server);
+    let current = query("checkout", kind, window(60, 70));
+    sor.merged_pair(&current, window(-1, 10), &Selector::default()).await.unwrap().unwrap();
+    let mut spans: Vec<_> = merges(&server.calls(MERGE).await).iter().map(|r| (r.start, r.end)).collect();
+    spans.sort_unstable();
+    spans
+}
+
+#[tokio::test]
+async fn the_halves_of_a_baseline_are_read_in_place_of_the_whole() {
+    let spans = spans_of_a_pair(ProfileType::Cpu).await;
+    let noon_ms = NOON_S * 1_000;
+    let (cut, end) = (noon_ms + 269_999, noon_ms + 599_999);
+    let current = (noon_ms + 3_600_000, noon_ms + 4_199_999);
+    assert!(spans.is_empty() || spans == [(noon_ms - 60_000, cut), (cut, end), current], "{spans:?}");
+    let snapshots = spans_of_a_pair(ProfileType::Inuse).await;
+    assert!(snapshots.is_empty() || snapshots.len() == 2, "a snapshot has no halves: {snapshots:?}");
+}
+
 #[tokio::test]
 async fn tenant_credentials_and_selector_go_with_every_call() {
     let Some(server) = ReplayServer::start("v2").await else { return };

@@ -51,10 +51,19 @@ async fn what_a_flame_graph_cuts_off_is_counted(#[values("v1", "v2")] version: &
         _ => None,
     };
     let Some(server) = ReplayServer::start_with(version, answer).await else { return };
-    let merged = adapter(&server).0.merged(&cpu("checkout")).await.unwrap().unwrap();
+    let (sor, _) = adapter(&server);
+    let merged = sor.merged(&cpu("checkout")).await.unwrap().unwrap();
     let other = rows(&merged).into_iter().find(|(name, ..)| name == "other").unwrap();
     assert_eq!(merged.meta.truncated_ticks, other.1);
     assert_eq!(merged.profile.total(0), 1_500_000_000);
+
+    let current = query("checkout", ProfileType::Cpu, window(59, 70));
+    let (baseline, _) = sor.merged_pair(&current, window(-1, 10), &Selector::default()).await.unwrap().unwrap();
+    assert_eq!(
+        (baseline.first_half(), baseline.meta.truncated_ticks),
+        (None, 2 * other.1),
+        "halves of what was cut off"
+    );
 }
 
 #[rstest]

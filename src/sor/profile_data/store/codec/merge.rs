@@ -2,6 +2,7 @@ use rustc_hash::FxHashMap;
 
 use super::{Block, NO_PARENT, Tables};
 use crate::profile::{FunctionId, Profile, ProfileBuilder, SampleType};
+use crate::sor::profile_data::domain::halved;
 
 /// The sum of blocks of one epoch: a value per node.
 #[derive(Debug, Default)]
@@ -33,6 +34,8 @@ pub struct Joined {
     /// Parent and frame; the frame of a sample without a stack is [`NO_PARENT`].
     tree: Vec<(u32, u32)>,
     values: Vec<i64>,
+    /// The values at the cut, where there was one.
+    before: Option<Vec<i64>>,
 }
 
 #[expect(
@@ -72,9 +75,17 @@ impl Joined {
         }
     }
 
-    /// The profile of these sums. `positive` leaves out values that a difference took below zero.
+    /// Ends the first half of a window: what was joined until now, if anything, is told apart.
+    pub fn cut(&mut self) {
+        self.before = self.values.iter().any(|value| *value != 0).then(|| self.values.clone());
+    }
+
+    /// The profile of these sums, and of those of the first half where it was ended. `positive` leaves out values that a
+    /// difference took below zero.
     pub fn into_profile(self, sample_type: SampleType, positive: bool) -> Profile {
-        let mut builder = ProfileBuilder::new(vec![sample_type]);
+        let before = self.before.unwrap_or_default();
+        let types = halved(sample_type).into_iter().take(if before.is_empty() { 1 } else { 2 });
+        let mut builder = ProfileBuilder::new(types.collect());
         let mut functions: Vec<Option<FunctionId>> = vec![None; self.frame_texts.len()];
         let mut stack = Vec::new();
         for (node, value) in self.values.iter().enumerate() {
@@ -82,6 +93,7 @@ impl Joined {
                 continue;
             }
             stack.clear();
+            let before = before.get(node).copied().unwrap_or(0);
             let mut node = node as u32;
             while let Some((parent, frame)) = self.tree.get(node as usize) {
                 if let Some(known) = functions.get_mut(*frame as usize)
@@ -91,7 +103,7 @@ impl Joined {
                 }
                 node = *parent;
             }
-            builder.add(stack.iter().copied(), &[*value]);
+            builder.add(stack.iter().copied(), &[*value, before]);
         }
         builder.build()
     }
