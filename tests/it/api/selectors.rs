@@ -3,8 +3,9 @@
 use rstest::rstest;
 use serde_json::json;
 
+use super::diff::{APART, serving};
 use super::pushing::{COLLECTOR, Made, PRICES};
-use crate::harness::Flamewarden;
+use crate::harness::{Flamewarden, Setup};
 
 /// An app of which version 2 collects garbage all the time, and version 1 does not.
 async fn two_versions(server: &Flamewarden) {
@@ -57,6 +58,40 @@ async fn a_triage_reads_the_series_with_the_registered_labels() {
     assert_eq!(profile["functions"].as_array().unwrap().len(), 6, "{profile}");
     let (_, narrowed) = server.json("/profiles/shop?labels=version%3D%221%22").await;
     assert_eq!(narrowed["functions"].as_array().unwrap().len(), 3, "{narrowed}");
+}
+
+/// So does a diff, in both of its windows.
+#[actix_web::test]
+async fn a_diff_reads_the_series_with_the_registered_labels() {
+    let server = Flamewarden::start().await;
+    for minutes_ago in [150, 10] {
+        serving(minutes_ago, 400).labelled("env", "prod").ingest(&server).await;
+    }
+    // What somebody tries out beside it spends more and more in one function.
+    serving(150, 400).labelled("env", "test").ingest(&server).await;
+    serving(10, 9_000).labelled("env", "test").ingest(&server).await;
+    let verdict = async |server: &Flamewarden, query: &str| {
+        let (status, body) = server.json(&format!("/diff/shop?{APART}{query}")).await;
+        assert_eq!(status, 200, "{body}");
+        (body["summary"]["verdict"].clone(), body)
+    };
+    assert_eq!(verdict(&server, "").await.0, "regressions");
+    let service = json!({"appName": "shop", "pyroscopeLabels": {"env": "prod"}});
+    let registered = server.request(reqwest::Method::POST, "/services").json(&service).send().await.unwrap();
+    assert_eq!(registered.status(), 201);
+    let (told, body) = verdict(&server, "").await;
+    assert_eq!((told, body.get("labels")), (json!("no_regressions"), None), "{body}");
+    for window in ["baseline", "current"] {
+        assert_eq!((&body[window]["selector"], &body[window]["sampleCount"]), (&json!("env=\"prod\""), &json!(6_400)));
+    }
+    // What the caller asks for holds too: no series is of both.
+    let (told, body) = verdict(&server, "&baselineSelector=env%3D%22test%22").await;
+    assert_eq!((told, &body["summary"]["missing"]), (json!("no_data"), &json!(["baseline"])), "{body}");
+    // A registry that is away never fails the report: it reads all series, and says so.
+    let split = Setup::of(&[("FUNCTION", "ReadPyroscopeDiffReport.v2"), ("REGISTRY_URL", "http://127.0.0.1:9")]);
+    let split = split.with("PROFILE_DATA_URL", server.base()).start().await;
+    let (told, body) = verdict(&split, "").await;
+    assert_eq!((told, &body["labels"]), (json!("regressions"), &json!("unavailable")), "{body}");
 }
 
 #[actix_web::test]
