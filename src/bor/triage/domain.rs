@@ -1,6 +1,8 @@
 //! What triage decides: pure, nothing awaits here.
 
-use crate::bor::facts::{limits_of, source_facts};
+use std::sync::Arc;
+
+use crate::bor::facts::limits_of;
 use crate::bor::relational::Limits;
 use crate::http::{Code, Problem};
 use crate::kernel::{AppName, PortError, PortResult, ProfileType, Selector, Text255, TimeWindow};
@@ -8,8 +10,7 @@ use crate::sor::baseline::Baseline;
 use crate::sor::history::{NewAssessment, Recommendation, TopFunctions};
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::verdict::{
-    Assessment, LimitReport, Outcome, Rules, Subject, Summary, check_limits, cost_of_allocation, summarise,
-    weigh_allocations,
+    Assessment, LimitReport, Outcome, Summary, check_limits, cost_of_allocation, summarise, weigh_allocations,
 };
 
 /// A stack table above this is judged on a thread of its own: 256 kB of frames.
@@ -92,7 +93,7 @@ pub(super) struct TypeResult {
 #[derive(Debug, Clone)]
 pub(super) struct Judged {
     /// The verdict.
-    pub assessment: Assessment,
+    pub assessment: Arc<Assessment>,
     /// The profile and what its source knows.
     pub merged: MergedProfile,
     /// What the approved limits say; absent where they are not asked or not to be had.
@@ -116,7 +117,7 @@ impl Triage {
         let cost = types.iter().filter_map(|t| t.result.as_ref().ok()).find_map(|j| cost_of_allocation(&j.assessment));
         if let Some(cost) = cost {
             for judged in types.iter_mut().filter_map(|t| t.result.as_mut().ok()) {
-                weigh_allocations(&mut judged.assessment, cost);
+                weigh_allocations(Arc::make_mut(&mut judged.assessment), cost);
             }
         }
         let outcomes: Vec<_> = types.iter().map(TypeResult::outcome).collect();
@@ -163,23 +164,13 @@ impl TypeResult {
     }
 }
 
-/// Judges one profile and holds it against the limits of its kind.
-pub(super) fn judge(
-    rules: &Rules,
-    kind: ProfileType,
-    merged: MergedProfile,
-    seconds: Option<f64>,
-    top: usize,
-    limits: Option<&[Baseline]>,
-) -> Judged {
-    let subject =
-        Subject { kind, profile: &merged.profile, sample_type: 0, seconds, facts: source_facts(&merged.meta), top };
-    let assessment = Assessment::of(rules, &subject);
+/// Holds a judged profile against the limits of its kind.
+pub(super) fn hold(assessment: Arc<Assessment>, merged: MergedProfile, limits: Option<&[Baseline]>) -> Judged {
     let limits = limits.map(|baselines| {
         if !assessment.has_data() {
             return LimitReport::default();
         }
-        check_limits(&merged.profile, 0, assessment.sample_count, &limits_of(kind, baselines))
+        check_limits(&merged.profile, 0, assessment.sample_count, &limits_of(assessment.kind, baselines))
     });
     Judged { assessment, merged, limits }
 }

@@ -8,6 +8,7 @@ mod domain;
 mod example;
 mod routes;
 mod service;
+mod verdicts;
 mod wire;
 
 pub use blocks::Blocks;

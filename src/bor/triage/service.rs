@@ -7,9 +7,10 @@ use futures::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use super::domain::{
-    FIRST_CHOICE, Read, Requested, SECOND_CHOICE, Triage, TriageRequest, TypeResult, all_failed, app_has, is_large,
-    judge,
+    FIRST_CHOICE, Read, Requested, SECOND_CHOICE, Triage, TriageRequest, TypeResult, all_failed, app_has, hold,
+    is_large,
 };
+use super::verdicts::{Verdicts, View};
 use super::wire::TriageBody;
 use crate::bor::facts::passed_seconds;
 use crate::bor::labels::OwnLabels;
@@ -42,13 +43,14 @@ pub struct TriageParts {
 #[derive(Clone)]
 pub struct TriageService {
     parts: TriageParts,
+    verdicts: Arc<Verdicts>,
     deadline: Duration,
 }
 
 impl TriageService {
     /// A triage over these ports.
     pub fn new(parts: TriageParts) -> Self {
-        Self { parts, deadline: DEADLINE }
+        Self { parts, verdicts: Arc::default(), deadline: DEADLINE }
     }
 
     /// The same with another deadline.
@@ -138,15 +140,15 @@ impl TriageService {
             Err(error) => return TypeResult { kind, result: Err(error) },
         };
         let seconds = Some(passed_seconds(request.window, self.clock().now()));
+        let view = View { kind, seconds, top: request.limit };
         let known = limits.known();
         if !is_large(&merged) {
-            return TypeResult {
-                kind,
-                result: Ok(judge(&self.parts.rules, kind, merged, seconds, request.limit, known)),
-            };
+            let assessment = self.verdicts.of(&self.parts.rules, &merged, view);
+            return TypeResult { kind, result: Ok(hold(assessment, merged, known)) };
         }
-        let (rules, top, known) = (Arc::clone(&self.parts.rules), request.limit, known.map(<[Baseline]>::to_vec));
-        let work = move || judge(&rules, kind, merged, seconds, top, known.as_deref());
+        let (verdicts, rules) = (Arc::clone(&self.verdicts), Arc::clone(&self.parts.rules));
+        let known = known.map(<[Baseline]>::to_vec);
+        let work = move || hold(verdicts.of(&rules, &merged, view), merged, known.as_deref());
         let result = tokio::task::spawn_blocking(work).await;
         TypeResult { kind, result: result.map_err(|e| PortError::Internal(format!("judging a profile: {e}"))) }
     }

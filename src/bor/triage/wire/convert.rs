@@ -1,5 +1,7 @@
 //! From what was judged to the answer: shares are rounded to two decimals, here and nowhere else.
 
+use std::sync::Arc;
+
 use super::{
     Block, CoverageBody, EvidenceBody, FindingBody, JudgedBlock, LinksBody, MechanismBody, ResponsibleBody,
     SummaryBody, TopFunctionBody, TriageBody, UnavailableBlock, ViolationBody,
@@ -7,7 +9,8 @@ use super::{
 use crate::bor::links::{self, LinkSettings};
 use crate::bor::relational::{Limits, Sor};
 use crate::bor::triage::blocks::Blocks;
-use crate::bor::triage::domain::{Judged, Triage, TriageRequest, TypeResult, judge};
+use crate::bor::triage::domain::{Judged, Triage, TriageRequest, TypeResult, hold};
+use crate::bor::triage::verdicts::View;
 use crate::http::Problem;
 use crate::kernel::{AppName, ProfileType, TimeWindow, round2};
 use crate::sor::profile_data::{Coverage, MergedProfile};
@@ -50,7 +53,10 @@ impl TriageBody {
         top: usize,
     ) -> Self {
         let seconds = window.map(|w| w.seconds());
-        let judged = |(kind, merged)| TypeResult { kind, result: Ok(judge(rules, kind, merged, seconds, top, None)) };
+        let judged = |(kind, merged)| {
+            let assessment = Arc::new(View { kind, seconds, top }.judge(rules, &merged));
+            TypeResult { kind, result: Ok(hold(assessment, merged, None)) }
+        };
         let triage = Triage::of(app, profiles.into_iter().map(judged).collect(), Limits::NotAsked);
         let judged = triage.types.iter().filter_map(|t| Some((t.kind, t.result.as_ref().ok()?)));
         let blocks = judged.map(|(kind, j)| (kind.to_string(), Block::Judged(Box::new(JudgedBlock::of(j, None)))));
