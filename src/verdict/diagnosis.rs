@@ -51,7 +51,14 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    pub(super) fn no_data() -> Self {
+    /// Nothing was seen: because no profile came, or because those that came hold no sample.
+    pub(super) fn no_data(profiles_came: bool) -> Self {
+        let recommendation = if profiles_came {
+            "Ask for a longer window, or again while the app has work: profiles came, and too little ran for a sample."
+        } else {
+            "Check that the app runs, that its profiler pushes, and that the window and the selector are meant: without \
+             data nothing can be said about its health."
+        };
         Self {
             name: "no_data",
             ground: Ground::NoData,
@@ -61,9 +68,7 @@ impl Diagnosis {
             mechanism: None,
             function: None,
             responsible: Vec::new(),
-            recommendation: "Check that the app runs, that its profiler pushes, and that the window and the selector \
-                             are meant: without data nothing can be said about its health."
-                .to_owned(),
+            recommendation: recommendation.to_owned(),
         }
     }
 }

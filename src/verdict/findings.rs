@@ -93,6 +93,8 @@ pub struct Assessment {
     pub quality: Vec<QualityNote>,
     /// When the app's last profile came, where the window has none.
     pub last_profile_at: Option<DateTime<Utc>>,
+    /// Whether profiles came in the window, be they empty; false where the source cannot tell.
+    pub profiles_came: bool,
 }
 
 /// What is judged: one sample type of one profile, and what is known about it.
@@ -145,14 +147,16 @@ impl Assessment {
             top_functions: top_functions(profile, &tally, subject.top),
             quality: quality::notes(&subject.facts, court.quality_ticks(), sample_count),
             last_profile_at: subject.facts.last_profile_at,
+            profiles_came: true,
         }
     }
 
     pub(super) fn without_data(kind: ProfileType, sample_type: Option<SampleType>, facts: &SourceFacts<'_>) -> Self {
+        let profiles_came = facts.coverage.is_some_and(|(minutes_with_data, _)| minutes_with_data > 0);
         Self {
             kind,
             sample_type,
-            diagnosis: Diagnosis::no_data(),
+            diagnosis: Diagnosis::no_data(profiles_came),
             total: 0,
             active: 0,
             idle: 0,
@@ -163,6 +167,7 @@ impl Assessment {
             top_functions: Vec::new(),
             quality: quality::notes_without_data(facts),
             last_profile_at: facts.last_profile_at,
+            profiles_came,
         }
     }
 

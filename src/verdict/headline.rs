@@ -87,6 +87,13 @@ pub fn summarise(app: &str, outcomes: &[Outcome<'_>]) -> Summary {
         };
     }
     if unread.is_empty() {
+        if let Some(empty) = assessed().find(|a| a.profiles_came) {
+            return without_diagnosis(
+                Verdict::Insufficient,
+                without_samples(app, empty.kind),
+                empty.diagnosis.recommendation.clone(),
+            );
+        }
         let last = assessed().filter_map(|a| a.last_profile_at).max();
         let last = last.map(|t| t.to_rfc3339_opts(SecondsFormat::Secs, true));
         return without_diagnosis(
@@ -97,7 +104,7 @@ pub fn summarise(app: &str, outcomes: &[Outcome<'_>]) -> Summary {
                 ),
                 None => "No profile arrived in this window. This says nothing about the app's health.".to_owned(),
             },
-            Diagnosis::no_data().recommendation,
+            Diagnosis::no_data(false).recommendation,
         );
     }
     let kinds = unread.iter().map(|k| k.as_str()).collect::<Vec<_>>().join(" and ");
@@ -111,12 +118,21 @@ pub fn summarise(app: &str, outcomes: &[Outcome<'_>]) -> Summary {
 fn without_diagnosis(verdict: Verdict, headline: String, recommendation: String) -> Summary {
     Summary {
         verdict,
-        primary_issue: if verdict == Verdict::NoData { "no_data" } else { "unavailable" },
+        primary_issue: if verdict == Verdict::Unavailable { "unavailable" } else { "no_data" },
         primary_kind: None,
         severity: FindingSeverity::Low,
         recommendation,
         headline,
     }
+}
+
+/// Profiles came, and nothing was seen in any of them: an idle program looks like that.
+fn without_samples(app: &str, kind: ProfileType) -> String {
+    let why = match kind {
+        ProfileType::Cpu => "its profiles came, and it used too little CPU to be sampled",
+        _ => "its profiles came, and are empty",
+    };
+    format!("No sample of {app} was seen in this window, too few for a verdict: {why}.")
 }
 
 /// Greater comes first. Shares are compared as they are shown, so that equal figures keep the order asked.
@@ -331,6 +347,21 @@ mod tests {
             summary.headline,
             "No profile arrived in this window; the last one came at 2024-01-23T08:53:20Z. This says nothing about the app's health."
         );
+    }
+
+    #[rstest]
+    #[case(ProfileType::Cpu, "its profiles came, and it used too little CPU to be sampled.")]
+    #[case(ProfileType::Alloc, "its profiles came, and are empty.")]
+    fn tells_profiles_without_samples_from_none(#[case] kind: ProfileType, #[case] why: &str) {
+        let facts = super::super::SourceFacts { coverage: Some((1, 60)), ..Default::default() };
+        let idle = Assessment::without_data(kind, None, &facts);
+        let summary = summarise("checkout", &[Outcome::Assessed(&idle)]);
+        assert_eq!((summary.verdict, summary.primary_issue), (Verdict::Insufficient, "no_data"));
+        assert_eq!(
+            summary.headline,
+            format!("No sample of checkout was seen in this window, too few for a verdict: {why}")
+        );
+        assert!(summary.recommendation.starts_with("Ask for a longer window"), "{}", summary.recommendation);
     }
 
     #[test]
