@@ -43,7 +43,7 @@ pub struct Application {
     server: Server,
     address: SocketAddr,
     background: Background,
-    profile: Option<ProfilerTarget>,
+    profiler: Option<Profiler>,
     /// Whether its own profiles come to this server, rather than to a Pyroscope.
     profiles_itself: bool,
     spool: Option<Arc<Spool>>,
@@ -71,6 +71,8 @@ impl Application {
         // Before the database: who finds the port taken should not wait for it, nor start a cluster in vain.
         let listener = listen(&settings)?;
         let address = listener.local_addr()?;
+        // As early as can be: what a server does to start is most of what an idle one ever has to show of itself.
+        let profiler = profile_itself(&settings, &plan, address);
         let metrics = Metrics::of_process();
         let mut background = Background::new();
         if let Some(metrics) = metrics.clone() {
@@ -87,13 +89,8 @@ impl Application {
         let spool = ports.spool.clone();
         let server = serve(&settings, listener, ports, Rooms::of(&plan), metrics)?;
         tracing::info!(functions = %plan.functions, "listening on http://{address}");
-        let profile =
-            plan.self_profile.then(|| ProfilerTarget::of_server(&settings, address, &plan.functions.to_string()));
         let profiles_itself = plan.profiles == Some(ProfileSource::Embedded);
-        if profile.is_none() {
-            tracing::info!("not profiling itself");
-        }
-        Ok(Self { server, address, background, profile, profiles_itself, spool, database })
+        Ok(Self { server, address, background, profiler, profiles_itself, spool, database })
     }
 
     /// Where it listens.
@@ -113,9 +110,6 @@ impl Application {
     /// Fails where the listener does, or something without which serving makes no sense.
     pub async fn run_until_stopped(mut self) -> anyhow::Result<()> {
         let handle = self.server.handle();
-        let profiler = self.profile.take().and_then(|target| {
-            Profiler::start(target).inspect_err(|error| tracing::warn!(%error, "this process cannot be profiled")).ok()
-        });
         let ended = tokio::select! {
             ended = &mut self.server => ended.map_err(anyhow::Error::from),
             error = self.background.failed() => {
@@ -123,7 +117,7 @@ impl Application {
                 Err(error)
             }
         };
-        tokio::join!(last_profile(profiler, self.profiles_itself), flush(self.spool));
+        tokio::join!(last_profile(self.profiler, self.profiles_itself), flush(self.spool));
         self.background.stop().await;
         if let Some(database) = self.database {
             database.close().await;
@@ -131,6 +125,16 @@ impl Application {
         tracing::info!("stopped");
         ended
     }
+}
+
+/// Starts the profiler, where this process is to be profiled.
+fn profile_itself(settings: &Settings, plan: &Plan, address: SocketAddr) -> Option<Profiler> {
+    if !plan.self_profile {
+        tracing::info!("not profiling itself");
+        return None;
+    }
+    let target = ProfilerTarget::of_server(settings, address, &plan.functions.to_string());
+    Profiler::start(target).inspect_err(|error| tracing::warn!(%error, "this process cannot be profiled")).ok()
 }
 
 /// Has the profiler send what it saw last, where somebody is left to take it.

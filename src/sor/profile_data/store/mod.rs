@@ -66,6 +66,9 @@ impl Default for StoreSettings {
     }
 }
 
+/// How long a push waits for the schema.
+const SCHEMA_WITHIN: Duration = Duration::from_secs(5);
+
 /// The embedded profile store.
 #[derive(Clone)]
 pub struct ProfileStore {
@@ -106,13 +109,18 @@ impl ProfileStore {
         self.shared.settings.retention
     }
 
-    /// Stores profiles: those of one app together or not at all. Answers when they are safe.
+    /// Stores profiles: those of one app together or not at all. Answers when they are safe. While the schema is being
+    /// made, which takes a starting server a moment, a push waits for it: SDKs do not send again.
     ///
     /// # Errors
     /// A profile too large, or a store that cannot be reached. The profiles already stored are untouched.
     pub async fn push(&self, profiles: Vec<Pushed>) -> Result<Accepted, PushError> {
         let (shared, now) = (Arc::clone(&self.shared), self.shared.clock.now());
-        let work = async move { writer::push(&shared, profiles, now).await };
+        let work = async move {
+            // Where it does not come in time, the statement says why.
+            let _ = tokio::time::timeout(SCHEMA_WITHIN, shared.db.settled()).await;
+            writer::push(&shared, profiles, now).await
+        };
         // A task of its own: a client that hangs up must not leave a push stored and not remembered.
         let task = match RequestScope::current() {
             Some(scope) => tokio::spawn(scope.run(work)),

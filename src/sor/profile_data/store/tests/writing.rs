@@ -100,3 +100,18 @@ async fn open_dictionaries_stay_within_their_memory() {
     assert_eq!(house.cpu().await.profile.total(0), 40_000_000);
     assert!(house.store.memory().1 <= 2_048);
 }
+
+#[tokio::test]
+async fn a_push_waits_for_the_schema_of_a_server_that_starts() {
+    let database = crate::storage::testing::empty_database().await;
+    let clock = Arc::new(FixedClock::at(at(NOON)));
+    let store = ProfileStore::new(database.db.clone(), clock.clone(), StoreSettings::default());
+    let early = tokio::spawn({
+        let store = store.clone();
+        async move { store.push(vec![CPU.at(NOON)]).await }
+    });
+    database.db.prepare(true).await.unwrap();
+    assert_eq!(early.await.unwrap().unwrap(), Accepted { stored: 1, ..Accepted::default() });
+    let house = House { store, clock, database };
+    assert_eq!(house.cpu().await.profile.stack_count(), 2);
+}
