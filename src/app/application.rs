@@ -6,6 +6,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
+use bytes::Bytes;
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::AppExt;
 
@@ -172,6 +173,8 @@ fn serve(
     let document = document(&rooms);
     let metrics = web::Data::new(metrics);
     let table = web::Data::new(RouteTable::of(&document));
+    let text = Bytes::from(serde_json::to_vec(&document)?);
+    drop(document);
     let server = HttpServer::new(move || {
         App::new()
             .into_utoipa_app()
@@ -180,7 +183,8 @@ fn serve(
             .into_app()
             .app_data(table.clone())
             .app_data(metrics.clone())
-            .service(http::swagger_ui(document.clone()))
+            .service(http::serve_document(text.clone()))
+            .service(http::swagger_ui())
             .default_service(web::to(http::unknown_route))
             .wrap(from_fn(http::walk))
     });

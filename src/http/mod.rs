@@ -24,7 +24,7 @@ pub use codes::{Code, CodeRow};
 pub use documented::{Answers, described, documented};
 pub use extract::{BODY_LIMIT_BYTES, Body, PathParam, Query, SpanParam, TimeParam, default_to, parse, window};
 pub use middleware::walk;
-pub use openapi::{document, swagger_ui, with_its_own_tags};
+pub use openapi::{document, serve_document, swagger_ui, with_its_own_tags};
 pub use pagination::{Cursor, InvalidCursor, Limit};
 pub use peer::{Peer, Repeatable};
 pub use problem::{FieldError, PROBLEM_JSON, Problem};

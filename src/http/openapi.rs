@@ -1,8 +1,15 @@
 use std::collections::BTreeSet;
 
+use actix_web::dev::HttpServiceFactory;
+use actix_web::http::header::ContentType;
+use actix_web::{HttpResponse, guard, web};
+use bytes::Bytes;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{Contact, Info, License, OpenApi, OpenApiBuilder, PathItem, Tag};
 use utoipa_swagger_ui::{Config, SwaggerUi};
+
+/// Where the document is served.
+const DOCUMENT: &str = "/api-docs/openapi.json";
 
 /// The document that the rooms' routes are added to.
 pub fn document() -> OpenApi {
@@ -54,8 +61,16 @@ fn operations(item: &PathItem) -> impl Iterator<Item = &Operation> {
 }
 
 /// The pages that show and run every route, served by this process alone.
-pub fn swagger_ui(document: OpenApi) -> SwaggerUi {
+pub fn swagger_ui() -> SwaggerUi {
+    let config = Config::from(DOCUMENT);
     SwaggerUi::new("/swagger-ui/{_:.*}")
-        .url("/api-docs/openapi.json", document)
-        .config(Config::default().try_it_out_enabled(true).display_request_duration(true).validator_url("none"))
+        .config(config.try_it_out_enabled(true).display_request_duration(true).validator_url("none"))
+}
+
+/// Serves the finished document: one text for all workers, as the tree that it is made from takes megabytes in each.
+pub fn serve_document(text: Bytes) -> impl HttpServiceFactory {
+    web::resource(DOCUMENT).guard(guard::Get()).to(move || {
+        let answer = HttpResponse::Ok().content_type(ContentType::json()).body(text.clone());
+        std::future::ready(answer)
+    })
 }
