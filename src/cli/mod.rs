@@ -133,6 +133,17 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
+/// The environment variables that options are taken from.
+#[cfg(test)]
+pub(crate) fn variables() -> std::collections::BTreeSet<String> {
+    fn of(command: &clap::Command) -> Vec<String> {
+        let own = command.get_arguments().filter_map(|argument| argument.get_env());
+        let own = own.map(|name| name.to_string_lossy().into_owned());
+        own.chain(command.get_subcommands().flat_map(of)).collect()
+    }
+    of(&<CommandLine as clap::CommandFactory>::command()).into_iter().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,9 @@
-use super::*;
-use rstest::rstest;
+use std::collections::BTreeMap;
 use std::io::Write;
+
+use rstest::rstest;
+
+use super::*;
 
 fn load(file: Option<&str>, variables: &[(&str, &str)]) -> Result<(Settings, Vec<Effective>), String> {
     let written = file.map(|text| {
@@ -130,7 +133,7 @@ fn secrets_are_hidden() {
 #[test]
 fn every_example_of_a_deployment_is_understood() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples");
-    let mut listening = std::collections::BTreeMap::new();
+    let mut listening = BTreeMap::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let (settings, _) = Settings::load(Some(&path), []).unwrap_or_else(|error| panic!("{error}"));
@@ -144,4 +147,48 @@ fn every_example_of_a_deployment_is_understood() {
         }
     }
     assert!(listening.len() >= 6, "{listening:?}");
+}
+
+/// The rows of the README's table of settings: variable and default.
+fn documented() -> Vec<(String, String)> {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, chapter) = readme.split_once("\n## Settings\n").unwrap();
+    let chapter = chapter.split("\n## ").next().unwrap();
+    let rows = chapter.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        (cells[1].trim_matches('`').to_owned(), cells[2].to_owned())
+    })
+    .collect()
+}
+
+/// Every variable there is: the short name of a key, else its long one; and those of the command line.
+fn variables() -> BTreeMap<String, Option<String>> {
+    let keys = sources::collect(None, []).unwrap();
+    let mut all: BTreeMap<_, _> = crate::cli::variables().into_iter().map(|name| (name, None)).collect();
+    for (key, raw) in keys {
+        let mut names: Vec<_> = env::NAMES.iter().filter(|(_, of)| *of == key).map(|(n, _)| (*n).to_owned()).collect();
+        if names.is_empty() {
+            names.push(format!("{}{}", env::PREFIX, key.replace('.', "__").to_uppercase()));
+        }
+        all.extend(names.into_iter().map(|name| (name, Some(raw.text.clone()))));
+    }
+    all
+}
+
+#[test]
+fn the_readme_lists_every_variable_and_no_other() {
+    let mut listed: Vec<_> = documented().into_iter().map(|(name, _)| name).collect();
+    listed.sort();
+    assert_eq!(listed, variables().into_keys().collect::<Vec<_>>());
+}
+
+#[test]
+fn the_readme_tells_the_defaults_that_hold() {
+    let variables = variables();
+    for (name, told) in documented() {
+        if let Some(default) = variables[&name].as_ref().filter(|default| !default.is_empty()) {
+            assert_eq!(told, format!("`{default}`"), "{name}");
+        }
+    }
 }
