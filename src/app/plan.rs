@@ -81,12 +81,12 @@ impl Plan {
     /// Fails where something that is served lacks what it cannot do without.
     pub fn of(settings: &Settings) -> Result<Self, InvalidPlan> {
         let functions = settings.server.functions.clone();
-        let v2 = functions.decide_with_records();
+        let (records, owners) = (functions.decide_with_records(), functions.decide_with_registry());
         let profiles = profile_source(settings, &functions)?;
         let place = |function, url: &Option<Url>, used| placement(url.as_ref(), functions.serve(function), used);
-        let baseline = place(Function::Baseline, &settings.sor.baseline_url, v2);
-        let history = place(Function::History, &settings.sor.history_url, v2);
-        let registry = place(Function::Registry, &settings.sor.registry_url, v2);
+        let baseline = place(Function::Baseline, &settings.sor.baseline_url, records);
+        let history = place(Function::History, &settings.sor.history_url, records);
+        let registry = place(Function::Registry, &settings.sor.registry_url, owners);
         let alert_rule = place(Function::AlertRule, &settings.sor.alert_rule_url, false);
         let store = profiles == Some(ProfileSource::Embedded);
         let opens = store || [&baseline, &history, &registry, &alert_rule].contains(&&Placement::Local);
@@ -143,12 +143,12 @@ impl Plan {
                 relational.join(", ")
             ));
         }
-        if self.functions.decide_with_records() {
-            // No decision reads alert rules.
-            for (placement, name, variable) in self.relational().into_iter().filter(|(.., v)| *v != "ALERT_RULE_URL") {
-                if *placement == Placement::Off {
-                    warnings.push(format!("{name} is off: it is not served here and {variable} is not set"));
-                }
+        // No decision reads alert rules.
+        let (records, owners) = (self.functions.decide_with_records(), self.functions.decide_with_registry());
+        let wanted = [records, records, owners, false];
+        for ((placement, name, variable), wanted) in self.relational().into_iter().zip(wanted) {
+            if wanted && *placement == Placement::Off {
+                warnings.push(format!("{name} is off: it is not served here and {variable} is not set"));
             }
         }
         let sor = &settings.sor;
@@ -239,6 +239,7 @@ mod tests {
     const RULES: &str = "ReadPyroscopeAlertRule.sor.v1";
     const V1: &str = "ReadPyroscopeTriageAssessment.v1";
     const V2: &str = "ReadPyroscopeTriageAssessment.v2";
+    const FLEET: &str = "ReadPyroscopeFleetSearch.v2";
     const P: (&str, &str) = ("PYROSCOPE_URL", "http://pyroscope:4040");
     const D: (&str, &str) = ("PROFILE_DATA_URL", "http://profiles");
     const B: (&str, &str) = ("BASELINE_URL", "http://baselines");
@@ -295,6 +296,8 @@ mod tests {
     #[case(&[V2], &[D, B, H, R], "remote remote remote remote off None 5 not")]
     #[case(&[V2, BASELINE], &[D, DB], "remote local off off off External 20 not")]
     #[case(&[V2, PROFILE], &[DB, ("DB_POOL_SIZE", "9")], "store off off off off External 9 profiled")]
+    #[case(&[FLEET], &[D, B, H, R], "remote off off remote off None 5 not")]
+    #[case(&[FLEET, BASELINE], &[P, DB], "pyroscope local off off off External 20 profiled")]
     fn settles_each_case(#[case] functions: &[&str], #[case] variables: &[(&str, &str)], #[case] expected: &str) {
         assert_eq!(short(&plan(functions, variables).unwrap()), expected);
     }
@@ -320,6 +323,8 @@ mod tests {
     #[case(&[V1], &[P, R], "REGISTRY_URL is ignored")]
     #[case(&[], &[D, P], "PYROSCOPE_URL is ignored")]
     #[case(&[V2], &[P, B, H, R, A], "ALERT_RULE_URL is ignored: nothing that is served here uses it")]
+    #[case(&[FLEET], &[P], "registry is off")]
+    #[case(&[FLEET], &[P, R, H], "HISTORY_URL is ignored")]
     #[case(&[], &[D, ("SELF_PROFILE", "true")], "SELF_PROFILE is ignored")]
     fn warns(#[case] functions: &[&str], #[case] variables: &[(&str, &str)], #[case] expected: &str) {
         let plan = plan(functions, variables).unwrap();

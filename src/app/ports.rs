@@ -13,6 +13,7 @@ use super::background::Background;
 use super::health::Looked;
 use super::plan::{Placement, Plan, ProfileSource};
 use crate::bor::diff::{self, DiffParts, DiffService};
+use crate::bor::fleet::{self, FleetParts, FleetService};
 use crate::bor::triage::{self, TriageParts, TriageService};
 use crate::bor::{self, Grafana, LinkSettings, RelationalPorts};
 use crate::config::{Credentials, Function, Functions, Settings, SpoolFsync, SpoolMode, Version};
@@ -49,6 +50,7 @@ pub(super) struct Ports {
     pub(super) rules: Option<Arc<dyn AlertRuleSor>>,
     pub(super) triage: Option<TriageService>,
     pub(super) diff: Option<DiffService>,
+    pub(super) fleet: Option<FleetService>,
     pub(super) receiver: Option<web::Data<Receiver>>,
     /// Decisions record through it; whoever stops the server flushes it.
     pub(super) spool: Option<Arc<Spool>>,
@@ -98,13 +100,19 @@ impl Ports {
             rules,
             triage: None,
             diff: None,
+            fleet: None,
             receiver,
             spool: None,
         };
         ports.spool = ports.open_spool(settings)?;
         ports.looked.spool.clone_from(&ports.spool);
-        ports.triage = ports.resolve_triage(settings)?;
+        let rules = match &settings.rules.dir {
+            Some(dir) => Arc::new(Rules::load(dir)?),
+            None => Rules::builtin(),
+        };
+        ports.triage = ports.resolve_triage(settings, &rules)?;
         ports.diff = ports.resolve_diff(settings)?;
+        ports.fleet = ports.resolve_fleet(settings, rules)?;
         Ok(ports)
     }
 
@@ -125,16 +133,12 @@ impl Ports {
     }
 
     /// Triage over these ports, where it is served.
-    fn resolve_triage(&self, settings: &Settings) -> anyhow::Result<Option<TriageService>> {
+    fn resolve_triage(&self, settings: &Settings, rules: &Arc<Rules>) -> anyhow::Result<Option<TriageService>> {
         let Some(version) = settings.server.functions.triage() else { return Ok(None) };
-        let rules = match &settings.rules.dir {
-            Some(dir) => Arc::new(Rules::load(dir)?),
-            None => Rules::builtin(),
-        };
         Ok(Some(TriageService::new(TriageParts {
             profiles: self.profiles.clone().context("triage needs profiles")?,
             relational: self.relational(version),
-            rules,
+            rules: Arc::clone(rules),
             links: link_settings(settings),
         })))
     }
@@ -146,6 +150,16 @@ impl Ports {
             profiles: self.profiles.clone().context("the diff report needs profiles")?,
             relational: self.relational(version),
             links: link_settings(settings),
+        })))
+    }
+
+    /// The fleet search over these ports, where it is served.
+    fn resolve_fleet(&self, settings: &Settings, rules: Arc<Rules>) -> anyhow::Result<Option<FleetService>> {
+        let Some(version) = settings.server.functions.fleet() else { return Ok(None) };
+        Ok(Some(FleetService::new(FleetParts {
+            profiles: self.profiles.clone().context("the fleet search needs profiles")?,
+            relational: self.relational(version),
+            rules,
         })))
     }
 
@@ -187,6 +201,9 @@ impl Ports {
         }
         if let Some(diff) = &self.diff {
             config.app_data(web::Data::new(diff.clone()));
+        }
+        if let Some(fleet) = &self.fleet {
+            config.app_data(web::Data::new(fleet.clone()));
         }
         if let Some(receiver) = &self.receiver {
             config.app_data(receiver.clone());
@@ -241,6 +258,9 @@ impl Rooms {
         }
         if self.functions.diff().is_some() {
             diff::routes(config);
+        }
+        if self.functions.fleet().is_some() {
+            fleet::routes(config);
         }
         if self.functions.serve(Function::ProfileData) {
             profile_data::routes(config);

@@ -2,8 +2,10 @@
 
 pub mod diff;
 mod facts;
+pub mod fleet;
 mod labels;
 mod links;
+mod owners;
 mod relational;
 mod request;
 pub mod triage;

@@ -30,10 +30,12 @@ pub enum Function {
     Triage(Version),
     /// `/diff/*`
     Diff(Version),
+    /// `/search`, `/fleet/hotspots`
+    Fleet(Version),
 }
 
 impl Function {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::ProfileData,
         Self::Baseline,
         Self::History,
@@ -43,6 +45,8 @@ impl Function {
         Self::Triage(Version::V2),
         Self::Diff(Version::V1),
         Self::Diff(Version::V2),
+        Self::Fleet(Version::V1),
+        Self::Fleet(Version::V2),
     ];
 
     /// Its value in `FUNCTION`.
@@ -57,13 +61,15 @@ impl Function {
             Self::Triage(Version::V2) => "ReadPyroscopeTriageAssessment.v2",
             Self::Diff(Version::V1) => "ReadPyroscopeDiffReport.v1",
             Self::Diff(Version::V2) => "ReadPyroscopeDiffReport.v2",
+            Self::Fleet(Version::V1) => "ReadPyroscopeFleetSearch.v1",
+            Self::Fleet(Version::V2) => "ReadPyroscopeFleetSearch.v2",
         }
     }
 
     /// The contract of a decision; `None` for what holds data.
     pub fn version(self) -> Option<Version> {
         match self {
-            Self::Triage(version) | Self::Diff(version) => Some(version),
+            Self::Triage(version) | Self::Diff(version) | Self::Fleet(version) => Some(version),
             _ => None,
         }
     }
@@ -74,6 +80,7 @@ impl Function {
         match self {
             Self::Triage(version) => Some(Self::Triage(other(version))),
             Self::Diff(version) => Some(Self::Diff(other(version))),
+            Self::Fleet(version) => Some(Self::Fleet(other(version))),
             _ => None,
         }
     }
@@ -84,18 +91,12 @@ impl Function {
     }
 }
 
-/// Values that the contract knows and this version does not serve.
-const LATER: [&str; 2] = ["ReadPyroscopeFleetSearch.v1", "ReadPyroscopeFleetSearch.v2"];
-
 /// Why a text is no list of functions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidFunction {
     /// No such function.
     #[error("holds the unknown value {0:?}: valid are all, or a comma-separated list of {names}", names = names())]
     Unknown(String),
-    /// A function of a later version.
-    #[error("holds {0}, which is not in this version: valid are all, or a comma-separated list of {names}", names = names())]
-    NotInThisVersion(&'static str),
     /// Nothing between two commas.
     #[error("holds an empty value: valid are all, or a comma-separated list of {names}", names = names())]
     Empty,
@@ -145,13 +146,23 @@ impl Functions {
         [Version::V2, Version::V1].into_iter().find(|version| self.serve(Function::Diff(*version)))
     }
 
+    /// Which fleet search is served, if any.
+    pub fn fleet(&self) -> Option<Version> {
+        [Version::V2, Version::V1].into_iter().find(|version| self.serve(Function::Fleet(*version)))
+    }
+
     /// The decisions that are served: they read profiles.
     pub fn decisions(&self) -> impl Iterator<Item = Function> {
         self.iter().filter(|function| function.version().is_some())
     }
 
-    /// Whether a decision is served that works with relational systems of record.
+    /// Whether a decision is served that holds an app against its limits and is kept in its history.
     pub fn decide_with_records(&self) -> bool {
+        self.triage() == Some(Version::V2) || self.diff() == Some(Version::V2)
+    }
+
+    /// Whether a decision is served that asks the registry.
+    pub fn decide_with_registry(&self) -> bool {
         self.decisions().any(|function| function.version() == Some(Version::V2))
     }
 
@@ -193,9 +204,6 @@ fn one(name: &str) -> Result<Function, InvalidFunction> {
     if name.is_empty() {
         return Err(InvalidFunction::Empty);
     }
-    if let Some(later) = LATER.into_iter().find(|later| *later == name) {
-        return Err(InvalidFunction::NotInThisVersion(later));
-    }
     let known = Function::ALL.into_iter().find(|function| function.as_str() == name);
     known.ok_or_else(|| InvalidFunction::Unknown(name.to_owned()))
 }
@@ -232,7 +240,7 @@ mod tests {
         "unknown value \"nonsense\": valid are all, or a comma-separated list of ReadPyroscopeProfile.sor.v1"
     )]
     #[case("readpyroscopeprofile.sor.v1", "unknown value")]
-    #[case("ReadPyroscopeFleetSearch.v2", "ReadPyroscopeFleetSearch.v2, which is not in this version")]
+    #[case("ReadPyroscopeFleetSearch.v1,ReadPyroscopeFleetSearch.v2", "two versions of one function")]
     #[case("ReadPyroscopeDiffReport.v2,ReadPyroscopeDiffReport.v1", "two versions of one function")]
     #[case("all,ReadPyroscopeProfile.sor.v1", "stands alone")]
     #[case("ReadPyroscopeProfile.sor.v1,", "empty value")]
@@ -245,6 +253,7 @@ mod tests {
     #[test]
     fn all_is_everything_in_its_newest_version() {
         let all = Functions::all();
-        assert_eq!((all.count(), all.triage(), all.diff()), (7, Some(Version::V2), Some(Version::V2)));
+        assert_eq!(all.count(), 8);
+        assert_eq!([all.triage(), all.diff(), all.fleet()], [Some(Version::V2); 3]);
     }
 }

@@ -35,6 +35,7 @@ pub fn document() -> OpenApi {
         .tags(Some([
             tag("triage", "What is wrong with an app"),
             tag("diff", "What changed between two windows"),
+            tag("fleet", "Which functions cost most over all apps, and where one is found"),
             tag("profiles", "Profiles, from a Pyroscope server or the embedded store"),
             tag("receivers", "Where profilers push to"),
             tag("baselines", "Approved shares of functions"),

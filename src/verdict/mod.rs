@@ -11,6 +11,7 @@ mod engine;
 mod explain;
 mod facts;
 mod findings;
+mod fleet;
 mod headline;
 mod impact;
 mod limits;
@@ -33,6 +34,9 @@ pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
 pub use engine::{Claim, Claims};
 pub use explain::{Explanation, StackExplanation};
 pub use findings::{Assessment, Finding, Subject, TopFunction};
+pub use fleet::{
+    AppFunctions, AppMatches, FleetApp, Hotspot, HotspotService, Hotspots, Match, Matches, Needle, Ranking,
+};
 pub use headline::{Outcome, Summary, Verdict, label, summarise};
 pub use impact::{cost_of_allocation, weigh_allocations};
 pub use limits::{Limit, LimitReport, LimitViolation, check_limits};

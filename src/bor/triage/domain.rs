@@ -180,24 +180,6 @@ pub(super) fn is_large(merged: &MergedProfile) -> bool {
     merged.profile.frame_count() > LARGE_FRAMES
 }
 
-/// What is answered where no kind could be read: a timeout only if all timed out, overload only if all were refused
-/// for it, else the first failure that says more.
-pub(super) fn all_failed(errors: &[&PortError]) -> Problem {
-    let chosen = errors
-        .iter()
-        .find(|e| matches!(e, PortError::Denied(_)))
-        .or_else(|| errors.iter().find(|e| !matches!(e, PortError::Timeout(_) | PortError::Overloaded { .. })))
-        .or_else(|| errors.first().filter(|first| errors.iter().all(|e| same_case(e, first))));
-    match chosen {
-        Some(error) => Problem::of_profiles(error),
-        None => Problem::of_profiles(&PortError::Unavailable("some calls timed out, others were refused".to_owned())),
-    }
-}
-
-fn same_case(a: &PortError, b: &PortError) -> bool {
-    std::mem::discriminant(a) == std::mem::discriminant(b)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,22 +199,5 @@ mod tests {
     #[case("cpu,heap", Code::ProfileTypeUnknown)]
     fn refuses_lists_with_gaps_and_unknown_types(#[case] text: &str, #[case] code: Code) {
         assert_eq!(Requested::parse(text).unwrap_err().code(), code);
-    }
-
-    #[rstest]
-    #[case(&["timeout", "timeout"], Code::Timeout)]
-    #[case(&["timeout", "unavailable"], Code::ProfileSourceFailed)]
-    #[case(&["unavailable", "denied"], Code::ProfileSourceDenied)]
-    #[case(&["overloaded", "overloaded"], Code::ProfileSourceBusy)]
-    #[case(&["overloaded", "timeout"], Code::ProfileSourceFailed)]
-    fn chooses_what_to_answer_where_all_failed(#[case] cases: &[&str], #[case] code: Code) {
-        let error = |case: &&str| match *case {
-            "timeout" => PortError::Timeout(String::new()),
-            "denied" => PortError::Denied(String::new()),
-            "overloaded" => PortError::Overloaded { detail: String::new(), retry_after_s: 3 },
-            _ => PortError::Unavailable(String::new()),
-        };
-        let errors: Vec<_> = cases.iter().map(error).collect();
-        assert_eq!(all_failed(&errors.iter().collect::<Vec<_>>()).code(), code);
     }
 }

@@ -7,8 +7,7 @@ use futures::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use super::domain::{
-    FIRST_CHOICE, Read, Requested, SECOND_CHOICE, Triage, TriageRequest, TypeResult, all_failed, app_has, hold,
-    is_large,
+    FIRST_CHOICE, Read, Requested, SECOND_CHOICE, Triage, TriageRequest, TypeResult, app_has, hold, is_large,
 };
 use super::verdicts::{Verdicts, View};
 use super::wire::TriageBody;
@@ -16,7 +15,7 @@ use crate::bor::facts::passed_seconds;
 use crate::bor::labels::OwnLabels;
 use crate::bor::links::LinkSettings;
 use crate::bor::relational::{Limits, RelationalPorts};
-use crate::bor::request::app_unknown;
+use crate::bor::request::{all_failed, app_unknown};
 use crate::http::Problem;
 use crate::kernel::{Clock, PortError, PortResult, ProfileType};
 use crate::sor::baseline::Baseline;

@@ -46,6 +46,10 @@ fn paths(document: &Value, tags: &[&str]) -> BTreeSet<String> {
 #[case("ReadPyroscopeDiffReport.v1", &["PROFILE_DATA_URL", "HISTORY_URL", "DATABASE_URL"], &["diff"], &[])]
 #[case("ReadPyroscopeDiffReport.v2", &["PYROSCOPE_URL", "DATABASE_URL"], &["diff"], &[])]
 #[case("ReadPyroscopeDiffReport.v2", &["PROFILE_DATA_URL", "HISTORY_URL"], &["diff"], &["spool"])]
+#[case("ReadPyroscopeFleetSearch.v1", &["PYROSCOPE_URL"], &["fleet"], &[])]
+#[case("ReadPyroscopeFleetSearch.v1", &["PROFILE_DATA_URL", "REGISTRY_URL", "DATABASE_URL"], &["fleet"], &[])]
+#[case("ReadPyroscopeFleetSearch.v2", &["PYROSCOPE_URL", "DATABASE_URL"], &["fleet"], &[])]
+#[case("ReadPyroscopeFleetSearch.v2", &["PROFILE_DATA_URL", "REGISTRY_URL", "HISTORY_URL"], &["fleet"], &[])]
 #[case(
     "ReadPyroscopeDiffReport.v2, CreatePyroscopeTriageHistory.sor.v1",
     &["PYROSCOPE_URL", "DATABASE_URL"],

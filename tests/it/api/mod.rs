@@ -4,6 +4,7 @@ mod always;
 mod calls;
 mod codes;
 pub(crate) mod diff;
+pub(crate) mod fleet;
 mod functions;
 mod fusebox;
 mod names;

@@ -133,6 +133,8 @@ async fn the_split_of_the_examples_serves_what_the_monolith_serves_and_answers_a
         "/rules?appName=shop".to_owned(),
         "/rules/active/shop".to_owned(),
         format!("/rules/{rule}"),
+        format!("/search?function=shop&{AFTER}"),
+        format!("/fleet/hotspots?{AFTER}"),
     ];
     for path in &asked {
         let (one, many) = (whole.get(path).await, serving(&nodes, path).await.get(path).await);
@@ -148,6 +150,8 @@ async fn the_split_of_the_examples_serves_what_the_monolith_serves_and_answers_a
             ["baselines", "history", "labels"].into_iter().filter(|m| answer.get(m).is_some()).collect();
         assert!(missing.is_empty(), "{answer}");
     }
+    let hotspots: Value = serde_json::from_str(&of(10).await.get(&asked[10]).await).unwrap();
+    assert_eq!(hotspots["hotspots"][0]["criticalServiceCount"], 1, "{hotspots}");
     let active: Value = serde_json::from_str(&of(7).await.get("/rules/active/shop").await).unwrap();
     assert_eq!((&active["count"], &active["rules"][0]["thresholdPercent"]), (&json!(1), &json!(25.0)), "{active}");
     // Two decisions of the monolith and four of the split.

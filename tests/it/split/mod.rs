@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::processes::{Node, free_port, until};
 
 const APP: &str = "shop";
+const BORS: &str = "ReadPyroscopeTriageAssessment.v2,ReadPyroscopeDiffReport.v2,ReadPyroscopeFleetSearch.v2";
 
 /// A profile whose verdict needs stacks: what `memmove` means depends on who called it.
 fn profile() -> Vec<u8> {
@@ -67,7 +68,7 @@ async fn push(to: &Node) -> (i64, i64) {
     (now - 600, now - 30)
 }
 
-/// Triage and diff in five processes on one database: profile data, baselines, history, registry, and the BORs with a
+/// Triage, diff and fleet search in five processes on one database: profile data, baselines, history, registry, and the BORs with a
 /// spool of their own.
 struct Split {
     nodes: Vec<Node>,
@@ -89,7 +90,7 @@ impl Split {
             urls.push((url, node.url.clone()));
             nodes.push(node);
         }
-        let mut settings = vec![("FUNCTION", "ReadPyroscopeTriageAssessment.v2,ReadPyroscopeDiffReport.v2")];
+        let mut settings = vec![("FUNCTION", BORS)];
         settings.extend(urls.iter().map(|(key, url)| (*key, url.as_str())));
         nodes.push(Node::start(free_port(), &data.join("triage"), &settings));
         for node in &nodes {
@@ -152,6 +153,13 @@ async fn five_processes_answer_the_same_json_as_one() {
     assert_ne!(answer["summary"]["verdict"], "inconclusive", "{one}");
     assert_eq!((&answer["sampleType"], answer.get("labels")), (&Value::from("cpu"), None), "{one}");
     assert_eq!(one, five);
+    for asked in ["/search?function=marshal", "/fleet/hotspots?sort=cores"] {
+        let path = format!("{asked}{}from={from}&to={to}", if asked.contains('?') { "&" } else { "?" });
+        let (one, five) = (whole.get(&path).await, split.triage().get(&path).await);
+        let answer: Value = serde_json::from_str(&one).unwrap();
+        assert_eq!((answer["appsWithData"].as_u64(), answer.get("owners")), (Some(1), None), "{one}");
+        assert_eq!(one, five);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -38,13 +38,15 @@ pub(super) fn gives_way() -> bool {
 /// Bounds the calls in flight: grows by one after ten successes, halves when the source says it is busy or its latency
 /// doubles. A scan waits behind everyone else, and a call that belongs to no scan finds a slot even where scans hold all.
 #[derive(Debug, Default)]
-pub(super) struct Limiter {
+pub struct Limiter {
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     limit: usize,
+    /// Whether latency that doubles means congestion.
+    minds_latency: bool,
     prompt: Lane,
     scans: Lane,
     callers: FxHashMap<String, u32>,
@@ -69,6 +71,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             limit: START,
+            minds_latency: true,
             prompt: Lane::default(),
             scans: Lane::default(),
             callers: FxHashMap::default(),
@@ -101,7 +104,7 @@ impl State {
         }
         let mean = self.round.time / ROUND;
         let usual = self.round.usual.unwrap_or(mean);
-        if mean > usual * 2 && mean > usual + NOISE {
+        if self.minds_latency && mean > usual * 2 && mean > usual + NOISE {
             self.halve();
             // A source that has become slower for good is the usual one soon.
             self.round.usual = Some(usual * 3 / 2);
@@ -114,7 +117,7 @@ impl State {
 
 /// What a call showed of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub enum Outcome {
     /// It answered.
     Answered,
     /// It is busy: 429, 503, 504 or no answer in time.
@@ -125,7 +128,7 @@ pub(super) enum Outcome {
 
 /// The right to one call, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Permit {
+pub struct Permit {
     limiter: Arc<Limiter>,
     scan: bool,
     since: Instant,
@@ -135,7 +138,7 @@ pub(super) struct Permit {
 
 impl Permit {
     /// Ends the call and tells what it showed.
-    pub(super) fn end(mut self, outcome: Outcome) {
+    pub fn end(mut self, outcome: Outcome) {
         self.outcome = outcome;
     }
 }
@@ -185,6 +188,15 @@ impl Drop for Waiting<'_> {
 }
 
 impl Limiter {
+    /// Calls in flight at most.
+    pub const MOST: usize = MOST;
+
+    /// A limiter of whole reads, some of which are answered from memory: how long they take says nothing of the source.
+    pub fn of_reads() -> Self {
+        let state = State { minds_latency: false, ..State::default() };
+        Self { state: Mutex::new(state) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -222,7 +234,7 @@ impl Limiter {
     }
 
     /// Waits for the right to one call.
-    pub(super) async fn enter(self: &Arc<Self>) -> Permit {
+    pub async fn enter(self: &Arc<Self>) -> Permit {
         let caller = telemetry::request_id();
         let (scan, ticket) = self.line_up(caller.as_deref());
         let mut waiting = Waiting(self, caller);
@@ -295,6 +307,16 @@ mod tests {
         succeed(&limiter, 40, Duration::from_millis(50)).await;
         assert_eq!(limit(&limiter), 6);
         succeed(&limiter, 10, Duration::from_millis(120)).await;
+        assert_eq!(limit(&limiter), 3);
+    }
+
+    #[tokio::test]
+    async fn reads_that_take_longer_are_no_congestion() {
+        let limiter = Arc::new(Limiter::of_reads());
+        succeed(&limiter, 40, Duration::from_micros(5)).await;
+        succeed(&limiter, 10, Duration::from_millis(120)).await;
+        assert_eq!(limit(&limiter), 7);
+        limiter.enter().await.end(Outcome::Busy);
         assert_eq!(limit(&limiter), 3);
     }
 

@@ -41,7 +41,7 @@ use self::client::Client;
 use self::discovery::{Discovery, Seen};
 use self::fetch::{Cut, Fetched, Fetcher, Wanted};
 use self::labels::{POPULATIONS, PROFILERS, selector_of};
-pub use self::limiter::giving_way;
+pub use self::limiter::{Limiter, Outcome, giving_way};
 pub use self::settings::{Credentials, InvalidSource, PyroscopeSettings};
 use self::survey::{Survey, Surveyor};
 use super::domain::{MergedProfile, ProfileMeta, ProfileQuery};

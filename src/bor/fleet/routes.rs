@@ -1,0 +1,176 @@
+//! The routes of the fleet search.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use chrono::TimeDelta;
+use serde::Deserialize;
+use utoipa::IntoResponses;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::domain::{FleetQuery, HotspotsRequest, SearchRequest, apps, excluded};
+use super::service::FleetService;
+use super::wire::{HotspotsBody, SearchBody};
+use crate::bor::request::{selector, source_responses};
+use crate::http::{Answers, Code, Limit, Problem, Query, Resource, TimeParam, json, window};
+use crate::kernel::{FunctionName, ProfileType, Selector};
+use crate::verdict::Ranking;
+
+/// Windows are an hour long where nothing else is asked.
+const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
+const DEFAULT_MATCHES: usize = 1_000;
+const MOST_MATCHES: u16 = 10_000;
+const DEFAULT_HOTSPOTS: usize = 20;
+const MOST_HOTSPOTS: u16 = 1_000;
+
+/// Mounts and documents the routes of the fleet search. They ask for `web::Data<FleetService>`.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(Resource::at("/search").with(__path_search_fleet, search_fleet));
+    config.service(Resource::at("/fleet/hotspots").with(__path_fleet_hotspots, fleet_hotspots));
+}
+
+/// What to look for.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SearchParams {
+    /// A part of the function's name, whatever its case: 1 to 2,000 bytes, not only blanks.
+    #[param(value_type = String, min_length = 1, max_length = 2000, example = "HashMap.resize")]
+    function: FunctionName,
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    #[serde(rename = "type")]
+    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
+    kind: Option<ProfileType>,
+    /// The window's start; an hour before now if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    from: Option<TimeParam>,
+    /// The window's end, exclusive; now, rounded down to 15 s, if not given.
+    #[param(value_type = Option<String>, example = "now")]
+    to: Option<TimeParam>,
+    /// The apps, comma-separated, at most 1,000; all that have profiles in the window if not given.
+    #[param(value_type = Option<String>, example = "checkout,cart")]
+    apps: Option<String>,
+    /// At most this many matches are shown; all are counted.
+    #[param(value_type = Option<i64>, default = 1000, minimum = 1, maximum = 10_000, example = 1000)]
+    limit: Option<Limit<MOST_MATCHES>>,
+    /// Which of each app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
+    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "selector")]
+    selector: Option<Selector>,
+}
+
+/// What to rank.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HotspotsParams {
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    #[serde(rename = "type")]
+    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
+    kind: Option<ProfileType>,
+    /// At most this many functions.
+    #[param(value_type = Option<i64>, default = 20, minimum = 1, maximum = 1_000, example = 20)]
+    limit: Option<Limit<MOST_HOTSPOTS>>,
+    /// The window's start; an hour before now if not given.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    from: Option<TimeParam>,
+    /// The window's end, exclusive; now, rounded down to 15 s, if not given.
+    #[param(value_type = Option<String>, example = "now")]
+    to: Option<TimeParam>,
+    /// The apps, comma-separated, at most 1,000; all that have profiles in the window if not given.
+    #[param(value_type = Option<String>)]
+    apps: Option<String>,
+    /// Categories, comma-separated, whose functions are left out; empty for none.
+    #[param(value_type = Option<String>, default = "idle,profiler_overhead,unresolved")]
+    exclude: Option<String>,
+    /// By what functions are ranked: `impact`, or `cores` for cpu.
+    #[param(value_type = Option<String>, default = "impact", example = "impact")]
+    sort: Option<Ranking>,
+    /// Which of each app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
+    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "selector")]
+    selector: Option<Selector>,
+}
+
+/// What the fleet search may answer beside 200.
+struct FleetErrors;
+
+impl IntoResponses for FleetErrors {
+    fn responses() -> Answers {
+        source_responses(&[
+            Code::ParameterInvalid,
+            Code::ParameterUnknown,
+            Code::ProfileTypeUnknown,
+            Code::WindowInvalid,
+        ])
+    }
+}
+
+/// Find a function in all apps
+///
+/// Looks through every function of every app, wherever in a stack it stands, and says which apps run it and what share of
+/// theirs it takes; in v2 also whose they are. Apps that fail, are unknown or were not reached in time are named in
+/// `errors`, and the rest answers.
+#[utoipa::path(
+    get, path = "/search", tag = "fleet", operation_id = "searchFleet",
+    params(SearchParams),
+    responses(
+        (status = 200, description = "Where it was found, and which apps could not be read", body = SearchBody,
+         example = super::example::search),
+        FleetErrors,
+    ),
+)]
+pub(super) async fn search_fleet(
+    service: web::Data<FleetService>,
+    params: Query<SearchParams>,
+) -> Result<HttpResponse, Problem> {
+    let params = params.into_inner();
+    let request = SearchRequest {
+        fleet: FleetQuery {
+            kind: params.kind.unwrap_or(ProfileType::Cpu),
+            window: window(params.from, params.to, service.clock(), DEFAULT_WINDOW)?,
+            selector: params.selector.unwrap_or_default(),
+            apps: params.apps.as_deref().map(apps).transpose()?,
+        },
+        function: params.function,
+        limit: params.limit.map_or(DEFAULT_MATCHES, |limit| usize::from(limit.get())),
+    };
+    json(StatusCode::OK, &service.search(&request).await?)
+}
+
+/// Rank the functions of all apps
+///
+/// Says which functions cost most over all apps: the number of services that run a function × its largest self share.
+/// Spellings of one function are joined. Services with under 100 samples count, and their shares for nothing. In v2 the
+/// owners of the services are named. Apps that fail, are unknown or were not reached in time are named in `errors`, and
+/// the rest answers.
+#[utoipa::path(
+    get, path = "/fleet/hotspots", tag = "fleet", operation_id = "fleetHotspots",
+    params(HotspotsParams),
+    responses(
+        (status = 200, description = "The functions that cost most, and which apps could not be read", body = HotspotsBody,
+         example = super::example::hotspots),
+        FleetErrors,
+    ),
+)]
+pub(super) async fn fleet_hotspots(
+    service: web::Data<FleetService>,
+    params: Query<HotspotsParams>,
+) -> Result<HttpResponse, Problem> {
+    let params = params.into_inner();
+    let (kind, sort) = (params.kind.unwrap_or(ProfileType::Cpu), params.sort.unwrap_or(Ranking::Impact));
+    if sort == Ranking::Cores && kind != ProfileType::Cpu {
+        return Err(Problem::field(Code::ParameterInvalid, "sort", "cores are of cpu profiles alone"));
+    }
+    let request = HotspotsRequest {
+        fleet: FleetQuery {
+            kind,
+            window: window(params.from, params.to, service.clock(), DEFAULT_WINDOW)?,
+            selector: params.selector.unwrap_or_default(),
+            apps: params.apps.as_deref().map(apps).transpose()?,
+        },
+        limit: params.limit.map_or(DEFAULT_HOTSPOTS, |limit| usize::from(limit.get())),
+        exclude: excluded(params.exclude.as_deref())?,
+        sort,
+    };
+    json(StatusCode::OK, &service.hotspots(&request).await?)
+}
