@@ -81,7 +81,9 @@ impl Ports {
                 receiver = Some(web::Data::new(Receiver::new(store.clone(), Arc::clone(&clock), budget)));
                 Some(Arc::new(store) as Arc<dyn ProfileDataSor>)
             }
-            Some(ProfileSource::Remote(url)) => Some(profile_data::remote(outward(url, sor.timeout)?, budget)),
+            Some(ProfileSource::Remote(url)) => {
+                Some(profile_data::remote(outward(url, sor.timeout)?, budget, Arc::clone(&clock)))
+            }
         };
         let relational = Relational { db, timeout: sor.relational_timeout };
         let baselines = relational.resolve(&plan.baseline, baseline::local, baseline::remote)?;

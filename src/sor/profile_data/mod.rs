@@ -46,6 +46,6 @@ pub fn pyroscope(
 }
 
 /// The profiles of another Flamewarden, read within the budget.
-pub fn remote(outward: Outward, budget: Budget) -> Arc<dyn ProfileDataSor> {
-    Arc::new(remote::RemoteProfiles::new(outward, budget))
+pub fn remote(outward: Outward, budget: Budget, clock: Arc<dyn Clock>) -> Arc<dyn ProfileDataSor> {
+    Arc::new(remote::RemoteProfiles::new(outward, budget, clock))
 }

@@ -1,9 +1,11 @@
 //! The profiles of another Flamewarden, by its public routes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use moka::future::Cache;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
@@ -12,9 +14,10 @@ use url::Url;
 use super::domain::{MergedProfile, ProfileQuery};
 use super::exchange::{InvalidExport, read_one, read_pair};
 use super::port::ProfileDataSor;
+use super::pyroscope::{is_closed, weight};
 use super::within::{Means, NotRead};
 use crate::http::{Answer, Code, Outward};
-use crate::kernel::{AppName, PortError, PortResult, Selector, TimeWindow};
+use crate::kernel::{AppName, Clock, PortError, PortResult, Selector, TimeWindow};
 use crate::profile::{Budget, LimitName, Limits, ReadError};
 
 /// Exports up to this size, compressed, are read where they arrive.
@@ -23,13 +26,18 @@ const SMALL_BYTES: usize = 64 << 10;
 const SMALL_INFLATED: u64 = 4 << 20;
 /// The largest export that is read; the outward client holds answers to less.
 const MAX_BYTES: u64 = 256 << 20;
+/// Bytes of profiles of closed windows that are kept.
+const CACHE_BYTES: u64 = 32 << 20;
 /// How long memory for an export is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The adapter. Profiles come by `export`, one call for a window or a pair of windows.
+/// Those of closed windows are kept while they fit.
 pub(super) struct RemoteProfiles {
     outward: Outward,
     means: Means,
+    clock: Arc<dyn Clock>,
+    closed: Cache<ProfileQuery, MergedProfile>,
 }
 
 #[derive(Deserialize)]
@@ -45,9 +53,12 @@ struct Told {
 }
 
 impl RemoteProfiles {
-    pub(super) fn new(outward: Outward, budget: Budget) -> Self {
+    pub(super) fn new(outward: Outward, budget: Budget, clock: Arc<dyn Clock>) -> Self {
         let means = Means { budget, limits: Limits { body: MAX_BYTES, ..Limits::default() }, patience: PATIENCE };
-        Self { outward, means }
+        let weigher =
+            |_: &ProfileQuery, merged: &MergedProfile| u32::try_from(weight(&merged.profile)).unwrap_or(u32::MAX);
+        let closed = Cache::builder().max_capacity(CACHE_BYTES).weigher(weigher).build();
+        Self { outward, means, clock, closed }
     }
 
     /// The body of a 200; `None` where the other server says that nobody knows the app.
@@ -156,10 +167,17 @@ impl ProfileDataSor for RemoteProfiles {
     }
 
     async fn merged(&self, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
-        match self.get(self.export_url(query, None)).await? {
-            Some(body) => self.read(body, read_one).await.map(Some),
-            None => Ok(None),
+        let closed = is_closed(query.window, self.clock.now());
+        if closed && let Some(merged) = self.closed.get(query).await {
+            return Ok(Some(merged));
         }
+        let Some(body) = self.get(self.export_url(query, None)).await? else { return Ok(None) };
+        let merged = self.read(body, read_one).await?;
+        // Emptiness proves little: a source that starts answers with nothing too.
+        if closed && merged.profile.stack_count() > 0 {
+            self.closed.insert(query.clone(), merged.clone()).await;
+        }
+        Ok(Some(merged))
     }
 
     async fn merged_pair(
@@ -177,9 +195,8 @@ impl ProfileDataSor for RemoteProfiles {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use actix_web::web;
+    use chrono::TimeDelta;
     use rstest::rstest;
     use serde_json::json;
     use utoipa_actix_web::AppExt;
@@ -188,7 +205,7 @@ mod tests {
 
     use super::*;
     use crate::http::OutwardSettings;
-    use crate::kernel::{Clock, LabelMatcher, MatchOp, ProfileType};
+    use crate::kernel::{LabelMatcher, MatchOp, ProfileType};
     use crate::sor::profile_data::conformance::{self, Source};
     use crate::sor::profile_data::pyroscope::replay::ReplayServer;
     use crate::sor::profile_data::{MockProfileDataSor, pyroscope, routes};
@@ -200,7 +217,7 @@ mod tests {
             max_answer_bytes: 1 << 26,
             authorization: None,
         };
-        RemoteProfiles::new(Outward::new(settings).unwrap(), Budget::default())
+        RemoteProfiles::new(Outward::new(settings).unwrap(), Budget::default(), Arc::new(conformance::clock()))
     }
 
     /// A live server with the profile routes on top of a port.
@@ -282,6 +299,25 @@ mod tests {
         assert!(sor.merged(&narrowed()).await.unwrap().is_none());
         let own = Selector::default().and(&labels());
         assert!(sor.merged_pair(&narrowed(), baseline, &own).await.unwrap().is_none());
+        server.stop(false).await;
+    }
+
+    #[actix_web::test]
+    async fn a_closed_window_is_read_once() {
+        use crate::profile::{SampleType, read_folded};
+        let mut port = MockProfileDataSor::new();
+        port.expect_merged().times(3).returning(|_| {
+            let profile =
+                read_folded(b"main;work 1", SampleType::new("cpu", "nanoseconds"), &Limits::default()).unwrap();
+            Ok(Some(MergedProfile { profile: Arc::new(profile), ..MergedProfile::default() }))
+        });
+        let (sor, server) = serve(Arc::new(port));
+        let now = conformance::clock().now();
+        let until = |minutes| TimeWindow::new(now - TimeDelta::hours(3), now - TimeDelta::minutes(minutes)).unwrap();
+        for window in [until(65), until(65), until(64), until(64)] {
+            let merged = sor.merged(&ProfileQuery { window, ..query() }).await.unwrap().unwrap();
+            assert_eq!(merged.profile.stack_count(), 1);
+        }
         server.stop(false).await;
     }
 

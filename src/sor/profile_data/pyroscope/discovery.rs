@@ -43,13 +43,19 @@ pub(super) struct Seen {
 }
 
 /// A label set of the app: its type and the labels that tell populations and profilers apart.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct LabelSet {
     type_id: TypeId,
     labels: BTreeMap<&'static str, String>,
 }
 
 impl Seen {
+    /// What a window with these label sets has.
+    fn of(window: TimeWindow, sets: Vec<LabelSet>) -> Self {
+        let types: BTreeSet<TypeId> = sets.iter().map(|set| set.type_id.clone()).collect();
+        Self { window: Some(window), types: types.into_iter().collect(), last_profile_at: None, sets }
+    }
+
     /// Of these labels those that have several values among the series of the types, with the values. A series without
     /// the label has the value "".
     pub(super) fn several(&self, labels: &[&'static str], types: &[TypeId]) -> Vec<(&'static str, BTreeSet<&str>)> {
@@ -85,13 +91,25 @@ impl Discovery {
         Self { client, clock, windows: Recent::default(), known: Expiring::default(), flights: Flights::default() }
     }
 
-    /// All apps of a window, sorted.
+    /// All apps of a window, sorted. What the window has of each is remembered: whoever reads one after another needs not
+    /// ask again.
     pub(super) async fn apps(&self, window: TimeWindow) -> PortResult<Vec<AppName>> {
-        let sets = self.series(Vec::new(), &[SERVICE, TYPE], Span::of(window), false).await?;
-        let names = sets.into_iter().flat_map(|set| set.labels).filter(|label| label.name == SERVICE);
-        // A name that is none for us, such as one of 600 bytes, cannot be asked for either.
-        let apps: BTreeSet<AppName> = names.filter_map(|label| label.value.try_into().ok()).collect();
-        Ok(apps.into_iter().collect())
+        let sets = self.series(Vec::new(), &labels(), Span::of(window), false).await?;
+        let mut apps: BTreeMap<AppName, BTreeSet<LabelSet>> = BTreeMap::new();
+        for set in sets {
+            let name = set.labels.iter().find(|label| label.name == SERVICE).map(|label| label.value.clone());
+            // A name that is none for us, such as one of 600 bytes, cannot be asked for either.
+            let Some(app) = name.and_then(|name| name.try_into().ok()) else { continue };
+            apps.entry(app).or_default().extend(label_set(set));
+        }
+        let now = self.clock.now();
+        for (app, sets) in &apps {
+            if !sets.is_empty() {
+                let seen = Arc::new(Seen::of(window, sets.iter().cloned().collect()));
+                self.windows.put((app.clone(), Selector::default()), window, Some(seen), now, HIT);
+            }
+        }
+        Ok(apps.into_keys().collect())
     }
 
     /// What the window has of the app, perhaps as of a moment ago. `None`: nobody knows the app.
@@ -122,9 +140,7 @@ impl Discovery {
         let now = self.clock.now();
         let key = (app.clone(), selector.clone());
         if !sets.is_empty() {
-            let types: BTreeSet<TypeId> = sets.iter().map(|set| set.type_id.clone()).collect();
-            let types = types.into_iter().collect();
-            let seen = Arc::new(Seen { window: Some(window), types, last_profile_at: None, sets });
+            let seen = Arc::new(Seen::of(window, sets));
             self.windows.put(key, window, Some(Arc::clone(&seen)), now, HIT);
             return Ok(Some(seen));
         }
@@ -184,11 +200,8 @@ impl Discovery {
 
     /// The label sets of an app in a span, sorted, each once.
     async fn sets(&self, app: &AppName, selector: &Selector, span: Span) -> PortResult<Vec<LabelSet>> {
-        let mut labels = vec![SERVICE, TYPE];
-        labels.extend(POPULATIONS);
-        labels.extend(PROFILERS);
         let matcher = selector_of(app, selector, None);
-        let sets = self.series(vec![matcher], &labels, span, !selector.is_empty()).await?;
+        let sets = self.series(vec![matcher], &labels(), span, !selector.is_empty()).await?;
         let sets: BTreeSet<_> = sets.into_iter().filter_map(label_set).collect();
         Ok(sets.into_iter().collect())
     }
@@ -215,6 +228,11 @@ impl Discovery {
             futures::stream::iter(calls).buffered(AT_ONCE).try_collect().await.map_err(Refusal::into_error)?;
         Ok(days.into_iter().flatten().collect())
     }
+}
+
+/// The labels that series are told apart by.
+fn labels() -> Vec<&'static str> {
+    [SERVICE, TYPE].into_iter().chain(POPULATIONS).chain(PROFILERS).collect()
 }
 
 /// The parts of a label set that matter here; `None` where it names no profile type we can read.

@@ -187,7 +187,7 @@ impl Fetcher {
 }
 
 /// What a profile weighs, in bytes, roughly.
-fn weight(profile: &Profile) -> usize {
+pub(in crate::sor::profile_data) fn weight(profile: &Profile) -> usize {
     let names: usize =
         profile.function_ids().map(|id| profile.name(id).len() + profile.function(id).1.len() / 4 + 16).sum();
     names + profile.frame_count() * 4 + profile.stack_count() * 12 + 256

@@ -25,7 +25,8 @@ tokio::task_local! {
     static SCANNING: ();
 }
 
-/// Runs a future whose calls to a source give way to those of others, such as one app of a scan over a fleet.
+/// Runs a future whose calls to a source give way to those of others, such as one app of a scan over a fleet. It reads
+/// stacks alone: no more calls are made for what is known beside them.
 pub async fn giving_way<F: Future>(future: F) -> F::Output {
     SCANNING.scope((), future).await
 }

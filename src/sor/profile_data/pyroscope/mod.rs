@@ -13,8 +13,9 @@
 //! | merged profiles of closed windows (`to` ≤ now − 65 min) | types, selector, window, whether in halves | while they fit |
 //! | that the server has no exact data | – | 10 min |
 //!
-//! So a query for an app seen a moment ago is one call, and a new type is seen within 60 s. Open windows are never answered
-//! from an earlier answer; those who ask the same at the same time share one call.
+//! A list of apps tells what the window has of each, and a scan asks for no coverage: a scan of all apps is one call, and
+//! one for each app. So a query for an app seen a moment ago is one call, and a new type is seen within 60 s. Open windows
+//! are never answered from an earlier answer; those who ask the same at the same time share one call.
 
 mod client;
 mod discovery;
@@ -39,9 +40,11 @@ use chrono::TimeDelta;
 
 use self::client::Client;
 use self::discovery::{Discovery, Seen};
+pub(super) use self::fetch::weight;
 use self::fetch::{Cut, Fetched, Fetcher, Wanted};
 use self::labels::{POPULATIONS, PROFILERS, selector_of};
 pub use self::limiter::{Limiter, Outcome, giving_way};
+pub(super) use self::recent::is_closed;
 pub use self::settings::{Credentials, InvalidSource, PyroscopeSettings};
 use self::survey::{Survey, Surveyor};
 use super::domain::{MergedProfile, ProfileMeta, ProfileQuery};
@@ -91,7 +94,13 @@ impl Pyroscope {
             cut,
         };
         let whole = wanted(None);
-        let survey = self.surveyor.survey(&whole, labels);
+        let survey = async {
+            // A scan reads stacks; of many apps, a second call for each would be half of all calls.
+            if limiter::gives_way() && profilers.is_empty() {
+                return Arc::default();
+            }
+            self.surveyor.survey(&whole, labels).await
+        };
         let (fetched, survey) = if query.kind == ProfileType::Cpu && !profilers.is_empty() {
             // Several profilers that watch the same CPU would count it twice: only the heaviest is read.
             let survey = survey.await;

@@ -18,7 +18,7 @@ const MOST_KEYS: usize = 4_096;
 const MOST_WINDOWS: usize = 8;
 
 /// Whether nothing can change in the window any more.
-pub(super) fn is_closed(window: TimeWindow, now: DateTime<Utc>) -> bool {
+pub(in crate::sor::profile_data) fn is_closed(window: TimeWindow, now: DateTime<Utc>) -> bool {
     window.to() <= now - CLOSES_AFTER
 }
 

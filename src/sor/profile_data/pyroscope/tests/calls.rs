@@ -87,6 +87,20 @@ async fn the_halves_of_a_baseline_are_read_in_place_of_the_whole() {
 }
 
 #[tokio::test]
+async fn a_scan_of_all_apps_is_one_call_and_one_for_each_app() {
+    let Some(server) = ReplayServer::start("v2").await else { return };
+    let (sor, _) = adapter(&server);
+    let asked = cpu("checkout");
+    assert!(sor.apps(asked.window).await.unwrap().contains(&asked.app));
+    let scanned = giving_way(sor.merged(&asked)).await.unwrap().unwrap();
+    assert!(scanned.profile.stack_count() > 0);
+    let calls = [MERGE, SERIES, TOTALS].map(|method| server.calls(method));
+    assert_eq!(futures::future::join_all(calls).await.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 0]);
+    // Whoever asks about the app alone is told when its profiles came.
+    assert!(sor.merged(&asked).await.unwrap().unwrap().meta.coverage.is_some());
+}
+
+#[tokio::test]
 async fn tenant_credentials_and_selector_go_with_every_call() {
     let Some(server) = ReplayServer::start("v2").await else { return };
     let settings = PyroscopeSettings {
