@@ -5,10 +5,13 @@
 mod config;
 mod demo;
 mod diff;
+mod fleet;
+mod hotspots;
 mod migrate;
 mod openapi;
 mod profile_file;
 mod rules;
+mod search;
 mod serve;
 mod server;
 mod triage;
@@ -87,6 +90,10 @@ enum Command {
     Triage(triage::Args),
     /// Say what changed between two windows of an app, by a server, or between two files.
     Diff(diff::Args),
+    /// Say which functions cost most over all apps, by a server.
+    Hotspots(hotspots::Args),
+    /// Say which apps run a function, and what share of theirs it takes, by a server.
+    Search(search::Args),
     /// Run four programs under the profiler, push them to a server, and see what it makes of them.
     Demo(demo::Arguments),
     /// List, check and explain the rules that frames are judged by.
@@ -104,6 +111,8 @@ impl Command {
             Self::Migrate(command) => migrate::run(&command, common).await,
             Self::Triage(args) => triage::run(&args, common).await,
             Self::Diff(args) => diff::run(&args).await,
+            Self::Hotspots(args) => hotspots::run(&args).await,
+            Self::Search(args) => search::run(&args).await,
             Self::Demo(arguments) => demo::run(&arguments).await,
             Self::Rules(args) => Ok(rules::run(&args)),
             Self::Openapi => openapi::run(),

@@ -9,8 +9,8 @@ use url::Url;
 use super::Exit;
 use crate::http::{Outward, OutwardSettings};
 
-/// A decision has 40 s on the server.
-const TIMEOUT: Duration = Duration::from_secs(45);
+/// A decision has 40 s on the server, a search of the fleet a minute.
+const TIMEOUT: Duration = Duration::from_secs(65);
 /// Largest answer taken.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 

@@ -5,6 +5,7 @@ mod api;
 mod architecture;
 mod cli;
 mod cli_diff;
+mod cli_fleet;
 mod faults;
 mod harness;
 mod hostile;

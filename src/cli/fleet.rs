@@ -1,0 +1,95 @@
+//! What the commands that ask about a whole fleet have in common.
+
+use std::fmt::Write;
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::{Exit, server};
+use crate::bor::Absence;
+use crate::bor::fleet::AppErrorBody;
+use crate::kernel::ProfileType;
+
+/// Which profiles to read, and how to show what they say.
+#[derive(Debug, clap::Args)]
+pub(super) struct FleetArgs {
+    /// The server to ask.
+    #[arg(long, value_name = "URL", env = "FLAMEWARDEN_URL", default_value = "http://127.0.0.1:8080")]
+    server: Url,
+    /// The kind of profile; cpu if not given.
+    #[arg(long = "type", value_name = "KIND")]
+    kind: Option<ProfileType>,
+    /// The window's start: epoch seconds, RFC 3339, now-90m.
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// The window's end.
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// The apps, comma-separated; all that have profiles in the window if not given.
+    #[arg(long, value_name = "LIST")]
+    apps: Option<String>,
+    /// Which of each app's series: name="value", also !=, =~, !~, joined by commas.
+    #[arg(long, value_name = "SELECTOR")]
+    selector: Option<String>,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl FleetArgs {
+    /// The server's answer, read and as it was sent; or how to end where it refused.
+    pub(super) async fn ask<B: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        more: &[(&str, Option<String>)],
+    ) -> anyhow::Result<Result<(B, String), Exit>> {
+        let mut parameters = vec![
+            ("type", self.kind.map(|kind| kind.to_string())),
+            ("from", self.from.clone()),
+            ("to", self.to.clone()),
+            ("apps", self.apps.clone()),
+            ("selector", self.selector.clone()),
+        ];
+        parameters.extend_from_slice(more);
+        let text = match server::ask(&self.server, path.iter().copied(), &parameters).await? {
+            Ok(text) => text,
+            Err(exit) => return Ok(Err(exit)),
+        };
+        let body = serde_json::from_str(&text);
+        let body = body.with_context(|| format!("{} gave an answer that is none of a fleet", self.server))?;
+        Ok(Ok((body, text)))
+    }
+}
+
+/// The first line: what was read, and over which window.
+pub(super) fn head(kind: &str, (from, to): (i64, i64), apps: usize, with_data: usize) -> String {
+    let at = |seconds| DateTime::<Utc>::from_timestamp(seconds, 0).unwrap_or_default();
+    let (from, to) = (at(from).format("%Y-%m-%d %H:%M:%S"), at(to).format("%Y-%m-%d %H:%M:%S"));
+    let plural = if apps == 1 { "" } else { "s" };
+    format!("{kind} of {apps} app{plural}, {with_data} with data  {from} – {to} UTC\n")
+}
+
+/// The last lines: what is missing from the answer.
+pub(super) fn notes(text: &mut String, errors: &[AppErrorBody], owners: Option<Absence>, few_samples: bool) {
+    if few_samples {
+        let _ = writeln!(text, "\nnote: ? marks apps with under 100 samples: their shares say little");
+    }
+    for error in errors {
+        let _ = writeln!(text, "\nnote: {} could not be read: {}", error.app, error.detail);
+    }
+    if owners == Some(Absence::Unavailable) {
+        let _ = writeln!(text, "\nnote: owners could not be reached");
+    }
+}
+
+/// The mark of an app with few samples.
+pub(super) fn mark(few_samples: bool) -> &'static str {
+    if few_samples { "?" } else { "" }
+}
+
+/// No data of any app is no answer to rely on.
+pub(super) fn exit(with_data: usize) -> Exit {
+    if with_data == 0 { Exit::NoData } else { Exit::Fine }
+}

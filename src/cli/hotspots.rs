@@ -1,0 +1,84 @@
+//! `flamewarden hotspots`: where would work pay most? Asks a server which functions cost most over all apps.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use super::Exit;
+use super::fleet::{self, FleetArgs};
+use crate::bor::fleet::{HotspotBody, HotspotServiceBody, HotspotsBody};
+
+/// Services named beside a function; how many more there are is said.
+const NAMED: usize = 3;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    fleet: FleetArgs,
+    /// At most this many functions.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: u32,
+    /// Categories, comma-separated, whose functions are left out; empty for none.
+    #[arg(long, value_name = "LIST")]
+    exclude: Option<String>,
+    /// By what functions are ranked: impact (services × largest share), or cores.
+    #[arg(long, value_name = "WHAT")]
+    sort: Option<String>,
+}
+
+pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
+    let more =
+        [("limit", Some(args.limit.to_string())), ("exclude", args.exclude.clone()), ("sort", args.sort.clone())];
+    let (body, text) = match args.fleet.ask::<HotspotsBody>(&["fleet", "hotspots"], &more).await? {
+        Ok(answer) => answer,
+        Err(exit) => return Ok(exit),
+    };
+    let mut out = std::io::stdout().lock();
+    if args.fleet.json {
+        writeln!(out, "{text}")?;
+    } else {
+        write!(out, "{}", table(&body))?;
+    }
+    Ok(fleet::exit(body.apps_with_data))
+}
+
+/// The answer as text, a line break at its end.
+fn table(body: &HotspotsBody) -> String {
+    let mut text = fleet::head(&body.profile_type, (body.from, body.to), body.app_count, body.apps_with_data);
+    if !body.hotspots.is_empty() {
+        let _ = writeln!(
+            text,
+            "\n  {:>8}  {:>8}  {:>7}  {:>8}  {:<20} function and services",
+            "impact", "services", "largest", "cores", "category"
+        );
+    }
+    for hotspot in &body.hotspots {
+        row(&mut text, hotspot);
+    }
+    let few_samples = body.hotspots.iter().flat_map(|h| h.services.iter().take(NAMED)).any(|s| s.low_samples);
+    fleet::notes(&mut text, &body.errors, body.owners, few_samples);
+    text
+}
+
+fn row(text: &mut String, hotspot: &HotspotBody) {
+    let cores = hotspot.cores.map_or_else(String::new, |cores| format!("{cores:.3}"));
+    let _ = writeln!(
+        text,
+        "  {:>8.2}  {:>8}  {:>6.2}%  {cores:>8}  {:<20} {}",
+        hotspot.impact_score,
+        hotspot.service_count,
+        hotspot.max_self_percent,
+        hotspot.category.map_or("", |category| category.as_str()),
+        hotspot.function
+    );
+    let named: Vec<_> = hotspot.services.iter().take(NAMED).map(service).collect();
+    let more = hotspot.services.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    let _ = writeln!(text, "  {:61}{}{more}", "", named.join(", "));
+}
+
+fn service(service: &HotspotServiceBody) -> String {
+    let owner = service.team_owner.as_ref().and_then(Option::as_deref);
+    let owner = [owner, service.tier.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let owner = if owner.is_empty() { String::new() } else { format!(" ({owner})") };
+    format!("{} {:.2}%{}{owner}", service.app, service.self_percent, fleet::mark(service.low_samples))
+}

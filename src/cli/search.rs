@@ -1,0 +1,59 @@
+//! `flamewarden search`: who else runs this function? Asks a server about all apps.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use super::Exit;
+use super::fleet::{self, FleetArgs};
+use crate::bor::fleet::SearchBody;
+use crate::kernel::FunctionName;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A part of the function's name, whatever its case.
+    function: FunctionName,
+    #[command(flatten)]
+    fleet: FleetArgs,
+    /// At most this many matches.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: u32,
+}
+
+pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
+    let more = [("function", Some(args.function.to_string())), ("limit", Some(args.limit.to_string()))];
+    let (body, text) = match args.fleet.ask::<SearchBody>(&["search"], &more).await? {
+        Ok(answer) => answer,
+        Err(exit) => return Ok(exit),
+    };
+    let mut out = std::io::stdout().lock();
+    if args.fleet.json {
+        writeln!(out, "{text}")?;
+    } else {
+        write!(out, "{}", table(&body))?;
+    }
+    Ok(fleet::exit(body.apps_with_data))
+}
+
+/// The answer as text, a line break at its end.
+fn table(body: &SearchBody) -> String {
+    let mut text = fleet::head(&body.profile_type, (body.from, body.to), body.app_count, body.apps_with_data);
+    let plural = if body.match_count == 1 { "" } else { "es" };
+    let _ = writeln!(text, "{} match{plural} of {:?}", body.match_count, body.query);
+    if !body.matches.is_empty() {
+        let _ = writeln!(text, "\n  {:>8}  {:>8}  {:<24} function", "self", "total", "app");
+    }
+    for row in &body.matches {
+        let app = format!("{}{}", row.app, fleet::mark(row.low_samples));
+        let _ = write!(text, "  {:>7.2}%  {:>7.2}%  {app:<24} {}", row.self_percent, row.total_percent, row.function);
+        let owner = row.team_owner.as_ref().and_then(Option::as_deref);
+        let channel = row.notification_channel.as_ref().and_then(Option::as_deref);
+        let owner = [owner, row.tier.as_deref(), channel].into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let _ = if owner.is_empty() { writeln!(text) } else { writeln!(text, " ({owner})") };
+    }
+    let more = body.match_count.saturating_sub(body.matches.len());
+    if more > 0 {
+        let _ = writeln!(text, "  and {more} more");
+    }
+    fleet::notes(&mut text, &body.errors, body.owners, body.matches.iter().any(|row| row.low_samples));
+    text
+}
