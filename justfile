@@ -79,5 +79,9 @@ fuzz TARGET *ARGS:
 load:
     cargo bench --bench load
 
+# Hotspots over 100 and 1,000 apps against a bare client, several processes of the release build
+fleet:
+    cargo bench --bench fleet
+
 # Exactly what CI runs
 ci: lint deny test test-split test-newest-postgres prepare-check migrations schemathesis

@@ -1,7 +1,9 @@
-//! A canned Pyroscope: two apps, `small` (20 to 25 kB a profile) and `large` (1 MB); no two answers in a row are equal.
+//! A canned Pyroscope: apps with profiles that are made up, and a time it takes to answer.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use anyhow::Result;
@@ -10,7 +12,6 @@ use flamewarden::profile::{PprofHeader, ProfileBuilder, SampleType, write_pprof}
 use prost::Message;
 
 const TYPE: &str = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
-const VARIANTS: usize = 64;
 
 #[derive(Clone, PartialEq, Message)]
 struct Label {
@@ -30,6 +31,12 @@ struct Labels {
 struct SeriesResponse {
     #[prost(message, repeated, tag = "2")]
     labels_set: Vec<Labels>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SeriesRequest {
+    #[prost(string, repeated, tag = "1")]
+    matchers: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -55,94 +62,128 @@ pub(crate) fn merge_request(app: &str) -> Vec<u8> {
     .encode_to_vec()
 }
 
-struct Answers {
-    small: Vec<Bytes>,
-    large: Vec<Bytes>,
-    next: AtomicUsize,
+/// A plausible Go service.
+#[derive(Clone, Copy)]
+pub(crate) struct Made {
+    pub(crate) functions: usize,
+    pub(crate) stacks: usize,
+    pub(crate) depth: usize,
+    /// Functions that stacks end in.
+    pub(crate) leaves: usize,
+    /// Every second function is the app's own, which has this number; the others are libraries that all apps use.
+    pub(crate) own: Option<usize>,
 }
 
-/// A plausible Go service of `functions` functions and `stacks` stacks, with values that depend on `variant`.
-fn profile(functions: usize, stacks: usize, depth: usize, variant: usize) -> Result<Bytes> {
-    const LEAVES: [&str; 6] = [
-        "runtime.mallocgc",
-        "runtime.scanobject",
-        "encoding/json.(*decodeState).object",
-        "runtime.memmove",
-        "regexp.(*Regexp).doExecute",
-        "syscall.Syscall",
-    ];
-    let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
-    let ids: Vec<_> = (0..functions)
-        .map(|i| {
-            let name = LEAVES.get(i).map_or_else(
-                || format!("github.com/example/shop/pkg/service{}.(*Handler{}).Step{i}", i % 17, i % 5),
-                |leaf| (*leaf).to_owned(),
-            );
-            builder.function(&name, &format!("/src/shop/pkg/service{}/handler.go", i % 17))
-        })
-        .collect();
-    for s in 0..stacks {
-        let frames = (0..depth.saturating_sub(s % 7)).filter_map(|d| {
-            let i = if d == 0 { s % functions.min(24) } else { (s * 31 / (d + 1) + d * 7) % functions };
-            ids.get(i).copied()
-        });
-        let ticks = i64::try_from(1 + (s * 7 + variant * 13) % 50)?;
-        builder.add(frames, &[ticks * 10_000_000]);
+impl Made {
+    /// A profile, uncompressed, with values that depend on `variant`.
+    pub(crate) fn profile(&self, variant: usize) -> Result<Bytes> {
+        let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+        let ids: Vec<_> = (0..self.functions)
+            .map(|i| {
+                let file = format!("/src/shop/pkg/service{}/handler.go", i % 17);
+                builder.function(&self.name(i), &file)
+            })
+            .collect();
+        for s in 0..self.stacks {
+            let frames = (0..self.depth.saturating_sub(s % 7)).filter_map(|d| {
+                let i = if d == 0 { s % self.leaves } else { (s * 31 / (d + 1) + d * 7) % self.functions };
+                ids.get(i).copied()
+            });
+            let ticks = i64::try_from(1 + (s * 7 + variant * 13) % 50)?;
+            builder.add(frames, &[ticks * 10_000_000]);
+        }
+        let packed = write_pprof(&builder.build(), &PprofHeader::default());
+        let mut plain = Vec::new();
+        flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut plain)?;
+        Ok(plain.into())
     }
-    let packed = write_pprof(&builder.build(), &PprofHeader::default());
-    let mut plain = Vec::new();
-    flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut plain)?;
-    Ok(plain.into())
+
+    fn name(&self, i: usize) -> String {
+        const LEAVES: [&str; 6] = [
+            "runtime.mallocgc",
+            "runtime.scanobject",
+            "encoding/json.(*decodeState).object",
+            "runtime.memmove",
+            "regexp.(*Regexp).doExecute",
+            "syscall.Syscall",
+        ];
+        match (LEAVES.get(i), self.own.filter(|_| i % 2 == 1)) {
+            (Some(leaf), _) => (*leaf).to_owned(),
+            (None, Some(app)) => format!("github.com/example/app{app}/pkg{}.(*Handler{}).Step{i}", i % 17, i % 5),
+            (None, None) => format!("github.com/example/shop/pkg/service{}.(*Handler{}).Step{i}", i % 17, i % 5),
+        }
+    }
 }
 
-async fn series(request: HttpRequest) -> actix_web::Result<HttpResponse> {
+/// What is asked of it, and after which time it answers.
+pub(crate) struct Source {
+    apps: BTreeMap<String, Vec<Bytes>>,
+    next: AtomicUsize,
+    delay: Duration,
+}
+
+impl Source {
+    /// A source without apps, each of whose answers takes so long.
+    pub(crate) fn taking(delay: Duration) -> Self {
+        Self { apps: BTreeMap::new(), next: AtomicUsize::new(0), delay }
+    }
+
+    /// Gives an app its answers, which take turns.
+    pub(crate) fn add(&mut self, app: &str, answers: Vec<Bytes>) {
+        self.apps.insert(app.to_owned(), answers);
+    }
+
+    /// Serves for ever.
+    pub(crate) async fn serve(self, address: &str) -> Result<()> {
+        for (app, answers) in self.apps.iter().take(2) {
+            eprintln!("answers of {app} hold {} bytes", answers.first().map_or(0, Bytes::len));
+        }
+        let source = web::Data::new(self);
+        HttpServer::new(move || {
+            App::new()
+                .app_data(source.clone())
+                .route("/querier.v1.QuerierService/Series", web::post().to(series))
+                .route("/querier.v1.QuerierService/SelectMergeProfile", web::post().to(merge))
+        })
+        .workers(1)
+        .bind(address)?
+        .run()
+        .await?;
+        Ok(())
+    }
+}
+
+/// The app of a selector `{service_name="app",…}`.
+fn app_of(selector: &str) -> &str {
+    selector.split('"').nth(1).unwrap_or_default()
+}
+
+async fn series(request: HttpRequest, source: web::Data<Source>, body: Bytes) -> actix_web::Result<HttpResponse> {
+    tokio::time::sleep(source.delay).await;
     let set = |app: &str| Labels {
         labels: [("__profile_type__", TYPE), ("service_name", app)]
             .map(|(name, value)| Label { name: name.to_owned(), value: value.to_owned() })
             .into(),
     };
-    let answer = SeriesResponse { labels_set: vec![set("small"), set("large")] };
     if request.headers().get("content-type").is_some_and(|t| t == "application/proto") {
+        let asked = SeriesRequest::decode(body).map_err(actix_web::error::ErrorBadRequest)?;
+        let one = asked.matchers.first().map(|matcher| app_of(matcher));
+        let apps = source.apps.keys().filter(|app| one.is_none_or(|one| one == *app));
+        let answer = SeriesResponse { labels_set: apps.map(|app| set(app)).collect() };
         return Ok(HttpResponse::Ok().content_type("application/proto").body(answer.encode_to_vec()));
     }
-    let sets: Vec<_> = answer
-        .labels_set
-        .iter()
-        .map(|s| {
-            let labels: Vec<_> =
-                s.labels.iter().map(|l| serde_json::json!({ "name": l.name, "value": l.value })).collect();
-            serde_json::json!({ "labels": labels })
-        })
-        .collect();
-    Ok(HttpResponse::Ok().json(serde_json::json!({ "labelsSet": sets })))
+    let sets = source.apps.keys().map(|app| {
+        let labels = set(app).labels.into_iter().map(|l| serde_json::json!({ "name": l.name, "value": l.value }));
+        serde_json::json!({ "labels": labels.collect::<Vec<_>>() })
+    });
+    Ok(HttpResponse::Ok().json(serde_json::json!({ "labelsSet": sets.collect::<Vec<_>>() })))
 }
 
-async fn merge(answers: web::Data<Answers>, body: Bytes) -> actix_web::Result<HttpResponse> {
+async fn merge(source: web::Data<Source>, body: Bytes) -> actix_web::Result<HttpResponse> {
+    tokio::time::sleep(source.delay).await;
     let request = MergeRequest::decode(body).map_err(actix_web::error::ErrorBadRequest)?;
-    let i = answers.next.fetch_add(1, Ordering::Relaxed) % VARIANTS;
-    let set = if request.label_selector.contains("large") { &answers.large } else { &answers.small };
-    let body = set.get(i).cloned().unwrap_or_default();
+    let i = source.next.fetch_add(1, Ordering::Relaxed);
+    let answers = source.apps.get(app_of(&request.label_selector)).map_or(&[][..], Vec::as_slice);
+    let body = answers.get(i % answers.len().max(1)).cloned().unwrap_or_default();
     Ok(HttpResponse::Ok().content_type("application/proto").body(body))
-}
-
-pub(crate) async fn serve(address: &str) -> Result<()> {
-    let all = |functions, stacks, depth| -> Result<Vec<Bytes>> {
-        (0..VARIANTS).map(|variant| profile(functions, stacks, depth, variant)).collect()
-    };
-    let answers =
-        web::Data::new(Answers { small: all(170, 240, 18)?, large: all(4_000, 9_000, 30)?, next: AtomicUsize::new(0) });
-    for (name, set) in [("small", &answers.small), ("large", &answers.large)] {
-        eprintln!("{name} answers hold {} bytes", set.first().map_or(0, Bytes::len));
-    }
-    HttpServer::new(move || {
-        App::new()
-            .app_data(answers.clone())
-            .route("/querier.v1.QuerierService/Series", web::post().to(series))
-            .route("/querier.v1.QuerierService/SelectMergeProfile", web::post().to(merge))
-    })
-    .workers(1)
-    .bind(address)?
-    .run()
-    .await?;
-    Ok(())
 }

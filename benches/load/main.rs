@@ -10,77 +10,57 @@
 
 mod canned;
 mod measure;
+mod process;
 mod proxy;
 
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use canned::{Made, Source};
 use measure::{Figures, Target};
+use process::{median, role, server, setting};
 
 const CANNED: &str = "127.0.0.1:19040";
 const PROXY: &str = "127.0.0.1:19041";
 const V1: &str = "127.0.0.1:19042";
 const V2: &str = "127.0.0.1:19043";
 
-/// A child process that ends with this one.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // SIGTERM, so that a server with a database of its own stops it.
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
-        let _ = self.0.wait();
-    }
-}
-
-fn role(name: &str) -> Result<Process> {
-    Ok(Process(Command::new(std::env::current_exe()?).arg(name).stdin(Stdio::null()).spawn()?))
-}
-
-fn server(address: &str, function: &str, extra: &[(&str, &str)]) -> Result<Process> {
-    let port = address.rsplit(':').next().unwrap_or_default();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flamewarden"));
-    command.env_remove("DATABASE_URL").envs([
-        ("FUNCTION", function),
-        ("PORT", port),
-        ("PYROSCOPE_URL", &format!("http://{CANNED}")),
-        ("SELF_PROFILE", "false"),
-        ("LOG_LEVEL", "warn"),
-    ]);
-    Ok(Process(command.envs(extra.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?))
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
-}
-
 fn main() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
-        Some("canned") => actix_web::rt::System::new().block_on(canned::serve(CANNED)),
+        Some("canned") => actix_web::rt::System::new().block_on(canned()),
         Some("proxy") => actix_web::rt::System::new().block_on(proxy::serve(PROXY, CANNED)),
         _ => tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(load()),
     }
 }
 
+/// Two apps, `small` (20 to 25 kB a profile) and `large` (1 MB), each with so many answers that no two in a row are equal.
+async fn canned() -> Result<()> {
+    let mut source = Source::taking(Duration::ZERO);
+    let made = |functions, stacks, depth| Made { functions, stacks, depth, leaves: 24, own: None };
+    for (app, made) in [("small", made(170, 240, 18)), ("large", made(4_000, 9_000, 30))] {
+        source.add(app, (0..64).map(|variant| made.profile(variant)).collect::<Result<_>>()?);
+    }
+    source.serve(CANNED).await
+}
+
 async fn load() -> Result<()> {
     let data = tempfile::tempdir()?;
     let data_dir = data.path().to_str().context("a temporary directory with a plain name")?;
-    let _canned = role("canned")?;
-    let proxy = role("proxy")?;
-    let v1 = server(V1, "ReadPyroscopeTriageAssessment.v1", &[])?;
-    let v2 = server(V2, "all", &[("DATA_DIR", data_dir)])?;
+    let _canned = role(&["canned"])?;
+    let proxy = role(&["proxy"])?;
+    let v1 = server(V1, CANNED, "ReadPyroscopeTriageAssessment.v1", &[])?;
+    let v2 = server(V2, CANNED, "all", &[("DATA_DIR", data_dir)])?;
     let query = "types=cpu";
     let targets = [
-        Target::new("bare proxy", proxy.0.id(), &format!("http://{PROXY}/triage/small?{query}")),
-        Target::new("triage v1", v1.0.id(), &format!("http://{V1}/triage/small?{query}")),
-        Target::new("v1, own windows", v1.0.id(), &format!("http://{V1}/triage/small?{query}")).with_windows()?,
-        Target::new("triage v1, gzip", v1.0.id(), &format!("http://{V1}/triage/small?{query}")).taking_gzip(),
-        Target::new("triage v2", v2.0.id(), &format!("http://{V2}/triage/small?{query}")),
+        Target::new("bare proxy", proxy.id(), &format!("http://{PROXY}/triage/small?{query}")),
+        Target::new("triage v1", v1.id(), &format!("http://{V1}/triage/small?{query}")),
+        Target::new("v1, own windows", v1.id(), &format!("http://{V1}/triage/small?{query}")).with_windows()?,
+        Target::new("triage v1, gzip", v1.id(), &format!("http://{V1}/triage/small?{query}")).taking_gzip(),
+        Target::new("triage v2", v2.id(), &format!("http://{V2}/triage/small?{query}")),
     ];
     let large = [
-        Target::new("bare proxy, 1 MB", proxy.0.id(), &format!("http://{PROXY}/triage/large?{query}")),
-        Target::new("triage v1, 1 MB", v1.0.id(), &format!("http://{V1}/triage/large?{query}")),
+        Target::new("bare proxy, 1 MB", proxy.id(), &format!("http://{PROXY}/triage/large?{query}")),
+        Target::new("triage v1, 1 MB", v1.id(), &format!("http://{V1}/triage/large?{query}")),
     ];
     for target in targets.iter().chain(&large) {
         target.ready().await?;
@@ -102,15 +82,15 @@ async fn load() -> Result<()> {
         }
         let base: Vec<f64> = all.first().map(|f| f.iter().map(|f| f.cpu_us).collect()).unwrap_or_default();
         for (target, figures) in group.iter().zip(&all) {
-            let ratio = measure::median(figures.iter().zip(&base).map(|(f, base)| f.cpu_us / base));
-            let median = |of: fn(&Figures) -> f64| measure::median(figures.iter().map(of));
+            let ratio = median(figures.iter().zip(&base).map(|(f, base)| f.cpu_us / base));
+            let middle = |of: fn(&Figures) -> f64| median(figures.iter().map(of));
             println!(
                 "{:<18} {:>9.0} {:>9.2} {:>9.2} {:>12.1} {:>6.2}x {:>9.1} {:>7}",
                 target.name,
-                median(|f| f.per_second),
-                median(|f| f.p50_ms),
-                median(|f| f.p99_ms),
-                median(|f| f.cpu_us),
+                middle(|f| f.per_second),
+                middle(|f| f.p50_ms),
+                middle(|f| f.p99_ms),
+                middle(|f| f.cpu_us),
                 ratio,
                 target.resident_mib()?,
                 figures.iter().map(|f| f.errors).sum::<u64>(),

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use flamewarden::kernel::{Clock, SystemClock};
+
+use crate::process::{cpu_us, memory_mib};
 
 /// A server under load.
 pub(crate) struct Target {
@@ -28,13 +30,6 @@ pub(crate) struct Figures {
     pub(crate) p99_ms: f64,
     pub(crate) cpu_us: f64,
     pub(crate) errors: u64,
-}
-
-/// The middle of the values; 0 of none.
-pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 impl Target {
@@ -75,23 +70,13 @@ impl Target {
     }
 
     pub(crate) fn resident_mib(&self) -> Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").trim().parse::<f64>()? / 1024.0)
-    }
-
-    /// CPU time of the process so far, user and system, in microseconds.
-    fn cpu_us(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).context("utime, stime");
-        Ok((ticks(11)? + ticks(12)?) * 10_000.0) // USER_HZ is 100 on Linux
+        memory_mib(self.pid, "VmRSS:")
     }
 
     /// Keeps `concurrency` requests in flight for so long.
     pub(crate) async fn run(&self, concurrency: usize, duration: Duration) -> Result<Figures> {
         let errors = Arc::new(AtomicU64::new(0));
-        let (cpu, start) = (self.cpu_us()?, Instant::now());
+        let (cpu, start) = (cpu_us(self.pid)?, Instant::now());
         let workers: Vec<_> = (0..concurrency)
             .map(|_| {
                 let (client, url, errors) = (self.client.clone(), self.url.clone(), Arc::clone(&errors));
@@ -121,7 +106,7 @@ impl Target {
         for worker in workers {
             latencies.extend(worker.await?);
         }
-        let (cpu, wall) = (self.cpu_us()? - cpu, start.elapsed().as_secs_f64());
+        let (cpu, wall) = (cpu_us(self.pid)? - cpu, start.elapsed().as_secs_f64());
         latencies.sort_by(f64::total_cmp);
         let at = |share: usize| latencies.get(latencies.len() * share / 100).copied().unwrap_or(0.0);
         Ok(Figures {

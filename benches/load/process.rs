@@ -1,0 +1,69 @@
+//! Processes that are measured from outside, and what they take.
+
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result};
+
+/// A child process that ends with this one.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // SIGTERM, so that a server with a database of its own stops it.
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+/// This binary once more, in another role.
+pub(crate) fn role(arguments: &[&str]) -> Result<Process> {
+    Ok(Process(Command::new(std::env::current_exe()?).args(arguments).stdin(Stdio::null()).spawn()?))
+}
+
+/// A server of a function that reads profiles from there.
+pub(crate) fn server(address: &str, source: &str, function: &str, extra: &[(&str, &str)]) -> Result<Process> {
+    let port = address.rsplit(':').next().unwrap_or_default();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flamewarden"));
+    command.env_remove("DATABASE_URL").envs([
+        ("FUNCTION", function),
+        ("PORT", port),
+        ("PYROSCOPE_URL", &format!("http://{source}")),
+        ("SELF_PROFILE", "false"),
+        ("LOG_LEVEL", "warn"),
+    ]);
+    Ok(Process(command.envs(extra.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?))
+}
+
+/// A number of the environment.
+pub(crate) fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+}
+
+/// The middle of the values; 0 of none.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// Memory of a process by the operating system's account: `VmRSS:` is resident now, `VmHWM:` was at the most.
+pub(crate) fn memory_mib(pid: u32, key: &str) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).context("a line of the status")?;
+    Ok(line.trim().trim_end_matches(" kB").trim().parse::<f64>()? / 1024.0)
+}
+
+/// CPU time of a process so far, user and system, in microseconds.
+pub(crate) fn cpu_us(pid: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).context("utime, stime");
+    Ok((ticks(11)? + ticks(12)?) * 10_000.0) // USER_HZ is 100 on Linux
+}
