@@ -74,7 +74,7 @@ async fn paths(node: &Node) -> BTreeSet<String> {
 }
 
 /// Writes to whoever serves the path; the row.
-async fn write(nodes: &[Node], method: Method, path: &str, body: &Value) -> Value {
+pub(super) async fn write(nodes: &[Node], method: Method, path: &str, body: &Value) -> Value {
     let node = serving(nodes, path).await;
     let answer = node.client().request(method, format!("{}{path}", node.url)).json(body).send().await.unwrap();
     let (status, row) = (answer.status(), answer.json::<Value>().await.unwrap());

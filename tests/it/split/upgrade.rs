@@ -1,0 +1,92 @@
+//! From v1 to v2, one system of record at a time: the steps of `config/examples/upgrade-*`.
+
+use std::collections::BTreeSet;
+
+use flamewarden::storage::testing;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::examples::{Examples, write};
+use crate::json::Differences;
+use crate::processes::{Node, until};
+use crate::pyroscope::{AFTER, BOTH, Canned};
+
+/// A step, what is not there yet, and the members that its answers have beyond those of v1: of a triage, and of a diff.
+type Step = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
+const STEPS: [Step; 3] = [
+    (
+        "upgrade-1-baselines",
+        &["history", "labels"],
+        &["baselineViolations", "baselinesNotSeen"],
+        &["approvedThreshold", "baselinesNotSeen", "breaches", "exceedsThreshold", "thresholdBreaches"],
+    ),
+    (
+        "upgrade-2-history",
+        &["labels"],
+        &["baselineViolations", "baselinesNotSeen"],
+        &["approvedThreshold", "baselinesNotSeen", "breaches", "exceedsThreshold", "thresholdBreaches"],
+    ),
+    (
+        "upgrade-3-registry",
+        &[],
+        &["baselineViolations", "baselinesNotSeen"],
+        &["approvedThreshold", "baselinesNotSeen", "breaches", "exceedsThreshold", "thresholdBreaches"],
+    ),
+];
+
+/// A triage and a diff.
+async fn decisions(node: &Node) -> [Value; 2] {
+    let triage = node.get(&format!("/triage/shop?types=cpu&{AFTER}")).await;
+    let diff = node.get(&format!("/diff/shop?{BOTH}")).await;
+    [triage, diff].map(|text| serde_json::from_str(&text).unwrap())
+}
+
+/// The columns of the table of regressions.
+async fn columns(node: &Node) -> Vec<String> {
+    let report = node.get(&format!("/diff/shop?{BOTH}&format=markdown")).await;
+    let head = report.lines().find(|line| line.starts_with("| Function")).unwrap();
+    head.split('|').map(str::trim).filter(|column| !column.is_empty()).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_step_of_an_upgrade_adds_to_what_version_one_said_and_changes_none_of_it() {
+    let (canned, database) = (Canned::start().await, testing::database().await);
+    let data = tempfile::tempdir().unwrap();
+    let examples = Examples::new(data.path(), &database.url(), &canned.url());
+    let sors = ["profile-data", "baseline", "history", "registry"].map(|sor| examples.start(&format!("split-{sor}")));
+    for node in &sors {
+        node.ready().await;
+    }
+    for (function, percent) in [("shop.Cart.toJson", 5.0), ("shop.Gone.away", 1.0)] {
+        let limit =
+            json!({"appName": "shop", "profileType": "cpu", "functionName": function, "maxSelfPercent": percent});
+        write(&sors, Method::POST, "/baselines", &limit).await;
+    }
+    let kept = async || serde_json::from_str::<Value>(&sors[2].get("/history/shop").await).unwrap()["count"].clone();
+    let first = examples.start("upgrade-0-v1");
+    first.ready().await;
+    let (said, plain) = (decisions(&first).await, columns(&first).await);
+    assert!(!plain.contains(&"Threshold".to_owned()), "{plain:?}");
+    drop(first);
+    for (step, off, of_triage, of_diff) in STEPS {
+        let node = examples.start(step);
+        node.ready().await;
+        let now = decisions(&node).await;
+        for ((before, now), members) in said.iter().zip(&now).zip([of_triage, of_diff]) {
+            let Differences { lost, added } = Differences::between(before, now);
+            assert!(lost.is_empty(), "{step}: {lost:?}");
+            let added: BTreeSet<_> = added.iter().map(|at| at.rsplit('/').next().unwrap()).collect();
+            assert_eq!(added, members.iter().chain(off).copied().collect(), "{step}");
+            assert!(off.iter().all(|member| now[member] == "off"), "{step}: {now}");
+        }
+        let added: Vec<_> = columns(&node).await.into_iter().filter(|column| !plain.contains(column)).collect();
+        assert_eq!(added, ["Threshold"], "{step}");
+        if off.contains(&"history") {
+            assert_eq!(kept().await, 0, "{step}");
+        }
+    }
+    // A triage and two reports of each step that had a history.
+    until("every decision in the history", async || kept().await == 6).await;
+    assert_eq!(Value::from(examples.names("upgrade-").len()), STEPS.len() + 1, "every file is a step");
+}
