@@ -1,16 +1,23 @@
-//! Which calls a split triage makes, and what is left of its answer when some of them fail.
+//! Which calls a split decision makes, and what is left of its answer when some of them fail.
 
+use rstest::rstest;
 use serde_json::{Value, json};
-use wiremock::matchers::{method, path, query_param};
+use wiremock::matchers::{method, path, path_regex, query_param, query_param_is_missing};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use super::diff::serving;
 use super::pushing::collecting;
 use crate::harness::{Flamewarden, Setup};
 use crate::processes::until;
 
+const TRIAGE_V1: &str = "ReadPyroscopeTriageAssessment.v1";
 const TRIAGE: &str = "ReadPyroscopeTriageAssessment.v2";
+const DIFF_V1: &str = "ReadPyroscopeDiffReport.v1";
+const DIFF: &str = "ReadPyroscopeDiffReport.v2";
+/// Two windows, in the later of which a function is slower.
+const APART: &str = "baselineFrom=now-3h&baselineTo=now-2h&from=now-2h&to=now-1h";
 
-/// The systems of record of a triage, which write down who calls them.
+/// The systems of record of a decision, which write down who calls them.
 struct Sors {
     profiles: MockServer,
     baselines: MockServer,
@@ -19,24 +26,31 @@ struct Sors {
 }
 
 impl Sors {
-    /// CPU profiles are what a real server exports, allocations cannot be had; no baselines; a history that takes all; a
-    /// registry that knows a label.
+    /// CPU profiles, of one window and of two, are what a real server exports, allocations cannot be had; no baselines; a
+    /// history that takes all; a registry that knows a label.
     async fn start() -> Self {
         let real = Flamewarden::start().await;
         collecting("shop").ingest(&real).await;
-        let export = real.get("/profiles/shop/export?type=cpu").send().await.unwrap().bytes().await.unwrap();
+        serving(150, 400).ingest(&real).await;
+        serving(90, 1_500).ingest(&real).await;
+        let export = async |query: &str| {
+            let answer = real.get(&format!("/profiles/shop/export?{query}")).send().await.unwrap();
+            ResponseTemplate::new(200).set_body_raw(answer.bytes().await.unwrap().to_vec(), "application/octet-stream")
+        };
+        let (window, pair) = (export("type=cpu").await, export(&format!("type=cpu&{APART}")).await);
         let sors = Self {
             profiles: MockServer::start().await,
             baselines: MockServer::start().await,
             history: MockServer::start().await,
             registry: MockServer::start().await,
         };
-        let cpu = ResponseTemplate::new(200).set_body_raw(export.to_vec(), "application/octet-stream");
         let of = |kind: &str| Mock::given(path("/profiles/shop/export")).and(query_param("type", kind));
-        of("cpu").respond_with(cpu).mount(&sors.profiles).await;
+        let one = |kind: &str| of(kind).and(query_param_is_missing("baselineFrom"));
+        one("cpu").respond_with(window).mount(&sors.profiles).await;
+        of("cpu").respond_with(pair).mount(&sors.profiles).await;
         of("alloc").respond_with(ResponseTemplate::new(502)).mount(&sors.profiles).await;
         let none = ResponseTemplate::new(200).set_body_json(json!({"appName": "shop", "baselines": []}));
-        Mock::given(path("/baselines/shop")).respond_with(none).mount(&sors.baselines).await;
+        Mock::given(path_regex("^/baselines/shop(/cpu)?$")).respond_with(none).mount(&sors.baselines).await;
         let service = json!({"id": 1, "appName": "shop", "teamOwner": null, "tier": "standard", "environment": null,
             "notificationChannel": null, "pyroscopeLabels": {"env": "prod"}, "metadata": null,
             "createdAt": "2026-01-23T08:53:20Z", "updatedAt": "2026-01-23T08:53:20Z"});
@@ -50,16 +64,35 @@ impl Sors {
         sors
     }
 
+    /// The variables that lead to them.
+    fn urls(&self) -> [(&'static str, String); 4] {
+        [
+            ("PROFILE_DATA_URL", self.profiles.uri()),
+            ("BASELINE_URL", self.baselines.uri()),
+            ("HISTORY_URL", self.history.uri()),
+            ("REGISTRY_URL", self.registry.uri()),
+        ]
+    }
+
+    /// A decision in a process of its own before all of them but some.
+    async fn before(&self, function: &str, without: &[&str]) -> Flamewarden {
+        let urls = self.urls().into_iter().filter(|(name, _)| !without.contains(name));
+        urls.fold(Setup::of(&[("FUNCTION", function)]), |setup, (name, url)| setup.with(name, &url)).start().await
+    }
+
     /// A triage in a process of its own before them.
     async fn triage(&self) -> Flamewarden {
-        let urls = [
-            ("FUNCTION", TRIAGE),
-            ("PROFILE_DATA_URL", &self.profiles.uri()),
-            ("BASELINE_URL", &self.baselines.uri()),
-            ("HISTORY_URL", &self.history.uri()),
-            ("REGISTRY_URL", &self.registry.uri()),
-        ];
-        Setup::of(&urls).start().await
+        self.before(TRIAGE, &[]).await
+    }
+
+    /// The calls that each of them got.
+    async fn calls(&self) -> [Vec<String>; 4] {
+        [
+            calls(&self.profiles).await,
+            calls(&self.baselines).await,
+            calls(&self.history).await,
+            calls(&self.registry).await,
+        ]
     }
 }
 
@@ -71,21 +104,57 @@ async fn calls(server: &MockServer) -> Vec<String> {
     calls
 }
 
+/// api.md: a triage is a call for each type, a diff is one; in v2 one more for baselines, one for the history and one for
+/// the registry, where these are not off.
+#[rstest]
+#[case(TRIAGE_V1, &[], "/triage/shop?types=cpu", 1, None, 0, 0)]
+#[case(TRIAGE_V1, &[], "/triage/shop?types=cpu,alloc", 2, None, 0, 0)]
+#[case(TRIAGE, &[], "/triage/shop?types=cpu", 1, Some("/baselines/shop"), 1, 1)]
+#[case(TRIAGE, &[], "/triage/shop?types=cpu,alloc", 2, Some("/baselines/shop"), 1, 1)]
+#[case(TRIAGE, &[], "/triage/shop", 2, Some("/baselines/shop"), 1, 1)]
+#[case(TRIAGE, &["REGISTRY_URL"], "/triage/shop?types=cpu", 1, Some("/baselines/shop"), 1, 0)]
+#[case(TRIAGE, &["REGISTRY_URL", "HISTORY_URL"], "/triage/shop?types=cpu", 1, Some("/baselines/shop"), 0, 0)]
+#[case(TRIAGE, &["BASELINE_URL"], "/triage/shop?types=cpu", 1, None, 1, 1)]
+#[case(DIFF_V1, &[], "/diff/shop?", 1, None, 0, 0)]
+#[case(DIFF, &[], "/diff/shop?", 1, Some("/baselines/shop/cpu"), 1, 1)]
+#[case(DIFF, &[], "/diff/shop?format=markdown&", 1, Some("/baselines/shop/cpu"), 1, 1)]
+#[case(DIFF, &["REGISTRY_URL"], "/diff/shop?", 1, Some("/baselines/shop/cpu"), 1, 0)]
+#[case(DIFF, &["BASELINE_URL", "HISTORY_URL"], "/diff/shop?", 1, None, 0, 1)]
 #[actix_web::test]
-async fn a_triage_calls_once_for_each_type_and_once_each_other_system_of_record() {
+async fn a_decision_calls_as_often_as_is_promised(
+    #[case] function: &str,
+    #[case] without: &[&str],
+    #[case] path: &str,
+    #[case] exports: usize,
+    #[case] baselines: Option<&str>,
+    #[case] history: usize,
+    #[case] registry: usize,
+) {
     let sors = Sors::start().await;
-    let server = sors.triage().await;
-    let (status, body) = server.json("/triage/shop?types=cpu,alloc").await;
-    assert_eq!(status, 200, "{body}");
-    until("the assessment to be delivered", || async { !calls(&sors.history).await.is_empty() }).await;
-    let export = "GET /profiles/shop/export";
-    assert_eq!(calls(&sors.profiles).await, [export, export]);
-    assert_eq!(calls(&sors.baselines).await, ["GET /baselines/shop"]);
-    assert_eq!(calls(&sors.history).await, ["POST /history"]);
-    assert_eq!(calls(&sors.registry).await, ["GET /services/shop"]);
+    let server = sors.before(function, without).await;
+    let path = if path.ends_with(['?', '&']) { format!("{path}{APART}") } else { path.to_owned() };
+    let answer = server.get(&path).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+    until("the decision to be delivered", || async { calls(&sors.history).await.len() >= history }).await;
+    // Stopping flushes: whatever is still to be said is said.
+    server.stop().await;
+    let expected = [
+        vec!["GET /profiles/shop/export".to_owned(); exports],
+        baselines.iter().map(|path| format!("GET {path}")).collect(),
+        vec!["POST /history".to_owned(); history],
+        vec!["GET /services/shop".to_owned(); registry],
+    ];
+    assert_eq!(sors.calls().await, expected);
     for request in sors.profiles.received_requests().await.unwrap() {
-        let asked: Vec<_> = request.url.query_pairs().filter(|(name, _)| name == "selector").collect();
-        assert_eq!(asked, [("selector".into(), "env=\"prod\"".into())]);
+        let asked = |wanted: &str| {
+            let pair = request.url.query_pairs().find(|(name, _)| name == wanted);
+            pair.map(|(_, value)| value.into_owned())
+        };
+        let own = (registry == 1).then(|| "env=\"prod\"".to_owned());
+        assert_eq!(asked("selector"), own);
+        if path.starts_with("/diff") {
+            assert_eq!(asked("baselineSelector"), Some(own.unwrap_or_default()));
+        }
     }
 }
 

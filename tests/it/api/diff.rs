@@ -3,8 +3,6 @@
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
-use wiremock::matchers::{method, path};
-use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::pushing::Made;
 use crate::harness::{Flamewarden, Setup};
@@ -152,31 +150,6 @@ async fn version_one_needs_no_database_and_writes_nothing() {
     // What comes after it is there, and it is not.
     server.get(&format!("/diff/shop?{APART}")).send().await.unwrap();
     until("the row in the history", || async { server.json("/history/shop").await.1["count"] == 1 }).await;
-}
-
-#[actix_web::test]
-async fn a_split_diff_calls_once_for_profiles_once_for_baselines_and_once_for_history() {
-    let real = deployed().await;
-    let export = format!("/profiles/shop/export?{APART}");
-    let export = real.get(&export).send().await.unwrap().bytes().await.unwrap();
-    let (profiles, others) = (MockServer::start().await, MockServer::start().await);
-    let pair = ResponseTemplate::new(200).set_body_raw(export.to_vec(), "application/octet-stream");
-    Mock::given(path("/profiles/shop/export")).respond_with(pair).mount(&profiles).await;
-    let none =
-        ResponseTemplate::new(200).set_body_json(json!({"appName": "shop", "profileType": "cpu", "baselines": []}));
-    Mock::given(method("GET")).respond_with(none).mount(&others).await;
-    let row = json!({"id": 1, "appName": "shop", "diagnosis": "regressions_detected", "severity": "medium",
-        "profileTypes": "cpu", "topFunctions": null, "recommendation": null, "requestedBy": null,
-        "createdAt": "2026-01-23T08:53:20Z"});
-    Mock::given(method("POST")).respond_with(ResponseTemplate::new(201).set_body_json(row)).mount(&others).await;
-    let server = Setup::of(&[("FUNCTION", "ReadPyroscopeDiffReport.v2"), ("PROFILE_DATA_URL", &profiles.uri())]);
-    let server = server.with("BASELINE_URL", &others.uri()).with("HISTORY_URL", &others.uri()).start().await;
-    let (status, body) = server.json(&format!("/diff/shop?{APART}")).await;
-    assert_eq!((status, &body["summary"]["significantRegressions"]), (200, &json!(1)), "{body}");
-    until("the report to be delivered", || async { others.received_requests().await.unwrap().len() > 1 }).await;
-    let calls = |requests: Vec<wiremock::Request>| requests.iter().map(|r| r.method.to_string()).collect::<Vec<_>>();
-    assert_eq!(calls(profiles.received_requests().await.unwrap()), ["GET"]);
-    assert_eq!(calls(others.received_requests().await.unwrap()), ["GET", "POST"]);
 }
 
 #[rstest]
