@@ -1,6 +1,7 @@
 //! The same binary, whole and in parts: real processes over real HTTP, and what is left when one of them is killed.
 
 mod examples;
+mod replicas;
 mod upgrade;
 
 use std::collections::BTreeSet;
