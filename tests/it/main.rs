@@ -1,6 +1,7 @@
 //! The whole server, over HTTP, and the rules of the house.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets what it does not expect ends")]
 
+mod alike;
 mod api;
 mod architecture;
 mod cli;

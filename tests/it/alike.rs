@@ -1,0 +1,281 @@
+//! Every route, asked of one process that holds all data and of one whose systems of record are elsewhere: the same
+//! answers to the byte, apart from times.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::LazyLock;
+
+use flamewarden::storage::testing::{self, TestDatabase};
+use regex::Regex;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Flamewarden, SORS, Setup};
+use crate::processes::until;
+use crate::pyroscope::{AFTER, BOTH, Canned};
+
+/// What differs from one request to the next: times of now, and the id of the request.
+static PASSING: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|urn:request:[0-9a-f-]+").unwrap());
+
+static PARAMETER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\{\w+\}").unwrap());
+static CURSOR: LazyLock<Regex> = LazyLock::new(|| Regex::new("\"nextCursor\":\"([^\"]+)\"").unwrap());
+
+/// One request: method, path, body, and a header.
+type Asked = (Method, String, Option<Value>, Option<(&'static str, &'static str)>);
+
+fn get(path: impl Into<String>) -> Asked {
+    (Method::GET, path.into(), None, None)
+}
+
+fn delete(path: &str) -> Asked {
+    (Method::DELETE, path.to_owned(), None, None)
+}
+
+fn post(path: &str, body: Value) -> Asked {
+    (Method::POST, path.to_owned(), Some(body), None)
+}
+
+fn put(path: &str, body: Value) -> Asked {
+    (Method::PUT, path.to_owned(), Some(body), None)
+}
+
+fn with(asked: Asked, name: &'static str, value: &'static str) -> Asked {
+    (asked.0, asked.1, asked.2, Some((name, value)))
+}
+
+fn baselines() -> Vec<Asked> {
+    let limit = |function: &str, percent: f64| {
+        json!({"appName": "shop", "profileType": "cpu", "functionName": function, "maxSelfPercent": percent,
+            "createdBy": "ada"})
+    };
+    vec![
+        post("/baselines", limit("shop.Cart.toJson", 5.0)),
+        post("/baselines", limit("shop.Gone.away", 1.0)),
+        post("/baselines", limit("shop.Gone.away", 2.5)),
+        post("/baselines", limit("too.much", 100.5)),
+        post("/baselines", json!({"appName": "shop", "nope": 1})),
+        with(post("/baselines", json!([])), "content-type", "text/plain"),
+        get("/baselines/shop"),
+        get("/baselines/shop/cpu"),
+        get("/baselines/shop/disk"),
+        get("/baselines/nobody"),
+        get("/baselines/shop?nope=1"),
+        put("/baselines/1", json!({"maxSelfPercent": 7.25, "severity": "critical"})),
+        put("/baselines/1", json!({})),
+        put("/baselines/999", json!({"maxSelfPercent": 7.25})),
+        put("/baselines/x", json!({"maxSelfPercent": 7.25})),
+        delete("/baselines/2"),
+        delete("/baselines/2"),
+        (Method::PATCH, "/baselines/2".to_owned(), None, None),
+    ]
+}
+
+fn history() -> Vec<Asked> {
+    let entry = |at: &str| {
+        json!({"appName": "cart", "diagnosis": "cpu_bound", "severity": "high", "profileTypes": "cpu,alloc",
+            "topFunctions": {"cpu": [{"name": "main", "selfPercent": 12.34}]}, "recommendation": "less", "assessedAt": at})
+    };
+    let key = "018d3f3e-7c1a-7000-8000-000000000002";
+    vec![
+        with(post("/history", entry("2026-01-23T08:53:20Z")), "idempotency-key", key),
+        with(post("/history", entry("2026-01-23T08:53:20Z")), "idempotency-key", key),
+        post("/history", entry("2026-01-24T08:53:20.123456Z")),
+        post("/history", entry("2099-01-24T08:53:20Z")),
+        with(post("/history", entry("2026-01-23T08:53:20Z")), "idempotency-key", "no key"),
+        post("/history", json!({"appName": "cart", "diagnosis": "cpu_bound", "severity": "dreadful"})),
+        get("/history/cart"),
+        get("/history/cart?limit=1"),
+        get("/history/cart?from=2026-01-24T00:00:00Z"),
+        get("/history/cart?cursor=nonsense"),
+        get("/history/nobody"),
+        get("/history/cart/latest"),
+        get("/history/nobody/latest"),
+        delete("/history/1"),
+        delete("/history/1"),
+    ]
+}
+
+fn services() -> Vec<Asked> {
+    vec![
+        post(
+            "/services",
+            json!({"appName": "shop", "teamOwner": "cart", "tier": "critical", "metadata": {"a": [1, 2.5]}}),
+        ),
+        post("/services", json!({"appName": "shop", "notificationChannel": "#cart"})),
+        post("/services", json!({"appName": "billing", "pyroscopeLabels": {"env": "prod"}})),
+        post("/services", json!({"appName": "bad", "pyroscopeLabels": {"env": 1}})),
+        get("/services"),
+        get("/services?tier=critical"),
+        get("/services?limit=1"),
+        get("/services?limit=-1"),
+        get("/services/shop"),
+        get("/services/nobody"),
+        put("/services/shop", json!({"teamOwner": null, "environment": "eu"})),
+        put("/services/nobody", json!({"teamOwner": "x"})),
+        put("/services/shop", json!({"appName": "other"})),
+        delete("/services/billing"),
+        delete("/services/billing"),
+    ]
+}
+
+fn rules() -> Vec<Asked> {
+    vec![
+        post(
+            "/rules",
+            json!({"appName": "shop", "profileType": "cpu", "thresholdPercent": 20, "functionPattern": "^shop"}),
+        ),
+        post("/rules", json!({"appName": "shop", "profileType": "alloc", "thresholdPercent": 30.5, "enabled": false})),
+        post(
+            "/rules",
+            json!({"appName": "shop", "profileType": "cpu", "thresholdPercent": 20, "functionPattern": "("}),
+        ),
+        get("/rules"),
+        get("/rules?appName=shop&limit=1"),
+        get("/rules/1"),
+        get("/rules/999"),
+        get("/rules/active/shop"),
+        get("/rules/active/nobody"),
+        put("/rules/1", json!({"functionPattern": null, "severity": "critical"})),
+        put("/rules/1", json!({"functionPattern": "["})),
+        put("/rules/999", json!({"enabled": false})),
+        delete("/rules/2"),
+        delete("/rules/2"),
+    ]
+}
+
+fn profiles() -> Vec<Asked> {
+    vec![
+        get(format!("/profiles/apps?{AFTER}")),
+        get(format!("/profiles/shop?{AFTER}")),
+        get(format!("/profiles/shop?{AFTER}&limit=3&type=cpu")),
+        get(format!("/profiles/shop?{AFTER}&type=alloc")),
+        get(format!("/profiles/shop?{AFTER}&type=disk")),
+        get(format!("/profiles/nobody?{AFTER}")),
+        get("/profiles/shop?from=1795179600&to=1795176000"),
+        get(format!("/profiles/shop/diff?{BOTH}")),
+        get(format!("/profiles/nobody/diff?{BOTH}")),
+        get(format!("/profiles/shop/export?{AFTER}")),
+        get(format!("/profiles/shop/export?{BOTH}")),
+        get(format!("/profiles/shop/flamegraph?{AFTER}")),
+        get(format!("/profiles/shop/flamegraph?{BOTH}")),
+        get(format!("/profiles/nobody/flamegraph?{AFTER}")),
+    ]
+}
+
+fn decisions() -> Vec<Asked> {
+    vec![
+        with(get(format!("/triage/shop?{AFTER}")), "x-requested-by", "ada"),
+        get(format!("/triage/shop?types=cpu,wall&limit=3&{AFTER}")),
+        get(format!("/triage/nobody?{AFTER}")),
+        get(format!("/triage/shop?types=disk&{AFTER}")),
+        get(format!("/diff/shop?{BOTH}")),
+        get(format!("/diff/shop?{BOTH}&format=markdown")),
+        get(format!("/diff/shop?{BOTH}&type=alloc")),
+        get(format!("/diff/nobody?{BOTH}")),
+        get("/diff/shop?baselineFrom=1795172400&baselineTo=1795176000&from=1795175000&to=1795179600"),
+        get(format!("/search?function=cart&{AFTER}")),
+        get(format!("/search?{AFTER}")),
+        get(format!("/fleet/hotspots?{AFTER}")),
+        get(format!("/fleet/hotspots?apps=shop,nobody&{AFTER}")),
+        get("/nope"),
+    ]
+}
+
+/// An answer that can be held against another.
+struct Answer {
+    /// Status, headers that say something of the body, and the body without what passes: as text where it is one.
+    said: (u16, Vec<Option<String>>, Result<String, Vec<u8>>),
+    /// Where the next page begins; it holds the time of a row.
+    cursor: Option<String>,
+}
+
+async fn answer(server: &Flamewarden, (method, path, body, header): &Asked) -> Answer {
+    let request = server.request(method.clone(), path);
+    // A content type given by hand stands alone.
+    let request = match (body, header) {
+        (Some(body), Some(("content-type", _))) => request.body(body.to_string()),
+        (Some(body), _) => request.json(body),
+        (None, _) => request,
+    };
+    let request = header.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let answer = request.send().await.unwrap();
+    let text = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    let names = [
+        "content-type",
+        "content-disposition",
+        "retry-after",
+        "allow",
+        "location",
+        "x-profile-types",
+        "x-truncated-percent",
+    ];
+    let (status, headers) = (answer.status().as_u16(), names.map(text).to_vec());
+    let body = String::from_utf8(answer.bytes().await.unwrap().to_vec()).map_err(|error| error.into_bytes());
+    let cursor = body.as_ref().ok().and_then(|text| Some(CURSOR.captures(text)?[1].to_owned()));
+    let body = body.map(|text| PASSING.replace_all(&CURSOR.replace(&text, "a cursor"), "…").into_owned());
+    Answer { said: (status, headers, body), cursor }
+}
+
+/// One process on a database of its own, and the same split.
+async fn both(canned: &Canned) -> ([Flamewarden; 2], Vec<Flamewarden>, [TestDatabase; 2]) {
+    let databases = [testing::database().await, testing::database().await];
+    let whole = Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("DATABASE_URL", &databases[0].url())]).start().await;
+    let (mut front, mut sors) = (Setup::of(&[]), Vec::new());
+    for (variable, function) in SORS {
+        let setup = Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("DATABASE_URL", &databases[1].url())]);
+        let sor = setup.with("FUNCTION", function).start().await;
+        front = front.with(variable, sor.base());
+        sors.push(sor);
+    }
+    let servers = [whole, front.start().await];
+    for server in sors.iter().chain(&servers) {
+        server.ready().await;
+    }
+    (servers, sors, databases)
+}
+
+/// The operations of the whole document that are not among these, without those that every process has of its own.
+fn left_out(asked: &[Asked]) -> BTreeSet<String> {
+    let document: Value = serde_json::from_str(&flamewarden::app::openapi().to_json().unwrap()).unwrap();
+    let mut left = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let pattern = PARAMETER.replace_all(path, "[^/?]+");
+        let pattern = Regex::new(&format!("^{pattern}(\\?|$)")).unwrap();
+        for (method, operation) in item.as_object().unwrap() {
+            let own = ["health", "receivers"].iter().any(|tag| operation["tags"][0] == *tag);
+            let is = |(m, p, ..): &&Asked| m.as_str().eq_ignore_ascii_case(method) && pattern.is_match(p);
+            if !own && !asked.iter().any(|asked| is(&asked)) {
+                left.insert(format!("{method} {path}"));
+            }
+        }
+    }
+    left
+}
+
+#[actix_web::test]
+async fn every_route_answers_the_same_bytes_with_local_and_with_remote_systems_of_record() {
+    let canned = Canned::start().await;
+    let (servers, _sors, _databases) = both(&canned).await;
+    let asked = [baselines(), history(), services(), rules(), profiles(), decisions()].concat();
+    let mut succeeded = Vec::new();
+    let mut queue: VecDeque<_> = asked.into_iter().map(|asked| [asked.clone(), asked]).collect();
+    while let Some(asked) = queue.pop_front() {
+        let (local, remote) = (answer(&servers[0], &asked[0]).await, answer(&servers[1], &asked[1]).await);
+        assert_eq!(local.said, remote.said, "{} {}", asked[0].0, asked[0].1);
+        if local.said.0 < 300 {
+            succeeded.push(asked[0].clone());
+        }
+        // The page after, too.
+        if let (Some(local), Some(remote)) = (local.cursor, remote.cursor) {
+            let after = |asked: &Asked, cursor: &str| get(format!("{}&cursor={cursor}", asked.1));
+            queue.push_front([after(&asked[0], &local), after(&asked[1], &remote)]);
+        }
+    }
+    assert_eq!(left_out(&succeeded), BTreeSet::new(), "routes that were never asked with success");
+    let recorded = get("/history/shop");
+    for server in &servers {
+        // Two triages and three reports; what was refused is no decision.
+        until("the decisions in the history", || async { server.json(&recorded.1).await.1["count"] == 5 }).await;
+    }
+    assert_eq!(answer(&servers[0], &recorded).await.said, answer(&servers[1], &recorded).await.said);
+}
