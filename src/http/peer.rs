@@ -70,12 +70,13 @@ impl Peer {
     /// Removes what stands at a path; whether there was something.
     pub async fn remove(&self, path: &[&str]) -> PortResult<bool> {
         // Not repeated: the second try would find nothing and say that there was nothing.
-        self.done(Repeatable::No, |outward| outward.request(Method::DELETE, outward.url(path.iter().copied()))).await
-    }
-
-    /// Sends a request whose answer has no body; `false` where that server says that it has no such entity.
-    pub async fn done(&self, repeatable: Repeatable, request: impl Fn(&Outward) -> RequestBuilder) -> PortResult<bool> {
-        Ok(self.call(repeatable, request).await?.is_some())
+        let remove = |outward: &Outward| outward.request(Method::DELETE, outward.url(path.iter().copied()));
+        match self.call(Repeatable::No, remove).await? {
+            None => Ok(false),
+            Some(answer) if answer.status == StatusCode::NO_CONTENT => Ok(true),
+            // A page of somebody else, such as one to log in, removes nothing.
+            Some(answer) => Err(PortError::Unavailable(format!("the other server answered {}", answer.status))),
+        }
     }
 
     async fn call(
@@ -133,16 +134,20 @@ mod tests {
     use wiremock::matchers::any;
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
-    async fn ask(repeatable: Repeatable, answer: ResponseTemplate) -> (PortResult<Option<u32>>, usize) {
-        let server = MockServer::start().await;
-        Mock::given(any()).respond_with(answer).mount(&server).await;
+    fn peer(server: &MockServer) -> Peer {
         let settings = OutwardSettings {
             base: server.uri().parse().unwrap(),
             timeout: Duration::from_secs(5),
             max_answer_bytes: 1_000,
             authorization: None,
         };
-        let peer = Peer::new(Outward::new(settings).unwrap(), Code::BaselineUnknown);
+        Peer::new(Outward::new(settings).unwrap(), Code::BaselineUnknown)
+    }
+
+    async fn ask(repeatable: Repeatable, answer: ResponseTemplate) -> (PortResult<Option<u32>>, usize) {
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        let peer = peer(&server);
         let result = peer.read(repeatable, |outward| outward.request(Method::GET, outward.url(["baselines"]))).await;
         (result, server.received_requests().await.unwrap().len())
     }
@@ -182,6 +187,17 @@ mod tests {
         assert!(matches!(result, Err(PortError::Unavailable(_))), "{result:?}");
         assert_eq!(calls, 3);
         assert_eq!(ask(Repeatable::No, answer).await.1, 1);
+    }
+
+    #[rstest]
+    #[case(ResponseTemplate::new(204), Some(true))]
+    #[case(problem(404, "baseline_unknown"), Some(false))]
+    #[case(ResponseTemplate::new(200).set_body_string("<html>"), None)]
+    #[tokio::test]
+    async fn only_who_says_so_has_removed_something(#[case] answer: ResponseTemplate, #[case] expected: Option<bool>) {
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        assert_eq!(peer(&server).remove(&["baselines", "1"]).await.ok(), expected);
     }
 
     #[tokio::test]
