@@ -39,7 +39,7 @@ impl Said {
     }
 }
 
-/// Asks a route, `GET` or `POST` with a body.
+/// Asks a route: reads, or writes a body.
 fn ask(server: &Flamewarden, path: &str, body: Option<&Value>) -> RequestBuilder {
     match body {
         None => server.get(path),

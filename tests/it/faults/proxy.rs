@@ -19,10 +19,16 @@ pub(super) enum Fault {
     Slow,
     /// The page of somebody else answers.
     Garbage,
+    /// JSON answers that means nothing here.
+    Nonsense,
+    /// 200, and no body.
+    Blank,
     /// Somebody answers who does not speak HTTP.
     Stranger,
     /// The answer ends in its middle.
     Cut,
+    /// The answer stops in its middle, and no more comes.
+    Stalled,
     /// The request arrives under a path that nobody serves: the URL is wrong.
     Astray,
     /// The answer is 429.
@@ -31,6 +37,8 @@ pub(super) enum Fault {
 
 const PAGE: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 20\r\nconnection: close\r\n\r\n<html>Welcome</html>";
+const JSON: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 17\r\nconnection: close\r\n\r\n{\"hello\":\"there\"}";
+const NO_BODY: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 const NO_HTTP: &str = "220 mail.example.com ESMTP ready\r\n";
 const TOO_MANY: &str =
     "HTTP/1.1 429 Too Many Requests\r\nretry-after: 2\r\ncontent-length: 9\r\nconnection: close\r\n\r\ntoo many\n";
@@ -149,13 +157,16 @@ async fn serve(mut client: TcpStream, upstream: SocketAddr, fault: Fault) -> std
         }
         Fault::Down | Fault::Slow => return std::future::pending().await,
         Fault::Stranger => return client.write_all(NO_HTTP.as_bytes()).await,
-        Fault::Garbage => PAGE.as_bytes().to_vec(),
-        Fault::Busy => TOO_MANY.as_bytes().to_vec(),
-        Fault::Cut => {
+        Fault::Garbage => PAGE,
+        Fault::Nonsense => JSON,
+        Fault::Blank => NO_BODY,
+        Fault::Busy => TOO_MANY,
+        Fault::Cut | Fault::Stalled => {
             let mut answer = relay(read_request(&mut client).await?, upstream).await?;
             let head = end_of_head(&answer).unwrap_or(0);
             answer.truncate(head + (answer.len() - head) / 2);
-            return client.write_all(&answer).await;
+            client.write_all(&answer).await?;
+            return if fault == Fault::Cut { Ok(()) } else { std::future::pending().await };
         }
         Fault::Astray => {
             let request = read_request(&mut client).await?;
@@ -166,7 +177,7 @@ async fn serve(mut client: TcpStream, upstream: SocketAddr, fault: Fault) -> std
         }
     };
     read_request(&mut client).await?;
-    client.write_all(&say).await
+    client.write_all(say.as_bytes()).await
 }
 
 fn end_of_head(message: &[u8]) -> Option<usize> {
