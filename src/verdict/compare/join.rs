@@ -66,7 +66,8 @@ impl<'p> Joined<'p> {
 
     /// Gives every name that stands in a stack its key; a spelling that both sides share is read once.
     fn number_names(&mut self) {
-        let mut known: HashMap<&'p str, KeyId> = HashMap::new();
+        let most = self.profiles.iter().map(|profile| profile.text_count()).max().unwrap_or(0);
+        let mut known: HashMap<&'p str, KeyId> = HashMap::with_capacity(most);
         for side in [0, 1] {
             let Some(profile) = self.profiles.get(side).copied() else { continue };
             let mut of_texts = vec![None; profile.text_count()];

@@ -35,6 +35,14 @@ const ROOTS: [&str; 30] = [
     "monix",
 ];
 
+/// What counters follow.
+const COUNTED: [&str; 4] = [
+    "$$Lambda",
+    "GeneratedMethodAccessor",
+    "GeneratedConstructorAccessor",
+    "GeneratedSerializationConstructorAccessor",
+];
+
 /// The dotted name where the spelling is a JVM method's, else `None`.
 pub(super) fn canonical(name: &str) -> Option<String> {
     if let Some(text) = name.strip_prefix('L').and_then(perf_map) {
@@ -91,14 +99,11 @@ fn dotted(bare: &str) -> Option<String> {
 
 /// Dots for slashes, no arguments, no return type, no counters.
 pub(super) fn plain(name: &str) -> String {
-    let name = strip_signature(name).replace(":.", ".");
-    let mut text = name.replace('/', ".");
-    for marker in [
-        "$$Lambda",
-        "GeneratedMethodAccessor",
-        "GeneratedConstructorAccessor",
-        "GeneratedSerializationConstructorAccessor",
-    ] {
+    let name = strip_signature(name);
+    let mut text = if name.contains(":.") { name.replace(":.", ".").replace('/', ".") } else { name.replace('/', ".") };
+    // Most names hold no marker, and then they are not looked for one by one.
+    let markers: &[&str] = if text.contains("$$") || text.contains("Accessor") { &COUNTED } else { &[] };
+    for marker in markers {
         if let Some(at) = text.find(marker) {
             let tail = text.get(at + marker.len()..).unwrap_or("");
             let method = tail.rsplit_once('.').map_or(String::new(), |(_, m)| format!(".{m}"));

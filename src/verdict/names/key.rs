@@ -9,29 +9,75 @@ use super::{all_digits, all_hex, frame_type, jvm, native};
 /// accessor numbers, proxy and CGLIB suffixes, addresses, Rust hashes, compiler clones, Go closure numbers and shapes,
 /// trailing line numbers). About 7 % of real names carry such counters.
 pub fn key(name: &str) -> Cow<'_, str> {
+    key_by(name, Marks::of)
+}
+
+/// Answers `None` where it has nothing to do.
+type Step = fn(&str) -> Option<String>;
+
+/// The key, by the steps that may have something to do.
+fn key_by(name: &str, marks_of: fn(&str) -> Marks) -> Cow<'_, str> {
     let (bare, _) = frame_type(name.trim());
     if !bare.contains(['/', '.', ':', '$', '`', '+', '(', '[', '@', '#']) {
         return Cow::Borrowed(bare);
     }
-    let bare = native::library(bare).map_or(bare, |(_, function)| function);
-    let text: Cow<'_, str> = match jvm::canonical(bare) {
-        Some(text) => Cow::Owned(text),
-        None => Cow::Borrowed(bare),
-    };
-    let text = chain(text, line_off);
-    let text = chain(text, rust_hash_off);
-    let text = chain(text, clones_off);
-    let text = chain(text, addresses_off);
-    let text = chain(text, java_counters_off);
-    let text = chain(text, go_shapes_off);
-    chain(text, go_closures_off)
+    let mut marks = marks_of(bare);
+    let bare = if marks.library { native::library(bare).map_or(bare, |(_, function)| function) } else { bare };
+    let mut text: Cow<'_, str> = Cow::Borrowed(bare);
+    if let Some(dotted) = jvm::canonical(bare) {
+        // Dots in place of slashes make marks that were none.
+        marks = marks_of(&dotted);
+        text = Cow::Owned(dotted);
+    }
+    let steps: [(bool, Step); 7] = [
+        (true, line_off),
+        (marks.rust_hash, rust_hash_off),
+        (marks.clone, clones_off),
+        (marks.address, addresses_off),
+        (marks.java_counter, java_counters_off),
+        (marks.go_shape, go_shapes_off),
+        (marks.go_closure, go_closures_off),
+    ];
+    for (_, step) in steps.into_iter().filter(|(needed, _)| *needed) {
+        if let Some(changed) = step(&text) {
+            text = Cow::Owned(changed);
+        }
+    }
+    text
 }
 
-/// Applies a step that answers `None` where it has nothing to do.
-fn chain(text: Cow<'_, str>, step: fn(&str) -> Option<String>) -> Cow<'_, str> {
-    match step(&text) {
-        Some(changed) => Cow::Owned(changed),
-        None => text,
+/// Which steps may have something to do: found out in one pass, by two bytes of what each looks for. Steps take away and
+/// bring nothing in that another looks for.
+#[expect(clippy::struct_excessive_bools, reason = "they do not depend on one another")]
+#[derive(Debug, Default)]
+struct Marks {
+    library: bool,
+    rust_hash: bool,
+    clone: bool,
+    address: bool,
+    java_counter: bool,
+    go_shape: bool,
+    go_closure: bool,
+}
+
+impl Marks {
+    fn of(text: &str) -> Self {
+        let mut marks = Self::default();
+        let mut before = 0;
+        for byte in text.bytes() {
+            match (before, byte) {
+                (_, b'`' | b'!') | (b'.', b's' | b'd') => marks.library = true,
+                (b':', b'h') => marks.rust_hash = true,
+                (b'.', b'i' | b'p' | b'c' | b'l') | (b'@', b'p' | b'@' | b'G') | (b' ', b'[') => marks.clone = true,
+                (b'0', b'x') => (marks.address, marks.clone) = (true, true),
+                (_, b'$') | (b'd', b'M' | b'C') => marks.java_counter = true,
+                (b'[', b'g') => marks.go_shape = true,
+                (b'.', b'f') => marks.go_closure = true,
+                _ => {}
+            }
+            before = byte;
+        }
+        marks
     }
 }
 
@@ -141,4 +187,69 @@ fn go_closures_off(text: &str) -> Option<String> {
         from = at + 5;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: Marks = Marks {
+        library: true,
+        rust_hash: true,
+        clone: true,
+        address: true,
+        java_counter: true,
+        go_shape: true,
+        go_closure: true,
+    };
+
+    /// What steps look for, and what stands around it.
+    const PARTS: [&str; 36] = [
+        "libjvm.so.",
+        "x.dylib.",
+        "ntdll!",
+        "zfs`",
+        "::h0123456789abcdef",
+        "::",
+        ":12",
+        "()",
+        ".isra.3",
+        ".part.1",
+        ".constprop.0",
+        ".cold",
+        ".lto_priv.9",
+        ".llvm.77",
+        "@plt",
+        "@@GLIBC_2.2",
+        "@GLIBC",
+        " [clone .x]",
+        "+0x1f",
+        "0xff00",
+        "$Proxy12",
+        "$$Lambda$14/",
+        "lambda$run$3",
+        "$anonfun$5",
+        "CGLIB$$1a2b",
+        "GeneratedMethodAccessor5",
+        "GeneratedConstructorAccessor",
+        "[go.shape.int]",
+        ".func1",
+        ".2",
+        ".gowrap1",
+        "com/x/",
+        "java.util.",
+        "Foo",
+        ".bar",
+        "(",
+    ];
+
+    proptest! {
+        #[test]
+        fn no_step_that_is_left_out_had_anything_to_do(parts in prop::collection::vec(prop::sample::select(&PARTS[..]), 1..7)) {
+            let name = parts.concat();
+            prop_assert_eq!(key_by(&name, Marks::of), key_by(&name, |_| ALL));
+        }
+    }
 }

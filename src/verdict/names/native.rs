@@ -10,9 +10,9 @@ pub(super) fn library(name: &str) -> Option<(&str, &str)> {
             || [".dylib", ".so", ".exe", ".dll"].iter().any(|ending| library.contains(ending));
         return plain.then_some((library, function));
     }
-    for ending in [".so", ".dylib"] {
-        let Some(at) = name.find(&format!("{ending}.")) else { continue };
-        let (library, mut rest) = (name.get(..at)?, name.get(at + ending.len() + 1..)?);
+    for ending in [".so.", ".dylib."] {
+        let Some(at) = name.find(ending) else { continue };
+        let (library, mut rest) = (name.get(..at)?, name.get(at + ending.len()..)?);
         if library.contains([' ', '(', '<']) {
             continue;
         }
