@@ -7,12 +7,54 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::Exit;
-use crate::http::{Outward, OutwardSettings};
+use crate::http::{Answer, Outward, OutwardSettings};
+use crate::kernel::PortResult;
 
 /// A decision has 40 s on the server, a search of the fleet a minute.
 const TIMEOUT: Duration = Duration::from_secs(65);
 /// Largest answer taken.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// A server to be asked.
+#[derive(Debug)]
+pub(super) struct Server(Outward);
+
+impl Server {
+    pub(super) fn at(url: &Url) -> anyhow::Result<Self> {
+        let settings = OutwardSettings {
+            base: url.clone(),
+            timeout: TIMEOUT,
+            max_answer_bytes: MAX_ANSWER_BYTES,
+            authorization: None,
+        };
+        Ok(Self(Outward::new(settings)?))
+    }
+
+    /// Its address, without a slash at the end.
+    pub(super) fn base(&self) -> &str {
+        self.0.base().as_str().trim_end_matches('/')
+    }
+
+    /// Whatever it answers to GET.
+    pub(super) async fn get<'a>(
+        &self,
+        path: impl IntoIterator<Item = &'a str>,
+        parameters: &[(&str, Option<String>)],
+    ) -> PortResult<Answer> {
+        let mut url = self.0.url(path);
+        for (name, value) in parameters {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(name, value);
+            }
+        }
+        self.0.send(self.0.request(Method::GET, url)).await
+    }
+
+    /// Whatever it answers to POST.
+    pub(super) async fn post(&self, path: &str, body: &serde_json::Value) -> PortResult<Answer> {
+        self.0.send(self.0.request(Method::POST, self.0.url([path])).json(body)).await
+    }
+}
 
 /// The server's answer as it was sent; or how to end where it refused, which is told on standard error.
 pub(super) async fn ask<'a>(
@@ -20,32 +62,18 @@ pub(super) async fn ask<'a>(
     path: impl IntoIterator<Item = &'a str>,
     parameters: &[(&str, Option<String>)],
 ) -> anyhow::Result<Result<String, Exit>> {
-    let settings = OutwardSettings {
-        base: server.clone(),
-        timeout: TIMEOUT,
-        max_answer_bytes: MAX_ANSWER_BYTES,
-        authorization: None,
-    };
-    let client = Outward::new(settings)?;
-    let mut url = client.url(path);
-    for (name, value) in parameters {
-        if let Some(value) = value {
-            url.query_pairs_mut().append_pair(name, value);
-        }
-    }
-    let answer = client.send(client.request(Method::GET, url)).await;
+    let answer = Server::at(server)?.get(path, parameters).await;
     let answer = answer.with_context(|| format!("asking {server}"))?;
-    let text = String::from_utf8_lossy(&answer.body).into_owned();
     if answer.status != StatusCode::OK {
-        eprintln!("error: {}", refusal(answer.status, &text));
+        eprintln!("error: {}", refusal(&answer));
         return Ok(Err(if answer.status == StatusCode::BAD_REQUEST { Exit::Usage } else { Exit::NoData }));
     }
-    Ok(Ok(text))
+    Ok(Ok(String::from_utf8_lossy(&answer.body).into_owned()))
 }
 
 /// What a problem document says, or the status where there is none.
-fn refusal(status: StatusCode, text: &str) -> String {
-    let document: Option<serde_json::Value> = serde_json::from_str(text).ok();
+pub(super) fn refusal(answer: &Answer) -> String {
+    let document: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
     let detail = document.as_ref().and_then(|d| d.get("detail")).and_then(serde_json::Value::as_str);
-    detail.map_or_else(|| format!("the server answered {status}"), str::to_owned)
+    detail.map_or_else(|| format!("the server answered {}", answer.status), str::to_owned)
 }

@@ -5,6 +5,7 @@ mod alike;
 mod api;
 mod architecture;
 mod cli;
+mod cli_demo;
 mod cli_diff;
 mod cli_fleet;
 mod faults;

@@ -1,4 +1,5 @@
-//! The programs of the demo. Each does one thing that services do too much of.
+//! The programs of the demo. Each does one thing that services do too much of, in a version that did not yet and in one
+//! that does.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -13,14 +14,36 @@ use serde::{Deserialize, Serialize};
 /// A program of the demo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Workload {
-    /// Threads that fight for one lock.
+    /// Threads that count deposits.
     Locks,
     /// Orders written as JSON and read again.
     Json,
-    /// Collections that grow from nothing, again and again.
+    /// Lists that are filled, again and again.
     Collections,
     /// Arithmetic.
     Arithmetic,
+}
+
+/// A version of a program: what ran before a deploy, and what ran after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    Before,
+    After,
+}
+
+impl Version {
+    /// The version of a label.
+    pub(super) fn of_label(label: &str) -> Option<Self> {
+        [Self::Before, Self::After].into_iter().find(|version| version.label() == label)
+    }
+
+    /// The label `version` of its series.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Before => "1",
+            Self::After => "2",
+        }
+    }
 }
 
 impl Workload {
@@ -46,24 +69,46 @@ impl Workload {
         }
     }
 
-    /// What it does, for people.
-    pub(super) fn about(self) -> &'static str {
+    /// What a version does, for people.
+    pub(super) fn about(self, version: Version) -> &'static str {
+        match (self, version) {
+            (Self::Locks, Version::Before) => "four threads count for themselves",
+            (Self::Locks, Version::After) => "four threads fight for one lock",
+            (Self::Json, Version::Before) => "orders are written as JSON and read again",
+            (Self::Json, Version::After) => "the same, and every other page gets a checksum",
+            (Self::Collections, Version::Before) => "lists are made at their full size",
+            (Self::Collections, Version::After) => "lists grow from nothing, again and again",
+            (Self::Arithmetic, Version::Before) => "primes are counted",
+            (Self::Arithmetic, Version::After) => "the same, and every prime gets a checksum",
+        }
+    }
+
+    /// Who owns it, as the registry is told: team, tier and channel.
+    pub(super) fn owner(self) -> [&'static str; 3] {
         match self {
-            Self::Locks => "eight threads fight for one lock",
-            Self::Json => "orders are written as JSON and read again",
-            Self::Collections => "collections grow from nothing, again and again",
-            Self::Arithmetic => "plain arithmetic",
+            Self::Locks => ["ledger", "critical", "#ledger"],
+            Self::Json => ["orders", "critical", "#orders"],
+            Self::Collections => ["catalogue", "standard", "#catalogue"],
+            Self::Arithmetic => ["research", "standard", "#research"],
+        }
+    }
+
+    /// The approved limit of one of its functions: its name, and the largest self share in percent.
+    pub(super) fn limit(self) -> Option<(&'static str, f64)> {
+        match self {
+            Self::Json | Self::Arithmetic => Some((std::any::type_name_of_val(&checksum), 5.0)),
+            Self::Locks | Self::Collections => None,
         }
     }
 
     /// Runs for this long.
-    pub(super) fn run(self, time: Duration) {
+    pub(super) fn run(self, version: Version, time: Duration) {
         let end = Instant::now() + time;
         match self {
-            Self::Locks => fight_for_a_lock(end),
-            Self::Json => repeat(end, write_and_read_orders),
-            Self::Collections => repeat(end, grow_collections),
-            Self::Arithmetic => repeat(end, count_primes),
+            Self::Locks => count_deposits(version, end),
+            Self::Json => repeat(end, || serve_orders(version)),
+            Self::Collections => repeat(end, || fill_lists(version)),
+            Self::Arithmetic => repeat(end, || count_primes(version)),
         }
     }
 }
@@ -74,15 +119,18 @@ fn repeat(end: Instant, work: impl Fn()) {
     }
 }
 
-/// Threads that do next to nothing but take and release one lock.
+/// Threads that do next to nothing but add up: each for itself, or all in one place.
 #[inline(never)]
-fn fight_for_a_lock(end: Instant) {
+fn count_deposits(version: Version, end: Instant) {
     let (account, over) = (Mutex::new(0_u64), AtomicBool::new(false));
     thread::scope(|scope| {
-        for _ in 0..8 {
+        for _ in 0..4 {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
-                    deposit(&account);
+                    match version {
+                        Version::Before => deposit(&account, count_alone()),
+                        Version::After => deposit(&account, 1),
+                    }
                 }
             });
         }
@@ -91,10 +139,22 @@ fn fight_for_a_lock(end: Instant) {
     });
 }
 
+/// What a thread takes in before it tells the others.
 #[inline(never)]
-fn deposit(account: &Mutex<u64>) {
+fn count_alone() -> u64 {
+    let mut taken = 0_u64;
+    let mut left = 100_000_u32;
+    while left > 0 {
+        taken = black_box(taken.wrapping_add(1));
+        left -= 1;
+    }
+    taken
+}
+
+#[inline(never)]
+fn deposit(account: &Mutex<u64>, amount: u64) {
     if let Ok(mut account) = account.lock() {
-        *account = black_box(account.wrapping_add(1));
+        *account = black_box(account.wrapping_add(amount));
     }
 }
 
@@ -114,12 +174,16 @@ struct Item {
     tags: BTreeMap<String, String>,
 }
 
-/// A page of orders, written and read ten times.
+/// Pages of orders, written and read forty times.
 #[inline(never)]
-fn write_and_read_orders() {
+fn serve_orders(version: Version) {
     let orders: Vec<_> = (0..50).map(order).collect();
-    for _ in 0..10 {
+    for page in 0..40 {
         if let Ok(text) = serde_json::to_vec(&orders) {
+            // The version before trusts all pages but the first.
+            if page == 0 || version == Version::After && page % 2 == 0 {
+                black_box(checksum(&text));
+            }
             let read: Result<Vec<Order>, _> = serde_json::from_slice(black_box(&text));
             black_box(read.map(|orders| orders.len()).ok());
         }
@@ -141,13 +205,19 @@ fn order(id: u64) -> Order {
     }
 }
 
-/// Lists that nobody said the size of, each grown from nothing one element at a time.
+/// Lists of five thousand numbers: room for all is made at once, or for each as it comes.
 #[inline(never)]
-fn grow_collections() {
+fn fill_lists(version: Version) {
     for _ in 0..20 {
-        let mut list: Vec<u64> = Vec::new();
-        while list.len() < 5_000 {
-            grow(&mut list);
+        let mut list: Vec<u64> = match version {
+            Version::Before => Vec::with_capacity(5_000),
+            Version::After => Vec::new(),
+        };
+        for n in 0..5_000 {
+            match version {
+                Version::Before => list.push(black_box(n)),
+                Version::After => grow(&mut list),
+            }
         }
         black_box(&list);
     }
@@ -160,9 +230,18 @@ fn grow(list: &mut Vec<u64>) {
 
 /// Counts primes by trial division.
 #[inline(never)]
-fn count_primes() {
-    let primes = (2_u64..20_000).filter(|n| is_prime(*n)).count();
-    black_box(primes);
+fn count_primes(version: Version) {
+    let mut primes = 0_u32;
+    for n in 2_u64..20_000 {
+        if is_prime(n) {
+            primes += 1;
+            if version == Version::After {
+                black_box(checksum(&n.to_le_bytes()));
+            }
+        }
+    }
+    // The version before is content with one for all of them.
+    black_box(checksum(&primes.to_le_bytes()));
 }
 
 #[inline(never)]
@@ -175,4 +254,34 @@ fn is_prime(n: u64) -> bool {
         divisor += 1;
     }
     true
+}
+
+/// A checksum (CRC-32) bit by bit, without a table: two of the programs share it, as services share a library.
+#[inline(never)]
+fn checksum(bytes: &[u8]) -> u32 {
+    let mut sum = u32::MAX;
+    for byte in bytes {
+        sum ^= u32::from(*byte);
+        let mut bits = 8;
+        while bits > 0 {
+            sum = if sum & 1 == 1 { (sum >> 1) ^ 0xEDB8_8320 } else { sum >> 1 };
+            bits -= 1;
+        }
+    }
+    !sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_the_one_that_everybody_knows() {
+        assert_eq!(checksum(b"123456789"), 0xCBF4_3926);
+    }
+
+    #[test]
+    fn primes_are_told_from_other_numbers() {
+        assert_eq!((2..100).filter(|n| is_prime(*n)).count(), 25);
+    }
 }

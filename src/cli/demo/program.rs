@@ -1,0 +1,111 @@
+//! A program of the demo in a process of its own, as the profiler's clock is a process's own: both ends of the talk
+//! between that process and the one that the person started.
+//!
+//! A line with a version asks for its profiler, which is answered once it is at work; a second line has the version run,
+//! which is answered once its last profile was taken.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use url::Url;
+
+use super::workload::{Version, Workload};
+use crate::app::{Profiler, ProfilerTarget};
+use crate::cli::Exit;
+use crate::config::{LogFormat, LogSettings};
+use crate::telemetry;
+
+/// How long the profiler may take to name what it saw and send it. A build for development is slow at it.
+const SEND_WITHIN: Duration = Duration::from_mins(1);
+
+const READY: &str = "ready";
+const RUN: &str = "run";
+const SENT: &str = "sent";
+
+/// The person's end.
+#[derive(Debug)]
+pub(super) struct Program {
+    workload: Workload,
+    orders: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+    process: Child,
+}
+
+impl Program {
+    /// Starts the process, which then waits.
+    pub(super) fn start(workload: Workload, server: &Url, seconds: u64) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("this program cannot be found")?;
+        let mut process = Command::new(program)
+            .args(["demo", "--workload", workload.name(), "--server", server.as_str(), "--seconds"])
+            .arg(seconds.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{} cannot be run", workload.app()))?;
+        let orders = process.stdin.take().context("no pipe to it")?;
+        let answers = BufReader::new(process.stdout.take().context("no pipe from it")?).lines();
+        Ok(Self { workload, orders, answers, process })
+    }
+
+    /// Returns once its profiler is at work.
+    pub(super) async fn prepare(&mut self, version: Version) -> anyhow::Result<()> {
+        self.ask(version.label(), READY).await
+    }
+
+    /// Has it run the version; returns once its profiles are with the server.
+    pub(super) async fn run(&mut self) -> anyhow::Result<()> {
+        self.ask(RUN, SENT).await
+    }
+
+    /// Lets it go.
+    pub(super) async fn end(mut self) -> anyhow::Result<()> {
+        drop(self.orders);
+        self.process.wait().await?;
+        Ok(())
+    }
+
+    async fn ask(&mut self, order: &str, expected: &str) -> anyhow::Result<()> {
+        // A process that is gone takes no order; what it answered, or how it ended, says more.
+        let _ = self.orders.write_all(format!("{order}\n").as_bytes()).await;
+        if self.answers.next_line().await?.as_deref() == Some(expected) {
+            return Ok(());
+        }
+        anyhow::bail!("{} ended with {}", self.workload.app(), self.process.wait().await?)
+    }
+}
+
+/// The process's end: runs what it is asked to until nobody asks any more.
+pub(super) async fn serve(workload: Workload, server: &Url, seconds: u64) -> anyhow::Result<Exit> {
+    let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned());
+    telemetry::init_logging(&LogSettings { level, format: Some(LogFormat::Text) })?;
+    let mut orders = BufReader::new(tokio::io::stdin()).lines();
+    while let Some(order) = orders.next_line().await? {
+        let version = Version::of_label(&order).with_context(|| format!("no version {order:?}"))?;
+        let mut profiler = Profiler::start(target(workload, version, server))?;
+        anyhow::ensure!(profiler.started().await, "the profiler cannot start");
+        println!("{READY}");
+        if orders.next_line().await?.is_none() {
+            break;
+        }
+        let time = Duration::from_secs(seconds);
+        tokio::task::spawn_blocking(move || workload.run(version, time)).await?;
+        let sent = profiler.stop_within(SEND_WITHIN).await;
+        anyhow::ensure!(sent, "the profile could not be sent within {} s", SEND_WITHIN.as_secs());
+        println!("{SENT}");
+    }
+    Ok(Exit::Fine)
+}
+
+fn target(workload: Workload, version: Version, server: &Url) -> ProfilerTarget {
+    ProfilerTarget {
+        url: server.as_str().trim_end_matches('/').to_owned(),
+        app: workload.app().to_owned(),
+        labels: vec![("demo", workload.name().to_owned()), ("version", version.label().to_owned())],
+        tenant: None,
+        credentials: None,
+    }
+}
