@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -63,7 +64,7 @@ impl Proxy {
 
     /// In front of a server at an address.
     pub(super) fn before_address(upstream: SocketAddr) -> Self {
-        let socket = bound(0);
+        let socket = bind(0).unwrap();
         let port = socket.local_addr().unwrap().port();
         let upstream = Arc::new(Mutex::new(upstream));
         let (wanted, wishes) = watch::channel((Fault::None, 0));
@@ -103,11 +104,24 @@ impl Drop for Proxy {
 }
 
 /// A socket that holds a port and does not listen yet: who calls is refused.
-fn bound(port: u16) -> TcpSocket {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(([127, 0, 0, 1], port).into()).unwrap();
-    socket
+fn bind(port: u16) -> std::io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(([127, 0, 0, 1], port).into())?;
+    Ok(socket)
+}
+
+/// The same of a port that was listened on: a process that is just being started by another test holds on to it for as
+/// long as it takes to become that process.
+async fn bind_again(port: u16) -> TcpSocket {
+    for _ in 0..500 {
+        match bind(port) {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+            bound => return bound.unwrap(),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("somebody else listens on port {port}");
 }
 
 async fn run(
@@ -128,7 +142,7 @@ async fn run(
         done.send_replace(state);
         take(&listener, state.0, &upstream, &mut wishes).await;
         drop(listener);
-        socket = bound(port);
+        socket = bind_again(port).await;
     }
 }
 

@@ -22,9 +22,11 @@ const TABLE: &[(Fault, u16, &str)] = &[
 ];
 
 /// Windows that are not over: nothing of them is kept.
-const OPEN: [&str; 5] = [
+const OPEN: [&str; 7] = [
     "/triage/shop?types=cpu",
     "/diff/shop?baselineFrom=now-2h&baselineTo=now-1h&from=now-1h&to=now",
+    "/search?function=cart",
+    "/fleet/hotspots?apps=shop",
     "/profiles/shop",
     "/profiles/apps",
     "/profiles/shop/export",
