@@ -11,35 +11,33 @@ use crate::json::Differences;
 use crate::processes::{Node, until};
 use crate::pyroscope::{AFTER, BOTH, Canned};
 
-/// A step, what is not there yet, and the members that its answers have beyond those of v1: of a triage, and of a diff.
-type Step = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
-
-const STEPS: [Step; 3] = [
+/// What is asked at each step, and the members that its answers have beyond those of v1 once baselines are there, and
+/// once the registry is.
+const DECISIONS: [(&str, &[&str], &[&str]); 4] = [
+    ("/triage/shop?types=cpu&", &["baselineViolations", "baselinesNotSeen"], &[]),
     (
-        "upgrade-1-baselines",
-        &["history", "labels"],
-        &["baselineViolations", "baselinesNotSeen"],
+        "/diff/shop?",
         &["approvedThreshold", "baselinesNotSeen", "breaches", "exceedsThreshold", "thresholdBreaches"],
-    ),
-    (
-        "upgrade-2-history",
-        &["labels"],
-        &["baselineViolations", "baselinesNotSeen"],
-        &["approvedThreshold", "baselinesNotSeen", "breaches", "exceedsThreshold", "thresholdBreaches"],
-    ),
-    (
-        "upgrade-3-registry",
         &[],
-        &["baselineViolations", "baselinesNotSeen"],
-        &["approvedThreshold", "baselinesNotSeen", "breaches", "exceedsThreshold", "thresholdBreaches"],
     ),
+    ("/search?function=cart&apps=shop&", &[], &["notificationChannel", "teamOwner", "tier"]),
+    ("/fleet/hotspots?apps=shop&", &[], &["criticalServiceCount", "teamOwner", "tier"]),
 ];
 
-/// A triage and a diff.
-async fn decisions(node: &Node) -> [Value; 2] {
-    let triage = node.get(&format!("/triage/shop?types=cpu&{AFTER}")).await;
-    let diff = node.get(&format!("/diff/shop?{BOTH}")).await;
-    [triage, diff].map(|text| serde_json::from_str(&text).unwrap())
+/// Each step, and what decisions say is still off: a triage or a diff, and a search of the fleet.
+const STEPS: [(&str, &[&str], &[&str]); 3] = [
+    ("upgrade-1-baselines", &["history", "labels"], &["owners"]),
+    ("upgrade-2-history", &["labels"], &["owners"]),
+    ("upgrade-3-registry", &[], &[]),
+];
+
+async fn decisions(node: &Node) -> Vec<Value> {
+    let mut answers = Vec::new();
+    for (path, ..) in DECISIONS {
+        let window = if path.starts_with("/diff") { BOTH } else { AFTER };
+        answers.push(serde_json::from_str(&node.get(&format!("{path}{window}")).await).unwrap());
+    }
+    answers
 }
 
 /// The columns of the table of regressions.
@@ -63,21 +61,26 @@ async fn each_step_of_an_upgrade_adds_to_what_version_one_said_and_changes_none_
             json!({"appName": "shop", "profileType": "cpu", "functionName": function, "maxSelfPercent": percent});
         write(&sors, Method::POST, "/baselines", &limit).await;
     }
+    let service = json!({"appName": "shop", "teamOwner": "cart", "tier": "critical", "notificationChannel": "#cart"});
+    write(&sors, Method::POST, "/services", &service).await;
     let kept = async || serde_json::from_str::<Value>(&sors[2].get("/history/shop").await).unwrap()["count"].clone();
     let first = examples.start("upgrade-0-v1");
     first.ready().await;
     let (said, plain) = (decisions(&first).await, columns(&first).await);
     assert!(!plain.contains(&"Threshold".to_owned()), "{plain:?}");
     drop(first);
-    for (step, off, of_triage, of_diff) in STEPS {
+    for (step, off, off_of_fleet) in STEPS {
         let node = examples.start(step);
         node.ready().await;
         let now = decisions(&node).await;
-        for ((before, now), members) in said.iter().zip(&now).zip([of_triage, of_diff]) {
+        for ((before, now), (path, of_baselines, of_registry)) in said.iter().zip(&now).zip(DECISIONS) {
+            let off = if path.starts_with("/diff") || path.starts_with("/triage") { off } else { off_of_fleet };
+            let of_registry = if off_of_fleet.is_empty() { of_registry } else { &[] };
             let Differences { lost, added } = Differences::between(before, now);
-            assert!(lost.is_empty(), "{step}: {lost:?}");
+            assert!(lost.is_empty(), "{step} {path}: {lost:?}");
             let added: BTreeSet<_> = added.iter().map(|at| at.rsplit('/').next().unwrap()).collect();
-            assert_eq!(added, members.iter().chain(off).copied().collect(), "{step}");
+            let expected = [of_baselines, of_registry, off].concat();
+            assert_eq!(added, expected.into_iter().collect(), "{step} {path}");
             assert!(off.iter().all(|member| now[member] == "off"), "{step}: {now}");
         }
         let added: Vec<_> = columns(&node).await.into_iter().filter(|column| !plain.contains(column)).collect();
