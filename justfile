@@ -15,7 +15,7 @@ test:
 
 # The api suite once more, every SOR behind real HTTP
 test-split:
-    FLAMEWARDEN_TEST_SORS=remote cargo test --test it
+    FLAMEWARDEN_TEST_SORS=remote cargo test --test it -- api:: cli
 
 # What needs a database once more, on the newest PostgreSQL served (downloaded once), whatever the system has
 test-newest-postgres:
