@@ -83,5 +83,13 @@ load:
 fleet:
     cargo bench --bench fleet
 
+# The expected volumes for ten minutes: nothing fails, nothing is lost, memory stays
+soak:
+    cargo bench --bench soak
+
+# The same for a few seconds, of the build that tests use
+soak-short:
+    SOAK_SECONDS=6 cargo bench --profile dev --bench soak
+
 # Exactly what CI runs
-ci: lint deny test test-split test-newest-postgres prepare-check migrations schemathesis
+ci: lint deny test test-split test-newest-postgres prepare-check migrations schemathesis soak-short

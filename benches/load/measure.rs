@@ -6,18 +6,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use flamewarden::kernel::{Clock, SystemClock};
+use reqwest::{Client, RequestBuilder};
 
 use crate::process::{cpu_us, memory_mib};
+
+type Ask = dyn Fn(&Client, u64) -> RequestBuilder + Send + Sync;
 
 /// A server under load.
 pub(crate) struct Target {
     pub(crate) name: String,
     pid: u32,
     url: String,
-    /// Each request asks for a window of its own that begins about here, so that none shares the work of another.
-    windows_from: Option<u64>,
+    /// Makes the request of that number.
+    ask: Arc<Ask>,
     asked: Arc<AtomicU64>,
-    client: reqwest::Client,
+    client: Client,
 }
 
 /// How many windows there are before the first comes again.
@@ -34,26 +37,32 @@ pub(crate) struct Figures {
 
 impl Target {
     pub(crate) fn new(name: &str, pid: u32, url: &str) -> Self {
+        let asked = url.to_owned();
         Self {
             name: name.to_owned(),
             pid,
             url: url.to_owned(),
-            windows_from: None,
+            ask: Arc::new(move |client, _| client.get(&asked)),
             asked: Arc::default(),
             // What compressing an answer costs is asked of one target alone.
-            client: reqwest::Client::builder().no_gzip().build().unwrap_or_default(),
+            client: Client::builder().no_gzip().build().unwrap_or_default(),
         }
+    }
+
+    /// The same, asked by other requests, each of which knows its number.
+    pub(crate) fn asking(self, ask: impl Fn(&Client, u64) -> RequestBuilder + Send + Sync + 'static) -> Self {
+        Self { ask: Arc::new(ask), ..self }
     }
 
     /// The same, asked by a client that takes gzip.
     pub(crate) fn taking_gzip(self) -> Self {
-        Self { client: reqwest::Client::new(), ..self }
+        Self { client: Client::new(), ..self }
     }
 
-    /// The same, where each request asks for an hour of its own.
+    /// The same, where each request asks for an hour of its own, so that none shares the work of another.
     pub(crate) fn with_windows(self) -> Result<Self> {
-        let now = u64::try_from(SystemClock.now().timestamp())?;
-        Ok(Self { windows_from: Some(now - 3_600), ..self })
+        let (url, hour_ago) = (self.url.clone(), u64::try_from(SystemClock.now().timestamp())? - 3_600);
+        Ok(self.asking(move |client, n| client.get(format!("{url}&from={}", hour_ago + n % WINDOWS))))
     }
 
     /// Waits until the target answers 200.
@@ -79,19 +88,14 @@ impl Target {
         let (cpu, start) = (cpu_us(self.pid)?, Instant::now());
         let workers: Vec<_> = (0..concurrency)
             .map(|_| {
-                let (client, url, errors) = (self.client.clone(), self.url.clone(), Arc::clone(&errors));
-                let (from, asked) = (self.windows_from, Arc::clone(&self.asked));
+                let (client, ask, errors) = (self.client.clone(), Arc::clone(&self.ask), Arc::clone(&errors));
+                let asked = Arc::clone(&self.asked);
                 tokio::spawn(async move {
                     let mut latencies = Vec::new();
                     while start.elapsed() < duration {
-                        let url = match from {
-                            Some(from) => {
-                                format!("{url}&from={}", from + asked.fetch_add(1, Ordering::Relaxed) % WINDOWS)
-                            }
-                            None => url.clone(),
-                        };
+                        let request = ask(&client, asked.fetch_add(1, Ordering::Relaxed));
                         let sent = Instant::now();
-                        let ok = match client.get(url).send().await {
+                        let ok = match request.send().await {
                             Ok(answer) => answer.status().is_success() && answer.bytes().await.is_ok(),
                             Err(_) => false,
                         };

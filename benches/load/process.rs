@@ -29,16 +29,17 @@ pub(crate) fn role(arguments: &[&str]) -> Result<Process> {
 
 /// A server of a function that reads profiles from there.
 pub(crate) fn server(address: &str, source: &str, function: &str, extra: &[(&str, &str)]) -> Result<Process> {
+    let source = format!("http://{source}");
+    start(address, function, &[&[("PYROSCOPE_URL", source.as_str())], extra].concat())
+}
+
+/// A server of a function with these variables.
+pub(crate) fn start(address: &str, function: &str, variables: &[(&str, &str)]) -> Result<Process> {
     let port = address.rsplit(':').next().unwrap_or_default();
+    let usual = [("FUNCTION", function), ("PORT", port), ("SELF_PROFILE", "false"), ("LOG_LEVEL", "warn")];
     let mut command = Command::new(env!("CARGO_BIN_EXE_flamewarden"));
-    command.env_remove("DATABASE_URL").envs([
-        ("FUNCTION", function),
-        ("PORT", port),
-        ("PYROSCOPE_URL", &format!("http://{source}")),
-        ("SELF_PROFILE", "false"),
-        ("LOG_LEVEL", "warn"),
-    ]);
-    Ok(Process(command.envs(extra.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?))
+    command.env_remove("DATABASE_URL").envs(usual).envs(variables.iter().copied());
+    Ok(Process(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?))
 }
 
 /// A number of the environment.
@@ -62,8 +63,16 @@ pub(crate) fn memory_mib(pid: u32, key: &str) -> Result<f64> {
 
 /// CPU time of a process so far, user and system, in microseconds.
 pub(crate) fn cpu_us(pid: u32) -> Result<f64> {
+    let (_, [own, _]) = times(&pid.to_string())?;
+    Ok(own)
+}
+
+/// The parent of a process, and the CPU time so far of itself and of its children that ended, in microseconds.
+pub(crate) fn times(pid: &str) -> Result<(u32, [f64; 2])> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).context("utime, stime");
-    Ok((ticks(11)? + ticks(12)?) * 10_000.0) // USER_HZ is 100 on Linux
+    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).context("times of a process");
+    let us = |user: usize| Ok::<_, anyhow::Error>((ticks(user)? + ticks(user + 1)?) * 10_000.0); // USER_HZ is 100 on Linux
+    let parent = fields.get(1).and_then(|f| f.parse().ok()).context("the parent of a process")?;
+    Ok((parent, [us(11)?, us(13)?]))
 }

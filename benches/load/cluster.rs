@@ -1,0 +1,38 @@
+//! The embedded PostgreSQL of a server that is measured.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::process::times;
+
+/// The cluster of a data directory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cluster {
+    postmaster: u32,
+}
+
+impl Cluster {
+    /// That of a server that runs.
+    pub(crate) fn of(data_dir: &Path) -> Result<Self> {
+        let file = std::fs::read_to_string(data_dir.join("postgres/data/postmaster.pid"))?;
+        Ok(Self { postmaster: file.lines().next().context("a process id")?.trim().parse()? })
+    }
+
+    /// CPU time of all its processes so far, in microseconds.
+    pub(crate) fn cpu_us(self) -> Result<f64> {
+        let (_, [own, ended]) = times(&self.postmaster.to_string())?;
+        let mut sum = own + ended;
+        for entry in std::fs::read_dir("/proc")? {
+            let name = entry?.file_name();
+            let pid = name.to_str().filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
+            // A process may end while it is looked at.
+            if let Some((parent, [own, ended])) = pid.and_then(|pid| times(pid).ok())
+                && parent == self.postmaster
+            {
+                sum += own + ended;
+            }
+        }
+        Ok(sum)
+    }
+}
