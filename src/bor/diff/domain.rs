@@ -133,6 +133,10 @@ fn side(merged: &MergedProfile, seconds: Option<f64>) -> Side<'_> {
     Side { profile: &merged.profile, seconds, facts: source_facts(&merged.meta) }
 }
 
+/// Rows of a report that the audit trail keeps, the largest changes: pipelines ask for every row there is, and would fill
+/// the trail with noise.
+const KEPT_ROWS: usize = 20;
+
 /// The entry of the audit trail, without its time and key.
 pub(super) fn history_entry(
     app: &AppName,
@@ -154,7 +158,7 @@ pub(super) fn history_entry(
         DiffVerdict::NoRegressions => AssessmentSeverity::Low,
     };
     let mut top = serde_json::Map::new();
-    let rows = body.regressions.iter().map(|row| {
+    let rows = body.regressions.iter().take(KEPT_ROWS).map(|row| {
         serde_json::json!({"name": row.function, "selfPercent": row.current_percent, "deltaPercent": row.delta_percent,
                            "verdict": row.verdict})
     });

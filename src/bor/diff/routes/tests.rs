@@ -207,6 +207,22 @@ async fn v2_holds_every_function_against_its_limit_and_keeps_the_report() {
     );
 }
 
+/// Thirty functions whose share grew, as another is gone.
+fn crowd() -> Answer {
+    let left: String = (0..30).map(|i| format!("main;f{i} 500\n")).collect();
+    Ok(Some((cpu(&format!("{left}main;whale 90000")), cpu(&left))))
+}
+
+#[actix_web::test]
+async fn the_audit_trail_keeps_the_largest_changes_of_a_report_that_shows_all() {
+    let (history, kept) = history(Ok(()));
+    let house = House { baselines: limits(|| Ok(Vec::new())), history, ..House::v2(source(crowd)) };
+    let (_, body) = house.get(&format!("{WINDOWS}&limit=0")).await;
+    assert_eq!(body["regressions"].as_array().unwrap().len(), 30);
+    let entry = kept.lock().unwrap().pop().unwrap();
+    assert_eq!(entry.top_functions.unwrap().as_value()["cpu"].as_array().unwrap().len(), 20);
+}
+
 #[rstest]
 #[case::grown(grown, "regressions_detected", AssessmentSeverity::Medium, "regressions")]
 #[case::same(|| Ok(Some((cpu(&busy("")), cpu(&busy(""))))), "no_regressions", AssessmentSeverity::Low, "no_regressions")]
