@@ -37,7 +37,7 @@ fn main() -> Result<()> {
 async fn canned(apps: usize) -> Result<()> {
     let mut source = Source::taking(DELAY);
     for app in 0..apps {
-        let made = Made { functions: 1_200, stacks: 1_500, depth: 24, leaves: 500, own: Some(app) };
+        let made = Made { functions: 1_200, stacks: 2_150, depth: 24, leaves: 500, own: Some(app) };
         source.add(&format!("app{app}"), vec![made.profile(app)?]);
     }
     source.serve(CANNED).await
