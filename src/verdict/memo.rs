@@ -12,8 +12,9 @@ use super::catalogue::{RuleIndex, Rules, split};
 use super::names::Frame;
 use super::origin::{self, Origin};
 
-/// How many names are kept; past that the memory starts anew.
-const CAPACITY: usize = 32_768;
+/// How many names a generation holds: what fits into a table of 2^17 places, some 7 MiB. A fleet of a hundred apps has as
+/// many.
+const GENERATION: usize = 114_688;
 
 /// What is known of a function by its name and file alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -126,10 +127,42 @@ impl Hasher for AsIs {
     }
 }
 
+type Slots = HashMap<Key, Slot, BuildHasherDefault<AsIs>>;
+
+/// Names in two generations: those asked for since the younger one began, and those of the one before. When the younger is
+/// full, the older is forgotten: whoever goes through many apps keeps what they share.
+#[derive(Debug)]
+struct Generations {
+    size: usize,
+    young: Slots,
+    old: Slots,
+}
+
+impl Default for Generations {
+    fn default() -> Self {
+        Self::of(GENERATION)
+    }
+}
+
+impl Generations {
+    fn of(size: usize) -> Self {
+        Self { size, young: Slots::default(), old: Slots::default() }
+    }
+
+    /// Keeps what was learnt or asked for again, as far as it fits.
+    fn keep(&mut self, mut slots: Vec<(Key, Slot)>) {
+        slots.truncate(self.size);
+        if self.young.len() + slots.len() > self.size {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.extend(slots);
+    }
+}
+
 /// A bounded memory of names, shared by all threads. One lock is taken per profile, not per name.
 #[derive(Debug, Default)]
 pub(super) struct Memo {
-    known: RwLock<HashMap<Key, Slot, BuildHasherDefault<AsIs>>>,
+    known: RwLock<Generations>,
     seeds: [DefaultHashBuilder; 2],
 }
 
@@ -142,19 +175,31 @@ impl Memo {
     ) -> Vec<Slot> {
         let mut slots = Vec::with_capacity(functions.len());
         let mut missing: Vec<(usize, Key, &str, &str)> = Vec::new();
+        let mut kept = Vec::new();
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             for (name, file) in functions {
                 let key = self.key(name, file);
-                let slot = known.get(&key).copied();
+                let slot = known.young.get(&key).copied().or_else(|| {
+                    let old = known.old.get(&key).copied()?;
+                    kept.push((key, old));
+                    Some(old)
+                });
                 if slot.is_none() {
                     missing.push((slots.len(), key, name, file));
                 }
                 slots.push(slot.unwrap_or_default());
             }
         }
-        if !missing.is_empty() {
-            self.learn(rules, &missing, &mut slots);
+        for (place, key, name, file) in missing {
+            let slot = Slot::of(rules, name, file);
+            if let Some(free) = slots.get_mut(place) {
+                *free = slot;
+            }
+            kept.push((key, slot));
+        }
+        if !kept.is_empty() {
+            self.known.write().unwrap_or_else(PoisonError::into_inner).keep(kept);
         }
         slots
     }
@@ -163,22 +208,56 @@ impl Memo {
         let [high, low] = self.seeds.each_ref().map(|seed| Key::from(seed.hash_one((name, file))));
         high << 64 | low
     }
+}
 
-    fn learn(&self, rules: &Rules, missing: &[(usize, Key, &str, &str)], slots: &mut [Slot]) {
-        let mut learnt = Vec::with_capacity(missing.len().min(CAPACITY));
-        for (place, key, name, file) in missing {
-            let slot = Slot::of(rules, name, file);
-            if let Some(free) = slots.get_mut(*place) {
-                *free = slot;
-            }
-            if learnt.len() < CAPACITY {
-                learnt.push((*key, slot));
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A memory of so many names, which reads what is asked as the judge does.
+    fn memo(size: usize) -> Memo {
+        Memo { known: RwLock::new(Generations::of(size)), ..Memo::default() }
+    }
+
+    fn ask(memo: &Memo, names: &[&str]) -> Vec<Slot> {
+        memo.slots(&Rules::builtin(), names.iter().map(|name| (*name, "")))
+    }
+
+    fn knows(memo: &Memo, name: &str) -> bool {
+        let (key, known) = (memo.key(name, ""), memo.known.read().unwrap());
+        known.young.contains_key(&key) || known.old.contains_key(&key)
+    }
+
+    #[test]
+    fn says_the_same_of_a_name_however_often_it_is_asked() {
+        let memo = memo(2);
+        let names = ["runtime.scanobject", "main.main", "0x7f3a", "java/util/HashMap.resize", "memcpy"];
+        let first = ask(&memo, &names);
+        for _ in 0..3 {
+            assert_eq!(ask(&memo, &names), first);
         }
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() + learnt.len() > CAPACITY {
-            known.clear();
+        let one_by_one: Vec<_> = names.iter().rev().map(|name| ask(&memo, &[name])).rev().flatten().collect();
+        assert_eq!(one_by_one, first);
+    }
+
+    #[test]
+    fn keeps_what_many_share_and_forgets_what_one_has() {
+        let memo = memo(8);
+        for app in 0..20 {
+            let own: Vec<_> = (0..4).map(|n| format!("app{app}.own{n}")).collect();
+            let names: Vec<_> = own.iter().map(String::as_str).chain(["runtime.mallocgc", "runtime.memmove"]).collect();
+            ask(&memo, &names);
+            assert!(knows(&memo, "runtime.mallocgc") && knows(&memo, "app0.own0") == (app < 2), "{app}");
+            let known = memo.known.read().unwrap();
+            assert!(known.young.len() <= 8 && known.old.len() <= 8);
         }
-        known.extend(learnt);
+    }
+
+    #[test]
+    fn a_profile_of_more_names_than_fit_is_known_in_part() {
+        let memo = memo(3);
+        let slots = ask(&memo, &["a.a", "b.b", "c.c", "d.d", "runtime.scanobject"]);
+        assert!(slots.last().is_some_and(|slot| slot.rules().next().is_some()));
+        assert_eq!(memo.known.read().unwrap().young.len(), 3);
     }
 }
