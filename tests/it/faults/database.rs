@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio_util::sync::CancellationToken;
 
-use super::proxy::Proxy;
+use super::proxy::{Fault, Proxy};
 use super::{Said, ask};
 use crate::harness::{Flamewarden, Setup};
 use crate::processes::until;
@@ -159,6 +159,49 @@ async fn all_names(server: &Flamewarden) -> Vec<String> {
     }
 }
 
+/// Refused, silent, gone without a word, and somebody else's.
+#[actix_web::test]
+async fn a_database_that_cannot_be_reached_is_told_and_decisions_answer_without() {
+    join_all([Fault::Down, Fault::Slow, Fault::Frozen, Fault::Stranger].map(cannot_be_reached)).await;
+}
+
+async fn cannot_be_reached(fault: Fault) {
+    let (canned, database) = (Canned::start().await, testing::database().await);
+    let proxy = Proxy::before_address(address(&database.connect_options()));
+    let url = sqlx::ConnectOptions::to_url_lossy(&database.connect_options().port(proxy.port())).to_string();
+    let setup = Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("DATABASE_URL", &url), ("DB_CONNECT_TIMEOUT", "2s")]);
+    let server = setup.with("DB_POOL_SIZE", "5").with("DB_QUERY_TIMEOUT", "2s").start().await;
+    server.ready().await;
+    let path = format!("/triage/shop?types=cpu&{AFTER}");
+    let healthy = server.json(&path).await.1;
+    until("the first in the history", || async { server.json("/history/shop").await.1["count"] == 1 }).await;
+
+    proxy.set(fault).await;
+    let rule = json!({"appName": "shop", "profileType": "cpu", "thresholdPercent": 20});
+    let (limits, services, rule, decision) = futures::join!(
+        Said::of(server.get("/baselines/shop")),
+        Said::of(server.get("/services")),
+        Said::of(ask(&server, "/rules", Some(&rule))),
+        Said::of(server.get(&path)),
+    );
+    for said in [limits, services, rule] {
+        let problem = said.problem();
+        // Whoever had a connection that was used a moment ago has sent a statement on it.
+        let sent = fault == Fault::Frozen && problem == (504, "timeout");
+        assert!(sent || problem == (503, "database_unavailable"), "{fault:?}: {}", said.body);
+    }
+    assert_eq!((decision.status, &decision.body["baselines"]), (200, &json!("unavailable")), "{}", decision.body);
+    assert_eq!((&decision.body["labels"], decision.body.get("history")), (&json!("unavailable"), None::<&Value>));
+    assert_eq!(server.get("/ready").send().await.unwrap().status(), 503);
+    assert_eq!(server.get("/live").send().await.unwrap().status(), 200);
+
+    proxy.set(Fault::None).await;
+    until("a database that is ready", || async { server.get("/ready").send().await.unwrap().status() == 200 }).await;
+    assert_eq!(server.json(&path).await.1, healthy);
+    assert_eq!(server.json("/rules").await.1["count"], 0, "what was refused was not done");
+    until("all three in the history", || async { server.json("/history/shop").await.1["count"] == 3 }).await;
+}
+
 /// Waits until so many of the server's statements wait for a lock.
 async fn locked_out(beside: &mut PgConnection, count: i64) {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -175,7 +218,7 @@ async fn locked_out(beside: &mut PgConnection, count: i64) {
 async fn while_all_connections_are_in_use_others_are_turned_away_and_decisions_answer_without() {
     let (canned, database) = (Canned::start().await, testing::database().await);
     let setup = Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("DATABASE_URL", &database.url())]);
-    let setup = setup.with("DB_POOL_SIZE", "2").with("DB_CONNECT_TIMEOUT", "1s");
+    let setup = setup.with("DB_POOL_SIZE", "2").with("DB_CONNECT_TIMEOUT", "2s");
     let server = setup.start().await;
     server.ready().await;
     let path = format!("/triage/shop?types=cpu&{AFTER}");

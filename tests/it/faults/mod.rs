@@ -24,7 +24,7 @@ impl Said {
         let status = answer.status().as_u16();
         let retry_after = answer.headers().contains_key("retry-after");
         let problem = answer.headers().get("content-type").is_some_and(|kind| kind == "application/problem+json");
-        assert_eq!(problem, status >= 400, "an error is a problem document");
+        assert_eq!(problem, status >= 400, "an error is a problem document, and nothing else is: {status}");
         let text = answer.text().await.unwrap();
         Self { status, retry_after, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
     }

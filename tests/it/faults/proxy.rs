@@ -18,6 +18,8 @@ pub(super) enum Fault {
     Down,
     /// It is taken, and no answer comes.
     Slow,
+    /// Nothing passes any more, on connections that are open neither: the network is gone and nobody says so.
+    Frozen,
     /// The page of somebody else answers.
     Garbage,
     /// JSON answers that means nothing here.
@@ -140,36 +142,61 @@ async fn run(
         }
         let listener = socket.listen(1_024).unwrap();
         done.send_replace(state);
-        take(&listener, state.0, &upstream, &mut wishes).await;
+        take(&listener, state.0, &upstream, &mut wishes, &done).await;
         drop(listener);
         socket = bind_again(port).await;
     }
 }
 
-/// Takes connections until another fault is wanted.
-async fn take(listener: &TcpListener, fault: Fault, upstream: &Mutex<SocketAddr>, wishes: &mut watch::Receiver<State>) {
+/// Takes connections until another fault is wanted that ends them.
+async fn take(
+    listener: &TcpListener,
+    mut fault: Fault,
+    upstream: &Mutex<SocketAddr>,
+    wishes: &mut watch::Receiver<State>,
+    done: &watch::Sender<State>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            changed = wishes.changed() => return changed.unwrap(),
+            changed = wishes.changed() => {
+                changed.unwrap();
+                let state = *wishes.borrow();
+                if state.0 != Fault::Frozen {
+                    return;
+                }
+                fault = state.0;
+                done.send_replace(state);
+            }
             accepted = listener.accept() => {
                 let Ok((client, _)) = accepted else { continue };
                 let upstream = *upstream.lock().unwrap();
+                let wishes = wishes.clone();
                 // Whoever hangs up is no fault of this server.
-                connections.spawn(async move { drop(serve(client, upstream, fault).await) });
+                connections.spawn(async move { drop(serve(client, upstream, fault, wishes).await) });
             }
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn serve(mut client: TcpStream, upstream: SocketAddr, fault: Fault) -> std::io::Result<()> {
+async fn serve(
+    mut client: TcpStream,
+    upstream: SocketAddr,
+    fault: Fault,
+    mut wishes: watch::Receiver<State>,
+) -> std::io::Result<()> {
     let say = match fault {
         Fault::None => {
             let mut there = TcpStream::connect(upstream).await?;
-            return copy_bidirectional(&mut client, &mut there).await.map(drop);
+            tokio::select! {
+                copied = copy_bidirectional(&mut client, &mut there) => return copied.map(drop),
+                _ = wishes.wait_for(|state| state.0 == Fault::Frozen) => {}
+            }
+            // Both ends stay open.
+            return std::future::pending().await;
         }
-        Fault::Down | Fault::Slow => return std::future::pending().await,
+        Fault::Down | Fault::Slow | Fault::Frozen => return std::future::pending().await,
         Fault::Stranger => return client.write_all(NO_HTTP.as_bytes()).await,
         Fault::Garbage => PAGE,
         Fault::Nonsense => JSON,

@@ -31,7 +31,7 @@ use Expected::{Problem, Same, Without};
 /// Whoever is broken so is away.
 const BROKEN: &[Fault] =
     &[Fault::Down, Fault::Garbage, Fault::Nonsense, Fault::Blank, Fault::Stranger, Fault::Cut, Fault::Astray];
-const SLOW: &[Fault] = &[Fault::Slow, Fault::Stalled];
+const SLOW: &[Fault] = &[Fault::Slow, Fault::Stalled, Fault::Frozen];
 const BUSY: &[Fault] = &[Fault::Busy];
 const EACH: &[&[Fault]] = &[BROKEN, SLOW, BUSY];
 
@@ -155,7 +155,8 @@ impl Ring {
         let relational: Vec<_> = SORS.iter().map(|(_, function)| *function).skip(1).collect();
         let profiles = Setup::of(&[("FUNCTION", SORS[0].1), ("PYROSCOPE_URL", &canned.url())]).start().await;
         let relational = Setup::of(&[("FUNCTION", &relational.join(",")), ("DATABASE_URL", &database.url())]);
-        let relational = relational.start().await;
+        // Tests share one cluster and its connections.
+        let relational = relational.with("DB_POOL_SIZE", "5").start().await;
         relational.ready().await;
         let place = |variable: &str| if variable == PROFILES { profiles.base() } else { relational.base() };
         let proxy = Proxy::before(place(sor));

@@ -13,6 +13,7 @@ const TABLE: &[(Fault, u16, &str)] = &[
     (Fault::Down, 502, "profile_source_failed"),
     (Fault::Slow, 504, "timeout"),
     (Fault::Stalled, 504, "timeout"),
+    (Fault::Frozen, 504, "timeout"),
     (Fault::Garbage, 502, "profile_source_failed"),
     (Fault::Nonsense, 502, "profile_source_failed"),
     (Fault::Stranger, 502, "profile_source_failed"),
