@@ -190,7 +190,7 @@ impl Fetcher {
 pub(in crate::sor::profile_data) fn weight(profile: &Profile) -> usize {
     let names: usize =
         profile.function_ids().map(|id| profile.name(id).len() + profile.function(id).1.len() / 4 + 16).sum();
-    names + profile.frame_count() * 4 + profile.stack_count() * 12 + 256
+    names + profile.frame_count() * 4 + profile.stack_count() * (4 + 8 * profile.sample_types().len()) + 256
 }
 
 /// Sums the pieces of a first and a second half. The first is told apart where both have data and nothing was cut off.
