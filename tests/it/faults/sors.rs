@@ -31,7 +31,7 @@ use Expected::{Problem, Same, Without};
 /// Whoever is broken so is away.
 const BROKEN: &[Fault] =
     &[Fault::Down, Fault::Garbage, Fault::Nonsense, Fault::Blank, Fault::Stranger, Fault::Cut, Fault::Astray];
-const SLOW: &[Fault] = &[Fault::Slow, Fault::Stalled, Fault::Frozen];
+const SLOW: &[Fault] = &[Fault::Stalled, Fault::Frozen];
 const BUSY: &[Fault] = &[Fault::Busy];
 const EACH: &[&[Fault]] = &[BROKEN, SLOW, BUSY];
 
@@ -160,7 +160,8 @@ impl Ring {
         relational.ready().await;
         let place = |variable: &str| if variable == PROFILES { profiles.base() } else { relational.base() };
         let proxy = Proxy::before(place(sor));
-        let deadlines = [("SOR_TIMEOUT", "1500ms"), ("FLAMEWARDEN__SOR__RELATIONAL_TIMEOUT", "1500ms")];
+        // Short enough to be waited for, and long enough for a machine with much else to do.
+        let deadlines = [("SOR_TIMEOUT", "4s"), ("FLAMEWARDEN__SOR__RELATIONAL_TIMEOUT", "4s")];
         let mut front = Setup::of(&deadlines);
         for (variable, _) in SORS {
             let url = if variable == sor { proxy.url() } else { place(variable).to_owned() };
