@@ -4,7 +4,9 @@
 //! the same separators. Its tokens are `literal`, `prefix*`, `*suffix`, `*part*`, any other mix such as `pre*suf`, `*` (one token, whatever it is) and
 //! `**` (any number of tokens, none included). It is anchored at both ends: `**.fillInStackTrace` ends in that token.
 
-use rustc_hash::FxHashMap;
+use std::hash::BuildHasher;
+
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
@@ -124,28 +126,70 @@ pub(crate) fn split(text: &str) -> impl Iterator<Item = &str> {
     text.split(['.', '/', ':', '#', '\\']).filter(|t| !t.is_empty())
 }
 
-/// Many patterns, each with a number to answer, found by the token that fixes them.
+/// Leading tokens, or leading bytes of a token, that patterns are found by: as many as they fix, up to this.
+const FIXED: usize = 4;
+
+/// Many patterns, each with a number to answer, found by what fixes them.
 #[derive(Debug, Default)]
 pub(crate) struct PatternSet {
     entries: Vec<(Pattern, u32)>,
-    by_first: FxHashMap<Box<str>, Vec<u32>>,
-    by_last: FxHashMap<Box<str>, Vec<u32>>,
-    by_first_byte: FxHashMap<u8, Vec<u32>>,
+    /// By the hash of an [`Anchor`]. Two of one hash are told apart when the pattern is matched.
+    anchored: FxHashMap<u64, Vec<u32>>,
     loose: Vec<u32>,
+}
+
+/// What a name must have for a pattern to match it at all.
+enum Anchor<'n> {
+    /// These tokens first.
+    Tokens(&'n [&'n str]),
+    /// This token last.
+    LastToken(&'n str),
+    /// A first token that begins so.
+    FirstBytes(&'n [u8]),
+    /// A last token that begins so.
+    LastBytes(&'n [u8]),
+}
+
+impl Anchor<'_> {
+    /// Tags that are no length keep anchors of one text and several kinds apart.
+    fn place(&self) -> u64 {
+        match self {
+            Self::Tokens(tokens) => FxBuildHasher.hash_one((101_u8, tokens)),
+            Self::LastToken(token) => FxBuildHasher.hash_one((103_u8, token)),
+            Self::FirstBytes(bytes) => FxBuildHasher.hash_one((107_u8, bytes)),
+            Self::LastBytes(bytes) => FxBuildHasher.hash_one((109_u8, bytes)),
+        }
+    }
+}
+
+/// The bytes that any token begins with that the pattern's token takes, if it fixes any.
+fn beginning(token: &Token) -> Option<&[u8]> {
+    let fixed = match token {
+        Token::Literal(text) | Token::Prefix(text) => text,
+        Token::Glob(parts) => parts.first()?,
+        Token::Suffix(_) | Token::Part(_) | Token::Any | Token::Rest => return None,
+    };
+    fixed.as_bytes().get(..FIXED.min(fixed.len())).filter(|bytes| !bytes.is_empty())
 }
 
 impl PatternSet {
     /// Adds a pattern that answers `number`.
     pub(crate) fn add(&mut self, pattern: Pattern, number: u32) {
         let place = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        let list = match (pattern.tokens.first(), pattern.tokens.last()) {
-            (Some(Token::Literal(t)), _) => self.by_first.entry(t.clone()).or_default(),
-            (_, Some(Token::Literal(t))) => self.by_last.entry(t.clone()).or_default(),
-            (Some(Token::Prefix(t)), _) => match t.bytes().next() {
-                Some(byte) => self.by_first_byte.entry(byte).or_default(),
-                None => &mut self.loose,
-            },
-            _ => &mut self.loose,
+        let literal = |token: &Token| if let Token::Literal(text) = token { Some(text.clone()) } else { None };
+        let first: Vec<_> = pattern.tokens.iter().map_while(literal).take(FIXED).collect();
+        let first: Vec<_> = first.iter().map(|text| &**text).collect();
+        let anchor = match (first.is_empty(), pattern.tokens.first(), pattern.tokens.last()) {
+            (false, ..) => Some(Anchor::Tokens(&first)),
+            (_, _, Some(Token::Literal(text))) => Some(Anchor::LastToken(text)),
+            (_, Some(first), Some(last)) => {
+                beginning(first).map(Anchor::FirstBytes).or_else(|| beginning(last).map(Anchor::LastBytes))
+            }
+            _ => None,
+        };
+        let list = match anchor {
+            Some(anchor) => self.anchored.entry(anchor.place()).or_default(),
+            None => &mut self.loose,
         };
         list.push(place);
         self.entries.push((pattern, number));
@@ -153,13 +197,16 @@ impl PatternSet {
 
     /// The numbers of all patterns that match, with their weights, in no particular order.
     pub(crate) fn all<'s>(&'s self, name: &'s [&'s str]) -> impl Iterator<Item = (u32, u32)> + 's {
-        let lists = [
-            name.first().and_then(|t| self.by_first.get(*t)),
-            name.last().and_then(|t| self.by_last.get(*t)),
-            name.first().and_then(|t| t.bytes().next()).and_then(|b| self.by_first_byte.get(&b)),
-            Some(&self.loose),
-        ];
-        lists.into_iter().flatten().flatten().filter_map(|place| {
+        let tokens = (1..=FIXED).filter_map(|n| name.get(..n)).map(Anchor::Tokens);
+        let bytes = |token: Option<&&'s str>| {
+            let token = token.map_or(&[][..], |token| token.as_bytes());
+            (1..=FIXED).filter_map(move |n| token.get(..n))
+        };
+        let first = bytes(name.first()).map(Anchor::FirstBytes);
+        let last = bytes(name.last()).map(Anchor::LastBytes);
+        let anchors = tokens.chain(name.last().map(|token| Anchor::LastToken(token))).chain(first).chain(last);
+        let anchored = anchors.filter_map(|anchor| self.anchored.get(&anchor.place()));
+        anchored.chain([&self.loose]).flatten().filter_map(|place| {
             let (pattern, number) = self.entries.get(*place as usize)?;
             pattern.matches(name).then(|| (*number, pattern.weight()))
         })
