@@ -17,6 +17,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use secrecy::{ExposeSecret, SecretString};
@@ -61,6 +62,21 @@ struct Place {
     downloads: PathBuf,
 }
 
+/// How often, and at what distance, a lock that is held is asked for again: whatever this process is just starting holds
+/// its open files too, until it runs a program of its own.
+const LOCK_TRIES: (u32, Duration) = (10, Duration::from_millis(20));
+
+fn lock_patiently(file: &File) -> Result<(), TryLockError> {
+    let (tries, pause) = LOCK_TRIES;
+    for _ in 1..tries {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
+            answer => return answer,
+        }
+    }
+    file.try_lock()
+}
+
 impl Place {
     /// Makes the directories; from here on all paths are absolute and without links.
     fn make(data_dir: &Path) -> Result<Self, EmbeddedError> {
@@ -81,7 +97,7 @@ impl Place {
             .write(true)
             .open(&path)
             .map_err(|e| EmbeddedError::io("open", &path, e))?;
-        match file.try_lock() {
+        match lock_patiently(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
