@@ -1,6 +1,7 @@
 //! What the commands that ask about a whole fleet have in common.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -35,16 +36,18 @@ pub(super) struct FleetArgs {
     selector: Option<String>,
     /// Print the answer as JSON.
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
 impl FleetArgs {
-    /// The server's answer, read and as it was sent; or how to end where it refused.
-    pub(super) async fn ask<B: DeserializeOwned>(
+    /// Asks the server and prints its answer: as it was sent, or as the table that is made of it.
+    pub(super) async fn print<B: DeserializeOwned>(
         &self,
         path: &[&str],
         more: &[(&str, Option<String>)],
-    ) -> anyhow::Result<Result<(B, String), Exit>> {
+        table: fn(&B) -> String,
+        with_data: fn(&B) -> usize,
+    ) -> anyhow::Result<Exit> {
         let mut parameters = vec![
             ("type", self.kind.map(|kind| kind.to_string())),
             ("from", self.from.clone()),
@@ -55,11 +58,18 @@ impl FleetArgs {
         parameters.extend_from_slice(more);
         let text = match server::ask(&self.server, path.iter().copied(), &parameters).await? {
             Ok(text) => text,
-            Err(exit) => return Ok(Err(exit)),
+            Err(exit) => return Ok(exit),
         };
         let body = serde_json::from_str(&text);
         let body = body.with_context(|| format!("{} gave an answer that is none of a fleet", self.server))?;
-        Ok(Ok((body, text)))
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            writeln!(out, "{text}")?;
+        } else {
+            write!(out, "{}", table(&body))?;
+        }
+        // No data of any app is no answer to rely on.
+        Ok(if with_data(&body) == 0 { Exit::NoData } else { Exit::Fine })
     }
 }
 
@@ -87,9 +97,4 @@ pub(super) fn notes(text: &mut String, errors: &[AppErrorBody], owners: Option<A
 /// The mark of an app with few samples.
 pub(super) fn mark(few_samples: bool) -> &'static str {
     if few_samples { "?" } else { "" }
-}
-
-/// No data of any app is no answer to rely on.
-pub(super) fn exit(with_data: usize) -> Exit {
-    if with_data == 0 { Exit::NoData } else { Exit::Fine }
 }

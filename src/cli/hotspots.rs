@@ -1,7 +1,6 @@
 //! `flamewarden hotspots`: where would work pay most? Asks a server which functions cost most over all apps.
 
 use std::fmt::Write as _;
-use std::io::Write;
 
 use super::Exit;
 use super::fleet::{self, FleetArgs};
@@ -28,17 +27,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
     let more =
         [("limit", Some(args.limit.to_string())), ("exclude", args.exclude.clone()), ("sort", args.sort.clone())];
-    let (body, text) = match args.fleet.ask::<HotspotsBody>(&["fleet", "hotspots"], &more).await? {
-        Ok(answer) => answer,
-        Err(exit) => return Ok(exit),
-    };
-    let mut out = std::io::stdout().lock();
-    if args.fleet.json {
-        writeln!(out, "{text}")?;
-    } else {
-        write!(out, "{}", table(&body))?;
-    }
-    Ok(fleet::exit(body.apps_with_data))
+    args.fleet.print(&["fleet", "hotspots"], &more, table, |body| body.apps_with_data).await
 }
 
 /// The answer as text, a line break at its end.

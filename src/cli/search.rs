@@ -1,7 +1,6 @@
 //! `flamewarden search`: who else runs this function? Asks a server about all apps.
 
 use std::fmt::Write as _;
-use std::io::Write;
 
 use super::Exit;
 use super::fleet::{self, FleetArgs};
@@ -21,17 +20,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
     let more = [("function", Some(args.function.to_string())), ("limit", Some(args.limit.to_string()))];
-    let (body, text) = match args.fleet.ask::<SearchBody>(&["search"], &more).await? {
-        Ok(answer) => answer,
-        Err(exit) => return Ok(exit),
-    };
-    let mut out = std::io::stdout().lock();
-    if args.fleet.json {
-        writeln!(out, "{text}")?;
-    } else {
-        write!(out, "{}", table(&body))?;
-    }
-    Ok(fleet::exit(body.apps_with_data))
+    args.fleet.print(&["search"], &more, table, |body| body.apps_with_data).await
 }
 
 /// The answer as text, a line break at its end.
