@@ -2,7 +2,7 @@
 
 use super::Runtime;
 use super::catalogue::Rules;
-use super::names::Frame;
+use super::names::{Frame, is_standard};
 
 /// Whose code a function is.
 #[derive(
@@ -44,7 +44,8 @@ const LIBRARY_PLACES: [&str; 9] = [
 
 /// By the catalogue's lists first, then by where its file stands, then by how the language names things.
 pub(super) fn of(rules: &Rules, frame: &Frame, file: &str) -> Origin {
-    if let Some(runtime) = rules.is_runtime(frame) {
+    let listed = |name| rules.is_runtime(frame.own, name);
+    if let Some(runtime) = listed(&frame.text).or_else(|| listed(trait_of(frame)?)) {
         return if runtime { Origin::Runtime } else { Origin::Library };
     }
     if LIBRARY_PLACES.iter().any(|place| file.contains(place)) || frame.text.starts_with("node_modules/") {
@@ -52,12 +53,45 @@ pub(super) fn of(rules: &Rules, frame: &Frame, file: &str) -> Origin {
     }
     match frame.own {
         Some(Runtime::Kernel) => Origin::Runtime,
-        Some(Runtime::Go) if !frame.text.contains('/') && !frame.text.starts_with("main.") => Origin::Runtime,
+        Some(Runtime::Go) if is_standard(&frame.text) => Origin::Runtime,
         Some(Runtime::Node) if frame.text.starts_with("node:") || frame.text.starts_with('(') => Origin::Runtime,
         Some(Runtime::Python) if file.starts_with("<frozen") || file.contains("/lib/python") => Origin::Runtime,
         None if frame.library.is_some() => Origin::Library,
         // A bare C symbol: the kernel's and the C library's are far more than an application's.
         None if rules.rule_of(frame, None).is_some() => Origin::Runtime,
         _ => Origin::App,
+    }
+}
+
+/// What a trait's method on a primitive or on a type parameter is named after: `<u64 as core::iter::range::Step>::forward`
+/// and `<T as core::convert::Into<U>>::into` are the trait's, since such types stand in no crate.
+fn trait_of(frame: &Frame) -> Option<&str> {
+    frame.alt.as_deref().filter(|_| frame.own == Some(Runtime::Rust) && frame.text.matches("::").count() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::go_service("github.com/acme/shop.(*Cart).Sum", "", Origin::App)]
+    #[case::go_module_without_a_host("shop/cart.Sum", "/src/shop/cart/cart.go", Origin::App)]
+    #[case::go_package_of_its_own("shop.(*Price).sum", "/src/shop/price.go", Origin::App)]
+    #[case::go_main("main.main", "/src/shop/main.go", Origin::App)]
+    #[case::go_standard("encoding/json.Marshal", "", Origin::Runtime)]
+    #[case::go_runtime("runtime.mallocgc", "/usr/local/go/src/runtime/malloc.go", Origin::Runtime)]
+    #[case::go_assembly("aeshashbody", "/usr/local/go/src/runtime/asm_amd64.s", Origin::Runtime)]
+    #[case::go_library("github.com/klauspost/compress/zstd.(*Decoder).Reset", "", Origin::Library)]
+    #[case::rust_service("shop::cart::Cart::sum", "/src/shop/src/cart.rs", Origin::App)]
+    #[case::rust_trait_of_the_app("<u64 as shop::price::Price>::total", "", Origin::App)]
+    #[case::rust_trait_on_a_type_of_the_app("<shop::Cart as core::fmt::Display>::fmt", "", Origin::App)]
+    #[case::rust_primitive("<u64 as core::iter::range::Step>::forward_unchecked", "", Origin::Runtime)]
+    #[case::rust_parameter("<T as core::convert::Into<U>>::into", "", Origin::Runtime)]
+    #[case::rust_slice("<[T] as core::slice::SlicePartialEq<B>>::equal", "", Origin::Runtime)]
+    #[case::rust_trait_of_a_library("<&T as serde_json::value::Index>::index_into", "", Origin::Library)]
+    fn tells_whose_code_a_function_is(#[case] name: &str, #[case] file: &str, #[case] origin: Origin) {
+        assert_eq!(of(&Rules::builtin(), &Frame::of(name, file), file), origin);
     }
 }

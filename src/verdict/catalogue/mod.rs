@@ -318,10 +318,10 @@ impl Rules {
         self.libraries.iter().find(|(pattern, _)| pattern.matches(&[library])).map(|(_, index)| RuleIndex(*index))
     }
 
-    /// Whether the catalogue lists the frame as its runtime's own or its standard library's.
-    pub(super) fn is_runtime(&self, frame: &Frame) -> Option<bool> {
-        let space = Space::of(frame.own.unwrap_or(Runtime::Native));
-        let tokens: Vec<&str> = split(&frame.text).collect();
+    /// Whether the catalogue lists a canonical name as its runtime's own or its standard library's.
+    pub(super) fn is_runtime(&self, own: Option<Runtime>, name: &str) -> Option<bool> {
+        let space = Space::of(own.unwrap_or(Runtime::Native));
+        let tokens: Vec<&str> = split(name).collect();
         self.origins.get(space as usize)?.all(&tokens).max_by_key(|(_, weight)| *weight).map(|(number, _)| number == 0)
     }
 }

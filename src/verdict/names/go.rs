@@ -87,6 +87,12 @@ pub(super) fn canonical(name: &str, file: &str) -> Option<Frame> {
     Some(frame)
 }
 
+/// Whether a canonical name is of the standard library or the runtime, whose assembly has names without a package.
+pub(in crate::verdict) fn is_standard(text: &str) -> bool {
+    let first = text.split(['/', '.', ':']).next().unwrap_or(text);
+    first != "main" && (first == text || STANDARD.contains(&first))
+}
+
 /// `pkg.Outer.Inner` → `pkg.Inner`.
 fn inlined(text: &str) -> Option<String> {
     let package = text.rfind('/').map_or(0, |at| at + 1);

@@ -11,6 +11,7 @@ mod native;
 mod script;
 mod unresolved;
 
+pub(super) use go::is_standard;
 pub use key::key;
 
 use super::Runtime;
