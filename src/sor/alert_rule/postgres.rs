@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::domain::{AlertRule, NewRule, RuleChange, RulePage, RulePosition, RuleQuery, Which};
 use super::pattern::FunctionPattern;
 use super::port::AlertRuleSor;
-use crate::kernel::{AppName, LimitSeverity, Page, Percent, PortError, PortResult, RowId, Text255};
+use crate::kernel::{AppName, LimitSeverity, Page, Percent, PortResult, RowId, Text255};
 use crate::storage::{Broken, Columns, Db, Repeat, begin, keep, kept, readable};
 
 const TABLE: &str = "alert_rule";
@@ -66,7 +66,6 @@ impl AlertRuleSor for PostgresRules {
         let written = self.db.run(Repeat::Unsafe, move |connection| {
             let new = rule.clone();
             Box::pin(async move {
-                let mut transaction = begin(connection).await?;
                 let row = sqlx::query_as!(
                     Row,
                     "INSERT INTO public.alert_rule
@@ -84,13 +83,12 @@ impl AlertRuleSor for PostgresRules {
                     new.enabled,
                     new.created_by.as_ref().map(Text255::as_str),
                 )
-                .fetch_one(&mut *transaction)
+                .fetch_one(connection)
                 .await?;
-                keep(transaction, Some(row)).await
+                Ok(row.try_into())
             })
         });
-        let row: Option<AlertRule> = kept(written.await, TABLE, &CHANGEABLE)?;
-        row.ok_or_else(|| PortError::Internal(format!("{TABLE}: a write without a row")))
+        kept(written.await, TABLE, &CHANGEABLE)
     }
 
     async fn get(&self, id: RowId) -> PortResult<Option<AlertRule>> {

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 
 use super::domain::{Baseline, BaselineChange, BaselinePage, BaselinePosition, BaselineQuery, NewBaseline};
 use super::port::BaselineSor;
@@ -54,32 +55,43 @@ impl TryFrom<Row> for Baseline {
     }
 }
 
+/// Sets a limit. A row that would hold more than what is given, all of which is checked, is `None` and stays as it is,
+/// unless `any` row is to be written: that is for [`keep`] to end, and costs two exchanges with the server more.
+async fn insert(connection: &mut PgConnection, new: &NewBaseline, any: bool) -> Result<Option<Row>, sqlx::Error> {
+    sqlx::query_as!(
+        Row,
+        "INSERT INTO public.performance_baseline AS b
+             (app_name, profile_type, function_name, max_self_percent, severity, created_by)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (app_name, profile_type, function_name) DO UPDATE
+         SET max_self_percent = excluded.max_self_percent, severity = excluded.severity, updated_at = now()
+         WHERE $7 OR (b.id > 0 AND b.created_by IS NOT DISTINCT FROM excluded.created_by)
+         RETURNING b.id, b.app_name, b.profile_type, b.function_name, b.max_self_percent, b.severity, b.created_by,
+                   b.created_at, b.updated_at",
+        new.app_name.as_str(),
+        new.profile_type.as_str(),
+        new.function_name.as_str(),
+        new.max_self_percent.get(),
+        new.severity.as_str(),
+        new.created_by.as_ref().map(Text255::as_str),
+        any,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
 #[async_trait]
 impl BaselineSor for PostgresBaselines {
     async fn set(&self, baseline: NewBaseline) -> PortResult<Baseline> {
         let written = self.db.run(Repeat::Safe, move |connection| {
             let new = baseline.clone();
             Box::pin(async move {
+                if let Some(row) = insert(connection, &new, false).await? {
+                    return Ok(row.try_into().map(Some));
+                }
                 let mut transaction = begin(connection).await?;
-                let row = sqlx::query_as!(
-                    Row,
-                    "INSERT INTO public.performance_baseline AS b
-                         (app_name, profile_type, function_name, max_self_percent, severity, created_by)
-                     VALUES ($1, $2, $3, $4, $5, $6)
-                     ON CONFLICT (app_name, profile_type, function_name) DO UPDATE
-                     SET max_self_percent = excluded.max_self_percent, severity = excluded.severity, updated_at = now()
-                     RETURNING b.id, b.app_name, b.profile_type, b.function_name, b.max_self_percent, b.severity,
-                               b.created_by, b.created_at, b.updated_at",
-                    new.app_name.as_str(),
-                    new.profile_type.as_str(),
-                    new.function_name.as_str(),
-                    new.max_self_percent.get(),
-                    new.severity.as_str(),
-                    new.created_by.as_ref().map(Text255::as_str),
-                )
-                .fetch_one(&mut *transaction)
-                .await?;
-                keep(transaction, Some(row)).await
+                let row = insert(&mut transaction, &new, true).await?;
+                keep(transaction, row).await
             })
         });
         let row: Option<Baseline> = kept(written.await, TABLE, &CHANGEABLE)?;

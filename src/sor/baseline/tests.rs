@@ -177,3 +177,29 @@ async fn an_adopted_table_is_read_changed_and_added_to() {
     assert_eq!(port.set(new).await.unwrap().id.get(), 11);
     assert_eq!(names(&*port).await.len(), 4);
 }
+
+#[actix_web::test]
+async fn a_limit_whose_author_cannot_be_read_is_not_set_again() {
+    let test = database().await;
+    let mut connection = test.connect_options().connect().await.unwrap();
+    // A blank to us, though not to the table's check.
+    let row = "INSERT INTO performance_baseline (app_name, profile_type, function_name, max_self_percent, created_by)
+               VALUES ('shop', 'cpu', 'f', 5, U&'\\3000')";
+    sqlx::raw_sql(row).execute(&mut connection).await.unwrap();
+    let port = super::local(test.db.clone());
+    let why = "the stored created_by is not valid: remove the row and write it anew";
+    for author in [None, Some("ana".parse().unwrap())] {
+        let again = super::NewBaseline {
+            app_name: "shop".parse().unwrap(),
+            profile_type: crate::kernel::ProfileType::Cpu,
+            function_name: "f".parse().unwrap(),
+            max_self_percent: Percent::new(7.5).unwrap(),
+            severity: LimitSeverity::Info,
+            created_by: author,
+        };
+        assert_eq!(port.set(again).await, Err(PortError::Conflict(why.to_owned())));
+    }
+    let stored =
+        sqlx::query_scalar::<_, f64>("SELECT max_self_percent FROM performance_baseline").fetch_one(&mut connection);
+    assert_eq!(stored.await.unwrap().to_bits(), 5.0_f64.to_bits());
+}

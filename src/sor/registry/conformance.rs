@@ -26,7 +26,7 @@ async fn http() -> Fixture<dyn RegistrySor> {
     postgres().await.over_http(serve, super::remote)
 }
 
-fn bare(app: &str) -> NewService {
+pub(super) fn bare(app: &str) -> NewService {
     NewService {
         app_name: app.parse().unwrap(),
         team_owner: None,
@@ -92,6 +92,8 @@ async fn the_same_app_again_keeps_what_is_not_sent(port: &dyn RegistrySor) {
     let again = port.register(bare("shop")).await.unwrap();
     assert_eq!(again, Service { updated_at: again.updated_at, ..first.clone() });
     assert!(again.updated_at > first.updated_at);
+    let whole = port.register(whole("shop")).await.unwrap();
+    assert_eq!(whole, Service { updated_at: whole.updated_at, ..first.clone() });
     let owned = NewService { team_owner: Some("bob".parse().unwrap()), ..bare("shop") };
     let owned = port.register(owned).await.unwrap();
     let expected = Service { team_owner: Some("bob".parse().unwrap()), updated_at: owned.updated_at, ..first };

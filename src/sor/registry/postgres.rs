@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use sqlx::PgConnection;
 
 use super::domain::{NewService, Service, ServiceChange, ServicePage, ServicePosition, ServiceQuery};
 use super::labels::PyroscopeLabels;
@@ -59,37 +60,53 @@ impl TryFrom<Row> for Service {
     }
 }
 
+/// Registers a service. A row that would hold more than what is given, all of which is checked, is `None` and stays as it
+/// is, unless `any` row is to be written: that is for [`keep`] to end, and costs two exchanges with the server more.
+async fn insert(connection: &mut PgConnection, new: &NewService, any: bool) -> Result<Option<Row>, sqlx::Error> {
+    sqlx::query_as!(
+        Row,
+        "INSERT INTO public.service_registry AS s
+             (app_name, team_owner, tier, environment, notification_channel, pyroscope_labels, metadata)
+         VALUES ($1, $2, coalesce($3, 'standard'), $4, $5, $6, $7)
+         ON CONFLICT (app_name) DO UPDATE
+         SET team_owner = coalesce(excluded.team_owner, s.team_owner), tier = coalesce($3, s.tier),
+             environment = coalesce(excluded.environment, s.environment),
+             notification_channel = coalesce(excluded.notification_channel, s.notification_channel),
+             pyroscope_labels = coalesce(excluded.pyroscope_labels, s.pyroscope_labels),
+             metadata = coalesce(excluded.metadata, s.metadata), updated_at = now()
+         WHERE $8 OR (s.id > 0 AND coalesce($3, s.tier) = excluded.tier
+             AND (s.team_owner IS NULL OR excluded.team_owner IS NOT NULL)
+             AND (s.environment IS NULL OR excluded.environment IS NOT NULL)
+             AND (s.notification_channel IS NULL OR excluded.notification_channel IS NOT NULL)
+             AND (s.pyroscope_labels IS NULL OR excluded.pyroscope_labels IS NOT NULL)
+             AND (s.metadata IS NULL OR excluded.metadata IS NOT NULL))
+         RETURNING s.id, s.app_name, s.team_owner, s.tier, s.environment, s.notification_channel, s.pyroscope_labels,
+                   s.metadata, s.created_at, s.updated_at",
+        new.app_name.as_str(),
+        new.team_owner.as_ref().map(Text255::as_str),
+        new.tier.as_ref().map(Tier::as_str),
+        new.environment.as_ref().map(Text255::as_str),
+        new.notification_channel.as_ref().map(Text255::as_str),
+        new.pyroscope_labels.as_ref().map(PyroscopeLabels::to_value),
+        new.metadata.as_ref().map(JsonObject::as_value),
+        any,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
 #[async_trait]
 impl RegistrySor for PostgresRegistry {
     async fn register(&self, service: NewService) -> PortResult<Service> {
         let written = self.db.run(Repeat::Safe, move |connection| {
             let new = service.clone();
             Box::pin(async move {
+                if let Some(row) = insert(connection, &new, false).await? {
+                    return Ok(row.try_into().map(Some));
+                }
                 let mut transaction = begin(connection).await?;
-                let row = sqlx::query_as!(
-                    Row,
-                    "INSERT INTO public.service_registry AS s
-                         (app_name, team_owner, tier, environment, notification_channel, pyroscope_labels, metadata)
-                     VALUES ($1, $2, coalesce($3, 'standard'), $4, $5, $6, $7)
-                     ON CONFLICT (app_name) DO UPDATE
-                     SET team_owner = coalesce(excluded.team_owner, s.team_owner), tier = coalesce($3, s.tier),
-                         environment = coalesce(excluded.environment, s.environment),
-                         notification_channel = coalesce(excluded.notification_channel, s.notification_channel),
-                         pyroscope_labels = coalesce(excluded.pyroscope_labels, s.pyroscope_labels),
-                         metadata = coalesce(excluded.metadata, s.metadata), updated_at = now()
-                     RETURNING s.id, s.app_name, s.team_owner, s.tier, s.environment, s.notification_channel,
-                               s.pyroscope_labels, s.metadata, s.created_at, s.updated_at",
-                    new.app_name.as_str(),
-                    new.team_owner.as_ref().map(Text255::as_str),
-                    new.tier.as_ref().map(Tier::as_str),
-                    new.environment.as_ref().map(Text255::as_str),
-                    new.notification_channel.as_ref().map(Text255::as_str),
-                    new.pyroscope_labels.as_ref().map(PyroscopeLabels::to_value),
-                    new.metadata.as_ref().map(JsonObject::as_value),
-                )
-                .fetch_one(&mut *transaction)
-                .await?;
-                keep(transaction, Some(row)).await
+                let row = insert(&mut transaction, &new, true).await?;
+                keep(transaction, row).await
             })
         });
         let row: Option<Service> = kept(written.await, TABLE, &CHANGEABLE)?;

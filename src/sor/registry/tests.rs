@@ -8,8 +8,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
-use super::conformance::serve;
-use super::{MockRegistrySor, ServiceChange};
+use super::conformance::{bare, serve};
+use super::{MockRegistrySor, NewService, ServiceChange};
 use crate::http::testing::Served;
 use crate::kernel::{Change, PortError};
 use crate::sor::testing::{call, members};
@@ -158,16 +158,18 @@ async fn an_adopted_table_is_read_changed_and_added_to() {
     let rows = port.list().await.unwrap();
     let shown: Vec<_> = rows.iter().map(|row| (row.id.get(), row.tier.as_str(), row.team_owner.is_some())).collect();
     assert_eq!(shown, [(7, "standard", false), (4, "critical", true)]);
+    let served = serve(port.clone());
+    let (_, new) = call(&served, Method::POST, "/services", Some(json!({"appName": "new", "tier": "of my own"}))).await;
+    assert_eq!((&new["id"], &new["tier"]), (&json!(10), &json!("of my own")), "{new}");
+    assert_eq!(call(&served, Method::POST, "/services", Some(json!({"appName": "new"}))).await.1["id"], 10);
     let odd = "odd".parse().unwrap();
     assert!(matches!(port.get(&odd).await, Err(PortError::Internal(_))));
     let owned =
         |owner: &str| ServiceChange { team_owner: Change::Set(owner.parse().unwrap()), ..ServiceChange::default() };
     let why = "the stored pyroscope_labels is not valid: give pyroscopeLabels too";
     assert_eq!(port.change(&odd, owned("eve")).await, Err(PortError::Conflict(why.to_owned())));
+    let again = NewService { team_owner: Some("eve".parse().unwrap()), ..bare("odd") };
+    assert_eq!(port.register(again).await, Err(PortError::Conflict(why.to_owned())));
     let mended = port.change(&odd, ServiceChange { pyroscope_labels: Change::Clear, ..ServiceChange::default() }).await;
     assert_eq!(mended.unwrap().unwrap().team_owner.unwrap().as_str(), "bob");
-    let served = serve(port);
-    let (_, new) = call(&served, Method::POST, "/services", Some(json!({"appName": "new", "tier": "of my own"}))).await;
-    assert_eq!((&new["id"], &new["tier"]), (&json!(10), &json!("of my own")), "{new}");
-    assert_eq!(call(&served, Method::POST, "/services", Some(json!({"appName": "new"}))).await.1["id"], 10);
 }
