@@ -1,4 +1,5 @@
-//! The words every room shares: names, kinds of profile, windows, severities, time, ids and the one error of ports.
+//! The words every room shares: names, kinds of profile, windows, severities, time, ids and the one error of ports; and
+//! where heavy work waits for its turn.
 //!
 //! Nothing here does I/O, knows the web or reads a clock. A value of these types that exists is valid.
 
@@ -7,6 +8,7 @@ mod error;
 mod ids;
 mod json;
 mod names;
+mod offload;
 mod page;
 mod percent;
 mod profile_type;
@@ -20,6 +22,7 @@ pub use ids::SequentialIds;
 pub use ids::{IdSource, RandomIds, RowId};
 pub use json::{InvalidJson, JsonObject, MAX_JSON_BYTES, check_json};
 pub use names::{AppName, FunctionName, InvalidName, Text255, Tier, check_text};
+pub use offload::offload;
 pub use page::{Page, all_pages};
 pub use percent::{InvalidPercent, Percent, round2};
 pub use profile_type::{ProfileType, UnknownProfileType};

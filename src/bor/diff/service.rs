@@ -13,7 +13,7 @@ use crate::bor::links::LinkSettings;
 use crate::bor::relational::{Limits, RelationalPorts};
 use crate::bor::request::app_unknown;
 use crate::http::Problem;
-use crate::kernel::{Clock, PortError};
+use crate::kernel::{Clock, PortError, offload};
 use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor};
 use crate::verdict::Comparison;
@@ -89,7 +89,7 @@ impl DiffService {
         pair.map_err(|error| Problem::of_profiles(&error))?.ok_or_else(|| app_unknown(&current.app))
     }
 
-    /// Compares small profiles at once, large ones on a thread of their own.
+    /// Compares small profiles at once, large ones on the threads for heavy work.
     async fn compare(
         &self,
         request: &DiffRequest,
@@ -105,7 +105,7 @@ impl DiffService {
         }
         let (pair, known): (_, Vec<Baseline>) = (pair.clone(), known.to_vec());
         let work = move || compare(kind, (&pair.0, &pair.1), seconds, &limits_of(kind, &known));
-        tokio::task::spawn_blocking(work).await.map_err(Problem::internal_error)
+        offload("comparing profiles", work).await.map_err(Problem::internal_error)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::bor::owners::Owners;
 use crate::bor::relational::RelationalPorts;
 use crate::bor::request::{all_failed, app_unknown};
 use crate::http::{Code, Problem};
-use crate::kernel::{AppName, Clock, PortError, PortResult};
+use crate::kernel::{AppName, Clock, PortError, PortResult, offload};
 use crate::sor::profile_data::{Limiter, MergedProfile, Outcome as Call, ProfileDataSor, ProfileQuery, giving_way};
 use crate::verdict::{AppFunctions, AppMatches, Hotspots, Matches, Needle, Rules};
 
@@ -21,7 +21,7 @@ use crate::verdict::{AppFunctions, AppMatches, Hotspots, Matches, Needle, Rules}
 const PER_APP: Duration = Duration::from_secs(10);
 /// How long one search may take in all.
 const IN_ALL: Duration = Duration::from_mins(1);
-/// Profiles of more frames than this are reduced on a thread of their own: a fraction of a millisecond's work.
+/// Profiles of more frames than this are reduced on the threads for heavy work: a fraction of a millisecond's work.
 const SMALL_FRAMES: usize = 2_000;
 
 /// What the fleet search is made of.
@@ -213,8 +213,7 @@ impl FleetService {
         if merged.profile.frame_count() <= SMALL_FRAMES {
             return Ok(Some(reduce(&merged)));
         }
-        let reduced = tokio::task::spawn_blocking(move || reduce(&merged)).await;
-        reduced.map(Some).map_err(|e| PortError::Internal(format!("reducing a profile: {e}")))
+        offload("reducing a profile", move || reduce(&merged)).await.map(Some)
     }
 
     fn not_reached(&self) -> PortError {

@@ -17,7 +17,7 @@ use crate::bor::links::LinkSettings;
 use crate::bor::relational::{Limits, RelationalPorts};
 use crate::bor::request::{all_failed, app_unknown};
 use crate::http::Problem;
-use crate::kernel::{Clock, PortError, PortResult, ProfileType};
+use crate::kernel::{Clock, PortError, PortResult, ProfileType, offload};
 use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor};
 use crate::verdict::Rules;
@@ -132,7 +132,7 @@ impl TriageService {
         timeout_at(deadline, self.parts.profiles.merged(&query)).await.unwrap_or_else(|_| Err(too_late()))
     }
 
-    /// Judges one profile: a small one at once, a large one on a thread of its own.
+    /// Judges one profile: a small one at once, a large one on the threads for heavy work.
     async fn judge(&self, (kind, read): Read, request: &TriageRequest, limits: &Limits) -> TypeResult {
         let merged = match read {
             Ok(merged) => merged,
@@ -148,8 +148,7 @@ impl TriageService {
         let (verdicts, rules) = (Arc::clone(&self.verdicts), Arc::clone(&self.parts.rules));
         let known = known.map(<[Baseline]>::to_vec);
         let work = move || hold(verdicts.of(&rules, &merged, view), merged, known.as_deref());
-        let result = tokio::task::spawn_blocking(work).await;
-        TypeResult { kind, result: result.map_err(|e| PortError::Internal(format!("judging a profile: {e}"))) }
+        TypeResult { kind, result: offload("judging a profile", work).await }
     }
 }
 

@@ -93,7 +93,7 @@ impl RemoteProfiles {
             Ok((_permit, read)) => read.map_err(bad),
             Err(NotRead::Bad(error)) => Err(bad(error.into())),
             Err(NotRead::Busy) => Err(PortError::Timeout("waiting for memory to read the answer".to_owned())),
-            Err(NotRead::Lost(why)) => Err(PortError::Internal(why)),
+            Err(NotRead::Lost(error)) => Err(error),
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::kernel::{PortError, offload};
 use crate::profile::{Budget, Limits, Permit, ReadError, is_compressed};
 
 /// Why nothing was read.
@@ -14,7 +15,7 @@ pub(super) enum NotRead {
     /// Others have the memory, and did not give it back in time.
     Busy,
     /// The thread that read it is gone.
-    Lost(String),
+    Lost(PortError),
 }
 
 /// What a reader of others' profiles has to keep to.
@@ -75,6 +76,5 @@ async fn run<T: Send + 'static>(
     limits: Limits,
     read: impl Fn(&[u8], &Limits) -> Result<T, ReadError> + Send + 'static,
 ) -> Result<Result<T, ReadError>, NotRead> {
-    let done = tokio::task::spawn_blocking(move || read(&bytes, &limits)).await;
-    done.map_err(|e| NotRead::Lost(format!("reading a profile: {e}")))
+    offload("reading a profile", move || read(&bytes, &limits)).await.map_err(NotRead::Lost)
 }

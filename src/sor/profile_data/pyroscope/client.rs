@@ -149,7 +149,7 @@ impl Client {
             Ok((_permit, read)) => Ok(read),
             Err(NotRead::Bad(error)) => Err(refused(error)),
             Err(NotRead::Busy) => Err(PortError::Timeout("waiting for memory to read the answer".to_owned()).into()),
-            Err(NotRead::Lost(why)) => Err(PortError::Internal(why).into()),
+            Err(NotRead::Lost(error)) => Err(error.into()),
         }
     }
 

@@ -16,7 +16,7 @@ use super::limiter::gives_way;
 use super::recent::is_closed;
 use super::refusal::Refusal;
 use super::span::Span;
-use crate::kernel::{Clock, PortError, PortResult, TimeWindow};
+use crate::kernel::{Clock, PortError, PortResult, TimeWindow, offload};
 use crate::profile::{Profile, ProfileBuilder, SampleType, merge};
 use crate::sor::profile_data::domain::halved;
 use crate::sor::profile_data::exchange::under;
@@ -222,8 +222,7 @@ async fn combine(halves: [Vec<Read>; 2], sample_type: SampleType) -> PortResult<
                 let profiles: Vec<_> = reads.into_iter().map(read).collect();
                 merge(&profiles).map_err(|e| PortError::Unavailable(format!("the source's answers: {e}")))
             };
-            let summing = tokio::task::spawn_blocking(sum).await;
-            summing.map_err(|e| PortError::Internal(format!("merging profiles: {e}")))??
+            offload("merging profiles", sum).await??
         }
     };
     Ok(Fetched { profile: Arc::new(profile), truncated_ticks })

@@ -35,7 +35,7 @@ impl From<NotRead> for Refused {
         match error {
             NotRead::Bad(error) => error.into(),
             NotRead::Busy => Self::Busy,
-            NotRead::Lost(why) => Self::Store(PortError::Internal(why)),
+            NotRead::Lost(error) => Self::Store(error),
         }
     }
 }

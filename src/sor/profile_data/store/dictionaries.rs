@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 
 use super::codec::Tables;
 use super::sql;
-use crate::kernel::{PortError, PortResult};
+use crate::kernel::{PortError, PortResult, offload};
 use crate::storage::Db;
 
 /// A dictionary as far as it was read.
@@ -51,7 +51,7 @@ impl Dictionaries {
                 }
                 Ok(found)
             };
-            found = tokio::task::spawn_blocking(grow).await.map_err(|e| PortError::Internal(e.to_string()))??;
+            found = offload("reading dictionaries", grow).await??;
         }
         self.keep(&found);
         Ok(found.into_iter().map(|(id, known)| (id, known.tables)).collect())

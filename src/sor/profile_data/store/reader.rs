@@ -14,7 +14,7 @@ use super::series::Conditions;
 use super::sql::{self, BlockBody, Series};
 use super::survey::{Column, Plan, Survey, plan};
 use super::writer::hour;
-use crate::kernel::{AppName, PortError, PortResult, Selector, TimeWindow};
+use crate::kernel::{AppName, PortError, PortResult, Selector, TimeWindow, offload};
 use crate::profile::{Profile, SampleType};
 
 /// Hours of blocks read at a time; an epoch never spans two.
@@ -160,7 +160,7 @@ impl Merge {
             self.join(&sums, &tables);
             Ok(self)
         };
-        offload(work).await
+        merging(work).await
     }
 
     /// The profile. What is left of growing series, their last blocks, is added first.
@@ -176,7 +176,7 @@ impl Merge {
             self.join(&sums, &tables);
             Ok(self.joined.into_profile(sample_type, grew))
         };
-        offload(work).await
+        merging(work).await
     }
 
     fn add(&mut self, stored: &BlockBody, sums: &mut Sums) -> Result<(), Corrupt> {
@@ -216,8 +216,6 @@ impl Merge {
     }
 }
 
-/// Runs work on profiles off the threads that serve requests.
-async fn offload<T: Send + 'static>(work: impl FnOnce() -> Result<T, Corrupt> + Send + 'static) -> PortResult<T> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(|e| PortError::Internal(e.to_string()))?;
-    done.map_err(|e| PortError::Internal(e.to_string()))
+async fn merging<T: Send + 'static>(work: impl FnOnce() -> Result<T, Corrupt> + Send + 'static) -> PortResult<T> {
+    offload("merging profiles", work).await?.map_err(|e| PortError::Internal(e.to_string()))
 }

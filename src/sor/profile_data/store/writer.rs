@@ -13,7 +13,7 @@ use super::partitions;
 use super::pushed::{PushId, Pushed};
 use super::series::{self, Labels, Shape};
 use super::sql::{self, BlockRow, SegmentRow, Series};
-use crate::kernel::{AppName, PortError, PortResult};
+use crate::kernel::{AppName, PortError, PortResult, offload};
 
 /// How long a push is remembered, so that its repetition is not counted twice.
 const REMEMBERED: TimeDelta = TimeDelta::minutes(5);
@@ -195,9 +195,7 @@ async fn push_app(
     let epochs = take_epochs(shared, &mut state, &work).await?;
     // From here on the epochs are out of the app's hands: whatever goes wrong, what was added to them is forgotten.
     let limits = shared.settings.dictionary;
-    let encoded = tokio::task::spawn_blocking(move || encode(epochs, work, limits))
-        .await
-        .map_err(|e| PortError::Internal(format!("encoding a profile: {e}")))?;
+    let encoded = offload("encoding a profile", move || encode(epochs, work, limits)).await?;
     let Encoded { epochs, segments, blocks } = match encoded {
         Ok(encoded) => encoded,
         Err((error, lost)) => {

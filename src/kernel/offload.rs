@@ -1,0 +1,86 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
+use std::thread::available_parallelism;
+
+use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use tokio::sync::oneshot;
+
+use super::{PortError, PortResult};
+
+/// Threads per core: one piece of work may be long, and the others should not wait for it.
+const PER_CORE: usize = 2;
+
+static THREADS: LazyLock<Result<ThreadPool, ThreadPoolBuildError>> =
+    LazyLock::new(|| threads(available_parallelism().map_or(1, usize::from) * PER_CORE));
+
+/// Does heavy work off the threads that serve requests, on a few threads that the whole process shares, first come, first
+/// served: more of them than cores can feed would only hold more memory. What nobody waits for any more is not begun.
+///
+/// # Errors
+/// `Internal`, with `what` was being done, where the work panicked.
+pub async fn offload<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> PortResult<T> {
+    match THREADS.as_ref() {
+        Ok(threads) => run_on(threads, what, work).await,
+        Err(error) => Err(PortError::Internal(format!("{what}: no threads for it: {error}"))),
+    }
+}
+
+fn threads(number: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
+    ThreadPoolBuilder::new().num_threads(number).thread_name(|n| format!("work-{n}")).build()
+}
+
+async fn run_on<T: Send + 'static>(
+    threads: &ThreadPool,
+    what: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> PortResult<T> {
+    let (told, done) = oneshot::channel();
+    threads.spawn_fifo(move || {
+        if told.is_closed() {
+            return;
+        }
+        // The panic's text is told by the hook, where it happens.
+        if let Ok(result) = catch_unwind(AssertUnwindSafe(work)) {
+            let _ = told.send(result);
+        }
+    });
+    done.await.map_err(|_| PortError::Internal(format!("{what}: panicked")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Barrier};
+
+    use futures::future::{FutureExt, join_all};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn says_what_was_being_done_when_work_panicked() {
+        let lost: PortResult<()> = offload("reading a profile", || panic!("of its own")).await;
+        assert_eq!(lost, Err(PortError::Internal("reading a profile: panicked".to_owned())));
+        assert_eq!(offload("counting", || 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn work_waits_for_a_thread_and_is_not_begun_for_nobody() {
+        let (threads, held) = (threads(2).unwrap(), Arc::new(Barrier::new(3)));
+        let hold = || {
+            let held = Arc::clone(&held);
+            run_on(&threads, "holding", move || held.wait())
+        };
+        let mut holding = Box::pin(join_all([hold(), hold()]));
+        assert!(holding.as_mut().now_or_never().is_none());
+        let begun = Arc::new(AtomicBool::new(false));
+        let begin = Arc::clone(&begun);
+        let given_up = run_on(&threads, "beginning", move || begin.store(true, Ordering::Relaxed));
+        assert!(given_up.now_or_never().is_none());
+        let mut others = Box::pin(join_all((0..5).map(|n| run_on(&threads, "counting", move || n))));
+        assert!(others.as_mut().now_or_never().is_none());
+        held.wait();
+        holding.await;
+        assert_eq!(others.await, (0..5).map(Ok).collect::<Vec<_>>());
+        assert!(!begun.load(Ordering::Relaxed));
+    }
+}
