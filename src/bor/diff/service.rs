@@ -20,7 +20,7 @@ use crate::verdict::Comparison;
 
 /// How long one diff may take in all.
 const DEADLINE: Duration = Duration::from_secs(40);
-/// Profiles of more frames than this are compared on a thread of their own.
+/// Profiles of more frames than this are compared on the threads for heavy work.
 const LARGE_FRAMES: usize = 100_000;
 
 /// What the diff report is made of.

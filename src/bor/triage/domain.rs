@@ -13,7 +13,7 @@ use crate::verdict::{
     Assessment, LimitReport, Outcome, Summary, check_limits, cost_of_allocation, summarise, weigh_allocations,
 };
 
-/// A stack table above this is judged on a thread of its own: 256 kB of frames.
+/// A stack table above this is judged on the threads for heavy work: 256 kB of frames.
 const LARGE_FRAMES: usize = 256 * 1024 / size_of::<crate::profile::FunctionId>();
 
 /// What to triage.
