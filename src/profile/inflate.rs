@@ -3,12 +3,16 @@
 use std::borrow::Cow;
 use std::io::Read;
 
+use flate2::{Decompress, FlushDecompress, Status};
+
 use super::limits::{LimitName, Limits, ReadError};
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// No deflate stream inflates to more than this many times its size.
 const DEFLATE_MAX_RATIO: u64 = 1_032;
+/// The largest window of gzip.
+const WINDOW_BITS: u8 = 15;
 
 /// Whether the bytes are gzip or zstd.
 pub fn is_compressed(bytes: &[u8]) -> bool {
@@ -39,7 +43,21 @@ pub(super) fn inflate<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Cow<'b, [u
 /// # Errors
 /// The limit passed, or no gzip.
 pub fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, ReadError> {
-    read(flate2::bufread::MultiGzDecoder::new(bytes), claimed_size(bytes), limits)
+    let claimed = claimed_size(bytes);
+    match at_once(bytes, claimed, limits) {
+        Some(all) => Ok(all),
+        None => read(flate2::bufread::MultiGzDecoder::new(bytes), claimed, limits),
+    }
+}
+
+/// One member that holds what it claims, as nearly all that come: inflated in a single step, which looks back on what it
+/// has written and needs no window beside it. `None` is everything else: for whoever reads on, or says what is wrong.
+fn at_once(bytes: &[u8], claimed: u64, limits: &Limits) -> Option<Vec<u8>> {
+    let room = usize::try_from(claimed).ok().filter(|_| claimed <= limits.inflated)?;
+    let mut all = Vec::with_capacity(room);
+    let mut gzip = Decompress::new_gzip(WINDOW_BITS);
+    let status = gzip.decompress_vec(bytes, &mut all, FlushDecompress::Finish).ok()?;
+    (status == Status::StreamEnd && gzip.total_in() == bytes.len() as u64).then_some(all)
 }
 
 /// How many bytes the profile says that it inflates to: for room and budgets, never to be trusted. A lie is bounded by

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::text::{is_plain, sanitise};
+
 /// What the values of a profile count, such as `cpu` in `nanoseconds`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct SampleType {
@@ -40,6 +42,9 @@ impl TextId {
 pub struct FunctionId(u32);
 
 impl FunctionId {
+    /// No function's: there are never so many.
+    pub(super) const NONE: Self = Self(u32::MAX);
+
     /// The id as an index into an array of [`Profile::function_count`] places.
     pub fn index(self) -> usize {
         self.0 as usize
@@ -205,28 +210,43 @@ impl Stacks {
 /// Interns texts and functions. Hashes are seeded per process: names that collide cannot be prepared.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
-    symbols: Symbols,
+    /// The texts, side by side: UTF-8 each, and so together.
+    text: Vec<u8>,
+    text_ends: Vec<u32>,
+    functions: Vec<Function>,
     texts: HashTable<u32>,
-    functions: HashTable<u32>,
+    /// Of each text, the first function of that name, plus 1: nearly all functions are the only one of theirs.
+    named: Vec<u32>,
+    /// The functions whose name an earlier one has.
+    others: HashTable<u32>,
     seed: DefaultHashBuilder,
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "readers hold profiles under 2^32 bytes of names and functions")]
 impl Interner {
     pub(super) fn text(&mut self, text: &str) -> TextId {
-        let Self { symbols, texts, seed, .. } = self;
-        let entry = texts.entry(
-            seed.hash_one(text.as_bytes()),
-            |id| symbols.text(*id) == text,
-            |id| seed.hash_one(symbols.text(*id).as_bytes()),
-        );
-        let id = match entry {
+        self.utf8(text.as_bytes())
+    }
+
+    /// Interns a text as it was sent, with U+FFFD for what is not UTF-8 and for U+0000.
+    pub(super) fn sent(&mut self, bytes: &[u8]) -> TextId {
+        if is_plain(bytes) { self.utf8(bytes) } else { self.text(&sanitise(bytes)) }
+    }
+
+    fn utf8(&mut self, bytes: &[u8]) -> TextId {
+        let Self { text, text_ends, texts, seed, .. } = self;
+        let known = |id: &u32| {
+            let end = text_ends.get(*id as usize).map_or(0, |end| *end as usize);
+            let start = id.checked_sub(1).and_then(|i| text_ends.get(i as usize)).map_or(0, |end| *end as usize);
+            text.get(start..end).unwrap_or(&[])
+        };
+        let id = match texts.entry(seed.hash_one(bytes), |id| known(id) == bytes, |id| seed.hash_one(known(id))) {
             Entry::Occupied(found) => *found.get(),
             Entry::Vacant(place) => {
-                let id = symbols.text_ends.len() as u32;
+                let id = text_ends.len() as u32;
                 place.insert(id);
-                symbols.text.push_str(text);
-                symbols.text_ends.push(symbols.text.len() as u32);
+                text.extend_from_slice(bytes);
+                text_ends.push(text.len() as u32);
                 id
             }
         };
@@ -234,39 +254,47 @@ impl Interner {
     }
 
     pub(super) fn function(&mut self, function: Function) -> FunctionId {
-        let Self { symbols: Symbols { functions: known, .. }, functions, seed, .. } = self;
-        let entry = functions.entry(
-            seed.hash_one(function),
-            |id| known.get(*id as usize) == Some(&function),
-            |id| known.get(*id as usize).map_or(0, |f| seed.hash_one(f)),
-        );
-        let id = match entry {
-            Entry::Occupied(found) => *found.get(),
-            Entry::Vacant(place) => {
-                let id = known.len() as u32;
-                place.insert(id);
-                known.push(function);
-                id
+        let Self { functions: known, named, others, seed, .. } = self;
+        if named.len() <= function.name.index() {
+            named.resize(self.text_ends.len(), 0);
+        }
+        let next = known.len() as u32;
+        let id = match named.get_mut(function.name.index()) {
+            Some(first @ 0) => {
+                *first = next + 1;
+                next
+            }
+            Some(first) if known.get(*first as usize - 1) == Some(&function) => *first - 1,
+            _ => {
+                let entry = others.entry(
+                    seed.hash_one(function),
+                    |id| known.get(*id as usize) == Some(&function),
+                    |id| known.get(*id as usize).map_or(0, |f| seed.hash_one(f)),
+                );
+                *entry.or_insert(next).get()
             }
         };
+        if id == next {
+            known.push(function);
+        }
         FunctionId(id)
     }
 
     pub(super) fn with_room(bytes: usize, texts: usize, functions: usize) -> Self {
         Self {
-            symbols: Symbols {
-                text: String::with_capacity(bytes),
-                text_ends: Vec::with_capacity(texts),
-                functions: Vec::with_capacity(functions),
-            },
+            text: Vec::with_capacity(bytes),
+            text_ends: Vec::with_capacity(texts),
+            functions: Vec::with_capacity(functions),
             texts: HashTable::with_capacity(texts),
-            functions: HashTable::with_capacity(functions),
-            seed: DefaultHashBuilder::default(),
+            named: Vec::with_capacity(texts),
+            ..Self::default()
         }
     }
 
     pub(super) fn finish(self) -> Arc<Symbols> {
-        Arc::new(self.symbols)
+        // It is UTF-8: nothing else is interned.
+        let text = String::from_utf8(self.text).unwrap_or_default();
+        Arc::new(Symbols { text, text_ends: self.text_ends, functions: self.functions })
     }
 }
 

@@ -7,7 +7,7 @@ use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::tables::{Locations, Strings, place};
-use super::wire::{Wire, bytes, number};
+use super::wire::{CONTINUED, Wire, bytes, number};
 use super::{Labels, MAX_LABEL_SETS, SAMPLE, widen};
 use crate::profile::limits::{LimitName, Limits, ReadError};
 use crate::profile::model::{FunctionId, SampleType, Stacks};
@@ -237,50 +237,77 @@ fn push_frames(
     locations: &Locations,
     limits: &Limits,
 ) -> Result<usize, ReadError> {
-    let (start, at) = (frames.len(), sample.at());
-    let most = usize::try_from(limits.stack).unwrap_or(usize::MAX);
+    let start = frames.len();
+    let mut to = Pushed { frames, start, locations, at: sample.at(), most: limits.stack };
     while let Some(tag) = sample.tag()? {
         match (tag, locations.single()) {
-            (LOCATIONS, Some(single)) if sample.rest().len() <= most => {
-                let packed = sample.delimited()?;
-                make_room(frames, packed.rest().len());
-                push_packed(frames, packed, single, at)?;
-            }
-            (LOCATION | LOCATIONS, _) => sample.each(tag, |id| {
-                let of_location = locations.of(id).ok_or_else(|| unknown(id, at))?;
-                make_room(frames, of_location.len());
-                frames.extend(of_location.iter().copied());
-                LimitName::Stack.check(frames.len() - start, limits.stack)
-            })?,
+            (LOCATIONS, Some(single)) => to.packed(sample.delimited()?, single)?,
+            (LOCATION | LOCATIONS, _) => sample.each(tag, |id| to.location(id))?,
             _ => sample.skip(tag)?,
         }
     }
-    let pushed = frames.len() - start;
-    LimitName::Stack.check(pushed, limits.stack)?;
-    Ok(pushed)
+    Ok(frames.len() - start)
 }
 
-/// The case of nearly all frames: packed locations of one function each. Alone, so that its few words stay in registers.
-#[inline(never)]
-fn push_packed(
-    frames: &mut Vec<FunctionId>,
-    mut packed: Wire<'_>,
-    single: &[FunctionId],
+/// The frames of one stack, in the making.
+struct Pushed<'s> {
+    frames: &'s mut Vec<FunctionId>,
+    /// Where the stack's start.
+    start: usize,
+    locations: &'s Locations,
+    /// Where the sample lies.
     at: usize,
-) -> Result<(), ReadError> {
-    let mut end = frames.len();
-    // A location takes a byte at least: there are never more.
-    frames.resize(end + packed.rest().len(), FunctionId::default());
-    for frame in frames.iter_mut().skip(end) {
-        if packed.is_empty() {
-            break;
-        }
-        let id = packed.varint()?;
-        *frame = *place(id).and_then(|place| single.get(place)).ok_or_else(|| unknown(id, at))?;
-        end += 1;
+    most: u64,
+}
+
+impl Pushed<'_> {
+    fn location(&mut self, id: u64) -> Result<(), ReadError> {
+        let frames = self.locations.of(id).ok_or_else(|| unknown(id, self.at))?;
+        make_room(self.frames, frames.len());
+        self.frames.extend_from_slice(frames);
+        LimitName::Stack.check(self.frames.len() - self.start, self.most)
     }
-    frames.truncate(end);
-    Ok(())
+
+    /// The case of nearly all frames: packed locations that count up, most of one function each. Numbers of one or two
+    /// bytes are taken four at a time, without a branch for each: their lengths follow no pattern that could be learned.
+    #[inline(never)]
+    fn packed(&mut self, mut packed: Wire<'_>, single: &[FunctionId]) -> Result<(), ReadError> {
+        // A location takes a byte at least.
+        make_room(self.frames, packed.rest().len());
+        while let Some(mut word) = packed.word() {
+            let continued = word & CONTINUED;
+            let mut len = 0;
+            let mut next = || {
+                let two = word >> 7 & 1;
+                let id = word & 0x7f | word >> 1 & 0x3f80 & two.wrapping_neg();
+                word >>= 8 + 8 * two;
+                len += 1 + two as usize;
+                place(id).and_then(|place| single.get(place)).copied().unwrap_or(FunctionId::NONE)
+            };
+            let four = [next(), next(), next(), next()];
+            if continued & continued >> 8 != 0 || four.contains(&FunctionId::NONE) {
+                self.one(packed.varint()?, single)?;
+                continue;
+            }
+            packed.pass(len);
+            self.frames.extend_from_slice(&four);
+            LimitName::Stack.check(self.frames.len() - self.start, self.most)?;
+        }
+        while !packed.is_empty() {
+            self.one(packed.varint()?, single)?;
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, id: u64, single: &[FunctionId]) -> Result<(), ReadError> {
+        match place(id).and_then(|place| single.get(place)) {
+            Some(frame) if *frame != FunctionId::NONE => {
+                self.frames.push(*frame);
+                LimitName::Stack.check(self.frames.len() - self.start, self.most)
+            }
+            _ => self.location(id),
+        }
+    }
 }
 
 #[cold]

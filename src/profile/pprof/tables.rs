@@ -28,9 +28,8 @@ const UNKNOWN: &str = "[unknown]";
 pub(super) struct Strings<'b> {
     wire: Wire<'b>,
     places: &'b [(u32, u32)],
-    /// Of each string, its interned text + 1; 0 before its first use.
-    interned: Vec<u32>,
-    texts: Vec<TextId>,
+    /// Of each string, its interned text; `None` before its first use.
+    interned: Vec<Option<TextId>>,
     interner: Interner,
     name_limit: u64,
 }
@@ -41,8 +40,7 @@ impl<'b> Strings<'b> {
         let strings = Self {
             wire,
             places: &outline.strings,
-            interned: vec![0; outline.strings.len()],
-            texts: Vec::with_capacity(outline.strings.len()),
+            interned: vec![None; outline.strings.len()],
             interner: Interner::with_room(bytes, outline.strings.len(), outline.function_count),
             name_limit: limits.name,
         };
@@ -99,16 +97,15 @@ impl<'b> Strings<'b> {
     }
 
     fn intern(&mut self, index: u64) -> Result<TextId, ReadError> {
-        let known = usize::try_from(index).ok().and_then(|index| self.interned.get(index)).copied().unwrap_or(0);
-        if let Some(id) = known.checked_sub(1).and_then(|at| self.texts.get(at as usize)) {
-            return Ok(*id);
+        let place = usize::try_from(index).unwrap_or(usize::MAX);
+        if let Some(Some(known)) = self.interned.get(place) {
+            return Ok(*known);
         }
         let bytes = self.bytes(index)?;
         LimitName::Name.check(bytes.len(), self.name_limit)?;
-        let id = self.interner.text(&crate::profile::text::sanitise(bytes));
-        self.texts.push(id);
-        if let Some(place) = usize::try_from(index).ok().and_then(|index| self.interned.get_mut(index)) {
-            *place = u32::try_from(self.texts.len()).unwrap_or(0);
+        let id = self.interner.sent(bytes);
+        if let Some(place) = self.interned.get_mut(place) {
+            *place = Some(id);
         }
         Ok(id)
     }
@@ -170,11 +167,11 @@ impl Ids {
 /// The locations, resolved to functions.
 pub(super) struct Locations {
     ids: Ids,
+    /// Of each location, its frame; [`FunctionId::NONE`] where several are inlined.
+    single: Vec<FunctionId>,
     frames: Vec<FunctionId>,
     /// The frames of the location at place n lie from bound n to bound n + 1.
     bounds: Vec<u32>,
-    /// Each location has one frame: its place is the frame's.
-    plain: bool,
 }
 
 impl Locations {
@@ -183,8 +180,12 @@ impl Locations {
         let mut mappings = Mappings::read(wire.region(&outline.mappings))?;
         let mut bounds = Vec::with_capacity(outline.location_count + 1);
         bounds.push(0);
-        let mut locations =
-            Self { ids: Ids::default(), frames: Vec::with_capacity(outline.location_count), bounds, plain: true };
+        let mut locations = Self {
+            ids: Ids::default(),
+            single: Vec::with_capacity(outline.location_count),
+            frames: Vec::with_capacity(outline.location_count),
+            bounds,
+        };
         let mut region = wire.region(&outline.locations);
         while let Some(tag) = region.tag()? {
             match tag {
@@ -220,9 +221,13 @@ impl Locations {
         if self.frames.len() == start {
             self.frames.push(mappings.frame(mapping, strings)?);
         }
-        self.plain &= self.frames.len() == start + 1;
+        let single = match self.frames.get(start..) {
+            Some([single]) => *single,
+            _ => FunctionId::NONE,
+        };
         let end =
             u32::try_from(self.frames.len()).map_err(|_| ReadError::malformed("too many lines", location.at()))?;
+        self.single.push(single);
         self.bounds.push(end);
         self.ids.push(id);
         Ok(())
@@ -236,9 +241,10 @@ impl Locations {
         self.frames.get(start as usize..end as usize)
     }
 
-    /// The frame of each location by its id less one, where ids count up and nothing is inlined, as in most profiles.
+    /// Where ids count up, as they nearly always do, the frame of each location by its id less one:
+    /// [`FunctionId::NONE`] where several are inlined.
     pub(super) fn single(&self) -> Option<&[FunctionId]> {
-        (self.plain && self.ids.listed.is_empty()).then_some(&self.frames)
+        self.ids.listed.is_empty().then_some(&self.single)
     }
 }
 

@@ -6,6 +6,9 @@ use crate::profile::ReadError;
 
 const ENDS_IN_NUMBER: &str = "it ends within a number";
 
+/// The bit of each of eight bytes that says that its number goes on in the next.
+pub(super) const CONTINUED: u64 = 0x8080_8080_8080_8080;
+
 const fn is_delimited(tag: u64) -> bool {
     tag & 7 == 2
 }
@@ -41,6 +44,18 @@ impl<'b> Wire<'b> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.at >= self.bytes.len()
+    }
+
+    /// The next eight bytes, the first one lowest; `None` where fewer are left.
+    #[inline]
+    pub(super) fn word(&self) -> Option<u64> {
+        self.rest().first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+    }
+
+    /// Passes over bytes that were looked at with [`Self::word`].
+    #[inline]
+    pub(super) fn pass(&mut self, len: usize) {
+        self.at += len;
     }
 
     /// Where the next byte lies.
@@ -125,7 +140,8 @@ impl<'b> Wire<'b> {
         }
     }
 
-    /// Passes over the value of a field and over the fields of the same tag that follow at once; how many they are.
+    /// Passes over the value of a field and over the fields of the same tag that follow at once; how many they are. The tag
+    /// is a single byte.
     #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
     pub(super) fn skip_run(&mut self, tag: u64) -> Result<usize, ReadError> {
@@ -154,6 +170,18 @@ impl<'b> Wire<'b> {
 /// the [`Wire`] itself: its place stays in a register.
 #[inline(never)]
 fn long_varint(bytes: &[u8], at: usize) -> Result<(u64, usize), ReadError> {
+    if let Some(word) = bytes.first_chunk() {
+        let word = u64::from_le_bytes(*word);
+        let ends = !word & CONTINUED;
+        if ends != 0 {
+            // The bytes up to the one that is not continued, their seven bits each moved together: by two, four, eight.
+            let seven = word & (ends ^ (ends - 1)) & !CONTINUED;
+            let pairs = seven & 0x007f_007f_007f_007f | (seven & 0x7f00_7f00_7f00_7f00) >> 1;
+            let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+            let value = fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4;
+            return Ok((value, ends.trailing_zeros() as usize / 8 + 1));
+        }
+    }
     let mut value = 0;
     for (place, byte) in bytes.iter().take(10).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * place);

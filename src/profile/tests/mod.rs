@@ -2,6 +2,7 @@
 
 mod flamebearer;
 mod folded;
+mod packed;
 mod pprof;
 mod properties;
 mod real;
