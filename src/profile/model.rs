@@ -142,6 +142,16 @@ impl Profile {
         self.symbols.text(id.0)
     }
 
+    /// All interned texts, in the order of their ids.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        let mut start = 0;
+        self.symbols.text_ends.iter().map(move |end| {
+            let text = self.symbols.text.get(start..*end as usize).unwrap_or("");
+            start = *end as usize;
+            text
+        })
+    }
+
     /// How many interned texts there are.
     pub fn text_count(&self) -> usize {
         self.symbols.text_ends.len()

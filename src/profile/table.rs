@@ -1,6 +1,6 @@
 //! The table of functions of a profile: self and total of each name.
 
-use super::model::{Profile, TextId};
+use super::model::Profile;
 
 /// One function of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +29,10 @@ impl<'p> FunctionTable<'p> {
 
     /// The table of `profile` under the sample type at that place.
     pub fn of(profile: &'p Profile, sample_type: usize) -> Self {
-        let mut ticks = vec![(0_i64, 0_i64, 0_u32); profile.text_count()];
+        let names: Vec<_> =
+            profile.function_ids().filter_map(|id| profile.function_texts(id)).map(|f| f.name).collect();
+        let mut ticks = vec![Ticks::default(); profile.text_count()];
         let (mut total, mut no_stack, mut stamp) = (0_i64, 0_i64, 0_u32);
-        let mut seen: Vec<TextId> = Vec::new();
         for stack in profile.stacks() {
             let value = stack.values.get(sample_type).copied().unwrap_or(0);
             if value == 0 {
@@ -40,33 +41,30 @@ impl<'p> FunctionTable<'p> {
             total = total.saturating_add(value);
             stamp += 1;
             for frame in stack.frames {
-                let Some(name) = profile.function_texts(*frame).map(|f| f.name) else { continue };
-                let Some((_, of_total, stamped)) = ticks.get_mut(name.index()) else { continue };
-                if *stamped != stamp {
-                    if *stamped == 0 {
-                        seen.push(name);
-                    }
-                    *stamped = stamp;
-                    *of_total = of_total.saturating_add(value);
+                let Some(name) = names.get(frame.index()) else { continue };
+                let Some(of_name) = ticks.get_mut(name.index()) else { continue };
+                if of_name.stamp != stamp {
+                    of_name.stamp = stamp;
+                    of_name.of_total = of_name.of_total.saturating_add(value);
                 }
             }
-            let leaf = stack.frames.first().and_then(|leaf| profile.function_texts(*leaf));
-            match leaf.and_then(|leaf| ticks.get_mut(leaf.name.index())) {
-                Some((of_self, ..)) => *of_self = of_self.saturating_add(value),
+            let leaf = stack.frames.first().and_then(|leaf| names.get(leaf.index()));
+            match leaf.and_then(|name| ticks.get_mut(name.index())) {
+                Some(of_name) => of_name.of_self = of_name.of_self.saturating_add(value),
                 None => no_stack = no_stack.saturating_add(value),
             }
         }
-        let mut rows: Vec<_> = seen
-            .into_iter()
-            .map(|name| {
-                let (self_ticks, total_ticks, _) = ticks.get(name.index()).copied().unwrap_or_default();
-                FunctionRow { name: profile.text(name), self_ticks, total_ticks }
-            })
-            .collect();
+        let texts = profile.texts().zip(&ticks).filter(|(_, of_name)| of_name.stamp != 0);
+        let row = |(name, of_name): (_, &Ticks)| FunctionRow {
+            name,
+            self_ticks: of_name.of_self,
+            total_ticks: of_name.of_total,
+        };
+        let mut rows: Vec<_> = texts.map(row).collect();
         if no_stack != 0 {
             add_no_stack(&mut rows, no_stack);
         }
-        rows.sort_unstable_by(|a, b| b.self_ticks.cmp(&a.self_ticks).then_with(|| a.name.cmp(b.name)));
+        rank(&mut rows);
         Self { rows, total }
     }
 
@@ -78,6 +76,59 @@ impl<'p> FunctionTable<'p> {
     /// All ticks of the profile.
     pub fn total(&self) -> i64 {
         self.total
+    }
+}
+
+/// Of one name.
+#[derive(Clone, Copy, Default)]
+struct Ticks {
+    of_self: i64,
+    of_total: i64,
+    /// The number of the last stack that it was counted for, from 1.
+    stamp: u32,
+}
+
+/// Sorts rows by self descending, ties by name. Most functions only call: their names are what is to be sorted.
+fn rank(rows: &mut [FunctionRow<'_>]) {
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.self_ticks));
+    for ties in rows.chunk_by_mut(|a, b| a.self_ticks == b.self_ticks) {
+        sort_names(ties, 0);
+    }
+}
+
+/// Sorts rows by name, which are the same up to `from`: by the next eight bytes as a number, then those that share them.
+fn sort_names(rows: &mut [FunctionRow<'_>], from: usize) {
+    const FEW: usize = 8;
+    if rows.len() <= FEW {
+        rows.sort_unstable_by(|a, b| a.name.cmp(b.name));
+        return;
+    }
+    let mut keyed: Vec<_> = rows.iter().map(|row| (eight(row.name, from), *row)).collect();
+    keyed.sort_unstable_by_key(|(key, _)| *key);
+    for (place, (_, row)) in rows.iter_mut().zip(&keyed) {
+        *place = *row;
+    }
+    let mut rest = rows;
+    for same in keyed.chunk_by(|a, b| a.0 == b.0) {
+        let Some((same, others)) = rest.split_at_mut_checked(same.len()) else { return };
+        match same {
+            [] | [_] => {}
+            // One that ends here leaves it to the whole names.
+            same if same.iter().any(|row| row.name.len() < from + 8) => {
+                same.sort_unstable_by(|a, b| a.name.cmp(b.name));
+            }
+            same => sort_names(same, from + 8),
+        }
+        rest = others;
+    }
+}
+
+/// The eight bytes of a text from there on, in an order that is theirs; 0 past its end.
+fn eight(text: &str, from: usize) -> u64 {
+    let rest = text.as_bytes().get(from..).unwrap_or(&[]);
+    match rest.first_chunk() {
+        Some(eight) => u64::from_be_bytes(*eight),
+        None => rest.iter().rev().fold(0, |all, byte| all >> 8 | u64::from(*byte) << 56),
     }
 }
 
@@ -126,6 +177,23 @@ mod tests {
         builder.add([a], &[1]);
         builder.add([c], &[-4]);
         assert_eq!(rows(&builder.build()), [("a", 1, 1), ("b", 1, 1), ("c", -4, -4)]);
+    }
+
+    #[test]
+    fn ranks_names_that_begin_alike_as_any_others() {
+        let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+        let long = "com.example.checkout.größe";
+        let ends = (0..40).map(|i| format!("{long}{}", i * 7 % 40)).chain((0..30).map(|len| "\0\0a".repeat(len)));
+        let begins = long.char_indices().map(|(end, _)| long[..end].to_owned());
+        let names: Vec<_> = ends.chain(begins).collect();
+        for name in &names {
+            let leaf = builder.function(name, "");
+            builder.add([leaf], &[1]);
+        }
+        let profile = builder.build();
+        let ranked: Vec<_> = rows(&profile).into_iter().map(|(name, ..)| name.to_owned()).collect();
+        let expected = std::collections::BTreeSet::from_iter(names);
+        assert!(ranked.iter().eq(&expected), "{ranked:?}");
     }
 
     #[test]
