@@ -321,6 +321,25 @@ mod tests {
         server.stop(false).await;
     }
 
+    #[actix_web::test]
+    async fn what_is_left_of_profiles_past_their_retention_is_the_same_here() {
+        use crate::sor::profile_data::store::tests::rollups::{KINDS, said, ten_days_ago};
+        let (store, _database, clock) = ten_days_ago().await;
+        let (sor, server) = serve(Arc::new(store.clone()));
+        let at = |hours| clock.now() - TimeDelta::days(10) - TimeDelta::hours(hours);
+        for (from, to) in [(3, 0), (4, 1), (2, 1)] {
+            let window = TimeWindow::new(at(from), at(to)).unwrap();
+            assert_eq!(sor.apps(window).await.unwrap(), store.apps(window).await.unwrap());
+            for kind in KINDS {
+                let query =
+                    ProfileQuery { app: "checkout".parse().unwrap(), kind, window, selector: Selector::default() };
+                let there = store.merged(&query).await.unwrap().unwrap();
+                assert_eq!(said(&sor.merged(&query).await.unwrap().unwrap()), said(&there), "{kind} {from} {to}");
+            }
+        }
+        server.stop(false).await;
+    }
+
     #[rstest]
     #[case::unavailable(PortError::Unavailable("x".into()))]
     #[case::denied(PortError::Denied("x".into()))]

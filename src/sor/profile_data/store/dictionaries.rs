@@ -33,28 +33,13 @@ impl Dictionaries {
 
     /// The dictionaries of these epochs, each at least as complete as the blocks that were read before the call.
     pub(super) async fn of(&self, db: &Db, epochs: &BTreeMap<i64, NaiveDate>) -> PortResult<HashMap<i64, Arc<Tables>>> {
-        let mut found: HashMap<i64, Known> = {
+        let found = {
             let known = self.lock();
             epochs.keys().filter_map(|id| known.1.get(id).map(|k| (*id, k.clone()))).collect()
         };
-        let wanted: Vec<_> =
-            epochs.iter().map(|(id, day)| (*day, *id, found.get(id).map_or(0, |k| k.next_seq))).collect();
-        let segments = sql::segments(db, &wanted).await?;
-        if !segments.is_empty() {
-            let grow = move || -> PortResult<HashMap<i64, Known>> {
-                for (epoch, seq, body) in segments {
-                    let known = found.entry(epoch).or_default();
-                    let corrupt =
-                        |e: super::codec::Corrupt| PortError::Internal(format!("dictionary {epoch}/{seq}: {e}"));
-                    Arc::make_mut(&mut known.tables).append(&body).map_err(corrupt)?;
-                    known.next_seq = seq + 1;
-                }
-                Ok(found)
-            };
-            found = offload("reading dictionaries", grow).await??;
-        }
+        let found = read(db, epochs, found).await?;
         self.keep(&found);
-        Ok(found.into_iter().map(|(id, known)| (id, known.tables)).collect())
+        Ok(tables(found))
     }
 
     /// Bytes kept.
@@ -86,4 +71,36 @@ impl Dictionaries {
     fn lock(&self) -> MutexGuard<'_, (u64, HashMap<i64, Known>)> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The dictionaries of epochs that nobody asks for again soon: they are not kept.
+pub(super) async fn once(db: &Db, epochs: &BTreeMap<i64, NaiveDate>) -> PortResult<HashMap<i64, Arc<Tables>>> {
+    Ok(tables(read(db, epochs, HashMap::new()).await?))
+}
+
+/// Reads what is not found yet.
+async fn read(
+    db: &Db,
+    epochs: &BTreeMap<i64, NaiveDate>,
+    mut found: HashMap<i64, Known>,
+) -> PortResult<HashMap<i64, Known>> {
+    let wanted: Vec<_> = epochs.iter().map(|(id, day)| (*day, *id, found.get(id).map_or(0, |k| k.next_seq))).collect();
+    let segments = sql::segments(db, &wanted).await?;
+    if !segments.is_empty() {
+        let grow = move || -> PortResult<HashMap<i64, Known>> {
+            for (epoch, seq, body) in segments {
+                let known = found.entry(epoch).or_default();
+                let corrupt = |e: super::codec::Corrupt| PortError::Internal(format!("dictionary {epoch}/{seq}: {e}"));
+                Arc::make_mut(&mut known.tables).append(&body).map_err(corrupt)?;
+                known.next_seq = seq + 1;
+            }
+            Ok(found)
+        };
+        found = offload("reading dictionaries", grow).await??;
+    }
+    Ok(found)
+}
+
+fn tables(found: HashMap<i64, Known>) -> HashMap<i64, Arc<Tables>> {
+    found.into_iter().map(|(id, known)| (id, known.tables)).collect()
 }

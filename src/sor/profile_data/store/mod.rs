@@ -5,7 +5,8 @@
 //! nodes of its stacks. The nodes are numbered by a dictionary that one writer keeps for one app and one hour (an
 //! *epoch*), in memory while it grows and in segments on disk, written by the same statement as the blocks that need
 //! them. Nothing is coordinated: a second writer has epochs of its own, and readers join epochs by name. Days are
-//! partitions, dropped as a whole. There are no rows per sample, no shared symbol tables, no compaction.
+//! partitions, dropped as a whole. There are no rows per sample and no shared symbol tables. Hours that are over are merged
+//! into rollups, which are read in place of their blocks, and kept when the blocks are gone.
 
 mod codec;
 mod dictionaries;
@@ -13,13 +14,15 @@ mod epochs;
 mod partitions;
 mod pushed;
 mod reader;
+mod rollups;
 mod series;
 mod sql;
 mod survey;
+mod tally;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +38,7 @@ use crate::storage::Db;
 use crate::telemetry::RequestScope;
 
 #[doc(hidden)]
-pub use codec::{Block, EpochSum, Joined, OpenDictionary, Tables};
+pub use codec::{Block, EpochSum, Growth, HourBlock, Joined, OpenDictionary, Rollup, Tables};
 pub use codec::{DictionaryFull, DictionaryLimits};
 pub use partitions::Maintenance;
 pub use pushed::{PushId, Pushed};
@@ -47,6 +50,10 @@ pub use writer::{Accepted, PushError};
 pub struct StoreSettings {
     /// How long profiles are kept: 7 days.
     pub retention: TimeDelta,
+    /// How long closed hours are kept, merged: 90 days.
+    pub rollup_retention: TimeDelta,
+    /// Hours of apps merged in one round of maintenance, the oldest first: 600, what fifty apps make in twelve hours.
+    pub rollups_at_once: u32,
     /// Bytes of all dictionaries that are written to: 24 MiB.
     pub open_dictionaries: usize,
     /// Bytes of dictionaries kept for reading: 16 MiB.
@@ -59,6 +66,8 @@ impl Default for StoreSettings {
     fn default() -> Self {
         Self {
             retention: TimeDelta::days(7),
+            rollup_retention: TimeDelta::days(90),
+            rollups_at_once: 600,
             open_dictionaries: 24 << 20,
             dictionary_cache: 16 << 20,
             dictionary: DictionaryLimits::default(),
@@ -129,16 +138,21 @@ impl ProfileStore {
         task.await.map_err(|e| PushError::Port(PortError::Internal(e.to_string())))?
     }
 
-    /// Makes the partitions of today and the two days after, and drops those past retention.
+    /// Makes the partitions of today and the two days after, rolls up hours that are over, and drops what is past
+    /// retention.
     ///
     /// # Errors
     /// The database's. What was not done is done by the next call.
     pub async fn maintain(&self) -> PortResult<Maintenance> {
         let now = self.shared.clock.now();
-        let done = partitions::maintain(&self.shared.db, now, self.shared.settings.retention).await?;
+        let Shared { db, settings, .. } = &*self.shared;
+        let made = partitions::make_ahead(db, now, settings).await?;
         lock(&self.shared.days).extend(writer::days_ahead(now));
         self.shared.writers.forget_idle(now, |epoch| self.shared.epochs.forget(epoch));
-        Ok(done)
+        // First, as what is dropped cannot be rolled up.
+        let rolled = rollups::roll(&self.shared, now).await?;
+        let (dropped, held) = partitions::drop_expired(db, now, settings).await?;
+        Ok(Maintenance { made, rolled, dropped, held })
     }
 
     /// Calls [`ProfileStore::maintain`] every hour, sooner after a failure, for as long as it is polled.
@@ -147,7 +161,7 @@ impl ProfileStore {
             let pause = match self.maintain().await {
                 Ok(done) => {
                     if done != Maintenance::default() {
-                        tracing::info!(made = ?done.made, dropped = ?done.dropped, held = ?done.held, "kept the days of the profile store");
+                        tracing::info!(made = ?done.made, rolled = done.rolled, dropped = ?done.dropped, held = ?done.held, "kept the days of the profile store");
                     }
                     Duration::from_hours(1)
                 }

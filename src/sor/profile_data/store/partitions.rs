@@ -1,8 +1,11 @@
-//! The days of the store: a partition each, made ahead and dropped as a whole.
+//! The days of the store, and the months of its rollups: a partition each, made ahead and dropped as a whole.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+use super::StoreSettings;
 use crate::kernel::{PortError, PortResult};
 use crate::storage::{Db, Repeat};
 
@@ -20,51 +23,76 @@ const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '500ms'";
 const MAINTENANCE_LOCK: &str = "SELECT pg_advisory_xact_lock(7377166829047640)";
 
 /// A partitioned table of the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Table {
     Block,
     Dict,
+    Rollup,
 }
 
 impl Table {
-    const ALL: [Self; 2] = [Self::Block, Self::Dict];
+    const ALL: [Self; 3] = [Self::Block, Self::Dict, Self::Rollup];
 
     fn name(self) -> &'static str {
         match self {
             Self::Block => "block",
             Self::Dict => "dict",
+            Self::Rollup => "rollup",
         }
     }
 
-    fn partition(self, day: NaiveDate) -> String {
-        format!("{}_{}", self.name(), day.format("%Y%m%d"))
+    /// How partitions of this table are named by their first day.
+    fn format(self) -> &'static str {
+        if self == Self::Rollup { "%Y%m" } else { "%Y%m%d" }
     }
 
-    /// The day of a partition of this table.
+    /// The first day of the partition that a day lies in.
+    fn first_day(self, day: NaiveDate) -> NaiveDate {
+        if self == Self::Rollup { day.with_day(1).unwrap_or(day) } else { day }
+    }
+
+    /// The first day after the partition that begins with this one.
+    fn next(self, first: NaiveDate) -> Option<NaiveDate> {
+        if self == Self::Rollup {
+            first.checked_add_months(Months::new(1))
+        } else {
+            first.checked_add_days(Days::new(1))
+        }
+    }
+
+    fn partition(self, first: NaiveDate) -> String {
+        format!("{}_{}", self.name(), first.format(self.format()))
+    }
+
+    /// The first day of a partition of this table.
     fn day(self, partition: &str) -> Option<NaiveDate> {
-        let day = partition.strip_prefix(self.name())?.strip_prefix('_')?;
-        NaiveDate::parse_from_str(day, "%Y%m%d").ok().filter(|_| day.len() == 8)
+        let digits = partition.strip_prefix(self.name())?.strip_prefix('_')?;
+        let day = if self == Self::Rollup { format!("{digits}01") } else { digits.to_owned() };
+        NaiveDate::parse_from_str(&day, "%Y%m%d").ok().filter(|first| self.partition(*first) == partition)
     }
 
-    /// The statements that make the partition of a day. An empty table is attached under a lock that lets readers and
-    /// writers go on.
-    fn create(self, day: NaiveDate) -> Option<[String; 2]> {
-        let (table, partition, next) = (self.name(), self.partition(day), day.checked_add_days(Days::new(1))?);
-        let zone = if self == Self::Block { " 00:00:00+00" } else { "" };
+    /// The statements that make the partition that begins with a day. An empty table is attached under a lock that lets
+    /// readers and writers go on.
+    fn create(self, first: NaiveDate) -> Option<[String; 2]> {
+        let (table, partition, next) = (self.name(), self.partition(first), self.next(first)?);
+        let zone = if self == Self::Dict { "" } else { " 00:00:00+00" };
         Some([
             format!("CREATE TABLE profile_store.{partition} (LIKE profile_store.{table} INCLUDING ALL)"),
             format!(
                 "ALTER TABLE profile_store.{table} ATTACH PARTITION profile_store.{partition} \
-                 FOR VALUES FROM ('{day}{zone}') TO ('{next}{zone}')"
+                 FOR VALUES FROM ('{first}{zone}') TO ('{next}{zone}')"
             ),
         ])
     }
 
-    /// Whether nothing of that day may be read any more.
-    fn expired(self, day: NaiveDate, now: DateTime<Utc>, retention: TimeDelta) -> bool {
-        let grace = if self == Self::Dict { DICTIONARY_GRACE } else { TimeDelta::zero() };
-        day.checked_add_days(Days::new(1))
-            .is_some_and(|end| end.and_time(NaiveTime::MIN).and_utc() + grace <= now - retention)
+    /// Whether nothing of the partition that begins with that day may be read any more.
+    fn expired(self, first: NaiveDate, now: DateTime<Utc>, settings: &StoreSettings) -> bool {
+        let kept = match self {
+            Self::Block => settings.retention,
+            Self::Dict => settings.retention + DICTIONARY_GRACE,
+            Self::Rollup => settings.rollup_retention,
+        };
+        self.next(first).is_some_and(|end| end.and_time(NaiveTime::MIN).and_utc() <= now - kept)
     }
 }
 
@@ -73,42 +101,60 @@ impl Table {
 pub struct Maintenance {
     /// Partitions made.
     pub made: Vec<String>,
+    /// Closed hours of apps that were rolled up.
+    pub rolled: usize,
     /// Partitions dropped.
     pub dropped: Vec<String>,
     /// Expired partitions that readers held on to; the next round tries again.
     pub held: Vec<String>,
 }
 
-/// Makes the partitions of today and the days ahead, drops the expired ones.
-pub(super) async fn maintain(db: &Db, now: DateTime<Utc>, retention: TimeDelta) -> PortResult<Maintenance> {
+/// Makes the partitions of today and the days ahead, and of the months that hours are still rolled up in.
+pub(super) async fn make_ahead(db: &Db, now: DateTime<Utc>, settings: &StoreSettings) -> PortResult<Vec<String>> {
     let today = now.date_naive();
-    let ahead: Vec<_> = (0..AHEAD).filter_map(|days| today.checked_add_days(Days::new(days))).collect();
-    let mut done = Maintenance { made: make(db, &ahead).await?, ..Maintenance::default() };
-    for (table, day) in existing(db).await? {
-        if table.expired(day, now, retention) {
-            let partition = table.partition(day);
-            if drop_partition(db, table, &partition).await? {
-                done.dropped.push(partition);
-            } else {
-                done.held.push(partition);
-            }
+    let ahead = (0..AHEAD).filter_map(|days| today.checked_add_days(Days::new(days)));
+    let oldest = (now - settings.retention).date_naive();
+    let kept = oldest.iter_days().take_while(|day| *day <= today).map(|day| (Table::Rollup, day));
+    make_all(db, of_days(ahead).chain(kept)).await
+}
+
+/// Drops the expired partitions: those dropped, and those that readers hold.
+pub(super) async fn drop_expired(
+    db: &Db,
+    now: DateTime<Utc>,
+    settings: &StoreSettings,
+) -> PortResult<(Vec<String>, Vec<String>)> {
+    let (mut dropped, mut held) = (Vec::new(), Vec::new());
+    for (table, first) in existing(db).await? {
+        if table.expired(first, now, settings) {
+            let partition = table.partition(first);
+            let done = if drop_partition(db, table, &partition).await? { &mut dropped } else { &mut held };
+            done.push(partition);
         }
     }
-    Ok(done)
+    Ok((dropped, held))
 }
 
 /// Makes the partitions of these days, where they are missing.
 pub(super) async fn make(db: &Db, days: &[NaiveDate]) -> PortResult<Vec<String>> {
-    let days = days.to_vec();
+    make_all(db, of_days(days.iter().copied())).await
+}
+
+fn of_days(days: impl Iterator<Item = NaiveDate>) -> impl Iterator<Item = (Table, NaiveDate)> {
+    days.flat_map(|day| Table::ALL.map(|table| (table, day)))
+}
+
+async fn make_all(db: &Db, wanted: impl Iterator<Item = (Table, NaiveDate)>) -> PortResult<Vec<String>> {
+    let wanted: BTreeSet<_> = wanted.map(|(table, day)| (table.first_day(day), table)).collect();
     let made = db
         .run(Repeat::Safe, move |c| {
-            let days = days.clone();
+            let wanted = wanted.clone();
             Box::pin(async move {
                 let mut transaction = c.begin().await?;
                 sqlx::query(MAINTENANCE_LOCK).execute(&mut *transaction).await?;
                 let known = partitions(&mut transaction).await?;
                 let mut made = Vec::new();
-                for (table, day) in days.iter().flat_map(|day| Table::ALL.map(|table| (table, *day))) {
+                for (day, table) in wanted {
                     if known.contains(&(table, day)) {
                         continue;
                     }
@@ -191,16 +237,20 @@ mod tests {
         assert_eq!(Table::Dict.day("dict_20261121"), Some(day));
         assert_eq!(Table::Dict.day("block_20261121"), None);
         assert_eq!(Table::Block.day("block_2026112"), None);
+        assert_eq!(Table::Rollup.partition(Table::Rollup.first_day(day)), "rollup_202611");
+        assert_eq!(Table::Rollup.day("rollup_202611"), NaiveDate::from_ymd_opt(2026, 11, 1));
+        assert_eq!(Table::Rollup.day("rollup_20261121"), None);
     }
 
-    #[test]
-    fn dictionaries_expire_a_day_after_their_blocks() {
-        let day = NaiveDate::from_ymd_opt(2026, 11, 10).unwrap();
-        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-        let week = TimeDelta::days(7);
-        assert!(!Table::Block.expired(day, at("2026-11-17T23:59:59Z"), week));
-        assert!(Table::Block.expired(day, at("2026-11-18T00:00:00Z"), week));
-        assert!(!Table::Dict.expired(day, at("2026-11-18T00:00:00Z"), week));
-        assert!(Table::Dict.expired(day, at("2026-11-19T00:00:00Z"), week));
+    #[rstest::rstest]
+    #[case(Table::Block, "2026-11-10", "2026-11-18T00:00:00Z")]
+    #[case::dictionaries_a_day_after_their_blocks(Table::Dict, "2026-11-10", "2026-11-19T00:00:00Z")]
+    #[case::rollups_by_their_month(Table::Rollup, "2026-11-01", "2027-03-01T00:00:00Z")]
+    #[case::over_the_end_of_a_year(Table::Rollup, "2026-12-01", "2027-04-01T00:00:00Z")]
+    fn a_partition_expires_when_its_last_instant_does(#[case] table: Table, #[case] first: &str, #[case] at: &str) {
+        let (first, at) = (first.parse().unwrap(), at.parse::<DateTime<Utc>>().unwrap());
+        let settings = StoreSettings::default();
+        assert!(!table.expired(first, at - TimeDelta::seconds(1), &settings));
+        assert!(table.expired(first, at, &settings));
     }
 }

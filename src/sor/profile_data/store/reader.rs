@@ -1,6 +1,6 @@
 //! Answers queries: a survey of the window, then the blocks of what was chosen, an hour's worth of epochs at a time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,16 +9,19 @@ use super::super::domain::{MergedProfile, ProfileQuery};
 use super::super::resolve::{resolve, resolve_pair};
 use super::super::type_id::TypeId;
 use super::Shared;
-use super::codec::{Block, Corrupt, EpochSum, Joined, Tables};
+use super::codec::{Block, Corrupt, EpochSum, Growth, Joined, Rollup, Tables};
+use super::rollups;
 use super::series::Conditions;
 use super::sql::{self, BlockBody, Series};
-use super::survey::{Column, Plan, Survey, plan};
+use super::survey::{self, Column, Hours, Plan, Run, Survey, plan};
 use super::writer::hour;
 use crate::kernel::{AppName, PortError, PortResult, Selector, TimeWindow, offload};
 use crate::profile::{Profile, SampleType};
 
 /// Hours of blocks read at a time; an epoch never spans two.
 const HOURS_AT_ONCE: i64 = 2;
+/// Hours read at a time from rollups.
+const ROLLUPS_AT_ONCE: i64 = 24;
 
 /// Whether a window's first half is told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +35,7 @@ type Known = Arc<BTreeMap<i32, Series>>;
 /// The merged profile of a query; `None` where the app is unknown.
 pub(super) async fn merged(shared: &Shared, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
     let Some(app) = sql::find_app(&shared.db, &query.app).await? else { return Ok(None) };
-    let (survey, known) = survey(shared, app, query.window, &query.selector).await?;
+    let (survey, known) = survey(shared, app, query.window, &query.selector, None).await?;
     let types = resolve(query.kind, &survey.type_ids(&known)).unwrap_or_default();
     read(shared, app, query, (&survey, &known), &types, Cut::Nowhere).await
 }
@@ -45,8 +48,12 @@ pub(super) async fn merged_pair(
     baseline_selector: &Selector,
 ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
     let Some(app) = sql::find_app(&shared.db, &query.app).await? else { return Ok(None) };
-    let (before, known_before) = survey(shared, app, baseline, baseline_selector).await?;
-    let (after, known_after) = survey(shared, app, query.window, &query.selector).await?;
+    // Where the hour that the cut lies in may have its blocks no more, its rollup is better than nothing.
+    let cut_hour = hour(middle(baseline));
+    let divided = Some(cut_hour)
+        .filter(|hour| *hour != middle(baseline) && *hour >= shared.clock.now() - shared.settings.retention);
+    let (before, known_before) = survey(shared, app, baseline, baseline_selector, divided).await?;
+    let (after, known_after) = survey(shared, app, query.window, &query.selector, None).await?;
     let (have_before, have_after) = (before.type_ids(&known_before), after.type_ids(&known_after));
     let alone = |have: &[TypeId]| resolve(query.kind, have).unwrap_or_default();
     let (types_before, types_after) = resolve_pair(query.kind, &have_before, &have_after)
@@ -59,7 +66,7 @@ pub(super) async fn merged_pair(
 
 /// The apps with a profile in the window, in order.
 pub(super) async fn apps(shared: &Shared, window: TimeWindow) -> PortResult<Vec<AppName>> {
-    let names = sql::apps(&shared.db, window).await?;
+    let names = sql::apps(&shared.db, window, rollups::whole_hours(window)).await?;
     let parsed = names.into_iter().map(|name| {
         name.parse::<AppName>().map_err(|e| PortError::Internal(format!("the stored app name {name:?} {e}")))
     });
@@ -68,15 +75,48 @@ pub(super) async fn apps(shared: &Shared, window: TimeWindow) -> PortResult<Vec<
     Ok(apps)
 }
 
-/// What the selected series of the app have in the window.
-async fn survey(shared: &Shared, app: i32, window: TimeWindow, selector: &Selector) -> PortResult<(Survey, Known)> {
-    let from = window.from();
-    let mut survey: Survey =
-        sql::heads(&shared.db, app, window, move |survey: &mut Survey, head| survey.add(&head, from)).await?;
+/// What the selected series of the app have in the window. The hour that is to be divided is not read from rollups.
+async fn survey(
+    shared: &Shared,
+    app: i32,
+    window: TimeWindow,
+    selector: &Selector,
+    divided: Option<DateTime<Utc>>,
+) -> PortResult<(Survey, Known)> {
+    let (rolled, of_rollups) = rollups::hours(shared, app, window, divided).await?;
+    let mut hours: Hours = sql::heads(&shared.db, app, &gaps(window, &rolled)?, |hours: &mut Hours, head| {
+        survey::count(hours, &head);
+    })
+    .await?;
+    hours.extend(of_rollups);
+    let mut survey = Survey::of(&hours, rolled, window.from());
     let known = shared.series_of(app, survey.series()).await?;
     let conditions = Conditions::of(selector).map_err(|e| PortError::Invalid(format!("selector: {e}")))?;
     survey.retain(|id| known.get(&id).is_some_and(|series| conditions.hold(&series.labels)));
     Ok((survey, known))
+}
+
+/// What is left of a window without these hours of it.
+fn gaps(window: TimeWindow, hours: &BTreeSet<DateTime<Utc>>) -> PortResult<Vec<TimeWindow>> {
+    let mut gaps = Vec::new();
+    let mut from = window.from();
+    for (begin, end) in
+        hours.iter().map(|hour| (*hour, *hour + TimeDelta::hours(1))).chain([(window.to(), window.to())])
+    {
+        if from < begin {
+            gaps.push(part(from, begin)?);
+        }
+        from = end;
+    }
+    Ok(gaps)
+}
+
+fn part(from: DateTime<Utc>, to: DateTime<Utc>) -> PortResult<TimeWindow> {
+    TimeWindow::new(from, to).map_err(|e| PortError::Internal(e.to_string()))
+}
+
+fn middle(window: TimeWindow) -> DateTime<Utc> {
+    window.from() + window.duration() / 2
 }
 
 /// Reads these types of what was surveyed for the query's kind and window.
@@ -92,18 +132,23 @@ async fn read(
     let Plan { columns, mut meta } = plan(survey, known, kind, types, window, shared.clock.now());
     if columns.is_empty() {
         let (before, last) = sql::last_blocks(&shared.db, app, window.to()).await?;
-        if last.is_none() {
+        meta.last_profile_at = before.max(survey.last_at());
+        if meta.last_profile_at.is_none() && last.is_none() {
             return Ok(None);
         }
-        meta.last_profile_at = before;
         return Ok(Some(MergedProfile { profile: Arc::default(), meta }));
     }
     let sample_type = meta.sample_type.clone().unwrap_or_else(|| SampleType::new("", ""));
     // What grew between first and last says nothing of halves, and snapshots are no sums.
     let sums = !kind.is_snapshot() && columns.values().all(|column| !column.cumulative);
-    let cut_at = (cut == Cut::InHalves && sums).then(|| window.from() + window.duration() / 2);
+    let cut_at = Some(middle(window)).filter(|at| {
+        let divides_rollup = survey.is_rolled(hour(*at)) && hour(*at) != *at;
+        cut == Cut::InHalves && sums && !divides_rollup
+    });
+    let names: BTreeSet<_> = columns.keys().filter_map(|id| known.get(id)).map(|s| s.shape.name.clone()).collect();
+    let runs = survey.runs(&columns, HOURS_AT_ONCE, ROLLUPS_AT_ONCE);
     let merge = Merge { columns, cut_at, ..Merge::default() };
-    let profile = merge.window(shared, app, window, sample_type).await?;
+    let profile = merge.window(shared, app, query.window, (&runs, &Vec::from_iter(names)), sample_type).await?;
     Ok(Some(MergedProfile { profile: Arc::new(profile), meta }))
 }
 
@@ -114,11 +159,15 @@ struct Merge {
     joined: Joined,
     /// Where the second half begins, until a block of it comes.
     cut_at: Option<DateTime<Utc>>,
-    /// The last block of each series that only ever grows, with its epoch and when it came.
-    last: BTreeMap<i32, (i64, DateTime<Utc>, Block)>,
+    /// The last block of each series that only ever grows, with its epoch.
+    last: BTreeMap<i32, (Epoch, Block)>,
+    rollups_read: i64,
 }
 
-type Sums = BTreeMap<i64, EpochSum>;
+/// What numbers the nodes of a block. Those of rollups have negative ids.
+type Epoch = (i64, Arc<Tables>);
+
+type Sums = BTreeMap<i64, (Arc<Tables>, EpochSum)>;
 
 impl Merge {
     async fn window(
@@ -126,96 +175,126 @@ impl Merge {
         shared: &Shared,
         app: i32,
         window: TimeWindow,
+        (runs, names): (&[Run], &[String]),
         sample_type: SampleType,
     ) -> PortResult<Profile> {
         let series: Vec<_> = self.columns.keys().copied().collect();
-        let mut from = window.from();
-        while from < window.to() {
-            let to = (hour(from) + TimeDelta::hours(HOURS_AT_ONCE)).min(window.to());
-            let part = TimeWindow::new(from, to).map_err(|e| PortError::Internal(e.to_string()))?;
-            let blocks = sql::bodies(&shared.db, app, part, &series).await?;
-            if !blocks.is_empty() {
-                self = self.part(shared, blocks).await?;
+        for run in runs {
+            let inside = part(run.from.max(window.from()), run.to.min(window.to()))?;
+            if run.rolled {
+                let rollups = rollups::sql::bodies(&shared.db, app, run.from, run.to, names).await?;
+                if run.is_covered_by(rollups.iter().map(|(hour, _)| *hour)) {
+                    self = merging(move || self.rollups(&rollups)).await?;
+                    continue;
+                }
+                // A late profile took a rollup away just now.
             }
-            from = to;
+            let blocks = sql::bodies(&shared.db, app, inside, &series).await?;
+            if blocks.is_empty() {
+                continue;
+            }
+            let epochs = blocks.iter().map(|b| (b.epoch, b.time.date_naive())).collect();
+            let tables = shared.dictionaries.of(&shared.db, &epochs).await?;
+            self = merging(move || self.blocks(&blocks, &tables)).await?;
         }
-        self.finish(shared, sample_type).await
+        merging(move || Ok(self.finish(sample_type))).await
     }
 
     /// Adds the blocks of some hours.
-    async fn part(mut self, shared: &Shared, blocks: Vec<BlockBody>) -> PortResult<Self> {
-        let mut epochs: BTreeMap<_, _> = blocks.iter().map(|b| (b.epoch, b.time.date_naive())).collect();
-        epochs.extend(self.last.values().map(|(epoch, time, _)| (*epoch, time.date_naive())));
-        let tables = shared.dictionaries.of(&shared.db, &epochs).await?;
-        let work = move || {
-            let mut sums = Sums::new();
-            for block in &blocks {
-                if self.cut_at.is_some_and(|at| at <= block.time) {
-                    self.cut_at = None;
-                    self.join(&std::mem::take(&mut sums), &tables);
-                    self.joined.cut();
-                }
-                self.add(block, &mut sums)?;
+    fn blocks(mut self, blocks: &[BlockBody], tables: &HashMap<i64, Arc<Tables>>) -> Result<Self, Corrupt> {
+        let mut sums = Sums::new();
+        for stored in blocks {
+            self.cut(stored.time, &mut sums);
+            let (Some(column), Some(tables)) = (self.columns.get(&stored.series), tables.get(&stored.epoch)) else {
+                continue;
+            };
+            let (epoch, block) = ((stored.epoch, Arc::clone(tables)), Block::decode(&stored.body)?);
+            if column.cumulative {
+                self.grow(stored.series, epoch, block, &mut sums);
+            } else {
+                self.sum(stored.series, &epoch, &block, 1, &mut sums);
             }
-            self.join(&sums, &tables);
-            Ok(self)
+        }
+        self.join(sums);
+        Ok(self)
+    }
+
+    /// Adds rollups.
+    fn rollups(mut self, rollups: &[(DateTime<Utc>, Vec<u8>)]) -> Result<Self, Corrupt> {
+        for (hour, body) in rollups {
+            let mut sums = Sums::new();
+            self.cut(*hour, &mut sums);
+            let Rollup { tables, series } = Rollup::decode(body)?;
+            self.rollups_read += 1;
+            let epoch = (-self.rollups_read, tables);
+            for (series, rolled) in series {
+                let Some(column) = self.columns.get(&series) else { continue };
+                if !column.cumulative {
+                    self.sum(series, &epoch, &rolled.sum, 1, &mut sums);
+                } else if let Some(Growth { first, last, ended }) = rolled.growth {
+                    self.grow(series, epoch.clone(), first, &mut sums);
+                    self.sum(series, &epoch, &ended, 1, &mut sums);
+                    self.last.insert(series, (epoch.clone(), last));
+                }
+            }
+            self.join(sums);
+        }
+        Ok(self)
+    }
+
+    /// Ends the first half where it is over at that time.
+    fn cut(&mut self, time: DateTime<Utc>, sums: &mut Sums) {
+        if self.cut_at.is_some_and(|at| at <= time) {
+            self.cut_at = None;
+            self.join(std::mem::take(sums));
+            self.joined.cut();
+        }
+    }
+
+    /// Adds the next block of a series that only ever grows.
+    fn grow(&mut self, series: i32, epoch: Epoch, block: Block, sums: &mut Sums) {
+        let total = |block: &Block| {
+            let (totals, column) = (block.totals(), self.columns.get(&series));
+            let wanted = column.into_iter().flat_map(|column| &column.sample_types);
+            wanted.fold(0, |sum: i64, at| sum.saturating_add(totals.get(*at).copied().unwrap_or(0)))
         };
-        merging(work).await
+        match self.last.get(&series) {
+            None => self.sum(series, &epoch, &block, -1, sums),
+            // The source began anew: what it had grown to until then stays, and it grows from nothing again.
+            Some((epoch, last)) if total(&block) < total(last) => self.sum(series, epoch, last, 1, sums),
+            Some(_) => {}
+        }
+        self.last.insert(series, (epoch, block));
     }
 
     /// The profile. What is left of growing series, their last blocks, is added first.
-    async fn finish(mut self, shared: &Shared, sample_type: SampleType) -> PortResult<Profile> {
-        let grew = !self.last.is_empty();
-        let epochs = self.last.values().map(|(epoch, time, _)| (*epoch, time.date_naive())).collect();
-        let tables = if grew { shared.dictionaries.of(&shared.db, &epochs).await? } else { HashMap::new() };
-        let work = move || {
-            let mut sums = Sums::new();
-            for (series, (epoch, _, block)) in std::mem::take(&mut self.last) {
-                self.sum(series, epoch, &block, 1, &mut sums);
-            }
-            self.join(&sums, &tables);
-            Ok(self.joined.into_profile(sample_type, grew))
-        };
-        merging(work).await
+    fn finish(mut self, sample_type: SampleType) -> Profile {
+        let last = std::mem::take(&mut self.last);
+        let mut sums = Sums::new();
+        for (series, (epoch, block)) in &last {
+            self.sum(*series, epoch, block, 1, &mut sums);
+        }
+        self.join(sums);
+        self.joined.into_profile(sample_type, !last.is_empty())
     }
 
-    fn add(&mut self, stored: &BlockBody, sums: &mut Sums) -> Result<(), Corrupt> {
-        let Some(column) = self.columns.get(&stored.series) else { return Ok(()) };
-        let block = Block::decode(&stored.body)?;
-        if !column.cumulative {
-            self.sum(stored.series, stored.epoch, &block, 1, sums);
-            return Ok(());
-        }
-        let total = |block: &Block| {
-            let totals = block.totals();
-            column.sample_types.iter().fold(0, |sum: i64, at| sum.saturating_add(totals.get(*at).copied().unwrap_or(0)))
-        };
-        match self.last.get(&stored.series) {
-            None => self.sum(stored.series, stored.epoch, &block, -1, sums),
-            // The source began anew: what it had grown to until then stays, and it grows from nothing again.
-            Some((epoch, _, last)) if total(&block) < total(last) => self.sum(stored.series, *epoch, last, 1, sums),
-            Some(_) => {}
-        }
-        self.last.insert(stored.series, (stored.epoch, stored.time, block));
-        Ok(())
-    }
-
-    fn sum(&self, series: i32, epoch: i64, block: &Block, times: i64, sums: &mut Sums) {
-        let sum = sums.entry(epoch).or_default();
+    fn sum(&self, series: i32, (epoch, tables): &Epoch, block: &Block, times: i64, sums: &mut Sums) {
+        let (_, sum) = sums.entry(*epoch).or_insert_with(|| (Arc::clone(tables), EpochSum::default()));
         for sample_type in self.columns.get(&series).into_iter().flat_map(|column| &column.sample_types) {
             sum.add(block, *sample_type, times);
         }
     }
 
-    fn join(&mut self, sums: &Sums, tables: &HashMap<i64, Arc<Tables>>) {
-        for (epoch, sum) in sums {
-            if let Some(tables) = tables.get(epoch) {
-                self.joined.join(sum, tables);
-            }
+    fn join(&mut self, sums: Sums) {
+        for (tables, sum) in sums.into_values() {
+            self.joined.join(&sum, &tables);
         }
     }
 }
 
-async fn merging<T: Send + 'static>(work: impl FnOnce() -> Result<T, Corrupt> + Send + 'static) -> PortResult<T> {
+/// Runs work on what is stored off the threads that serve requests.
+pub(super) async fn merging<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Corrupt> + Send + 'static,
+) -> PortResult<T> {
     offload("merging profiles", work).await?.map_err(|e| PortError::Internal(e.to_string()))
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 use futures::TryStreamExt;
 use sqlx::types::Json;
+use sqlx::{Connection, PgConnection};
 
+use super::rollups;
 use super::series::{Labels, Shape};
 use crate::kernel::{AppName, PortError, PortResult, TimeWindow};
 use crate::storage::{Db, Repeat};
@@ -96,17 +98,26 @@ pub(super) async fn find_app(db: &Db, app: &AppName) -> PortResult<Option<i32>> 
     Ok(id)
 }
 
-/// The apps with a block in the window.
-pub(super) async fn apps(db: &Db, window: TimeWindow) -> PortResult<Vec<String>> {
+/// The apps with a block in the window, or a rollup of one of its whole hours: the first and the last.
+pub(super) async fn apps(
+    db: &Db,
+    window: TimeWindow,
+    hours: Option<(DateTime<Utc>, DateTime<Utc>)>,
+) -> PortResult<Vec<String>> {
+    let (first, last) = hours.unzip();
     let names = db
         .run(Repeat::Safe, move |c| {
             Box::pin(async move {
                 sqlx::query_scalar!(
                     "SELECT name FROM profile_store.app
                      WHERE EXISTS (SELECT FROM profile_store.block
-                                   WHERE block.app_id = app.app_id AND block.ts >= $1 AND block.ts < $2)",
+                                   WHERE block.app_id = app.app_id AND block.ts >= $1 AND block.ts < $2)
+                        OR EXISTS (SELECT FROM profile_store.rollup
+                                   WHERE rollup.app_id = app.app_id AND rollup.hour >= $3 AND rollup.hour <= $4)",
                     window.from(),
                     window.to(),
+                    first,
+                    last,
                 )
                 .fetch_all(c)
                 .await
@@ -235,15 +246,37 @@ impl Columns {
     }
 }
 
-/// Appends segments and the blocks that need them: one statement, so all of it or nothing.
-pub(super) async fn append(db: &Db, app: i32, segments: Vec<SegmentRow>, blocks: Vec<BlockRow>) -> PortResult<()> {
-    let columns = Arc::new(Columns::of(segments, blocks));
+/// Appends segments and the blocks that need them, all of it or nothing: one statement. The rollups of hours that are
+/// over, in order, are taken away in the same transaction.
+pub(super) async fn append(
+    db: &Db,
+    app: i32,
+    segments: Vec<SegmentRow>,
+    blocks: Vec<BlockRow>,
+    over: Vec<DateTime<Utc>>,
+) -> PortResult<()> {
+    let columns = Arc::new((Columns::of(segments, blocks), over));
     db.run(Repeat::Unsafe, move |c| {
         let columns = Arc::clone(&columns);
         Box::pin(async move {
-            let (days, dictionaries, seqs, segments) = &columns.segments;
-            sqlx::query!(
-                "WITH added AS (
+            let (columns, over) = &*columns;
+            if over.is_empty() {
+                return insert(c, app, columns).await;
+            }
+            let mut transaction = c.begin().await?;
+            rollups::sql::remove(&mut transaction, app, over).await?;
+            insert(&mut transaction, app, columns).await?;
+            transaction.commit().await
+        })
+    })
+    .await?;
+    Ok(())
+}
+
+async fn insert(c: &mut PgConnection, app: i32, columns: &Columns) -> Result<(), sqlx::Error> {
+    let (days, dictionaries, seqs, segments) = &columns.segments;
+    sqlx::query!(
+        "WITH added AS (
                      INSERT INTO profile_store.dict (day, epoch_id, seq, body)
                      SELECT * FROM unnest($1::date[], $2::bigint[], $3::integer[], $4::bytea[])
                  )
@@ -252,45 +285,48 @@ pub(super) async fn append(db: &Db, app: i32, segments: Vec<SegmentRow>, blocks:
                  FROM unnest($6::timestamptz[], $7::integer[], $8::integer[], $9::bigint[], $10::bigint[], $11::text[],
                              $12::bytea[])
                       AS new (ts, dur_ms, series_id, epoch_id, samples, totals, body)",
-                days,
-                dictionaries,
-                seqs,
-                segments,
-                app,
-                &columns.times,
-                &columns.durations,
-                &columns.series,
-                &columns.epochs,
-                &columns.samples as &[Option<i64>],
-                &columns.totals,
-                &columns.bodies,
-            )
-            .execute(c)
-            .await
-        })
-    })
+        days,
+        dictionaries,
+        seqs,
+        segments,
+        app,
+        &columns.times,
+        &columns.durations,
+        &columns.series,
+        &columns.epochs,
+        &columns.samples as &[Option<i64>],
+        &columns.totals,
+        &columns.bodies,
+    )
+    .execute(c)
     .await?;
     Ok(())
 }
 
-/// Hands the heads of the app's blocks in the window to `visit`, in order of time, without holding them.
+/// Hands the heads of the app's blocks in the windows to `visit`, in order of time, without holding them.
 pub(super) async fn heads<S: Default + Send>(
     db: &Db,
     app: i32,
-    window: TimeWindow,
+    windows: &[TimeWindow],
     visit: impl Fn(&mut S, BlockHead) + Copy + Send + Sync + 'static,
 ) -> PortResult<S> {
+    let begins: Vec<_> = windows.iter().map(TimeWindow::from).collect();
+    let ends: Vec<_> = windows.iter().map(TimeWindow::to).collect();
     let seen = db
         .run(Repeat::Safe, move |c| {
+            let (begins, ends) = (begins.clone(), ends.clone());
             Box::pin(async move {
                 let mut seen = S::default();
                 let mut rows = sqlx::query_as!(
                     BlockHead,
-                    "SELECT ts AS time, series_id AS series, samples, totals FROM profile_store.block
-                     WHERE app_id = $1 AND ts >= $2 AND ts < $3 ORDER BY ts, epoch_id",
+                    "SELECT block.time, block.series, block.samples, block.totals
+                     FROM unnest($2::timestamptz[], $3::timestamptz[]) AS part (since, until)
+                     CROSS JOIN LATERAL (SELECT ts AS time, series_id AS series, samples, totals FROM profile_store.block
+                                         WHERE app_id = $1 AND ts >= part.since AND ts < part.until
+                                         ORDER BY ts, epoch_id) AS block",
                     app,
-                    window.from(),
-                    window.to(),
+                    &begins,
+                    &ends,
                 )
                 .fetch(c);
                 while let Some(head) = rows.try_next().await? {

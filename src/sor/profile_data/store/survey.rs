@@ -1,4 +1,4 @@
-//! What lies in a window before its blocks are read: per series, how much, when, and whether it only ever grows. Pure.
+//! What lies in a window before its stacks are read: per series, how much, when, and whether it only ever grows. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::super::domain::{Coverage, LabelShare, ProfileMeta};
 use super::super::type_id::TypeId;
 use super::sql::{BlockHead, Series};
+use super::tally::{HourTally, Tally};
+use super::writer::hour;
 use crate::kernel::{ProfileType, TimeWindow};
-
-/// Pushes after which totals that never fell are taken for cumulative.
-const CUMULATIVE_PUSHES: u64 = 10;
 
 /// Labels that tell populations apart.
 const POPULATIONS: [&str; 5] = ["cluster", "deployment_environment", "env", "environment", "namespace"];
@@ -18,82 +17,94 @@ const POPULATIONS: [&str; 5] = ["cluster", "deployment_environment", "env", "env
 /// Labels that name the profiler, the most telling first.
 const PROFILERS: [&str; 3] = ["otel.scope.name", "pyroscope_spy", "job"];
 
-/// One series in a window.
+/// What the series of an app have, hour by hour.
+pub(super) type Hours = BTreeMap<(DateTime<Utc>, i32), HourTally>;
+
+/// Counts a block of an hour. They must come in order of time.
+pub(super) fn count(hours: &mut Hours, head: &BlockHead) {
+    hours.entry((hour(head.time), head.series)).or_default().add(head);
+}
+
+/// All series of an app that have profiles in a window.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
-    blocks: u64,
-    samples: Option<i64>,
-    totals: Vec<i64>,
-    last: Vec<i64>,
-    fell: Vec<bool>,
-    rose: Vec<bool>,
-    minutes: BTreeSet<i64>,
-    first_at: Option<DateTime<Utc>>,
+pub(super) struct Survey {
+    series: BTreeMap<i32, Tally>,
+    hours: BTreeSet<(DateTime<Utc>, i32)>,
+    rolled: BTreeSet<DateTime<Utc>>,
     last_at: Option<DateTime<Utc>>,
 }
 
-impl Tally {
-    fn add(&mut self, head: &BlockHead, from: DateTime<Utc>) {
-        self.samples = match (self.blocks, self.samples, head.samples) {
-            (0, _, first) => first,
-            (_, Some(sum), Some(more)) => Some(sum.saturating_add(more)),
-            _ => None,
-        };
-        self.blocks += 1;
-        let width = head.totals.len().max(self.totals.len());
-        self.totals.resize(width, 0);
-        self.fell.resize(width, false);
-        self.rose.resize(width, false);
-        let changes = self.totals.iter_mut().zip(&mut self.fell).zip(&mut self.rose);
-        for (at, (((sum, fell), rose), total)) in changes.zip(&head.totals).enumerate() {
-            *sum = sum.saturating_add(*total);
-            if let Some(last) = self.last.get(at) {
-                *fell |= total < last;
-                *rose |= total > last;
-            }
-        }
-        self.last.clone_from(&head.totals);
-        self.minutes.insert((head.time - from).num_minutes());
-        self.first_at.get_or_insert(head.time);
-        self.last_at = Some(head.time);
-    }
+/// Hours of a window that lie side by side and are read alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) from: DateTime<Utc>,
+    pub(super) to: DateTime<Utc>,
+    /// From rollups, else from blocks.
+    pub(super) rolled: bool,
+}
 
-    fn total(&self, columns: &[usize]) -> i64 {
-        columns.iter().fold(0, |sum: i64, at| sum.saturating_add(self.totals.get(*at).copied().unwrap_or(0)))
-    }
-
-    /// Whether the values of these sample types only ever grow. Totals that stand still all the while are not taken
-    /// for that: a source that repeats itself says as much each time.
-    fn grows(&self, columns: &[usize]) -> bool {
-        let any = |changes: &[bool]| columns.iter().any(|at| changes.get(*at) == Some(&true));
-        self.blocks >= CUMULATIVE_PUSHES && any(&self.rose) && !any(&self.fell)
+impl Run {
+    /// Whether these are all its hours.
+    pub(super) fn is_covered_by(&self, hours: impl Iterator<Item = DateTime<Utc>>) -> bool {
+        let covered: BTreeSet<_> = hours.collect();
+        i64::try_from(covered.len()).is_ok_and(|covered| covered == (self.to - self.from).num_hours())
     }
 }
 
-/// All series of an app that have blocks in a window.
-#[derive(Debug, Default)]
-pub(super) struct Survey(BTreeMap<i32, Tally>);
-
 impl Survey {
-    /// Counts a block of a window that begins at `from`. They must come in order of time.
-    pub(super) fn add(&mut self, head: &BlockHead, from: DateTime<Utc>) {
-        self.0.entry(head.series).or_default().add(head, from);
+    /// What the hours of a window that begins at `from` hold together; those of `rolled` are known by their rollups.
+    pub(super) fn of(hours: &Hours, rolled: BTreeSet<DateTime<Utc>>, from: DateTime<Utc>) -> Self {
+        let mut series: BTreeMap<i32, Tally> = BTreeMap::new();
+        for ((hour, id), of_hour) in hours {
+            let known = series.entry(*id).or_default();
+            known.append(&of_hour.tally);
+            known.minutes.extend(of_hour.minutes(*hour, from));
+        }
+        let last_at = series.values().filter_map(|tally| tally.last_at).max();
+        Self { series, hours: hours.keys().copied().collect(), rolled, last_at }
     }
 
-    /// The series with blocks.
+    /// The series with profiles.
     pub(super) fn series(&self) -> impl Iterator<Item = i32> + '_ {
-        self.0.keys().copied()
+        self.series.keys().copied()
     }
 
     /// Leaves out the series that are not wanted.
     pub(super) fn retain(&mut self, wanted: impl Fn(i32) -> bool) {
-        self.0.retain(|series, _| wanted(*series));
+        self.series.retain(|series, _| wanted(*series));
     }
 
     /// The types that there is data of: sorted, each once.
     pub(super) fn type_ids(&self, known: &BTreeMap<i32, Series>) -> Vec<TypeId> {
         let ids: BTreeSet<_> = self.series().filter_map(|id| known.get(&id)).flat_map(|s| s.shape.type_ids()).collect();
         ids.into_iter().collect()
+    }
+
+    /// The hours in which these series have profiles, in order, at most as many at once as are given for blocks and for
+    /// rollups.
+    pub(super) fn runs(&self, columns: &BTreeMap<i32, Column>, blocks: i64, rollups: i64) -> Vec<Run> {
+        let mut hours: Vec<_> = self.hours.iter().filter(|(_, id)| columns.contains_key(id)).map(|(h, _)| *h).collect();
+        hours.dedup();
+        let mut runs: Vec<Run> = Vec::new();
+        for hour in hours {
+            let (rolled, to) = (self.rolled.contains(&hour), hour + TimeDelta::hours(1));
+            let longest = TimeDelta::hours(if rolled { rollups } else { blocks });
+            match runs.last_mut() {
+                Some(run) if run.rolled == rolled && run.to == hour && to - run.from <= longest => run.to = to,
+                _ => runs.push(Run { from: hour, to, rolled }),
+            }
+        }
+        runs
+    }
+
+    /// The start of the last profile, wanted or not.
+    pub(super) fn last_at(&self) -> Option<DateTime<Utc>> {
+        self.last_at
+    }
+
+    /// Whether the hour is read from its rollup.
+    pub(super) fn is_rolled(&self, hour: DateTime<Utc>) -> bool {
+        self.rolled.contains(&hour)
     }
 }
 
@@ -125,7 +136,7 @@ pub(super) fn plan(
     now: DateTime<Utc>,
 ) -> Plan {
     let mut chosen: Vec<(i32, &Tally, &Series, Vec<usize>)> = Vec::new();
-    for (id, tally) in &survey.0 {
+    for (id, tally) in &survey.series {
         let Some(series) = known.get(id) else { continue };
         let wanted = series.shape.type_ids().enumerate().filter(|(_, id)| types.contains(id)).map(|(at, _)| at);
         let columns: Vec<_> = wanted.collect();

@@ -1,6 +1,7 @@
 //! The store on a real database.
 
 mod days;
+pub(in crate::sor::profile_data) mod rollups;
 mod writing;
 
 use std::collections::BTreeMap;
@@ -301,11 +302,15 @@ async fn a_pair_is_read_under_one_sample_type() {
 }
 
 /// The suite of all adapters. Times of pprofs are left aside: here, the pushes say when they began.
+#[rstest]
+#[case::from_blocks(0)]
+#[case::from_rollups(2)]
 #[tokio::test]
-async fn does_what_every_adapter_does() {
+async fn does_what_every_adapter_does(#[case] hours: usize) {
     let Some(pushes) = conformance::pushes() else { return };
     let database = database().await;
-    let store = ProfileStore::new(database.db.clone(), Arc::new(conformance::clock()), StoreSettings::default());
+    let clock = Arc::new(conformance::clock());
+    let store = ProfileStore::new(database.db.clone(), clock.clone(), StoreSettings::default());
     store.maintain().await.unwrap();
     let pushed = pushes.iter().map(|push| {
         let file = read_pprof(&push.pprof, &Limits::default()).unwrap();
@@ -323,5 +328,8 @@ async fn does_what_every_adapter_does() {
         }
     });
     store.push(pushed.collect()).await.unwrap();
+    if hours > 0 {
+        assert_eq!(store.maintain().await.unwrap().rolled, hours);
+    }
     conformance::check(&store, conformance::Source { any_window: true, heap: true }).await;
 }

@@ -205,7 +205,8 @@ async fn push_app(
             return Err(error.into());
         }
     };
-    if let Err(error) = sql::append(&shared.db, app_id, segments, blocks).await {
+    let over = epochs.keys().copied().filter(|hour| *hour + TimeDelta::hours(1) <= now).collect();
+    if let Err(error) = sql::append(&shared.db, app_id, segments, blocks, over).await {
         for epoch in epochs.values() {
             shared.epochs.forget(epoch.id);
         }

@@ -45,6 +45,27 @@ impl Block {
         self.nodes.iter().copied().zip(values.iter().copied()).filter(|(_, value)| *value != 0)
     }
 
+    /// The nodes, ascending.
+    pub(super) fn nodes(&self) -> &[u32] {
+        &self.nodes
+    }
+
+    /// How many sample types there are.
+    pub(super) fn width(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The same values for other nodes: each one's place, where it has one.
+    pub(super) fn placed(&self, places: &[Option<u32>]) -> Self {
+        let row = |at: usize| self.values.iter().map(|column| column.get(at).copied().unwrap_or(0)).collect::<Vec<_>>();
+        let rows: Vec<_> = (0..self.nodes.len()).map(row).collect();
+        let placed = self.nodes.iter().zip(&rows).filter_map(|(node, row)| {
+            let place = places.get(*node as usize).copied().flatten()?;
+            Some((place, row.as_slice()))
+        });
+        Self::of(self.values.len(), placed)
+    }
+
     /// How many nodes have values.
     pub fn len(&self) -> usize {
         self.nodes.len()

@@ -1,6 +1,6 @@
 use rustc_hash::FxHashMap;
 
-use super::{NO_FRAME, NO_PARENT, compress, varint};
+use super::{NO_FRAME, NO_PARENT, Tables, compress, varint};
 use crate::profile::{FunctionId, Profile};
 
 /// A profile brings more to the dictionary than one may.
@@ -103,6 +103,30 @@ impl OpenDictionary {
         Ok(nodes)
     }
 
+    /// Finds or adds the wanted nodes of another dictionary, in their order, each after those above it. Answers the place
+    /// of each node, where it was wanted.
+    pub(super) fn adopt(&mut self, tables: &Tables, mut wanted: Vec<bool>) -> Vec<Option<u32>> {
+        wanted.truncate(tables.node_count());
+        for node in (0..wanted.len()).rev() {
+            if wanted.get(node) == Some(&true)
+                && let Some(above) = tables.parent(node).and_then(|parent| wanted.get_mut(parent))
+            {
+                *above = true;
+            }
+        }
+        let mut frames: Vec<Option<u32>> = vec![None; tables.frame_count()];
+        let mut places: Vec<Option<u32>> = Vec::with_capacity(wanted.len());
+        for (node, wanted) in wanted.into_iter().enumerate() {
+            let place = wanted.then(|| {
+                let parent = tables.parent(node).and_then(|parent| places.get(parent).copied().flatten());
+                let frame = tables.frame(node).map_or(NO_FRAME, |frame| self.frame_from(tables, frame, &mut frames));
+                self.node(parent.unwrap_or(NO_PARENT), frame, tables.is_outermost(node))
+            });
+            places.push(place);
+        }
+        places
+    }
+
     /// What was added since the last call, as the body of a segment. `None` if nothing was.
     pub fn take_segment(&mut self) -> Option<Vec<u8>> {
         let added = std::mem::take(&mut self.added);
@@ -171,6 +195,20 @@ impl OpenDictionary {
             *place = Some((frame, name));
         }
         (frame, name)
+    }
+
+    /// The frame of another dictionary's.
+    fn frame_from(&mut self, tables: &Tables, frame: usize, known: &mut [Option<u32>]) -> u32 {
+        if let Some(Some(known)) = known.get(frame) {
+            return *known;
+        }
+        let (name, file) = tables.name_and_file(frame);
+        let (name, file) = (self.text(name), self.text(file));
+        let own = self.frame(name, file);
+        if let Some(place) = known.get_mut(frame) {
+            *place = Some(own);
+        }
+        own
     }
 
     fn text(&mut self, text: &str) -> u32 {

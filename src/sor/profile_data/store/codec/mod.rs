@@ -7,12 +7,14 @@
 mod block;
 mod dictionary;
 mod merge;
+mod rollup;
 mod tables;
 mod varint;
 
 pub use block::Block;
 pub use dictionary::{DictionaryFull, DictionaryLimits, OpenDictionary};
 pub use merge::{EpochSum, Joined};
+pub use rollup::{Growth, HourBlock, Rollup};
 pub use tables::Tables;
 
 /// The parent of a node that has none.
@@ -29,7 +31,7 @@ pub struct Corrupt(pub &'static str);
 /// The most bytes a stored body may unfold to.
 const MAX_BODY: usize = 1 << 27;
 
-fn compress(plain: &[u8]) -> Vec<u8> {
+pub(super) fn compress(plain: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     varint::put(&mut out, plain.len() as u64);
     // Compression into memory fails only where memory does; an empty body is then refused as corrupt when read.
@@ -37,7 +39,7 @@ fn compress(plain: &[u8]) -> Vec<u8> {
     out
 }
 
-fn decompress(body: &[u8]) -> Result<Vec<u8>, Corrupt> {
+pub(super) fn decompress(body: &[u8]) -> Result<Vec<u8>, Corrupt> {
     let mut reader = varint::Reader(body);
     let length = reader.take_u32()? as usize;
     if length > MAX_BODY {

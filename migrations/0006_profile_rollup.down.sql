@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS profile_store.rollup;
