@@ -1,5 +1,7 @@
 //! Who is responsible for a category's ticks: evidence by claiming frame, and the application's frame that leads there.
 
+use std::cmp::Reverse;
+
 use super::shown::{is_entry, short_name};
 use super::tally::Tally;
 use super::{Category, Claim, Claims, Origin};
@@ -54,7 +56,6 @@ struct Path<'p> {
     ticks: i64,
     /// The claiming frame (or the leaf) and all callers, leaf first.
     frames: &'p [FunctionId],
-    index: usize,
 }
 
 impl<'p, 'c> Detective<'p, 'c> {
@@ -98,7 +99,7 @@ impl<'p, 'c> Detective<'p, 'c> {
         let stack = self.tally.stacks.get(index)?;
         let ticks = stack.values.get(self.tally.sample_type).copied().filter(|t| *t > 0)?;
         let from = self.claim(index).and_then(|claim| stack.frames.iter().position(|f| *f == claim.frame));
-        Some(Path { ticks, frames: stack.frames.get(from.unwrap_or(0)..)?, index })
+        Some(Path { ticks, frames: stack.frames.get(from.unwrap_or(0)..)? })
     }
 
     fn evidence(&mut self, paths: &[Path<'p>]) -> Vec<Evidence> {
@@ -173,10 +174,11 @@ impl<'p, 'c> Detective<'p, 'c> {
         // What is deeper on a path has no more ticks than its caller; of equals, the one nearer the leaf is deeper.
         let fewest = common.iter().map(|(_, ticks)| *ticks).min()?;
         common.retain(|(_, ticks)| *ticks == fewest);
-        let (first, _) = common.first()?;
-        let shared =
-            paths.iter().filter(|p| p.frames.contains(first)).max_by_key(|p| (p.ticks, std::cmp::Reverse(p.index)))?;
-        common.into_iter().min_by_key(|(f, _)| (shared.frames.iter().position(|x| x == f).unwrap_or(usize::MAX), *f))
+        let any = common.iter().map(|(f, _)| *f).min_by_key(|f| self.profile.function(*f))?;
+        let shared = self.heaviest_through(any, paths)?;
+        let place = |frame: FunctionId| shared.frames.iter().position(|f| *f == frame);
+        let on_it = common.into_iter().filter_map(|(frame, ticks)| Some((place(frame)?, frame, ticks)));
+        on_it.min_by_key(|(place, ..)| *place).map(|(_, frame, ticks)| (frame, ticks))
     }
 
     /// The nearest caller of each stack that is the application's or a library's: the two heaviest.
@@ -199,14 +201,13 @@ impl<'p, 'c> Detective<'p, 'c> {
             }
         }
         let mut sites: Vec<_> = seen.into_iter().map(|f| (f, self.take(f))).collect();
-        sites.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| self.profile.name(a.0).cmp(self.profile.name(b.0))));
+        sites.sort_by_key(|(f, ticks)| (Reverse(*ticks), self.profile.function(*f)));
         sites.truncate(2);
         sites
     }
 
     fn describe(&self, frame: FunctionId, ticks: i64, whole: i64, paths: &[Path<'p>]) -> Option<Responsible> {
-        let on_path = paths.iter().filter(|p| p.frames.contains(&frame));
-        let heaviest = on_path.max_by_key(|p| (p.ticks, std::cmp::Reverse(p.index)))?;
+        let heaviest = self.heaviest_through(frame, paths)?;
         let upto = heaviest.frames.iter().position(|f| *f == frame)?;
         let mut names: Vec<&str> =
             heaviest.frames.get(..=upto)?.iter().rev().map(|f| short_name(self.profile.name(*f))).collect();
@@ -224,6 +225,13 @@ impl<'p, 'c> Detective<'p, 'c> {
             total_percent: percent(self.total_of(frame), self.tally.total),
             path,
         })
+    }
+
+    /// The heaviest path through a frame; of equals the one whose names come first, as stacks come in any order.
+    fn heaviest_through<'a>(&self, frame: FunctionId, paths: &'a [Path<'p>]) -> Option<&'a Path<'p>> {
+        let names = |path: &Path<'p>| path.frames.iter().map(|f| self.profile.name(*f));
+        let through = paths.iter().filter(|path| path.frames.contains(&frame));
+        through.max_by(|a, b| a.ticks.cmp(&b.ticks).then_with(|| names(b).cmp(names(a))))
     }
 
     fn total_of(&self, frame: FunctionId) -> i64 {

@@ -7,6 +7,8 @@ use std::sync::{Arc, LazyLock};
 use super::*;
 use crate::kernel::{FindingSeverity, ProfileType};
 use crate::profile::{Profile, ProfileBuilder, SampleType};
+use proptest::collection::vec;
+use proptest::prelude::*;
 use rstest::rstest;
 
 const GO: &str = r#"
@@ -361,20 +363,32 @@ fn names_two_sites_where_no_frame_is_on_most_paths() {
     assert_eq!(sites, [("main.x", 50.0), ("main.y", 40.0)]);
 }
 
-#[test]
-fn answers_the_same_whatever_the_order_of_stacks() {
-    let stacks = [
-        ("main.main;main.x;sync.Lock", 500),
-        ("main.main;main.y;runtime.concat", 500),
-        ("main.main;main.z;encoding/json.Encode;runtime.alloc", 500),
-        ("main.main;main.a", 20),
-    ];
-    let forwards = cpu(&stacks);
-    let backwards = cpu(&stacks.iter().rev().copied().collect::<Vec<_>>());
-    assert_eq!(forwards.diagnosis, backwards.diagnosis);
-    assert_eq!(forwards.top_functions, backwards.top_functions);
-    assert_eq!(forwards.findings, backwards.findings);
+proptest! {
+    /// Few names and fewer weights, so that much is equally heavy.
+    #[test]
+    fn answers_the_same_whatever_the_order_of_stacks(
+        mut stacks in vec((vec(0..CALLERS.len(), 1..5), 0..LEAVES.len(), 1_i64..3), 1..30),
+        seed in any::<prop::sample::Index>(),
+    ) {
+        let named: Vec<(String, i64)> = stacks
+            .drain(..)
+            .map(|(callers, leaf, ticks)| {
+                let callers: Vec<_> = callers.into_iter().map(|at| CALLERS[at]).collect();
+                (format!("main.main;{};{}", callers.join(";"), LEAVES[leaf]), ticks * 500)
+            })
+            .collect();
+        let mut stacks: Vec<(&str, i64)> = named.iter().map(|(stack, ticks)| (stack.as_str(), *ticks)).collect();
+        let first = cpu(&stacks);
+        stacks.rotate_left(seed.index(named.len()));
+        prop_assert_eq!(&first, &cpu(&stacks));
+        stacks.reverse();
+        prop_assert_eq!(&first, &cpu(&stacks));
+    }
 }
+
+const CALLERS: [&str; 6] =
+    ["main.a", "main.b", "main.c", "github.com/x/y.D", "encoding/json.Encode", "database/sql.Query"];
+const LEAVES: [&str; 6] = ["sync.Lock", "runtime.concat", "runtime.alloc", "net.Read", "main.leaf", "runtime.assist"];
 
 #[test]
 fn judges_a_profile_without_ticks_as_no_data() {
