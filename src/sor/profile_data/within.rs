@@ -71,7 +71,7 @@ impl Means {
 }
 
 /// Runs `read` off the threads that serve requests.
-async fn run<T: Send + 'static>(
+pub(super) async fn run<T: Send + 'static>(
     bytes: Bytes,
     limits: Limits,
     read: impl Fn(&[u8], &Limits) -> Result<T, ReadError> + Send + 'static,

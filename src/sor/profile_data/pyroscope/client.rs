@@ -9,7 +9,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::limiter::{Limiter, Outcome};
+use super::limiter::{Limiter, Outcome, gives_way};
 use super::refusal::{Refusal, refusal_of};
 use super::settings::{Credentials, InvalidSource, PyroscopeSettings};
 use super::span::Span;
@@ -20,10 +20,12 @@ use crate::sor::profile_data::proto::querier::v1::{
     SelectMergeProfileRequest, SelectSeriesRequest, SelectSeriesResponse, SeriesRequest, SeriesResponse,
 };
 use crate::sor::profile_data::type_id::TypeId;
-use crate::sor::profile_data::within::{Means, NotRead};
+use crate::sor::profile_data::within::{Means, NotRead, run};
 
 /// Answers up to this size are read where they arrive; larger ones would hold up other requests.
 const SMALL_BYTES: usize = 256 << 10;
+/// In a scan, whose answers come by the dozen and would wait for one another, only up to this size.
+const SMALL_IN_SCAN: usize = 16 << 10;
 /// And only if they inflate to no more than this, as nearly all do, being plain.
 const SMALL_INFLATED: u64 = 4 << 20;
 /// Nodes asked of a flame graph, where there is no exact data.
@@ -134,23 +136,27 @@ impl Client {
         body: Bytes,
         read: impl Fn(&[u8], &Limits) -> Result<Read, ReadError> + Clone + Send + 'static,
     ) -> Result<Read, Refusal> {
-        let refused = |error: ReadError| {
-            let unavailable = PortError::Unavailable(format!("the source's answer: {error}"));
-            if error.is_limit() { Refusal::TooMuch(unavailable) } else { unavailable.into() }
+        let refused = |error: NotRead| match error {
+            NotRead::Bad(error) => {
+                let unavailable = PortError::Unavailable(format!("the source's answer: {error}"));
+                if error.is_limit() { Refusal::TooMuch(unavailable) } else { unavailable.into() }
+            }
+            NotRead::Busy => PortError::Timeout("waiting for memory to read the answer".to_owned()).into(),
+            NotRead::Lost(error) => error.into(),
         };
         if body.len() <= SMALL_BYTES {
             let few = Limits { inflated: SMALL_INFLATED, ..self.means.limits };
-            match read(&body, &few) {
+            let done = if gives_way() && body.len() > SMALL_IN_SCAN {
+                run(body.clone(), few, read.clone()).await.map_err(refused)?
+            } else {
+                read(&body, &few)
+            };
+            match done {
                 Err(ReadError::Limit { limit: LimitName::Inflated, .. }) => {}
-                done => return done.map_err(refused),
+                done => return done.map_err(NotRead::Bad).map_err(refused),
             }
         }
-        match self.means.read(body, 0, None, read).await {
-            Ok((_permit, read)) => Ok(read),
-            Err(NotRead::Bad(error)) => Err(refused(error)),
-            Err(NotRead::Busy) => Err(PortError::Timeout("waiting for memory to read the answer".to_owned()).into()),
-            Err(NotRead::Lost(error)) => Err(error.into()),
-        }
+        self.means.read(body, 0, None, read).await.map(|(_permit, read)| read).map_err(refused)
     }
 
     fn with_tenant(&self, request: RequestBuilder) -> RequestBuilder {
