@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use rustc_hash::FxHashMap;
+
 use super::shown::{is_entry, short_name};
 use super::tally::Tally;
 use super::{Category, Claim, Claims, Origin};
@@ -175,8 +177,8 @@ impl<'p, 'c> Detective<'p, 'c> {
         let fewest = common.iter().map(|(_, ticks)| *ticks).min()?;
         common.retain(|(_, ticks)| *ticks == fewest);
         let any = common.iter().map(|(f, _)| *f).min_by_key(|f| self.profile.function(*f))?;
-        let shared = self.heaviest_through(any, paths)?;
-        let place = |frame: FunctionId| shared.frames.iter().position(|f| *f == frame);
+        let way = self.heaviest_way(any, paths)?;
+        let place = |frame: FunctionId| way.iter().position(|f| *f == frame);
         let on_it = common.into_iter().filter_map(|(frame, ticks)| Some((place(frame)?, frame, ticks)));
         on_it.min_by_key(|(place, ..)| *place).map(|(_, frame, ticks)| (frame, ticks))
     }
@@ -207,10 +209,8 @@ impl<'p, 'c> Detective<'p, 'c> {
     }
 
     fn describe(&self, frame: FunctionId, ticks: i64, whole: i64, paths: &[Path<'p>]) -> Option<Responsible> {
-        let heaviest = self.heaviest_through(frame, paths)?;
-        let upto = heaviest.frames.iter().position(|f| *f == frame)?;
-        let mut names: Vec<&str> =
-            heaviest.frames.get(..=upto)?.iter().rev().map(|f| short_name(self.profile.name(*f))).collect();
+        let way = self.heaviest_way(frame, paths)?;
+        let mut names: Vec<&str> = way.iter().rev().map(|f| short_name(self.profile.name(*f))).collect();
         names.dedup();
         let mut path: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
         if path.len() > PATH {
@@ -227,11 +227,18 @@ impl<'p, 'c> Detective<'p, 'c> {
         })
     }
 
-    /// The heaviest path through a frame; of equals the one whose names come first, as stacks come in any order.
-    fn heaviest_through<'a>(&self, frame: FunctionId, paths: &'a [Path<'p>]) -> Option<&'a Path<'p>> {
-        let names = |path: &Path<'p>| path.frames.iter().map(|f| self.profile.name(*f));
-        let through = paths.iter().filter(|path| path.frames.contains(&frame));
-        through.max_by(|a, b| a.ticks.cmp(&b.ticks).then_with(|| names(b).cmp(names(a))))
+    /// From the claiming frame up to this one by the way that most ticks came. Of equals the one whose names come first:
+    /// stacks come in any order, and from some sources one comes in several pieces.
+    fn heaviest_way(&self, frame: FunctionId, paths: &[Path<'p>]) -> Option<&'p [FunctionId]> {
+        let mut ways: FxHashMap<&'p [FunctionId], i64> = FxHashMap::default();
+        for path in paths {
+            let way = path.frames.iter().position(|f| *f == frame).and_then(|upto| path.frames.get(..=upto));
+            if let Some(way) = way {
+                *ways.entry(way).or_default() += path.ticks;
+            }
+        }
+        let names = |way: &[FunctionId]| way.iter().map(|f| self.profile.name(*f)).collect::<Vec<_>>();
+        ways.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| names(b.0).cmp(&names(a.0)))).map(|(way, _)| way)
     }
 
     fn total_of(&self, frame: FunctionId) -> i64 {

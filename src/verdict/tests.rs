@@ -366,7 +366,7 @@ fn names_two_sites_where_no_frame_is_on_most_paths() {
 proptest! {
     /// Few names and fewer weights, so that much is equally heavy.
     #[test]
-    fn answers_the_same_whatever_the_order_of_stacks(
+    fn answers_the_same_whatever_order_and_pieces_stacks_come_in(
         mut stacks in vec((vec(0..CALLERS.len(), 1..5), 0..LEAVES.len(), 1_i64..3), 1..30),
         seed in any::<prop::sample::Index>(),
     ) {
@@ -383,6 +383,8 @@ proptest! {
         prop_assert_eq!(&first, &cpu(&stacks));
         stacks.reverse();
         prop_assert_eq!(&first, &cpu(&stacks));
+        let in_pieces: Vec<_> = stacks.iter().flat_map(|(stack, ticks)| [(*stack, 200), (*stack, ticks - 200)]).collect();
+        prop_assert_eq!(&first, &cpu(&in_pieces));
     }
 }
 
