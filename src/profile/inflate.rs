@@ -1,9 +1,11 @@
 //! Gzip, zstd or plain bytes, told apart by their first ones.
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::ops::Deref;
 
 use flate2::{Decompress, FlushDecompress, Status};
+use memmap2::MmapMut;
 
 use super::limits::{LimitName, Limits, ReadError};
 
@@ -11,6 +13,8 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// No deflate stream inflates to more than this many times its size.
 const DEFLATE_MAX_RATIO: u64 = 1_032;
+/// What large profiles are inflated into at a time.
+const PIECE: u64 = 1 << 20;
 /// The largest window of gzip.
 const WINDOW_BITS: u8 = 15;
 
@@ -25,13 +29,7 @@ pub(super) fn inflate<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Cow<'b, [u
     if bytes.starts_with(&GZIP) {
         gunzip(bytes, limits).map(Cow::Owned)
     } else if bytes.starts_with(&ZSTD) {
-        let reader = zstd::stream::read::Decoder::with_buffer(bytes).and_then(|mut reader| {
-            // Windows over 128 MiB would be memory that no limit counts.
-            reader.window_log_max(27)?;
-            Ok(reader)
-        });
-        let reader = reader.map_err(|e| ReadError::Compression(e.to_string()))?;
-        read(reader, claimed_size(bytes), limits).map(Cow::Owned)
+        read(reader(bytes)?, claimed_size(bytes), limits).map(Cow::Owned)
     } else {
         LimitName::Inflated.check(bytes.len(), limits.inflated)?;
         Ok(Cow::Borrowed(bytes))
@@ -75,9 +73,117 @@ pub(super) fn claimed_size(bytes: &[u8]) -> u64 {
     }
 }
 
+/// Inflated bytes, or a piece of them.
+pub(super) enum Inflated<'b> {
+    /// All of them.
+    Whole(Cow<'b, [u8]>),
+    /// A piece that the system has back at once when it is dropped: an allocator would keep it.
+    Piece(Mapped),
+}
+
+/// Memory of its own, with so many bytes written to it.
+pub(super) struct Mapped {
+    room: MmapMut,
+    len: usize,
+}
+
+impl Deref for Inflated<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Whole(bytes) => bytes,
+            Self::Piece(piece) => piece.bytes(),
+        }
+    }
+}
+
+impl Mapped {
+    /// A piece that starts with these bytes and has room for more.
+    fn new(start: &[u8], more: u64) -> Result<Self, ReadError> {
+        let room = start.len().saturating_add(usize::try_from(more).unwrap_or(usize::MAX));
+        let mut piece = Self { room: MmapMut::map_anon(room).map_err(failed)?, len: 0 };
+        piece.len = piece.room.as_mut().write(start).map_err(failed)?;
+        Ok(piece)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.room.get(..self.len).unwrap_or(&[])
+    }
+
+    /// Reads until it is full, or all was read; how many bytes that were.
+    fn fill(&mut self, reader: &mut impl Read) -> Result<u64, ReadError> {
+        let start = self.len;
+        while let Some(room @ [_, ..]) = self.room.get_mut(self.len..) {
+            match reader.read(room).map_err(failed)? {
+                0 => break,
+                read => self.len += read,
+            }
+        }
+        Ok((self.len - start) as u64)
+    }
+
+    fn is_full(&self) -> bool {
+        self.len == self.room.len()
+    }
+}
+
+/// The inflated bytes in pieces of some 1 MiB, so that whoever reads them can drop each once it is read. `whole` says how
+/// many of the bytes that it is given a piece may have: the next starts with the others. Small ones are in one piece, and
+/// plain bytes are borrowed. Stops at the limit as [`inflate`] does.
+pub(super) fn inflate_in_pieces<'b>(
+    bytes: &'b [u8],
+    limits: &Limits,
+    whole: impl Fn(&[u8]) -> usize,
+) -> Result<Vec<Inflated<'b>>, ReadError> {
+    if !is_compressed(bytes) || claimed_size(bytes) <= 2 * PIECE {
+        return Ok(vec![Inflated::Whole(inflate(bytes, limits)?)]);
+    }
+    LimitName::Body.check(bytes.len(), limits.body)?;
+    let mut reader = reader(bytes)?;
+    // One byte more than allowed, so that it is seen.
+    let mut left = limits.inflated.saturating_add(1);
+    let mut pieces = Vec::new();
+    let mut piece = Mapped::new(&[], PIECE.min(left))?;
+    loop {
+        left -= piece.fill(&mut reader)?;
+        if left == 0 {
+            return Err(ReadError::Limit { limit: LimitName::Inflated, number: limits.inflated });
+        }
+        if !piece.is_full() {
+            pieces.push(Inflated::Piece(piece));
+            return Ok(pieces);
+        }
+        let (bytes, rest) = piece.bytes().split_at_checked(whole(piece.bytes())).unwrap_or_default();
+        if bytes.is_empty() {
+            // What it starts with is larger than a piece, or has no end: room for all that is allowed, at once. What is
+            // not written to is no memory, and growing step by step would hold the bytes twice.
+            piece = Mapped::new(rest, left)?;
+        } else {
+            let next = Mapped::new(rest, PIECE.min(left))?;
+            let done = Mapped { len: bytes.len(), ..std::mem::replace(&mut piece, next) };
+            pieces.push(Inflated::Piece(done));
+        }
+    }
+}
+
+fn reader<'b>(bytes: &'b [u8]) -> Result<Box<dyn Read + 'b>, ReadError> {
+    if bytes.starts_with(&GZIP) {
+        return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(bytes)));
+    }
+    let mut reader = zstd::stream::read::Decoder::with_buffer(bytes).map_err(failed)?;
+    // Windows over 128 MiB would be memory that no limit counts.
+    reader.window_log_max(27).map_err(failed)?;
+    Ok(Box::new(reader))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what maps an error")]
+fn failed(error: std::io::Error) -> ReadError {
+    ReadError::Compression(error.to_string())
+}
+
 fn read(mut reader: impl Read, claimed: u64, limits: &Limits) -> Result<Vec<u8>, ReadError> {
     let over = || ReadError::Limit { limit: LimitName::Inflated, number: limits.inflated };
-    let failed = |e: std::io::Error| ReadError::Compression(e.to_string());
     let room = |bytes: u64| usize::try_from(bytes.min(limits.inflated)).unwrap_or(0);
     // One byte more than claimed, so that the end is seen without growing.
     let mut all = Vec::with_capacity(room(claimed) + 1);

@@ -130,6 +130,14 @@ impl ReadError {
         }
     }
 
+    /// The same of bytes that lie so far behind the start. What lies nowhere, at 0, stays there.
+    pub(super) fn behind(self, start: usize) -> Self {
+        match self {
+            Self::Malformed { what, at: at @ 1.. } => Self::Malformed { what, at: at + start },
+            other => other,
+        }
+    }
+
     pub(super) fn malformed(what: impl Into<String>, at: usize) -> Self {
         Self::Malformed { what: what.into(), at }
     }

@@ -209,6 +209,15 @@ impl Profile {
 }
 
 impl Stacks {
+    /// The frames of the stack at that place.
+    pub(super) fn frames_of(&self, stack: usize) -> Option<&[FunctionId]> {
+        let start = match stack.checked_sub(1) {
+            Some(before) => *self.ends.get(before)?,
+            None => 0,
+        };
+        self.frames.get(start as usize..*self.ends.get(stack)? as usize)
+    }
+
     /// Ends the stack whose frames were pushed, with its values.
     #[expect(clippy::cast_possible_truncation, reason = "readers hold profiles under 2^32 frames")]
     pub(super) fn push_values(&mut self, values: &[i64]) {

@@ -3,8 +3,10 @@
 //! Fields may come in any order, so the top level is scanned once for the string table, the single fields, and where
 //! functions, mappings, locations and samples lie; then each of these regions is read in the order it is needed in.
 //! Beside the inflated bytes only tables of small integers are held. Sources that send one region after the other, as
-//! all known ones do, have each byte looked at twice at most.
+//! all known ones do, have each byte looked at twice at most. Of a large profile the bytes come in pieces of whole fields,
+//! each dropped once its samples are read: the stacks grow as the bytes go.
 
+mod frames;
 mod samples;
 mod tables;
 mod wire;
@@ -17,8 +19,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use self::samples::Samples;
 use self::tables::{Locations, Strings};
-use self::wire::{Wire, bytes, number};
-use super::inflate::inflate;
+use self::wire::{Wire, bytes, number, whole_fields};
+use super::inflate::{Inflated, inflate_in_pieces};
 use super::limits::{LimitName, Limits, ReadError};
 use super::model::{Profile, SampleType};
 
@@ -72,18 +74,35 @@ pub fn read_pprof_by_labels(
     limits: &Limits,
     keep: &[&str],
 ) -> Result<Vec<(Labels, PprofFile)>, ReadError> {
-    let inflated = inflate(bytes, limits)?;
-    let wire = Wire::new(&inflated);
-    let outline = Outline::scan(wire, limits)?;
-    let mut strings = Strings::new(wire, &outline, limits)?;
+    let inflated = inflate_in_pieces(bytes, limits, whole_fields)?;
+    let mut pieces = Vec::with_capacity(inflated.len());
+    let outline = Outline::scan(inflated, &mut pieces, limits)?;
+    // Those with strings are needed for longer. They come last as a rule.
+    let held = pieces.split_off(pieces.iter().position(|piece| piece.strings).unwrap_or(pieces.len()));
+    let mut strings = Strings::new(&held, &outline, limits)?;
     let mut file = outline.header(&strings)?;
     // Copied into each part, a long one would be very many bytes.
     let mut comments = std::mem::take(&mut file.comments);
     let sample_types = outline.sample_types(&strings, limits)?;
-    let locations = Locations::read(wire, &outline, &mut strings)?;
-    let samples = Samples::new(&strings, &locations, limits, &sample_types, keep);
-    let parts = samples.read(wire.region(&outline.samples), outline.sample_count)?;
-    let symbols = strings.into_symbols();
+    let locations = Locations::read(pieces.iter().chain(&held), &outline, &mut strings)?;
+    let mut samples = Samples::new(&locations, limits, &sample_types, keep);
+    samples.make_room(outline.sample_count, pieces.iter().chain(&held))?;
+    for piece in pieces {
+        samples.read(&piece, Some(&strings))?;
+    }
+    let symbols = if keep.is_empty() {
+        let symbols = strings.into_symbols();
+        for piece in held {
+            samples.read(&piece, None)?;
+        }
+        symbols
+    } else {
+        for piece in &held {
+            samples.read(piece, Some(&strings))?;
+        }
+        strings.into_symbols()
+    };
+    let parts = samples.finish();
     let with = |(labels, stacks)| {
         let profile = Profile::from_parts(sample_types.clone(), Arc::clone(&symbols), stacks);
         (labels, PprofFile { profile, comments: std::mem::take(&mut comments), ..file.clone() })
@@ -105,26 +124,43 @@ const COMMENT: u64 = number(13);
 const COMMENTS: u64 = bytes(13);
 const DEFAULT_SAMPLE_TYPE: u64 = number(14);
 
-/// Where the parts of a pprof lie, and its single fields. Places count from the start of the profile.
-#[derive(Default)]
-pub(super) struct Outline {
-    sample_types: Vec<Range<usize>>,
+/// Bytes of a profile, whole fields, and where those of each kind lie among them.
+pub(super) struct Piece<'b> {
+    bytes: Inflated<'b>,
+    /// Where it starts in the profile.
+    start: usize,
     samples: Range<usize>,
     mappings: Range<usize>,
     locations: Range<usize>,
     functions: Range<usize>,
+    /// Whether it holds strings.
+    strings: bool,
+}
+
+impl Piece<'_> {
+    fn region(&self, region: &Range<usize>) -> Wire<'_> {
+        Wire::new(&self.bytes).region(region)
+    }
+}
+
+/// What a pprof has beside what its [`Piece`]s say: its single fields and how much there is of all others.
+#[derive(Default)]
+pub(super) struct Outline {
+    /// Name and unit of each, as places of strings.
+    sample_types: Vec<(u64, u64)>,
     mapping_count: usize,
     location_count: usize,
     function_count: usize,
     sample_count: usize,
-    /// Where each string starts and ends.
+    /// Where each string starts and ends, from the start of the profile.
     strings: Vec<(u32, u32)>,
     time_nanos: i64,
     duration_nanos: i64,
-    period_type: Option<Range<usize>>,
+    period_type: Option<(u64, u64)>,
     period: i64,
     comments: Vec<u64>,
     default_sample_type: u64,
+    bytes: usize,
 }
 
 fn widen(region: &mut Range<usize>, start: usize, end: usize) {
@@ -136,49 +172,67 @@ fn widen(region: &mut Range<usize>, start: usize, end: usize) {
 }
 
 impl Outline {
-    #[expect(clippy::cast_possible_wrap, reason = "int64 travels as its two's complement")]
-    fn scan(mut wire: Wire<'_>, limits: &Limits) -> Result<Self, ReadError> {
+    fn scan<'b>(inflated: Vec<Inflated<'b>>, pieces: &mut Vec<Piece<'b>>, limits: &Limits) -> Result<Self, ReadError> {
         let mut outline = Self::default();
+        for bytes in inflated {
+            let start = outline.bytes;
+            outline.bytes += bytes.len();
+            let (samples, mappings, locations, functions) = Default::default();
+            let mut piece = Piece { bytes, start, samples, mappings, locations, functions, strings: false };
+            outline.piece(&mut piece, limits).map_err(|error| error.behind(start))?;
+            pieces.push(piece);
+        }
+        Ok(outline)
+    }
+
+    #[expect(clippy::cast_possible_wrap, reason = "int64 travels as its two's complement")]
+    fn piece(&mut self, piece: &mut Piece<'_>, limits: &Limits) -> Result<(), ReadError> {
+        let Piece { bytes, samples, mappings, locations, functions, .. } = piece;
+        let mut wire = Wire::new(bytes);
         loop {
             let start = wire.at();
-            let Some(tag) = wire.tag()? else { return Ok(outline) };
+            let Some(tag) = wire.tag()? else { return Ok(()) };
             match tag {
                 SAMPLE => {
-                    outline.sample_count += wire.skip_run(SAMPLE)?;
-                    widen(&mut outline.samples, start, wire.at());
+                    self.sample_count += wire.skip_run(SAMPLE)?;
+                    widen(samples, start, wire.at());
                 }
                 MAPPING => {
-                    outline.mapping_count += wire.skip_run(MAPPING)?;
-                    widen(&mut outline.mappings, start, wire.at());
+                    self.mapping_count += wire.skip_run(MAPPING)?;
+                    widen(mappings, start, wire.at());
                 }
                 LOCATION => {
-                    outline.location_count += wire.skip_run(LOCATION)?;
-                    widen(&mut outline.locations, start, wire.at());
+                    self.location_count += wire.skip_run(LOCATION)?;
+                    widen(locations, start, wire.at());
                 }
                 FUNCTION => {
-                    outline.function_count += wire.skip_run(FUNCTION)?;
-                    widen(&mut outline.functions, start, wire.at());
+                    self.function_count += wire.skip_run(FUNCTION)?;
+                    widen(functions, start, wire.at());
                 }
-                STRING => match (u32::try_from(wire.delimited()?.at()), u32::try_from(wire.at())) {
-                    (Ok(start), Ok(end)) => outline.strings.push((start, end)),
-                    _ => return Err(ReadError::malformed("it is over 4 GiB", start)),
-                },
-                SAMPLE_TYPE => outline.sample_types.push(wire.delimited()?.at()..wire.at()),
-                PERIOD_TYPE => outline.period_type = Some(wire.delimited()?.at()..wire.at()),
-                TIME_NANOS => outline.time_nanos = wire.varint()? as i64,
-                DURATION_NANOS => outline.duration_nanos = wire.varint()? as i64,
-                PERIOD => outline.period = wire.varint()? as i64,
+                STRING => {
+                    piece.strings = true;
+                    let start = wire.delimited()?.at();
+                    match (u32::try_from(piece.start + start), u32::try_from(piece.start + wire.at())) {
+                        (Ok(start), Ok(end)) => self.strings.push((start, end)),
+                        _ => return Err(ReadError::malformed("it is over 4 GiB", start)),
+                    }
+                }
+                SAMPLE_TYPE => self.sample_types.push(value_type(wire.delimited()?)?),
+                PERIOD_TYPE => self.period_type = Some(value_type(wire.delimited()?)?),
+                TIME_NANOS => self.time_nanos = wire.varint()? as i64,
+                DURATION_NANOS => self.duration_nanos = wire.varint()? as i64,
+                PERIOD => self.period = wire.varint()? as i64,
                 COMMENT | COMMENTS => wire.each(tag, |text| {
-                    outline.comments.push(text);
-                    LimitName::Symbols.check(outline.comments.len(), limits.symbols)
+                    self.comments.push(text);
+                    LimitName::Symbols.check(self.comments.len(), limits.symbols)
                 })?,
-                DEFAULT_SAMPLE_TYPE => outline.default_sample_type = wire.varint()?,
+                DEFAULT_SAMPLE_TYPE => self.default_sample_type = wire.varint()?,
                 _ => match tag >> 3 {
                     field @ 2..=6 => return Err(ReadError::malformed(format!("field {field} is no message"), start)),
                     _ => wire.skip(tag)?,
                 },
             }
-            LimitName::Symbols.check(outline.symbols(), limits.symbols)?;
+            LimitName::Symbols.check(self.symbols(), limits.symbols)?;
         }
     }
 
@@ -194,7 +248,7 @@ impl Outline {
             time: (self.time_nanos != 0).then(|| DateTime::from_timestamp_nanos(self.time_nanos)),
             duration: (self.duration_nanos > 0).then(|| TimeDelta::nanoseconds(self.duration_nanos)),
             period_type: match &self.period_type {
-                Some(region) => Some(strings.value_type(region)?).filter(|t| !t.name.is_empty() || !t.unit.is_empty()),
+                Some(texts) => Some(strings.value_type(texts)?).filter(|t| !t.name.is_empty() || !t.unit.is_empty()),
                 None => None,
             },
             period: self.period,
@@ -205,7 +259,7 @@ impl Outline {
 
     /// The free texts. A few bytes that name a long one again and again must not stand for gigabytes.
     fn comments(&self, strings: &Strings<'_>) -> Result<Vec<String>, ReadError> {
-        let mut room = strings.all_bytes();
+        let mut room = self.bytes;
         let mut comments = Vec::with_capacity(self.comments.len());
         for text in &self.comments {
             let left = room.checked_sub(strings.bytes(*text)?.len());
@@ -217,6 +271,22 @@ impl Outline {
 
     fn sample_types(&self, strings: &Strings<'_>, limits: &Limits) -> Result<Vec<SampleType>, ReadError> {
         LimitName::SampleTypes.check(self.sample_types.len(), limits.sample_types)?;
-        self.sample_types.iter().map(|region| strings.value_type(region)).collect()
+        self.sample_types.iter().map(|texts| strings.value_type(texts)).collect()
     }
+}
+
+const TYPE_NAME: u64 = number(1);
+const TYPE_UNIT: u64 = number(2);
+
+/// The strings that a sample type's name and unit are.
+fn value_type(mut message: Wire<'_>) -> Result<(u64, u64), ReadError> {
+    let (mut name, mut unit) = (0, 0);
+    while let Some(tag) = message.tag()? {
+        match tag {
+            TYPE_NAME => name = message.varint()?,
+            TYPE_UNIT => unit = message.varint()?,
+            _ => message.skip(tag)?,
+        }
+    }
+    Ok((name, unit))
 }

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
-use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::tables::{Locations, Strings, place};
-use super::wire::{CONTINUED, Wire, bytes, number};
-use super::{Labels, MAX_LABEL_SETS, SAMPLE, widen};
+use super::frames::push_frames;
+use super::tables::{Locations, Strings};
+use super::wire::{Wire, bytes, number};
+use super::{Labels, MAX_LABEL_SETS, Piece, SAMPLE, widen};
 use crate::profile::limits::{LimitName, Limits, ReadError};
-use crate::profile::model::{FunctionId, SampleType, Stacks};
+use crate::profile::model::{SampleType, Stacks};
 
-const LOCATION: u64 = number(1);
-const LOCATIONS: u64 = bytes(1);
+pub(super) const LOCATION: u64 = number(1);
+pub(super) const LOCATIONS: u64 = bytes(1);
 const VALUE: u64 = number(2);
 const VALUES: u64 = bytes(2);
 const LABEL: u64 = bytes(3);
@@ -21,14 +21,15 @@ const LABEL_KEY: u64 = number(1);
 const LABEL_TEXT: u64 = number(2);
 
 /// Takes samples into stacks, one [`Part`] per set of kept labels.
-pub(super) struct Samples<'s, 'b> {
-    strings: &'s Strings<'b>,
+pub(super) struct Samples<'s> {
     locations: &'s Locations,
     limits: &'s Limits,
     sample_types: &'s [SampleType],
     keep: &'s [&'s str],
+    /// The pieces before are gone, with what was sent in them.
+    forgets: bool,
     sets: BTreeMap<Labels, usize>,
-    parts: Vec<Part<'b>>,
+    parts: Vec<Part>,
     values: Vec<i64>,
     labels: Vec<(u64, u64)>,
     /// Of each sample type, the sum of the magnitudes: while it fits, no sum of any stacks can overflow.
@@ -39,41 +40,66 @@ pub(super) struct Samples<'s, 'b> {
 
 /// The stacks of one set of labels.
 #[derive(Default)]
-struct Part<'b> {
+struct Part {
     stacks: Stacks,
-    /// Of each stack, the fields of its locations as they were sent: samples that differ in labels only are one stack,
-    /// found without reading its locations again. Empty where they do not stand side by side.
-    sent: Vec<&'b [u8]>,
+    /// Stacks by what was sent of them: the fields of their locations. Samples that differ in labels only are one stack.
+    /// Those whose fields do not stand side by side are not known.
     known: HashTable<u32>,
+    /// Of each stack, a hash of what was sent.
+    hashes: Vec<u32>,
+    /// Of each stack, where that lies, to find it without reading its locations again. Of several pieces, which would have
+    /// to be held for it, there is none, and frames are compared.
+    sent: Vec<(u32, u32)>,
+    /// Of several pieces, what was sent of stacks that a few bytes stand for: reading these again and again costs too much.
+    dense: BTreeMap<usize, Box<[u8]>>,
 }
 
-impl Part<'_> {
-    /// Makes room for so many stacks, of samples with so many bytes together: a value takes one at least, a frame two as
-    /// a rule.
-    fn make_room(&mut self, stacks: usize, sample_types: usize, bytes: usize, seed: &DefaultHashBuilder) {
-        self.stacks.ends.reserve_exact(stacks);
-        self.stacks.values.reserve_exact(stacks.saturating_mul(sample_types).min(bytes));
-        self.stacks.frames.reserve_exact(bytes / 2);
-        self.sent.reserve_exact(stacks);
-        let sent = &self.sent;
-        self.known.reserve(stacks, |at| seed.hash_one(sent.get(*at as usize).copied().unwrap_or(&[])));
+impl Part {
+    /// The stack of that hash that is the `same`.
+    fn find(&self, hash: u32, same: impl Fn(usize) -> bool) -> Option<usize> {
+        let same = |at: &u32| self.hashes.get(*at as usize) == Some(&hash) && same(*at as usize);
+        self.known.find(spread(hash), same).map(|at| *at as usize)
+    }
+
+    /// Adds the values of a sample to a stack's.
+    fn add(&mut self, stack: usize, values: &[i64]) {
+        for (sum, value) in self.stacks.values.iter_mut().skip(stack * values.len()).zip(values) {
+            *sum = sum.saturating_add(*value);
+        }
+    }
+
+    /// Ends the stack whose frames were pushed.
+    fn end(&mut self, hash: Option<u32>, values: &[i64]) {
+        if let (Some(hash), Ok(stack)) = (hash, u32::try_from(self.hashes.len())) {
+            let hashes = &self.hashes;
+            self.known.insert_unique(spread(hash), stack, |at| spread(hashes.get(*at as usize).copied().unwrap_or(0)));
+        }
+        self.hashes.push(hash.unwrap_or(0));
+        self.stacks.push_values(values);
     }
 }
 
-impl<'s, 'b> Samples<'s, 'b> {
+/// More frames to a byte than this are dense.
+const DENSE: usize = 8;
+
+/// Hash tables look at bits of all places.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl<'s> Samples<'s> {
     pub(super) fn new(
-        strings: &'s Strings<'b>,
         locations: &'s Locations,
         limits: &'s Limits,
         sample_types: &'s [SampleType],
         keep: &'s [&'s str],
     ) -> Self {
         Self {
-            strings,
             locations,
             limits,
             sample_types,
             keep,
+            forgets: false,
             sets: BTreeMap::new(),
             parts: Vec::new(),
             values: Vec::with_capacity(sample_types.len()),
@@ -84,31 +110,61 @@ impl<'s, 'b> Samples<'s, 'b> {
         }
     }
 
-    /// Reads the samples between others, so many; the stacks of each set of labels, in the order of the sets, at least
-    /// one.
-    pub(super) fn read(mut self, mut region: Wire<'b>, count: usize) -> Result<Vec<(Labels, Stacks)>, ReadError> {
+    /// Makes room for so many samples, and those of these pieces: a value takes a byte at least, a frame two as a rule.
+    pub(super) fn make_room<'p>(
+        &mut self,
+        count: usize,
+        pieces: impl Iterator<Item = &'p Piece<'p>>,
+    ) -> Result<(), ReadError> {
         LimitName::Samples.check(count, self.limits.samples)?;
+        let (pieces, bytes) = pieces.fold((0, 0), |(pieces, bytes), piece| (pieces + 1, bytes + piece.samples.len()));
+        self.forgets = pieces > 1;
         if self.keep.is_empty() {
             let only = self.part(Labels::new());
-            if let Some(only) = self.parts.get_mut(only) {
-                only.make_room(count, self.sample_types.len(), region.rest().len(), &self.seed);
+            if let Some(Part { stacks, known, hashes, sent, .. }) = self.parts.get_mut(only) {
+                stacks.ends.reserve_exact(count);
+                stacks.values.reserve_exact(count.saturating_mul(self.sample_types.len()).min(bytes));
+                stacks.frames.reserve_exact(bytes / 2);
+                hashes.reserve_exact(count);
+                sent.reserve_exact(if self.forgets { 0 } else { count });
+                // It is empty.
+                known.reserve(count, |_| 0);
             }
         }
+        Ok(())
+    }
+
+    /// Reads the samples of a piece. Strings are needed where labels are kept.
+    pub(super) fn read(&mut self, piece: &Piece<'_>, strings: Option<&Strings<'_>>) -> Result<(), ReadError> {
+        let mut region = piece.region(&piece.samples);
+        self.piece(&mut region, strings).map_err(|error| error.behind(piece.start))
+    }
+
+    fn piece(&mut self, region: &mut Wire<'_>, strings: Option<&Strings<'_>>) -> Result<(), ReadError> {
+        let mut region = *region;
         while let Some(tag) = region.tag()? {
             if tag == SAMPLE {
                 let sample = region.delimited()?;
-                let at = if self.keep.is_empty() { 0 } else { self.part_of(sample)? };
+                let at = match strings {
+                    Some(strings) if !self.keep.is_empty() => self.part_of(sample, strings)?,
+                    _ => 0,
+                };
                 self.sample(sample, at)?;
             } else {
                 region.skip(tag)?;
             }
         }
+        Ok(())
+    }
+
+    /// The stacks of each set of labels, in the order of the sets, at least one.
+    pub(super) fn finish(mut self) -> Vec<(Labels, Stacks)> {
         if self.parts.is_empty() {
             self.part(Labels::new());
         }
         let Self { sets, mut parts, .. } = self;
         let mut stacks = |at: usize| parts.get_mut(at).map(|part| std::mem::take(&mut part.stacks)).unwrap_or_default();
-        Ok(sets.into_iter().map(|(labels, at)| (labels, stacks(at))).collect())
+        sets.into_iter().map(|(labels, at)| (labels, stacks(at))).collect()
     }
 
     /// The place of the part of that set of labels.
@@ -122,38 +178,48 @@ impl<'s, 'b> Samples<'s, 'b> {
         at
     }
 
-    fn sample(&mut self, sample: Wire<'b>, at: usize) -> Result<(), ReadError> {
+    fn sample(&mut self, sample: Wire<'_>, at: usize) -> Result<(), ReadError> {
         let sent = self.fields(sample)?;
         self.count(sample.at())?;
-        let Self { locations, limits, parts, values, seed, frames, .. } = self;
-        let Some(Part { stacks, sent: known_as, known }) = parts.get_mut(at) else { return Ok(()) };
-        if let Some(sent) = sent {
-            let bytes = sent.rest();
-            let same = |at: &u32| known_as.get(*at as usize).is_some_and(|known| *known == bytes);
-            let hash = |at: &u32| seed.hash_one(known_as.get(*at as usize).copied().unwrap_or(&[]));
-            match known.entry(seed.hash_one(bytes), same, hash) {
-                Entry::Occupied(stack) => {
-                    let first = *stack.get() as usize * values.len();
-                    for (sum, value) in stacks.values.iter_mut().skip(first).zip(values.iter()) {
-                        *sum = sum.saturating_add(*value);
-                    }
-                    return Ok(());
-                }
-                Entry::Vacant(place) => {
-                    place.insert(u32::try_from(stacks.ends.len()).unwrap_or(u32::MAX));
-                }
+        let Self { locations, limits, parts, values, seed, frames, forgets, .. } = self;
+        let Some(part) = parts.get_mut(at) else { return Ok(()) };
+        #[expect(clippy::cast_possible_truncation, reason = "half of a hash is one, too")]
+        let hash = sent.map(|sent| seed.hash_one(sent.rest()) as u32);
+        let start = part.stacks.frames.len();
+        if let (Some(hash), Some(sent)) = (hash, sent) {
+            let same = |at: usize| match part.sent.get(at) {
+                Some(known) => sent.between(*known) == Some(sent.rest()),
+                None => part.dense.get(&at).is_some_and(|known| **known == *sent.rest()),
+            };
+            if let Some(stack) = part.find(hash, same) {
+                part.add(stack, values);
+                return Ok(());
             }
         }
-        *frames += push_frames(&mut stacks.frames, sent.unwrap_or(sample), locations, limits)?;
+        push_frames(&mut part.stacks.frames, sent.unwrap_or(sample), locations, limits)?;
+        if let (Some(hash), Some(sent), true) = (hash, sent, *forgets) {
+            let new = part.stacks.frames.get(start..).unwrap_or(&[]);
+            if let Some(stack) = part.find(hash, |at| part.stacks.frames_of(at) == Some(new)) {
+                part.add(stack, values);
+                part.stacks.frames.truncate(start);
+                return Ok(());
+            }
+            if new.len() / DENSE > sent.rest().len() {
+                part.dense.insert(part.hashes.len(), sent.rest().into());
+            }
+        }
+        *frames += part.stacks.frames.len() - start;
         LimitName::Frames.check(*frames, limits.frames)?;
-        stacks.push_values(values);
-        known_as.push(sent.map_or(&[], |sent| sent.rest()));
+        if !*forgets {
+            part.sent.push(sent.map_or((0, 0), |sent| sent.place()));
+        }
+        part.end(hash, values);
         Ok(())
     }
 
     /// Takes the sample's values; the fields of its locations where they stand side by side.
     #[expect(clippy::cast_possible_wrap, reason = "int64 travels as its two's complement")]
-    fn fields(&mut self, sample: Wire<'b>) -> Result<Option<Wire<'b>>, ReadError> {
+    fn fields<'b>(&mut self, sample: Wire<'b>) -> Result<Option<Wire<'b>>, ReadError> {
         let (mut sent, mut together) = (sample.at()..sample.at(), true);
         let mut rest = sample;
         self.values.clear();
@@ -197,7 +263,7 @@ impl<'s, 'b> Samples<'s, 'b> {
     }
 
     /// The place of the part that the sample's kept labels call for.
-    fn part_of(&mut self, mut sample: Wire<'b>) -> Result<usize, ReadError> {
+    fn part_of(&mut self, mut sample: Wire<'_>, strings: &Strings<'_>) -> Result<usize, ReadError> {
         self.labels.clear();
         while let Some(tag) = sample.tag()? {
             if tag != LABEL {
@@ -220,107 +286,12 @@ impl<'s, 'b> Samples<'s, 'b> {
         let mut set = Labels::new();
         for (key, text) in &self.labels {
             // As they were sent: a long text that is not kept is not looked through for each sample.
-            let key = self.strings.bytes(*key)?;
+            let key = strings.bytes(*key)?;
             if let Some(kept) = self.keep.iter().find(|kept| kept.as_bytes() == key) {
-                LimitName::Name.check(self.strings.bytes(*text)?.len(), self.limits.name)?;
-                set.insert((*kept).to_owned(), self.strings.sanitised(*text)?.into_owned());
+                LimitName::Name.check(strings.bytes(*text)?.len(), self.limits.name)?;
+                set.insert((*kept).to_owned(), strings.sanitised(*text)?.into_owned());
             }
         }
         Ok(self.part(set))
-    }
-}
-
-/// Adds the frames of a sample's locations, packed or not; how many they are.
-fn push_frames(
-    frames: &mut Vec<FunctionId>,
-    mut sample: Wire<'_>,
-    locations: &Locations,
-    limits: &Limits,
-) -> Result<usize, ReadError> {
-    let start = frames.len();
-    let mut to = Pushed { frames, start, locations, at: sample.at(), most: limits.stack };
-    while let Some(tag) = sample.tag()? {
-        match (tag, locations.single()) {
-            (LOCATIONS, Some(single)) => to.packed(sample.delimited()?, single)?,
-            (LOCATION | LOCATIONS, _) => sample.each(tag, |id| to.location(id))?,
-            _ => sample.skip(tag)?,
-        }
-    }
-    Ok(frames.len() - start)
-}
-
-/// The frames of one stack, in the making.
-struct Pushed<'s> {
-    frames: &'s mut Vec<FunctionId>,
-    /// Where the stack's start.
-    start: usize,
-    locations: &'s Locations,
-    /// Where the sample lies.
-    at: usize,
-    most: u64,
-}
-
-impl Pushed<'_> {
-    fn location(&mut self, id: u64) -> Result<(), ReadError> {
-        let frames = self.locations.of(id).ok_or_else(|| unknown(id, self.at))?;
-        make_room(self.frames, frames.len());
-        self.frames.extend_from_slice(frames);
-        LimitName::Stack.check(self.frames.len() - self.start, self.most)
-    }
-
-    /// The case of nearly all frames: packed locations that count up, most of one function each. Numbers of one or two
-    /// bytes are taken four at a time, without a branch for each: their lengths follow no pattern that could be learned.
-    #[inline(never)]
-    fn packed(&mut self, mut packed: Wire<'_>, single: &[FunctionId]) -> Result<(), ReadError> {
-        // A location takes a byte at least.
-        make_room(self.frames, packed.rest().len());
-        while let Some(mut word) = packed.word() {
-            let continued = word & CONTINUED;
-            let mut len = 0;
-            let mut next = || {
-                let two = word >> 7 & 1;
-                let id = word & 0x7f | word >> 1 & 0x3f80 & two.wrapping_neg();
-                word >>= 8 + 8 * two;
-                len += 1 + two as usize;
-                place(id).and_then(|place| single.get(place)).copied().unwrap_or(FunctionId::NONE)
-            };
-            let four = [next(), next(), next(), next()];
-            if continued & continued >> 8 != 0 || four.contains(&FunctionId::NONE) {
-                self.one(packed.varint()?, single)?;
-                continue;
-            }
-            packed.pass(len);
-            self.frames.extend_from_slice(&four);
-            LimitName::Stack.check(self.frames.len() - self.start, self.most)?;
-        }
-        while !packed.is_empty() {
-            self.one(packed.varint()?, single)?;
-        }
-        Ok(())
-    }
-
-    fn one(&mut self, id: u64, single: &[FunctionId]) -> Result<(), ReadError> {
-        match place(id).and_then(|place| single.get(place)) {
-            Some(frame) if *frame != FunctionId::NONE => {
-                self.frames.push(*frame);
-                LimitName::Stack.check(self.frames.len() - self.start, self.most)
-            }
-            _ => self.location(id),
-        }
-    }
-}
-
-#[cold]
-fn unknown(location: u64, at: usize) -> ReadError {
-    ReadError::malformed(format!("a sample names location {location}: unknown"), at)
-}
-
-/// Makes room for that many frames, growing by an eighth: doubling would hold twice of what a large profile needs. Past
-/// 4 MiB it grows eightfold: room that is not written to is no memory then, but each move holds all frames twice.
-#[inline]
-fn make_room(frames: &mut Vec<FunctionId>, more: usize) {
-    if frames.capacity() - frames.len() < more {
-        let grown = if frames.len() < 1 << 20 { (frames.len() / 8).max(1_024) } else { frames.len().saturating_mul(7) };
-        frames.reserve_exact(grown.max(more));
     }
 }

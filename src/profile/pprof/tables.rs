@@ -1,16 +1,13 @@
 //! The tables of a pprof: strings, functions, locations.
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::wire::{Wire, bytes, number};
-use super::{FUNCTION, LOCATION, MAPPING, Outline};
+use super::{FUNCTION, LOCATION, MAPPING, Outline, Piece};
 use crate::profile::limits::{LimitName, Limits, ReadError};
 use crate::profile::model::{Function, FunctionId, Interner, SampleType, Symbols, TextId};
 
-const TYPE_NAME: u64 = number(1);
-const TYPE_UNIT: u64 = number(2);
 /// Of a mapping, a location and a function alike.
 const ID: u64 = number(1);
 const MAPPING_FILE: u64 = number(5);
@@ -26,7 +23,8 @@ const UNKNOWN: &str = "[unknown]";
 
 /// The string table, borrowed from the bytes; strings that name something are interned on first use.
 pub(super) struct Strings<'b> {
-    wire: Wire<'b>,
+    /// Those of the profile that hold strings, and all between them.
+    pieces: &'b [Piece<'b>],
     places: &'b [(u32, u32)],
     /// Of each string, its interned text; `None` before its first use.
     interned: Vec<Option<TextId>>,
@@ -35,10 +33,10 @@ pub(super) struct Strings<'b> {
 }
 
 impl<'b> Strings<'b> {
-    pub(super) fn new(wire: Wire<'b>, outline: &'b Outline, limits: &Limits) -> Result<Self, ReadError> {
+    pub(super) fn new(pieces: &'b [Piece<'b>], outline: &'b Outline, limits: &Limits) -> Result<Self, ReadError> {
         let bytes = outline.strings.iter().map(|(start, end)| (end - start) as usize).sum();
         let strings = Self {
-            wire,
+            pieces,
             places: &outline.strings,
             interned: vec![None; outline.strings.len()],
             interner: Interner::with_room(bytes, outline.strings.len(), outline.function_count),
@@ -50,23 +48,23 @@ impl<'b> Strings<'b> {
         }
     }
 
-    /// Bytes of the whole profile.
-    pub(super) fn all_bytes(&self) -> usize {
-        self.wire.rest().len()
-    }
-
     /// The string as it was sent.
     pub(super) fn bytes(&self, index: u64) -> Result<&'b [u8], ReadError> {
         let place = usize::try_from(index).ok().and_then(|index| self.places.get(index));
         match place {
-            Some((start, end)) => Ok(self.wire.rest().get(*start as usize..*end as usize).unwrap_or(&[])),
+            Some((start, end)) => Ok(self.between(*start as usize, *end as usize).unwrap_or(&[])),
             // A profile without a string table has the empty string, which every absent field names.
             None if index == 0 => Ok(&[]),
-            None => {
-                let what = format!("it names string {index}, and has {}", self.places.len());
-                Err(ReadError::malformed(what, self.wire.at()))
-            }
+            None => Err(ReadError::malformed(format!("it names string {index}, and has {}", self.places.len()), 0)),
         }
+    }
+
+    fn between(&self, start: usize, end: usize) -> Option<&'b [u8]> {
+        let piece = match self.pieces {
+            [only] => only,
+            pieces => pieces.get(pieces.partition_point(|piece| piece.start <= start).checked_sub(1)?)?,
+        };
+        piece.bytes.get(start.checked_sub(piece.start)?..end.checked_sub(piece.start)?)
     }
 
     /// The string, with U+FFFD for what is not UTF-8 and for U+0000.
@@ -78,22 +76,13 @@ impl<'b> Strings<'b> {
         Ok(self.sanitised(index)?.into_owned())
     }
 
-    pub(super) fn value_type(&self, region: &Range<usize>) -> Result<SampleType, ReadError> {
-        let (mut name, mut unit) = (0, 0);
-        let mut message = self.wire.region(region);
-        while let Some(tag) = message.tag()? {
-            match tag {
-                TYPE_NAME => name = message.varint()?,
-                TYPE_UNIT => unit = message.varint()?,
-                _ => message.skip(tag)?,
-            }
-        }
+    pub(super) fn value_type(&self, (name, unit): &(u64, u64)) -> Result<SampleType, ReadError> {
         let text = |index| {
             let text = self.owned(index)?;
             LimitName::Name.check(text.len(), self.name_limit)?;
             Ok(text)
         };
-        Ok(SampleType { name: text(name)?, unit: text(unit)? })
+        Ok(SampleType { name: text(*name)?, unit: text(*unit)? })
     }
 
     fn intern(&mut self, index: u64) -> Result<TextId, ReadError> {
@@ -175,9 +164,13 @@ pub(super) struct Locations {
 }
 
 impl Locations {
-    pub(super) fn read(wire: Wire<'_>, outline: &Outline, strings: &mut Strings<'_>) -> Result<Self, ReadError> {
-        let functions = Functions::read(wire.region(&outline.functions), outline.function_count, strings)?;
-        let mut mappings = Mappings::read(wire.region(&outline.mappings))?;
+    pub(super) fn read<'p>(
+        pieces: impl Iterator<Item = &'p Piece<'p>> + Clone,
+        outline: &Outline,
+        strings: &mut Strings<'_>,
+    ) -> Result<Self, ReadError> {
+        let functions = Functions::read(pieces.clone(), outline.function_count, strings)?;
+        let mut mappings = Mappings::read(pieces.clone())?;
         let mut bounds = Vec::with_capacity(outline.location_count + 1);
         bounds.push(0);
         let mut locations = Self {
@@ -186,15 +179,28 @@ impl Locations {
             frames: Vec::with_capacity(outline.location_count),
             bounds,
         };
-        let mut region = wire.region(&outline.locations);
-        while let Some(tag) = region.tag()? {
-            match tag {
-                LOCATION => locations.push(region.delimited()?, &functions, &mut mappings, strings)?,
-                _ => region.skip(tag)?,
-            }
+        for piece in pieces {
+            let read = locations.piece(piece.region(&piece.locations), &functions, &mut mappings, strings);
+            read.map_err(|error| error.behind(piece.start))?;
         }
         locations.ids.seal("location")?;
         Ok(locations)
+    }
+
+    fn piece(
+        &mut self,
+        mut region: Wire<'_>,
+        functions: &Functions,
+        mappings: &mut Mappings,
+        strings: &mut Strings<'_>,
+    ) -> Result<(), ReadError> {
+        while let Some(tag) = region.tag()? {
+            match tag {
+                LOCATION => self.push(region.delimited()?, functions, mappings, strings)?,
+                _ => region.skip(tag)?,
+            }
+        }
+        Ok(())
     }
 
     fn push(
@@ -255,8 +261,21 @@ struct Functions {
 }
 
 impl Functions {
-    fn read(mut region: Wire<'_>, count: usize, strings: &mut Strings<'_>) -> Result<Self, ReadError> {
+    fn read<'p>(
+        pieces: impl Iterator<Item = &'p Piece<'p>>,
+        count: usize,
+        strings: &mut Strings<'_>,
+    ) -> Result<Self, ReadError> {
         let mut all = Self { ids: Ids::default(), functions: Vec::with_capacity(count) };
+        for piece in pieces {
+            let read = all.piece(piece.region(&piece.functions), strings);
+            read.map_err(|error| error.behind(piece.start))?;
+        }
+        all.ids.seal("function")?;
+        Ok(all)
+    }
+
+    fn piece(&mut self, mut region: Wire<'_>, strings: &mut Strings<'_>) -> Result<(), ReadError> {
         while let Some(tag) = region.tag()? {
             if tag != FUNCTION {
                 region.skip(tag)?;
@@ -279,11 +298,10 @@ impl Functions {
             let name =
                 if strings.bytes(name)?.is_empty() { strings.interner.text(UNKNOWN) } else { strings.intern(name)? };
             let file = strings.intern(file)?;
-            all.functions.push(strings.interner.function(Function { name, file }));
-            all.ids.push(id);
+            self.functions.push(strings.interner.function(Function { name, file }));
+            self.ids.push(id);
         }
-        all.ids.seal("function")?;
-        Ok(all)
+        Ok(())
     }
 
     /// The function of a location's line; `None` where the line names none.
@@ -309,8 +327,16 @@ impl Functions {
 struct Mappings(Vec<(u64, u64, Option<FunctionId>)>);
 
 impl Mappings {
-    fn read(mut region: Wire<'_>) -> Result<Self, ReadError> {
-        let mut all = Vec::new();
+    fn read<'p>(pieces: impl Iterator<Item = &'p Piece<'p>>) -> Result<Self, ReadError> {
+        let mut all = Self(Vec::new());
+        for piece in pieces {
+            all.piece(piece.region(&piece.mappings)).map_err(|error| error.behind(piece.start))?;
+        }
+        all.0.sort_unstable();
+        Ok(all)
+    }
+
+    fn piece(&mut self, mut region: Wire<'_>) -> Result<(), ReadError> {
         while let Some(tag) = region.tag()? {
             if tag != MAPPING {
                 region.skip(tag)?;
@@ -325,10 +351,9 @@ impl Mappings {
                     _ => message.skip(tag)?,
                 }
             }
-            all.push((id, file, None));
+            self.0.push((id, file, None));
         }
-        all.sort_unstable();
-        Ok(Self(all))
+        Ok(())
     }
 
     /// The frame that stands for an address in that mapping: its file's name in brackets, as `pprof` shows it.

@@ -21,6 +21,19 @@ pub(super) struct Wire<'b> {
     at: usize,
 }
 
+/// How many bytes at the start of a message are whole fields.
+pub(super) fn whole_fields(bytes: &[u8]) -> usize {
+    let mut wire = Wire::new(bytes);
+    let mut end = 0;
+    while let Ok(Some(tag)) = wire.tag() {
+        if wire.skip(tag).is_err() {
+            break;
+        }
+        end = wire.at();
+    }
+    end
+}
+
 /// The tag of a varint field of that number.
 pub(super) const fn number(field: u64) -> u64 {
     field << 3
@@ -40,6 +53,19 @@ impl<'b> Wire<'b> {
     /// A region of this.
     pub(super) fn region(&self, region: &Range<usize>) -> Self {
         Self { bytes: self.bytes.get(..region.end).unwrap_or(&[]), at: region.start }
+    }
+
+    /// Where the bytes not read yet lie, if within 4 GiB.
+    pub(super) fn place(&self) -> (u32, u32) {
+        match (u32::try_from(self.at), u32::try_from(self.bytes.len())) {
+            (Ok(start), Ok(end)) => (start, end),
+            _ => (u32::MAX, u32::MAX),
+        }
+    }
+
+    /// The bytes at such a place, of those up to the end of this.
+    pub(super) fn between(&self, (start, end): (u32, u32)) -> Option<&'b [u8]> {
+        self.bytes.get(start as usize..end as usize)
     }
 
     pub(super) fn is_empty(&self) -> bool {

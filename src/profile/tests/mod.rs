@@ -3,6 +3,7 @@
 mod flamebearer;
 mod folded;
 mod packed;
+mod pieces;
 mod pprof;
 mod properties;
 mod real;
