@@ -17,6 +17,8 @@ use super::{Input, later, made_up, read, shared};
 
 /// Between two pushes of an app.
 const EVERY_S: i64 = 15;
+/// How far ahead of the clock profiles are dated at most; the server takes ten minutes.
+const AHEAD_S: i64 = 540;
 /// Different profiles of each source; they come again and again, as hours are alike.
 const VARIANTS: usize = 240;
 /// Pushes in flight.
@@ -156,19 +158,19 @@ pub(crate) async fn measure() -> Result<()> {
     let bodies: Arc<Vec<Vec<bytes::Bytes>>> = Arc::new(sources.iter().map(variants).collect());
     let mean = bodies.iter().flatten().map(|body| body.len() as f64).sum::<f64>() / (bodies.len() * VARIANTS) as f64;
     let server = Server::start().await?;
-    let hour = i64::try_from(minutes)? * 60;
-    // A whole hour that is over: each app writes one epoch, as it does every hour.
-    let from = (SystemClock.now().timestamp() / 3_600 - 2) * 3_600;
-    let pushes: Vec<(usize, i64)> = (from..from + hour)
-        .step_by(usize::try_from(EVERY_S)?)
-        .flat_map(|at| (0..apps).map(move |app| (app, at)))
-        .collect();
+    // One epoch of each app, as every hour has, and none that is late: what there is of the present hour, and a little
+    // of the future, holds as many profiles as a whole one.
+    let now = SystemClock.now().timestamp();
+    let from = now / 3_600 * 3_600;
+    let (times, span) = (i64::try_from(minutes)? * 60 / EVERY_S, (now + AHEAD_S - from).min(3_600));
+    let pushes: Vec<(usize, i64)> = (0..times).flat_map(|time| (0..apps).map(move |app| (app, time))).collect();
     let client = reqwest::Client::new();
     let (cpu, begun) = (server.cpu()?, Instant::now());
     stream::iter(pushes.iter().copied())
-        .map(|(app, at)| {
+        .map(|(app, time)| {
+            let at = from + span * time / times;
             let bodies = bodies.get(app % bodies.len()).map_or(&[][..], Vec::as_slice);
-            let variant = usize::try_from(at / EVERY_S).unwrap_or(0).wrapping_add(app) % VARIANTS;
+            let variant = usize::try_from(time).unwrap_or(0).wrapping_add(app) % VARIANTS;
             let url = format!("{}/ingest?format=pprof&name=app-{app}&from={at}&until={}", server.base, at + EVERY_S);
             let request = client.post(url).body(bodies.get(variant).cloned().unwrap_or_default());
             async move { anyhow::Ok(request.send().await?.error_for_status()?) }
@@ -191,7 +193,7 @@ pub(crate) async fn measure() -> Result<()> {
         n / own,
     );
     sizes(&server, n).await?;
-    tables(&server, apps, from, from + hour).await
+    tables(&server, apps, from, from + 3_600).await
 }
 
 /// What is on disk, indexes and all.

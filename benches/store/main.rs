@@ -4,9 +4,11 @@
 //! before the times: an hour is 240 profiles of one app, each with its values changed and a few of its stacks left out.
 //!
 //! First an hour of fifty apps through a real server into a real PostgreSQL, then the parts without the database.
-//! `STORE_HOUR=0` leaves the hour out; `STORE_APPS` (50) and `STORE_MINUTES` (60) make it smaller.
+//! `STORE_HOUR=0` leaves the hour out; `STORE_APPS` (50) and `STORE_MINUTES` (60) make it smaller. Then closed hours of
+//! one app at a time, rolled up: `STORE_ROLLUPS` (24) of them, 0 for none.
 
 mod hour;
+mod rollups;
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -19,10 +21,15 @@ use flamewarden::sor::profile_data::store::{Block, DictionaryLimits, EpochSum, J
 const PER_HOUR: u32 = 240;
 
 fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     if std::env::var_os("STORE_HOUR").is_none_or(|hour| hour != "0") {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(hour::measure())?;
     }
+    let hours = std::env::var("STORE_ROLLUPS").ok().and_then(|hours| hours.parse().ok()).unwrap_or(24);
+    if hours > 0 {
+        runtime.block_on(rollups::measure(hours))?;
+    }
+    drop(runtime);
     for input in inputs() {
         let (blocks, dictionary) = store_hour(&input);
         let per_profile = |bytes: usize| bytes as f64 / f64::from(PER_HOUR);

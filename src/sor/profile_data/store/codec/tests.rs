@@ -1,4 +1,5 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -72,6 +73,50 @@ proptest! {
     }
 
     #[test]
+    fn a_rollup_is_the_sum_of_its_blocks_series_by_series(
+        epochs in prop::collection::vec(prop::collection::vec((0..2_i32, stacks(2)), 1..4), 1..3),
+    ) {
+        let (mut expected, mut first) = (BTreeMap::new(), BTreeMap::new());
+        let (mut bodies, mut tables) = (Vec::new(), HashMap::new());
+        for (epoch, profiles) in (0_i64..).zip(&epochs) {
+            let (mut dictionary, mut of_epoch) = (OpenDictionary::default(), Tables::default());
+            for (series, stacks) in profiles {
+                let profile = profile(2, stacks);
+                for (stack, value) in sums(&profile, 1) {
+                    *expected.entry((*series, stack)).or_insert(0) += value;
+                }
+                first.entry(*series).or_insert_with(|| sums(&profile, 1));
+                bodies.push((*series, epoch, block(&mut dictionary, &profile).encode()));
+            }
+            of_epoch.append(&dictionary.take_segment().unwrap()).unwrap();
+            tables.insert(epoch, Arc::new(of_epoch));
+        }
+        expected.retain(|_, value| *value != 0);
+        let blocks: Vec<_> =
+            bodies.iter().map(|(series, epoch, body)| HourBlock { series: *series, epoch: *epoch, body }).collect();
+        let body = Rollup::merge(&blocks, &tables, |series| series == 1).unwrap();
+        for end in 0..body.len() {
+            prop_assert!(Rollup::decode(body.get(..end).unwrap()).is_err());
+        }
+        let rollup = Rollup::decode(&body).unwrap();
+        let read = |block: &Block| {
+            let (mut joined, mut sum) = (Joined::default(), EpochSum::default());
+            sum.add(block, 1, 1);
+            joined.join(&sum, &rollup.tables);
+            sums(&joined.into_profile(SampleType::new("t1", "count"), false), 0)
+        };
+        let mut rolled = BTreeMap::new();
+        for (series, of_series) in &rollup.series {
+            rolled.extend(read(&of_series.sum).into_iter().map(|(stack, value)| ((*series, stack), value)));
+            prop_assert_eq!(of_series.growth.is_some(), *series == 1);
+            if let Some(growth) = &of_series.growth {
+                prop_assert_eq!(&read(&growth.first), first.get(series).unwrap());
+            }
+        }
+        prop_assert_eq!(rolled, expected);
+    }
+
+    #[test]
     fn a_block_is_read_as_it_was_written(stacks in stacks(3)) {
         let block = block(&mut OpenDictionary::default(), &profile(3, &stacks));
         prop_assert_eq!(Block::decode(&block.encode()), Ok(block));
@@ -83,6 +128,7 @@ proptest! {
         let _ = Block::decode(&compress(&bytes));
         let _ = Tables::default().append(&bytes);
         let _ = Tables::default().append(&compress(&bytes));
+        let _ = Rollup::decode(&bytes);
     }
 }
 
