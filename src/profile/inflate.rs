@@ -15,8 +15,8 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const DEFLATE_MAX_RATIO: u64 = 1_032;
 /// What large profiles are inflated into at a time.
 const PIECE: u64 = 1 << 20;
-/// The largest window of gzip.
-const WINDOW_BITS: u8 = 15;
+/// Gzip of the one method that there is, without a name, comment or anything else; a time and two more bytes follow.
+const PLAIN_HEADER: [u8; 4] = [0x1f, 0x8b, 8, 0];
 
 /// Whether the bytes are gzip or zstd.
 pub fn is_compressed(bytes: &[u8]) -> bool {
@@ -48,14 +48,17 @@ pub fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, ReadError> {
     }
 }
 
-/// One member that holds what it claims, as nearly all that come: inflated in a single step, which looks back on what it
-/// has written and needs no window beside it. `None` is everything else: for whoever reads on, or says what is wrong.
+/// One member with a plain header that holds what it claims, as nearly all that come: inflated in a single step, which
+/// looks back on what it has written and needs no window beside it. `None` is everything else: for whoever reads on, or says
+/// what is wrong.
 fn at_once(bytes: &[u8], claimed: u64, limits: &Limits) -> Option<Vec<u8>> {
     let room = usize::try_from(claimed).ok().filter(|_| claimed <= limits.inflated)?;
+    let (deflated, [a, b, c, d, ..]) = bytes.strip_prefix(&PLAIN_HEADER)?.get(6..)?.split_last_chunk::<8>()?;
     let mut all = Vec::with_capacity(room);
-    let mut gzip = Decompress::new_gzip(WINDOW_BITS);
-    let status = gzip.decompress_vec(bytes, &mut all, FlushDecompress::Finish).ok()?;
-    (status == Status::StreamEnd && gzip.total_in() == bytes.len() as u64).then_some(all)
+    let mut inflater = Decompress::new(false);
+    let status = inflater.decompress_vec(deflated, &mut all, FlushDecompress::Finish).ok()?;
+    let whole = status == Status::StreamEnd && inflater.total_in() == deflated.len() as u64 && all.len() == room;
+    (whole && crc32fast::hash(&all) == u32::from_le_bytes([*a, *b, *c, *d])).then_some(all)
 }
 
 /// How many bytes the profile says that it inflates to: for room and budgets, never to be trusted. A lie is bounded by
@@ -202,4 +205,58 @@ fn read(mut reader: impl Read, claimed: u64, limits: &Limits) -> Result<Vec<u8>,
         all.reserve_exact((room(limits.inflated) + 1).saturating_sub(all.len()));
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, GzBuilder};
+    use rstest::rstest;
+
+    use super::*;
+
+    const TEXT: &[u8] = b"a stack, a stack, and one more stack";
+
+    fn gzip(header: GzBuilder) -> Vec<u8> {
+        let mut gzip = header.write(Vec::new(), Compression::best());
+        gzip.write_all(TEXT).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    #[rstest]
+    #[case::plain(gzip(GzBuilder::new()), true)]
+    #[case::with_a_time(gzip(GzBuilder::new().mtime(1_700_000_000)), true)]
+    #[case::with_a_name(gzip(GzBuilder::new().filename("profile")), false)]
+    #[case::with_all(gzip(GzBuilder::new().filename("profile").comment("cpu").extra([1, 2, 3])), false)]
+    #[case::of_two_members([gzip(GzBuilder::new()), gzip(GzBuilder::new())].concat(), false)]
+    fn gzip_of_any_header_inflates_and_the_plain_one_at_once(#[case] bytes: Vec<u8>, #[case] at_once: bool) {
+        let limits = Limits::default();
+        let inflated = gunzip(&bytes, &limits).unwrap();
+        assert!(inflated.chunks(TEXT.len()).all(|text| text == TEXT) && inflated.len() >= TEXT.len());
+        assert_eq!(super::at_once(&bytes, claimed_size(&bytes), &limits).is_some(), at_once);
+    }
+
+    #[test]
+    fn a_byte_that_changed_on_the_way_is_found() {
+        let sent = gzip(GzBuilder::new());
+        // What a header says of time and system has no check.
+        for at in (0..4).chain(10..sent.len()) {
+            for bit in 0..8 {
+                let mut bytes = sent.clone();
+                bytes[at] ^= 1 << bit;
+                let inflated = gunzip(&bytes, &Limits::default());
+                assert!(inflated.is_err() || inflated.unwrap() == TEXT, "bit {bit} of byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_limit_is_the_last_size_that_inflates() {
+        let (bytes, most) = (gzip(GzBuilder::new()), TEXT.len() as u64);
+        let limits = |inflated| Limits { inflated, ..Limits::default() };
+        assert_eq!(gunzip(&bytes, &limits(most)).unwrap(), TEXT);
+        let expected = ReadError::Limit { limit: LimitName::Inflated, number: most - 1 };
+        assert_eq!(gunzip(&bytes, &limits(most - 1)).unwrap_err(), expected);
+    }
 }

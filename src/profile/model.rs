@@ -45,6 +45,11 @@ impl FunctionId {
     /// No function's: there are never so many.
     pub(super) const NONE: Self = Self(u32::MAX);
 
+    /// Whether one of them may be [`Self::NONE`], looked at all at once; where it says no, none is.
+    pub(super) fn may_be_none(four: [Self; 4]) -> bool {
+        four.iter().fold(0, |all, id| all | id.0) > u32::MAX / 2
+    }
+
     /// The id as an index into an array of [`Profile::function_count`] places.
     pub fn index(self) -> usize {
         self.0 as usize
@@ -222,7 +227,8 @@ impl Stacks {
     #[expect(clippy::cast_possible_truncation, reason = "readers hold profiles under 2^32 frames")]
     pub(super) fn push_values(&mut self, values: &[i64]) {
         self.ends.push(self.frames.len() as u32);
-        self.values.extend_from_slice(values);
+        // They are few: no call to copy them.
+        self.values.extend(values.iter().copied());
     }
 }
 

@@ -50,11 +50,20 @@ impl<'b> Strings<'b> {
 
     /// The string as it was sent.
     pub(super) fn bytes(&self, index: u64) -> Result<&'b [u8], ReadError> {
-        let place = usize::try_from(index).ok().and_then(|index| self.places.get(index));
-        match place {
-            Some((start, end)) => Ok(self.between(*start as usize, *end as usize).unwrap_or(&[])),
+        let (start, end) = self.place(index)?;
+        Ok(self.between(start as usize, end as usize).unwrap_or(&[]))
+    }
+
+    fn is_empty(&self, index: u64) -> Result<bool, ReadError> {
+        self.place(index).map(|(start, end)| start == end)
+    }
+
+    #[inline]
+    fn place(&self, index: u64) -> Result<(u32, u32), ReadError> {
+        match usize::try_from(index).ok().and_then(|index| self.places.get(index)) {
+            Some(place) => Ok(*place),
             // A profile without a string table has the empty string, which every absent field names.
-            None if index == 0 => Ok(&[]),
+            None if index == 0 => Ok((0, 0)),
             None => Err(ReadError::malformed(format!("it names string {index}, and has {}", self.places.len()), 0)),
         }
     }
@@ -120,15 +129,21 @@ struct Ids {
 
 impl Ids {
     /// Adds a message. Without an id it is known by its place, as .NET's profiler has it.
+    #[inline]
     fn push(&mut self, id: u64) {
-        let id = if id == 0 { u64::from(self.count) + 1 } else { id };
-        if self.listed.is_empty() && id != u64::from(self.count) + 1 {
-            self.listed = (0..self.count).map(|place| (u64::from(place) + 1, place)).collect();
-            self.listed.push((id, self.count));
-        } else if !self.listed.is_empty() {
-            self.listed.push((id, self.count));
-        }
         self.count += 1;
+        if !self.listed.is_empty() || (id != u64::from(self.count) && id != 0) {
+            self.list(id);
+        }
+    }
+
+    #[cold]
+    fn list(&mut self, id: u64) {
+        if self.listed.is_empty() {
+            self.listed = (0..self.count - 1).map(|place| (u64::from(place) + 1, place)).collect();
+        }
+        let id = if id == 0 { u64::from(self.count) } else { id };
+        self.listed.push((id, self.count - 1));
     }
 
     /// Makes the ids fit to be looked up.
@@ -156,7 +171,7 @@ impl Ids {
 /// The locations, resolved to functions.
 pub(super) struct Locations {
     ids: Ids,
-    /// Of each location, its frame; [`FunctionId::NONE`] where several are inlined.
+    /// Of each location, its frame; [`FunctionId::NONE`] where several are inlined, and in front of all: ids count from 1.
     single: Vec<FunctionId>,
     frames: Vec<FunctionId>,
     /// The frames of the location at place n lie from bound n to bound n + 1.
@@ -173,12 +188,10 @@ impl Locations {
         let mut mappings = Mappings::read(pieces.clone())?;
         let mut bounds = Vec::with_capacity(outline.location_count + 1);
         bounds.push(0);
-        let mut locations = Self {
-            ids: Ids::default(),
-            single: Vec::with_capacity(outline.location_count),
-            frames: Vec::with_capacity(outline.location_count),
-            bounds,
-        };
+        let mut single = Vec::with_capacity(outline.location_count + 1);
+        single.push(FunctionId::NONE);
+        let mut locations =
+            Self { ids: Ids::default(), single, frames: Vec::with_capacity(outline.location_count), bounds };
         for piece in pieces {
             let read = locations.piece(piece.region(&piece.locations), &functions, &mut mappings, strings);
             read.map_err(|error| error.behind(piece.start))?;
@@ -247,8 +260,8 @@ impl Locations {
         self.frames.get(start as usize..end as usize)
     }
 
-    /// Where ids count up, as they nearly always do, the frame of each location by its id less one:
-    /// [`FunctionId::NONE`] where several are inlined.
+    /// Where ids count up, as they nearly always do, the frame of each location by its id; [`FunctionId::NONE`] where it has
+    /// none, or several that are inlined.
     pub(super) fn single(&self) -> Option<&[FunctionId]> {
         self.ids.listed.is_empty().then_some(&self.single)
     }
@@ -292,11 +305,10 @@ impl Functions {
                     _ => message.skip(tag)?,
                 }
             }
-            if strings.bytes(name)?.is_empty() {
+            if strings.is_empty(name)? {
                 name = system_name;
             }
-            let name =
-                if strings.bytes(name)?.is_empty() { strings.interner.text(UNKNOWN) } else { strings.intern(name)? };
+            let name = if strings.is_empty(name)? { strings.interner.text(UNKNOWN) } else { strings.intern(name)? };
             let file = strings.intern(file)?;
             self.functions.push(strings.interner.function(Function { name, file }));
             self.ids.push(id);

@@ -78,7 +78,15 @@ impl<'b> Wire<'b> {
         self.rest().first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
     }
 
-    /// Passes over bytes that were looked at with [`Self::word`].
+    /// The bytes not read yet, the first one lowest, where they are one to seven and others lie before them.
+    #[inline]
+    pub(super) fn last_word(&self) -> Option<u64> {
+        let word = self.bytes.last_chunk().map(|bytes| u64::from_le_bytes(*bytes))?;
+        let others = 8_usize.checked_sub(self.rest().len())?;
+        word.checked_shr(8 * u32::try_from(others).ok()?)
+    }
+
+    /// Passes over bytes that were looked at as a word.
     #[inline]
     pub(super) fn pass(&mut self, len: usize) {
         self.at += len;
