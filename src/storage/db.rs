@@ -144,7 +144,10 @@ impl Db {
         };
         metrics::histogram!("db_query_duration_seconds", "outcome" => outcome).record(begun.elapsed().as_secs_f64());
         match done {
-            Ok(Ok(found)) => Ok(found),
+            Ok(Ok(found)) => {
+                held.succeeded();
+                Ok(found)
+            }
             Ok(Err(error)) => {
                 let again: fn(Repeat) -> bool = match Meaning::of(&error) {
                     Meaning::RolledBack => |_| true,

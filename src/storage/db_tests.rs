@@ -151,6 +151,61 @@ async fn connections_beyond_the_idle_maximum_are_closed_when_released() {
     assert_eq!(db.stats().idle, 1);
 }
 
+async fn backend(db: &Db) -> i32 {
+    let pid = db.run(Repeat::Safe, |c| Box::pin(sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(c)));
+    pid.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_whose_work_succeeded_is_handed_on_at_once_and_goes_back_when_nobody_takes_it() {
+    let test = database().await;
+    let db = with(&test, PoolSettings::of_size(2));
+    let first = backend(&db).await;
+    assert_eq!((db.stats().open, db.stats().idle), (1, 1), "nobody was asked in between");
+    assert_eq!(backend(&db).await, first);
+    let back = async {
+        while db.pool.handed_on() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), back).await.unwrap();
+    assert_eq!(backend(&db).await, first);
+    assert_eq!(db.stats().open, 1);
+    tokio::time::timeout(Duration::from_secs(30), db.close()).await.unwrap();
+    assert_eq!(db.stats().idle, 0);
+}
+
+#[tokio::test]
+async fn a_connection_with_something_left_to_say_is_not_handed_on() {
+    let test = database().await;
+    let db = with(&test, PoolSettings::of_size(1));
+    execute(&db, Repeat::Safe, "CREATE TABLE t (a int)").await.unwrap();
+    let dropped = db.run(Repeat::Safe, |c| {
+        Box::pin(async move {
+            let mut transaction = c.begin().await?;
+            sqlx::query("INSERT INTO t VALUES (1)").execute(&mut *transaction).await.map(|_| ())
+        })
+    });
+    dropped.await.unwrap();
+    assert_eq!(db.stats().idle, 0, "its transaction is rolled back first");
+    let failed = execute(&db, Repeat::Safe, "SELECT 1 / 0").await;
+    assert!(failed.is_err());
+    assert_eq!(db.stats().idle, 0);
+    let count = "SELECT count(*) FROM t";
+    let rows = db.run(Repeat::Safe, |c| Box::pin(sqlx::query_scalar::<_, i64>(count).fetch_one(c)));
+    assert_eq!(rows.await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn everyone_gets_a_turn_where_many_share_few_connections() {
+    let test = database().await;
+    let db = with(&test, PoolSettings::of_size(2));
+    let asking = (0..100).map(|_| backend(&db));
+    let backends = tokio::time::timeout(Duration::from_secs(30), futures::future::join_all(asking)).await.unwrap();
+    assert_eq!(backends.into_iter().collect::<std::collections::BTreeSet<_>>().len(), 2);
+    assert_eq!((db.stats().in_use, db.stats().open, db.stats().idle), (0, 2, 2));
+}
+
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unavailable_long_before_the_connect_timeout() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -14,6 +14,7 @@ mod source;
 mod sqlstate;
 #[doc(hidden)]
 pub mod testing;
+mod warm;
 
 pub use db::{Db, DbError, Repeat};
 pub use embedded::{Embedded, EmbeddedError, EmbeddedSettings};

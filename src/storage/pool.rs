@@ -1,20 +1,20 @@
 //! The pool: its limits, who holds a connection, who waits for one, and when the database counts as away.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgConnection, Postgres};
+use sqlx::{ConnectOptions, Connection, PgConnection};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::warm::{Lent, TRUSTED_FOR, Warm};
 
 /// A connection that takes longer than this is doubted: the server may be away.
 const DOUBT_AFTER: Duration = Duration::from_millis(500);
 /// How long an answer is waited for from a server that is known to be away.
 const AWAY_LIMIT: Duration = Duration::from_secs(2);
-
-/// A connection that came back no longer ago is used as it is: it was asked then whether it lives, and asking it before
-/// each statement would cost half as much again as reading a few rows.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// The limits of the pool; api.md's variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +92,9 @@ pub(super) enum NoConnection {
 #[derive(Debug)]
 pub(super) struct Pool {
     connections: PgPool,
+    /// Who may take one of these: they are handed on past the driver's own queue.
+    turns: Semaphore,
+    warm: Arc<Warm>,
     settings: PoolSettings,
     options: PgConnectOptions,
     in_use: AtomicU32,
@@ -112,6 +115,7 @@ impl Pool {
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
+                    // It was asked when it came back.
                     if meta.idle_for > TRUSTED_FOR {
                         connection.ping().await?;
                     }
@@ -128,6 +132,8 @@ impl Pool {
             .connect_lazy_with(options.clone());
         Self {
             connections,
+            turns: Semaphore::new(usize::try_from(settings.size).unwrap_or(Semaphore::MAX_PERMITS)),
+            warm: Arc::default(),
             settings,
             options,
             in_use: AtomicU32::new(0),
@@ -158,8 +164,10 @@ impl Pool {
         }
         let begun = Instant::now();
         let waits = self.exhausted();
-        let acquired = tokio::select! {
-            acquired = self.connections.acquire() => acquired,
+        let taken = tokio::select! {
+            taken = tokio::time::timeout(self.settings.connect_timeout, self.take()) => {
+                taken.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            }
             error = self.doubt() => Err(error),
         };
         if waits {
@@ -167,10 +175,10 @@ impl Pool {
             self.waits.fetch_add(1, Ordering::Relaxed);
             self.waited_us.fetch_add(us, Ordering::Relaxed);
         }
-        match acquired {
-            Ok(connection) => {
+        match taken {
+            Ok((lent, turn)) => {
                 self.in_use.fetch_add(1, Ordering::Relaxed);
-                Ok(Held { connection: Some(connection), pool: self })
+                Ok(Held { lent: Some(lent), is_clean: false, pool: self, _turn: turn })
             }
             Err(sqlx::Error::PoolTimedOut) if self.exhausted() => Err(NoConnection::Exhausted),
             Err(error) => {
@@ -178,6 +186,16 @@ impl Pool {
                 Err(NoConnection::Away(error))
             }
         }
+    }
+
+    /// One that came back a moment ago, or one of the driver's pool, which may connect.
+    async fn take(&self) -> Result<(Lent, SemaphorePermit<'_>), sqlx::Error> {
+        let turn = self.turns.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        let lent = match self.warm.take() {
+            Some(lent) => lent,
+            None => Lent::new(self.connections.acquire().await?),
+        };
+        Ok((lent, turn))
     }
 
     fn exhausted(&self) -> bool {
@@ -206,7 +224,7 @@ impl Pool {
     /// What it is doing.
     pub(super) fn stats(&self) -> PoolStats {
         let in_use = self.in_use.load(Ordering::Relaxed);
-        let idle = u32::try_from(self.connections.num_idle()).unwrap_or(u32::MAX);
+        let idle = u32::try_from(self.connections.num_idle() + self.warm.len()).unwrap_or(u32::MAX);
         PoolStats {
             max: self.settings.size,
             open: self.connections.size().max(in_use),
@@ -217,28 +235,44 @@ impl Pool {
         }
     }
 
+    /// How many came back a moment ago and wait to be handed on.
+    #[cfg(test)]
+    pub(super) fn handed_on(&self) -> usize {
+        self.warm.len()
+    }
+
     /// Closes it: connections in use are waited for.
     pub(super) async fn close(&self) {
+        self.warm.close().await;
         self.connections.close().await;
     }
 }
 
 /// A connection in use.
 pub(super) struct Held<'p> {
-    connection: Option<PoolConnection<Postgres>>,
+    lent: Option<Lent>,
+    is_clean: bool,
     pool: &'p Pool,
+    /// Given back after the connection, so that whoever is next finds it.
+    _turn: SemaphorePermit<'p>,
 }
 
 impl Held<'_> {
     /// The connection. `None` is never seen: it is taken on drop alone.
     pub(super) fn get(&mut self) -> Option<&mut PgConnection> {
-        self.connection.as_deref_mut()
+        self.lent.as_mut().map(|lent| &mut *lent.connection)
+    }
+
+    /// Gives it back after work that succeeded: it lives, and may be handed on as it is.
+    pub(super) fn succeeded(mut self) {
+        // A transaction that was dropped is not rolled back yet.
+        self.is_clean = self.lent.as_ref().is_some_and(|lent| !lent.connection.should_flush());
     }
 
     /// Gives it up for lost: it is closed, not kept.
     pub(super) fn lose(mut self) {
-        if let Some(mut connection) = self.connection.take() {
-            connection.close_on_drop();
+        if let Some(mut lent) = self.lent.take() {
+            lent.connection.close_on_drop();
         }
     }
 }
@@ -246,15 +280,21 @@ impl Held<'_> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.pool.in_use.fetch_sub(1, Ordering::Relaxed);
-        let Some(mut connection) = self.connection.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let pool = self.pool.connections.clone();
+        let Some(mut lent) = self.lent.take() else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (pool, warm) = (self.pool.connections.clone(), Arc::clone(&self.pool.warm));
         let max_idle = usize::try_from(self.pool.settings.max_idle).unwrap_or(usize::MAX);
+        if self.is_clean {
+            match warm.put(lent, max_idle.saturating_sub(pool.num_idle()), &runtime) {
+                Ok(()) => return,
+                Err(back) => lent = back,
+            }
+        }
         // The driver's `after_release` asks before a connection counts as idle, so that of many released at once all
         // would stay; looking once it is back sees them all.
         runtime.spawn(async move {
-            connection.return_to_pool().await;
-            while pool.num_idle() > max_idle {
+            lent.connection.return_to_pool().await;
+            while pool.num_idle() + warm.len() > max_idle {
                 let Some(surplus) = pool.try_acquire() else { return };
                 let _ = surplus.close().await;
             }

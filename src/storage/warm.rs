@@ -1,0 +1,128 @@
+//! Connections that came back a moment ago, handed on as they are: the driver's pool asks each one that comes back whether
+//! it lives, which costs half as much again as reading a few rows.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
+use tokio::runtime::Handle;
+
+/// So long after the driver's pool gave a connection out it is handed on; then it goes back and is asked, and replaced where
+/// it is too old.
+pub(super) const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// A connection of the driver's pool.
+#[derive(Debug)]
+pub(super) struct Lent {
+    pub(super) connection: PoolConnection<Postgres>,
+    since: Instant,
+}
+
+impl Lent {
+    /// One that the driver's pool gave out just now.
+    pub(super) fn new(connection: PoolConnection<Postgres>) -> Self {
+        Self { connection, since: Instant::now() }
+    }
+
+    fn is_trusted(&self) -> bool {
+        self.since.elapsed() <= TRUSTED_FOR
+    }
+}
+
+/// Those that nobody uses at the moment.
+#[derive(Debug, Default)]
+pub(super) struct Warm(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    lent: Vec<Lent>,
+    /// Whether somebody gives back what is not used again.
+    is_swept: bool,
+    is_closed: bool,
+}
+
+impl Warm {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.lock().lent.len()
+    }
+
+    /// The one that came back last. One that is not trusted any more goes back to the driver's pool.
+    pub(super) fn take(&self) -> Option<Lent> {
+        // Given back outside of the lock.
+        let last = self.lock().lent.pop();
+        last.filter(Lent::is_trusted)
+    }
+
+    /// Keeps a connection, of at most so many; gives it back where it is to go to the driver's pool.
+    pub(super) fn put(self: &Arc<Self>, lent: Lent, most: usize, runtime: &Handle) -> Result<(), Lent> {
+        let mut state = self.lock();
+        if state.is_closed || state.lent.len() >= most || !lent.is_trusted() {
+            return Err(lent);
+        }
+        state.lent.push(lent);
+        if !std::mem::replace(&mut state.is_swept, true) {
+            runtime.spawn(sweep(Sweeping { warm: Arc::clone(self), is_over: false }));
+        }
+        Ok(())
+    }
+
+    /// Gives all back, and keeps no more.
+    pub(super) async fn close(&self) {
+        let all = {
+            let mut state = self.lock();
+            state.is_closed = true;
+            std::mem::take(&mut state.lent)
+        };
+        give_back(all).await;
+    }
+}
+
+impl Drop for Warm {
+    fn drop(&mut self) {
+        // The driver's pool would need a runtime to take them back.
+        for lent in self.lock().lent.drain(..) {
+            drop(lent.connection.detach());
+        }
+    }
+}
+
+async fn give_back(all: Vec<Lent>) {
+    for mut lent in all {
+        lent.connection.return_to_pool().await;
+    }
+}
+
+/// Gives back what is not used again. Its runtime may end first.
+struct Sweeping {
+    warm: Arc<Warm>,
+    is_over: bool,
+}
+
+impl Drop for Sweeping {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.warm.lock().is_swept = false;
+        }
+    }
+}
+
+async fn sweep(mut sweeping: Sweeping) {
+    while !sweeping.is_over {
+        tokio::time::sleep(TRUSTED_FOR).await;
+        let old = {
+            let mut state = sweeping.warm.lock();
+            let (trusted, old) = std::mem::take(&mut state.lent).into_iter().partition(Lent::is_trusted);
+            state.lent = trusted;
+            state.is_swept = !state.lent.is_empty();
+            sweeping.is_over = !state.is_swept;
+            old
+        };
+        give_back(old).await;
+    }
+}
