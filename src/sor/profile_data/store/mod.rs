@@ -150,9 +150,9 @@ impl ProfileStore {
         lock(&self.shared.days).extend(writer::days_ahead(now));
         self.shared.writers.forget_idle(now, |epoch| self.shared.epochs.forget(epoch));
         // First, as what is dropped cannot be rolled up.
-        let rolled = rollups::roll(&self.shared, now).await?;
+        let rolled = rollups::roll(&self.shared, now).await;
         let (dropped, held) = partitions::drop_expired(db, now, settings).await?;
-        Ok(Maintenance { made, rolled, dropped, held })
+        Ok(Maintenance { made, rolled: rolled?, dropped, held })
     }
 
     /// Calls [`ProfileStore::maintain`] every hour, sooner after a failure, for as long as it is polled.

@@ -68,8 +68,8 @@ pub(super) async fn roll(shared: &Shared, now: DateTime<Utc>) -> PortResult<usiz
         match roll_hour(shared, app, hour).await {
             Ok(done) => rolled += usize::from(done),
             // What one hour holds is no reason to leave the others.
-            Err(PortError::Internal(error)) => {
-                tracing::warn!(app, %hour, error, "an hour of the profile store cannot be rolled up");
+            Err(error @ (PortError::Internal(_) | PortError::Timeout(_))) => {
+                tracing::warn!(app, %hour, %error, "an hour of the profile store cannot be rolled up");
             }
             Err(error) => return Err(error),
         }

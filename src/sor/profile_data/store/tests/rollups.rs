@@ -210,6 +210,17 @@ async fn a_server_that_was_down_catches_up_some_hours_at_a_time_the_oldest_first
 }
 
 #[tokio::test]
+async fn an_hour_that_cannot_be_read_holds_nothing_up() {
+    let house = house().await;
+    house.store.push(vec![CPU.at("2026-11-20T09:30:00Z"), CPU.at("2026-11-20T10:30:00Z")]).await.unwrap();
+    let break_one = "UPDATE profile_store.block SET body = 'x' WHERE ts < '2026-11-20T10:00:00Z'";
+    house.database.db.run(Repeat::Safe, move |c| Box::pin(sqlx::query(break_one).execute(c))).await.unwrap();
+    assert_eq!((house.roll().await, house.roll().await, house.count("rollup").await), (1, 0, 1));
+    house.clock.set(at("2026-11-28T00:00:00Z"));
+    assert!(house.store.maintain().await.unwrap().dropped.contains(&"block_20261120".to_owned()));
+}
+
+#[tokio::test]
 async fn months_are_made_and_dropped_as_a_whole_over_their_ends() {
     let house = house().await;
     let last = CPU.at("2026-11-30T23:59:59Z");
