@@ -90,7 +90,8 @@ async fn of(
     let end = begin + TimeDelta::hours(i64::from(hours));
     clock.set(end + TimeDelta::hours(1));
     let selector = Selector::default();
-    let query = ProfileQuery { app: name.parse()?, kind, window: TimeWindow::new(begin, end)?, selector };
+    let (app, window, tenant) = (name.parse()?, TimeWindow::new(begin, end)?, None);
+    let query = ProfileQuery { app, kind, window, selector, tenant };
     let (before, from_blocks) = timed(&store, &query).await?;
     let started = Instant::now();
     let rolled = store.maintain().await?.rolled;

@@ -102,6 +102,7 @@ mod tests {
             kind: ProfileType::Cpu,
             window: window(1_706_000_000, 1_706_003_600),
             selector: selector.parse().unwrap(),
+            tenant: None,
         }
     }
 

@@ -1,11 +1,11 @@
-//! Who owns the apps of a fleet, how much they matter, and which series are their own.
+//! Who owns the apps of a fleet, how much they matter, and which series are their own, of which tenant.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Version;
 use super::relational::{Absence, RelationalPorts};
-use crate::kernel::{AppName, PortError, Selector};
+use crate::kernel::{AppName, PortError, Selector, Tenant};
 use crate::sor::registry::Service;
 
 /// The longest that profiles wait for the registry: most of a decision's time is left then.
@@ -60,6 +60,11 @@ impl Owners {
             Self::Unavailable => Some(Absence::Unavailable),
             Self::NotAsked | Self::Known(_) => None,
         }
+    }
+
+    /// The tenant of an app, where that is not the one the source is configured with.
+    pub(super) fn tenant(&self, app: &AppName) -> Option<Tenant> {
+        self.service(app).and_then(Service::tenant).cloned()
     }
 
     /// A selector, narrowed to an app's own series.

@@ -77,7 +77,7 @@ pub struct RelationalPorts {
     pub baselines: Option<Arc<dyn BaselineSor>>,
     /// The audit trail; `None` where that SOR is off. Never written in v1.
     pub history: Option<Arc<dyn HistorySor>>,
-    /// The labels of an app's own series; `None` where that SOR is off. Never asked in v1.
+    /// An app's tenant and the labels of its own series; `None` where that SOR is off. Never asked in v1.
     pub registry: Option<Arc<dyn RegistrySor>>,
     /// The present.
     pub clock: Arc<dyn Clock>,

@@ -22,7 +22,10 @@ pub use answer::json;
 pub use client::{Answer, Outward, OutwardSettings};
 pub use codes::{Code, CodeRow};
 pub use documented::{Answers, described, documented};
-pub use extract::{BODY_LIMIT_BYTES, Body, PathParam, Query, SpanParam, TimeParam, default_to, parse, window};
+pub use extract::{
+    BODY_LIMIT_BYTES, Body, PathParam, Query, SpanParam, TENANT_HEADER, TenantHeader, TimeParam, default_to, parse,
+    window,
+};
 pub use middleware::walk;
 pub use openapi::{document, serve_document, swagger_ui, with_its_own_tags};
 pub use pagination::{Cursor, InvalidCursor, Limit};

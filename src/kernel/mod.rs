@@ -14,6 +14,7 @@ mod percent;
 mod profile_type;
 mod selector;
 mod severity;
+mod tenant;
 mod time;
 
 pub use change::Change;
@@ -28,5 +29,6 @@ pub use percent::{InvalidPercent, Percent, round2};
 pub use profile_type::{ProfileType, UnknownProfileType};
 pub use selector::{InvalidSelector, LabelMatcher, Labels, MatchOp, Selector};
 pub use severity::{FindingSeverity, LimitSeverity};
+pub use tenant::{InvalidTenant, Tenant};
 pub use time::FixedClock;
 pub use time::{Clock, InvalidWindow, MAX_WINDOW, SystemClock, TimeWindow, rfc3339};

@@ -104,6 +104,7 @@ fn services() -> Vec<Asked> {
         post("/services", json!({"appName": "shop", "notificationChannel": "#cart"})),
         post("/services", json!({"appName": "billing", "pyroscopeLabels": {"env": "prod"}})),
         post("/services", json!({"appName": "bad", "pyroscopeLabels": {"env": 1}})),
+        post("/services", json!({"appName": "bad", "metadata": {"pyroscopeTenant": "a|b"}})),
         get("/services"),
         get("/services?tier=critical"),
         get("/services?limit=1"),

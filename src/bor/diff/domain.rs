@@ -32,11 +32,12 @@ pub struct DiffRequest {
 }
 
 impl DiffRequest {
-    /// The same of the app's own series.
+    /// The same of the app's own series, under its tenant.
     pub(super) fn narrowed(&self, labels: &OwnLabels) -> Self {
         let selector = labels.narrow(&self.current.selector);
         let baseline_selector = labels.narrow(&self.baseline_selector);
-        Self { current: ProfileQuery { selector, ..self.current.clone() }, baseline_selector, ..self.clone() }
+        let current = ProfileQuery { selector, tenant: labels.tenant.clone(), ..self.current.clone() };
+        Self { current, baseline_selector, ..self.clone() }
     }
 }
 

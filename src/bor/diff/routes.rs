@@ -134,7 +134,7 @@ pub(super) async fn diff_app(
     let (baseline, window) = windows.resolve(service.clock().now())?;
     let kind = params.kind.unwrap_or(ProfileType::Cpu);
     let asked = DiffRequest {
-        current: ProfileQuery { app: app.into_inner(), kind, window, selector },
+        current: ProfileQuery { app: app.into_inner(), kind, window, selector, tenant: None },
         baseline,
         baseline_selector,
         limit: params.limit.unwrap_or(DEFAULT_LIMIT) as usize,

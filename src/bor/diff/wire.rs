@@ -62,7 +62,8 @@ pub struct DiffBody {
     /// v2: the history is off or failed; this report was not kept then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<Absence>,
-    /// v2: the registry is off or failed; its labels were not added to the selectors then.
+    /// v2: the registry is off or failed; its labels were not added to the selectors then, and the configured
+    /// tenant was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Absence>,
 }
@@ -228,7 +229,7 @@ impl DiffBody {
         settings: &LinkSettings,
         limits: &Limits,
     ) -> Self {
-        let ProfileQuery { app, kind, window, selector } = &request.current;
+        let ProfileQuery { app, kind, window, selector, .. } = &request.current;
         let mut body = Self::comparing(comparison, app, *kind, request.limit, limits.known().is_some());
         body.baseline = body.baseline.over(request.baseline, &request.baseline_selector);
         body.current = body.current.over(*window, selector);

@@ -133,7 +133,8 @@ impl FleetService {
         {
             let reads = apps.iter().enumerate().map(|(place, app)| {
                 let selector = owners.narrow(app, &query.selector);
-                let query = ProfileQuery { app: app.clone(), kind: query.kind, window: query.window, selector };
+                let (kind, window, tenant) = (query.kind, query.window, owners.tenant(app));
+                let query = ProfileQuery { app: app.clone(), kind, window, selector, tenant };
                 let reduce = reduce.clone();
                 async move { (place, self.read(&query, reduce).await) }
             });

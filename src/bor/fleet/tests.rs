@@ -12,7 +12,9 @@ use utoipa_actix_web::AppExt;
 
 use super::*;
 use crate::bor::{RelationalPorts, Version};
-use crate::kernel::{AppName, Clock, FixedClock, PortError, PortResult, RowId, Selector, SequentialIds, TimeWindow};
+use crate::kernel::{
+    AppName, Clock, FixedClock, PortError, PortResult, RowId, Selector, SequentialIds, Tenant, TimeWindow,
+};
 use crate::profile::{Limits, SampleType, read_folded};
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileMeta, ProfileQuery};
 use crate::sor::registry::{MockRegistrySor, RegistrySor, Service};
@@ -229,9 +231,10 @@ async fn v1_ranks_the_functions_of_all_apps() {
 }
 
 #[actix_web::test]
-async fn v2_names_owners_and_reads_the_apps_own_series() {
+async fn v2_names_owners_and_reads_the_apps_own_series_of_their_tenants() {
+    let checkout = service("checkout", Some("payments"), "critical", Some(json!({"env": "prod"})));
     let services = vec![
-        service("checkout", Some("payments"), "critical", Some(json!({"env": "prod"}))),
+        Service { metadata: Some(json!({"pyroscopeTenant": "team-a"}).try_into().unwrap()), ..checkout },
         service("other", Some("others"), "critical", None),
     ];
     let house = House::v2(&shops(), registry(Ok(services.clone())));
@@ -244,9 +247,11 @@ async fn v2_names_owners_and_reads_the_apps_own_series() {
     for absent in ["teamOwner", "tier", "notificationChannel"] {
         assert!(body["matches"][1].get(absent).is_none(), "an app that is not registered: {body}");
     }
-    let mut selectors: Vec<_> = house.source.asked.lock().unwrap().iter().map(|q| q.selector.to_string()).collect();
-    selectors.sort();
-    assert_eq!(selectors, [r#"env="prod",version="2""#, r#"version="2""#]);
+    let series = |q: &ProfileQuery| (q.selector.to_string(), q.tenant.as_ref().map_or("", Tenant::as_str).to_owned());
+    let mut asked: Vec<_> = house.source.asked.lock().unwrap().iter().map(series).collect();
+    asked.sort();
+    let of = |selector: &str, tenant: &str| (selector.to_owned(), tenant.to_owned());
+    assert_eq!(asked, [of(r#"env="prod",version="2""#, "team-a"), of(r#"version="2""#, "")]);
     let (_, body) = House::v2(&shops(), registry(Ok(services))).hotspots("").await;
     let hotspot = &body["hotspots"][0];
     assert_eq!((&hotspot["serviceCount"], &hotspot["criticalServiceCount"]), (&json!(2), &json!(1)), "{body}");

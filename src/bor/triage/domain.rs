@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::bor::facts::limits_of;
 use crate::bor::relational::Limits;
 use crate::http::{Code, Problem};
-use crate::kernel::{AppName, PortError, PortResult, ProfileType, Selector, Text255, TimeWindow};
+use crate::kernel::{AppName, PortError, PortResult, ProfileType, Selector, Tenant, Text255, TimeWindow};
 use crate::sor::baseline::Baseline;
 use crate::sor::history::{NewAssessment, Recommendation, TopFunctions};
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
@@ -29,6 +29,8 @@ pub struct TriageRequest {
     pub limit: usize,
     /// Which of the app's series.
     pub selector: Selector,
+    /// Whose they are; `None`: the tenant's that the source is configured with.
+    pub tenant: Option<Tenant>,
     /// Who asks, for the history.
     pub requested_by: Option<Text255>,
 }
@@ -36,7 +38,8 @@ pub struct TriageRequest {
 impl TriageRequest {
     /// What is read of one kind.
     pub(super) fn query(&self, kind: ProfileType) -> ProfileQuery {
-        ProfileQuery { app: self.app.clone(), kind, window: self.window, selector: self.selector.clone() }
+        let Self { app, window, selector, tenant, .. } = self.clone();
+        ProfileQuery { app, kind, window, selector, tenant }
     }
 }
 

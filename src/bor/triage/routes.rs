@@ -93,6 +93,7 @@ pub(super) async fn triage_app(
         types: params.types.as_deref().map_or(Ok(Requested::Default), Requested::parse)?,
         limit: params.limit.unwrap_or(DEFAULT_LIMIT) as usize,
         selector: params.selector.unwrap_or_default(),
+        tenant: None,
         requested_by: requested_by(&request)?,
     };
     json(StatusCode::OK, &service.triage(&request).await?)

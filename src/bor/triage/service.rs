@@ -72,7 +72,8 @@ impl TriageService {
         let relational = &self.parts.relational;
         let reads = async {
             let labels = OwnLabels::of(&request.app, relational).await;
-            let narrowed = TriageRequest { selector: labels.narrow(&request.selector), ..request.clone() };
+            let (selector, tenant) = (labels.narrow(&request.selector), labels.tenant);
+            let narrowed = TriageRequest { selector, tenant, ..request.clone() };
             let reads = self.reads(&narrowed, deadline).await;
             (reads, narrowed, labels.registry)
         };

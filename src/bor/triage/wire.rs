@@ -38,7 +38,8 @@ pub struct TriageBody {
     /// v2: the history is off or failed; this assessment was not kept then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<Absence>,
-    /// v2: the registry is off or failed; its labels were not added to the selector then.
+    /// v2: the registry is off or failed; its labels were not added to the selector then, and the configured
+    /// tenant was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Absence>,
 }

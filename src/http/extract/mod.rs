@@ -4,6 +4,7 @@ mod body;
 mod params;
 mod path;
 mod query;
+mod tenant;
 mod time;
 
 use std::any::Any;
@@ -13,6 +14,7 @@ use std::str::FromStr;
 pub use body::{BODY_LIMIT_BYTES, Body};
 pub use path::PathParam;
 pub use query::Query;
+pub use tenant::{TENANT_HEADER, TenantHeader};
 pub use time::{SpanParam, TimeParam, default_to, window};
 
 use super::codes::Code;

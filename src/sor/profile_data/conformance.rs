@@ -79,7 +79,7 @@ fn later() -> TimeWindow {
 }
 
 fn query(app: &str, kind: ProfileType, window: TimeWindow, selector: &str) -> ProfileQuery {
-    ProfileQuery { app: app.parse().unwrap(), kind, window, selector: selector.parse().unwrap() }
+    ProfileQuery { app: app.parse().unwrap(), kind, window, selector: selector.parse().unwrap(), tenant: None }
 }
 
 /// Name, self and total of every function, in the table's order.

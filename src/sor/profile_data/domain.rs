@@ -3,7 +3,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::{AppName, ProfileType, Selector, TimeWindow};
+use crate::kernel::{AppName, ProfileType, Selector, Tenant, TimeWindow};
 use crate::profile::{Profile, SampleType};
 
 /// What to read: one app, one kind of profile, one window, some of its series.
@@ -17,6 +17,8 @@ pub struct ProfileQuery {
     pub window: TimeWindow,
     /// Which of the app's series.
     pub selector: Selector,
+    /// Whose profiles, where the source knows tenants; `None`: those of the one it is configured with.
+    pub tenant: Option<Tenant>,
 }
 
 /// All profiles of a query, merged into one.

@@ -16,8 +16,8 @@ use super::exchange::{InvalidExport, read_one, read_pair};
 use super::port::ProfileDataSor;
 use super::pyroscope::{is_closed, weight};
 use super::within::{Means, NotRead};
-use crate::http::{Answer, Code, Outward};
-use crate::kernel::{AppName, Clock, PortError, PortResult, Selector, TimeWindow};
+use crate::http::{Answer, Code, Outward, TENANT_HEADER};
+use crate::kernel::{AppName, Clock, PortError, PortResult, Selector, Tenant, TimeWindow};
 use crate::profile::{Budget, LimitName, Limits, ReadError};
 
 /// Exports up to this size, compressed, are read where they arrive.
@@ -62,8 +62,14 @@ impl RemoteProfiles {
     }
 
     /// The body of a 200; `None` where the other server says that nobody knows the app.
-    async fn get(&self, url: Url) -> PortResult<Option<Bytes>> {
-        let ask = || self.outward.send(self.outward.request(Method::GET, url.clone()));
+    async fn get(&self, url: Url, tenant: Option<&Tenant>) -> PortResult<Option<Bytes>> {
+        let ask = || {
+            let request = self.outward.request(Method::GET, url.clone());
+            self.outward.send(match tenant {
+                Some(tenant) => request.header(TENANT_HEADER, tenant.as_str()),
+                None => request,
+            })
+        };
         let answer = match ask().await {
             // Nothing was changed by asking: a connection that broke is made anew, once.
             Err(PortError::Unavailable(_)) => ask().await?,
@@ -159,7 +165,7 @@ impl ProfileDataSor for RemoteProfiles {
         let mut url = self.outward.url(["profiles", "apps"]);
         append_window(&mut url, ["from", "to"], window);
         let nonsense = |why: String| PortError::Unavailable(format!("the other server's apps: {why}"));
-        let body = self.get(url).await?.ok_or_else(|| nonsense("unknown".to_owned()))?;
+        let body = self.get(url, None).await?.ok_or_else(|| nonsense("unknown".to_owned()))?;
         let Apps { mut apps } = serde_json::from_slice(&body).map_err(|e| nonsense(e.to_string()))?;
         apps.sort();
         apps.dedup();
@@ -171,7 +177,7 @@ impl ProfileDataSor for RemoteProfiles {
         if closed && let Some(merged) = self.closed.get(query).await {
             return Ok(Some(merged));
         }
-        let Some(body) = self.get(self.export_url(query, None)).await? else { return Ok(None) };
+        let Some(body) = self.get(self.export_url(query, None), query.tenant.as_ref()).await? else { return Ok(None) };
         let merged = self.read(body, read_one).await?;
         // Emptiness proves little: a source that starts answers with nothing too.
         if closed && merged.profile.stack_count() > 0 {
@@ -186,7 +192,8 @@ impl ProfileDataSor for RemoteProfiles {
         baseline: TimeWindow,
         baseline_selector: &Selector,
     ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
-        match self.get(self.export_url(query, Some((baseline, baseline_selector)))).await? {
+        let url = self.export_url(query, Some((baseline, baseline_selector)));
+        match self.get(url, query.tenant.as_ref()).await? {
             Some(body) => self.read(body, read_pair).await.map(Some),
             None => Ok(None),
         }
@@ -248,7 +255,12 @@ mod tests {
             kind: ProfileType::Cpu,
             window: TimeWindow::new(at(1_795_176_000), at(1_795_176_600)).unwrap(),
             selector: r#"env="prod""#.parse().unwrap(),
+            tenant: None,
         }
+    }
+
+    fn of_tenant() -> ProfileQuery {
+        ProfileQuery { tenant: Some("team-a!*'()".parse().unwrap()), ..query() }
     }
 
     #[rstest]
@@ -290,6 +302,14 @@ mod tests {
             assert_eq!((asked, selector), (&narrowed(), &Selector::default().and(&labels())));
             Ok(None)
         });
+        port.expect_merged().times(1).returning(|asked| {
+            assert_eq!(*asked, of_tenant());
+            Ok(None)
+        });
+        port.expect_merged_pair().times(1).returning(|asked, _, _| {
+            assert_eq!(*asked, of_tenant());
+            Ok(None)
+        });
         let (sor, server) = serve(Arc::new(port));
         assert!(sor.merged(&query()).await.unwrap().is_none());
         let at = |s| chrono::DateTime::from_timestamp(s, 0).unwrap();
@@ -299,6 +319,8 @@ mod tests {
         assert!(sor.merged(&narrowed()).await.unwrap().is_none());
         let own = Selector::default().and(&labels());
         assert!(sor.merged_pair(&narrowed(), baseline, &own).await.unwrap().is_none());
+        assert!(sor.merged(&of_tenant()).await.unwrap().is_none());
+        assert!(sor.merged_pair(&of_tenant(), baseline, &Selector::default()).await.unwrap().is_none());
         server.stop(false).await;
     }
 
@@ -322,6 +344,26 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn a_closed_window_of_one_tenant_is_not_anothers() {
+        use crate::profile::{SampleType, read_folded};
+        let mut port = MockProfileDataSor::new();
+        port.expect_merged().times(2).returning(|asked| {
+            let folded = if asked.tenant.is_some() { "main;theirs 2" } else { "main;ours 1" };
+            let cpu = SampleType::new("cpu", "nanoseconds");
+            let profile = read_folded(folded.as_bytes(), cpu, &Limits::default()).unwrap();
+            Ok(Some(MergedProfile { profile: Arc::new(profile), ..MergedProfile::default() }))
+        });
+        let (sor, server) = serve(Arc::new(port));
+        let now = conformance::clock().now();
+        let window = TimeWindow::new(now - TimeDelta::hours(3), now - TimeDelta::hours(2)).unwrap();
+        for (asked, ticks) in [(query(), 1), (of_tenant(), 2), (query(), 1), (of_tenant(), 2)] {
+            let merged = sor.merged(&ProfileQuery { window, ..asked }).await.unwrap().unwrap();
+            assert_eq!(merged.profile.total(0), ticks);
+        }
+        server.stop(false).await;
+    }
+
+    #[actix_web::test]
     async fn what_is_left_of_profiles_past_their_retention_is_the_same_here() {
         use crate::sor::profile_data::store::tests::rollups::{KINDS, said, ten_days_ago};
         let (store, _database, clock) = ten_days_ago().await;
@@ -331,8 +373,13 @@ mod tests {
             let window = TimeWindow::new(at(from), at(to)).unwrap();
             assert_eq!(sor.apps(window).await.unwrap(), store.apps(window).await.unwrap());
             for kind in KINDS {
-                let query =
-                    ProfileQuery { app: "checkout".parse().unwrap(), kind, window, selector: Selector::default() };
+                let query = ProfileQuery {
+                    app: "checkout".parse().unwrap(),
+                    kind,
+                    window,
+                    selector: Selector::default(),
+                    tenant: None,
+                };
                 let there = store.merged(&query).await.unwrap().unwrap();
                 assert_eq!(said(&sor.merged(&query).await.unwrap().unwrap()), said(&there), "{kind} {from} {to}");
             }

@@ -17,8 +17,8 @@ use super::domain::{MergedProfile, ProfileMeta, ProfileQuery};
 use super::exchange::{write_one, write_pair};
 use super::port::ProfileDataSor;
 use super::wire::{AppsBody, PairBody, ProfileBody};
-use crate::http::{Code, PathParam, Problem, Query, Resource, TimeParam, default_to, json, window};
-use crate::kernel::{AppName, Clock, Labels, Percent, ProfileType, Selector, TimeWindow, round2};
+use crate::http::{Code, PathParam, Problem, Query, Resource, TenantHeader, TimeParam, default_to, json, window};
+use crate::kernel::{AppName, Clock, Labels, Percent, ProfileType, Selector, Tenant, TimeWindow, round2};
 use crate::profile::{FlameGraphText, flame_graph, flame_graph_diff};
 
 /// Windows are an hour long where nothing else is asked.
@@ -43,7 +43,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 /// List the apps that have profiles
 ///
-/// Apps of which any profile, of whatever kind, started in the window.
+/// Apps of which any profile, of whatever kind, started in the window. Where the source knows tenants, those of the one
+/// that the server is configured with.
 #[utoipa::path(
     get, path = "/profiles/apps", tag = "profiles", operation_id = "listProfiledApps", params(AppsParams),
     responses((status = 200, description = "The apps, sorted", body = AppsBody), SourceErrors),
@@ -61,7 +62,7 @@ async fn list_profiled_apps(port: Port, clock: Now, params: Query<AppsParams>) -
 /// are of all ticks. An app that is known but has no data in the window has `totalSamples` 0.
 #[utoipa::path(
     get, path = "/profiles/{appName}", tag = "profiles", operation_id = "getProfile",
-    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), ProfileParams),
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), ProfileParams, TenantHeader),
     responses((status = 200, description = "The functions by self, descending", body = ProfileBody), ProfileErrors),
 )]
 async fn get_profile(
@@ -69,10 +70,12 @@ async fn get_profile(
     clock: Now,
     app: PathParam<AppName>,
     params: Query<ProfileParams>,
+    tenant: TenantHeader,
 ) -> Result<HttpResponse, Problem> {
     let ProfileParams { kind, from, to, limit, selector, labels } = params.into_inner();
     let window = window(from, to, &**clock, DEFAULT_WINDOW)?;
-    let (query, _) = query(app.into_inner(), kind, window, Series { selector, baseline: None, labels });
+    let (query, _) =
+        query(app.into_inner(), kind, window, Series { selector, baseline: None, labels, tenant: tenant.into_inner() });
     let merged = merged(&port, &query).await?;
     let limit = limit.unwrap_or(50) as usize;
     let heavy = merged.profile.frame_count() > HEAVY_FRAMES;
@@ -86,7 +89,7 @@ async fn get_profile(
 /// The sample type is chosen once for both windows: the first that both have.
 #[utoipa::path(
     get, path = "/profiles/{appName}/diff", tag = "profiles", operation_id = "getProfileDiff",
-    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), PairParams),
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), PairParams, TenantHeader),
     responses((status = 200, description = "The functions of both windows by self, descending", body = PairBody), ProfileErrors),
 )]
 async fn get_profile_diff(
@@ -94,11 +97,17 @@ async fn get_profile_diff(
     clock: Now,
     app: PathParam<AppName>,
     params: Query<PairParams>,
+    tenant: TenantHeader,
 ) -> Result<HttpResponse, Problem> {
     let params = params.into_inner();
     let (baseline_window, current_window) =
         windows(&**clock, (params.baseline_from, params.baseline_to), (params.from, params.to))?;
-    let series = Series { selector: params.selector, baseline: params.baseline_selector, labels: params.labels };
+    let series = Series {
+        selector: params.selector,
+        baseline: params.baseline_selector,
+        labels: params.labels,
+        tenant: tenant.into_inner(),
+    };
     let (query, baseline_selector) = query(app.into_inner(), params.kind, current_window, series);
     let (baseline, current) = pair(&port, &query, baseline_window, &baseline_selector).await?;
     let limit = params.limit.unwrap_or(500) as usize;
@@ -117,7 +126,7 @@ async fn get_profile_diff(
 /// to the same total.
 #[utoipa::path(
     get, path = "/profiles/{appName}/flamegraph", tag = "profiles", operation_id = "drawFlameGraph",
-    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), FlameGraphParams),
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), FlameGraphParams, TenantHeader),
     responses((status = 200, description = "The flame graph", body = String, content_type = "image/svg+xml"), ProfileErrors),
 )]
 async fn draw_flame_graph(
@@ -125,12 +134,18 @@ async fn draw_flame_graph(
     clock: Now,
     app: PathParam<AppName>,
     params: Query<FlameGraphParams>,
+    tenant: TenantHeader,
 ) -> Result<HttpResponse, Problem> {
     let params = params.into_inner();
     let baseline = (params.baseline_from, params.baseline_to);
     let differential = baseline != (None, None) || params.baseline_selector.is_some();
     let (baseline_window, current_window) = windows(&**clock, baseline, (params.from, params.to))?;
-    let series = Series { selector: params.selector, baseline: params.baseline_selector, labels: params.labels };
+    let series = Series {
+        selector: params.selector,
+        baseline: params.baseline_selector,
+        labels: params.labels,
+        tenant: tenant.into_inner(),
+    };
     let (query, baseline_selector) = query(app.into_inner(), params.kind, current_window, series);
     let drawn = if differential {
         let (baseline, current) = pair(&port, &query, baseline_window, &baseline_selector).await?;
@@ -158,7 +173,7 @@ async fn draw_flame_graph(
 /// three, those between are what the baseline window's first half has of its values.
 #[utoipa::path(
     get, path = "/profiles/{appName}/export", tag = "profiles", operation_id = "exportProfile",
-    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), ExportParams),
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), ExportParams, TenantHeader),
     responses(
         (status = 200, description = "The profile, gzip", body = Vec<u8>, content_type = "application/octet-stream", headers(
             ("x-profile-types" = String, description = "full profile type IDs that were read, joined by commas"),
@@ -172,6 +187,7 @@ async fn export_profile(
     clock: Now,
     app: PathParam<AppName>,
     params: Query<ExportParams>,
+    tenant: TenantHeader,
 ) -> Result<HttpResponse, Problem> {
     let params = params.into_inner();
     let ExportFormat::Pprof = params.format.unwrap_or(ExportFormat::Pprof);
@@ -182,7 +198,12 @@ async fn export_profile(
     } else {
         (None, window(params.from, params.to, &**clock, DEFAULT_WINDOW)?)
     };
-    let series = Series { selector: params.selector, baseline: params.baseline_selector, labels: params.labels };
+    let series = Series {
+        selector: params.selector,
+        baseline: params.baseline_selector,
+        labels: params.labels,
+        tenant: tenant.into_inner(),
+    };
     let (query, baseline_selector) = query(app.into_inner(), params.kind, window, series);
     let (baseline, merged) = if let Some(baseline_window) = baseline_window {
         let (baseline, current) = pair(&port, &query, baseline_window, &baseline_selector).await?;
@@ -226,6 +247,7 @@ struct Series {
     /// Those of the baseline window; as the current one's if not given.
     baseline: Option<Selector>,
     labels: Option<Labels>,
+    tenant: Option<Tenant>,
 }
 
 /// What is asked of the port, and the selector of a baseline window.
@@ -233,7 +255,8 @@ fn query(app: AppName, kind: Option<ProfileType>, window: TimeWindow, series: Se
     let labels = series.labels.unwrap_or_default();
     let selector = series.selector.unwrap_or_default().and(labels.matchers());
     let baseline = series.baseline.map_or_else(|| selector.clone(), |baseline| baseline.and(labels.matchers()));
-    (ProfileQuery { app, kind: kind.unwrap_or(ProfileType::Cpu), window, selector }, baseline)
+    let kind = kind.unwrap_or(ProfileType::Cpu);
+    (ProfileQuery { app, kind, window, selector, tenant: series.tenant }, baseline)
 }
 
 /// Both windows, each part that is not given counted from the one after it: baseline, then current.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use actix_web::web;
 use serde_json::{Value, json};
 
-use super::{NewService, PyroscopeLabels, RegistrySor, Service, ServiceChange, ServiceQuery};
+use super::{Metadata, NewService, PyroscopeLabels, RegistrySor, Service, ServiceChange, ServiceQuery};
 use crate::http::testing::Served;
-use crate::kernel::{AppName, Change, JsonObject, PortError, Tier};
+use crate::kernel::{AppName, Change, PortError, Tier};
 use crate::sor::testing::{Fixture, suite};
 
 pub(super) fn serve(port: Arc<dyn RegistrySor>) -> Served {
@@ -42,7 +42,7 @@ fn labels(value: Value) -> PyroscopeLabels {
     value.try_into().unwrap()
 }
 
-fn object(value: Value) -> JsonObject {
+fn object(value: Value) -> Metadata {
     value.try_into().unwrap()
 }
 
@@ -54,7 +54,9 @@ fn whole(app: &str) -> NewService {
         environment: Some("e".repeat(255).parse().unwrap()),
         notification_channel: Some("#on call".parse().unwrap()),
         pyroscope_labels: Some(labels(json!({"env": "prod \"1\"", "a.b": ""}))),
-        metadata: Some(object(json!({"z": [0.1 + 0.2, u64::MAX, null], "a": {"ü": "\n"}}))),
+        metadata: Some(object(
+            json!({"z": [0.1 + 0.2, u64::MAX, null], "a": {"ü": "\n"}, "pyroscopeTenant": "team-a"}),
+        )),
     }
 }
 

@@ -1,7 +1,8 @@
 use chrono::{DateTime, Utc};
 
 use super::labels::PyroscopeLabels;
-use crate::kernel::{AppName, Change, JsonObject, Page, RowId, Text255, Tier};
+use super::metadata::Metadata;
+use crate::kernel::{AppName, Change, Page, RowId, Tenant, Text255, Tier};
 
 /// What is known of a service.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,11 +22,18 @@ pub struct Service {
     /// The labels of its series; those without them are not its own.
     pub pyroscope_labels: Option<PyroscopeLabels>,
     /// What else its owners want to be known.
-    pub metadata: Option<JsonObject>,
+    pub metadata: Option<Metadata>,
     /// When it was registered first.
     pub created_at: DateTime<Utc>,
     /// When it was changed last.
     pub updated_at: DateTime<Utc>,
+}
+
+impl Service {
+    /// The tenant of its profiles, where that is not the one the source is configured with.
+    pub fn tenant(&self) -> Option<&Tenant> {
+        self.metadata.as_ref().and_then(Metadata::tenant)
+    }
 }
 
 /// A service to be registered. The same app again changes the fields that are given and keeps the others.
@@ -44,7 +52,7 @@ pub struct NewService {
     /// The labels of its series.
     pub pyroscope_labels: Option<PyroscopeLabels>,
     /// What else its owners want to be known.
-    pub metadata: Option<JsonObject>,
+    pub metadata: Option<Metadata>,
 }
 
 /// What to change of a service; at least one field.
@@ -61,7 +69,7 @@ pub struct ServiceChange {
     /// The labels of its series.
     pub pyroscope_labels: Change<PyroscopeLabels>,
     /// What else its owners want to be known.
-    pub metadata: Change<JsonObject>,
+    pub metadata: Change<Metadata>,
 }
 
 impl ServiceChange {

@@ -5,6 +5,7 @@
 
 mod domain;
 mod labels;
+mod metadata;
 mod port;
 mod postgres;
 mod remote;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 pub use domain::{NewService, Service, ServiceChange, ServicePage, ServicePosition, ServiceQuery};
 pub use labels::{InvalidLabels, PyroscopeLabels};
+pub use metadata::{InvalidMetadata, Metadata};
 #[cfg(test)]
 pub use port::MockRegistrySor;
 pub use port::RegistrySor;

@@ -7,8 +7,9 @@ use sqlx::PgConnection;
 
 use super::domain::{NewService, Service, ServiceChange, ServicePage, ServicePosition, ServiceQuery};
 use super::labels::PyroscopeLabels;
+use super::metadata::Metadata;
 use super::port::RegistrySor;
-use crate::kernel::{AppName, JsonObject, Page, PortError, PortResult, Text255, Tier};
+use crate::kernel::{AppName, Page, PortError, PortResult, Text255, Tier};
 use crate::storage::{Broken, Columns, Db, Repeat, begin, keep, kept, readable};
 
 const TABLE: &str = "service_registry";
@@ -88,7 +89,7 @@ async fn insert(connection: &mut PgConnection, new: &NewService, any: bool) -> R
         new.environment.as_ref().map(Text255::as_str),
         new.notification_channel.as_ref().map(Text255::as_str),
         new.pyroscope_labels.as_ref().map(PyroscopeLabels::to_value),
-        new.metadata.as_ref().map(JsonObject::as_value),
+        new.metadata.as_ref().map(Metadata::as_value),
         any,
     )
     .fetch_optional(connection)
@@ -187,7 +188,7 @@ impl RegistrySor for PostgresRegistry {
                     change.pyroscope_labels.is_keep(),
                     change.pyroscope_labels.value().map(PyroscopeLabels::to_value),
                     change.metadata.is_keep(),
-                    change.metadata.value().map(JsonObject::as_value),
+                    change.metadata.value().map(Metadata::as_value),
                 )
                 .fetch_optional(&mut *transaction)
                 .await?;

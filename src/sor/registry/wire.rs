@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::domain::{NewService, Service, ServiceChange};
 use super::labels::PyroscopeLabels;
+use super::metadata::Metadata;
 use crate::http::given;
-use crate::kernel::{AppName, Change, JsonObject, RowId, Text255, Tier};
+use crate::kernel::{AppName, Change, RowId, Text255, Tier};
 
 /// A service to be registered. What is absent or null stays as it is where the app is registered already.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -34,9 +35,10 @@ pub(super) struct NewServiceBody {
     /// `.`, neither `service_name` nor beginning with `__`; values are at most 2,048 bytes.
     #[schema(value_type = Option<HashMap<String, String>>)]
     pyroscope_labels: Option<PyroscopeLabels>,
-    /// What else its owners want to be known: an object of at most 64 KiB.
+    /// What else its owners want to be known: an object of at most 64 KiB. Its `pyroscopeTenant`, if it has one, is the
+    /// tenant whose profiles of the app are read: 1 to 150 letters, digits and `!-_.*'()`, neither `.` nor `..`.
     #[schema(value_type = Option<HashMap<String, Value>>)]
-    metadata: Option<JsonObject>,
+    metadata: Option<Metadata>,
 }
 
 impl From<NewServiceBody> for NewService {
@@ -95,7 +97,7 @@ pub(super) struct ServiceChangeBody {
     /// Another object in place of the one that there is, or null for none.
     #[serde(default, skip_serializing_if = "Change::is_keep")]
     #[schema(value_type = Option<HashMap<String, Value>>)]
-    metadata: Change<JsonObject>,
+    metadata: Change<Metadata>,
 }
 
 impl From<ServiceChangeBody> for ServiceChange {
@@ -155,7 +157,7 @@ pub(super) struct ServiceBody {
     pyroscope_labels: Option<PyroscopeLabels>,
     /// What else its owners want to be known.
     #[schema(value_type = Option<HashMap<String, Value>>)]
-    metadata: Option<JsonObject>,
+    metadata: Option<Metadata>,
     /// When it was registered first.
     created_at: DateTime<Utc>,
     /// When it was changed last.

@@ -27,7 +27,7 @@ struct Sors {
 
 impl Sors {
     /// CPU profiles, of one window and of two, are what a real server exports, allocations cannot be had; no baselines; a
-    /// history that takes all; a registry that knows a label.
+    /// history that takes all; a registry that knows a label and a tenant.
     async fn start() -> Self {
         let real = Flamewarden::start().await;
         collecting("shop").ingest(&real).await;
@@ -52,7 +52,7 @@ impl Sors {
         let none = ResponseTemplate::new(200).set_body_json(json!({"appName": "shop", "baselines": []}));
         Mock::given(path_regex("^/baselines/shop(/cpu)?$")).respond_with(none).mount(&sors.baselines).await;
         let service = json!({"id": 1, "appName": "shop", "teamOwner": null, "tier": "standard", "environment": null,
-            "notificationChannel": null, "pyroscopeLabels": {"env": "prod"}, "metadata": null,
+            "notificationChannel": null, "pyroscopeLabels": {"env": "prod"}, "metadata": {"pyroscopeTenant": "team-a"},
             "createdAt": "2026-01-23T08:53:20Z", "updatedAt": "2026-01-23T08:53:20Z"});
         let known = ResponseTemplate::new(200).set_body_json(service);
         Mock::given(method("GET")).and(path("/services/shop")).respond_with(known).mount(&sors.registry).await;
@@ -152,6 +152,8 @@ async fn a_decision_calls_as_often_as_is_promised(
         };
         let own = (registry == 1).then(|| "env=\"prod\"".to_owned());
         assert_eq!(asked("selector"), own);
+        let tenant = request.headers.get("x-scope-orgid").map(|tenant| tenant.to_str().unwrap());
+        assert_eq!(tenant, (registry == 1).then_some("team-a"));
         if path.starts_with("/diff") {
             assert_eq!(asked("baselineSelector"), Some(own.unwrap_or_default()));
         }

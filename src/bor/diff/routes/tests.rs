@@ -13,12 +13,13 @@ use super::*;
 use crate::bor::diff::DiffParts;
 use crate::bor::{LinkSettings, RelationalPorts, Version};
 use crate::kernel::{
-    Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, RowId, SequentialIds, TimeWindow,
+    Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, RowId, SequentialIds, Tenant, Tier, TimeWindow,
 };
 use crate::profile::{Limits, SampleType, read_folded};
 use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
 use crate::sor::history::{AssessmentSeverity, HistorySor, MockHistorySor, NewAssessment};
 use crate::sor::profile_data::{MergedProfile, MockProfileDataSor, ProfileDataSor, ProfileMeta};
+use crate::sor::registry::{MockRegistrySor, RegistrySor, Service};
 
 const NOW: i64 = 1_706_003_600;
 /// Both windows, so that tests need not count.
@@ -95,6 +96,7 @@ struct House {
     profiles: Arc<dyn ProfileDataSor>,
     baselines: Option<Arc<dyn BaselineSor>>,
     history: Option<Arc<dyn HistorySor>>,
+    registry: Option<Arc<dyn RegistrySor>>,
     version: Version,
     deadline: Duration,
 }
@@ -102,7 +104,8 @@ struct House {
 impl House {
     fn v1(profiles: impl ProfileDataSor + 'static) -> Self {
         let deadline = Duration::from_secs(40);
-        Self { profiles: Arc::new(profiles), baselines: None, history: None, version: Version::V1, deadline }
+        let (profiles, version) = (Arc::new(profiles), Version::V1);
+        Self { profiles, baselines: None, history: None, registry: None, version, deadline }
     }
 
     fn v2(profiles: impl ProfileDataSor + 'static) -> Self {
@@ -119,7 +122,7 @@ impl House {
         let relational = RelationalPorts {
             baselines: self.baselines,
             history: self.history,
-            registry: None,
+            registry: self.registry,
             clock,
             ids: Arc::new(SequentialIds::default()),
             version: self.version,
@@ -133,6 +136,44 @@ impl House {
         let status = answer.status().as_u16();
         (status, String::from_utf8(read_body(answer).await.to_vec()).unwrap())
     }
+}
+
+#[rstest]
+#[case::registered(true, Some("team-a"), r#"env="prod""#, None)]
+#[case::failing(false, None, "", Some("unavailable"))]
+#[actix_web::test]
+async fn both_windows_are_read_under_the_registered_labels_and_tenant(
+    #[case] answers: bool,
+    #[case] tenant: Option<&'static str>,
+    #[case] own: &'static str,
+    #[case] labels: Option<&str>,
+) {
+    let mut profiles = MockProfileDataSor::new();
+    profiles.expect_merged_pair().times(1).returning(move |query, _, baseline_selector| {
+        assert_eq!(query.tenant.as_ref().map(Tenant::as_str), tenant);
+        assert_eq!([&query.selector, baseline_selector].map(ToString::to_string), [own, own]);
+        grown()
+    });
+    let mut registry = MockRegistrySor::new();
+    registry.expect_get().times(1).returning(move |app| {
+        let at = DateTime::from_timestamp(NOW, 0).unwrap();
+        let service = Service {
+            id: RowId::new(1).unwrap(),
+            app_name: app.clone(),
+            team_owner: None,
+            tier: Tier::standard(),
+            environment: None,
+            notification_channel: None,
+            pyroscope_labels: Some(json!({"env": "prod"}).try_into().unwrap()),
+            metadata: Some(json!({"pyroscopeTenant": "team-a"}).try_into().unwrap()),
+            created_at: at,
+            updated_at: at,
+        };
+        if answers { Ok(Some(service)) } else { Err(PortError::Unavailable("away".into())) }
+    });
+    let house = House { registry: Some(Arc::new(registry)), ..House::v2(profiles) };
+    let (status, body) = house.get(WINDOWS).await;
+    assert_eq!((status, body.get("labels").and_then(Value::as_str)), (200, labels), "{body}");
 }
 
 fn members(value: &Value) -> Vec<&str> {

@@ -13,7 +13,7 @@ use super::*;
 use crate::bor::triage::TriageParts;
 use crate::bor::{LinkSettings, RelationalPorts, Version};
 use crate::kernel::{
-    Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, ProfileType, RowId, SequentialIds,
+    Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, ProfileType, RowId, SequentialIds, Tenant,
 };
 use crate::profile::{Limits, SampleType, read_folded};
 use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
@@ -288,6 +288,7 @@ async fn gives_up_at_the_deadline_and_answers_what_came() {
         types: Requested::Given(vec![ProfileType::Cpu, ProfileType::Alloc]),
         limit: 10,
         selector: Selector::default(),
+        tenant: None,
         requested_by: None,
     };
     let body = serde_json::to_value(service.triage(&request).await.unwrap()).unwrap();
@@ -295,7 +296,7 @@ async fn gives_up_at_the_deadline_and_answers_what_came() {
     assert_eq!(body["profiles"]["alloc"]["error"], "the source of profiles did not answer in time");
 }
 
-/// A registry that is asked once.
+/// A registry that is asked once, about a service of these labels and a tenant.
 fn registry(answer: PortResult<Option<Value>>) -> Option<Arc<dyn RegistrySor>> {
     let mut port = MockRegistrySor::new();
     port.expect_get().times(1).returning(move |app| {
@@ -308,7 +309,7 @@ fn registry(answer: PortResult<Option<Value>>) -> Option<Arc<dyn RegistrySor>> {
             environment: None,
             notification_channel: None,
             pyroscope_labels: (!labels.is_null()).then(|| labels.try_into().unwrap()),
-            metadata: None,
+            metadata: Some(json!({"pyroscopeTenant": "team-a"}).try_into().unwrap()),
             created_at: at,
             updated_at: at,
         };
@@ -318,19 +319,21 @@ fn registry(answer: PortResult<Option<Value>>) -> Option<Arc<dyn RegistrySor>> {
 }
 
 #[rstest]
-#[case::narrowed(Ok(Some(json!({"env": "prod", "a": "1"}))), r#"a="1",env="prod",v!="2""#, None)]
-#[case::without_labels(Ok(Some(Value::Null)), r#"v!="2""#, None)]
-#[case::not_registered(Ok(None), r#"v!="2""#, None)]
-#[case::failing(Err(PortError::Timeout("secret".into())), r#"v!="2""#, Some("unavailable"))]
+#[case::narrowed(Ok(Some(json!({"env": "prod", "a": "1"}))), r#"a="1",env="prod",v!="2""#, Some("team-a"), None)]
+#[case::without_labels(Ok(Some(Value::Null)), r#"v!="2""#, Some("team-a"), None)]
+#[case::not_registered(Ok(None), r#"v!="2""#, None, None)]
+#[case::failing(Err(PortError::Timeout("secret".into())), r#"v!="2""#, None, Some("unavailable"))]
 #[actix_web::test]
-async fn the_labels_of_the_registry_narrow_every_read(
+async fn the_labels_and_the_tenant_of_the_registry_narrow_every_read(
     #[case] answer: PortResult<Option<Value>>,
     #[case] selector: &'static str,
+    #[case] tenant: Option<&'static str>,
     #[case] labels: Option<&str>,
 ) {
     let mut profiles = MockProfileDataSor::new();
     profiles.expect_merged().times(2).returning(move |query| {
         assert_eq!(query.selector.to_string(), selector);
+        assert_eq!(query.tenant.as_ref().map(Tenant::as_str), tenant);
         only_cpu(query)
     });
     let house = House { registry: registry(answer), ..House::v2(profiles) };

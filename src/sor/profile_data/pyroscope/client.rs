@@ -13,8 +13,8 @@ use super::limiter::{Limiter, Outcome, gives_way};
 use super::refusal::{Refusal, refusal_of};
 use super::settings::{Credentials, InvalidSource, PyroscopeSettings};
 use super::span::Span;
-use crate::http::{Outward, OutwardSettings};
-use crate::kernel::PortError;
+use crate::http::{Outward, OutwardSettings, TENANT_HEADER};
+use crate::kernel::{PortError, Tenant};
 use crate::profile::{LimitName, Limits, PprofFile, Profile, ReadError, read_flamebearer, read_pprof};
 use crate::sor::profile_data::proto::querier::v1::{
     SelectMergeProfileRequest, SelectSeriesRequest, SelectSeriesResponse, SeriesRequest, SeriesResponse,
@@ -44,7 +44,8 @@ pub(super) struct Read {
     pub truncated_ticks: i64,
 }
 
-/// Makes the calls and tells answers from refusals.
+/// Makes the calls and tells answers from refusals. Each is made for the tenant it names, else for the one that is
+/// configured.
 #[derive(Debug)]
 pub(super) struct Client {
     outward: Outward,
@@ -86,18 +87,33 @@ impl Client {
     }
 
     /// Which label sets there are.
-    pub(super) async fn series(&self, request: &SeriesRequest, selected: bool) -> Result<SeriesResponse, Refusal> {
-        let call = self.message(&self.series, request).header(ACCEPT, ALL_LABEL_NAMES);
+    pub(super) async fn series(
+        &self,
+        tenant: Option<&Tenant>,
+        request: &SeriesRequest,
+        selected: bool,
+    ) -> Result<SeriesResponse, Refusal> {
+        let call = self.message(tenant, &self.series, request).header(ACCEPT, ALL_LABEL_NAMES);
         decode(self.call(call, selected).await?)
     }
 
     /// Totals over time.
-    pub(super) async fn totals(&self, request: &SelectSeriesRequest) -> Result<SelectSeriesResponse, Refusal> {
-        decode(self.call(self.message(&self.totals, request), true).await?)
+    pub(super) async fn totals(
+        &self,
+        tenant: Option<&Tenant>,
+        request: &SelectSeriesRequest,
+    ) -> Result<SelectSeriesResponse, Refusal> {
+        decode(self.call(self.message(tenant, &self.totals, request), true).await?)
     }
 
     /// All profiles of a type and span merged into one: nothing is left out.
-    pub(super) async fn merge(&self, id: &TypeId, selector: &str, span: Span) -> Result<Read, Refusal> {
+    pub(super) async fn merge(
+        &self,
+        tenant: Option<&Tenant>,
+        id: &TypeId,
+        selector: &str,
+        span: Span,
+    ) -> Result<Read, Refusal> {
         let request = SelectMergeProfileRequest {
             profile_type_id: id.to_string(),
             label_selector: selector.to_owned(),
@@ -105,7 +121,7 @@ impl Client {
             end: span.end_ms,
             max_nodes: None,
         };
-        let body = self.call(self.message(&self.merge, &request), true).await?;
+        let body = self.call(self.message(tenant, &self.merge, &request), true).await?;
         if is_no_data(&body) {
             return Ok(Read::default());
         }
@@ -114,7 +130,13 @@ impl Client {
     }
 
     /// The same as a flame graph, in which what is small was folded into `other`.
-    pub(super) async fn render(&self, id: &TypeId, selector: &str, span: Span) -> Result<Read, Refusal> {
+    pub(super) async fn render(
+        &self,
+        tenant: Option<&Tenant>,
+        id: &TypeId,
+        selector: &str,
+        span: Span,
+    ) -> Result<Read, Refusal> {
         let (nodes, start, end) = (FLAME_GRAPH_NODES.to_string(), span.start_ms.to_string(), span.end_ms.to_string());
         let mut url = self.render.clone();
         url.query_pairs_mut()
@@ -122,7 +144,7 @@ impl Client {
             .append_pair("from", &start)
             .append_pair("until", &end)
             .append_pair("max-nodes", &nodes);
-        let body = self.call(self.with_tenant(self.outward.request(Method::GET, url)), true).await?;
+        let body = self.call(self.for_tenant(tenant, self.outward.request(Method::GET, url)), true).await?;
         self.read(body, |body, limits| {
             read_flamebearer(body, limits)
                 .map(|file| Read { profile: file.profile, truncated_ticks: file.truncated_ticks })
@@ -159,15 +181,16 @@ impl Client {
         self.means.read(body, 0, None, read).await.map(|(_permit, read)| read).map_err(refused)
     }
 
-    fn with_tenant(&self, request: RequestBuilder) -> RequestBuilder {
-        match &self.tenant {
-            Some(tenant) => request.header("x-scope-orgid", tenant),
-            None => request,
+    fn for_tenant(&self, tenant: Option<&Tenant>, request: RequestBuilder) -> RequestBuilder {
+        match (tenant, &self.tenant) {
+            (Some(tenant), _) => request.header(TENANT_HEADER, tenant.as_str()),
+            (None, Some(configured)) => request.header(TENANT_HEADER, configured),
+            (None, None) => request,
         }
     }
 
-    fn message(&self, url: &Url, message: &impl Message) -> RequestBuilder {
-        self.with_tenant(self.outward.request(Method::POST, url.clone()))
+    fn message(&self, tenant: Option<&Tenant>, url: &Url, message: &impl Message) -> RequestBuilder {
+        self.for_tenant(tenant, self.outward.request(Method::POST, url.clone()))
             .header(CONTENT_TYPE, "application/proto")
             .body(message.encode_to_vec())
     }

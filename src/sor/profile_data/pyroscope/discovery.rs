@@ -13,7 +13,8 @@ use super::limiter::gives_way;
 use super::recent::{Expiring, Recent};
 use super::refusal::Refusal;
 use super::span::Span;
-use crate::kernel::{AppName, Clock, PortResult, Selector, TimeWindow};
+use crate::kernel::{AppName, Clock, PortResult, Selector, Tenant, TimeWindow};
+use crate::sor::profile_data::ProfileQuery;
 use crate::sor::profile_data::proto::querier::v1::{SelectSeriesRequest, SeriesRequest};
 use crate::sor::profile_data::proto::types::v1::Labels;
 use crate::sor::profile_data::type_id::TypeId;
@@ -67,7 +68,14 @@ impl Seen {
     }
 }
 
-type Key = (AppName, Selector);
+/// An app as one tenant has it.
+type TenantApp = (Option<Tenant>, AppName);
+/// Some of its series.
+type Key = (TenantApp, Selector);
+
+fn key_of(query: &ProfileQuery) -> Key {
+    ((query.tenant.clone(), query.app.clone()), query.selector.clone())
+}
 
 /// Finds out, and remembers for a moment: what a window has of an app 60 s, that an app is known 60 s, that it is unknown
 /// or the window empty 10 s.
@@ -75,7 +83,7 @@ pub(super) struct Discovery {
     client: Arc<Client>,
     clock: Arc<dyn Clock>,
     windows: Recent<Key, Option<Arc<Seen>>>,
-    known: Expiring<AppName, Option<Newest>>,
+    known: Expiring<TenantApp, Option<Newest>>,
     flights: Flights<(Key, TimeWindow, bool), Option<Arc<Seen>>>,
 }
 
@@ -91,10 +99,10 @@ impl Discovery {
         Self { client, clock, windows: Recent::default(), known: Expiring::default(), flights: Flights::default() }
     }
 
-    /// All apps of a window, sorted. What the window has of each is remembered: whoever reads one after another needs not
+    /// All apps of a window, sorted, of the configured tenant. What the window has of each is remembered: whoever reads one after another needs not
     /// ask again.
     pub(super) async fn apps(&self, window: TimeWindow) -> PortResult<Vec<AppName>> {
-        let sets = self.series(Vec::new(), &labels(), Span::of(window), false).await?;
+        let sets = self.series(None, Vec::new(), &labels(), Span::of(window), false).await?;
         let mut apps: BTreeMap<AppName, BTreeSet<LabelSet>> = BTreeMap::new();
         for set in sets {
             let name = set.labels.iter().find(|label| label.name == SERVICE).map(|label| label.value.clone());
@@ -106,39 +114,33 @@ impl Discovery {
         for (app, sets) in &apps {
             if !sets.is_empty() {
                 let seen = Arc::new(Seen::of(window, sets.iter().cloned().collect()));
-                self.windows.put((app.clone(), Selector::default()), window, Some(seen), now, HIT);
+                self.windows.put(((None, app.clone()), Selector::default()), window, Some(seen), now, HIT);
             }
         }
         Ok(apps.into_keys().collect())
     }
 
     /// What the window has of the app, perhaps as of a moment ago. `None`: nobody knows the app.
-    pub(super) async fn seen(
-        self: &Arc<Self>,
-        app: &AppName,
-        selector: &Selector,
-        window: TimeWindow,
-    ) -> PortResult<Option<Arc<Seen>>> {
-        let key = (app.clone(), selector.clone());
-        match self.windows.get(&key, window, self.clock.now()) {
+    pub(super) async fn seen(self: &Arc<Self>, query: &ProfileQuery) -> PortResult<Option<Arc<Seen>>> {
+        match self.windows.get(&key_of(query), query.window, self.clock.now()) {
             Some(seen) => Ok(seen),
-            None => self.look(key, window).await,
+            None => self.look(query).await,
         }
     }
 
     /// The same as of now.
-    pub(super) async fn look(self: &Arc<Self>, key: Key, window: TimeWindow) -> PortResult<Option<Arc<Seen>>> {
-        let this = Arc::clone(self);
-        let flight = (key, window, gives_way());
-        let (app, selector) = flight.0.clone();
-        let look = || async move { this.discover(&app, &selector, window).await }.boxed();
+    pub(super) async fn look(self: &Arc<Self>, query: &ProfileQuery) -> PortResult<Option<Arc<Seen>>> {
+        let (this, window) = (Arc::clone(self), query.window);
+        let flight = (key_of(query), window, gives_way());
+        let key = flight.0.clone();
+        let look = || async move { this.discover(key, window).await }.boxed();
         self.flights.join(&flight, look).await
     }
 
-    async fn discover(&self, app: &AppName, selector: &Selector, window: TimeWindow) -> PortResult<Option<Arc<Seen>>> {
+    async fn discover(&self, key: Key, window: TimeWindow) -> PortResult<Option<Arc<Seen>>> {
+        let (app, selector) = &key;
         let sets = self.sets(app, selector, Span::of(window)).await?;
         let now = self.clock.now();
-        let key = (app.clone(), selector.clone());
         if !sets.is_empty() {
             let seen = Arc::new(Seen::of(window, sets));
             self.windows.put(key, window, Some(Arc::clone(&seen)), now, HIT);
@@ -156,7 +158,7 @@ impl Discovery {
     }
 
     /// Where the app was seen last: in the window under other labels, else in the last seven days, newest first.
-    async fn newest(&self, app: &AppName, selector: &Selector, window: TimeWindow) -> PortResult<Option<Newest>> {
+    async fn newest(&self, app: &TenantApp, selector: &Selector, window: TimeWindow) -> PortResult<Option<Newest>> {
         let now = self.clock.now();
         if let Some(newest) = self.known.get(app, now) {
             return Ok(newest);
@@ -182,7 +184,7 @@ impl Discovery {
     }
 
     /// When the last profile came; `None` where the server does not say.
-    async fn last_profile_at(&self, app: &AppName, newest: &Newest) -> Option<DateTime<Utc>> {
+    async fn last_profile_at(&self, (tenant, app): &TenantApp, newest: &Newest) -> Option<DateTime<Utc>> {
         let span = newest.span.last_day();
         let request = SelectSeriesRequest {
             profile_type_id: newest.type_id.to_string(),
@@ -192,16 +194,16 @@ impl Discovery {
             group_by: Vec::new(),
             step: 60.0,
         };
-        let totals = self.client.totals(&request).await.ok()?;
+        let totals = self.client.totals(tenant.as_ref(), &request).await.ok()?;
         let points = totals.series.iter().flat_map(|series| &series.points).filter(|point| point.value != 0.0);
         let last = points.map(|point| point.timestamp).max()?;
         DateTime::from_timestamp_millis(last.min(self.clock.now().timestamp_millis()))
     }
 
     /// The label sets of an app in a span, sorted, each once.
-    async fn sets(&self, app: &AppName, selector: &Selector, span: Span) -> PortResult<Vec<LabelSet>> {
+    async fn sets(&self, (tenant, app): &TenantApp, selector: &Selector, span: Span) -> PortResult<Vec<LabelSet>> {
         let matcher = selector_of(app, selector, None);
-        let sets = self.series(vec![matcher], &labels(), span, !selector.is_empty()).await?;
+        let sets = self.series(tenant.as_ref(), vec![matcher], &labels(), span, !selector.is_empty()).await?;
         let sets: BTreeSet<_> = sets.into_iter().filter_map(label_set).collect();
         Ok(sets.into_iter().collect())
     }
@@ -209,6 +211,7 @@ impl Discovery {
     /// All label sets of a span, asked for in calls of at most a day.
     async fn series(
         &self,
+        tenant: Option<&Tenant>,
         matchers: Vec<String>,
         labels: &[&str],
         span: Span,
@@ -222,7 +225,7 @@ impl Discovery {
         };
         let calls = span.days().into_iter().map(|day| {
             let request = request(day);
-            async move { self.client.series(&request, selected).await.map(|answer| answer.labels_set) }
+            async move { self.client.series(tenant, &request, selected).await.map(|answer| answer.labels_set) }
         });
         let days: Vec<_> =
             futures::stream::iter(calls).buffered(AT_ONCE).try_collect().await.map_err(Refusal::into_error)?;

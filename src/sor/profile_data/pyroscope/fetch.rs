@@ -16,7 +16,7 @@ use super::limiter::gives_way;
 use super::recent::is_closed;
 use super::refusal::Refusal;
 use super::span::Span;
-use crate::kernel::{Clock, PortError, PortResult, TimeWindow, offload};
+use crate::kernel::{Clock, PortError, PortResult, Tenant, TimeWindow, offload};
 use crate::profile::{Profile, ProfileBuilder, SampleType, merge};
 use crate::sor::profile_data::domain::halved;
 use crate::sor::profile_data::exchange::under;
@@ -32,6 +32,8 @@ const LACKS: TimeDelta = TimeDelta::minutes(10);
 /// What to fetch: types whose values are summed, of the series of a selector.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Wanted {
+    /// Whose; `None`: the configured tenant's.
+    pub tenant: Option<Tenant>,
     /// The types; all of one unit.
     pub ids: Arc<[TypeId]>,
     /// The whole selector, with the app.
@@ -105,7 +107,7 @@ impl Fetcher {
         let mut types = Vec::with_capacity(wanted.ids.len() * spans.len());
         for id in wanted.ids.iter() {
             for (half, span) in spans.iter().enumerate() {
-                let piece = self.piece(id, &wanted.selector, *span, 0);
+                let piece = self.piece(id, wanted, *span, 0);
                 types.push(async move { Ok::<_, PortError>((half, piece.await?)) });
             }
         }
@@ -133,22 +135,22 @@ impl Fetcher {
     fn piece<'a>(
         &'a self,
         id: &'a TypeId,
-        selector: &'a str,
+        wanted: &'a Wanted,
         span: Span,
         halvings: u32,
     ) -> BoxFuture<'a, PortResult<Vec<Read>>> {
         async move {
-            match self.read(id, selector, span).await {
+            match self.read(id, wanted, span).await {
                 Ok(read) => Ok(vec![read]),
                 Err(Refusal::TooLong(_)) if span.days().len() > 1 => {
-                    self.pieces(id, selector, span.days(), halvings).await
+                    self.pieces(id, wanted, span.days(), halvings).await
                 }
                 Err(Refusal::TooLong(_) | Refusal::TooMuch(_)) if halvings < HALVINGS && span.halves().len() > 1 => {
-                    self.pieces(id, selector, span.halves(), halvings + 1).await
+                    self.pieces(id, wanted, span.halves(), halvings + 1).await
                 }
                 Err(Refusal::TooMuch(error)) => {
                     tracing::info!(%error, "too much for exact data, asking for a flame graph");
-                    let read = self.client.render(id, selector, span).await.map_err(Refusal::into_error)?;
+                    let read = self.render(id, wanted, span).await.map_err(Refusal::into_error)?;
                     Ok(vec![read])
                 }
                 Err(refusal) => Err(refusal.into_error()),
@@ -157,10 +159,10 @@ impl Fetcher {
         .boxed()
     }
 
-    async fn pieces(&self, id: &TypeId, selector: &str, spans: Vec<Span>, halvings: u32) -> PortResult<Vec<Read>> {
+    async fn pieces(&self, id: &TypeId, wanted: &Wanted, spans: Vec<Span>, halvings: u32) -> PortResult<Vec<Read>> {
         let mut pieces = Vec::with_capacity(spans.len());
         for span in spans {
-            pieces.push(self.piece(id, selector, span, halvings));
+            pieces.push(self.piece(id, wanted, span, halvings));
         }
         let reads: Vec<Vec<Read>> = futures::stream::iter(pieces).buffered(AT_ONCE).try_collect().await?;
         Ok(reads.into_iter().flatten().collect())
@@ -168,21 +170,25 @@ impl Fetcher {
 
     /// Exact data, or a flame graph from a server that has none. That it has none is believed only where it has the
     /// other: who answers neither is a proxy in front of a server that is away, or a wrong path.
-    async fn read(&self, id: &TypeId, selector: &str, span: Span) -> Result<Read, Refusal> {
+    async fn read(&self, id: &TypeId, wanted: &Wanted, span: Span) -> Result<Read, Refusal> {
         let now_ms = self.clock.now().timestamp_millis();
         let mut lacks = None;
         if now_ms >= self.lacks_until_ms.load(Ordering::Relaxed) {
-            match self.client.merge(id, selector, span).await {
+            match self.client.merge(wanted.tenant.as_ref(), id, &wanted.selector, span).await {
                 Err(Refusal::Lacks(text)) => lacks = Some(text),
                 answer => return answer,
             }
         }
-        let read = self.client.render(id, selector, span).await?;
+        let read = self.render(id, wanted, span).await?;
         if let Some(text) = lacks {
             tracing::warn!(%text, "the source of profiles has no exact data, reading flame graphs");
             self.lacks_until_ms.store(now_ms + LACKS.num_milliseconds(), Ordering::Relaxed);
         }
         Ok(read)
+    }
+
+    async fn render(&self, id: &TypeId, wanted: &Wanted, span: Span) -> Result<Read, Refusal> {
+        self.client.render(wanted.tenant.as_ref(), id, &wanted.selector, span).await
     }
 }
 

@@ -13,6 +13,9 @@
 //! | merged profiles of closed windows (`to` ≤ now − 65 min) | types, selector, window, whether in halves | while they fit |
 //! | that the server has no exact data | – | 10 min |
 //!
+//! All but the last is remembered of each tenant apart: those whom a query names, and the one that is configured. A list of
+//! apps is the configured tenant's.
+//!
 //! A list of apps tells what the window has of each, and a scan asks for no coverage: a scan of all apps is one call, and
 //! one for each app. So a query for an app seen a moment ago is one call, and a new type is seen within 60 s. Open windows
 //! are never answered from an earlier answer; those who ask the same at the same time share one call.
@@ -88,6 +91,7 @@ impl Pyroscope {
         let labels = populations.iter().chain(&profilers).map(|(label, _)| *label).collect();
         let ids: Arc<[TypeId]> = ids.into();
         let wanted = |further| Wanted {
+            tenant: query.tenant.clone(),
             ids: Arc::clone(&ids),
             selector: selector_of(&query.app, &query.selector, further).into(),
             window: query.window,
@@ -158,7 +162,8 @@ impl Pyroscope {
             return None;
         }
         let selector = selector_of(&query.app, &query.selector, None).into();
-        let wanted = Wanted { ids: counters.into(), selector, window: query.window, cut: Cut::Nowhere };
+        let tenant = query.tenant.clone();
+        let wanted = Wanted { tenant, ids: counters.into(), selector, window: query.window, cut: Cut::Nowhere };
         let fetched = self.fetcher.fetch(wanted).await.ok()?;
         u64::try_from(fetched.profile.total(0)).ok()
     }
@@ -177,7 +182,7 @@ impl ProfileDataSor for Pyroscope {
     }
 
     async fn merged(&self, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
-        let Some(seen) = self.discovery.seen(&query.app, &query.selector, query.window).await? else {
+        let Some(seen) = self.discovery.seen(query).await? else {
             return Ok(None);
         };
         let ids = resolve(query.kind, &seen.types);
@@ -189,8 +194,7 @@ impl ProfileDataSor for Pyroscope {
             return Ok(Some(merged));
         }
         // Nothing under the types of a moment ago: the app may have others by now.
-        let key = (query.app.clone(), query.selector.clone());
-        let Some(seen) = self.discovery.look(key, query.window).await? else { return Ok(None) };
+        let Some(seen) = self.discovery.look(query).await? else { return Ok(None) };
         match resolve(query.kind, &seen.types) {
             None => Ok(Some(nothing(&seen))),
             anew if anew == ids => Ok(Some(merged)),
@@ -205,10 +209,7 @@ impl ProfileDataSor for Pyroscope {
         baseline_selector: &Selector,
     ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
         let before = ProfileQuery { window: baseline, selector: baseline_selector.clone(), ..query.clone() };
-        let (a, b) = futures::try_join!(
-            self.discovery.seen(&before.app, &before.selector, before.window),
-            self.discovery.seen(&query.app, &query.selector, query.window),
-        )?;
+        let (a, b) = futures::try_join!(self.discovery.seen(&before), self.discovery.seen(query))?;
         let (a, b) = match (a, b) {
             (None, None) => return Ok(None),
             (a, b) => (a.unwrap_or_default(), b.unwrap_or_default()),

@@ -12,7 +12,7 @@ use super::flights::Flights;
 use super::limiter::gives_way;
 use super::recent::Recent;
 use super::span::Span;
-use crate::kernel::{Clock, TimeWindow};
+use crate::kernel::{Clock, Tenant, TimeWindow};
 use crate::sor::profile_data::proto::querier::v1::SelectSeriesRequest;
 use crate::sor::profile_data::type_id::TypeId;
 use crate::sor::profile_data::{Coverage, LabelShare};
@@ -56,7 +56,7 @@ impl Survey {
     }
 }
 
-type Key = (Arc<[TypeId]>, Arc<str>, Vec<&'static str>);
+type Key = (Option<Tenant>, Arc<[TypeId]>, Arc<str>, Vec<&'static str>);
 
 /// Makes surveys and remembers them for a moment. One that fails is an empty one: checks that need it are left out.
 pub(super) struct Surveyor {
@@ -73,7 +73,7 @@ impl Surveyor {
 
     /// A survey of what was fetched, told apart by these labels.
     pub(super) async fn survey(self: &Arc<Self>, wanted: &Wanted, labels: Vec<&'static str>) -> Arc<Survey> {
-        let key: Key = (Arc::clone(&wanted.ids), Arc::clone(&wanted.selector), labels);
+        let key: Key = (wanted.tenant.clone(), Arc::clone(&wanted.ids), Arc::clone(&wanted.selector), labels);
         let window = wanted.window;
         if let Some(survey) = self.recent.get(&key, window, self.clock.now()) {
             return survey;
@@ -91,7 +91,7 @@ impl Surveyor {
         surveying.await.ok().and_then(Result::ok).unwrap_or_default()
     }
 
-    async fn survey_now(&self, (ids, selector, labels): &Key, window: TimeWindow) -> Survey {
+    async fn survey_now(&self, (tenant, ids, selector, labels): &Key, window: TimeWindow) -> Survey {
         let minutely = window.duration() <= LONGEST;
         if !minutely && labels.is_empty() {
             return Survey::default();
@@ -108,7 +108,7 @@ impl Surveyor {
                 group_by: labels.iter().map(|label| (*label).to_owned()).collect(),
                 step: if minutely { STEP_S } else { 3_600.0 },
             };
-            let Ok(answer) = self.client.totals(&request).await else { return Survey::default() };
+            let Ok(answer) = self.client.totals(tenant.as_ref(), &request).await else { return Survey::default() };
             for series in answer.series {
                 let sum: f64 = series.points.iter().map(|point| point.value).sum();
                 for label in labels {

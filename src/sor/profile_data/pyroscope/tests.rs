@@ -2,6 +2,7 @@
 
 mod calls;
 mod refusals;
+mod tenants;
 mod windows;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,7 +38,7 @@ fn window(from_minute: i64, to_minute: i64) -> TimeWindow {
 }
 
 fn query(app: &str, kind: ProfileType, window: TimeWindow) -> ProfileQuery {
-    ProfileQuery { app: app.parse().unwrap(), kind, window, selector: Selector::default() }
+    ProfileQuery { app: app.parse().unwrap(), kind, window, selector: Selector::default(), tenant: None }
 }
 
 fn cpu(app: &str) -> ProfileQuery {

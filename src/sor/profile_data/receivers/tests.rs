@@ -65,7 +65,8 @@ impl House {
     async fn merged(&self, app: &str, kind: ProfileType) -> Option<MergedProfile> {
         let now = self.clock.now();
         let window = TimeWindow::new(now - TimeDelta::minutes(10), now + TimeDelta::minutes(1)).unwrap();
-        let query = ProfileQuery { app: app.parse().unwrap(), kind, window, selector: Selector::default() };
+        let query =
+            ProfileQuery { app: app.parse().unwrap(), kind, window, selector: Selector::default(), tenant: None };
         self.store.merged(&query).await.unwrap()
     }
 

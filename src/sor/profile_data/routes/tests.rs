@@ -47,6 +47,10 @@ fn span(window: TimeWindow) -> String {
 }
 
 async fn get(port: MockProfileDataSor, path: &str) -> (u16, HeaderMap, Vec<u8>) {
+    send(port, TestRequest::get().uri(path)).await
+}
+
+async fn send(port: MockProfileDataSor, request: TestRequest) -> (u16, HeaderMap, Vec<u8>) {
     let port: Arc<dyn ProfileDataSor> = Arc::new(port);
     let clock: Arc<dyn Clock> = Arc::new(FixedClock::at(DateTime::from_timestamp(NOW, 0).unwrap()));
     let app = actix_web::App::new()
@@ -56,7 +60,7 @@ async fn get(port: MockProfileDataSor, path: &str) -> (u16, HeaderMap, Vec<u8>) 
         .configure(routes)
         .into_app();
     let app = init_service(app).await;
-    let answer = call_service(&app, TestRequest::get().uri(path).to_request()).await;
+    let answer = call_service(&app, request.to_request()).await;
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
     (status, headers, read_body(answer).await.to_vec())
 }
@@ -64,6 +68,27 @@ async fn get(port: MockProfileDataSor, path: &str) -> (u16, HeaderMap, Vec<u8>) 
 async fn get_json(port: MockProfileDataSor, path: &str) -> (u16, Value) {
     let (status, _, body) = get(port, path).await;
     (status, serde_json::from_slice(&body).unwrap())
+}
+
+#[rstest]
+#[case("/profiles/shop")]
+#[case("/profiles/shop/diff")]
+#[case("/profiles/shop/flamegraph")]
+#[case("/profiles/shop/flamegraph?baselineFrom=now-3h")]
+#[case("/profiles/shop/export")]
+#[case("/profiles/shop/export?baselineFrom=now-3h")]
+#[actix_web::test]
+async fn the_tenant_in_the_header_is_the_one_that_is_read(#[case] path: &str) {
+    let theirs = |query: &ProfileQuery| query.tenant.as_ref().map(Tenant::as_str) == Some("team-a");
+    let mut port = MockProfileDataSor::new();
+    port.expect_merged().withf(theirs).returning(|_| Ok(None));
+    port.expect_merged_pair().withf(move |query, _, _| theirs(query)).returning(|_, _, _| Ok(None));
+    let asked = |tenant: &str| TestRequest::get().uri(path).insert_header(("X-Scope-OrgID", tenant));
+    assert_eq!(send(port, asked("team-a")).await.0, 404);
+    let (status, _, body) = send(MockProfileDataSor::new(), asked("team-a|team-b")).await;
+    let problem: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, &problem["code"]), (400, &json!("parameter_invalid")));
+    assert_eq!(problem["errors"][0]["pointer"], "X-Scope-OrgID");
 }
 
 #[actix_web::test]

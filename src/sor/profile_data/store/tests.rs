@@ -95,7 +95,10 @@ impl Push<'_> {
 impl House {
     async fn merged(&self, kind: ProfileType, window: TimeWindow, selector: &str) -> Option<MergedProfile> {
         let app = "checkout".parse().unwrap();
-        self.store.merged(&ProfileQuery { app, kind, window, selector: selector.parse().unwrap() }).await.unwrap()
+        self.store
+            .merged(&ProfileQuery { app, kind, window, selector: selector.parse().unwrap(), tenant: None })
+            .await
+            .unwrap()
     }
 
     async fn cpu(&self) -> MergedProfile {
@@ -171,6 +174,7 @@ async fn a_known_app_without_data_says_when_its_last_profile_came_and_an_unknown
         kind: ProfileType::Cpu,
         window: window("2026-11-20T11:00:00Z", NOON),
         selector: Selector::default(),
+        tenant: None,
     };
     assert!(house.store.merged(&unknown).await.unwrap().is_none());
 }
@@ -294,6 +298,7 @@ async fn a_pair_is_read_under_one_sample_type() {
         kind: ProfileType::Cpu,
         window: window("2026-11-20T11:00:00Z", NOON),
         selector: Selector::default(),
+        tenant: None,
     };
     let before = window("2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z");
     let (baseline, current) = house.store.merged_pair(&query, before, &Selector::default()).await.unwrap().unwrap();

@@ -131,6 +131,7 @@ async fn halves_are_told_apart_wherever_they_meet(#[case] from: &str, #[case] to
         kind: ProfileType::Cpu,
         window: window(&on("11:00:00"), &on("12:00:00")),
         selector: Selector::default(),
+        tenant: None,
     };
     let pair = || async {
         let before = window(&on(from), &on(to));
@@ -276,6 +277,7 @@ async fn whole_hours_are_all_that_is_known_past_the_retention_of_profiles() {
         kind: ProfileType::Cpu,
         window: on("11:00", "12:00"),
         selector: Selector::default(),
+        tenant: None,
     };
     for (before, halves) in [(on("09:00", "11:00"), true), (on("09:00", "12:00"), false)] {
         let (baseline, _) = house.store.merged_pair(&query, before, &Selector::default()).await.unwrap().unwrap();
