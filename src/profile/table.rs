@@ -1,6 +1,6 @@
 //! The table of functions of a profile: self and total of each name.
 
-use super::model::Profile;
+use super::model::{FunctionId, Profile, TextId};
 
 /// One function of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +40,7 @@ impl<'p> FunctionTable<'p> {
             }
             total = total.saturating_add(value);
             stamp += 1;
-            for frame in stack.frames {
-                let Some(name) = names.get(frame.index()) else { continue };
-                let Some(of_name) = ticks.get_mut(name.index()) else { continue };
-                if of_name.stamp != stamp {
-                    of_name.stamp = stamp;
-                    of_name.of_total = of_name.of_total.saturating_add(value);
-                }
-            }
+            count(stack.frames, &names, &mut ticks, (stamp, value));
             let leaf = stack.frames.first().and_then(|leaf| names.get(leaf.index()));
             match leaf.and_then(|name| ticks.get_mut(name.index())) {
                 Some(of_name) => of_name.of_self = of_name.of_self.saturating_add(value),
@@ -86,6 +79,19 @@ struct Ticks {
     of_total: i64,
     /// The number of the last stack that it was counted for, from 1.
     stamp: u32,
+}
+
+/// Counts a stack's value for the names in it, each once. Alone, so that its few words stay in registers.
+#[inline(never)]
+fn count(frames: &[FunctionId], names: &[TextId], ticks: &mut [Ticks], (stamp, value): (u32, i64)) {
+    for frame in frames {
+        let Some(name) = names.get(frame.index()) else { continue };
+        let Some(of_name) = ticks.get_mut(name.index()) else { continue };
+        if of_name.stamp != stamp {
+            of_name.stamp = stamp;
+            of_name.of_total = of_name.of_total.saturating_add(value);
+        }
+    }
 }
 
 /// Sorts rows by self descending, ties by name. Most functions only call: their names are what is to be sorted.
