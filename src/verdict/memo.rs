@@ -67,11 +67,12 @@ impl Slot {
         if frame.unresolved {
             return Self { unresolved: true, ..Self::default() };
         }
+        let [rule, rule_in_jvm] = rules.rules_of(&frame);
         Self {
             own: frame.own,
-            rule: rules.rule_of(&frame, None),
+            rule,
             rule_in_php: if frame.own.is_none() { rules.rule_of(&frame, Some(Runtime::Php)) } else { None },
-            rule_in_jvm: rules.rule_of(&frame, Some(Runtime::Jvm)),
+            rule_in_jvm,
             plain_word: frame.own.is_none()
                 && frame.text.bytes().all(|b| b.is_ascii_lowercase())
                 && !is_c_word(&frame.text),
@@ -238,6 +239,32 @@ mod tests {
         }
         let one_by_one: Vec<_> = names.iter().rev().map(|name| ask(&memo, &[name])).rev().flatten().collect();
         assert_eq!(one_by_one, first);
+    }
+
+    #[test]
+    fn reads_a_name_in_a_stack_of_the_jvm_as_a_search_there_does() {
+        let rules = Rules::builtin();
+        let (mut same, mut other) = (0, 0);
+        for name in [
+            "runtime.scanobject",
+            "main.main",
+            "java.util.HashMap.resize",
+            "memcpy",
+            "json_encode",
+            "CompileBroker::compiler_thread_loop",
+            "G1ParScanThreadState::copy_to_survivor_space",
+            "JavaThread::run",
+            "Monitor::wait",
+            "ThreadPool::run",
+            "futex_wait",
+            "std::thread::park",
+        ] {
+            let frame = Frame::of(name, "");
+            let expected = [None, Some(Runtime::Jvm)].map(|context| rules.rule_of(&frame, context));
+            assert_eq!(rules.rules_of(&frame), expected, "{name}");
+            if expected[0] == expected[1] { same += 1 } else { other += 1 }
+        }
+        assert!(same > 0 && other > 0, "{same} {other}");
     }
 
     #[test]

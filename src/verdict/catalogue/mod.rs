@@ -278,8 +278,21 @@ impl Rules {
         self.visibility(category, runtime, kind, native_frames) != Visibility::Unseen
     }
 
+    /// The rules that the frame's own name proves, read in a stack of no particular runtime and in one of the JVM. They
+    /// differ only where a rule is at home in the one and not in the other, which is seldom: then it is read again.
+    pub(super) fn rules_of(&self, frame: &Frame) -> [Option<RuleIndex>; 2] {
+        let mut elsewhere = false;
+        let rule = self.search(frame, None, &mut elsewhere);
+        [rule, if elsewhere { self.rule_of(frame, Some(Runtime::Jvm)) } else { rule }]
+    }
+
     /// The rule that the frame's own name proves, read in a stack of that runtime.
     pub(super) fn rule_of(&self, frame: &Frame, context: Option<Runtime>) -> Option<RuleIndex> {
+        self.search(frame, context, &mut false)
+    }
+
+    /// Sets `elsewhere` where a rule would match that is not at home here.
+    fn search(&self, frame: &Frame, context: Option<Runtime>, elsewhere: &mut bool) -> Option<RuleIndex> {
         // A bare word may be PHP's builtin or a script's `JSON.parse` only where it looks the part.
         let telling = frame.text.contains(['_', '.']) || frame.text.contains("::");
         let spaces: &[Space] = match (frame.own, context) {
@@ -289,10 +302,17 @@ impl Rules {
             (None, _) if telling => &[Space::Native, Space::Php, Space::Node, Space::Ruby],
             (None, _) => &[Space::Native, Space::Node],
         };
-        spaces.iter().find_map(|space| self.heaviest(frame, *space, context)).or_else(|| self.by_library(frame))
+        let found = spaces.iter().find_map(|space| self.heaviest(frame, *space, context, elsewhere));
+        found.or_else(|| self.by_library(frame))
     }
 
-    fn heaviest(&self, frame: &Frame, space: Space, context: Option<Runtime>) -> Option<RuleIndex> {
+    fn heaviest(
+        &self,
+        frame: &Frame,
+        space: Space,
+        context: Option<Runtime>,
+        elsewhere: &mut bool,
+    ) -> Option<RuleIndex> {
         let set = self.sets.get(space as usize)?;
         let mut best: Option<(u32, u16)> = None;
         for text in std::iter::once(frame.text.as_str()).chain(frame.alt.as_deref()) {
@@ -300,7 +320,9 @@ impl Rules {
             for (number, weight) in set.all(&tokens) {
                 let index = u16::try_from(number).unwrap_or(u16::MAX);
                 let held_back = self.list.get(usize::from(index)).is_none_or(|r| {
-                    r.except.iter().any(|p| p.matches(&tokens)) || !r.is_at_home(frame.library.as_deref(), context)
+                    let is_at_home = r.is_at_home(frame.library.as_deref(), context);
+                    *elsewhere |= !is_at_home;
+                    !is_at_home || r.except.iter().any(|p| p.matches(&tokens))
                 });
                 if !held_back && best.is_none_or(|(w, i)| weight > w || weight == w && index < i) {
                     best = Some((weight, index));
