@@ -58,8 +58,17 @@ pub(crate) struct Canned {
 
 impl Canned {
     pub(crate) async fn start() -> Self {
+        Self::answering(Answers::new(None)).await
+    }
+
+    /// The same where one tenant has all the apps, and the others have none.
+    pub(crate) async fn of_tenant(tenant: &'static str) -> Self {
+        Self::answering(Answers::new(Some(tenant))).await
+    }
+
+    async fn answering(answers: Answers) -> Self {
         let server = MockServer::builder().disable_request_recording().start().await;
-        Mock::given(any()).respond_with(Answers::new()).mount(&server).await;
+        Mock::given(any()).respond_with(answers).mount(&server).await;
         Self { server }
     }
 
@@ -72,17 +81,22 @@ impl Canned {
 struct Answers {
     before: Bytes,
     after: Bytes,
+    tenant: Option<&'static str>,
 }
 
 impl Answers {
-    fn new() -> Self {
-        Self { before: profile(400), after: profile(1_500) }
+    fn new(tenant: Option<&'static str>) -> Self {
+        Self { before: profile(400), after: profile(1_500), tenant }
     }
 }
 
 impl Respond for Answers {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let proto = |body: Vec<u8>| ResponseTemplate::new(200).set_body_raw(body, "application/proto");
+        let named = request.headers.get("x-scope-orgid").and_then(|tenant| tenant.to_str().ok());
+        if self.tenant.is_some() && named != self.tenant {
+            return proto(Vec::new());
+        }
         match request.url.path() {
             "/querier.v1.QuerierService/Series" => {
                 let asked = SeriesRequest::decode(&*request.body).unwrap();

@@ -148,7 +148,8 @@ const BY_HAND: &str = "
         metadata json, tier varchar(10) CHECK (tier IN ('critical', 'high', 'standard')), app_name varchar(255) NOT NULL,
         team_owner varchar(100), id bigint PRIMARY KEY, pyroscope_labels text, note text);
     INSERT INTO service_registry (id, app_name, team_owner, tier, pyroscope_labels) VALUES
-        (4, 'shop', 'ana', 'critical', '{\"env\": \"prod\"}'), (7, 'cart', '', NULL, NULL), (9, 'odd', 'bob', 'high', '{\"__x\": \"1\"}');";
+        (4, 'shop', 'ana', 'critical', '{\"env\": \"prod\"}'), (7, 'cart', '', NULL, NULL), (9, 'odd', 'bob', 'high', '{\"__x\": \"1\"}');
+    INSERT INTO service_registry (id, app_name, metadata) VALUES (10, 'lost', '{\"pyroscopeTenant\": \"a|b\"}');";
 
 #[actix_web::test]
 async fn an_adopted_table_is_read_changed_and_added_to() {
@@ -157,14 +158,14 @@ async fn an_adopted_table_is_read_changed_and_added_to() {
     sqlx::raw_sql(AssertSqlSafe(BY_HAND)).execute(&mut connection).await.unwrap();
     crate::storage::migrate::up(&mut connection, None).await.unwrap();
     let port = super::local(test.db.clone());
-    // The label of `odd` is none: the row stays in the table, but cannot be shown. A blank owner is nobody.
+    // The label of `odd` is none, nor is the tenant of `lost`: the rows stay in the table, but cannot be shown. A blank owner is nobody.
     let rows = port.list().await.unwrap();
     let shown: Vec<_> = rows.iter().map(|row| (row.id.get(), row.tier.as_str(), row.team_owner.is_some())).collect();
     assert_eq!(shown, [(7, "standard", false), (4, "critical", true)]);
     let served = serve(port.clone());
     let (_, new) = call(&served, Method::POST, "/services", Some(json!({"appName": "new", "tier": "of my own"}))).await;
-    assert_eq!((&new["id"], &new["tier"]), (&json!(10), &json!("of my own")), "{new}");
-    assert_eq!(call(&served, Method::POST, "/services", Some(json!({"appName": "new"}))).await.1["id"], 10);
+    assert_eq!((&new["id"], &new["tier"]), (&json!(11), &json!("of my own")), "{new}");
+    assert_eq!(call(&served, Method::POST, "/services", Some(json!({"appName": "new"}))).await.1["id"], 11);
     let odd = "odd".parse().unwrap();
     assert!(matches!(port.get(&odd).await, Err(PortError::Internal(_))));
     let owned =
@@ -175,4 +176,8 @@ async fn an_adopted_table_is_read_changed_and_added_to() {
     assert_eq!(port.register(again).await, Err(PortError::Conflict(why.to_owned())));
     let mended = port.change(&odd, ServiceChange { pyroscope_labels: Change::Clear, ..ServiceChange::default() }).await;
     assert_eq!(mended.unwrap().unwrap().team_owner.unwrap().as_str(), "bob");
+    let lost = "lost".parse().unwrap();
+    assert!(matches!(port.get(&lost).await, Err(PortError::Internal(_))));
+    let why = "the stored metadata is not valid: give metadata too";
+    assert_eq!(port.change(&lost, owned("eve")).await, Err(PortError::Conflict(why.to_owned())));
 }

@@ -13,4 +13,5 @@ pub(crate) mod pushing;
 mod receivers;
 mod refusals;
 mod selectors;
+mod tenants;
 mod triage;
