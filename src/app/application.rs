@@ -105,7 +105,8 @@ impl Application {
     }
 
     /// Serves until it is told to stop by SIGTERM, SIGINT or its handle. Then, in this order: it accepts no more, lets
-    /// requests in flight finish, stops its profiler, flushes the spool, ends background tasks, closes the pool, stops the embedded database.
+    /// requests in flight finish, takes new connections to the database, since those of its workers ended with them, stops
+    /// its profiler, flushes the spool, ends background tasks, closes the pool, stops the embedded database.
     ///
     /// # Errors
     /// Fails where the listener does, or something without which serving makes no sense.
@@ -118,6 +119,9 @@ impl Application {
                 Err(error)
             }
         };
+        if let Some(database) = &self.database {
+            database.db.renew().await;
+        }
         tokio::join!(last_profile(self.profiler, self.profiles_itself), flush(self.spool));
         self.background.stop().await;
         if let Some(database) = self.database {

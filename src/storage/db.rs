@@ -182,6 +182,12 @@ impl Db {
         metrics::gauge!("db_connection_wait_seconds").set(stats.wait_duration.as_secs_f64());
     }
 
+    /// Works with new connections from now on. A connection lives no longer than the runtime that opened it: whoever
+    /// goes on after others ended, as a server does when its workers stopped, begins anew.
+    pub async fn renew(&self) {
+        self.pool.renew().await;
+    }
+
     /// Closes the pool; what is running is waited for.
     pub async fn close(&self) {
         self.pool.close().await;

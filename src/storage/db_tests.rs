@@ -197,6 +197,23 @@ async fn a_connection_with_something_left_to_say_is_not_handed_on() {
 }
 
 #[tokio::test]
+async fn renewed_it_works_on_after_the_runtime_that_opened_its_connections_ended() {
+    let test = database().await;
+    let db = with(&test, PoolSettings::of_size(2));
+    let elsewhere = db.clone();
+    let first = std::thread::spawn(move || {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(backend(&elsewhere))
+    });
+    let first = first.join().unwrap();
+    assert_eq!(db.stats().idle, 1, "and its runtime is gone");
+    db.renew().await;
+    assert_eq!(db.stats().idle, 0);
+    let asked =
+        db.run(Repeat::Unsafe, |c| Box::pin(sqlx::query_scalar::<_, i32>("SELECT pg_backend_pid()").fetch_one(c)));
+    assert_ne!(asked.await.unwrap(), first, "at the first try");
+}
+
+#[tokio::test]
 async fn everyone_gets_a_turn_where_many_share_few_connections() {
     let test = database().await;
     let db = with(&test, PoolSettings::of_size(2));

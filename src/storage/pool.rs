@@ -241,9 +241,18 @@ impl Pool {
         self.warm.len()
     }
 
+    /// Closes the connections that nobody uses; those asked for from now on are new.
+    pub(super) async fn renew(&self) {
+        self.warm.clear().await;
+        while let Some(idle) = self.connections.try_acquire() {
+            let _ = idle.close().await;
+        }
+    }
+
     /// Closes it: connections in use are waited for.
     pub(super) async fn close(&self) {
-        self.warm.close().await;
+        self.warm.close();
+        self.warm.clear().await;
         self.connections.close().await;
     }
 }

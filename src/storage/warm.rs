@@ -72,14 +72,17 @@ impl Warm {
         Ok(())
     }
 
-    /// Gives all back, and keeps no more.
-    pub(super) async fn close(&self) {
-        let all = {
-            let mut state = self.lock();
-            state.is_closed = true;
-            std::mem::take(&mut state.lent)
-        };
-        give_back(all).await;
+    /// Keeps no more.
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+    }
+
+    /// Closes those that nobody uses, without asking whether they live.
+    pub(super) async fn clear(&self) {
+        let all = std::mem::take(&mut self.lock().lent);
+        for lent in all {
+            let _ = lent.connection.close().await;
+        }
     }
 }
 
