@@ -1,10 +1,13 @@
 //! The frames of a sample, by its locations.
 
-use super::samples::{LOCATION, LOCATIONS};
 use super::tables::Locations;
-use super::wire::{CONTINUED, Wire};
+use super::wire::{CONTINUED, Wire, bytes, number};
 use crate::profile::limits::{LimitName, Limits, ReadError};
 use crate::profile::model::FunctionId;
+
+/// The locations of a sample, one by one and packed.
+pub(super) const LOCATION: u64 = number(1);
+pub(super) const LOCATIONS: u64 = bytes(1);
 
 /// Adds the frames of a sample's locations, packed or not.
 pub(super) fn push_frames(

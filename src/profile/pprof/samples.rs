@@ -5,15 +5,13 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::frames::push_frames;
+use super::frames::{LOCATION, LOCATIONS, push_frames};
 use super::tables::{Locations, Strings};
 use super::wire::{Wire, bytes, number};
 use super::{Labels, MAX_LABEL_SETS, Piece, SAMPLE, widen};
 use crate::profile::limits::{LimitName, Limits, ReadError};
 use crate::profile::model::{SampleType, Stacks};
 
-pub(super) const LOCATION: u64 = number(1);
-pub(super) const LOCATIONS: u64 = bytes(1);
 const VALUE: u64 = number(2);
 const VALUES: u64 = bytes(2);
 const LABEL: u64 = bytes(3);

@@ -33,7 +33,7 @@ use chrono::{NaiveDate, TimeDelta};
 
 use super::domain::{MergedProfile, ProfileQuery};
 use super::port::ProfileDataSor;
-use crate::kernel::{AppName, Clock, PortError, PortResult, Selector, TimeWindow};
+use crate::kernel::{AppName, Clock, PortError, PortResult, Selector, TimeWindow, offload};
 use crate::storage::Db;
 use crate::telemetry::RequestScope;
 
@@ -219,4 +219,11 @@ impl ProfileDataSor for ProfileStore {
     ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
         reader::merged_pair(&self.shared, query, baseline, baseline_selector).await
     }
+}
+
+/// Runs work on what is stored off the threads that serve requests.
+async fn merging<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, codec::Corrupt> + Send + 'static,
+) -> PortResult<T> {
+    offload("merging profiles", work).await?.map_err(|e| PortError::Internal(e.to_string()))
 }

@@ -8,14 +8,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::super::domain::{MergedProfile, ProfileQuery};
 use super::super::resolve::{resolve, resolve_pair};
 use super::super::type_id::TypeId;
-use super::Shared;
 use super::codec::{Block, Corrupt, EpochSum, Growth, Joined, Rollup, Tables};
 use super::rollups;
 use super::series::Conditions;
 use super::sql::{self, BlockBody, Series};
 use super::survey::{self, Column, Hours, Plan, Run, Survey, plan};
-use super::writer::hour;
-use crate::kernel::{AppName, PortError, PortResult, Selector, TimeWindow, offload};
+use super::tally::hour;
+use super::{Shared, merging};
+use crate::kernel::{AppName, PortError, PortResult, Selector, TimeWindow};
 use crate::profile::{Profile, SampleType};
 
 /// Hours of blocks read at a time; an epoch never spans two.
@@ -290,11 +290,4 @@ impl Merge {
             self.joined.join(&sum, &tables);
         }
     }
-}
-
-/// Runs work on what is stored off the threads that serve requests.
-pub(super) async fn merging<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Corrupt> + Send + 'static,
-) -> PortResult<T> {
-    offload("merging profiles", work).await?.map_err(|e| PortError::Internal(e.to_string()))
 }

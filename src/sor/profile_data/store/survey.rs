@@ -7,8 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::super::domain::{Coverage, LabelShare, ProfileMeta};
 use super::super::type_id::TypeId;
 use super::sql::{BlockHead, Series};
-use super::tally::{HourTally, Tally};
-use super::writer::hour;
+use super::tally::{HourTally, Tally, hour};
 use crate::kernel::{ProfileType, TimeWindow};
 
 /// Labels that tell populations apart.

@@ -2,14 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::sql::BlockHead;
-use super::writer::hour;
 
 /// Pushes after which totals that never fell are taken for cumulative.
 const CUMULATIVE_PUSHES: u64 = 10;
+
+/// The hour an instant lies in.
+pub(super) fn hour(instant: DateTime<Utc>) -> DateTime<Utc> {
+    let hour = instant.with_minute(0).and_then(|t| t.with_second(0)).and_then(|t| t.with_nanosecond(0));
+    hour.unwrap_or(instant)
+}
 
 /// One series over some time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

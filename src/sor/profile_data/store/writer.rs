@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use tokio::sync::OwnedMutexGuard;
 
 use super::Shared;
@@ -13,6 +13,7 @@ use super::partitions;
 use super::pushed::{PushId, Pushed};
 use super::series::{self, Labels, Shape};
 use super::sql::{self, BlockRow, SegmentRow, Series};
+use super::tally::hour;
 use crate::kernel::{AppName, PortError, PortResult, offload};
 
 /// How long a push is remembered, so that its repetition is not counted twice.
@@ -127,12 +128,6 @@ impl Writers {
             !(state.epochs.is_empty() && state.recent.is_empty())
         });
     }
-}
-
-/// The hour an instant lies in.
-pub(super) fn hour(instant: DateTime<Utc>) -> DateTime<Utc> {
-    let hour = instant.with_minute(0).and_then(|t| t.with_second(0)).and_then(|t| t.with_nanosecond(0));
-    hour.unwrap_or(instant)
 }
 
 /// Stores the profiles of one push, app by app. Each app's are stored together or not at all.

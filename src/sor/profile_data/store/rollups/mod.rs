@@ -14,12 +14,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use self::sql::{HourRow, RollupRow};
 use super::codec::{self, Corrupt, HourBlock, Rollup, Tables};
-use super::reader::merging;
 use super::sql::{BlockHead, Series};
 use super::survey::{self, Hours};
-use super::tally::HourTally;
-use super::writer::hour;
-use super::{Shared, dictionaries};
+use super::tally::{HourTally, hour};
+use super::{Shared, dictionaries, merging};
 use crate::kernel::{PortError, PortResult, TimeWindow};
 
 /// How long an hour has been over when it is rolled up. Pushes to an hour that is over take its rollups away, so this is
