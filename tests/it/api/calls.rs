@@ -97,7 +97,7 @@ impl Sors {
 }
 
 /// Method and path of the calls a server got.
-async fn calls(server: &MockServer) -> Vec<String> {
+pub(crate) async fn calls(server: &MockServer) -> Vec<String> {
     let requests = server.received_requests().await.unwrap();
     let mut calls: Vec<_> = requests.iter().map(|r| format!("{} {}", r.method, r.url.path())).collect();
     calls.sort();

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use super::calls::calls;
 use super::pushing::{COLLECTOR, Made, PRICES};
 use crate::harness::{Flamewarden, Setup};
 
+const FLEET_V1: &str = "ReadPyroscopeFleetSearch.v1";
 const FLEET: &str = "ReadPyroscopeFleetSearch.v2";
 
 /// An app with so many samples in the collector, of 200.
@@ -107,7 +109,7 @@ async fn an_app_is_read_by_its_own_labels_and_those_asked_for() {
 #[actix_web::test]
 async fn version_one_needs_no_database_and_names_no_owners() {
     let server = fleet().await;
-    let first = Setup::of(&[("FUNCTION", "ReadPyroscopeFleetSearch.v1"), ("PROFILE_DATA_URL", server.base())]);
+    let first = Setup::of(&[("FUNCTION", FLEET_V1), ("PROFILE_DATA_URL", server.base())]);
     let first = first.with("REGISTRY_URL", server.base()).start().await;
     let (status, body) = first.json("/fleet/hotspots").await;
     assert_eq!((status, &body["hotspots"][0]["impactScore"]), (200, &json!(270.0)), "{body}");
@@ -139,13 +141,7 @@ async fn sors() -> (MockServer, MockServer) {
     (profiles, registry)
 }
 
-async fn calls(server: &MockServer) -> Vec<String> {
-    let requests = server.received_requests().await.unwrap();
-    let mut calls: Vec<_> = requests.iter().map(|r| format!("{} {}", r.method, r.url.path())).collect();
-    calls.sort();
-    calls
-}
-
+/// In v1 nobody is asked for owners.
 #[rstest]
 #[case("/search?function=scan", true)]
 #[case("/fleet/hotspots", true)]
@@ -153,18 +149,19 @@ async fn calls(server: &MockServer) -> Vec<String> {
 #[case("/fleet/hotspots?apps=checkout,cart", false)]
 #[actix_web::test]
 async fn a_split_search_calls_once_for_each_profile_once_for_owners_and_once_for_apps_not_named(
+    #[values(FLEET_V1, FLEET)] function: &str,
     #[case] asked: &str,
     #[case] discovers: bool,
 ) {
     let (profiles, registry) = sors().await;
     let server =
-        Setup::of(&[("FUNCTION", FLEET), ("PROFILE_DATA_URL", &profiles.uri()), ("REGISTRY_URL", &registry.uri())]);
+        Setup::of(&[("FUNCTION", function), ("PROFILE_DATA_URL", &profiles.uri()), ("REGISTRY_URL", &registry.uri())]);
     let (status, body) = server.start().await.json(asked).await;
     assert_eq!((status, &body["appCount"], body.get("owners")), (200, &json!(2), None), "{body}");
     let mut expected = vec!["GET /profiles/cart/export", "GET /profiles/checkout/export"];
     expected.splice(0..0, discovers.then_some("GET /profiles/apps"));
     assert_eq!(calls(&profiles).await, expected);
-    assert_eq!(calls(&registry).await, ["GET /services"]);
+    assert_eq!(calls(&registry).await, vec!["GET /services"; usize::from(function == FLEET)]);
 }
 
 #[actix_web::test]
@@ -198,7 +195,7 @@ async fn a_system_of_record_that_fails_is_said_in_its_place() {
 #[case("/fleet/hotspots?limit=0", "parameter_invalid")]
 #[actix_web::test]
 async fn a_search_that_cannot_be_is_told_why(#[case] asked: &str, #[case] code: &str) {
-    let server = Setup::of(&[("FUNCTION", "ReadPyroscopeFleetSearch.v1"), ("PYROSCOPE_URL", "http://127.0.0.1:9")]);
+    let server = Setup::of(&[("FUNCTION", FLEET_V1), ("PYROSCOPE_URL", "http://127.0.0.1:9")]);
     let (status, body) = server.start().await.json(asked).await;
     assert_eq!((status, body["code"].as_str().unwrap()), (400, code), "{body}");
 }
