@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::cli::flamewarden;
 use crate::harness::Flamewarden;
+use crate::processes::until;
 
 /// What the demo shows of an app: the diagnosis of its second version, and whether that breaks an approved limit.
 struct Shown {
@@ -40,6 +41,12 @@ async fn the_demo_runs_both_versions_and_all_that_it_and_the_readme_propose_work
         let path = address.strip_prefix(server.base()).unwrap();
         let answer = server.get(path).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{address}");
+    }
+    // A window up to now ends with the last quarter of a minute that is over.
+    for Shown { app, .. } in SHOWN {
+        let recent = format!("/triage/{app}?types=cpu&from=now-15m&selector=version%3D%222%22");
+        let is_there = || async { server.json(&recent).await.1["profiles"]["cpu"]["diagnosis"] != "no_data" };
+        until("what ran last to be in the tour's windows", is_there).await;
     }
     follow_the_tour(server.base()).await;
 }
