@@ -168,6 +168,9 @@ impl Plan {
             warnings
                 .push("PYROSCOPE_URL is ignored: profiles come from PROFILE_DATA_URL, or nobody reads any".to_owned());
         }
+        if settings.history.retention_days.is_some() && self.history != Placement::Local {
+            warnings.push("HISTORY_RETENTION_DAYS is ignored: the history is not kept by this process".to_owned());
+        }
         if settings.self_profile.enabled == Some(true) && !keeps {
             warnings.push(
                 "SELF_PROFILE is ignored: this process has neither the embedded store nor PYROSCOPE_URL".to_owned(),
@@ -326,6 +329,9 @@ mod tests {
     #[case(&[FLEET], &[P], "registry is off")]
     #[case(&[FLEET], &[P, R, H], "HISTORY_URL is ignored")]
     #[case(&[], &[D, ("SELF_PROFILE", "true")], "SELF_PROFILE is ignored")]
+    #[case(&[], &[("HISTORY_RETENTION_DAYS", "30")], "")]
+    #[case(&[], &[H, ("HISTORY_RETENTION_DAYS", "30")], "HISTORY_RETENTION_DAYS is ignored")]
+    #[case(&[V1], &[P, ("HISTORY_RETENTION_DAYS", "30")], "HISTORY_RETENTION_DAYS is ignored")]
     fn warns(#[case] functions: &[&str], #[case] variables: &[(&str, &str)], #[case] expected: &str) {
         let plan = plan(functions, variables).unwrap();
         let warnings = plan.warnings().join("\n");

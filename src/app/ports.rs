@@ -22,12 +22,12 @@ use crate::kernel::{Clock, IdSource};
 use crate::profile::Budget;
 use crate::sor::alert_rule::{self, AlertRuleSor};
 use crate::sor::baseline::{self, BaselineSor};
-use crate::sor::history::{self, Fsync, HistorySor, Spool, SpoolSettings};
+use crate::sor::history::{self, Fsync, HistorySor, Retention, Spool, SpoolSettings};
 use crate::sor::profile_data::receivers::{self, Receiver};
 use crate::sor::profile_data::store::{ProfileStore, StoreSettings};
 use crate::sor::profile_data::{self, ProfileDataSor, PyroscopeSettings};
 use crate::sor::registry::{self, RegistrySor};
-use crate::storage::{Db, Schema};
+use crate::storage::Db;
 use crate::ui;
 use crate::verdict::Rules;
 
@@ -77,7 +77,11 @@ impl Ports {
             Some(ProfileSource::Embedded) => {
                 let db = db.cloned().context(NO_DATABASE)?;
                 let store = ProfileStore::new(db.clone(), Arc::clone(&clock), StoreSettings::default());
-                keep_house(background, db, store.clone());
+                let kept = store.clone();
+                background.keep_house(db, "the profile store", move || {
+                    let kept = kept.clone();
+                    async move { kept.maintain().await.map(drop) }
+                });
                 receiver = Some(web::Data::new(Receiver::new(store.clone(), Arc::clone(&clock), budget)));
                 Some(Arc::new(store) as Arc<dyn ProfileDataSor>)
             }
@@ -89,6 +93,14 @@ impl Ports {
         let baselines = relational.resolve(&plan.baseline, baseline::local, baseline::remote)?;
         let local_history = |db| history::local(db, Arc::clone(&clock));
         let history = relational.resolve(&plan.history, local_history, history::remote)?;
+        if let (Some(days), Placement::Local) = (settings.history.retention_days, &plan.history) {
+            let db = db.cloned().context(NO_DATABASE)?;
+            let retention = Retention::new(db.clone(), Arc::clone(&clock), days);
+            background.keep_house(db, "the history", move || {
+                let retention = retention.clone();
+                async move { retention.expire().await.map(drop) }
+            });
+        }
         let registry = relational.resolve(&plan.registry, registry::local, registry::remote)?;
         let rules = relational.resolve(&plan.alert_rule, alert_rule::local, alert_rule::remote)?;
         let mut ports = Self {
@@ -313,13 +325,4 @@ fn pyroscope_settings(settings: &Settings, url: &Url, budget: Budget) -> Pyrosco
         budget,
         ..PyroscopeSettings::new(url.clone())
     }
-}
-
-/// The store's days are kept once its tables are there.
-fn keep_house(background: &mut Background, db: Db, store: ProfileStore) {
-    background.run(async move {
-        if db.settled().await == Schema::Ready {
-            store.keep_house().await;
-        }
-    });
 }

@@ -34,6 +34,7 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("DB_CONNECT_TIMEOUT", "database.connect_timeout"),
     ("DB_QUERY_TIMEOUT", "database.query_timeout"),
     ("MIGRATE", "database.migrate"),
+    ("HISTORY_RETENTION_DAYS", "history.retention_days"),
     ("SPOOL", "spool.mode"),
     ("SPOOL_FSYNC", "spool.fsync"),
     ("SPOOL_MAX_BYTES", "spool.max_bytes"),

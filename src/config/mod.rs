@@ -8,6 +8,7 @@ mod database;
 mod duration;
 mod env;
 mod function;
+mod history;
 mod links;
 mod log;
 mod profiles;
@@ -24,6 +25,7 @@ use std::path::Path;
 
 pub use database::{ConnectTo, DatabaseSettings, SslMode};
 pub use function::{Function, Functions, InvalidFunction, Version};
+pub use history::HistorySettings;
 pub use links::LinksSettings;
 pub use log::{LogFormat, LogSettings};
 pub use profiles::ProfilesSettings;
@@ -55,6 +57,8 @@ pub struct Settings {
     pub sor: SorSettings,
     /// Its database.
     pub database: DatabaseSettings,
+    /// How long the history is kept.
+    pub history: HistorySettings,
     /// How assessments wait for the history.
     pub spool: SpoolSettings,
     /// Where the rules come from.
@@ -98,6 +102,7 @@ impl Settings {
         let pyroscope = PyroscopeSettings::read(reader);
         let sor = SorSettings::read(reader);
         let database = DatabaseSettings::read(reader);
+        let history = HistorySettings::read(reader);
         let spool = SpoolSettings::read(reader);
         let rules = RulesSettings::read(reader);
         let links = LinksSettings::read(reader);
@@ -112,6 +117,7 @@ impl Settings {
             pyroscope: pyroscope?,
             sor: sor?,
             database: database?,
+            history: history?,
             spool: spool?,
             rules: rules?,
             links: links?,

@@ -27,7 +27,7 @@ fn defaults_need_nothing() {
     assert!(settings.server.functions.is_all());
     assert!(matches!(settings.database.connect_to, ConnectTo::Embedded));
     assert_eq!(settings.database.max_lifetime.as_secs(), 300);
-    assert_eq!(settings.spool.max_bytes, 64 << 20);
+    assert_eq!((settings.history.retention_days, settings.spool.max_bytes), (None, 64 << 20));
     assert_eq!(settings.profiles.inflate_budget, crate::profile::Budget::default().bytes());
     assert!(effective.iter().all(|row| row.origin == Origin::Default));
 }
@@ -68,7 +68,7 @@ fn every_short_name_sets_a_key_that_exists() {
 
 #[rstest]
 #[case(Some("[server]\nprot = 1"), &[], "server.prot (from the file FILE) is unknown: keys of [server] are data_dir, function, host, port, shutdown_timeout, workers")]
-#[case(Some("[srever]\nport = 1"), &[], "srever.port (from the file FILE) is unknown: sections are database, links, log")]
+#[case(Some("[srever]\nport = 1"), &[], "srever.port (from the file FILE) is unknown: sections are database, history, links, log")]
 #[case(Some("server = 1"), &[], "server (from the file FILE) is unknown")]
 #[case(Some("port"), &[], "the settings (from the file FILE)")]
 #[case(None, &[("FLAMEWARDEN__SERVER__PROT", "1")], "server.prot (from the environment variable FLAMEWARDEN__SERVER__PROT) is unknown")]
@@ -76,6 +76,7 @@ fn every_short_name_sets_a_key_that_exists() {
 #[case(Some("[server]\nport = \"x\""), &[], "server.port (from the file FILE) must be a whole number")]
 #[case(None, &[("HOST", "example")], "server.host (from the environment variable HOST) must be an IP address")]
 #[case(None, &[("FUNCTION", "x")], "server.function (from the environment variable FUNCTION) holds the unknown value \"x\"")]
+#[case(None, &[("HISTORY_RETENTION_DAYS", "0")], "history.retention_days (from the environment variable HISTORY_RETENTION_DAYS) must be a whole number from 1 to 36500")]
 #[case(None, &[("LOG_FORMAT", "xml")], "must be text or json")]
 #[case(None, &[("DB_QUERY_TIMEOUT", "30")], "must be a duration")]
 #[case(None, &[("PYROSCOPE_URL", "localhost:4040")], "must be an http or https URL")]

@@ -98,7 +98,7 @@ struct Shared {
 
 impl ProfileStore {
     /// A store in this database, whose schema must be there. Call [`ProfileStore::maintain`] before the first push, and
-    /// every hour; [`ProfileStore::keep_house`] does.
+    /// every hour.
     pub fn new(db: Db, clock: Arc<dyn Clock>, settings: StoreSettings) -> Self {
         let shared = Shared {
             db,
@@ -152,26 +152,11 @@ impl ProfileStore {
         // First, as what is dropped cannot be rolled up.
         let rolled = rollups::roll(&self.shared, now).await;
         let (dropped, held) = partitions::drop_expired(db, now, settings).await?;
-        Ok(Maintenance { made, rolled: rolled?, dropped, held })
-    }
-
-    /// Calls [`ProfileStore::maintain`] every hour, sooner after a failure, for as long as it is polled.
-    pub async fn keep_house(&self) {
-        loop {
-            let pause = match self.maintain().await {
-                Ok(done) => {
-                    if done != Maintenance::default() {
-                        tracing::info!(made = ?done.made, rolled = done.rolled, dropped = ?done.dropped, held = ?done.held, "kept the days of the profile store");
-                    }
-                    Duration::from_hours(1)
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the days of the profile store could not be kept, trying again in ten seconds");
-                    Duration::from_secs(10)
-                }
-            };
-            tokio::time::sleep(pause).await;
+        let done = Maintenance { made, rolled: rolled?, dropped, held };
+        if done != Maintenance::default() {
+            tracing::info!(made = ?done.made, rolled = done.rolled, dropped = ?done.dropped, held = ?done.held, "kept the days of the profile store");
         }
+        Ok(done)
     }
 
     /// Bytes of memory: of the dictionaries that are written to, and of those kept for reading.
