@@ -1,22 +1,23 @@
 //! Reads pprof (`perftools.profiles.Profile`) straight from its bytes, without a tree of messages in between.
 //!
 //! Fields may come in any order, so the top level is scanned once for the string table, the single fields, and where
-//! functions, mappings, locations and samples lie; then each of these regions is read in the order it is needed in.
-//! Beside the inflated bytes only tables of small integers are held. Sources that send one region after the other, as
-//! all known ones do, have each byte looked at twice at most. Of a large profile the bytes come in pieces of whole fields,
-//! each dropped once its samples are read: the stacks grow as the bytes go.
+//! functions, mappings, locations and samples lie; then each of these kinds is read in the order it is needed in.
+//! Beside the inflated bytes only tables of small integers are held. Sources send one kind after the other or, as Go
+//! does, each when it is first needed: either has each byte looked at twice at most. Of a large profile the bytes come in
+//! pieces of whole fields, each dropped once its samples are read: the stacks grow as the bytes go.
 
 mod frames;
+mod runs;
 mod samples;
 mod tables;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use self::runs::Runs;
 use self::samples::Samples;
 use self::tables::{Locations, Strings};
 use self::wire::{Wire, bytes, number, whole_fields};
@@ -129,17 +130,19 @@ pub(super) struct Piece<'b> {
     bytes: Inflated<'b>,
     /// Where it starts in the profile.
     start: usize,
-    samples: Range<usize>,
-    mappings: Range<usize>,
-    locations: Range<usize>,
-    functions: Range<usize>,
+    samples: Runs,
+    mappings: Runs,
+    locations: Runs,
+    functions: Runs,
     /// Whether it holds strings.
     strings: bool,
 }
 
 impl Piece<'_> {
-    fn region(&self, region: &Range<usize>) -> Wire<'_> {
-        Wire::new(&self.bytes).region(region)
+    /// The messages of one kind, a run at a time.
+    fn runs<'s>(&'s self, of: &'s Runs) -> impl Iterator<Item = Wire<'s>> {
+        let all = Wire::new(&self.bytes);
+        of.iter().map(move |run| all.region(&run))
     }
 }
 
@@ -163,21 +166,16 @@ pub(super) struct Outline {
     bytes: usize,
 }
 
-fn widen(region: &mut Range<usize>, start: usize, end: usize) {
-    if region.start == region.end {
-        *region = start..end;
-    } else {
-        region.end = end;
-    }
-}
-
 impl Outline {
     fn scan<'b>(inflated: Vec<Inflated<'b>>, pieces: &mut Vec<Piece<'b>>, limits: &Limits) -> Result<Self, ReadError> {
         let mut outline = Self::default();
         for bytes in inflated {
             let start = outline.bytes;
             outline.bytes += bytes.len();
-            let (samples, mappings, locations, functions) = Default::default();
+            if u32::try_from(outline.bytes).is_err() {
+                return Err(ReadError::malformed("it is over 4 GiB", start));
+            }
+            let [samples, mappings, locations, functions] = std::array::from_fn(|_| Runs::within(bytes.len()));
             let mut piece = Piece { bytes, start, samples, mappings, locations, functions, strings: false };
             outline.piece(&mut piece, limits).map_err(|error| error.behind(start))?;
             pieces.push(piece);
@@ -186,6 +184,7 @@ impl Outline {
     }
 
     #[expect(clippy::cast_possible_wrap, reason = "int64 travels as its two's complement")]
+    #[expect(clippy::cast_possible_truncation, reason = "a profile is under 4 GiB")]
     fn piece(&mut self, piece: &mut Piece<'_>, limits: &Limits) -> Result<(), ReadError> {
         let Piece { bytes, samples, mappings, locations, functions, .. } = piece;
         let mut wire = Wire::new(bytes);
@@ -195,27 +194,24 @@ impl Outline {
             match tag {
                 SAMPLE => {
                     self.sample_count += wire.skip_run(SAMPLE)?;
-                    widen(samples, start, wire.at());
+                    samples.add(start, wire.at());
                 }
                 MAPPING => {
                     self.mapping_count += wire.skip_run(MAPPING)?;
-                    widen(mappings, start, wire.at());
+                    mappings.add(start, wire.at());
                 }
                 LOCATION => {
                     self.location_count += wire.skip_run(LOCATION)?;
-                    widen(locations, start, wire.at());
+                    locations.add(start, wire.at());
                 }
                 FUNCTION => {
                     self.function_count += wire.skip_run(FUNCTION)?;
-                    widen(functions, start, wire.at());
+                    functions.add(start, wire.at());
                 }
                 STRING => {
                     piece.strings = true;
-                    let start = wire.delimited()?.at();
-                    match (u32::try_from(piece.start + start), u32::try_from(piece.start + wire.at())) {
-                        (Ok(start), Ok(end)) => self.strings.push((start, end)),
-                        _ => return Err(ReadError::malformed("it is over 4 GiB", start)),
-                    }
+                    let string = wire.delimited()?;
+                    self.strings.push(((piece.start + string.at()) as u32, (piece.start + wire.at()) as u32));
                 }
                 SAMPLE_TYPE => self.sample_types.push(value_type(wire.delimited()?)?),
                 PERIOD_TYPE => self.period_type = Some(value_type(wire.delimited()?)?),

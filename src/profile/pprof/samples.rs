@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::frames::{LOCATION, LOCATIONS, push_frames};
 use super::tables::{Locations, Strings};
 use super::wire::{Wire, bytes, number};
-use super::{Labels, MAX_LABEL_SETS, Piece, SAMPLE, widen};
+use super::{Labels, MAX_LABEL_SETS, Piece, SAMPLE};
 use crate::profile::limits::{LimitName, Limits, ReadError};
 use crate::profile::model::{SampleType, Stacks};
 
@@ -53,6 +54,14 @@ struct Part {
 }
 
 impl Part {
+    /// The stack of which this was sent, with that hash.
+    fn seen(&self, hash: u32, sent: Wire<'_>) -> Option<usize> {
+        self.find(hash, |at| match self.sent.get(at) {
+            Some(known) => sent.between(*known) == Some(sent.rest()),
+            None => self.dense.get(&at).is_some_and(|known| **known == *sent.rest()),
+        })
+    }
+
     /// The stack of that hash that is the `same`.
     fn find(&self, hash: u32, same: impl Fn(usize) -> bool) -> Option<usize> {
         let same = |at: &u32| self.hashes.get(*at as usize) == Some(&hash) && same(*at as usize);
@@ -79,6 +88,19 @@ impl Part {
 
 /// More frames to a byte than this are dense.
 const DENSE: usize = 8;
+
+fn widen(region: &mut Range<usize>, start: usize, end: usize) {
+    if region.start == region.end {
+        *region = start..end;
+    } else {
+        region.end = end;
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "half of a hash is one, too")]
+fn hash(seed: &DefaultHashBuilder, sent: Wire<'_>) -> u32 {
+    seed.hash_one(sent.rest()) as u32
+}
 
 /// Hash tables look at bits of all places.
 fn spread(hash: u32) -> u64 {
@@ -115,7 +137,7 @@ impl<'s> Samples<'s> {
         pieces: impl Iterator<Item = &'p Piece<'p>>,
     ) -> Result<(), ReadError> {
         LimitName::Samples.check(count, self.limits.samples)?;
-        let (pieces, bytes) = pieces.fold((0, 0), |(pieces, bytes), piece| (pieces + 1, bytes + piece.samples.len()));
+        let (pieces, bytes) = pieces.fold((0, 0), |(pieces, bytes), piece| (pieces + 1, bytes + piece.samples.bytes()));
         self.forgets = pieces > 1;
         if self.keep.is_empty() {
             let only = self.part(Labels::new());
@@ -134,22 +156,23 @@ impl<'s> Samples<'s> {
 
     /// Reads the samples of a piece. Strings are needed where labels are kept.
     pub(super) fn read(&mut self, piece: &Piece<'_>, strings: Option<&Strings<'_>>) -> Result<(), ReadError> {
-        let mut region = piece.region(&piece.samples);
-        self.piece(&mut region, strings).map_err(|error| error.behind(piece.start))
+        for run in piece.runs(&piece.samples) {
+            self.run(run, strings).map_err(|error| error.behind(piece.start))?;
+        }
+        Ok(())
     }
 
-    fn piece(&mut self, region: &mut Wire<'_>, strings: Option<&Strings<'_>>) -> Result<(), ReadError> {
-        let mut region = *region;
-        while let Some(tag) = region.tag()? {
+    fn run(&mut self, mut run: Wire<'_>, strings: Option<&Strings<'_>>) -> Result<(), ReadError> {
+        while let Some(tag) = run.tag()? {
             if tag == SAMPLE {
-                let sample = region.delimited()?;
+                let sample = run.delimited()?;
                 let at = match strings {
                     Some(strings) if !self.keep.is_empty() => self.part_of(sample, strings)?,
                     _ => 0,
                 };
                 self.sample(sample, at)?;
             } else {
-                region.skip(tag)?;
+                run.skip(tag)?;
             }
         }
         Ok(())
@@ -177,22 +200,24 @@ impl<'s> Samples<'s> {
     }
 
     fn sample(&mut self, sample: Wire<'_>, at: usize) -> Result<(), ReadError> {
+        if let Some(stack) = self.again(sample, at)? {
+            self.count(sample.at())?;
+            if let Some(part) = self.parts.get_mut(at) {
+                part.add(stack, &self.values);
+            }
+            return Ok(());
+        }
         let sent = self.fields(sample)?;
         self.count(sample.at())?;
         let Self { locations, limits, parts, values, seed, frames, forgets, .. } = self;
         let Some(part) = parts.get_mut(at) else { return Ok(()) };
-        #[expect(clippy::cast_possible_truncation, reason = "half of a hash is one, too")]
-        let hash = sent.map(|sent| seed.hash_one(sent.rest()) as u32);
+        let hash = sent.map(|sent| hash(seed, sent));
         let start = part.stacks.frames.len();
-        if let (Some(hash), Some(sent)) = (hash, sent) {
-            let same = |at: usize| match part.sent.get(at) {
-                Some(known) => sent.between(*known) == Some(sent.rest()),
-                None => part.dense.get(&at).is_some_and(|known| **known == *sent.rest()),
-            };
-            if let Some(stack) = part.find(hash, same) {
-                part.add(stack, values);
-                return Ok(());
-            }
+        if let (Some(hash), Some(sent)) = (hash, sent)
+            && let Some(stack) = part.seen(hash, sent)
+        {
+            part.add(stack, values);
+            return Ok(());
         }
         push_frames(&mut part.stacks.frames, sent.unwrap_or(sample), locations, limits)?;
         if let (Some(hash), Some(sent), true) = (hash, sent, *forgets) {
@@ -213,6 +238,25 @@ impl<'s> Samples<'s> {
         }
         part.end(hash, values);
         Ok(())
+    }
+
+    /// The stack of a sample whose values come first, and all that follows is what was sent of that stack before: it need
+    /// not be read again. The values are taken.
+    #[expect(clippy::cast_possible_wrap, reason = "int64 travels as its two's complement")]
+    fn again(&mut self, sample: Wire<'_>, at: usize) -> Result<Option<usize>, ReadError> {
+        let mut rest = sample;
+        self.values.clear();
+        for _ in self.sample_types {
+            if !rest.starts_with(VALUE) {
+                return Ok(None);
+            }
+            rest.tag()?;
+            self.values.push(rest.varint()? as i64);
+        }
+        if !rest.starts_with(LOCATION) {
+            return Ok(None);
+        }
+        Ok(self.parts.get(at).and_then(|part| part.seen(hash(&self.seed, rest), rest)))
     }
 
     /// Takes the sample's values; the fields of its locations where they stand side by side.

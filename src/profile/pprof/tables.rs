@@ -193,24 +193,26 @@ impl Locations {
         let mut locations =
             Self { ids: Ids::default(), single, frames: Vec::with_capacity(outline.location_count), bounds };
         for piece in pieces {
-            let read = locations.piece(piece.region(&piece.locations), &functions, &mut mappings, strings);
-            read.map_err(|error| error.behind(piece.start))?;
+            for run in piece.runs(&piece.locations) {
+                let read = locations.run(run, &functions, &mut mappings, strings);
+                read.map_err(|error| error.behind(piece.start))?;
+            }
         }
         locations.ids.seal("location")?;
         Ok(locations)
     }
 
-    fn piece(
+    fn run(
         &mut self,
-        mut region: Wire<'_>,
+        mut run: Wire<'_>,
         functions: &Functions,
         mappings: &mut Mappings,
         strings: &mut Strings<'_>,
     ) -> Result<(), ReadError> {
-        while let Some(tag) = region.tag()? {
+        while let Some(tag) = run.tag()? {
             match tag {
-                LOCATION => self.push(region.delimited()?, functions, mappings, strings)?,
-                _ => region.skip(tag)?,
+                LOCATION => self.push(run.delimited()?, functions, mappings, strings)?,
+                _ => run.skip(tag)?,
             }
         }
         Ok(())
@@ -281,20 +283,21 @@ impl Functions {
     ) -> Result<Self, ReadError> {
         let mut all = Self { ids: Ids::default(), functions: Vec::with_capacity(count) };
         for piece in pieces {
-            let read = all.piece(piece.region(&piece.functions), strings);
-            read.map_err(|error| error.behind(piece.start))?;
+            for run in piece.runs(&piece.functions) {
+                all.run(run, strings).map_err(|error| error.behind(piece.start))?;
+            }
         }
         all.ids.seal("function")?;
         Ok(all)
     }
 
-    fn piece(&mut self, mut region: Wire<'_>, strings: &mut Strings<'_>) -> Result<(), ReadError> {
-        while let Some(tag) = region.tag()? {
+    fn run(&mut self, mut run: Wire<'_>, strings: &mut Strings<'_>) -> Result<(), ReadError> {
+        while let Some(tag) = run.tag()? {
             if tag != FUNCTION {
-                region.skip(tag)?;
+                run.skip(tag)?;
                 continue;
             }
-            let mut message = region.delimited()?;
+            let mut message = run.delimited()?;
             let (mut id, mut name, mut system_name, mut file) = (0, 0, 0, 0);
             while let Some(tag) = message.tag()? {
                 match tag {
@@ -342,19 +345,21 @@ impl Mappings {
     fn read<'p>(pieces: impl Iterator<Item = &'p Piece<'p>>) -> Result<Self, ReadError> {
         let mut all = Self(Vec::new());
         for piece in pieces {
-            all.piece(piece.region(&piece.mappings)).map_err(|error| error.behind(piece.start))?;
+            for run in piece.runs(&piece.mappings) {
+                all.run(run).map_err(|error| error.behind(piece.start))?;
+            }
         }
         all.0.sort_unstable();
         Ok(all)
     }
 
-    fn piece(&mut self, mut region: Wire<'_>) -> Result<(), ReadError> {
-        while let Some(tag) = region.tag()? {
+    fn run(&mut self, mut run: Wire<'_>) -> Result<(), ReadError> {
+        while let Some(tag) = run.tag()? {
             if tag != MAPPING {
-                region.skip(tag)?;
+                run.skip(tag)?;
                 continue;
             }
-            let mut message = region.delimited()?;
+            let mut message = run.delimited()?;
             let (mut id, mut file) = (0, 0);
             while let Some(tag) = message.tag()? {
                 match tag {

@@ -55,6 +55,12 @@ impl<'b> Wire<'b> {
         Self { bytes: self.bytes.get(..region.end).unwrap_or(&[]), at: region.start }
     }
 
+    /// Whether a field of that tag, a single byte, comes next.
+    #[inline]
+    pub(super) fn starts_with(&self, tag: u64) -> bool {
+        self.bytes.get(self.at).is_some_and(|next| u64::from(*next) == tag)
+    }
+
     /// Where the bytes not read yet lie, if within 4 GiB.
     pub(super) fn place(&self) -> (u32, u32) {
         match (u32::try_from(self.at), u32::try_from(self.bytes.len())) {
@@ -183,10 +189,10 @@ impl<'b> Wire<'b> {
         loop {
             self.skip(tag)?;
             count += 1;
-            match self.bytes.get(self.at) {
-                Some(next) if u64::from(*next) == tag => self.at += 1,
-                _ => return Ok(count),
+            if !self.starts_with(tag) {
+                return Ok(count);
             }
+            self.at += 1;
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod flamebearer;
 mod folded;
+mod order;
 mod packed;
 mod pieces;
 mod pprof;
