@@ -105,13 +105,13 @@ impl RelationalPorts {
         )
     }
 
-    /// Keeps an assessment, now and under a new key.
-    pub(super) async fn keep(&self, app: &AppName, entry: PortResult<NewAssessment>) -> Sor {
+    /// Keeps an assessment, now and under a new key. It is made only where one is kept.
+    pub(super) async fn keep(&self, app: &AppName, entry: impl FnOnce() -> PortResult<NewAssessment>) -> Sor {
         if self.version == Version::V1 {
             return Sor::Fine;
         }
         let Some(history) = &self.history else { return Sor::Off };
-        let kept = match entry {
+        let kept = match entry() {
             Ok(mut entry) => {
                 entry.assessed_at = Some(self.clock.now());
                 entry.idempotency_key = Some(self.ids.next());

@@ -76,7 +76,7 @@ impl DiffService {
         let (pair, request) = (pair?, &request);
         let comparison = self.compare(request, &pair, &limits).await?;
         let mut body = DiffBody::of(&comparison, request, &pair.1.meta, &self.parts.links, &limits);
-        let entry = history_entry(app, kind, &body, request.requested_by.clone());
+        let entry = || history_entry(app, kind, &body, request.requested_by.clone());
         body.history = relational.keep(app, entry).await.absence();
         body.labels = registry.absence();
         Ok(body)

@@ -89,7 +89,7 @@ impl TriageService {
         }
         let types = join_all(reads.into_iter().map(|read| self.judge(read, request, &limits))).await;
         let triage = Triage::of(&request.app, types, limits);
-        let history = relational.keep(&request.app, triage.history_entry(request)).await;
+        let history = relational.keep(&request.app, || triage.history_entry(request)).await;
         Ok(TriageBody::of(&triage, request, &self.parts.links, history, registry))
     }
 

@@ -15,7 +15,7 @@ use super::settings::{Credentials, InvalidSource, PyroscopeSettings};
 use super::span::Span;
 use crate::http::{Outward, OutwardSettings, TENANT_HEADER};
 use crate::kernel::{PortError, Tenant};
-use crate::profile::{LimitName, Limits, PprofFile, Profile, ReadError, read_flamebearer, read_pprof};
+use crate::profile::{FunctionId, LimitName, Limits, PprofFile, Profile, ReadError, read_flamebearer, read_pprof};
 use crate::sor::profile_data::proto::querier::v1::{
     SelectMergeProfileRequest, SelectSeriesRequest, SelectSeriesResponse, SeriesRequest, SeriesResponse,
 };
@@ -258,7 +258,8 @@ fn exact(file: PprofFile, sample_type: &str) -> Read {
 }
 
 fn truncated_ticks(profile: &Profile) -> i64 {
-    let Some(other) = profile.function_ids().find(|id| profile.function(*id) == ("other", "")) else { return 0 };
+    let is_other = |id: &FunctionId| profile.name(*id) == "other" && profile.function(*id).1.is_empty();
+    let Some(other) = profile.function_ids().find(is_other) else { return 0 };
     if profile.function_ids().all(|id| profile.function(id).1.is_empty()) {
         return 0;
     }
