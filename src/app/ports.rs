@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::web;
 use anyhow::Context as _;
+use chrono::TimeDelta;
 use url::Url;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -76,7 +77,7 @@ impl Ports {
             }
             Some(ProfileSource::Embedded) => {
                 let db = db.cloned().context(NO_DATABASE)?;
-                let store = ProfileStore::new(db.clone(), Arc::clone(&clock), StoreSettings::default());
+                let store = ProfileStore::new(db.clone(), Arc::clone(&clock), store_settings(settings));
                 let kept = store.clone();
                 background.keep_house(db, "the profile store", move || {
                     let kept = kept.clone();
@@ -311,6 +312,14 @@ fn outward(url: &Url, timeout: Duration) -> anyhow::Result<Outward> {
     let settings =
         OutwardSettings { base: url.clone(), timeout, max_answer_bytes: MAX_ANSWER_BYTES, authorization: None };
     Ok(Outward::new(settings)?)
+}
+
+fn store_settings(settings: &Settings) -> StoreSettings {
+    StoreSettings {
+        retention: TimeDelta::days(settings.store.retention_days.into()),
+        rollup_retention: TimeDelta::days(settings.store.rollup_days.into()),
+        ..StoreSettings::default()
+    }
 }
 
 fn pyroscope_settings(settings: &Settings, url: &Url, budget: Budget) -> PyroscopeSettings {

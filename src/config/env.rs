@@ -8,6 +8,8 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("DATA_DIR", "server.data_dir"),
     ("LOG_LEVEL", "log.level"),
     ("LOG_FORMAT", "log.format"),
+    ("PROFILE_RETENTION_DAYS", "store.retention_days"),
+    ("PROFILE_ROLLUP_DAYS", "store.rollup_days"),
     ("PYROSCOPE_URL", "pyroscope.url"),
     ("PYROSCOPE_TENANT", "pyroscope.tenant"),
     ("PYROSCOPE_BASIC_AUTH", "pyroscope.basic_auth"),

@@ -20,6 +20,7 @@ mod server;
 mod sor;
 mod sources;
 mod spool;
+mod store;
 
 use std::path::Path;
 
@@ -36,6 +37,7 @@ pub use self_profile::SelfProfileSettings;
 pub use server::ServerSettings;
 pub use sor::SorSettings;
 pub use spool::{SpoolFsync, SpoolMode, SpoolSettings};
+pub use store::StoreSettings;
 
 use reader::Reader;
 
@@ -51,6 +53,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// What profiles may take while they are read.
     pub profiles: ProfilesSettings,
+    /// How long the embedded store keeps profiles.
+    pub store: StoreSettings,
     /// The Pyroscope server it reads.
     pub pyroscope: PyroscopeSettings,
     /// Systems of record in other processes.
@@ -99,6 +103,7 @@ impl Settings {
         let server = ServerSettings::read(reader);
         let log = LogSettings::read(reader);
         let profiles = ProfilesSettings::read(reader);
+        let store = StoreSettings::read(reader);
         let pyroscope = PyroscopeSettings::read(reader);
         let sor = SorSettings::read(reader);
         let database = DatabaseSettings::read(reader);
@@ -114,6 +119,7 @@ impl Settings {
             server: server?,
             log: log?,
             profiles: profiles?,
+            store: store?,
             pyroscope: pyroscope?,
             sor: sor?,
             database: database?,

@@ -28,6 +28,7 @@ fn defaults_need_nothing() {
     assert!(matches!(settings.database.connect_to, ConnectTo::Embedded));
     assert_eq!(settings.database.max_lifetime.as_secs(), 300);
     assert_eq!((settings.history.retention_days, settings.spool.max_bytes), (None, 64 << 20));
+    assert_eq!((settings.store.retention_days, settings.store.rollup_days), (7, 90));
     assert_eq!(settings.profiles.inflate_budget, crate::profile::Budget::default().bytes());
     assert!(effective.iter().all(|row| row.origin == Origin::Default));
 }
@@ -76,6 +77,8 @@ fn every_short_name_sets_a_key_that_exists() {
 #[case(Some("[server]\nport = \"x\""), &[], "server.port (from the file FILE) must be a whole number")]
 #[case(None, &[("HOST", "example")], "server.host (from the environment variable HOST) must be an IP address")]
 #[case(None, &[("FUNCTION", "x")], "server.function (from the environment variable FUNCTION) holds the unknown value \"x\"")]
+#[case(None, &[("PROFILE_RETENTION_DAYS", "367")], "store.retention_days (from the environment variable PROFILE_RETENTION_DAYS) must be a whole number from 1 to 366")]
+#[case(None, &[("PROFILE_ROLLUP_DAYS", "6")], "store.rollup_days (from the environment variable PROFILE_ROLLUP_DAYS) must not be under store.retention_days, 7")]
 #[case(None, &[("HISTORY_RETENTION_DAYS", "0")], "history.retention_days (from the environment variable HISTORY_RETENTION_DAYS) must be a whole number from 1 to 36500")]
 #[case(None, &[("LOG_FORMAT", "xml")], "must be text or json")]
 #[case(None, &[("DB_QUERY_TIMEOUT", "30")], "must be a duration")]

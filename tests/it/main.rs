@@ -15,4 +15,5 @@ mod json;
 mod openapi;
 mod processes;
 mod pyroscope;
+mod retention;
 mod split;

@@ -154,7 +154,7 @@ async fn off() -> Result<HttpResponse, Problem> {
     ),
     responses(
         (status = 200, description = "Stored: an empty message", body = Object, content_type = "application/json", example = json!({})),
-        (status = 400, description = "`body_invalid`: no push request, or a profile that cannot be read; `time_out_of_range`: older than 7 days, or over 10 minutes in the future", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`body_invalid`: no push request, or a profile that cannot be read; `time_out_of_range`: older than profiles are kept (7 days, unless set otherwise), or over 10 minutes in the future", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`profile_too_large`: over a limit, which the text names", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "`content_type_unsupported`: neither protobuf nor JSON", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`database_unavailable`, `overloaded`", body = Problem, content_type = "application/problem+json"),
@@ -181,7 +181,7 @@ impl utoipa::IntoResponses for IngestErrors {
         described(&[
             (
                 "400",
-                "`parameter_invalid`: the name or a time; `time_out_of_range`: older than 7 days, or over 10 minutes in the future",
+                "`parameter_invalid`: the name or a time; `time_out_of_range`: older than profiles are kept (7 days, unless set otherwise), or over 10 minutes in the future",
             ),
             ("413", "`profile_too_large`: over a limit, which the text names"),
             ("415", "`content_type_unsupported`: a content encoding other than gzip"),

@@ -1,0 +1,47 @@
+//! What is kept for a time, by the settings of a server.
+
+use flamewarden::kernel::{Clock, SystemClock};
+use flamewarden::storage::testing;
+use reqwest::Method;
+use serde_json::json;
+use sqlx::ConnectOptions;
+
+use crate::harness::{Flamewarden, Setup};
+use crate::processes::until;
+
+#[actix_web::test]
+async fn a_server_deletes_assessments_that_are_older_than_its_history_is_kept() {
+    let database = testing::database().await;
+    let mut connection = database.connect_options().connect().await.unwrap();
+    let add = "INSERT INTO triage_history (app_name, diagnosis, severity, created_at)
+               SELECT 'shop', 'day ' || day, 'low', now() - day * interval '1 day' FROM generate_series(0, 3) AS day";
+    sqlx::query(add).execute(&mut connection).await.unwrap();
+    let setup = Setup::of(&[("DATABASE_URL", &database.url())]);
+    let keeps = setup.clone().start().await;
+    keeps.ready().await;
+    let count = async |server: &Flamewarden| server.json("/history/shop").await.1["count"].clone();
+    assert_eq!(count(&keeps).await, 4);
+    let deletes = setup.with("HISTORY_RETENTION_DAYS", "2").start().await;
+    deletes.ready().await;
+    until("the old ones to go", || async { count(&deletes).await == 2 }).await;
+    let (_, list) = deletes.json("/history/shop").await;
+    assert_eq!(
+        (&list["history"][0]["diagnosis"], &list["history"][1]["diagnosis"]),
+        (&json!("day 0"), &json!("day 1"))
+    );
+}
+
+#[actix_web::test]
+async fn a_server_takes_profiles_as_old_as_it_keeps_them() {
+    let setup = Setup::of(&[("PROFILE_RETENTION_DAYS", "2"), ("PROFILE_ROLLUP_DAYS", "2")]);
+    let server = Flamewarden::start_whole(setup).await;
+    let mut answers = Vec::new();
+    for hours in [47, 49] {
+        let from = SystemClock.now().timestamp() - hours * 3_600;
+        let path = format!("/ingest?name=shop&from={from}&until={}&format=folded", from + 10);
+        let push = server.receiver().request(Method::POST, &path).body("main;work 3\n").send().await.unwrap();
+        answers.push((push.status().as_u16(), push.text().await.unwrap()));
+    }
+    assert_eq!((answers[0].0, answers[1].0), (200, 400), "{answers:?}");
+    assert!(answers[1].1.contains("profiles are kept 2 days"), "{answers:?}");
+}
