@@ -26,12 +26,13 @@ test-newest-postgres:
 fmt:
     cargo fmt
 
-# Format check, clippy with warnings as errors, documentation links
+# Format check, clippy with warnings as errors, documentation links, whether fuzz targets still build
 lint:
     cargo fmt --check
     cargo clippy -- -D warnings
     cargo clippy --all-targets -- -D warnings -A clippy::pedantic # tests may be plain
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+    cargo check --locked --quiet --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
     hadolint Dockerfile
 
 # Licences, bans and sources of dependencies
