@@ -44,6 +44,19 @@ pub(super) struct Read {
     pub truncated_ticks: i64,
 }
 
+/// What one call asks for: profiles of one type and some series over a span.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece<'a> {
+    /// Whose; `None`: the configured tenant's.
+    pub tenant: Option<&'a Tenant>,
+    /// The type.
+    pub id: &'a TypeId,
+    /// The whole selector, with the app.
+    pub selector: &'a str,
+    /// The window, or a part of it.
+    pub span: Span,
+}
+
 /// Makes the calls and tells answers from refusals. Each is made for the tenant it names, else for the one that is
 /// configured.
 #[derive(Debug)]
@@ -97,46 +110,44 @@ impl Client {
         decode(self.call(call, selected).await?)
     }
 
-    /// Totals over time.
+    /// Totals over time, at points so many seconds apart, told apart by labels.
     pub(super) async fn totals(
         &self,
-        tenant: Option<&Tenant>,
-        request: &SelectSeriesRequest,
+        piece: Piece<'_>,
+        labels: &[&str],
+        step: f64,
     ) -> Result<SelectSeriesResponse, Refusal> {
-        decode(self.call(self.message(tenant, &self.totals, request), true).await?)
+        let request = SelectSeriesRequest {
+            profile_type_id: piece.id.to_string(),
+            label_selector: piece.selector.to_owned(),
+            start: piece.span.start_ms,
+            end: piece.span.end_ms,
+            group_by: labels.iter().map(|label| (*label).to_owned()).collect(),
+            step,
+        };
+        decode(self.call(self.message(piece.tenant, &self.totals, &request), true).await?)
     }
 
-    /// All profiles of a type and span merged into one: nothing is left out.
-    pub(super) async fn merge(
-        &self,
-        tenant: Option<&Tenant>,
-        id: &TypeId,
-        selector: &str,
-        span: Span,
-    ) -> Result<Read, Refusal> {
+    /// All profiles of a piece merged into one: nothing is left out.
+    pub(super) async fn merge(&self, piece: Piece<'_>) -> Result<Read, Refusal> {
         let request = SelectMergeProfileRequest {
-            profile_type_id: id.to_string(),
-            label_selector: selector.to_owned(),
-            start: span.start_ms,
-            end: span.end_ms,
+            profile_type_id: piece.id.to_string(),
+            label_selector: piece.selector.to_owned(),
+            start: piece.span.start_ms,
+            end: piece.span.end_ms,
             max_nodes: None,
         };
-        let body = self.call(self.message(tenant, &self.merge, &request), true).await?;
+        let body = self.call(self.message(piece.tenant, &self.merge, &request), true).await?;
         if is_no_data(&body) {
             return Ok(Read::default());
         }
-        let sample_type = id.sample_type.clone();
+        let sample_type = piece.id.sample_type.clone();
         self.read(body, move |body, limits| read_pprof(body, limits).map(|file| exact(file, &sample_type))).await
     }
 
     /// The same as a flame graph, in which what is small was folded into `other`.
-    pub(super) async fn render(
-        &self,
-        tenant: Option<&Tenant>,
-        id: &TypeId,
-        selector: &str,
-        span: Span,
-    ) -> Result<Read, Refusal> {
+    pub(super) async fn render(&self, piece: Piece<'_>) -> Result<Read, Refusal> {
+        let Piece { tenant, id, selector, span } = piece;
         let (nodes, start, end) = (FLAME_GRAPH_NODES.to_string(), span.start_ms.to_string(), span.end_ms.to_string());
         let mut url = self.render.clone();
         url.query_pairs_mut()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 
-use super::client::Client;
+use super::client::{Client, Piece};
 use super::flights::Flights;
 use super::labels::{POPULATIONS, PROFILERS, selector_of};
 use super::limiter::gives_way;
@@ -15,7 +15,7 @@ use super::refusal::Refusal;
 use super::span::Span;
 use crate::kernel::{AppName, Clock, PortResult, Selector, Tenant, TimeWindow};
 use crate::sor::profile_data::ProfileQuery;
-use crate::sor::profile_data::proto::querier::v1::{SelectSeriesRequest, SeriesRequest};
+use crate::sor::profile_data::proto::querier::v1::SeriesRequest;
 use crate::sor::profile_data::proto::types::v1::Labels;
 use crate::sor::profile_data::type_id::TypeId;
 
@@ -185,16 +185,10 @@ impl Discovery {
 
     /// When the last profile came; `None` where the server does not say.
     async fn last_profile_at(&self, (tenant, app): &TenantApp, newest: &Newest) -> Option<DateTime<Utc>> {
-        let span = newest.span.last_day();
-        let request = SelectSeriesRequest {
-            profile_type_id: newest.type_id.to_string(),
-            label_selector: selector_of(app, &Selector::default(), None),
-            start: span.start_ms,
-            end: span.end_ms,
-            group_by: Vec::new(),
-            step: 60.0,
-        };
-        let totals = self.client.totals(tenant.as_ref(), &request).await.ok()?;
+        let selector = selector_of(app, &Selector::default(), None);
+        let (id, span) = (&newest.type_id, newest.span.last_day());
+        let piece = Piece { tenant: tenant.as_ref(), id, selector: &selector, span };
+        let totals = self.client.totals(piece, &[], 60.0).await.ok()?;
         let points = totals.series.iter().flat_map(|series| &series.points).filter(|point| point.value != 0.0);
         let last = points.map(|point| point.timestamp).max()?;
         DateTime::from_timestamp_millis(last.min(self.clock.now().timestamp_millis()))

@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use moka::future::Cache;
 use tokio::time::Instant;
 
-use super::client::{Client, Read};
+use super::client::{Client, Piece, Read};
 use super::flights::Flights;
 use super::limiter::gives_way;
 use super::recent::is_closed;
@@ -107,8 +107,9 @@ impl Fetcher {
         let mut types = Vec::with_capacity(wanted.ids.len() * spans.len());
         for id in wanted.ids.iter() {
             for (half, span) in spans.iter().enumerate() {
-                let piece = self.piece(id, wanted, *span, 0);
-                types.push(async move { Ok::<_, PortError>((half, piece.await?)) });
+                let piece = Piece { tenant: wanted.tenant.as_ref(), id, selector: &wanted.selector, span: *span };
+                let reads = self.piece(piece, 0);
+                types.push(async move { Ok::<_, PortError>((half, reads.await?)) });
             }
         }
         let reading = futures::stream::iter(types).buffered(AT_ONCE).try_collect::<Vec<_>>();
@@ -130,27 +131,20 @@ impl Fetcher {
         Ok(fetched)
     }
 
-    /// One type over a span: whole, by days where the server allows no more, by halves where it is too much, and as a
-    /// flame graph where even those are, or where there is no exact data.
-    fn piece<'a>(
-        &'a self,
-        id: &'a TypeId,
-        wanted: &'a Wanted,
-        span: Span,
-        halvings: u32,
-    ) -> BoxFuture<'a, PortResult<Vec<Read>>> {
+    /// A piece: whole, by days where the server allows no more, by halves where it is too much, and as a flame graph where
+    /// even those are, or where there is no exact data.
+    fn piece<'a>(&'a self, piece: Piece<'a>, halvings: u32) -> BoxFuture<'a, PortResult<Vec<Read>>> {
+        let span = piece.span;
         async move {
-            match self.read(id, wanted, span).await {
+            match self.read(piece).await {
                 Ok(read) => Ok(vec![read]),
-                Err(Refusal::TooLong(_)) if span.days().len() > 1 => {
-                    self.pieces(id, wanted, span.days(), halvings).await
-                }
+                Err(Refusal::TooLong(_)) if span.days().len() > 1 => self.pieces(piece, span.days(), halvings).await,
                 Err(Refusal::TooLong(_) | Refusal::TooMuch(_)) if halvings < HALVINGS && span.halves().len() > 1 => {
-                    self.pieces(id, wanted, span.halves(), halvings + 1).await
+                    self.pieces(piece, span.halves(), halvings + 1).await
                 }
                 Err(Refusal::TooMuch(error)) => {
                     tracing::info!(%error, "too much for exact data, asking for a flame graph");
-                    let read = self.render(id, wanted, span).await.map_err(Refusal::into_error)?;
+                    let read = self.client.render(piece).await.map_err(Refusal::into_error)?;
                     Ok(vec![read])
                 }
                 Err(refusal) => Err(refusal.into_error()),
@@ -159,36 +153,30 @@ impl Fetcher {
         .boxed()
     }
 
-    async fn pieces(&self, id: &TypeId, wanted: &Wanted, spans: Vec<Span>, halvings: u32) -> PortResult<Vec<Read>> {
-        let mut pieces = Vec::with_capacity(spans.len());
-        for span in spans {
-            pieces.push(self.piece(id, wanted, span, halvings));
-        }
+    /// The same over each of these spans.
+    async fn pieces(&self, piece: Piece<'_>, spans: Vec<Span>, halvings: u32) -> PortResult<Vec<Read>> {
+        let pieces: Vec<_> = spans.into_iter().map(|span| self.piece(Piece { span, ..piece }, halvings)).collect();
         let reads: Vec<Vec<Read>> = futures::stream::iter(pieces).buffered(AT_ONCE).try_collect().await?;
         Ok(reads.into_iter().flatten().collect())
     }
 
     /// Exact data, or a flame graph from a server that has none. That it has none is believed only where it has the
     /// other: who answers neither is a proxy in front of a server that is away, or a wrong path.
-    async fn read(&self, id: &TypeId, wanted: &Wanted, span: Span) -> Result<Read, Refusal> {
+    async fn read(&self, piece: Piece<'_>) -> Result<Read, Refusal> {
         let now_ms = self.clock.now().timestamp_millis();
         let mut lacks = None;
         if now_ms >= self.lacks_until_ms.load(Ordering::Relaxed) {
-            match self.client.merge(wanted.tenant.as_ref(), id, &wanted.selector, span).await {
+            match self.client.merge(piece).await {
                 Err(Refusal::Lacks(text)) => lacks = Some(text),
                 answer => return answer,
             }
         }
-        let read = self.render(id, wanted, span).await?;
+        let read = self.client.render(piece).await?;
         if let Some(text) = lacks {
             tracing::warn!(%text, "the source of profiles has no exact data, reading flame graphs");
             self.lacks_until_ms.store(now_ms + LACKS.num_milliseconds(), Ordering::Relaxed);
         }
         Ok(read)
-    }
-
-    async fn render(&self, id: &TypeId, wanted: &Wanted, span: Span) -> Result<Read, Refusal> {
-        self.client.render(wanted.tenant.as_ref(), id, &wanted.selector, span).await
     }
 }
 

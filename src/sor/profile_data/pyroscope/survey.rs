@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::client::Client;
+use super::client::{Client, Piece};
 use super::fetch::Wanted;
 use super::flights::Flights;
 use super::limiter::gives_way;
 use super::recent::Recent;
 use super::span::Span;
 use crate::kernel::{Clock, Tenant, TimeWindow};
-use crate::sor::profile_data::proto::querier::v1::SelectSeriesRequest;
 use crate::sor::profile_data::type_id::TypeId;
 use crate::sor::profile_data::{Coverage, LabelShare};
 
@@ -97,18 +96,12 @@ impl Surveyor {
             return Survey::default();
         }
         let span = Span::of(window).last_day();
+        let step = if minutely { STEP_S } else { 3_600.0 };
         let mut ticks = BTreeMap::new();
         let mut points = BTreeSet::new();
         for id in ids.iter() {
-            let request = SelectSeriesRequest {
-                profile_type_id: id.to_string(),
-                label_selector: selector.to_string(),
-                start: span.start_ms,
-                end: span.end_ms,
-                group_by: labels.iter().map(|label| (*label).to_owned()).collect(),
-                step: if minutely { STEP_S } else { 3_600.0 },
-            };
-            let Ok(answer) = self.client.totals(tenant.as_ref(), &request).await else { return Survey::default() };
+            let piece = Piece { tenant: tenant.as_ref(), id, selector, span };
+            let Ok(answer) = self.client.totals(piece, labels, step).await else { return Survey::default() };
             for series in answer.series {
                 let sum: f64 = series.points.iter().map(|point| point.value).sum();
                 for label in labels {
