@@ -2,14 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::wire::DiffBody;
 use crate::bor::facts::source_facts;
 use crate::bor::labels::OwnLabels;
 use crate::http::{Code, Problem, TimeParam, default_to};
-use crate::kernel::{AppName, PortError, PortResult, ProfileType, Selector, Text255, TimeWindow};
-use crate::sor::history::{AssessmentSeverity, NewAssessment, Recommendation, TopFunctions};
+use crate::kernel::{ProfileType, Selector, Text255, TimeWindow};
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
-use crate::verdict::{Compared, Comparison, DiffVerdict, Limit, Side};
+use crate::verdict::{Compared, Comparison, Limit, Side};
 
 /// Windows are an hour long where nothing else is asked.
 const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
@@ -132,49 +130,6 @@ pub(super) fn compare(
 
 fn side(merged: &MergedProfile, seconds: Option<f64>) -> Side<'_> {
     Side { profile: &merged.profile, seconds, facts: source_facts(&merged.meta) }
-}
-
-/// Rows of a report that the audit trail keeps, the largest changes: pipelines ask for every row there is, and would fill
-/// the trail with noise.
-const KEPT_ROWS: usize = 20;
-
-/// The entry of the audit trail, without its time and key.
-pub(super) fn history_entry(
-    app: &AppName,
-    kind: ProfileType,
-    body: &DiffBody,
-    by: Option<Text255>,
-) -> PortResult<NewAssessment> {
-    let summary = &body.summary;
-    let diagnosis = match summary.verdict {
-        DiffVerdict::Regressions => "regressions_detected",
-        DiffVerdict::NoRegressions => "no_regressions",
-        DiffVerdict::Inconclusive => "inconclusive",
-        DiffVerdict::NoData => "no_data",
-    };
-    let severity = match summary.verdict {
-        DiffVerdict::NoData | DiffVerdict::Inconclusive => AssessmentSeverity::Low,
-        _ if summary.threshold_breaches.is_some_and(|n| n > 0) => AssessmentSeverity::High,
-        DiffVerdict::Regressions => AssessmentSeverity::Medium,
-        DiffVerdict::NoRegressions => AssessmentSeverity::Low,
-    };
-    let mut top = serde_json::Map::new();
-    let rows = body.regressions.iter().take(KEPT_ROWS).map(|row| {
-        serde_json::json!({"name": row.function, "selfPercent": row.current_percent, "deltaPercent": row.delta_percent,
-                           "verdict": row.verdict})
-    });
-    top.insert(kind.to_string(), rows.collect());
-    Ok(NewAssessment {
-        app_name: app.clone(),
-        diagnosis: diagnosis.parse().map_err(|e: crate::kernel::InvalidName| PortError::Internal(e.to_string()))?,
-        severity,
-        profile_types: vec![kind],
-        top_functions: Some(TopFunctions::fitting(top)),
-        recommendation: Some(Recommendation::fitting(&summary.headline)),
-        requested_by: by,
-        assessed_at: None,
-        idempotency_key: None,
-    })
 }
 
 #[cfg(test)]

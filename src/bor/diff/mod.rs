@@ -4,6 +4,7 @@
 //! It owns no data. Its ports: profile data; in v2 also baselines and history, either of which may be off.
 
 mod domain;
+mod entry;
 mod example;
 mod markdown;
 mod routes;

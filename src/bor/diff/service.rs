@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::domain::{DiffRequest, compare, history_entry};
+use super::domain::{DiffRequest, compare};
+use super::entry::history_entry;
 use super::wire::DiffBody;
 use crate::bor::facts::{limits_of, passed_seconds};
 use crate::bor::labels::OwnLabels;

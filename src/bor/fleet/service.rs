@@ -7,7 +7,7 @@ use futures::StreamExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::domain::{FleetQuery, HotspotsRequest, SearchRequest, fleet_app};
-use super::wire::{AppErrorBody, AppTicks, HotspotsBody, SearchBody};
+use super::wire::{AppErrorBody, AppTicks, HotspotsBody, Scanned, SearchBody};
 use crate::bor::facts::passed_seconds;
 use crate::bor::owners::Owners;
 use crate::bor::relational::RelationalPorts;
@@ -53,15 +53,6 @@ enum Outcome {
     Unknown,
     /// The time was over.
     NotReached,
-}
-
-/// What came of reading a fleet.
-pub(super) struct Scanned {
-    /// The apps, sorted.
-    pub(super) apps: Vec<AppName>,
-    pub(super) owners: Owners,
-    /// The apps that could not be read, in the order of the apps.
-    pub(super) errors: Vec<AppErrorBody>,
 }
 
 impl FleetService {

@@ -6,13 +6,22 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::domain::{FleetQuery, HotspotsRequest, SearchRequest};
-use super::service::Scanned;
+use crate::bor::owners::Owners;
 use crate::bor::relational::Absence;
 use crate::http::Problem;
 use crate::kernel::{AppName, ProfileType, round2};
 use crate::sor::profile_data::ProfileMeta;
 use crate::sor::registry::Service;
 use crate::verdict::{Category, Hotspot, HotspotService, Match, Matches, Origin, Ranking};
+
+/// What came of reading a fleet, before it is told.
+pub(super) struct Scanned {
+    /// The apps, sorted.
+    pub(super) apps: Vec<AppName>,
+    pub(super) owners: Owners,
+    /// The apps that could not be read, in the order of the apps.
+    pub(super) errors: Vec<AppErrorBody>,
+}
 
 /// Where a function was found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -1,38 +1,37 @@
 //! The blocks of an answer: an object whose members keep the order asked.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::wire::Block;
-
 /// Kinds of profile and their blocks, in the order asked.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Blocks(pub Vec<(String, Block)>);
+pub struct Blocks<B>(pub Vec<(String, B)>);
 
-impl Serialize for Blocks {
+impl<B: Serialize> Serialize for Blocks<B> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(kind, block)| (kind, block)))
     }
 }
 
-impl<'de> Deserialize<'de> for Blocks {
+impl<'de, B: Deserialize<'de>> Deserialize<'de> for Blocks<B> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(Members(PhantomData))
     }
 }
 
-struct Members;
+struct Members<B>(PhantomData<B>);
 
-impl<'de> Visitor<'de> for Members {
-    type Value = Blocks;
+impl<'de, B: Deserialize<'de>> Visitor<'de> for Members<B> {
+    type Value = Blocks<B>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of blocks by kind of profile")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Blocks, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Blocks<B>, A::Error> {
         let mut blocks = Vec::new();
         while let Some(member) = map.next_entry()? {
             blocks.push(member);

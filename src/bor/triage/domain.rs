@@ -7,7 +7,6 @@ use crate::bor::relational::Limits;
 use crate::http::{Code, Problem};
 use crate::kernel::{AppName, PortError, PortResult, ProfileType, Selector, Tenant, Text255, TimeWindow};
 use crate::sor::baseline::Baseline;
-use crate::sor::history::{NewAssessment, Recommendation, TopFunctions};
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::verdict::{
     Assessment, LimitReport, Outcome, Summary, check_limits, cost_of_allocation, summarise, weigh_allocations,
@@ -133,27 +132,6 @@ impl Triage {
         matches!(self.limits, Limits::Known(_)).then(|| {
             let judged = self.types.iter().filter_map(|t| t.result.as_ref().ok());
             judged.filter_map(|j| j.limits.as_ref()).map(|l| l.violations.len()).sum()
-        })
-    }
-
-    /// The entry of the audit trail, without its time and key.
-    pub(super) fn history_entry(&self, request: &TriageRequest) -> Result<NewAssessment, PortError> {
-        let diagnosis =
-            self.summary.primary_issue.parse::<Text255>().map_err(|e| PortError::Internal(e.to_string()))?;
-        let mut top = serde_json::Map::new();
-        for (kind, judged) in self.types.iter().filter_map(|t| Some((t.kind, t.result.as_ref().ok()?))) {
-            top.insert(kind.to_string(), serde_json::json!(super::wire::top_functions(&judged.assessment)));
-        }
-        Ok(NewAssessment {
-            app_name: request.app.clone(),
-            diagnosis,
-            severity: self.summary.severity.into(),
-            profile_types: self.types.iter().map(|t| t.kind).collect(),
-            top_functions: Some(TopFunctions::fitting(top)),
-            recommendation: Some(Recommendation::fitting(&self.summary.recommendation)),
-            requested_by: request.requested_by.clone(),
-            assessed_at: None,
-            idempotency_key: None,
         })
     }
 }

@@ -5,6 +5,7 @@
 
 mod blocks;
 mod domain;
+mod entry;
 mod example;
 mod routes;
 mod service;

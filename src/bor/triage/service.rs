@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::domain::{
     FIRST_CHOICE, Read, Requested, SECOND_CHOICE, Triage, TriageRequest, TypeResult, app_has, hold, is_large,
 };
+use super::entry::history_entry;
 use super::verdicts::{Verdicts, View};
 use super::wire::TriageBody;
 use crate::bor::facts::passed_seconds;
@@ -89,7 +90,7 @@ impl TriageService {
         }
         let types = join_all(reads.into_iter().map(|read| self.judge(read, request, &limits))).await;
         let triage = Triage::of(&request.app, types, limits);
-        let history = relational.keep(&request.app, || triage.history_entry(request)).await;
+        let history = relational.keep(&request.app, || history_entry(&triage, request)).await;
         Ok(TriageBody::of(&triage, request, &self.parts.links, history, registry))
     }
 

@@ -26,7 +26,7 @@ pub struct TriageBody {
     pub to: i64,
     /// One block per kind of profile, in the order asked.
     #[schema(value_type = std::collections::HashMap<String, Block>)]
-    pub profiles: Blocks,
+    pub profiles: Blocks<Block>,
     /// What it comes down to.
     pub summary: SummaryBody,
     /// Where to look next, for the kind that comes first; absent where no server was asked.
