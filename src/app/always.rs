@@ -3,15 +3,14 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, Responder, get, web};
 use serde::Serialize;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::health::{self, Looked};
-use crate::http::{self, Problem};
+use crate::http::{self, Problem, Routes};
 use crate::telemetry::Metrics;
 
 /// Opens the paths.
-pub(super) fn routes(config: &mut ServiceConfig) {
-    config
+pub(super) fn routes(routes: &mut Routes<'_>) {
+    routes
         .service(health_text)
         .service(live)
         .service(health::ready)

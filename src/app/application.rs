@@ -8,7 +8,6 @@ use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
 use bytes::Bytes;
 use utoipa::openapi::OpenApi;
-use utoipa_actix_web::AppExt;
 
 use super::background::Background;
 use super::database::OpenDatabase;
@@ -16,7 +15,7 @@ use super::plan::{Plan, ProfileSource};
 use super::ports::{Ports, Rooms};
 use super::self_profile::{Profiler, ProfilerTarget};
 use crate::config::Settings;
-use crate::http::{self, RouteTable};
+use crate::http::{self, RouteTable, Routes};
 use crate::kernel::{Clock, IdSource, RandomIds, SystemClock};
 use crate::sor::history::Spool;
 use crate::telemetry::Metrics;
@@ -181,10 +180,8 @@ fn serve(
     drop(document);
     let server = HttpServer::new(move || {
         App::new()
-            .into_utoipa_app()
             .configure(|config| ports.lend(config))
-            .configure(|config| rooms.open(config))
-            .into_app()
+            .configure(Routes::serve(|routes| rooms.open(routes)))
             .app_data(table.clone())
             .app_data(metrics.clone())
             .service(http::serve_document(text.clone()))
@@ -202,8 +199,7 @@ fn serve(
 
 /// The document of what a server of these rooms serves.
 fn document(rooms: &Rooms) -> OpenApi {
-    let app = App::new().into_utoipa_app().openapi(http::document());
-    http::with_its_own_tags(app.configure(|config| rooms.open(config)).split_for_parts().1)
+    http::with_its_own_tags(Routes::describe(http::document(), |routes| rooms.open(routes)))
 }
 
 /// The document of a server that serves everything.

@@ -7,7 +7,6 @@ use actix_web::web;
 use anyhow::Context as _;
 use chrono::TimeDelta;
 use url::Url;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::always;
 use super::background::Background;
@@ -18,7 +17,7 @@ use crate::bor::fleet::{self, FleetParts, FleetService};
 use crate::bor::triage::{self, TriageParts, TriageService};
 use crate::bor::{self, Grafana, LinkSettings, RelationalPorts};
 use crate::config::{Credentials, Function, Functions, Settings, SpoolFsync, SpoolMode, Version};
-use crate::http::{Outward, OutwardSettings};
+use crate::http::{Outward, OutwardSettings, Routes};
 use crate::kernel::{Clock, IdSource};
 use crate::profile::Budget;
 use crate::sor::alert_rule::{self, AlertRuleSor};
@@ -192,7 +191,7 @@ impl Ports {
     }
 
     /// Gives handlers what they ask for.
-    pub(super) fn lend(&self, config: &mut ServiceConfig) {
+    pub(super) fn lend(&self, config: &mut web::ServiceConfig) {
         config.app_data(web::Data::from(Arc::clone(&self.clock)));
         config.app_data(web::Data::from(Arc::clone(&self.ids)));
         config.app_data(web::Data::new(self.looked.clone()));
@@ -267,38 +266,38 @@ impl Rooms {
     }
 
     /// Opens them.
-    pub(super) fn open(&self, config: &mut ServiceConfig) {
+    pub(super) fn open(&self, routes: &mut Routes<'_>) {
         if self.functions.triage().is_some() {
-            triage::routes(config);
+            triage::routes(routes);
         }
         if self.functions.diff().is_some() {
-            diff::routes(config);
+            diff::routes(routes);
         }
         if self.functions.fleet().is_some() {
-            fleet::routes(config);
+            fleet::routes(routes);
         }
         if self.functions.serve(Function::ProfileData) {
-            profile_data::routes(config);
+            profile_data::routes(routes);
             if self.receivers {
-                receivers::routes(config);
+                receivers::routes(routes);
             } else {
-                receivers::routes_off(config);
+                receivers::routes_off(routes);
             }
         }
         if self.functions.serve(Function::Baseline) {
-            baseline::routes(config);
+            baseline::routes(routes);
         }
         if self.functions.serve(Function::History) {
-            history::routes(config);
+            history::routes(routes);
         }
         if self.functions.serve(Function::Registry) {
-            registry::routes(config);
+            registry::routes(routes);
         }
         if self.functions.serve(Function::AlertRule) {
-            alert_rule::routes(config);
+            alert_rule::routes(routes);
         }
-        always::routes(config);
-        ui::routes(config);
+        always::routes(routes);
+        ui::routes(routes);
     }
 }
 

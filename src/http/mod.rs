@@ -7,6 +7,7 @@ mod compress;
 mod documented;
 mod extract;
 mod middleware;
+mod mount;
 mod openapi;
 mod pagination;
 mod peer;
@@ -27,6 +28,7 @@ pub use extract::{
     window,
 };
 pub use middleware::walk;
+pub use mount::Routes;
 pub use openapi::{document, serve_document, swagger_ui, with_its_own_tags};
 pub use pagination::{Cursor, InvalidCursor, Limit};
 pub use peer::{Peer, Repeatable};

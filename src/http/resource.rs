@@ -16,14 +16,13 @@ pub struct Resource {
     path: &'static str,
     inner: actix_web::Resource,
     allow: Vec<&'static str>,
-    paths: Paths,
-    schemas: Vec<(String, utoipa::openapi::RefOr<Schema>)>,
+    documented: Vec<Box<dyn OpenApiFactory>>,
 }
 
 impl Resource {
     /// A path without methods so far.
     pub fn at(path: &'static str) -> Self {
-        Self { path, inner: web::resource(path), allow: Vec::new(), paths: Paths::new(), schemas: Vec::new() }
+        Self { path, inner: web::resource(path), allow: Vec::new(), documented: Vec::new() }
     }
 
     /// Adds the method that `documented` names, the struct `__path_<handler>` that `#[utoipa::path]` made of the handler.
@@ -31,10 +30,10 @@ impl Resource {
     /// # Panics
     /// Where the documented path is not this one: the server would document what it does not serve.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "handlers and their documents are named, not borrowed")]
+    #[expect(clippy::needless_pass_by_value, reason = "a handler is named, not borrowed")]
     pub fn with<P, F, Args>(mut self, documented: P, handler: F) -> Self
     where
-        P: utoipa::Path + OpenApiFactory,
+        P: utoipa::Path + OpenApiFactory + 'static,
         F: Handler<Args>,
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
@@ -53,8 +52,7 @@ impl Resource {
             self.inner = self.inner.route(route.to(handler.clone()));
             self.allow.push(name);
         }
-        self.paths.merge(documented.paths());
-        documented.schemas(&mut self.schemas);
+        self.documented.push(Box::new(documented));
         self
     }
 }
@@ -80,11 +78,17 @@ impl HttpServiceFactory for Resource {
 
 impl OpenApiFactory for Resource {
     fn paths(&self) -> Paths {
-        self.paths.clone()
+        let mut paths = Paths::new();
+        for method in &self.documented {
+            paths.merge(method.paths());
+        }
+        paths
     }
 
     fn schemas(&self, schemas: &mut Vec<(String, utoipa::openapi::RefOr<Schema>)>) {
-        schemas.extend(self.schemas.iter().cloned());
+        for method in &self.documented {
+            method.schemas(schemas);
+        }
     }
 }
 
@@ -93,7 +97,6 @@ mod tests {
     use super::*;
     use actix_web::http::StatusCode;
     use actix_web::test::{TestRequest, call_service, init_service};
-    use utoipa_actix_web::AppExt;
 
     #[utoipa::path(get, path = "/things/{key}", params(("key" = String, Path)), responses((status = 200)))]
     async fn read() -> &'static str {
@@ -108,10 +111,10 @@ mod tests {
     #[actix_web::test]
     async fn serves_and_documents_all_methods_of_a_path_and_refuses_others_with_allow() {
         let resource = Resource::at("/things/{key}").with(__path_read, read).with(__path_remove, remove);
-        let (app, api) = actix_web::App::new().into_utoipa_app().service(resource).split_for_parts();
-        let item = api.paths.get_path_item("/things/{key}").unwrap();
+        let paths = resource.paths();
+        let item = paths.get_path_item("/things/{key}").unwrap();
         assert!(item.get.is_some() && item.delete.is_some() && item.put.is_none());
-        let app = init_service(app).await;
+        let app = init_service(actix_web::App::new().service(resource)).await;
         let call = async |request: TestRequest| call_service(&app, request.uri("/things/1").to_request()).await;
         assert_eq!(call(TestRequest::get()).await.status(), StatusCode::OK);
         assert_eq!(call(TestRequest::delete()).await.status(), StatusCode::NO_CONTENT);

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
-use utoipa_actix_web::AppExt;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::client::{Outward, OutwardSettings};
 
@@ -17,8 +16,8 @@ pub(crate) struct Served {
 
 impl Served {
     /// Serves what `configure` mounts.
-    pub(crate) fn with(configure: impl Fn(&mut ServiceConfig<'_>) + Clone + Send + 'static) -> Self {
-        let server = HttpServer::new(move || App::new().into_utoipa_app().configure(configure.clone()).into_app());
+    pub(crate) fn with(configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static) -> Self {
+        let server = HttpServer::new(move || App::new().configure(configure.clone()));
         let server = server.workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
         let base = format!("http://{}", server.addrs()[0]).parse().unwrap();
         let server = server.run();

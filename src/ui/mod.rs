@@ -2,15 +2,14 @@
 
 use actix_web::{HttpResponse, Responder, web};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::http::RouteTable;
+use crate::http::{RouteTable, Routes};
 
 const STYLE: &str = include_str!("landing.css");
 
 /// Opens the page at `/`, which shows the way to what this server answers.
-pub fn routes(config: &mut ServiceConfig) {
-    config.route("/", web::get().to(landing));
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.route("/", web::get().to(landing));
 }
 
 async fn landing(routes: web::Data<RouteTable>) -> impl Responder {

@@ -4,14 +4,13 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use utoipa::IntoResponses;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::domain::{DiffRequest, DiffWindows};
 use super::markdown::{command, markdown};
 use super::service::DiffService;
 use super::wire::DiffBody;
 use crate::bor::request::{error_responses, requested_by, selector};
-use crate::http::{Answers, Code, PathParam, Problem, Query, Resource, SpanParam, TimeParam, json};
+use crate::http::{Answers, Code, PathParam, Problem, Query, Resource, Routes, SpanParam, TimeParam, json};
 use crate::kernel::{AppName, ProfileType, Selector};
 use crate::sor::profile_data::ProfileQuery;
 
@@ -20,8 +19,8 @@ const DEFAULT_LIMIT: u32 = 20;
 const MARKDOWN: &str = "text/markdown";
 
 /// Mounts and documents the route of the diff report. It asks for `web::Data<DiffService>`.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(Resource::at("/diff/{appName}").with(__path_diff_app, diff_app));
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(Resource::at("/diff/{appName}").with(__path_diff_app, diff_app));
 }
 
 /// What to compare.

@@ -5,13 +5,12 @@ use actix_web::{HttpResponse, web};
 use chrono::TimeDelta;
 use serde::Deserialize;
 use utoipa::IntoResponses;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::domain::{FleetQuery, HotspotsRequest, SearchRequest, apps, excluded};
 use super::service::FleetService;
 use super::wire::{HotspotsBody, SearchBody};
 use crate::bor::request::{selector, source_responses};
-use crate::http::{Answers, Code, Limit, Problem, Query, Resource, TimeParam, json, window};
+use crate::http::{Answers, Code, Limit, Problem, Query, Resource, Routes, TimeParam, json, window};
 use crate::kernel::{FunctionName, ProfileType, Selector};
 use crate::verdict::Ranking;
 
@@ -23,9 +22,9 @@ const DEFAULT_HOTSPOTS: usize = 20;
 const MOST_HOTSPOTS: u16 = 1_000;
 
 /// Mounts and documents the routes of the fleet search. They ask for `web::Data<FleetService>`.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(Resource::at("/search").with(__path_search_fleet, search_fleet));
-    config.service(Resource::at("/fleet/hotspots").with(__path_fleet_hotspots, fleet_hotspots));
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(Resource::at("/search").with(__path_search_fleet, search_fleet));
+    routes.service(Resource::at("/fleet/hotspots").with(__path_fleet_hotspots, fleet_hotspots));
 }
 
 /// What to look for.

@@ -5,13 +5,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::TimeDelta;
 use serde::Deserialize;
 use utoipa::IntoResponses;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::domain::{Requested, TriageRequest};
 use super::service::TriageService;
 use super::wire::TriageBody;
 use crate::bor::request::{error_responses, requested_by, selector};
-use crate::http::{Answers, Code, PathParam, Problem, Query, Resource, TimeParam, json, window};
+use crate::http::{Answers, Code, PathParam, Problem, Query, Resource, Routes, TimeParam, json, window};
 use crate::kernel::{AppName, Selector};
 
 /// Windows are an hour long where nothing else is asked.
@@ -20,8 +19,8 @@ const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
 const DEFAULT_LIMIT: u32 = 10;
 
 /// Mounts and documents the route of triage. It asks for `web::Data<TriageService>`.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(Resource::at("/triage/{appName}").with(__path_triage_app, triage_app));
+pub fn routes(routes: &mut Routes<'_>) {
+    routes.service(Resource::at("/triage/{appName}").with(__path_triage_app, triage_app));
 }
 
 /// How to triage.

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use actix_web::web;
 
 use super::{AlertRule, AlertRuleSor, FunctionPattern, NewRule, RuleChange, RuleQuery, Which};
+use crate::http::Routes;
 use crate::http::testing::Served;
 use crate::kernel::{AppName, Change, LimitSeverity, Percent, PortError, ProfileType, RowId};
 use crate::sor::testing::{Fixture, suite};
 
 pub(super) fn serve(port: Arc<dyn AlertRuleSor>) -> Served {
     let port = web::Data::from(port);
-    Served::with(move |config| {
-        config.app_data(port.clone());
-        super::routes(config);
+    Served::with(move |app| {
+        app.app_data(port.clone()).configure(Routes::serve(super::routes));
     })
 }
 

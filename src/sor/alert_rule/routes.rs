@@ -3,20 +3,19 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::domain::{RuleChange, RulePosition, RuleQuery, Which};
 use super::port::AlertRuleSor;
 use super::wire::{NewRuleBody, RuleBody, RuleChangeBody, RulesBody};
 use crate::http::{
-    Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, RowKey, WriteErrors,
-    json,
+    Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey,
+    WriteErrors, json,
 };
 use crate::kernel::AppName;
 
 /// Mounts and documents the routes of the Alert rule SOR.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
+pub fn routes(routes: &mut Routes<'_>) {
+    routes
         .service(Resource::at("/rules").with(__path_list_rules, list_rules).with(__path_create_rule, create_rule))
         .service(
             Resource::at("/rules/{id}")

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use actix_web::web;
 
 use super::{Baseline, BaselineChange, BaselineQuery, BaselineSor, NewBaseline};
+use crate::http::Routes;
 use crate::http::testing::Served;
 use crate::kernel::{LimitSeverity, Percent, PortError, ProfileType, RowId};
 use crate::sor::testing::{Fixture, suite};
 
 pub(super) fn serve(port: Arc<dyn BaselineSor>) -> Served {
     let port = web::Data::from(port);
-    Served::with(move |config| {
-        config.app_data(port.clone());
-        super::routes(config);
+    Served::with(move |app| {
+        app.app_data(port.clone()).configure(Routes::serve(super::routes));
     })
 }
 

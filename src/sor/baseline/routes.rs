@@ -3,20 +3,19 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::domain::{BaselineChange, BaselinePosition, BaselineQuery};
 use super::port::BaselineSor;
 use super::wire::{BaselineBody, BaselineChangeBody, BaselinesBody, NewBaselineBody};
 use crate::http::{
-    Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, RowKey, WriteErrors,
-    json,
+    Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey,
+    WriteErrors, json,
 };
 use crate::kernel::{AppName, ProfileType};
 
 /// Mounts and documents the routes of the Baseline SOR.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
+pub fn routes(routes: &mut Routes<'_>) {
+    routes
         .service(Resource::at("/baselines").with(__path_set_baseline, set_baseline))
         .service(
             Resource::at("/baselines/{key}")

@@ -8,6 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{Assessment, AssessmentSeverity, HistoryQuery, HistorySor, NewAssessment, Recommendation, TopFunctions};
+use crate::http::Routes;
 use crate::http::testing::Served;
 use crate::kernel::{Clock, FixedClock, PortError, ProfileType};
 use crate::sor::testing::{Fixture, suite};
@@ -19,9 +20,8 @@ pub(super) fn now() -> DateTime<Utc> {
 pub(super) fn serve(port: Arc<dyn HistorySor>) -> Served {
     let port = web::Data::from(port);
     let clock: web::Data<dyn Clock> = web::Data::from(Arc::new(FixedClock::at(now())) as Arc<dyn Clock>);
-    Served::with(move |config| {
-        config.app_data(port.clone()).app_data(clock.clone());
-        super::routes(config);
+    Served::with(move |app| {
+        app.app_data(port.clone()).app_data(clock.clone()).configure(Routes::serve(super::routes));
     })
 }
 

@@ -4,15 +4,14 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, de};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::domain::{HistoryPosition, HistoryQuery, NewAssessment, check_assessed_at};
 use super::port::HistorySor;
 use super::wire::{AssessmentBody, HistoryBody, IDEMPOTENCY_KEY, NewAssessmentBody};
 use crate::http::{
-    Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, RowKey, TimeParam,
-    WriteErrors, json,
+    Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey,
+    TimeParam, WriteErrors, json,
 };
 use crate::kernel::{AppName, Clock};
 
@@ -20,8 +19,8 @@ use crate::kernel::{AppName, Clock};
 const DEFAULT_LIMIT: u16 = 50;
 
 /// Mounts and documents the routes of the History SOR.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
+pub fn routes(routes: &mut Routes<'_>) {
+    routes
         .service(Resource::at("/history").with(__path_create_assessment, create_assessment))
         .service(
             Resource::at("/history/{key}")

@@ -8,7 +8,6 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentEncoding, HeaderValue};
 use actix_web::{HttpResponse, web};
 use chrono::TimeDelta;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use self::params::{
     AppsParams, ExportFormat, ExportParams, FlameGraphParams, PairParams, ProfileErrors, ProfileParams, SourceErrors,
@@ -17,7 +16,9 @@ use super::domain::{MergedProfile, ProfileMeta, ProfileQuery};
 use super::exchange::{write_one, write_pair};
 use super::port::ProfileDataSor;
 use super::wire::{AppsBody, PairBody, ProfileBody};
-use crate::http::{Code, PathParam, Problem, Query, Resource, TenantHeader, TimeParam, default_to, json, window};
+use crate::http::{
+    Code, PathParam, Problem, Query, Resource, Routes, TenantHeader, TimeParam, default_to, json, window,
+};
 use crate::kernel::{AppName, Clock, Labels, Percent, ProfileType, Selector, Tenant, TimeWindow, round2};
 use crate::profile::{FlameGraphText, flame_graph, flame_graph_diff};
 
@@ -31,8 +32,8 @@ type Port = web::Data<dyn ProfileDataSor>;
 type Now = web::Data<dyn Clock>;
 
 /// Mounts and documents the routes of the Profile Data SOR.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
+pub fn routes(routes: &mut Routes<'_>) {
+    routes
         // Before the app of that name could be meant.
         .service(Resource::at("/profiles/apps").with(__path_list_profiled_apps, list_profiled_apps))
         .service(Resource::at("/profiles/{appName}").with(__path_get_profile, get_profile))

@@ -6,15 +6,15 @@ use actix_web::web;
 use serde_json::{Value, json};
 
 use super::{Metadata, NewService, PyroscopeLabels, RegistrySor, Service, ServiceChange, ServiceQuery};
+use crate::http::Routes;
 use crate::http::testing::Served;
 use crate::kernel::{AppName, Change, PortError, Tier};
 use crate::sor::testing::{Fixture, suite};
 
 pub(super) fn serve(port: Arc<dyn RegistrySor>) -> Served {
     let port = web::Data::from(port);
-    Served::with(move |config| {
-        config.app_data(port.clone());
-        super::routes(config);
+    Served::with(move |app| {
+        app.app_data(port.clone()).configure(Routes::serve(super::routes));
     })
 }
 

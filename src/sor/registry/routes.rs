@@ -3,19 +3,19 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::domain::{ServiceChange, ServicePosition, ServiceQuery};
 use super::port::RegistrySor;
 use super::wire::{NewServiceBody, ServiceBody, ServiceChangeBody, ServicesBody};
 use crate::http::{
-    Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, WriteErrors, json,
+    Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, WriteErrors,
+    json,
 };
 use crate::kernel::{AppName, Tier};
 
 /// Mounts and documents the routes of the Registry SOR.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
+pub fn routes(routes: &mut Routes<'_>) {
+    routes
         .service(
             Resource::at("/services")
                 .with(__path_list_services, list_services)

@@ -17,7 +17,6 @@ use std::sync::Arc;
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use self::ingest::{Asked, Config, Format, IngestParams, pushed_text, read_form, read_text};
 use self::intake::{Body, Intake, Part};
@@ -25,7 +24,7 @@ use self::push::{Encoding, PushBody};
 use self::reading::{About, Span, pushed, read_parts};
 use self::refused::Refused;
 use super::store::{ProfileStore, Pushed};
-use crate::http::{Answers, Code, Problem, Resource, described};
+use crate::http::{Answers, Code, Problem, Resource, Routes, described};
 use crate::kernel::Clock;
 use crate::profile::{Budget, Permit, is_compressed};
 
@@ -104,17 +103,17 @@ fn content_type(request: &HttpRequest) -> Option<&str> {
 }
 
 /// Mounts and documents the receivers. They need a [`Receiver`] in the app's data.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
+pub fn routes(routes: &mut Routes<'_>) {
+    routes
         .service(Resource::at("/push.v1.PusherService/Push").with(__path_push, push))
         .service(Resource::at("/ingest").with(__path_ingest, ingest))
         .service(Resource::at("/pyroscope/ingest").with(__path_ingest_prefixed, ingest_prefixed));
 }
 
 /// Mounts what stands in for the receivers where profiles come from a Pyroscope server.
-pub fn routes_off(config: &mut ServiceConfig<'_>) {
+pub fn routes_off(routes: &mut Routes<'_>) {
     for path in ["/push.v1.PusherService/Push", "/ingest", "/pyroscope/ingest"] {
-        config.route(path, web::to(off));
+        routes.route(path, web::to(off));
     }
 }
 

@@ -11,7 +11,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rstest::rstest;
-use utoipa_actix_web::AppExt;
 
 use super::*;
 use crate::kernel::{FixedClock, ProfileType, Selector, TimeWindow};
@@ -50,7 +49,7 @@ async fn house() -> House {
 impl House {
     /// Sends a request; answers status and body.
     async fn send(&self, request: TestRequest) -> (u16, String) {
-        let app = actix_web::App::new().into_utoipa_app().app_data(self.receiver.clone()).configure(routes).into_app();
+        let app = actix_web::App::new().app_data(self.receiver.clone()).configure(Routes::serve(routes));
         let app = init_service(app).await;
         let answer = call_service(&app, request.to_request()).await;
         let status = answer.status().as_u16();
@@ -461,8 +460,8 @@ async fn a_push_that_would_wait_for_itself_is_too_large() {
         let labels = [("__name__", "process_cpu"), ("service_name", "app")];
         let labels: Vec<_> = labels.map(|(name, value)| serde_json::json!({"name": name, "value": value})).into();
         let push = serde_json::json!({"series": [{"labels": labels, "samples": samples}]});
-        let app = actix_web::App::new().into_utoipa_app().app_data(receiver(Budget::new(budget)));
-        let app = init_service(app.configure(routes).into_app()).await;
+        let app = actix_web::App::new().app_data(receiver(Budget::new(budget)));
+        let app = init_service(app.configure(Routes::serve(routes))).await;
         let request = TestRequest::post().uri("/push.v1.PusherService/Push").set_json(&push);
         let answer = call_service(&app, request.to_request()).await;
         assert_eq!(answer.status().as_u16(), status);
@@ -489,7 +488,7 @@ async fn a_dead_database_is_503_with_retry_after() {
     let clock = Arc::new(FixedClock::at(at(NOON)));
     let store = ProfileStore::new(database, clock.clone(), StoreSettings::default());
     let receiver = web::Data::new(Receiver::new(store, clock, Budget::default()));
-    let app = actix_web::App::new().into_utoipa_app().app_data(receiver).configure(routes).into_app();
+    let app = actix_web::App::new().app_data(receiver).configure(Routes::serve(routes));
     let app = init_service(app).await;
     let request = TestRequest::post().uri("/ingest?name=app&format=pprof").set_payload(cpu(Some(NOON)));
     let answer = call_service(&app, request.to_request()).await;
@@ -499,7 +498,7 @@ async fn a_dead_database_is_503_with_retry_after() {
 
 #[actix_web::test]
 async fn with_a_pyroscope_server_the_receivers_name_it() {
-    let app = actix_web::App::new().into_utoipa_app().configure(routes_off).into_app();
+    let app = actix_web::App::new().configure(Routes::serve(routes_off));
     let app = init_service(app).await;
     for path in ["/push.v1.PusherService/Push", "/ingest?name=x", "/pyroscope/ingest?name=x"] {
         let answer = call_service(&app, TestRequest::post().uri(path).to_request()).await;

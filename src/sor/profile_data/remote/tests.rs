@@ -2,12 +2,11 @@ use actix_web::web;
 use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::json;
-use utoipa_actix_web::AppExt;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
-use crate::http::OutwardSettings;
+use crate::http::{OutwardSettings, Routes};
 use crate::kernel::{LabelMatcher, MatchOp, ProfileType};
 use crate::sor::profile_data::conformance::{self, Source};
 use crate::sor::profile_data::pyroscope::replay::ReplayServer;
@@ -28,11 +27,9 @@ fn serve(port: Arc<dyn ProfileDataSor>) -> (RemoteProfiles, actix_web::dev::Serv
     let clock: Arc<dyn Clock> = Arc::new(conformance::clock());
     let server = actix_web::HttpServer::new(move || {
         actix_web::App::new()
-            .into_utoipa_app()
             .app_data(web::Data::from(Arc::clone(&port)))
             .app_data(web::Data::from(Arc::clone(&clock)))
-            .configure(routes)
-            .into_app()
+            .configure(Routes::serve(routes))
     })
     .workers(1)
     .bind(("127.0.0.1", 0))

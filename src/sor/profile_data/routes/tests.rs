@@ -5,7 +5,6 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use chrono::DateTime;
 use rstest::rstest;
 use serde_json::{Value, json};
-use utoipa_actix_web::AppExt;
 
 use super::*;
 use crate::kernel::{FixedClock, PortError};
@@ -54,11 +53,9 @@ async fn send(port: MockProfileDataSor, request: TestRequest) -> (u16, HeaderMap
     let port: Arc<dyn ProfileDataSor> = Arc::new(port);
     let clock: Arc<dyn Clock> = Arc::new(FixedClock::at(DateTime::from_timestamp(NOW, 0).unwrap()));
     let app = actix_web::App::new()
-        .into_utoipa_app()
         .app_data(web::Data::from(port))
         .app_data(web::Data::from(clock))
-        .configure(routes)
-        .into_app();
+        .configure(Routes::serve(routes));
     let app = init_service(app).await;
     let answer = call_service(&app, request.to_request()).await;
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
