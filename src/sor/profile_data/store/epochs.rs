@@ -4,31 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::codec::OpenDictionary;
-use super::writer::AppState;
-
-/// A dictionary that is written to.
-#[derive(Debug)]
-pub(super) struct Epoch {
-    pub(super) id: i64,
-    /// The number of its next segment.
-    pub(super) next_seq: i32,
-    pub(super) dictionary: OpenDictionary,
-    /// Set when its memory is needed elsewhere.
-    pub(super) close: Arc<AtomicBool>,
-}
-
-impl Epoch {
-    /// A new epoch with nothing in its dictionary.
-    pub(super) fn new(id: i64) -> Self {
-        Self { id, next_seq: 0, dictionary: OpenDictionary::default(), close: Arc::default() }
-    }
-
-    /// Whether it was closed while nobody looked.
-    pub(super) fn is_closed(&self) -> bool {
-        self.close.load(Ordering::Relaxed)
-    }
-}
+use super::writer::{AppState, Epoch};
 
 /// The bytes of all open dictionaries, by epoch.
 #[derive(Debug)]

@@ -91,7 +91,7 @@ struct Shared {
     writers: writer::Writers,
     epochs: epochs::OpenEpochs,
     dictionaries: dictionaries::Dictionaries,
-    series: Mutex<HashMap<i32, Arc<BTreeMap<i32, sql::Series>>>>,
+    series: Mutex<HashMap<i32, Arc<BTreeMap<i32, series::Series>>>>,
     /// Days that certainly have partitions.
     days: Mutex<BTreeSet<NaiveDate>>,
 }
@@ -171,7 +171,7 @@ impl Shared {
         &self,
         app: i32,
         needed: impl Iterator<Item = i32>,
-    ) -> PortResult<Arc<BTreeMap<i32, sql::Series>>> {
+    ) -> PortResult<Arc<BTreeMap<i32, series::Series>>> {
         let known = lock(&self.series).get(&app).map(Arc::clone).unwrap_or_default();
         if needed.into_iter().all(|id| known.contains_key(&id)) {
             return Ok(known);

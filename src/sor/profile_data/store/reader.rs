@@ -11,7 +11,8 @@ use super::super::type_id::TypeId;
 use super::codec::{Block, Corrupt, EpochSum, Growth, Joined, Rollup, Tables};
 use super::rollups;
 use super::series::Conditions;
-use super::sql::{self, BlockBody, Series};
+use super::series::Series;
+use super::sql::{self, BlockBody};
 use super::survey::{self, Column, Hours, Plan, Run, Survey, plan};
 use super::tally::hour;
 use super::{Shared, merging};
@@ -182,7 +183,7 @@ impl Merge {
         for run in runs {
             let inside = part(run.from.max(window.from()), run.to.min(window.to()))?;
             if run.rolled {
-                let rollups = rollups::sql::bodies(&shared.db, app, run.from, run.to, names).await?;
+                let rollups = sql::rollups::bodies(&shared.db, app, run.from, run.to, names).await?;
                 if run.is_covered_by(rollups.iter().map(|(hour, _)| *hour)) {
                     self = merging(move || self.rollups(&rollups)).await?;
                     continue;

@@ -22,6 +22,13 @@ const MAX_LABELS: usize = 30;
 const MAX_LABEL_NAME: usize = 1_024;
 const MAX_LABEL_VALUE: usize = 2_048;
 
+/// A series as it is stored.
+#[derive(Debug)]
+pub(super) struct Series {
+    pub(super) shape: Shape,
+    pub(super) labels: Labels,
+}
+
 /// What all profiles of a series have in common beside their labels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

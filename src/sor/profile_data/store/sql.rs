@@ -1,5 +1,7 @@
 //! The statements of the store. Each is one call to the database; rows become domain types before they leave.
 
+pub(super) mod rollups;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,17 +10,10 @@ use futures::TryStreamExt;
 use sqlx::types::Json;
 use sqlx::{Connection, PgConnection};
 
-use super::rollups;
-use super::series::{Labels, Shape};
+use super::series::{Labels, Series, Shape};
+use super::tally::BlockHead;
 use crate::kernel::{AppName, PortError, PortResult, TimeWindow};
 use crate::storage::{Db, Repeat};
-
-/// A series as it is stored.
-#[derive(Debug)]
-pub(super) struct Series {
-    pub(super) shape: Shape,
-    pub(super) labels: Labels,
-}
 
 /// A new segment of a dictionary.
 #[derive(Debug)]
@@ -39,15 +34,6 @@ pub(super) struct BlockRow {
     pub(super) samples: Option<i64>,
     pub(super) totals: Vec<i64>,
     pub(super) body: Vec<u8>,
-}
-
-/// What is known of a block without its body.
-#[derive(Debug)]
-pub(super) struct BlockHead {
-    pub(super) time: DateTime<Utc>,
-    pub(super) series: i32,
-    pub(super) samples: Option<i64>,
-    pub(super) totals: Vec<i64>,
 }
 
 /// A stored block with what is needed to merge it.
@@ -264,7 +250,7 @@ pub(super) async fn append(
                 return insert(c, app, columns).await;
             }
             let mut transaction = c.begin().await?;
-            rollups::sql::remove(&mut transaction, app, over).await?;
+            rollups::remove(&mut transaction, app, over).await?;
             insert(&mut transaction, app, columns).await?;
             transaction.commit().await
         })

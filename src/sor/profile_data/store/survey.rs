@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::domain::{Coverage, LabelShare, ProfileMeta};
 use super::super::type_id::TypeId;
-use super::sql::{BlockHead, Series};
-use super::tally::{HourTally, Tally, hour};
+use super::series::Series;
+use super::tally::{BlockHead, HourTally, Tally, hour};
 use crate::kernel::{ProfileType, TimeWindow};
 
 /// Labels that tell populations apart.

@@ -5,8 +5,6 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::sql::BlockHead;
-
 /// Pushes after which totals that never fell are taken for cumulative.
 const CUMULATIVE_PUSHES: u64 = 10;
 
@@ -14,6 +12,15 @@ const CUMULATIVE_PUSHES: u64 = 10;
 pub(super) fn hour(instant: DateTime<Utc>) -> DateTime<Utc> {
     let hour = instant.with_minute(0).and_then(|t| t.with_second(0)).and_then(|t| t.with_nanosecond(0));
     hour.unwrap_or(instant)
+}
+
+/// What is known of a block without its body.
+#[derive(Debug)]
+pub(super) struct BlockHead {
+    pub(super) time: DateTime<Utc>,
+    pub(super) series: i32,
+    pub(super) samples: Option<i64>,
+    pub(super) totals: Vec<i64>,
 }
 
 /// One series over some time.

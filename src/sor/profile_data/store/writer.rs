@@ -1,18 +1,18 @@
 //! Takes pushed profiles in: one app at a time, one statement each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use tokio::sync::OwnedMutexGuard;
 
 use super::Shared;
-use super::codec::{Block, DictionaryFull, DictionaryLimits};
-use super::epochs::Epoch;
+use super::codec::{Block, DictionaryFull, DictionaryLimits, OpenDictionary};
 use super::partitions;
 use super::pushed::{PushId, Pushed};
-use super::series::{self, Labels, Shape};
-use super::sql::{self, BlockRow, SegmentRow, Series};
+use super::series::{self, Labels, Series, Shape};
+use super::sql::{self, BlockRow, SegmentRow};
 use super::tally::hour;
 use crate::kernel::{AppName, PortError, PortResult, offload};
 
@@ -45,6 +45,29 @@ pub enum PushError {
     /// The store cannot be reached.
     #[error(transparent)]
     Port(#[from] PortError),
+}
+
+/// A dictionary that is written to.
+#[derive(Debug)]
+pub(super) struct Epoch {
+    pub(super) id: i64,
+    /// The number of its next segment.
+    pub(super) next_seq: i32,
+    pub(super) dictionary: OpenDictionary,
+    /// Set when its memory is needed elsewhere.
+    pub(super) close: Arc<AtomicBool>,
+}
+
+impl Epoch {
+    /// A new epoch with nothing in its dictionary.
+    pub(super) fn new(id: i64) -> Self {
+        Self { id, next_seq: 0, dictionary: OpenDictionary::default(), close: Arc::default() }
+    }
+
+    /// Whether it was closed while nobody looked.
+    pub(super) fn is_closed(&self) -> bool {
+        self.close.load(Ordering::Relaxed)
+    }
 }
 
 /// What is known of an app that writes.

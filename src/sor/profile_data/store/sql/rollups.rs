@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection, PgConnection};
 
-use super::BlockHead;
 use crate::kernel::PortResult;
+use crate::sor::profile_data::store::tally::BlockHead;
 use crate::storage::{Db, Repeat};
 
 /// Holds back whoever else writes to these hours of an app and their rollups, until the transaction ends. Two numbers
@@ -30,7 +30,7 @@ pub(in super::super) struct RollupRow {
 }
 
 /// The hours of apps that have blocks and no rollup, the oldest first.
-pub(super) async fn open_hours(
+pub(in super::super) async fn open_hours(
     db: &Db,
     first: DateTime<Utc>,
     last: DateTime<Utc>,
@@ -63,7 +63,7 @@ pub(super) async fn open_hours(
 }
 
 /// The blocks of an app in an hour, in order of time.
-pub(super) async fn blocks(db: &Db, app: i32, hour: DateTime<Utc>) -> PortResult<Vec<HourRow>> {
+pub(in super::super) async fn blocks(db: &Db, app: i32, hour: DateTime<Utc>) -> PortResult<Vec<HourRow>> {
     let rows = db
         .run(Repeat::Safe, move |c| {
             Box::pin(async move {
@@ -89,7 +89,7 @@ pub(super) async fn blocks(db: &Db, app: i32, hour: DateTime<Utc>) -> PortResult
 
 /// Adds the rollups of an hour that has so many blocks; `false`, and nothing is added, where it has others by now or is
 /// rolled up.
-pub(super) async fn add(
+pub(in super::super) async fn add(
     db: &Db,
     app: i32,
     hour: DateTime<Utc>,
@@ -138,7 +138,7 @@ pub(super) async fn add(
 }
 
 /// Takes the rollups of these hours away, as profiles are added to them in the same transaction.
-pub(in super::super) async fn remove(
+pub(super) async fn remove(
     transaction: &mut PgConnection,
     app: i32,
     hours: &[DateTime<Utc>],
@@ -158,7 +158,7 @@ async fn lock_hours(transaction: &mut PgConnection, app: i32, hours: &[DateTime<
 }
 
 /// What is known of the rollups of these hours, without their stacks.
-pub(super) async fn heads(
+pub(in super::super) async fn heads(
     db: &Db,
     app: i32,
     first: DateTime<Utc>,

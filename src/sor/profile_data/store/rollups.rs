@@ -5,16 +5,14 @@
 //! is never stale: a late profile takes the rollups of its hour away in its own transaction, and the next round of
 //! maintenance rolls that hour up anew.
 
-pub(super) mod sql;
-
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use self::sql::{HourRow, RollupRow};
 use super::codec::{self, Corrupt, HourBlock, Rollup, Tables};
-use super::sql::{BlockHead, Series};
+use super::series::Series;
+use super::sql::rollups::{self as sql, HourRow, RollupRow};
 use super::survey::{self, Hours};
 use super::tally::{HourTally, hour};
 use super::{Shared, dictionaries, merging};
