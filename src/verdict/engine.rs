@@ -2,6 +2,8 @@
 
 mod nearer;
 
+use rustc_hash::FxHashMap;
+
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile};
 
@@ -41,26 +43,25 @@ impl Claims {
         let slots = rules.memo.slots(rules, profile.function_ids().map(|id| profile.function(id)));
         let native_frames = slots.iter().any(|s| s.own.is_some_and(|own| !own.is_language()))
             || slots.iter().any(|s| s.own.is_none() && s.rule(None).is_some());
-        let mut judge = Judge {
+        let judge = Judge {
             rules,
             slots: &slots,
             kind,
             parked_is_idle: parked_is_idle(kind, &slots, native_frames),
             language: only_language(&slots),
-            steps: Vec::new(),
             has_roots: slots
                 .iter()
                 .flat_map(Slot::rules)
                 .any(|r| rules.rule(r).is_some_and(|r| r.reach == Reach::Root)),
         };
-        if judge.language.is_some() {
-            judge.steps = slots.iter().map(|slot| judge.step(slot, judge.language)).collect();
-        }
+        let mut steps: FxHashMap<_, Vec<Step>> = FxHashMap::default();
         let mut claims = Vec::with_capacity(profile.stack_count());
         let mut runtimes = Vec::with_capacity(profile.stack_count());
         for stack in profile.stacks() {
             let runtime = judge.runtime(stack.frames);
-            claims.push(judge.claim(stack.frames, runtime));
+            let context = Slot::context(runtime);
+            let steps = steps.entry(context).or_insert_with(|| slots.iter().map(|s| judge.step(s, context)).collect());
+            claims.push(judge.claim(stack.frames, runtime, steps));
             runtimes.push(runtime);
         }
         Self { list: claims, runtimes, slots, native_frames }
@@ -125,16 +126,16 @@ struct Judge<'j> {
     parked_is_idle: bool,
     /// The one language of the whole profile, if it has one.
     language: Option<Runtime>,
-    /// What each function means in stacks of that language.
-    steps: Vec<Step>,
     /// Whether any frame of the profile may stand at the root of a VM's thread.
     has_roots: bool,
 }
 
-/// What a function means to a search that climbs from the leaf, in stacks of one runtime.
+/// What a function means to a search that climbs from the leaf, in stacks of one [`Slot::context`].
 #[derive(Clone, Copy)]
 struct Step {
     meaning: Meaning,
+    /// Whether it claims what runs in the thread it stands at the root of.
+    is_root: bool,
     package: u64,
 }
 
@@ -148,6 +149,28 @@ enum Meaning {
     Claims(RuleIndex, Category),
     /// It claims what is of its own package or category.
     Wraps(RuleIndex, Category),
+}
+
+/// The place of the frame nearest the leaf that claims what runs beneath it.
+fn nearest_claim(frames: &[FunctionId], steps: &[Step]) -> Option<usize> {
+    let mut nearer = Nearer::default();
+    let at = frames.iter().position(|frame| {
+        let Some(Step { meaning, package, .. }) = steps.get(frame.index()) else { return false };
+        match *meaning {
+            Meaning::Claims(..) => return true,
+            Meaning::Passes => return false,
+            Meaning::Wraps(_, category) if nearer.allow(*package, category) => return true,
+            Meaning::Wraps(_, category) => nearer.add(*package, Some(category)),
+            Meaning::Nothing => nearer.add(*package, None),
+        }
+        nearer.allows_none()
+    })?;
+    if !nearer.allows_none() {
+        return Some(at);
+    }
+    let claims = |step: &Step| matches!(step.meaning, Meaning::Claims(..));
+    let further = frames.get(at..)?.iter().position(|frame| steps.get(frame.index()).is_some_and(claims))?;
+    Some(at + further)
 }
 
 /// How many frames from the root are asked for a thread of the VM.
@@ -196,9 +219,9 @@ impl<'j> Judge<'j> {
         })
     }
 
-    fn claim(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
-        let near = self.claim_near_leaf(frames, runtime);
-        if let Some(root) = self.claim_of_root(frames, runtime) {
+    fn claim(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &[Step]) -> Option<Claim> {
+        let near = self.claim_near_leaf(frames, runtime, steps);
+        if let Some(root) = self.claim_of_root(frames, runtime, steps) {
             let resting = near.is_some_and(|n| matches!(n.category, Category::ThreadWaiting | Category::Idle));
             if !(resting && self.parked_is_idle) {
                 return Some(root);
@@ -217,20 +240,19 @@ impl<'j> Judge<'j> {
         })
     }
 
-    fn claim_of_root(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
+    fn claim_of_root(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &[Step]) -> Option<Claim> {
         if !self.has_roots {
             return None;
         }
-        let (at, index, rule) = frames.iter().enumerate().rev().take(ROOT_DEPTH).find_map(|(at, frame)| {
-            let (index, rule) = self.rule(*frame, runtime)?;
-            (rule.reach == Reach::Root).then_some((at, index, rule))
-        })?;
+        let is_root = |frame: &FunctionId| steps.get(frame.index()).is_some_and(|step| step.is_root);
+        let (at, root) = frames.iter().enumerate().rev().take(ROOT_DEPTH).find(|(_, frame)| is_root(frame))?;
+        let (index, rule) = self.rule(*root, runtime)?;
         let category = rule.category?;
         let spare = frames.iter().take(at).rev().take(ROOT_DEPTH).find_map(|frame| {
             let (index, rule) = self.rule(*frame, runtime)?;
             (!rule.counted && rule.category == Some(category)).then_some((*frame, index))
         });
-        let (frame, rule_index) = spare.unwrap_or((*frames.get(at)?, index));
+        let (frame, rule_index) = spare.unwrap_or((*root, index));
         Some(Claim {
             category,
             frame,
@@ -240,46 +262,33 @@ impl<'j> Judge<'j> {
         })
     }
 
-    fn claim_near_leaf(&self, frames: &[FunctionId], runtime: Option<Runtime>) -> Option<Claim> {
-        let mut nearer = Nearer::default();
-        let known = self.language.is_some() && runtime == self.language;
-        for (at, frame) in frames.iter().enumerate() {
-            let known = if known { self.steps.get(frame.index()).copied() } else { None };
-            let Step { meaning, package } = known.unwrap_or_else(|| self.step(self.slot(*frame), runtime));
-            let (index, category) = match meaning {
-                Meaning::Passes => continue,
-                Meaning::Nothing => {
-                    nearer.add(package, None);
-                    continue;
-                }
-                Meaning::Wraps(_, category) if !nearer.allow(package, category) => {
-                    nearer.add(package, Some(category));
-                    continue;
-                }
-                Meaning::Wraps(index, category) | Meaning::Claims(index, category) => (index, category),
-            };
-            let rule = self.rules.rule(index)?;
-            let claim = Claim {
-                category,
-                frame: *frame,
-                rule: Some(index),
-                runtime: runtime.unwrap_or(rule.runtime),
-                counted: rule.counted,
-            };
-            return Some(self.settle(claim, rule, frames.get(at + 1..).unwrap_or(&[]), runtime));
-        }
-        None
+    fn claim_near_leaf(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &[Step]) -> Option<Claim> {
+        let at = nearest_claim(frames, steps)?;
+        let frame = *frames.get(at)?;
+        let (Meaning::Claims(index, category) | Meaning::Wraps(index, category)) = steps.get(frame.index())?.meaning
+        else {
+            return None;
+        };
+        let rule = self.rules.rule(index)?;
+        let claim = Claim {
+            category,
+            frame,
+            rule: Some(index),
+            runtime: runtime.unwrap_or(rule.runtime),
+            counted: rule.counted,
+        };
+        Some(self.settle(claim, rule, frames.get(at + 1..).unwrap_or(&[]), runtime))
     }
 
-    fn step(&self, slot: &Slot, runtime: Option<Runtime>) -> Step {
-        let rule = slot.rule(runtime).and_then(|index| Some((index, self.rules.rule(index)?)));
+    fn step(&self, slot: &Slot, context: Option<Runtime>) -> Step {
+        let rule = slot.rule(context).and_then(|index| Some((index, self.rules.rule(index)?)));
         let meaning = match rule.map(|(index, rule)| (index, rule, self.category_in_kind(rule))) {
             Some((_, rule, _)) if rule.pass_through => Meaning::Passes,
             Some((index, rule, Some(category))) if rule.reach == Reach::Wrapper => Meaning::Wraps(index, category),
             Some((index, _, Some(category))) => Meaning::Claims(index, category),
             _ => Meaning::Nothing,
         };
-        Step { meaning, package: slot.package }
+        Step { meaning, is_root: rule.is_some_and(|(_, rule)| rule.reach == Reach::Root), package: slot.package }
     }
 
     /// What the rule claims in profiles of this kind. Where bytes are counted, the allocator's own frames stand at

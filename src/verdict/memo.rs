@@ -62,6 +62,15 @@ impl Slot {
         }
     }
 
+    /// One runtime for all in whose stacks [`Self::rule`] says the same of every function.
+    pub(super) fn context(runtime: Option<Runtime>) -> Option<Runtime> {
+        match runtime {
+            Some(Runtime::Jvm | Runtime::Php) => runtime,
+            Some(Runtime::Python | Runtime::Ruby | Runtime::Node) => Some(Runtime::Python),
+            _ => None,
+        }
+    }
+
     fn of(rules: &Rules, name: &str, file: &str) -> Self {
         let frame = Frame::of(name, file);
         if frame.unresolved {
@@ -265,6 +274,17 @@ mod tests {
             if expected[0] == expected[1] { same += 1 } else { other += 1 }
         }
         assert!(same > 0 && other > 0, "{same} {other}");
+    }
+
+    #[test]
+    fn a_context_stands_for_each_of_its_runtimes() {
+        let names =
+            ["runtime.scanobject", "java.util.HashMap.resize", "malloc", "read", "json_encode", "Monitor::wait"];
+        for (slot, name) in ask(&memo(8), &names).iter().zip(names) {
+            for runtime in Runtime::ALL.iter().copied().map(Some).chain([None]) {
+                assert_eq!(slot.rule(Slot::context(runtime)), slot.rule(runtime), "{name} in {runtime:?}");
+            }
+        }
     }
 
     #[test]

@@ -10,9 +10,14 @@ pub(super) struct Nearer {
 }
 
 impl Nearer {
+    /// Whether there are more kinds than any wrapper may claim.
+    pub(super) fn allows_none(&self) -> bool {
+        self.len > self.seen.len()
+    }
+
     /// Adds a frame of that package and category.
     pub(super) fn add(&mut self, package: u64, category: Option<Category>) {
-        if self.len > self.seen.len() {
+        if self.allows_none() {
             return;
         }
         let known = self.seen.get(..self.len.min(4)).unwrap_or(&[]);
