@@ -255,12 +255,11 @@ fn idle_percent(court: &Court<'_>) -> f64 {
 
 /// The function with most self ticks that nobody claimed; of equals the first by name.
 fn heaviest_unclaimed(court: &Court<'_>) -> Option<(TextId, i64)> {
-    let by_name = |name: &TextId| court.tally.ticks_of(*name).unclaimed;
-    let candidates = court.tally.names.iter().filter(|name| by_name(name) > 0);
+    let candidates = court.tally.leaves.iter().filter(|leaf| leaf.unclaimed > 0);
     let heaviest = candidates.max_by(|a, b| {
-        by_name(a).cmp(&by_name(b)).then_with(|| court.profile.text(**b).cmp(court.profile.text(**a)))
+        a.unclaimed.cmp(&b.unclaimed).then_with(|| court.profile.text(b.name).cmp(court.profile.text(a.name)))
     })?;
-    Some((*heaviest, by_name(heaviest)))
+    Some((heaviest.name, heaviest.unclaimed))
 }
 
 /// The advice with its place: the responsible frame first, then the heaviest function.

@@ -197,7 +197,7 @@ pub(super) struct Court<'a> {
     pub(super) rules: &'a Rules,
     pub(super) kind: ProfileType,
     pub(super) profile: &'a Profile,
-    pub(super) tally: &'a Tally<'a>,
+    pub(super) tally: &'a Tally,
     pub(super) cumulative: bool,
     /// Events behind the whole profile.
     pub(super) samples: Option<u64>,
@@ -211,7 +211,7 @@ impl<'a> Court<'a> {
     fn new(
         rules: &'a Rules,
         subject: &Subject<'a>,
-        tally: &'a Tally<'a>,
+        tally: &'a Tally,
         samples: Option<u64>,
         native_frames: bool,
     ) -> Self {
@@ -372,10 +372,9 @@ impl<'a> Court<'a> {
 
 /// The heaviest functions by self, ties by name; a function whose self ticks are mostly idle or the profiler's own is
 /// left out.
-fn top_functions(profile: &Profile, tally: &Tally<'_>, limit: usize) -> Vec<TopFunction> {
-    let ticks = tally.names.iter().map(|name| (tally.ticks_of(*name), *name));
-    let shown = ticks.filter(|(t, _)| t.own > 0 && t.hidden.saturating_mul(2) <= t.own);
-    let mut rows: Vec<_> = shown.map(|(t, name)| (t.own, profile.text(name))).collect();
+fn top_functions(profile: &Profile, tally: &Tally, limit: usize) -> Vec<TopFunction> {
+    let shown = tally.leaves.iter().filter(|leaf| leaf.own > 0 && leaf.hidden.saturating_mul(2) <= leaf.own);
+    let mut rows: Vec<_> = shown.map(|leaf| (leaf.own, profile.text(leaf.name))).collect();
     let order = |a: &(i64, &str), b: &(i64, &str)| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1));
     if limit > 0 && rows.len() > limit {
         rows.select_nth_unstable_by(limit, order);

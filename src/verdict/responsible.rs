@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
-use super::shown::{is_entry, short_name};
-use super::tally::Tally;
-use super::{Category, Claim, Claims, Origin};
+use super::shown::short_name;
+use super::tally::{CATEGORIES, Tally};
+use super::{Category, Claims};
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, TextId};
 
@@ -41,19 +41,22 @@ pub struct Responsible {
     pub path: Vec<String>,
 }
 
-/// Dense arrays by function, reused from category to category.
+/// The paths of each category, and dense arrays by function, reused from category to category.
 pub(super) struct Detective<'p, 'c> {
     profile: &'p Profile,
-    claims: &'c Claims,
-    tally: &'c Tally<'p>,
+    tally: &'c Tally,
     kind: ProfileType,
-    by_category: Vec<Vec<u32>>,
+    claimed: [Vec<Path<'p>>; CATEGORIES],
+    unclaimed: Vec<Path<'p>>,
     /// Ticks by function, and the last path they were counted on; all 0 between two questions.
     counts: Vec<(i64, u32)>,
     path: u32,
+    /// The ticks of stacks that hold a frame, of those asked for: one may lead to several categories.
+    totals: FxHashMap<FunctionId, i64>,
 }
 
 /// Where the search for a caller begins in a stack.
+#[derive(Clone, Copy)]
 struct Path<'p> {
     ticks: i64,
     /// The claiming frame (or the leaf) and all callers, leaf first.
@@ -61,47 +64,38 @@ struct Path<'p> {
 }
 
 impl<'p, 'c> Detective<'p, 'c> {
-    pub(super) fn new(profile: &'p Profile, claims: &'c Claims, tally: &'c Tally<'p>, kind: ProfileType) -> Self {
-        let mut by_category = vec![Vec::new(); super::tally::CATEGORIES];
-        for index in 0..tally.stacks.len() {
-            if let Some(list) = claims
-                .claims()
-                .get(index)
-                .and_then(Option::as_ref)
-                .and_then(|c| by_category.get_mut(c.category as usize))
-            {
-                list.push(u32::try_from(index).unwrap_or(u32::MAX));
+    pub(super) fn new(profile: &'p Profile, claims: &'c Claims, tally: &'c Tally, kind: ProfileType) -> Self {
+        let mut claimed = [const { Vec::new() }; CATEGORIES];
+        let mut unclaimed = Vec::new();
+        for (stack, claim) in profile.stacks().zip(claims.claims()) {
+            let Some(ticks) = stack.values.get(tally.sample_type).copied().filter(|t| *t > 0) else { continue };
+            let from = claim.and_then(|claim| stack.frames.iter().position(|f| *f == claim.frame)).unwrap_or(0);
+            let paths = claim.map_or(Some(&mut unclaimed), |claim| claimed.get_mut(claim.category as usize));
+            if let (Some(paths), Some(frames)) = (paths, stack.frames.get(from..)) {
+                paths.push(Path { ticks, frames });
             }
         }
-        let functions = profile.function_count();
-        Self { profile, claims, tally, kind, by_category, counts: vec![(0, 0); functions], path: 0 }
+        let counts = vec![(0, 0); profile.function_count()];
+        Self { profile, tally, kind, claimed, unclaimed, counts, path: 0, totals: FxHashMap::default() }
     }
 
     /// The claiming frames of a category, heaviest first, and who is responsible for its ticks.
     pub(super) fn investigate(&mut self, category: Category) -> (Vec<Evidence>, Vec<Responsible>) {
-        let stacks = self.by_category.get(category as usize).map_or(&[][..], Vec::as_slice);
-        let paths: Vec<_> = stacks.iter().filter_map(|index| self.path_of(*index as usize)).collect();
-        let evidence = self.evidence(&paths);
-        (evidence, self.responsible(&paths, Some(category)))
+        let paths = self.claimed.get_mut(category as usize).map(std::mem::take).unwrap_or_default();
+        let found = (self.evidence(&paths), self.responsible(&paths, Some(category)));
+        if let Some(place) = self.claimed.get_mut(category as usize) {
+            *place = paths;
+        }
+        found
     }
 
     /// Who is responsible for the ticks that end in a function and that nobody claimed. In a lock profile: for all that
     /// nobody claimed, since each leaf is another blocked method.
     pub(super) fn callers_of(&mut self, leaf: TextId) -> Vec<Responsible> {
         let is_leaf = |f: &FunctionId| self.profile.function_texts(*f).is_some_and(|f| f.name == leaf);
-        let paths: Vec<_> = (0..self.tally.stacks.len())
-            .filter(|index| self.claim(*index).is_none())
-            .filter_map(|index| self.path_of(index))
-            .filter(|path| self.kind == ProfileType::Lock || path.frames.first().is_some_and(is_leaf))
-            .collect();
+        let asked = |path: &&Path<'p>| self.kind == ProfileType::Lock || path.frames.first().is_some_and(is_leaf);
+        let paths: Vec<_> = self.unclaimed.iter().filter(asked).copied().collect();
         self.responsible(&paths, None)
-    }
-
-    fn path_of(&self, index: usize) -> Option<Path<'p>> {
-        let stack = self.tally.stacks.get(index)?;
-        let ticks = stack.values.get(self.tally.sample_type).copied().filter(|t| *t > 0)?;
-        let from = self.claim(index).and_then(|claim| stack.frames.iter().position(|f| *f == claim.frame));
-        Some(Path { ticks, frames: stack.frames.get(from.unwrap_or(0)..)? })
     }
 
     fn evidence(&mut self, paths: &[Path<'p>]) -> Vec<Evidence> {
@@ -143,8 +137,7 @@ impl<'p, 'c> Detective<'p, 'c> {
             chosen.extend(self.deepest_common(paths, category, whole));
         }
         if chosen.is_empty() {
-            chosen = self.best_sites(paths, category);
-            chosen.retain(|(_, ticks)| percent(*ticks, whole) >= WORTH_NAMING);
+            chosen = self.best_sites(paths, category, whole);
         }
         chosen.into_iter().filter_map(|(frame, ticks)| self.describe(frame, ticks, whole, paths)).collect()
     }
@@ -155,12 +148,15 @@ impl<'p, 'c> Detective<'p, 'c> {
         category: Option<Category>,
         whole: i64,
     ) -> Option<(FunctionId, i64)> {
-        let mut seen = Vec::new();
+        let (mut seen, mut before) = (Vec::new(), 0);
         for path in paths {
             self.path += 1;
+            // What was on no path before this one can have the rest at most.
+            let may_be_common = percent(whole - before, whole) >= ON_THE_PATH;
+            before += path.ticks;
             for frame in callers(path, category) {
                 let Some((ticks, counted_on)) = self.counts.get_mut(frame.index()) else { continue };
-                if *counted_on == self.path {
+                if *counted_on == self.path || *ticks == 0 && !may_be_common {
                     continue;
                 }
                 *counted_on = self.path;
@@ -170,9 +166,9 @@ impl<'p, 'c> Detective<'p, 'c> {
                 *ticks += path.ticks;
             }
         }
-        let counted: Vec<_> = seen.iter().map(|f| (*f, self.take(*f))).collect();
-        let mut common: Vec<_> = counted.into_iter().filter(|(_, t)| percent(*t, whole) >= ON_THE_PATH).collect();
-        common.retain(|(f, _)| (category.is_none() || self.tally.category(*f) != category) && !self.is_platform(*f));
+        let counted = seen.into_iter().map(|f| (f, self.take(f)));
+        let mut common: Vec<_> = counted.filter(|(_, t)| percent(*t, whole) >= ON_THE_PATH).collect();
+        common.retain(|(f, _)| self.may_be_responsible(*f, category));
         // What is deeper on a path has no more ticks than its caller; of equals, the one nearer the leaf is deeper.
         let fewest = common.iter().map(|(_, ticks)| *ticks).min()?;
         common.retain(|(_, ticks)| *ticks == fewest);
@@ -183,32 +179,29 @@ impl<'p, 'c> Detective<'p, 'c> {
         on_it.min_by_key(|(place, ..)| *place).map(|(_, frame, ticks)| (frame, ticks))
     }
 
-    /// The nearest caller of each stack that is the application's or a library's: the two heaviest.
-    fn best_sites(&mut self, paths: &[Path<'p>], category: Option<Category>) -> Vec<(FunctionId, i64)> {
+    /// The nearest caller of each stack that is the application's or a library's: the two heaviest that are worth naming.
+    fn best_sites(&mut self, paths: &[Path<'p>], category: Option<Category>, whole: i64) -> Vec<(FunctionId, i64)> {
         let mut seen = Vec::new();
+        let from_leaf = self.kind == ProfileType::Lock;
         for path in paths {
-            let from_leaf = self.kind == ProfileType::Lock;
-            let site = path
-                .frames
-                .iter()
-                .skip(usize::from(!from_leaf && category.is_some()))
-                .copied()
-                .find(|f| (category.is_none() || self.tally.category(*f) != category) && !self.is_platform(*f));
+            let mut callers = path.frames.iter().skip(usize::from(!from_leaf && category.is_some()));
+            let site = callers.find(|f| self.may_be_responsible(**f, category));
             if let Some((site, (ticks, _))) = site.and_then(|s| self.counts.get_mut(s.index()).map(|count| (s, count)))
             {
                 if *ticks == 0 {
-                    seen.push(site);
+                    seen.push(*site);
                 }
                 *ticks += path.ticks;
             }
         }
-        let mut sites: Vec<_> = seen.into_iter().map(|f| (f, self.take(f))).collect();
+        let sites = seen.into_iter().map(|f| (f, self.take(f)));
+        let mut sites: Vec<_> = sites.filter(|(_, ticks)| percent(*ticks, whole) >= WORTH_NAMING).collect();
         sites.sort_by_key(|(f, ticks)| (Reverse(*ticks), self.profile.function(*f)));
         sites.truncate(2);
         sites
     }
 
-    fn describe(&self, frame: FunctionId, ticks: i64, whole: i64, paths: &[Path<'p>]) -> Option<Responsible> {
+    fn describe(&mut self, frame: FunctionId, ticks: i64, whole: i64, paths: &[Path<'p>]) -> Option<Responsible> {
         let way = self.heaviest_way(frame, paths)?;
         let mut names: Vec<&str> = way.iter().rev().map(|f| short_name(self.profile.name(*f))).collect();
         names.dedup();
@@ -241,20 +234,16 @@ impl<'p, 'c> Detective<'p, 'c> {
         ways.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| names(b.0).cmp(&names(a.0)))).map(|(way, _)| way)
     }
 
-    fn total_of(&self, frame: FunctionId) -> i64 {
-        let on_stack = self.tally.stacks.iter().filter(|s| s.frames.contains(&frame));
-        on_stack.filter_map(|s| s.values.get(self.tally.sample_type)).sum()
+    fn total_of(&mut self, frame: FunctionId) -> i64 {
+        *self.totals.entry(frame).or_insert_with(|| {
+            let on_stack = self.profile.stacks().filter(|stack| stack.frames.contains(&frame));
+            on_stack.filter_map(|stack| stack.values.get(self.tally.sample_type)).sum()
+        })
     }
 
-    /// Whether the frame can be responsible for nothing: the platform's own, or the entry of everything.
-    fn is_platform(&self, frame: FunctionId) -> bool {
-        self.claims.origin(frame) == Origin::Runtime
-            || self.tally.category(frame) == Some(Category::Unresolved)
-            || is_entry(self.profile.name(frame))
-    }
-
-    fn claim(&self, index: usize) -> Option<&'c Claim> {
-        self.claims.claims().get(index).and_then(Option::as_ref)
+    /// Whether the frame can be responsible: neither of the category itself nor the platform's.
+    fn may_be_responsible(&self, frame: FunctionId, category: Option<Category>) -> bool {
+        !self.tally.is_platform(frame) && (category.is_none() || self.tally.category(frame) != category)
     }
 
     fn take(&mut self, frame: FunctionId) -> i64 {

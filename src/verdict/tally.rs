@@ -1,6 +1,7 @@
 //! Adds up a profile's claims, once, over dense arrays.
 
-use super::{Category, Claims, Origin, Reach, RuleIndex, Rules, Runtime};
+use super::shown::is_entry;
+use super::{Category, Claim, Claims, Origin, Reach, RuleIndex, Rules, Runtime};
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, Stack, TextId};
 
@@ -12,8 +13,7 @@ const BROKEN: &[&str] =
     &["unknown_Java", "not_walkable_Java", "no_Java_frame", "[broken]", "broken stack", "(truncated)"];
 
 /// The ticks of a profile by category, runtime and function.
-pub(super) struct Tally<'p> {
-    pub(super) stacks: Vec<Stack<'p>>,
+pub(super) struct Tally {
     pub(super) sample_type: usize,
     pub(super) total: i64,
     /// All ticks but idle ones and the profiler's own, for cpu and wall; all ticks for other kinds.
@@ -33,16 +33,15 @@ pub(super) struct Tally<'p> {
     runtimes: [[i64; RUNTIMES]; CATEGORIES],
     marks: Vec<Mark>,
     stack_runtimes: [i64; RUNTIMES],
-    /// By interned name.
-    by_name: Vec<NameTicks>,
-    /// The names of all leaves.
-    pub(super) names: Vec<TextId>,
+    /// Of each interned name, its place among the leaves, plus 1; 0 where no stack ends in it.
+    places: Vec<u32>,
+    pub(super) leaves: Vec<Leaf>,
 }
 
-/// The ticks of stacks that end in a function.
-#[derive(Clone, Copy, Default)]
-pub(super) struct NameTicks {
-    seen: bool,
+/// The ticks of stacks that end in functions of one name.
+#[derive(Clone, Copy)]
+pub(super) struct Leaf {
+    pub(super) name: TextId,
     pub(super) own: i64,
     /// Of these, claimed idle or the profiler's own.
     pub(super) hidden: i64,
@@ -50,16 +49,9 @@ pub(super) struct NameTicks {
     pub(super) unclaimed: i64,
 }
 
-impl<'p> Tally<'p> {
-    pub(super) fn of(
-        profile: &'p Profile,
-        sample_type: usize,
-        kind: ProfileType,
-        rules: &Rules,
-        claims: &Claims,
-    ) -> Self {
+impl Tally {
+    pub(super) fn of(profile: &Profile, sample_type: usize, kind: ProfileType, rules: &Rules, claims: &Claims) -> Self {
         let mut tally = Self {
-            stacks: profile.stacks().collect(),
             sample_type,
             total: 0,
             active: 0,
@@ -73,11 +65,11 @@ impl<'p> Tally<'p> {
             runtimes: [[0; RUNTIMES]; CATEGORIES],
             marks: profile.function_ids().map(|id| Mark::of(profile, id, rules, claims)).collect(),
             stack_runtimes: [0; RUNTIMES],
-            by_name: vec![NameTicks::default(); profile.text_count()],
-            names: Vec::new(),
+            places: vec![0; profile.text_count()],
+            leaves: Vec::new(),
         };
-        for index in 0..tally.stacks.len() {
-            tally.add(index, profile, rules, claims);
+        for ((stack, claim), runtime) in profile.stacks().zip(claims.claims()).zip(claims.runtimes()) {
+            tally.add(stack, *claim, *runtime, profile, rules);
         }
         let hidden = tally.claimed(Category::Idle) + tally.claimed(Category::ProfilerOverhead);
         tally.idle = tally.claimed(Category::Idle);
@@ -86,35 +78,36 @@ impl<'p> Tally<'p> {
         tally
     }
 
-    fn add(&mut self, index: usize, profile: &Profile, rules: &Rules, claims: &Claims) {
-        let Some(stack) = self.stacks.get(index).copied() else { return };
+    fn add(
+        &mut self,
+        stack: Stack<'_>,
+        claim: Option<Claim>,
+        runtime: Option<Runtime>,
+        profile: &Profile,
+        rules: &Rules,
+    ) {
         let ticks = stack.values.get(self.sample_type).copied().unwrap_or(0);
         if ticks == 0 {
             return;
         }
         self.total = self.total.saturating_add(ticks);
-        let claim = claims.claims().get(index).copied().flatten();
         let leaf = stack.frames.first().and_then(|leaf| profile.function_texts(*leaf));
-        if let Some((leaf, place)) = leaf.and_then(|l| self.by_name.get_mut(l.name.index()).map(|place| (l, place))) {
-            if !std::mem::replace(&mut place.seen, true) {
-                self.names.push(leaf.name);
-            }
-            place.own += ticks;
+        if let Some(leaf) = leaf.and_then(|leaf| self.leaf(leaf.name)) {
+            leaf.own += ticks;
             match claim {
-                None => place.unclaimed += ticks,
-                Some(claim) if !claim.category.is_active() => place.hidden += ticks,
+                None => leaf.unclaimed += ticks,
+                Some(claim) if !claim.category.is_active() => leaf.hidden += ticks,
                 Some(_) => {}
             }
         }
-        if let Some(place) =
-            claims.runtimes().get(index).copied().flatten().and_then(|r| self.stack_runtimes.get_mut(r as usize))
-        {
+        if let Some(place) = runtime.and_then(|r| self.stack_runtimes.get_mut(r as usize)) {
             *place += ticks;
         }
-        let (mut present, broken) = self.present(stack.frames);
-        if broken || stack.frames.is_empty() {
+        let seen = self.seen(stack.frames);
+        if seen & Mark::BROKEN != 0 || stack.frames.is_empty() {
             self.broken += ticks;
         }
+        let mut present = seen & Mark::CATEGORY;
         if let Some(claim) = claim {
             if !claim.counted {
                 add(&mut self.uncounted, claim.category, ticks);
@@ -145,24 +138,35 @@ impl<'p> Tally<'p> {
         }
     }
 
-    /// The categories whose frames stand in the stack, as bits, and whether the stack is broken. A frame that may call
-    /// user code counts only where none of it runs beneath.
-    fn present(&self, frames: &[FunctionId]) -> (u32, bool) {
-        let (mut present, mut opaque, mut broken) = (0, false, false);
-        for frame in frames {
-            let Some(mark) = self.marks.get(frame.index()) else { continue };
-            if !(mark.wrapper && opaque) {
-                present |= mark.bit;
-            }
-            opaque |= mark.opaque;
-            broken |= mark.broken;
+    /// The leaf of that name.
+    fn leaf(&mut self, name: TextId) -> Option<&mut Leaf> {
+        let place = self.places.get_mut(name.index())?;
+        if *place == 0 {
+            self.leaves.push(Leaf { name, own: 0, hidden: 0, unclaimed: 0 });
+            *place = u32::try_from(self.leaves.len()).ok()?;
         }
-        (present, broken)
+        self.leaves.get_mut(*place as usize - 1)
+    }
+
+    /// What the frames of a stack are marked as, together. A frame that may call user code counts only where none of it
+    /// runs beneath.
+    fn seen(&self, frames: &[FunctionId]) -> u32 {
+        frames.iter().filter_map(|frame| self.marks.get(frame.index())).fold(0, |seen, Mark(mark)| {
+            let calls_user_code = mark & (seen & Mark::OPAQUE) << 1 != 0;
+            if calls_user_code { seen } else { seen | mark }
+        })
     }
 
     /// The category that a function proves by its own name.
     pub(super) fn category(&self, function: FunctionId) -> Option<Category> {
-        self.marks.get(function.index()).and_then(|mark| mark.category)
+        let Mark(mark) = self.marks.get(function.index())?;
+        Category::ALL.get((mark & Mark::CATEGORY).trailing_zeros() as usize).copied()
+    }
+
+    /// Whether the function can be responsible for nothing: the platform's own, without a name, or the entry of
+    /// everything.
+    pub(super) fn is_platform(&self, function: FunctionId) -> bool {
+        self.marks.get(function.index()).is_some_and(|mark| mark.0 & Mark::PLATFORM != 0)
     }
 
     /// Ticks, and percent needed, of the category's rules whose claims alone may make a diagnosis.
@@ -188,11 +192,6 @@ impl<'p> Tally<'p> {
     /// Of the inclusive ticks of `purpose`, those claimed as `mechanism`.
     pub(super) fn beneath(&self, purpose: Category, mechanism: Category) -> i64 {
         self.beneath.get(purpose as usize).map_or(0, |row| at(row, mechanism))
-    }
-
-    /// The ticks of stacks that end in a function of that name.
-    pub(super) fn ticks_of(&self, name: TextId) -> NameTicks {
-        self.by_name.get(name.index()).copied().unwrap_or_default()
     }
 
     /// The runtime that most of the category's ticks belong to.
@@ -226,30 +225,34 @@ fn bit(category: Category) -> u32 {
     1 << category as u32
 }
 
-/// What is known of a function by its own name.
+/// What is known of a function by its own name: its category as a bit, if it has one, and beside it what it is.
 #[derive(Clone, Copy)]
-struct Mark {
-    category: Option<Category>,
-    /// The category as a bit.
-    bit: u32,
-    /// May call user code.
-    wrapper: bool,
-    /// Is user code: neither the platform's nor known to any rule.
-    opaque: bool,
-    /// Stands where a stack could not be walked.
-    broken: bool,
-}
+struct Mark(u32);
 
 impl Mark {
+    /// The bits of categories.
+    const CATEGORY: u32 = (1 << CATEGORIES) - 1;
+    /// Is user code: neither the platform's nor known to any rule.
+    const OPAQUE: u32 = 1 << 30;
+    /// May call user code.
+    const WRAPPER: u32 = Self::OPAQUE << 1;
+    /// Stands where a stack could not be walked.
+    const BROKEN: u32 = 1 << 29;
+    /// Can be responsible for nothing.
+    const PLATFORM: u32 = 1 << 28;
+
     fn of(profile: &Profile, id: FunctionId, rules: &Rules, claims: &Claims) -> Self {
+        let (name, origin) = (profile.name(id), claims.origin(id));
         let rule = claims.rule(id).and_then(|rule| rules.rule(rule));
         let category = claims.category(rules, id, None);
-        Self {
-            category,
-            bit: category.map_or(0, bit),
-            wrapper: rule.is_some_and(|rule| rule.reach == Reach::Wrapper),
-            opaque: rule.is_none() && claims.origin(id) != Origin::Runtime,
-            broken: category == Some(Category::Unresolved) && BROKEN.iter().any(|b| profile.name(id).contains(b)),
-        }
+        let unresolved = category == Some(Category::Unresolved);
+        let marks = [
+            (Self::WRAPPER, rule.is_some_and(|rule| rule.reach == Reach::Wrapper)),
+            (Self::OPAQUE, rule.is_none() && origin != Origin::Runtime),
+            (Self::BROKEN, unresolved && BROKEN.iter().any(|b| name.contains(b))),
+            (Self::PLATFORM, origin == Origin::Runtime || unresolved || is_entry(name)),
+        ];
+        let marks = marks.into_iter().filter(|(_, is)| *is).map(|(mark, _)| mark);
+        Self(marks.fold(category.map_or(0, bit), |all, mark| all | mark))
     }
 }
