@@ -8,10 +8,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::kernel::{Clock, PortResult};
 use crate::storage::{Db, Repeat};
 
-/// Rows of one statement: it holds its locks for some ten milliseconds.
+/// Rows of one statement at most.
 const BATCH: u16 = 2_000;
 /// The pause after each, in which others have the disk.
 const PAUSE: Duration = Duration::from_millis(100);
+/// The time that is first looked at in one: what became old since the last round.
+const FIRST_SPAN: TimeDelta = TimeDelta::hours(1);
+/// And the shortest.
+const LEAST_SPAN: TimeDelta = TimeDelta::seconds(1);
 
 /// Keeps assessments for so long and no longer.
 #[derive(Clone)]
@@ -35,16 +39,20 @@ impl Retention {
     /// The database's. What was not deleted is by the next call.
     pub async fn expire(&self) -> PortResult<u64> {
         let before = self.clock.now() - self.kept;
-        let (mut rows, mut from) = (0, String::new());
-        loop {
-            let (deleted, last_app) = self.delete(before, &from).await?;
+        let (apps, oldest): (Vec<_>, Vec<_>) = self.oldest(before).await?.into_iter().unzip();
+        let Some(mut from) = oldest.into_iter().min() else { return Ok(0) };
+        let (apps, mut span, mut rows) = (Arc::from(apps), FIRST_SPAN, 0);
+        // In order of time, as rows of one time share pages: each page is written once, and not once for each app.
+        while from < before {
+            let to = before.min(from + span);
+            let deleted = self.delete(&apps, from, to).await?;
             metrics::counter!("history_expired_total").increment(deleted);
             rows += deleted;
             if deleted < BATCH.into() {
-                break;
+                (from, span) = (to, span * 2);
+            } else {
+                span = LEAST_SPAN.max(span / 2);
             }
-            // Deleted rows stay in the index for a while: the apps that are done are not walked through again.
-            from = last_app.unwrap_or(from);
             tokio::time::sleep(PAUSE).await;
         }
         if rows > 0 {
@@ -53,44 +61,58 @@ impl Retention {
         Ok(rows)
     }
 
-    /// Deletes a batch, of the apps from this one on: how many rows, and the last app of them.
-    async fn delete(&self, before: DateTime<Utc>, from: &str) -> PortResult<(u64, Option<String>)> {
-        // A batch that is sent twice deletes two, which is as well.
-        let deleted = self.db.run(Repeat::Safe, move |connection| {
-            let from = from.to_owned();
+    /// The apps that have older assessments, each with the time of its oldest.
+    async fn oldest(&self, before: DateTime<Utc>) -> PortResult<Vec<(String, DateTime<Utc>)>> {
+        let rows = self.db.run(Repeat::Safe, move |connection| {
             Box::pin(async move {
-                // From app to app, and in each from its oldest row on, by the index that lists an app's. One of ranges by
-                // time (BRIN) would find old rows everywhere once new ones stand where others were deleted, and a tree by
-                // time would be paid for by every new row, for whoever keeps all of them too.
+                // From app to app by the index that lists an app's. One of ranges by time (BRIN) would find old rows
+                // everywhere once new ones stand where others were deleted, and a tree by time would be paid for by every
+                // new row, for whoever keeps all of them too.
                 sqlx::query!(
                     r#"WITH RECURSIVE app (name) AS (
-                           (SELECT h.app_name FROM public.triage_history AS h
-                            WHERE h.app_name >= $1 ORDER BY h.app_name LIMIT 1)
+                           (SELECT h.app_name FROM public.triage_history AS h ORDER BY h.app_name LIMIT 1)
                            UNION ALL
                            SELECT (SELECT h.app_name FROM public.triage_history AS h
                                    WHERE h.app_name > app.name ORDER BY h.app_name LIMIT 1)
                            FROM app WHERE app.name IS NOT NULL
-                       ), old AS (
-                           SELECT of_app.ctid FROM app CROSS JOIN LATERAL (
-                               SELECT h.ctid FROM public.triage_history AS h
-                               WHERE h.app_name = app.name AND h.created_at < $2
-                               ORDER BY h.created_at LIMIT $3 FOR UPDATE SKIP LOCKED
-                           ) AS of_app LIMIT $3
-                       ), deleted AS (
-                           DELETE FROM public.triage_history AS h WHERE h.ctid = ANY (ARRAY(SELECT old.ctid FROM old))
-                           RETURNING h.app_name
                        )
-                       SELECT count(*) AS "rows!", max(app_name) AS app FROM deleted"#,
-                    from,
+                       SELECT app.name AS "app!", oldest.created_at FROM app CROSS JOIN LATERAL (
+                           SELECT h.created_at FROM public.triage_history AS h
+                           WHERE h.app_name = app.name AND h.created_at < $1 AND h.created_at > '-infinity'
+                           ORDER BY h.created_at LIMIT 1
+                       ) AS oldest"#,
                     before,
-                    i64::from(BATCH),
                 )
-                .fetch_one(connection)
+                .fetch_all(connection)
                 .await
             })
         });
-        let row = deleted.await?;
-        Ok((row.rows.unsigned_abs(), row.app))
+        Ok(rows.await?.into_iter().map(|row| (row.app, row.created_at)).collect())
+    }
+
+    /// Deletes a batch of what these apps have of a time, and answers how many rows.
+    async fn delete(&self, apps: &Arc<[String]>, from: DateTime<Utc>, to: DateTime<Utc>) -> PortResult<u64> {
+        // A batch that is sent twice deletes two, which is as well.
+        let done = self.db.run(Repeat::Safe, move |connection| {
+            let apps = Arc::clone(apps);
+            Box::pin(async move {
+                sqlx::query!(
+                    "DELETE FROM public.triage_history WHERE ctid = ANY (ARRAY(
+                         SELECT old.ctid FROM unnest($1::text[]) AS app (name) CROSS JOIN LATERAL (
+                             SELECT h.ctid FROM public.triage_history AS h
+                             WHERE h.app_name = app.name AND h.created_at >= $2 AND h.created_at < $3
+                             ORDER BY h.created_at LIMIT $4 FOR UPDATE SKIP LOCKED
+                         ) AS old LIMIT $4))",
+                    &*apps,
+                    from,
+                    to,
+                    i64::from(BATCH),
+                )
+                .execute(connection)
+                .await
+            })
+        });
+        Ok(done.await?.rows_affected())
     }
 }
 

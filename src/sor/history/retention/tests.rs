@@ -93,6 +93,19 @@ async fn batches_go_on_over_all_apps_until_nothing_is_old() {
 }
 
 #[tokio::test]
+async fn assessments_of_one_instant_go_too_and_those_far_apart() {
+    let mut house = house().await;
+    house.add("a", 3, KEPT_S + 1).await;
+    house.add("a", 2, 40 * KEPT_S).await;
+    let more = "INSERT INTO triage_history (app_name, diagnosis, severity, created_at)
+                SELECT 'b', 'gc_pressure', 'high', '2001-02-03Z' FROM generate_series(1, $1)";
+    let many = 2 * i64::from(BATCH) + 1;
+    sqlx::query(more).bind(many).execute(&mut house.connection).await.unwrap();
+    assert_eq!(house.retention.expire().await, Ok(many.unsigned_abs() + 5));
+    assert_eq!(house.left().await, []);
+}
+
+#[tokio::test]
 async fn several_servers_delete_each_row_once_and_none_waits_for_a_row_that_another_holds() {
     let mut house = house().await;
     house.add("a", 3 * i64::from(BATCH), KEPT_S + 1).await;
