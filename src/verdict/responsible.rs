@@ -14,6 +14,8 @@ use crate::profile::{FunctionId, Profile, TextId};
 const ON_THE_PATH: f64 = 80.0;
 /// A caller with less than this share of a category's ticks is no place to start at, percent. A judgement.
 const WORTH_NAMING: f64 = 20.0;
+/// Paths are walked in so many rounds; after each, frames that can no longer be on enough of them are let go.
+const ROUNDS: usize = 8;
 /// Rows of evidence.
 const EVIDENCE: usize = 5;
 /// Names in a shortened path.
@@ -148,26 +150,7 @@ impl<'p, 'c> Detective<'p, 'c> {
         category: Option<Category>,
         whole: i64,
     ) -> Option<(FunctionId, i64)> {
-        let (mut seen, mut before) = (Vec::new(), 0);
-        for path in paths {
-            self.path += 1;
-            // What was on no path before this one can have the rest at most.
-            let may_be_common = percent(whole - before, whole) >= ON_THE_PATH;
-            before += path.ticks;
-            for frame in callers(path, category) {
-                let Some((ticks, counted_on)) = self.counts.get_mut(frame.index()) else { continue };
-                if *counted_on == self.path || *ticks == 0 && !may_be_common {
-                    continue;
-                }
-                *counted_on = self.path;
-                if *ticks == 0 {
-                    seen.push(*frame);
-                }
-                *ticks += path.ticks;
-            }
-        }
-        let counted = seen.into_iter().map(|f| (f, self.take(f)));
-        let mut common: Vec<_> = counted.filter(|(_, t)| percent(*t, whole) >= ON_THE_PATH).collect();
+        let mut common = self.on_the_path(paths, category, whole);
         common.retain(|(f, _)| self.may_be_responsible(*f, category));
         // What is deeper on a path has no more ticks than its caller; of equals, the one nearer the leaf is deeper.
         let fewest = common.iter().map(|(_, ticks)| *ticks).min()?;
@@ -177,6 +160,43 @@ impl<'p, 'c> Detective<'p, 'c> {
         let place = |frame: FunctionId| way.iter().position(|f| *f == frame);
         let on_it = common.into_iter().filter_map(|(frame, ticks)| Some((place(frame)?, frame, ticks)));
         on_it.min_by_key(|(place, ..)| *place).map(|(_, frame, ticks)| (frame, ticks))
+    }
+
+    /// The callers on enough of the paths, with their ticks. Those that cannot be any more are let go in between.
+    fn on_the_path(&mut self, paths: &[Path<'p>], category: Option<Category>, whole: i64) -> Vec<(FunctionId, i64)> {
+        let is_enough = |ticks: i64| percent(ticks, whole) >= ON_THE_PATH;
+        let (mut seen, mut rest) = (Vec::new(), whole);
+        for round in paths.chunks(paths.len().div_ceil(ROUNDS).max(1)) {
+            // What was on no path yet can have the rest at most.
+            let is_late = !is_enough(rest);
+            for path in round {
+                self.path += 1;
+                rest -= path.ticks;
+                for frame in callers(path, category) {
+                    let Some((ticks, counted_on)) = self.counts.get_mut(frame.index()) else { continue };
+                    if *counted_on == self.path || *ticks == 0 && is_late {
+                        continue;
+                    }
+                    *counted_on = self.path;
+                    if *ticks == 0 {
+                        seen.push(*frame);
+                    }
+                    *ticks += path.ticks;
+                }
+            }
+            seen.retain(|frame| {
+                let Some((ticks, _)) = self.counts.get_mut(frame.index()) else { return false };
+                let stays = is_enough(*ticks + rest);
+                if !stays {
+                    *ticks = 0;
+                }
+                stays
+            });
+            if is_late && seen.is_empty() {
+                break;
+            }
+        }
+        seen.into_iter().map(|frame| (frame, self.take(frame))).collect()
     }
 
     /// The nearest caller of each stack that is the application's or a library's: the two heaviest that are worth naming.
@@ -236,7 +256,9 @@ impl<'p, 'c> Detective<'p, 'c> {
 
     fn total_of(&mut self, frame: FunctionId) -> i64 {
         *self.totals.entry(frame).or_insert_with(|| {
-            let on_stack = self.profile.stacks().filter(|stack| stack.frames.contains(&frame));
+            // All frames are looked at, several at a time: that is quicker than to stop at the one.
+            let holds = |frames: &[FunctionId]| frames.iter().fold(0, |found, f| found | u32::from(*f == frame)) != 0;
+            let on_stack = self.profile.stacks().filter(|stack| holds(stack.frames));
             on_stack.filter_map(|stack| stack.values.get(self.tally.sample_type)).sum()
         })
     }
