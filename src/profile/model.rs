@@ -122,7 +122,7 @@ impl Profile {
     }
 
     /// All function ids, in order.
-    pub fn function_ids(&self) -> impl ExactSizeIterator<Item = FunctionId> + use<> {
+    pub fn function_ids(&self) -> impl ExactSizeIterator<Item = FunctionId> + Clone + use<> {
         #[expect(clippy::cast_possible_truncation, reason = "the builder numbers functions in u32")]
         (0..self.symbols.functions.len()).map(|i| FunctionId(i as u32))
     }

@@ -181,32 +181,32 @@ impl Memo {
     pub(super) fn slots<'n>(
         &self,
         rules: &Rules,
-        functions: impl ExactSizeIterator<Item = (&'n str, &'n str)>,
+        functions: impl ExactSizeIterator<Item = (&'n str, &'n str)> + Clone,
     ) -> Vec<Slot> {
-        let mut slots = Vec::with_capacity(functions.len());
-        let mut missing: Vec<(usize, Key, &str, &str)> = Vec::new();
-        let mut kept = Vec::new();
+        // All at once, so that what one waits for from memory does not hold up the next.
+        let keys: Vec<_> = functions.clone().map(|(name, file)| self.key(name, file)).collect();
+        let mut slots = Vec::with_capacity(keys.len());
+        let (mut missing, mut kept) = (Vec::new(), Vec::new());
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            for (name, file) in functions {
-                let key = self.key(name, file);
-                let slot = known.young.get(&key).copied().or_else(|| {
-                    let old = known.old.get(&key).copied()?;
-                    kept.push((key, old));
+            for key in &keys {
+                let slot = known.young.get(key).copied().or_else(|| {
+                    let old = known.old.get(key).copied()?;
+                    kept.push((*key, old));
                     Some(old)
                 });
                 if slot.is_none() {
-                    missing.push((slots.len(), key, name, file));
+                    missing.push(slots.len());
                 }
                 slots.push(slot.unwrap_or_default());
             }
         }
-        for (place, key, name, file) in missing {
-            let slot = Slot::of(rules, name, file);
-            if let Some(free) = slots.get_mut(place) {
-                *free = slot;
+        let mut functions = functions.zip(keys).zip(&mut slots).enumerate();
+        for place in missing {
+            if let Some((_, (((name, file), key), slot))) = functions.find(|(at, _)| *at == place) {
+                *slot = Slot::of(rules, name, file);
+                kept.push((key, *slot));
             }
-            kept.push((key, slot));
         }
         if !kept.is_empty() {
             self.known.write().unwrap_or_else(PoisonError::into_inner).keep(kept);
