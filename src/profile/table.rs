@@ -111,6 +111,12 @@ fn sort_names(rows: &mut [FunctionRow<'_>], from: usize) {
         rows.sort_unstable_by(|a, b| a.name.cmp(b.name));
         return;
     }
+    // The path of a program's packages is nothing to sort by.
+    let same = |row: &FunctionRow<'_>, key| row.name.len() >= from + 8 && eight(row.name, from) == key;
+    let first = rows.first().map_or(0, |row| eight(row.name, from));
+    if rows.iter().all(|row| same(row, first)) {
+        return sort_names(rows, from + 8);
+    }
     let mut keyed: Vec<_> = rows.iter().map(|row| (eight(row.name, from), *row)).collect();
     keyed.sort_unstable_by_key(|(key, _)| *key);
     for (place, (_, row)) in rows.iter_mut().zip(&keyed) {
