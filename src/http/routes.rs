@@ -1,4 +1,3 @@
-use actix_web::dev::ResourceDef;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa::openapi::{OpenApi, PathItem};
@@ -7,26 +6,21 @@ use super::codes::Code;
 use super::problem::Problem;
 
 /// Which methods each path knows, taken from the document that describes them.
+#[derive(Debug)]
 pub struct RouteTable {
-    rows: Vec<(ResourceDef, Vec<Method>)>,
-}
-
-impl std::fmt::Debug for RouteTable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.rows.iter().map(|(path, methods)| (path.pattern(), methods))).finish()
-    }
+    rows: Vec<(String, Vec<Method>)>,
 }
 
 impl RouteTable {
     /// The routes of a document.
     pub fn of(document: &OpenApi) -> Self {
         let rows = document.paths.paths.iter();
-        Self { rows: rows.map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item))).collect() }
+        Self { rows: rows.map(|(pattern, item)| (pattern.clone(), methods(item))).collect() }
     }
 
     /// The methods that a path knows, sorted; none for an unknown path. What answers GET answers HEAD.
     pub fn allowed(&self, path: &str) -> Vec<Method> {
-        let matching = self.rows.iter().filter(|(definition, _)| definition.is_match(path));
+        let matching = self.rows.iter().filter(|(pattern, _)| is_match(pattern, path));
         let mut allowed: Vec<Method> = matching.flat_map(|(_, methods)| methods.iter().cloned()).collect();
         if allowed.contains(&Method::GET) {
             allowed.push(Method::HEAD);
@@ -35,6 +29,13 @@ impl RouteTable {
         allowed.dedup();
         allowed
     }
+}
+
+/// Whether the path is one of the pattern's, in which `{name}` stands for one segment.
+fn is_match(pattern: &str, path: &str) -> bool {
+    let (wanted, given) = (pattern.split('/'), path.split('/'));
+    wanted.clone().count() == given.clone().count()
+        && wanted.zip(given).all(|(wanted, given)| wanted == given || wanted.starts_with('{') && !given.is_empty())
 }
 
 fn methods(item: &PathItem) -> Vec<Method> {
@@ -65,4 +66,24 @@ fn problem(request: &HttpRequest, routes: &RouteTable) -> Problem {
     let allow = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
     Problem::new(Code::MethodNotAllowed, format!("{method} is not allowed on {path}, which takes {allow}"))
         .allowing(allow)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("/health", "/health", true)]
+    #[case("/health", "/health/", false)]
+    #[case("/health", "/healthy", false)]
+    #[case("/profiles/{appName}", "/profiles", false)]
+    #[case("/profiles/{appName}", "/profiles/", false)]
+    #[case("/profiles/{appName}", "/profiles/a%2Fb", true)]
+    #[case("/profiles/{appName}", "/profiles/a/diff", false)]
+    #[case("/profiles/{appName}/diff", "/profiles/a/diff", true)]
+    #[case("/profiles/{appName}/diff", "/profiles/a/merge", false)]
+    fn a_name_in_braces_stands_for_one_segment(#[case] pattern: &str, #[case] path: &str, #[case] matches: bool) {
+        assert_eq!(is_match(pattern, path), matches);
+    }
 }
