@@ -81,7 +81,6 @@ fn build<'f>(files: impl Iterator<Item = (&'f str, &'f str)>) -> Result<Rules, R
 struct Builder {
     rules: Rules,
     ids: FxHashMap<String, String>,
-    patterns: FxHashMap<(usize, String), String>,
 }
 
 impl Builder {
@@ -134,12 +133,11 @@ impl Builder {
         }
         let index = u16::try_from(self.rules.list.len()).map_err(|_| "is one rule too many".to_owned())?;
         for text in &entry.names {
-            if let Some(other) = self.patterns.insert((space as usize, text.clone()), entry.id.clone()) {
-                return Err(format!("the pattern {text:?} stands in rule {other:?} already"));
-            }
             let pattern = Pattern::parse(text).map_err(|e| format!("the pattern {e}"))?;
-            if let Some(set) = self.rules.sets.get_mut(space as usize) {
-                set.add(pattern, u32::from(index));
+            let Some(set) = self.rules.sets.get_mut(space as usize) else { continue };
+            if let Err(other) = set.add(pattern, u32::from(index)) {
+                let other = self.rules.list.get(other as usize).map_or("", |rule| &*rule.id);
+                return Err(format!("the pattern {text:?} stands in rule {other:?} already"));
             }
         }
         for text in &entry.libraries {
@@ -171,7 +169,9 @@ impl Builder {
         let Some(set) = self.rules.origins.get_mut(entry.space as usize) else { return Ok(()) };
         for (number, list) in [(0, &entry.runtime), (1, &entry.library)] {
             for text in list {
-                set.add(Pattern::parse(text).map_err(|e| format!("the origin {e}"))?, number);
+                let pattern = Pattern::parse(text).map_err(|e| format!("the origin {e}"))?;
+                set.add(pattern, number)
+                    .map_err(|_| format!("the origin {text:?} is both of a runtime and of a library"))?;
             }
         }
         Ok(())

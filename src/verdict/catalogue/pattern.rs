@@ -82,7 +82,7 @@ fn takes_parts(parts: &[Box<str>], token: &str) -> bool {
 /// One pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pattern {
-    tokens: Vec<Token>,
+    tokens: Box<[Token]>,
 }
 
 impl Pattern {
@@ -90,7 +90,7 @@ impl Pattern {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         // A Go receiver's marks, not the parentheses of `(idle)`.
         let bare = if text.contains(".(*") { text.replace("(*", "").replace(')', "") } else { text.to_owned() };
-        let tokens = split(&bare).map(Token::parse).collect::<Result<Vec<_>, _>>()?;
+        let tokens = split(&bare).map(Token::parse).collect::<Result<Box<[_]>, _>>()?;
         if tokens.is_empty() {
             return Err(format!("{text:?} has no token"));
         }
@@ -173,8 +173,11 @@ fn beginning(token: &Token) -> Option<&[u8]> {
 }
 
 impl PatternSet {
-    /// Adds a pattern that answers `number`.
-    pub(crate) fn add(&mut self, pattern: Pattern, number: u32) {
+    /// Adds a pattern that answers `number`; one that is spelled in two ways is kept once.
+    ///
+    /// # Errors
+    /// The pattern answers another number already: that number.
+    pub(crate) fn add(&mut self, pattern: Pattern, number: u32) -> Result<(), u32> {
         let place = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         let literal = |token: &Token| if let Token::Literal(text) = token { Some(text.clone()) } else { None };
         let first: Vec<_> = pattern.tokens.iter().map_while(literal).take(FIXED).collect();
@@ -191,8 +194,13 @@ impl PatternSet {
             Some(anchor) => self.anchored.entry(anchor.place()).or_default(),
             None => &mut self.loose,
         };
+        let mut beside = list.iter().filter_map(|place| self.entries.get(*place as usize));
+        if let Some((_, answered)) = beside.find(|(other, _)| *other == pattern) {
+            return if *answered == number { Ok(()) } else { Err(*answered) };
+        }
         list.push(place);
         self.entries.push((pattern, number));
+        Ok(())
     }
 
     /// The numbers of all patterns that match, with their weights, in no particular order.
@@ -220,7 +228,7 @@ mod tests {
 
     fn hits(pattern: &str, name: &str) -> bool {
         let mut set = PatternSet::default();
-        set.add(Pattern::parse(pattern).unwrap(), 1);
+        set.add(Pattern::parse(pattern).unwrap(), 1).unwrap();
         let tokens: Vec<_> = split(name).collect();
         set.all(&tokens).count() == 1
     }

@@ -147,6 +147,11 @@ fn says_what_a_sampler_cannot_show(
     Some("x.a"),
     "the pattern \"runtime.mallocgc*\" stands in rule \"go.allocation\" already"
 )]
+#[case::taken_pattern_spelled_otherwise(
+    "[[rule]]\nid = \"x.a\"\nruntime = \"go\"\ncategory = \"regex\"\nnames = [\"runtime/mallocgc*\"]",
+    Some("x.a"),
+    "the pattern \"runtime/mallocgc*\" stands in rule \"go.allocation\" already"
+)]
 #[case::threshold(
     "[[threshold]]\ncategory = \"idle\"\nkinds = [\"cpu\"]\npercent = 200.0\nsource = \"\"\njudgement = true",
     None,
