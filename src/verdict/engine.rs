@@ -168,6 +168,7 @@ fn nearest_claim(frames: &[FunctionId], steps: &[Step]) -> Option<usize> {
     if !nearer.allows_none() {
         return Some(at);
     }
+    // Of too many kinds: from here on no wrapper may claim.
     let claims = |step: &Step| matches!(step.meaning, Meaning::Claims(..));
     let further = frames.get(at..)?.iter().position(|frame| steps.get(frame.index()).is_some_and(claims))?;
     Some(at + further)

@@ -363,6 +363,19 @@ fn names_two_sites_where_no_frame_is_on_most_paths() {
     assert_eq!(sites, [("main.x", 50.0), ("main.y", 40.0)]);
 }
 
+#[rstest]
+#[case::four_fifths(20, &[("main.cart", 80.0)])]
+#[case::less(21, &[])]
+fn finds_the_frame_on_most_paths_however_late_it_comes(#[case] before: usize, #[case] expected: &[(&str, f64)]) {
+    let stacks: Vec<_> = (0..100)
+        .map(|i| format!("main.main;{}main.f{i};sync.Lock", if i < before { "" } else { "main.cart;" }))
+        .collect();
+    let stacks: Vec<_> = stacks.iter().map(|stack| (stack.as_str(), 100)).collect();
+    let a = cpu(&stacks);
+    let responsible: Vec<_> = a.diagnosis.responsible.iter().map(|r| (r.function.as_str(), r.percent)).collect();
+    assert_eq!(responsible, expected);
+}
+
 proptest! {
     /// Few names and fewer weights, so that much is equally heavy.
     #[test]
