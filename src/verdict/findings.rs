@@ -1,17 +1,15 @@
-//! What a profile's claims add up to: one finding per category, and the diagnosis.
+//! What a profile's claims add up to: one finding per category.
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
-use super::confidence::{Confidence, Share, estimated_samples, highest_severity};
-use super::diagnosis::{self, Diagnosis};
-use super::quality::{self, MOSTLY_IDLE_BELOW, QualityNote, QualityTicks, SourceFacts};
+use super::confidence::{Confidence, Share, highest_severity};
+use super::quality::{MOSTLY_IDLE_BELOW, QualityTicks, SourceFacts};
+use super::recommendation::{caveat, not_observable, recommendation};
 use super::responsible::{Detective, Evidence, Responsible};
 use super::tally::Tally;
-use super::{Category, Claims, Rate, Rules, Runtime};
+use super::{Category, Rate, Rules, Runtime};
 use crate::kernel::{FindingSeverity, ProfileType};
-use crate::profile::{Profile, SampleType};
+use crate::profile::Profile;
 
 /// Findings are listed from this share, percent.
 const LISTED_FROM: f64 = 1.0;
@@ -53,50 +51,6 @@ pub struct Finding {
     pub steps: Arc<[String]>,
 }
 
-/// One function of the heaviest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TopFunction {
-    /// The function, as the source spells it.
-    pub name: String,
-    /// Its self ticks.
-    pub self_ticks: i64,
-    /// Their share of all ticks, percent.
-    pub self_percent: f64,
-}
-
-/// A profile, judged.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Assessment {
-    /// The kind of profile.
-    pub kind: ProfileType,
-    /// What its ticks count; absent where the app has no profile of this kind.
-    pub sample_type: Option<SampleType>,
-    /// What is the matter.
-    pub diagnosis: Diagnosis,
-    /// All ticks.
-    pub total: i64,
-    /// The ticks that shares of findings are of.
-    pub active: i64,
-    /// Idle ticks.
-    pub idle: i64,
-    /// Events seen, where that is known.
-    pub sample_count: Option<u64>,
-    /// How far they carry; absent where their number is unknown.
-    pub confidence: Option<Confidence>,
-    /// What the ticks amount to per second, where the window is known.
-    pub rate: Option<Rate>,
-    /// One per category from 1 %, by share; then those that this kind of profile cannot show.
-    pub findings: Vec<Finding>,
-    /// The heaviest functions by self, without those that are idle or the profiler's own.
-    pub top_functions: Vec<TopFunction>,
-    /// What is wrong with the data.
-    pub quality: Vec<QualityNote>,
-    /// When the app's last profile came, where the window has none.
-    pub last_profile_at: Option<DateTime<Utc>>,
-    /// Whether profiles came in the window, be they empty; false where the source cannot tell.
-    pub profiles_came: bool,
-}
-
 /// What is judged: one sample type of one profile, and what is known about it.
 #[derive(Debug, Clone)]
 pub struct Subject<'a> {
@@ -112,84 +66,6 @@ pub struct Subject<'a> {
     pub facts: SourceFacts<'a>,
     /// At most this many functions are listed; 0 means all.
     pub top: usize,
-}
-
-impl Assessment {
-    /// Judges a profile.
-    pub fn of(rules: &Rules, subject: &Subject<'_>) -> Self {
-        let &Subject { kind, profile, sample_type, .. } = subject;
-        let empty = || Self::without_data(kind, profile.sample_types().get(sample_type).cloned(), &subject.facts);
-        if profile.stack_count() == 0 {
-            return empty();
-        }
-        let claims = Claims::of(rules, profile, kind);
-        let tally = Tally::of(profile, sample_type, kind, rules, &claims);
-        if tally.total <= 0 {
-            return empty();
-        }
-        let sample_count = subject.facts.sample_count.or(subject.facts.contentions);
-        let sample_count = sample_count.or_else(|| estimated_samples(kind, profile, sample_type));
-        let court = Court::new(rules, subject, &tally, sample_count, claims.native_frames());
-        let mut detective = Detective::new(profile, &claims, &tally, kind);
-        let findings = court.findings(&mut detective);
-        let (findings, diagnosis) = diagnosis::decide(&court, findings, &mut detective);
-        Self {
-            kind,
-            sample_type: profile.sample_types().get(sample_type).cloned(),
-            diagnosis,
-            total: tally.total,
-            active: tally.active,
-            idle: tally.idle,
-            sample_count,
-            confidence: sample_count.map(Confidence::of),
-            rate: court.rate,
-            findings,
-            top_functions: top_functions(profile, &tally, subject.top),
-            quality: quality::notes(&subject.facts, court.quality_ticks(), sample_count),
-            last_profile_at: subject.facts.last_profile_at,
-            profiles_came: true,
-        }
-    }
-
-    pub(super) fn without_data(kind: ProfileType, sample_type: Option<SampleType>, facts: &SourceFacts<'_>) -> Self {
-        let profiles_came = facts.coverage.is_some_and(|(minutes_with_data, _)| minutes_with_data > 0);
-        Self {
-            kind,
-            sample_type,
-            diagnosis: Diagnosis::no_data(profiles_came),
-            total: 0,
-            active: 0,
-            idle: 0,
-            sample_count: None,
-            confidence: None,
-            rate: None,
-            findings: Vec::new(),
-            top_functions: Vec::new(),
-            quality: quality::notes_without_data(facts),
-            last_profile_at: facts.last_profile_at,
-            profiles_came,
-        }
-    }
-
-    /// Whether the window held any data.
-    pub fn has_data(&self) -> bool {
-        self.total > 0
-    }
-
-    /// The share of the ticks that is active, percent; absent without data.
-    pub fn active_percent(&self) -> Option<f64> {
-        self.has_data().then(|| self.active as f64 / self.total as f64 * 100.0)
-    }
-
-    /// The share of the ticks that is idle, percent; absent without data.
-    pub fn idle_percent(&self) -> Option<f64> {
-        self.has_data().then(|| self.idle as f64 / self.total as f64 * 100.0)
-    }
-
-    /// The finding of a category.
-    pub fn finding(&self, category: Category) -> Option<&Finding> {
-        self.findings.iter().find(|f| f.category == category)
-    }
 }
 
 /// The rules and figures that a profile is judged under.
@@ -208,7 +84,7 @@ pub(super) struct Court<'a> {
 }
 
 impl<'a> Court<'a> {
-    fn new(
+    pub(super) fn new(
         rules: &'a Rules,
         subject: &Subject<'a>,
         tally: &'a Tally,
@@ -275,7 +151,7 @@ impl<'a> Court<'a> {
         self.tally.alone(category).any(|(ticks, needed)| self.percent(ticks) >= needed)
     }
 
-    fn quality_ticks(&self) -> QualityTicks {
+    pub(super) fn quality_ticks(&self) -> QualityTicks {
         let tally = self.tally;
         QualityTicks {
             total: tally.total,
@@ -286,7 +162,7 @@ impl<'a> Court<'a> {
     }
 
     /// All findings from 1 %, by share descending, ties in the order of the categories; then those not observable.
-    fn findings(&self, detective: &mut Detective<'_, '_>) -> Vec<Finding> {
+    pub(super) fn findings(&self, detective: &mut Detective<'_, '_>) -> Vec<Finding> {
         let listed = |c: &&Category| {
             c.is_active() && self.percent(self.tally.claimed(**c) + self.tally.uncounted(**c)) >= LISTED_FROM
         };
@@ -329,8 +205,7 @@ impl<'a> Court<'a> {
                 _ => None,
             },
             mechanisms: self.mechanisms(category),
-            recommendation: diagnosis::recommendation(&advice, &responsible, &evidence)
-                + diagnosis::caveat(self.kind, category, runtime),
+            recommendation: recommendation(&advice, &responsible, &evidence) + caveat(self.kind, category, runtime),
             responsible,
             evidence,
             impact_percent: None,
@@ -364,25 +239,8 @@ impl<'a> Court<'a> {
             responsible: Vec::new(),
             evidence: Vec::new(),
             impact_percent: None,
-            recommendation: diagnosis::not_observable(category, self.kind, runtime),
+            recommendation: not_observable(category, self.kind, runtime),
             steps: Arc::from([]),
         }
     }
-}
-
-/// The heaviest functions by self, ties by name; a function whose self ticks are mostly idle or the profiler's own is
-/// left out.
-fn top_functions(profile: &Profile, tally: &Tally, limit: usize) -> Vec<TopFunction> {
-    let shown = tally.leaves.iter().filter(|leaf| leaf.own > 0 && leaf.hidden.saturating_mul(2) <= leaf.own);
-    let mut rows: Vec<_> = shown.map(|leaf| (leaf.own, profile.text(leaf.name))).collect();
-    let order = |a: &(i64, &str), b: &(i64, &str)| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1));
-    if limit > 0 && rows.len() > limit {
-        rows.select_nth_unstable_by(limit, order);
-        rows.truncate(limit);
-    }
-    rows.sort_unstable_by(order);
-    let percent = |ticks: i64| ticks as f64 / tally.total as f64 * 100.0;
-    rows.into_iter()
-        .map(|(ticks, name)| TopFunction { name: name.to_owned(), self_ticks: ticks, self_percent: percent(ticks) })
-        .collect()
 }

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use chrono::SecondsFormat;
 
 use super::Category;
+use super::assessment::Assessment;
 use super::confidence::Share;
 use super::diagnosis::{Diagnosis, Ground};
-use super::findings::Assessment;
 use super::quality::QualityCode;
 use super::rate::Rate;
 use super::shown::short_name;

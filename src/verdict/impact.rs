@@ -1,7 +1,7 @@
 //! What an allocation costs the processor.
 
+use super::assessment::Assessment;
 use super::confidence::{Share, highest_severity};
-use super::findings::Assessment;
 use super::{Category, diagnosis::Ground};
 use crate::kernel::ProfileType;
 

@@ -2,6 +2,7 @@
 //!
 //! Pure and synchronous: a profile goes in, findings come out. It knows no BOR, no web, no database, no clock.
 
+mod assessment;
 mod catalogue;
 mod category;
 mod compare;
@@ -20,12 +21,14 @@ mod names;
 mod origin;
 mod quality;
 mod rate;
+mod recommendation;
 mod responsible;
 mod shown;
 mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use assessment::{Assessment, TopFunction};
 pub use catalogue::{Advice, Reach, Rule, RuleError, RuleIndex, Rules, Threshold, Visibility};
 pub use category::{Category, Runtime};
 pub use compare::{ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Load, OwnNoise, Side};
@@ -33,7 +36,7 @@ pub use confidence::{BUNCHING, Confidence, Share, estimated_samples};
 pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
 pub use engine::{Claim, Claims};
 pub use explain::{Explanation, StackExplanation};
-pub use findings::{Assessment, Finding, Subject, TopFunction};
+pub use findings::{Finding, Subject};
 pub use fleet::{
     AppFunctions, AppMatches, FleetApp, Hotspot, HotspotService, Hotspots, Match, Matches, Needle, Ranking,
 };

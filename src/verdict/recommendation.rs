@@ -1,0 +1,108 @@
+//! What to do: the texts of recommendations.
+
+use std::fmt::Write as _;
+
+use super::responsible::{Evidence, Responsible};
+use super::{Advice, Category, Runtime};
+use crate::kernel::ProfileType;
+
+/// The advice with its place: the responsible frame first, then the heaviest function.
+pub(super) fn recommendation(advice: &Advice, responsible: &[Responsible], evidence: &[Evidence]) -> String {
+    let mut place = match responsible {
+        [] => String::new(),
+        [one] => format!("{} ({:.0} % of it)", one.function, one.percent),
+        [one, two, ..] => {
+            format!("{} ({:.0} % of it) and {} ({:.0} %)", one.function, one.percent, two.function, two.percent)
+        }
+    };
+    if let Some(heaviest) = evidence.first().filter(|e| responsible.iter().all(|r| r.function != e.function)) {
+        let Evidence { function, percent } = heaviest;
+        if place.is_empty() {
+            place = format!("{function} ({percent:.1} %)");
+        } else {
+            let _ = write!(place, ", heaviest function {function} ({percent:.1} %)");
+        }
+    }
+    if place.is_empty() {
+        place.push_str("the heaviest functions");
+    }
+    advice.recommend(&place)
+}
+
+/// What a category means in that kind of profile, where it is not what a reader would think.
+pub(super) fn caveat(kind: ProfileType, category: Category, runtime: Option<Runtime>) -> &'static str {
+    match (kind, category, runtime) {
+        (ProfileType::Cpu, Category::LockContention | Category::ThreadWaiting, _) => {
+            " On a cpu profile this is the time spent entering, spinning and waking, not the wait itself: ask for \
+             types=wall or types=lock to see that."
+        }
+        (ProfileType::Lock, _, Some(Runtime::Go)) => {
+            " Go's mutex stacks show who unlocked, that is who held the lock, not who waited."
+        }
+        _ => "",
+    }
+}
+
+pub(super) fn not_observable(category: Category, kind: ProfileType, runtime: Option<Runtime>) -> String {
+    let of = runtime.map_or_else(String::new, |r| format!(" of {r}"));
+    let what = category.as_str().replace('_', " ");
+    format!("A {kind} profile{of} cannot show {what}: that none is seen here says nothing about it.")
+}
+
+pub(super) fn insufficient_text(cumulative: bool, samples: Option<u64>) -> String {
+    if cumulative {
+        return "The values count since the process began and say nothing about this window: let the profiler send \
+                differences."
+            .to_owned();
+    }
+    let samples = samples.unwrap_or(0);
+    format!("Only {samples} samples were seen, too few for a verdict: ask for a longer window.")
+}
+
+pub(super) fn fallback_text(
+    kind: ProfileType,
+    function: Option<&str>,
+    percent: f64,
+    responsible: &[Responsible],
+) -> String {
+    let Some(function) = function else {
+        return "Nothing stands out.".to_owned();
+    };
+    let from = match responsible.first() {
+        Some(r) if r.function != function => format!(", called from {}", r.function),
+        _ => String::new(),
+    };
+    let advice = match kind {
+        ProfileType::Cpu => "Look at its algorithm and at how often it is called.",
+        ProfileType::Alloc => "Look at what it allocates per call and whether that can be kept or avoided.",
+        ProfileType::Lock => "Look at what is held there and for how long.",
+        ProfileType::Wall => "Look at what it does or waits for.",
+        ProfileType::Inuse => "Look at what keeps its objects alive.",
+        ProfileType::Goroutine => "Look at what its goroutines wait for and whether they end.",
+        ProfileType::Exception => "Look at why it is thrown so often.",
+    };
+    format!("No known pattern stands out; the heaviest function is {function} ({percent:.1} %){from}. {advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_responsible_frame_before_the_heaviest_function() {
+        let responsible = Responsible {
+            function: "com/example/Cart.toJson".into(),
+            percent: 91.2,
+            total_percent: 40.0,
+            path: vec!["Cart.toJson".into()],
+        };
+        let evidence = Evidence { function: "ObjectMapper.writeValue".into(), percent: 12.34 };
+        let advice = Advice { recommendation: "Write less under {place}.".into(), steps: std::sync::Arc::from([]) };
+        assert_eq!(
+            recommendation(&advice, &[responsible], std::slice::from_ref(&evidence)),
+            "Write less under com/example/Cart.toJson (91 % of it), heaviest function ObjectMapper.writeValue (12.3 %)."
+        );
+        assert_eq!(recommendation(&advice, &[], &[evidence]), "Write less under ObjectMapper.writeValue (12.3 %).");
+        assert_eq!(recommendation(&advice, &[], &[]), "Write less under the heaviest functions.");
+    }
+}
