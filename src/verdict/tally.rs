@@ -230,8 +230,11 @@ fn bit(category: Category) -> u32 {
 struct Mark(u32);
 
 impl Mark {
-    /// The bits of categories.
-    const CATEGORY: u32 = (1 << CATEGORIES) - 1;
+    /// The bits of categories, which lie below all others.
+    const CATEGORY: u32 = {
+        assert!(CATEGORIES <= Self::PLATFORM.trailing_zeros() as usize);
+        (1 << CATEGORIES) - 1
+    };
     /// Is user code: neither the platform's nor known to any rule.
     const OPAQUE: u32 = 1 << 30;
     /// May call user code.

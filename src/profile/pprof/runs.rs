@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// Bytes to a run where they are many: what is held of them stays an eighth of what is read.
+/// Bytes to a run where they are many: what is held of each kind stays an eighth of what is read.
 const BYTES_TO_A_RUN: usize = 64;
 
 /// Runs of messages of one kind, in the order they were sent. Where there are too many, the last one goes on to the end
