@@ -171,6 +171,11 @@ impl Plan {
         if settings.history.retention_days.is_some() && self.history != Placement::Local {
             warnings.push("HISTORY_RETENTION_DAYS is ignored: the history is not kept by this process".to_owned());
         }
+        let records = self.functions.decide_with_records() && self.history != Placement::Off;
+        if settings.history.repeats_every.is_some() && !records {
+            warnings
+                .push("HISTORY_REPEATS_EVERY is ignored: nothing that is served here writes the history".to_owned());
+        }
         if settings.self_profile.enabled == Some(true) && !keeps {
             warnings.push(
                 "SELF_PROFILE is ignored: this process has neither the embedded store nor PYROSCOPE_URL".to_owned(),
@@ -332,6 +337,8 @@ mod tests {
     #[case(&[], &[("HISTORY_RETENTION_DAYS", "30")], "")]
     #[case(&[], &[H, ("HISTORY_RETENTION_DAYS", "30")], "HISTORY_RETENTION_DAYS is ignored")]
     #[case(&[V1], &[P, ("HISTORY_RETENTION_DAYS", "30")], "HISTORY_RETENTION_DAYS is ignored")]
+    #[case(&[], &[H, ("HISTORY_REPEATS_EVERY", "1h")], "")]
+    #[case(&[V1], &[P, ("HISTORY_REPEATS_EVERY", "1h")], "HISTORY_REPEATS_EVERY is ignored")]
     fn warns(#[case] functions: &[&str], #[case] variables: &[(&str, &str)], #[case] expected: &str) {
         let plan = plan(functions, variables).unwrap();
         let warnings = plan.warnings().join("\n");

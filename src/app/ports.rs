@@ -22,7 +22,7 @@ use crate::kernel::{Clock, IdSource};
 use crate::profile::Budget;
 use crate::sor::alert_rule::{self, AlertRuleSor};
 use crate::sor::baseline::{self, BaselineSor};
-use crate::sor::history::{self, Fsync, HistorySor, Retention, Spool, SpoolSettings};
+use crate::sor::history::{self, Fsync, HistorySor, Repeats, Retention, Spool, SpoolSettings};
 use crate::sor::profile_data::receivers::{self, Receiver};
 use crate::sor::profile_data::store::{ProfileStore, StoreSettings};
 use crate::sor::profile_data::{self, ProfileDataSor, PyroscopeSettings};
@@ -151,7 +151,7 @@ impl Ports {
         let Some(version) = settings.server.functions.triage() else { return Ok(None) };
         Ok(Some(TriageService::new(TriageParts {
             profiles: self.profiles.clone().context("triage needs profiles")?,
-            relational: self.relational(version),
+            relational: self.relational(settings, version),
             rules: Arc::clone(rules),
             links: link_settings(settings),
         })))
@@ -162,7 +162,7 @@ impl Ports {
         let Some(version) = settings.server.functions.diff() else { return Ok(None) };
         Ok(Some(DiffService::new(DiffParts {
             profiles: self.profiles.clone().context("the diff report needs profiles")?,
-            relational: self.relational(version),
+            relational: self.relational(settings, version),
             links: link_settings(settings),
         })))
     }
@@ -172,22 +172,31 @@ impl Ports {
         let Some(version) = settings.server.functions.fleet() else { return Ok(None) };
         Ok(Some(FleetService::new(FleetParts {
             profiles: self.profiles.clone().context("the fleet search needs profiles")?,
-            relational: self.relational(version),
+            relational: self.relational(settings, version),
             rules,
         })))
     }
 
     /// What a decision of that contract reads and writes beside profiles.
-    fn relational(&self, version: Version) -> RelationalPorts {
+    fn relational(&self, settings: &Settings, version: Version) -> RelationalPorts {
         let v2 = version == Version::V2;
         RelationalPorts {
             baselines: self.baselines.clone().filter(|_| v2),
-            history: self.spool.clone().filter(|_| v2).map(|spool| spool as Arc<dyn HistorySor>),
+            history: self.recorder(settings).filter(|_| v2),
             registry: self.registry.clone().filter(|_| v2),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
             version: if v2 { bor::Version::V2 } else { bor::Version::V1 },
         }
+    }
+
+    /// Where a decision records.
+    fn recorder(&self, settings: &Settings) -> Option<Arc<dyn HistorySor>> {
+        let spool = self.spool.clone()? as Arc<dyn HistorySor>;
+        Some(match settings.history.repeats_every {
+            Some(every) => Arc::new(Repeats::new(spool, Arc::clone(&self.clock), every)),
+            None => spool,
+        })
     }
 
     /// Gives handlers what they ask for.

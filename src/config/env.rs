@@ -37,6 +37,7 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("DB_QUERY_TIMEOUT", "database.query_timeout"),
     ("MIGRATE", "database.migrate"),
     ("HISTORY_RETENTION_DAYS", "history.retention_days"),
+    ("HISTORY_REPEATS_EVERY", "history.repeats_every"),
     ("SPOOL", "spool.mode"),
     ("SPOOL_FSYNC", "spool.fsync"),
     ("SPOOL_MAX_BYTES", "spool.max_bytes"),

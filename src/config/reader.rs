@@ -98,6 +98,13 @@ pub(super) struct Reader {
     errors: Vec<SettingError>,
 }
 
+const DURATION: &str = "a duration from 1ms to 24h such as 30s, 5m, 1h30m";
+
+fn short_duration(text: &str) -> Option<Duration> {
+    let range = Duration::from_millis(1)..=Duration::from_hours(24);
+    duration::parse(text).filter(|duration| range.contains(duration))
+}
+
 #[expect(clippy::option_option, reason = "outer: whether the rule holds; inner: whether the key is set")]
 impl Reader {
     pub(super) fn new(values: BTreeMap<String, Raw>) -> Self {
@@ -180,10 +187,12 @@ impl Reader {
 
     /// A duration of 1 ms to 1 day.
     pub(super) fn duration(&mut self, key: &str) -> Option<Duration> {
-        let range = Duration::from_millis(1)..=Duration::from_hours(24);
-        self.required(key, "a duration from 1ms to 24h such as 30s, 5m, 1h30m", |text| {
-            duration::parse(text).filter(|duration| range.contains(duration))
-        })
+        self.required(key, DURATION, short_duration)
+    }
+
+    /// A duration of 1 ms to 1 day that may be unset.
+    pub(super) fn optional_duration(&mut self, key: &str) -> Option<Option<Duration>> {
+        self.optional(key, DURATION, short_duration)
     }
 
     /// `true` or `false`.

@@ -1,13 +1,15 @@
 //! The History SOR: every assessment, the audit trail. It owns the table `triage_history`.
 //!
 //! BORs record through the [`Spool`], a decorator of the port: an assessment that was answered is not lost, and no
-//! answer waits for a database or another server. [`Retention`] deletes what is older than it is kept for.
+//! answer waits for a database or another server. [`Repeats`] leaves out what was said before,
+//! [`Retention`] deletes what is older than it is kept for: each only where a setting asks for it.
 
 mod bounded;
 mod domain;
 mod port;
 mod postgres;
 mod remote;
+mod repeats;
 mod retention;
 mod routes;
 mod spool;
@@ -27,6 +29,7 @@ pub use domain::{
 pub use port::HistorySor;
 #[cfg(test)]
 pub use port::MockHistorySor;
+pub use repeats::Repeats;
 pub use retention::Retention;
 pub use routes::routes;
 pub use spool::{Fsync, Spool, SpoolError, SpoolHealth, SpoolSettings};
