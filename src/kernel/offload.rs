@@ -1,16 +1,19 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
 use std::sync::LazyLock;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
-use rayon_core::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
-use tokio::sync::oneshot;
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{PortError, PortResult};
 
 /// Threads per core: one piece of work may be long, and the others should not wait for it.
 const PER_CORE: usize = 2;
+/// For ever: threads that came and went would leave memory behind.
+const KEPT: Duration = Duration::MAX;
 
-static THREADS: LazyLock<Result<ThreadPool, ThreadPoolBuildError>> =
+static THREADS: LazyLock<io::Result<Runtime>> =
     LazyLock::new(|| threads(available_parallelism().map_or(1, usize::from) * PER_CORE));
 
 /// Does heavy work off the threads that serve requests, on a few threads that the whole process shares, first come, first
@@ -25,25 +28,18 @@ pub async fn offload<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + S
     }
 }
 
-fn threads(number: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
-    ThreadPoolBuilder::new().num_threads(number).thread_name(|n| format!("work-{n}")).build()
+/// Threads for work that blocks are all that this runtime is for: nothing else runs on it.
+fn threads(number: usize) -> io::Result<Runtime> {
+    Builder::new_current_thread().max_blocking_threads(number).thread_keep_alive(KEPT).thread_name("work").build()
 }
 
 async fn run_on<T: Send + 'static>(
-    threads: &ThreadPool,
+    threads: &Runtime,
     what: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> PortResult<T> {
-    let (told, done) = oneshot::channel();
-    threads.spawn_fifo(move || {
-        if told.is_closed() {
-            return;
-        }
-        // The panic's text is told by the hook, where it happens.
-        if let Ok(result) = catch_unwind(AssertUnwindSafe(work)) {
-            let _ = told.send(result);
-        }
-    });
+    let done = AbortOnDropHandle::new(threads.spawn_blocking(work));
+    // The panic's text is told by the hook, where it happens.
     done.await.map_err(|_| PortError::Internal(format!("{what}: panicked")))
 }
 
@@ -82,5 +78,6 @@ mod tests {
         holding.await;
         assert_eq!(others.await, (0..5).map(Ok).collect::<Vec<_>>());
         assert!(!begun.load(Ordering::Relaxed));
+        threads.shutdown_background();
     }
 }
