@@ -148,7 +148,7 @@ impl Profile {
     }
 
     /// All interned texts, in the order of their ids.
-    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
         let mut start = 0;
         self.symbols.text_ends.iter().map(move |end| {
             let text = self.symbols.text.get(start..*end as usize).unwrap_or("");

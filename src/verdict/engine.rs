@@ -1,13 +1,12 @@
 //! Who claims a stack: leaf up, the first claim within its reach wins; a root rule (a VM's thread) is asked first.
 
 mod nearer;
-
-use rustc_hash::FxHashMap;
+mod steps;
 
 use crate::kernel::ProfileType;
-use crate::profile::{FunctionId, Profile};
+use crate::profile::{FunctionId, Profile, Stack};
 
-use self::nearer::Nearer;
+use self::steps::{Meaning, Step, Steps};
 use super::catalogue::{Reach, Rule, RuleIndex, Rules};
 use super::memo::Slot;
 use super::origin::Origin;
@@ -31,8 +30,7 @@ pub struct Claim {
 /// The claims on all stacks of a profile, in their order.
 #[derive(Debug, Clone)]
 pub struct Claims {
-    list: Vec<Option<Claim>>,
-    runtimes: Vec<Option<Runtime>>,
+    list: Vec<(Option<Claim>, Option<Runtime>)>,
     slots: Vec<Slot>,
     native_frames: bool,
 }
@@ -40,7 +38,7 @@ pub struct Claims {
 impl Claims {
     /// Judges every stack of the profile.
     pub fn of(rules: &Rules, profile: &Profile, kind: ProfileType) -> Self {
-        let slots = rules.memo.slots(rules, profile.function_ids().map(|id| profile.function(id)));
+        let slots = rules.memo.slots(rules, profile);
         let native_frames = slots.iter().any(|s| s.own.is_some_and(|own| !own.is_language()))
             || slots.iter().any(|s| s.own.is_none() && s.rule(None).is_some());
         let judge = Judge {
@@ -54,27 +52,29 @@ impl Claims {
                 .flat_map(Slot::rules)
                 .any(|r| rules.rule(r).is_some_and(|r| r.reach == Reach::Root)),
         };
-        let mut steps: FxHashMap<_, Vec<Step>> = FxHashMap::default();
-        let mut claims = Vec::with_capacity(profile.stack_count());
-        let mut runtimes = Vec::with_capacity(profile.stack_count());
-        for stack in profile.stacks() {
+        // There are a few contexts at most: to look through them takes less than to hash one.
+        let mut steps: Vec<(Option<Runtime>, Steps)> = Vec::new();
+        let claim = |stack: Stack<'_>| {
             let runtime = judge.runtime(stack.frames);
             let context = Slot::context(runtime);
-            let steps = steps.entry(context).or_insert_with(|| slots.iter().map(|s| judge.step(s, context)).collect());
-            claims.push(judge.claim(stack.frames, runtime, steps));
-            runtimes.push(runtime);
-        }
-        Self { list: claims, runtimes, slots, native_frames }
+            let known = steps.iter().position(|(of, _)| *of == context).unwrap_or_else(|| {
+                steps.push((context, judge.steps(context)));
+                steps.len() - 1
+            });
+            (steps.get(known).and_then(|(_, steps)| judge.claim(stack.frames, runtime, steps)), runtime)
+        };
+        let list = profile.stacks().map(claim).collect();
+        Self { list, slots, native_frames }
     }
 
     /// One claim per stack of the profile, in order; `None` where no rule claims it.
-    pub fn claims(&self) -> &[Option<Claim>] {
-        &self.list
+    pub fn claims(&self) -> impl Iterator<Item = Option<Claim>> {
+        self.list.iter().map(|(claim, _)| *claim)
     }
 
     /// The runtime of each stack, in order; `None` where no frame shows one.
-    pub fn runtimes(&self) -> &[Option<Runtime>] {
-        &self.runtimes
+    pub fn runtimes(&self) -> impl Iterator<Item = Option<Runtime>> {
+        self.list.iter().map(|(_, runtime)| *runtime)
     }
 
     /// What the function proves by its own name in a stack of that runtime, whatever stands beneath it. Pass-through
@@ -130,50 +130,6 @@ struct Judge<'j> {
     has_roots: bool,
 }
 
-/// What a function means to a search that climbs from the leaf, in stacks of one [`Slot::context`].
-#[derive(Clone, Copy)]
-struct Step {
-    meaning: Meaning,
-    /// Whether it claims what runs in the thread it stands at the root of.
-    is_root: bool,
-    package: u64,
-}
-
-#[derive(Clone, Copy)]
-enum Meaning {
-    /// No rule speaks of it in this kind of profile.
-    Nothing,
-    /// Its caller decides.
-    Passes,
-    /// It claims whatever runs beneath.
-    Claims(RuleIndex, Category),
-    /// It claims what is of its own package or category.
-    Wraps(RuleIndex, Category),
-}
-
-/// The place of the frame nearest the leaf that claims what runs beneath it.
-fn nearest_claim(frames: &[FunctionId], steps: &[Step]) -> Option<usize> {
-    let mut nearer = Nearer::default();
-    let at = frames.iter().position(|frame| {
-        let Some(Step { meaning, package, .. }) = steps.get(frame.index()) else { return false };
-        match *meaning {
-            Meaning::Claims(..) => return true,
-            Meaning::Passes => return false,
-            Meaning::Wraps(_, category) if nearer.allow(*package, category) => return true,
-            Meaning::Wraps(_, category) => nearer.add(*package, Some(category)),
-            Meaning::Nothing => nearer.add(*package, None),
-        }
-        nearer.allows_none()
-    })?;
-    if !nearer.allows_none() {
-        return Some(at);
-    }
-    // Of too many kinds: from here on no wrapper may claim.
-    let claims = |step: &Step| matches!(step.meaning, Meaning::Claims(..));
-    let further = frames.get(at..)?.iter().position(|frame| steps.get(frame.index()).is_some_and(claims))?;
-    Some(at + further)
-}
-
 /// How many frames from the root are asked for a thread of the VM.
 const ROOT_DEPTH: usize = 24;
 
@@ -220,7 +176,7 @@ impl<'j> Judge<'j> {
         })
     }
 
-    fn claim(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &[Step]) -> Option<Claim> {
+    fn claim(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &Steps) -> Option<Claim> {
         let near = self.claim_near_leaf(frames, runtime, steps);
         if let Some(root) = self.claim_of_root(frames, runtime, steps) {
             let resting = near.is_some_and(|n| matches!(n.category, Category::ThreadWaiting | Category::Idle));
@@ -241,11 +197,11 @@ impl<'j> Judge<'j> {
         })
     }
 
-    fn claim_of_root(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &[Step]) -> Option<Claim> {
+    fn claim_of_root(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &Steps) -> Option<Claim> {
         if !self.has_roots {
             return None;
         }
-        let is_root = |frame: &FunctionId| steps.get(frame.index()).is_some_and(|step| step.is_root);
+        let is_root = |frame: &FunctionId| steps.of(*frame).is_some_and(|step| step.is_root);
         let (at, root) = frames.iter().enumerate().rev().take(ROOT_DEPTH).find(|(_, frame)| is_root(frame))?;
         let (index, rule) = self.rule(*root, runtime)?;
         let category = rule.category?;
@@ -263,11 +219,10 @@ impl<'j> Judge<'j> {
         })
     }
 
-    fn claim_near_leaf(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &[Step]) -> Option<Claim> {
-        let at = nearest_claim(frames, steps)?;
+    fn claim_near_leaf(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &Steps) -> Option<Claim> {
+        let at = steps.nearest_claim(frames)?;
         let frame = *frames.get(at)?;
-        let (Meaning::Claims(index, category) | Meaning::Wraps(index, category)) = steps.get(frame.index())?.meaning
-        else {
+        let (Meaning::Claims(index, category) | Meaning::Wraps(index, category)) = steps.of(frame)?.meaning else {
             return None;
         };
         let rule = self.rules.rule(index)?;
@@ -281,15 +236,19 @@ impl<'j> Judge<'j> {
         Some(self.settle(claim, rule, frames.get(at + 1..).unwrap_or(&[]), runtime))
     }
 
-    fn step(&self, slot: &Slot, context: Option<Runtime>) -> Step {
-        let rule = slot.rule(context).and_then(|index| Some((index, self.rules.rule(index)?)));
-        let meaning = match rule.map(|(index, rule)| (index, rule, self.category_in_kind(rule))) {
-            Some((_, rule, _)) if rule.pass_through => Meaning::Passes,
-            Some((index, rule, Some(category))) if rule.reach == Reach::Wrapper => Meaning::Wraps(index, category),
-            Some((index, _, Some(category))) => Meaning::Claims(index, category),
-            _ => Meaning::Nothing,
+    /// What each function means in stacks of that context.
+    fn steps(&self, context: Option<Runtime>) -> Steps {
+        let mean = |slot: &Slot| {
+            let rule = slot.rule(context).and_then(|index| Some((index, self.rules.rule(index)?)));
+            let meaning = match rule.map(|(index, rule)| (index, rule, self.category_in_kind(rule))) {
+                Some((_, rule, _)) if rule.pass_through => Meaning::Passes,
+                Some((index, rule, Some(category))) if rule.reach == Reach::Wrapper => Meaning::Wraps(index, category),
+                Some((index, _, Some(category))) => Meaning::Claims(index, category),
+                _ => Meaning::Nothing,
+            };
+            Step { meaning, is_root: rule.is_some_and(|(_, rule)| rule.reach == Reach::Root), package: slot.package }
         };
-        Step { meaning, is_root: rule.is_some_and(|(_, rule)| rule.reach == Reach::Root), package: slot.package }
+        self.slots.iter().map(mean).collect()
     }
 
     /// What the rule claims in profiles of this kind. Where bytes are counted, the allocator's own frames stand at

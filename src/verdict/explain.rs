@@ -62,10 +62,10 @@ impl Rules {
         builder.add(frames, &[1]);
         let profile = builder.build();
         let claims = Claims::of(self, &profile, kind);
-        let claim = claims.claims().first().copied().flatten();
+        let claim = claims.claims().next().flatten();
         StackExplanation {
             category: claim.map(|c| c.category),
-            runtime: claims.runtimes().first().copied().flatten(),
+            runtime: claims.runtimes().next().flatten(),
             rule: claim.and_then(|c| c.rule).and_then(|r| self.rule(r)).map(|r| r.id.to_string()),
             frame: claim.map(|c| profile.name(c.frame).to_owned()),
         }

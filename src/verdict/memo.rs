@@ -11,6 +11,7 @@ use super::Runtime;
 use super::catalogue::{RuleIndex, Rules, split};
 use super::names::Frame;
 use super::origin::{self, Origin};
+use crate::profile::{Function, Profile, TextId};
 
 /// How many names a generation holds: what fits into a table of 2^17 places, some 7 MiB. A fleet of a hundred apps has as
 /// many.
@@ -177,36 +178,33 @@ pub(super) struct Memo {
 }
 
 impl Memo {
-    /// What is known of each function, in order.
-    pub(super) fn slots<'n>(
-        &self,
-        rules: &Rules,
-        functions: impl ExactSizeIterator<Item = (&'n str, &'n str)> + Clone,
-    ) -> Vec<Slot> {
+    /// What is known of each function of the profile, in order.
+    pub(super) fn slots(&self, rules: &Rules, profile: &Profile) -> Vec<Slot> {
         // All at once, so that what one waits for from memory does not hold up the next.
-        let keys: Vec<_> = functions.clone().map(|(name, file)| self.key(name, file)).collect();
+        let keys = self.keys(profile);
         let mut slots = Vec::with_capacity(keys.len());
         let (mut missing, mut kept) = (Vec::new(), Vec::new());
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            for key in &keys {
+            for (id, key) in profile.function_ids().zip(&keys) {
                 let slot = known.young.get(key).copied().or_else(|| {
                     let old = known.old.get(key).copied()?;
                     kept.push((*key, old));
                     Some(old)
                 });
                 if slot.is_none() {
-                    missing.push(slots.len());
+                    missing.push((id, *key));
                 }
                 slots.push(slot.unwrap_or_default());
             }
         }
-        let mut functions = functions.zip(keys).zip(&mut slots).enumerate();
-        for place in missing {
-            if let Some((_, (((name, file), key), slot))) = functions.find(|(at, _)| *at == place) {
-                *slot = Slot::of(rules, name, file);
-                kept.push((key, *slot));
+        for (id, key) in missing {
+            let (name, file) = profile.function(id);
+            let slot = Slot::of(rules, name, file);
+            if let Some(place) = slots.get_mut(id.index()) {
+                *place = slot;
             }
+            kept.push((key, slot));
         }
         if !kept.is_empty() {
             self.known.write().unwrap_or_else(PoisonError::into_inner).keep(kept);
@@ -214,28 +212,44 @@ impl Memo {
         slots
     }
 
-    fn key(&self, name: &str, file: &str) -> Key {
-        let [high, low] = self.seeds.each_ref().map(|seed| Key::from(seed.hash_one((name, file))));
-        high << 64 | low
+    /// The key of each function. A text is hashed once: many functions stand in one file.
+    fn keys(&self, profile: &Profile) -> Vec<Key> {
+        let texts: Vec<_> = profile.texts().map(|text| self.seeds.each_ref().map(|seed| seed.hash_one(text))).collect();
+        let of = |text: TextId| texts.get(text.index()).copied().unwrap_or_default();
+        let key = |Function { name, file }| {
+            let [[name, name_too], [file, file_too]] = [of(name), of(file)];
+            let [seed, seed_too] = &self.seeds;
+            Key::from(seed.hash_one((name, file))) << 64 | Key::from(seed_too.hash_one((name_too, file_too)))
+        };
+        profile.function_ids().map(|id| profile.function_texts(id).map_or(0, key)).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::{ProfileBuilder, SampleType};
 
     /// A memory of so many names, which reads what is asked as the judge does.
     fn memo(size: usize) -> Memo {
         Memo { known: RwLock::new(Generations::of(size)), ..Memo::default() }
     }
 
+    fn of(names: &[&str]) -> Profile {
+        let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+        for name in names {
+            builder.function(name, "");
+        }
+        builder.build()
+    }
+
     fn ask(memo: &Memo, names: &[&str]) -> Vec<Slot> {
-        memo.slots(&Rules::builtin(), names.iter().map(|name| (*name, "")))
+        memo.slots(&Rules::builtin(), &of(names))
     }
 
     fn knows(memo: &Memo, name: &str) -> bool {
-        let (key, known) = (memo.key(name, ""), memo.known.read().unwrap());
-        known.young.contains_key(&key) || known.old.contains_key(&key)
+        let (keys, known) = (memo.keys(&of(&[name])), memo.known.read().unwrap());
+        keys.iter().all(|key| known.young.contains_key(key) || known.old.contains_key(key))
     }
 
     #[test]

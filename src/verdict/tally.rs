@@ -69,7 +69,7 @@ impl Tally {
             leaves: Vec::new(),
         };
         for ((stack, claim), runtime) in profile.stacks().zip(claims.claims()).zip(claims.runtimes()) {
-            tally.add(stack, *claim, *runtime, profile, rules);
+            tally.add(stack, claim, runtime, profile, rules);
         }
         let hidden = tally.claimed(Category::Idle) + tally.claimed(Category::ProfilerOverhead);
         tally.idle = tally.claimed(Category::Idle);
@@ -103,7 +103,7 @@ impl Tally {
         if let Some(place) = runtime.and_then(|r| self.stack_runtimes.get_mut(r as usize)) {
             *place += ticks;
         }
-        let seen = self.seen(stack.frames);
+        let seen = Mark::of_stack(&self.marks, stack.frames);
         if seen & Mark::BROKEN != 0 || stack.frames.is_empty() {
             self.broken += ticks;
         }
@@ -146,15 +146,6 @@ impl Tally {
             *place = u32::try_from(self.leaves.len()).ok()?;
         }
         self.leaves.get_mut(*place as usize - 1)
-    }
-
-    /// What the frames of a stack are marked as, together. A frame that may call user code counts only where none of it
-    /// runs beneath.
-    fn seen(&self, frames: &[FunctionId]) -> u32 {
-        frames.iter().filter_map(|frame| self.marks.get(frame.index())).fold(0, |seen, Mark(mark)| {
-            let calls_user_code = mark & (seen & Mark::OPAQUE) << 1 != 0;
-            if calls_user_code { seen } else { seen | mark }
-        })
     }
 
     /// The category that a function proves by its own name.
@@ -238,7 +229,7 @@ impl Mark {
     /// Is user code: neither the platform's nor known to any rule.
     const OPAQUE: u32 = 1 << 30;
     /// May call user code.
-    const WRAPPER: u32 = Self::OPAQUE << 1;
+    const WRAPPER: u32 = 1 << 31;
     /// Stands where a stack could not be walked.
     const BROKEN: u32 = 1 << 29;
     /// Can be responsible for nothing.
@@ -257,5 +248,47 @@ impl Mark {
         ];
         let marks = marks.into_iter().filter(|(_, is)| *is).map(|(mark, _)| mark);
         Self(marks.fold(category.map_or(0, bit), |all, mark| all | mark))
+    }
+
+    /// What the frames of a stack are marked as, together. A frame that may call user code counts only where none of it
+    /// runs beneath.
+    fn of_stack(marks: &[Self], frames: &[FunctionId]) -> u32 {
+        let mark = |frame: &FunctionId| marks.get(frame.index()).map_or(0, |mark| mark.0);
+        let first_of_users = frames.iter().position(|frame| mark(frame) & Self::OPAQUE != 0).unwrap_or(frames.len());
+        let (beneath, above) = frames.split_at(first_of_users);
+        let alone = |mark: u32| if mark & Self::WRAPPER == 0 { mark } else { 0 };
+        beneath.iter().fold(0, |seen, frame| seen | mark(frame))
+            | above.iter().fold(0, |seen, frame| seen | alone(mark(frame)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::profile::{ProfileBuilder, SampleType};
+
+    proptest! {
+        #[test]
+        fn a_frame_that_may_call_user_code_counts_where_none_of_it_runs_beneath(
+            kinds in prop::collection::vec(0..12_u32, 1..12),
+            stack in prop::collection::vec(0..12_usize, 0..20),
+        ) {
+            let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+            let ids: Vec<_> = (0..kinds.len()).map(|i| builder.function(&i.to_string(), "")).collect();
+            let frames: Vec<_> = stack.iter().map(|i| ids[i % ids.len()]).collect();
+            let mark = |kind: u32| match kind {
+                0 => Mark::OPAQUE,
+                1..5 => Mark::WRAPPER | 1 << kind,
+                _ => 1 << kind,
+            };
+            let marks: Vec<_> = kinds.iter().map(|kind| Mark(mark(*kind))).collect();
+            let frame_by_frame = frames.iter().fold(0, |seen, frame| {
+                let Mark(mark) = marks[frame.index()];
+                if mark & Mark::WRAPPER != 0 && seen & Mark::OPAQUE != 0 { seen } else { seen | mark }
+            });
+            prop_assert_eq!(Mark::of_stack(&marks, &frames), frame_by_frame);
+        }
     }
 }

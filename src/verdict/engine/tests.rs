@@ -145,7 +145,7 @@ fn spare_marking_is_reported_and_not_counted() {
     builder.add([frames[0], frames[1], frames[3]], &[1]);
     let profile = builder.build();
     let claims = Claims::of(&Rules::builtin(), &profile, ProfileType::Cpu);
-    let counted: Vec<_> = claims.claims().iter().map(|c| c.map(|c| (c.category, c.counted))).collect();
+    let counted: Vec<_> = claims.claims().map(|c| c.map(|c| (c.category, c.counted))).collect();
     assert_eq!(counted, [Some((Category::GcPressure, false)), Some((Category::GcPressure, true))]);
 }
 
@@ -205,7 +205,7 @@ fn a_tagged_go_program_is_its_own_work_not_the_profiler() {
         total += stack.values[value];
         let work = stack.frames.first().is_some_and(|f| profile.name(*f) == "main.work");
         if work {
-            assert_eq!(*claim, None);
+            assert_eq!(claim, None);
             own += stack.values[value];
         }
         if claim.is_some_and(|c| c.category == Category::ProfilerOverhead) {
@@ -227,7 +227,7 @@ fn a_wall_of_frames_is_judged_in_passing() {
     frames.extend(vec![wrapper; 200_000]);
     builder.add(frames, &[1]);
     let claims = Claims::of(&Rules::builtin(), &builder.build(), ProfileType::Cpu);
-    assert_eq!(claims.claims(), [None]);
+    assert!(claims.claims().eq([None]));
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn a_stack_is_claimed_alike_whatever_other_languages_the_profile_holds() {
             builder.add([frame], &[1]);
         }
         let claims = Claims::of(&Rules::builtin(), &builder.build(), ProfileType::Cpu);
-        (claims.claims()[..go.len()].to_vec(), claims.runtimes().to_vec())
+        (claims.claims().take(go.len()).collect::<Vec<_>>(), claims.runtimes().collect::<Vec<_>>())
     };
     let (alone, _) = claims(&[]);
     let (among_others, runtimes) = claims(&[("handle", "/app/shop.py")]);

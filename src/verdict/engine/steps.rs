@@ -1,0 +1,139 @@
+//! What functions mean to a search that climbs from the leaf.
+
+use super::nearer::Nearer;
+use crate::profile::FunctionId;
+use crate::verdict::{Category, RuleIndex};
+
+/// What a function means, in stacks of one context.
+#[derive(Clone, Copy)]
+pub(super) struct Step {
+    pub(super) meaning: Meaning,
+    /// Whether it claims what runs in the thread it stands at the root of.
+    pub(super) is_root: bool,
+    pub(super) package: u64,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Meaning {
+    /// No rule speaks of it in this kind of profile.
+    Nothing,
+    /// Its caller decides.
+    Passes,
+    /// It claims whatever runs beneath.
+    Claims(RuleIndex, Category),
+    /// It claims what is of its own package or category.
+    Wraps(RuleIndex, Category),
+}
+
+/// Whether a search ends at a function.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Never,
+    Perhaps,
+    Always,
+}
+
+/// What each function means, in stacks of one context.
+pub(super) struct Steps {
+    each: Vec<Step>,
+    /// The same in a byte each: most frames mean nothing, and stacks are gone through for those that do.
+    ends: Vec<Ends>,
+}
+
+impl FromIterator<Step> for Steps {
+    fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Self {
+        let each: Vec<_> = steps.into_iter().collect();
+        let ends = each.iter().map(|step| match step.meaning {
+            Meaning::Nothing | Meaning::Passes => Ends::Never,
+            Meaning::Wraps(..) => Ends::Perhaps,
+            Meaning::Claims(..) => Ends::Always,
+        });
+        Self { ends: ends.collect(), each }
+    }
+}
+
+impl Steps {
+    pub(super) fn of(&self, frame: FunctionId) -> Option<&Step> {
+        self.each.get(frame.index())
+    }
+
+    fn ends(&self, frame: FunctionId) -> Ends {
+        self.ends.get(frame.index()).copied().unwrap_or(Ends::Never)
+    }
+
+    /// The place of the frame nearest the leaf that claims what runs beneath it.
+    pub(super) fn nearest_claim(&self, frames: &[FunctionId]) -> Option<usize> {
+        let first = frames.iter().position(|frame| self.ends(*frame) != Ends::Never)?;
+        if frames.get(first).is_some_and(|frame| self.ends(*frame) == Ends::Always) {
+            return Some(first);
+        }
+        let mut nearer = Nearer::default();
+        let at = frames.iter().position(|frame| {
+            let Some(Step { meaning, package, .. }) = self.of(*frame) else { return false };
+            match *meaning {
+                Meaning::Claims(..) => return true,
+                Meaning::Passes => return false,
+                Meaning::Wraps(_, category) if nearer.allow(*package, category) => return true,
+                Meaning::Wraps(_, category) => nearer.add(*package, Some(category)),
+                Meaning::Nothing => nearer.add(*package, None),
+            }
+            nearer.allows_none()
+        })?;
+        if !nearer.allows_none() {
+            return Some(at);
+        }
+        // Of too many kinds: from here on no wrapper may claim.
+        let further = frames.get(at..)?.iter().position(|frame| self.ends(*frame) == Ends::Always)?;
+        Some(at + further)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::profile::{ProfileBuilder, SampleType};
+    use crate::verdict::Rules;
+    use crate::verdict::names::Frame;
+
+    fn step(rule: RuleIndex, kind: u8) -> Step {
+        let category = Category::ALL[usize::from(kind % 3)];
+        let meaning = match kind {
+            0..3 => Meaning::Wraps(rule, category),
+            3 => Meaning::Claims(rule, category),
+            4 => Meaning::Passes,
+            _ => Meaning::Nothing,
+        };
+        Step { meaning, is_root: false, package: u64::from(kind % 7) }
+    }
+
+    /// The definition: the first frame that claims whatever is nearer, or that may claim what is.
+    fn frame_by_frame(steps: &Steps, frames: &[FunctionId]) -> Option<usize> {
+        let mut nearer = Nearer::default();
+        frames.iter().position(|frame| {
+            let Step { meaning, package, .. } = *steps.of(*frame).unwrap();
+            let (claims, category) = match meaning {
+                Meaning::Passes => return false,
+                Meaning::Nothing => (false, None),
+                Meaning::Claims(_, category) => (true, Some(category)),
+                Meaning::Wraps(_, category) => (nearer.allow(package, category), Some(category)),
+            };
+            nearer.add(package, category);
+            claims
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_a_search_frame_by_frame_does(kinds in prop::collection::vec(0..30_u8, 1..12),
+                                                    stack in prop::collection::vec(0..12_usize, 0..20)) {
+            let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+            let ids: Vec<_> = (0..kinds.len()).map(|i| builder.function(&i.to_string(), "")).collect();
+            let frames: Vec<_> = stack.iter().map(|i| ids[i % ids.len()]).collect();
+            let rule = Rules::builtin().rule_of(&Frame::of("runtime.mallocgc", ""), None).unwrap();
+            let steps: Steps = kinds.iter().map(|kind| step(rule, *kind)).collect();
+            prop_assert_eq!(steps.nearest_claim(&frames), frame_by_frame(&steps, &frames));
+        }
+    }
+}
