@@ -12,8 +12,8 @@ use crate::verdict::{
     Assessment, LimitReport, Outcome, Summary, check_limits, cost_of_allocation, summarise, weigh_allocations,
 };
 
-/// A stack table above this is judged on the threads for heavy work: 256 kB of frames.
-const LARGE_FRAMES: usize = 256 * 1024 / size_of::<crate::profile::FunctionId>();
+/// A stack table above this is judged on the threads for heavy work: 2 MiB of frames, which take some 2 ms.
+const LARGE_FRAMES: usize = (2 << 20) / size_of::<crate::profile::FunctionId>();
 
 /// What to triage.
 #[derive(Debug, Clone)]

@@ -15,19 +15,22 @@ use super::settings::{Credentials, InvalidSource, PyroscopeSettings};
 use super::span::Span;
 use crate::http::{Outward, OutwardSettings, TENANT_HEADER};
 use crate::kernel::{PortError, Tenant};
-use crate::profile::{FunctionId, LimitName, Limits, PprofFile, Profile, ReadError, read_flamebearer, read_pprof};
+use crate::profile::{
+    FunctionId, LimitName, Limits, PprofFile, Profile, ReadError, is_compressed, read_flamebearer, read_pprof,
+};
 use crate::sor::profile_data::proto::querier::v1::{
     SelectMergeProfileRequest, SelectSeriesRequest, SelectSeriesResponse, SeriesRequest, SeriesResponse,
 };
 use crate::sor::profile_data::type_id::TypeId;
 use crate::sor::profile_data::within::{Means, NotRead, run};
 
-/// Answers up to this size are read where they arrive; larger ones would hold up other requests.
-const SMALL_BYTES: usize = 256 << 10;
+/// Answers up to this size that are plain, as nearly all are, are read where they arrive, in some 2 ms at most: to hand
+/// one over takes a quarter of one. Larger ones would hold up other requests, and compressed ones may be of any size.
+const SMALL_BYTES: usize = 1 << 20;
+/// And only if they hold no more frames than this: a few bytes can stand for very many.
+const SMALL_FRAMES: u64 = 1 << 20;
 /// In a scan, whose answers come by the dozen and would wait for one another, only up to this size.
 const SMALL_IN_SCAN: usize = 16 << 10;
-/// And only if they inflate to no more than this, as nearly all do, being plain.
-const SMALL_INFLATED: u64 = 4 << 20;
 /// Nodes asked of a flame graph, where there is no exact data.
 const FLAME_GRAPH_NODES: u32 = 65_536;
 /// What version 1 says for "no data": a pprof of one empty sample type and one empty text.
@@ -177,15 +180,15 @@ impl Client {
             NotRead::Busy => PortError::Timeout("waiting for memory to read the answer".to_owned()).into(),
             NotRead::Lost(error) => error.into(),
         };
-        if body.len() <= SMALL_BYTES {
-            let few = Limits { inflated: SMALL_INFLATED, ..self.means.limits };
+        if body.len() <= SMALL_BYTES && !is_compressed(&body) {
+            let few = Limits { frames: SMALL_FRAMES.min(self.means.limits.frames), ..self.means.limits };
             let done = if gives_way() && body.len() > SMALL_IN_SCAN {
                 run(body.clone(), few, read.clone()).await.map_err(refused)?
             } else {
                 read(&body, &few)
             };
             match done {
-                Err(ReadError::Limit { limit: LimitName::Inflated, .. }) => {}
+                Err(ReadError::Limit { limit: LimitName::Frames, .. }) => {}
                 done => return done.map_err(NotRead::Bad).map_err(refused),
             }
         }

@@ -1,6 +1,7 @@
 //! What a server that refuses, fails or is away means to the caller.
 
 use super::*;
+use crate::profile::Budget;
 
 /// What a recorded refusal means when the caller gave a selector, and when not.
 #[rstest]
@@ -74,4 +75,38 @@ async fn a_server_that_is_not_there_is_unavailable() {
     let settings = PyroscopeSettings::new("http://127.0.0.1:1".parse().unwrap());
     let sor = Pyroscope::new(&settings, Arc::new(conformance::clock())).unwrap();
     assert!(matches!(sor.merged(&cpu("checkout")).await, Err(PortError::Unavailable(_))));
+}
+
+/// A message of protocol buffers: fields of these numbers, each with its bytes.
+fn fields(fields: &[(u8, Vec<u8>)]) -> Vec<u8> {
+    let length = |bytes: &[u8]| match bytes.len() {
+        short @ 0..128 => vec![short as u8],
+        long => vec![long as u8 | 0x80, (long >> 7) as u8],
+    };
+    fields.iter().flat_map(|(number, bytes)| [vec![number << 3 | 2], length(bytes), bytes.clone()].concat()).collect()
+}
+
+#[tokio::test]
+async fn few_bytes_that_stand_for_many_frames_are_read_in_memory_that_the_budget_has() {
+    let line = fields(&[(4, vec![8, 1])]);
+    let location = |id, lines| (4, [vec![8, id], line.repeat(lines)].concat());
+    // Of 300 stacks no two are alike, and each has four times a thousand inlined frames.
+    let stacks = (0..300_u16).map(|i| {
+        let bits = (0..9).map(|bit| 2 + (i >> bit & 1) as u8);
+        (2, [fields(&[(1, [1; 4].into_iter().chain(bits).collect())]), vec![16, 1]].concat())
+    });
+    let texts = ["", "cpu", "nanoseconds", "work"].map(|text| (6, text.into()));
+    let tables = [(1, vec![8, 1, 16, 2]), location(1, 1_000), location(2, 1), location(3, 1), (5, vec![8, 1, 16, 3])];
+    let body = fields(&stacks.chain(tables).chain(texts).collect::<Vec<_>>());
+    assert!(body.len() < 16 << 10, "{}", body.len());
+    let answer =
+        move |request: &Request| is(request, MERGE).then(|| ResponseTemplate::new(200).set_body_bytes(body.clone()));
+    let Some(server) = ReplayServer::start_with("v2", answer).await else { return };
+    let merged = adapter(&server).0.merged(&cpu("checkout")).await.unwrap().unwrap();
+    assert_eq!((merged.profile.stack_count(), merged.profile.frame_count()), (300, 300 * 4_009));
+    assert_eq!(server.calls(RENDER).await.len(), 0);
+    let little = PyroscopeSettings { budget: Budget::new(1 << 20), ..server.settings() };
+    let sor = Pyroscope::new(&little, Arc::new(conformance::clock())).unwrap();
+    sor.merged(&cpu("checkout")).await.unwrap().unwrap();
+    assert_ne!(server.calls(RENDER).await.len(), 0, "what is too much is asked for as a flame graph");
 }
