@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use flamewarden::kernel::ProfileType;
-use flamewarden::profile::{FunctionId, FunctionTable, Limits, Profile, ProfileBuilder, SampleType, read_pprof};
+use flamewarden::profile::{FunctionId, FunctionTable, Limits, Profile, ProfileBuilder, SampleType, Stack, read_pprof};
 use flamewarden::verdict::{ChangeVerdict, Compared, Comparison, Side, SourceFacts};
-use resampled::{Dice, Drawn, draw};
+use resampled::{Dice, Drawn, altered, draw};
 
 const SERVICES: [(&str, usize); 4] =
     [("go-cpu", 1), ("go-heap", 1), ("java-cpu", 0), ("java-kafka-cpu.expected.process_cpu", 0)];
@@ -75,9 +75,10 @@ fn unchanged() {
     }
 }
 
-/// One function by a share of all CPU, watched again; of the ten heaviest functions of each service in turn.
+/// One function by a share of all CPU, of the ten heaviest functions of each service in turn: in a window that is the same
+/// but for it, and in one that is watched again.
 fn one_function(share: f64, enlarged_by: f64) {
-    let (mut diffs, mut found, mut others, mut functions) = (0, 0, 0, 0);
+    let (mut diffs, mut alone, mut found, mut others, mut functions) = (0, 0, 0, 0, 0);
     let mut dice = Dice::new(2);
     for (_, service) in &services() {
         let names: Vec<_> = FunctionTable::of(service, 0).rows().iter().take(10).map(|r| r.name.to_owned()).collect();
@@ -91,12 +92,14 @@ fn one_function(share: f64, enlarged_by: f64) {
             found += its;
             others += rows.len() - its;
             functions += comparison.functions;
+            let comparison = compare(&before, &altered(&before, name, share));
+            alone += usize::from(matches!(told(&comparison).as_slice(), [(function, _)] if function == name));
             diffs += 1;
         }
     }
     println!(
-        "\nOne function by {:+.0} % of all CPU: found in {found} of {diffs} diffs, {others} other rows of {functions} \
-         functions",
+        "\nOne function by {:+.0} % of all CPU: it and no other in {alone} of {diffs} diffs of a window that is the same but \
+         for it; watched again, found in {found}, beside {others} other rows of {functions} functions",
         share * 100.0
     );
 }

@@ -37,7 +37,7 @@ fn main() -> Result<()> {
 async fn canned() -> Result<()> {
     let mut source = Source::taking(Duration::ZERO);
     let made = |functions, stacks, depth| Made { functions, stacks, depth, leaves: 24, own: None };
-    for (app, made) in [("small", made(170, 240, 18)), ("large", made(4_000, 9_000, 30))] {
+    for (app, made) in [("small", made(170, 240, 18)), ("large", made(4_000, 10_910, 30))] {
         source.add(app, (0..64).map(|variant| made.profile(variant)).collect::<Result<_>>()?);
     }
     source.serve(CANNED).await

@@ -8,7 +8,7 @@ mod unchanged;
 
 use super::*;
 use crate::kernel::LimitSeverity;
-use crate::profile::{FunctionId, Limits, Profile, ProfileBuilder, SampleType, merge, read_folded};
+use crate::profile::{FunctionId, Limits, Profile, ProfileBuilder, SampleType, Stack, merge, read_folded};
 
 /// Folded stacks, root first, in samples of 10 ms of CPU.
 fn cpu(folded: &str) -> Profile {

@@ -1,6 +1,6 @@
 //! A service that is watched again: windows drawn from a profile as a sampler would draw them.
 
-use super::{FunctionId, Profile, ProfileBuilder, SampleType};
+use super::{FunctionId, Profile, ProfileBuilder, SampleType, Stack};
 
 /// Nanoseconds of one sample.
 const PERIOD: f64 = 10_000_000.0;
@@ -84,6 +84,23 @@ pub(super) fn draw(service: &Profile, dice: &mut Dice, drawn: Drawn<'_>) -> Prof
                 &[(samples * PERIOD) as i64],
             );
         }
+    }
+    builder.build()
+}
+
+/// The same window with one function's own ticks changed by so much of all ticks.
+pub(super) fn altered(window: &Profile, function: &str, share: f64) -> Profile {
+    let ticks = |stack: &Stack<'_>| stack.values.first().copied().unwrap_or(0);
+    let is_its = |stack: &Stack<'_>| stack.frames.first().map(|id| window.name(*id)) == Some(function);
+    let own: i64 = window.stacks().filter(is_its).map(|stack| ticks(&stack)).sum();
+    let factor = 1.0 + share * window.total(0) as f64 / own as f64;
+    let mut builder = ProfileBuilder::new(window.sample_types().to_vec());
+    let functions: Vec<_> =
+        window.function_ids().map(|id| window.function(id)).map(|(name, file)| builder.function(name, file)).collect();
+    for stack in window.stacks() {
+        let samples = ticks(&stack) as f64 / PERIOD * if is_its(&stack) { factor } else { 1.0 };
+        let frames = stack.frames.iter().filter_map(|id| functions.get(id.index()).copied());
+        builder.add(frames, &[(samples.round() * PERIOD) as i64]);
     }
     builder.build()
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rstest::rstest;
 
-use super::resampled::{Dice, Drawn, draw};
+use super::resampled::{Dice, Drawn, altered, draw};
 use super::*;
 use crate::profile::{FunctionTable, read_pprof};
 
@@ -50,21 +50,6 @@ fn nth(service: &Profile, n: usize, at_least: f64) -> Option<String> {
     let table = FunctionTable::of(service, 0);
     let share = |ticks: i64| ticks as f64 / table.total() as f64;
     table.rows().iter().filter(|row| share(row.self_ticks) >= at_least).nth(n).map(|row| row.name.to_owned())
-}
-
-/// The same window with one function's own ticks changed by so much of all ticks.
-fn altered(window: &Profile, function: &str, share: f64) -> Profile {
-    let is_its = |stack: &crate::profile::Stack<'_>| stack.frames.first().map(|id| window.name(*id)) == Some(function);
-    let own: i64 = window.stacks().filter(is_its).map(|stack| stack.values[0]).sum();
-    let factor = 1.0 + share * window.total(0) as f64 / own as f64;
-    let mut builder = ProfileBuilder::new(window.sample_types().to_vec());
-    let functions: Vec<_> =
-        window.function_ids().map(|id| window.function(id)).map(|(name, file)| builder.function(name, file)).collect();
-    for stack in window.stacks() {
-        let samples = stack.values[0] as f64 / 1e7 * if is_its(&stack) { factor } else { 1.0 };
-        builder.add(stack.frames.iter().map(|id| functions[id.index()]), &[(samples.round() * 1e7) as i64]);
-    }
-    builder.build()
 }
 
 /// The profile of .NET is left out: one function is all of it, and nothing tells its work from load.
