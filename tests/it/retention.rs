@@ -45,3 +45,31 @@ async fn a_server_takes_profiles_as_old_as_it_keeps_them() {
     assert_eq!((answers[0].0, answers[1].0), (200, 400), "{answers:?}");
     assert!(answers[1].1.contains("profiles are kept 2 days"), "{answers:?}");
 }
+
+#[actix_web::test]
+async fn a_server_records_what_stays_the_same_once_in_a_while() {
+    let server = Flamewarden::start_whole(Setup::of(&[("HISTORY_REPEATS_EVERY", "1h")])).await;
+    let from = SystemClock.now().timestamp() - 600;
+    let path = format!("/ingest?name=shop&from={from}&until={}&format=folded", from + 10);
+    let push = server.receiver().request(Method::POST, &path).body("main;work 3\n").send().await.unwrap();
+    assert_eq!(push.status(), 200);
+    for caller in ["ada", "ada", "ada", "bob"] {
+        let triage = server.get("/triage/shop?types=cpu").header("x-requested-by", caller).send().await.unwrap();
+        let body = triage.json::<serde_json::Value>().await.unwrap();
+        assert_eq!(
+            (&body["profiles"]["cpu"]["diagnosis"].is_string(), &body["history"]),
+            (&true, &json!(null)),
+            "{body}"
+        );
+    }
+    // They are delivered in order: with the last one there, so is all that was recorded.
+    let callers = async || {
+        let (_, list) = server.json("/history/shop").await;
+        let rows = list["history"].as_array().unwrap().clone();
+        rows.iter().map(|row| row["requestedBy"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    until("the last one to be kept", || async { callers().await.contains(&"bob".to_owned()) }).await;
+    assert_eq!(callers().await, ["bob", "ada"]);
+    let metrics = server.get("/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.lines().any(|line| line == "history_repeats_total 2"), "{metrics}");
+}

@@ -102,11 +102,11 @@ fn has_long(word: u64) -> bool {
 
 /// Four numbers of two bytes each, if that is what eight bytes are.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "each is a quarter of the word")]
 fn pairs(word: u64) -> Option<[u16; 4]> {
     (word & CONTINUED == 0x0080_0080_0080_0080).then(|| {
         let joined = word & 0x007f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1;
-        let [a, b, c, d, e, f, g, h] = joined.to_le_bytes();
-        [[a, b], [c, d], [e, f], [g, h]].map(u16::from_le_bytes)
+        [0, 16, 32, 48].map(|start| (joined >> start) as u16)
     })
 }
 
