@@ -10,7 +10,8 @@ pub trait HistorySor: Send + Sync {
     /// Keeps an assessment and answers its row. The same idempotency key again answers the row that exists.
     async fn create(&self, entry: NewAssessment) -> PortResult<Assessment>;
 
-    /// Takes an assessment for keeping, without waiting for its row: once this returns, it is not lost. The spool
+    /// Takes an assessment for keeping, without waiting for its row: once this returns, it is not lost, unless a setting
+    /// says that what repeats the last one is left out. The spool
     /// appends it to a file and delivers it later; without a spool it is kept at once.
     async fn record(&self, entry: NewAssessment) -> PortResult<()> {
         self.create(entry).await.map(drop)
