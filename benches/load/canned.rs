@@ -133,6 +133,13 @@ impl Source {
         self.apps.insert(app.to_owned(), answers);
     }
 
+    /// Passes the time it takes to answer. A sleep of no time would still last until the next millisecond.
+    async fn wait(&self) {
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
+    }
+
     /// Serves for ever.
     pub(crate) async fn serve(self, address: &str) -> Result<()> {
         for (app, answers) in self.apps.iter().take(2) {
@@ -159,7 +166,7 @@ fn app_of(selector: &str) -> &str {
 }
 
 async fn series(request: HttpRequest, source: web::Data<Source>, body: Bytes) -> actix_web::Result<HttpResponse> {
-    tokio::time::sleep(source.delay).await;
+    source.wait().await;
     let set = |app: &str| Labels {
         labels: [("__profile_type__", TYPE), ("service_name", app)]
             .map(|(name, value)| Label { name: name.to_owned(), value: value.to_owned() })
@@ -180,7 +187,7 @@ async fn series(request: HttpRequest, source: web::Data<Source>, body: Bytes) ->
 }
 
 async fn merge(source: web::Data<Source>, body: Bytes) -> actix_web::Result<HttpResponse> {
-    tokio::time::sleep(source.delay).await;
+    source.wait().await;
     let request = MergeRequest::decode(body).map_err(actix_web::error::ErrorBadRequest)?;
     let i = source.next.fetch_add(1, Ordering::Relaxed);
     let answers = source.apps.get(app_of(&request.label_selector)).map_or(&[][..], Vec::as_slice);

@@ -1,5 +1,6 @@
 //! The one factory of outward HTTP calls: deadline, size cap, trace headers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -7,6 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
+use thread_local::ThreadLocal;
 use url::Url;
 
 use crate::kernel::{PortError, PortResult};
@@ -33,9 +35,14 @@ pub struct OutwardSettings {
 }
 
 /// A client of one other server.
+///
+/// Each thread that calls has connections of its own. What serves a connection runs on the thread that opened it: a call
+/// from another thread would wake that one to be sent, and be woken by it for every piece of the answer.
 #[derive(Debug, Clone)]
 pub struct Outward {
-    http: reqwest::Client,
+    threads: Arc<ThreadLocal<reqwest::Client>>,
+    /// What a thread calls with where one of its own cannot be made.
+    shared: reqwest::Client,
     settings: OutwardSettings,
 }
 
@@ -53,15 +60,12 @@ pub struct Answer {
 impl Outward {
     /// A client for the server of these settings.
     pub fn new(settings: OutwardSettings) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .timeout(settings.timeout)
-            .connect_timeout(settings.timeout.min(Duration::from_secs(5)))
-            .pool_idle_timeout(IDLE)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("flamewarden/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
-            .build()?;
-        Ok(Self { http, settings })
+        Ok(Self { threads: Arc::default(), shared: connections(settings.timeout)?, settings })
+    }
+
+    /// The connections of this thread.
+    fn own(&self) -> &reqwest::Client {
+        self.threads.get_or(|| connections(self.settings.timeout).unwrap_or_else(|_| self.shared.clone()))
     }
 
     /// Where the other server listens.
@@ -83,7 +87,7 @@ impl Outward {
 
     /// Begins a request; [`Outward::send`] ends it.
     pub fn request(&self, method: Method, url: Url) -> reqwest::RequestBuilder {
-        let mut request = self.http.request(method, url);
+        let mut request = self.own().request(method, url);
         if let Some(authorization) = &self.settings.authorization {
             request = request.header(reqwest::header::AUTHORIZATION, authorization.expose_secret());
         }
@@ -118,6 +122,17 @@ impl Outward {
         }
         Ok(Answer { status, headers, body: body.freeze() })
     }
+}
+
+fn connections(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .timeout(timeout)
+        .connect_timeout(timeout.min(Duration::from_secs(5)))
+        .pool_idle_timeout(IDLE)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("flamewarden/", env!("CARGO_PKG_VERSION")))
+        .no_proxy()
+        .build()
 }
 
 fn port_error(error: &reqwest::Error) -> PortError {
