@@ -2,9 +2,10 @@
 
 use serde::Deserialize;
 
+use super::builder::ProfileBuilder;
 use super::inflate::inflate;
 use super::limits::{LimitName, Limits, ReadError};
-use super::model::{FunctionId, Profile, ProfileBuilder, SampleType};
+use super::model::{FunctionId, Profile, SampleType};
 use super::text::sanitise;
 
 /// A flame graph read back into stacks.

@@ -1,8 +1,9 @@
 //! Folded text: `root;caller;leaf 12`, one stack a line.
 
+use super::builder::ProfileBuilder;
 use super::inflate::inflate;
 use super::limits::{LimitName, Limits, ReadError};
-use super::model::{Profile, ProfileBuilder, SampleType};
+use super::model::{Profile, SampleType};
 use super::text::sanitise;
 
 /// Reads folded text: on each line a stack from the root to the leaf, joined by `;`, a blank, and a whole number. Blank

@@ -5,7 +5,8 @@ use std::hash::BuildHasher;
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::model::{Function, FunctionId, Interner, Profile, SampleType, Stacks};
+use super::builder::Interner;
+use super::model::{Function, FunctionId, Profile, SampleType, Stacks};
 
 /// Why profiles cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,13 +2,7 @@
 //!
 //! Flat on purpose: a table of functions or a verdict walks each stack once, from the leaf, over dense arrays.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
-
-use hashbrown::hash_table::Entry;
-use hashbrown::{DefaultHashBuilder, HashTable};
-
-use super::text::{is_plain, sanitise};
 
 /// What the values of a profile count, such as `cpu` in `nanoseconds`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -28,7 +22,7 @@ impl SampleType {
 
 /// The place of an interned text in its profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TextId(u32);
+pub struct TextId(pub(super) u32);
 
 impl TextId {
     /// The id as an index into an array of [`Profile::text_count`] places.
@@ -39,7 +33,7 @@ impl TextId {
 
 /// The place of a function in its profile: dense, from 0.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FunctionId(u32);
+pub struct FunctionId(pub(super) u32);
 
 impl FunctionId {
     /// No function's: there are never so many.
@@ -77,9 +71,9 @@ pub struct Stack<'p> {
 /// The texts and functions of a profile; profiles made from one another share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Symbols {
-    text: String,
-    text_ends: Vec<u32>,
-    functions: Vec<Function>,
+    pub(super) text: String,
+    pub(super) text_ends: Vec<u32>,
+    pub(super) functions: Vec<Function>,
 }
 
 impl Symbols {
@@ -90,7 +84,7 @@ impl Symbols {
     }
 }
 
-/// A profile: stacks of functions with one value per sample type. Immutable; made by [`ProfileBuilder`].
+/// A profile: stacks of functions with one value per sample type. Immutable; made by [`super::ProfileBuilder`].
 #[derive(Debug, Clone, Default)]
 pub struct Profile {
     sample_types: Vec<SampleType>,
@@ -189,6 +183,31 @@ impl Profile {
         self.stacks().fold(0, |sum: i64, s| sum.saturating_add(s.values.get(sample_type).copied().unwrap_or(0)))
     }
 
+    /// The sum of all values of one sample type over the stacks that a function stands in, each once.
+    pub fn total_through(&self, function: FunctionId, sample_type: usize) -> i64 {
+        /// Frames looked at together: several at a time is quicker than to stop at the one.
+        const PIECE: usize = 32;
+        let Stacks { frames, ends, values } = &self.stacks;
+        let (mut sum, mut stack, mut counted_to) = (0_i64, 0, 0);
+        for (piece, start) in frames.chunks(PIECE).zip((0..).step_by(PIECE)) {
+            if piece.iter().fold(0, |found, frame| found | u32::from(*frame == function)) == 0 {
+                continue;
+            }
+            for (_, at) in piece.iter().zip(start..).filter(|(frame, _)| **frame == function) {
+                if at < counted_to {
+                    continue;
+                }
+                while ends.get(stack).is_some_and(|end| *end as usize <= at) {
+                    stack += 1;
+                }
+                counted_to = ends.get(stack).map_or(usize::MAX, |end| *end as usize);
+                let value = values.get(stack * self.sample_types.len() + sample_type);
+                sum = sum.saturating_add(value.copied().unwrap_or(0));
+            }
+        }
+        sum
+    }
+
     /// The profile under one of its sample types: stacks whose value is 0 are left out. Without such a sample type it
     /// has none and no stacks.
     #[must_use]
@@ -229,153 +248,5 @@ impl Stacks {
         self.ends.push(self.frames.len() as u32);
         // They are few: no call to copy them.
         self.values.extend(values.iter().copied());
-    }
-}
-
-/// Interns texts and functions. Hashes are seeded per process: names that collide cannot be prepared.
-#[derive(Debug, Default)]
-pub(super) struct Interner {
-    /// The texts, side by side: UTF-8 each, and so together.
-    text: Vec<u8>,
-    text_ends: Vec<u32>,
-    functions: Vec<Function>,
-    texts: HashTable<u32>,
-    /// Of each text, the first function of that name, plus 1: nearly all functions are the only one of theirs.
-    named: Vec<u32>,
-    /// The functions whose name an earlier one has.
-    others: HashTable<u32>,
-    seed: DefaultHashBuilder,
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "readers hold profiles under 2^32 bytes of names and functions")]
-impl Interner {
-    pub(super) fn text(&mut self, text: &str) -> TextId {
-        self.utf8(text.as_bytes())
-    }
-
-    /// Interns a text as it was sent, with U+FFFD for what is not UTF-8 and for U+0000.
-    pub(super) fn sent(&mut self, bytes: &[u8]) -> TextId {
-        if is_plain(bytes) { self.utf8(bytes) } else { self.text(&sanitise(bytes)) }
-    }
-
-    fn utf8(&mut self, bytes: &[u8]) -> TextId {
-        let Self { text, text_ends, texts, seed, .. } = self;
-        let known = |id: &u32| {
-            let end = text_ends.get(*id as usize).map_or(0, |end| *end as usize);
-            let start = id.checked_sub(1).and_then(|i| text_ends.get(i as usize)).map_or(0, |end| *end as usize);
-            text.get(start..end).unwrap_or(&[])
-        };
-        let id = match texts.entry(seed.hash_one(bytes), |id| known(id) == bytes, |id| seed.hash_one(known(id))) {
-            Entry::Occupied(found) => *found.get(),
-            Entry::Vacant(place) => {
-                let id = text_ends.len() as u32;
-                place.insert(id);
-                text.extend_from_slice(bytes);
-                text_ends.push(text.len() as u32);
-                id
-            }
-        };
-        TextId(id)
-    }
-
-    pub(super) fn function(&mut self, function: Function) -> FunctionId {
-        let Self { functions: known, named, others, seed, .. } = self;
-        if named.len() <= function.name.index() {
-            named.resize(self.text_ends.len(), 0);
-        }
-        let next = known.len() as u32;
-        let id = match named.get_mut(function.name.index()) {
-            Some(first @ 0) => {
-                *first = next + 1;
-                next
-            }
-            Some(first) if known.get(*first as usize - 1) == Some(&function) => *first - 1,
-            _ => {
-                let entry = others.entry(
-                    seed.hash_one(function),
-                    |id| known.get(*id as usize) == Some(&function),
-                    |id| known.get(*id as usize).map_or(0, |f| seed.hash_one(f)),
-                );
-                *entry.or_insert(next).get()
-            }
-        };
-        if id == next {
-            known.push(function);
-        }
-        FunctionId(id)
-    }
-
-    pub(super) fn with_room(bytes: usize, texts: usize, functions: usize) -> Self {
-        Self {
-            text: Vec::with_capacity(bytes),
-            text_ends: Vec::with_capacity(texts),
-            functions: Vec::with_capacity(functions),
-            texts: HashTable::with_capacity(texts),
-            named: Vec::with_capacity(texts),
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn finish(self) -> Arc<Symbols> {
-        // It is UTF-8: nothing else is interned.
-        let text = String::from_utf8(self.text).unwrap_or_default();
-        Arc::new(Symbols { text, text_ends: self.text_ends, functions: self.functions })
-    }
-}
-
-/// Builds a [`Profile`]: interns texts and functions, adds stacks.
-#[derive(Debug, Default)]
-pub struct ProfileBuilder {
-    sample_types: Vec<SampleType>,
-    interner: Interner,
-    stacks: Stacks,
-}
-
-impl ProfileBuilder {
-    /// A builder of a profile with these sample types.
-    pub fn new(sample_types: Vec<SampleType>) -> Self {
-        Self { sample_types, ..Self::default() }
-    }
-
-    /// Interns a text.
-    pub fn text(&mut self, text: &str) -> TextId {
-        self.interner.text(text)
-    }
-
-    /// Interns a function by name and file (empty where unknown).
-    pub fn function(&mut self, name: &str, file: &str) -> FunctionId {
-        let function = Function { name: self.text(name), file: self.text(file) };
-        self.interner.function(function)
-    }
-
-    /// Adds a stack, leaf first, with one value per sample type. Missing values count as 0, further ones are dropped.
-    pub fn add(&mut self, frames: impl IntoIterator<Item = FunctionId>, values: &[i64]) {
-        self.stacks.frames.extend(frames);
-        self.stacks.push_values(&[]);
-        let width = self.sample_types.len();
-        self.stacks.values.extend(values.iter().copied().chain(std::iter::repeat(0)).take(width));
-    }
-
-    /// The profile.
-    pub fn build(self) -> Profile {
-        Profile::from_parts(self.sample_types, self.interner.finish(), self.stacks)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gives_back_the_stacks_it_was_built_from() {
-        let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
-        let (leaf, root) = (builder.function("leaf", "a.rs"), builder.function("root", ""));
-        builder.add([leaf, root], &[7]);
-        builder.add([root], &[5, 99]);
-        let profile = builder.build();
-        let stacks: Vec<_> = profile.stacks().map(|s| (s.frames.to_vec(), s.values.to_vec())).collect();
-        assert_eq!(stacks, [(vec![leaf, root], vec![7]), (vec![root], vec![5])]);
-        assert_eq!(profile.function(leaf), ("leaf", "a.rs"));
-        assert_eq!(profile.total(0), 12);
     }
 }

@@ -97,6 +97,11 @@ impl Claims {
         self.slots.get(function.index()).map_or(Origin::App, |slot| slot.origin)
     }
 
+    /// Whether the function stands at the root of everything.
+    pub fn is_entry(&self, function: FunctionId) -> bool {
+        self.slots.get(function.index()).is_some_and(|slot| slot.entry)
+    }
+
     /// Whether the sampler saw frames below the language: native libraries, the VM's own code or the kernel.
     pub fn native_frames(&self) -> bool {
         self.native_frames

@@ -11,6 +11,7 @@ use super::Runtime;
 use super::catalogue::{RuleIndex, Rules, split};
 use super::names::Frame;
 use super::origin::{self, Origin};
+use super::shown::is_entry;
 use crate::profile::{Function, Profile, TextId};
 
 /// How many names a generation holds: what fits into a table of 2^17 places, some 7 MiB. A fleet of a hundred apps has as
@@ -30,6 +31,8 @@ pub(super) struct Slot {
     plain_word: bool,
     pub(super) unresolved: bool,
     pub(super) origin: Origin,
+    /// Whether it stands at the root of everything.
+    pub(super) entry: bool,
     /// A hash of the package or class the function stands in; 0 where the name has none.
     pub(super) package: u64,
 }
@@ -44,6 +47,7 @@ impl Slot {
         plain_word: false,
         unresolved: false,
         origin: Origin::App,
+        entry: false,
         package: 0,
     };
 
@@ -88,6 +92,7 @@ impl Slot {
                 && !is_c_word(&frame.text),
             unresolved: false,
             origin: origin::of(rules, &frame, file),
+            entry: is_entry(name),
             package: package(&frame),
         }
     }

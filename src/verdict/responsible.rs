@@ -67,8 +67,16 @@ struct Path<'p> {
 
 impl<'p, 'c> Detective<'p, 'c> {
     pub(super) fn new(profile: &'p Profile, claims: &'c Claims, tally: &'c Tally, kind: ProfileType) -> Self {
-        let mut claimed = [const { Vec::new() }; CATEGORIES];
-        let mut unclaimed = Vec::new();
+        let mut counts = [0; CATEGORIES];
+        let mut left = 0;
+        for claim in claims.claims() {
+            match claim.and_then(|claim| counts.get_mut(claim.category as usize)) {
+                Some(count) => *count += 1,
+                None => left += 1,
+            }
+        }
+        let mut claimed = counts.map(Vec::with_capacity);
+        let mut unclaimed = Vec::with_capacity(left);
         for (stack, claim) in profile.stacks().zip(claims.claims()) {
             let Some(ticks) = stack.values.get(tally.sample_type).copied().filter(|t| *t > 0) else { continue };
             let from = claim.and_then(|claim| stack.frames.iter().position(|f| *f == claim.frame)).unwrap_or(0);
@@ -184,6 +192,9 @@ impl<'p, 'c> Detective<'p, 'c> {
                     *ticks += path.ticks;
                 }
             }
+            if is_enough(rest) {
+                continue;
+            }
             seen.retain(|frame| {
                 let Some((ticks, _)) = self.counts.get_mut(frame.index()) else { return false };
                 let stays = is_enough(*ticks + rest);
@@ -222,22 +233,31 @@ impl<'p, 'c> Detective<'p, 'c> {
     }
 
     fn describe(&mut self, frame: FunctionId, ticks: i64, whole: i64, paths: &[Path<'p>]) -> Option<Responsible> {
-        let way = self.heaviest_way(frame, paths)?;
-        let mut names: Vec<&str> = way.iter().rev().map(|f| short_name(self.profile.name(*f))).collect();
-        names.dedup();
-        let mut path: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
-        if path.len() > PATH {
-            let last = path.pop();
-            path.truncate(PATH - 2);
-            path.push("…".to_owned());
-            path.extend(last);
-        }
+        let path = self.shortened(self.heaviest_way(frame, paths)?);
         Some(Responsible {
             function: self.profile.name(frame).to_owned(),
             percent: percent(ticks, whole),
             total_percent: percent(self.total_of(frame), self.tally.total),
             path,
         })
+    }
+
+    /// The short names of a way, caller first, each of several in a row once: of many the first ones and the last.
+    fn shortened(&self, way: &[FunctionId]) -> Vec<String> {
+        let name = |frame: &FunctionId| short_name(self.profile.name(*frame));
+        let mut names: Vec<&str> = Vec::new();
+        for next in way.iter().rev().map(name) {
+            if names.last() == Some(&next) {
+                continue;
+            }
+            names.push(next);
+            if names.len() > PATH {
+                names.truncate(PATH - 2);
+                names.extend(["…"].into_iter().chain(way.first().map(name)));
+                break;
+            }
+        }
+        names.into_iter().map(str::to_owned).collect()
     }
 
     /// From the claiming frame up to this one by the way that most ticks came. Of equals the one whose names come first:
@@ -255,12 +275,7 @@ impl<'p, 'c> Detective<'p, 'c> {
     }
 
     fn total_of(&mut self, frame: FunctionId) -> i64 {
-        *self.totals.entry(frame).or_insert_with(|| {
-            // All frames are looked at, several at a time: that is quicker than to stop at the one.
-            let holds = |frames: &[FunctionId]| frames.iter().fold(0, |found, f| found | u32::from(*f == frame)) != 0;
-            let on_stack = self.profile.stacks().filter(|stack| holds(stack.frames));
-            on_stack.filter_map(|stack| stack.values.get(self.tally.sample_type)).sum()
-        })
+        *self.totals.entry(frame).or_insert_with(|| self.profile.total_through(frame, self.tally.sample_type))
     }
 
     /// Whether the frame can be responsible: neither of the category itself nor the platform's.

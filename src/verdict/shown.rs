@@ -44,22 +44,19 @@ pub fn short_name(name: &str) -> &str {
         Some(head) => head.rsplit_once(' ').map_or(head, |(_, last)| last),
         None => name,
     };
-    if bare.contains("::") && !bare.contains('<') {
-        return last_parts(bare, "::");
+    if bare.contains(':') && bare.contains("::") && !bare.contains('<') {
+        return last_two(bare, bare.rmatch_indices("::"));
     }
     let bare = bare.rfind('/').and_then(|slash| bare.get(slash + 1..)).filter(|rest| !rest.is_empty()).unwrap_or(bare);
-    if bare.contains('(') || bare.contains('<') || bare.contains('[') || bare.contains(':') {
+    if bare.contains(['(', '<', '[', ':']) {
         return bare;
     }
-    last_parts(bare, ".")
+    last_two(bare, bare.rmatch_indices('.'))
 }
 
-fn last_parts<'n>(name: &'n str, separator: &str) -> &'n str {
-    let Some(last) = name.rfind(separator) else { return name };
-    match name.get(..last).and_then(|head| head.rfind(separator)) {
-        Some(before) => name.get(before + separator.len()..).unwrap_or(name),
-        None => name,
-    }
+/// The last two parts of a name between separators, which are given from the last one.
+fn last_two<'n>(name: &'n str, mut separators: impl Iterator<Item = (usize, &'n str)>) -> &'n str {
+    separators.nth(1).and_then(|(at, separator)| name.get(at + separator.len()..)).unwrap_or(name)
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Adds up a profile's claims, once, over dense arrays.
 
-use super::shown::is_entry;
 use super::{Category, Claim, Claims, Origin, Reach, RuleIndex, Rules, Runtime};
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, Stack, TextId};
@@ -236,15 +235,15 @@ impl Mark {
     const PLATFORM: u32 = 1 << 28;
 
     fn of(profile: &Profile, id: FunctionId, rules: &Rules, claims: &Claims) -> Self {
-        let (name, origin) = (profile.name(id), claims.origin(id));
+        let origin = claims.origin(id);
         let rule = claims.rule(id).and_then(|rule| rules.rule(rule));
         let category = claims.category(rules, id, None);
         let unresolved = category == Some(Category::Unresolved);
         let marks = [
             (Self::WRAPPER, rule.is_some_and(|rule| rule.reach == Reach::Wrapper)),
             (Self::OPAQUE, rule.is_none() && origin != Origin::Runtime),
-            (Self::BROKEN, unresolved && BROKEN.iter().any(|b| name.contains(b))),
-            (Self::PLATFORM, origin == Origin::Runtime || unresolved || is_entry(name)),
+            (Self::BROKEN, unresolved && BROKEN.iter().any(|b| profile.name(id).contains(b))),
+            (Self::PLATFORM, origin == Origin::Runtime || unresolved || claims.is_entry(id)),
         ];
         let marks = marks.into_iter().filter(|(_, is)| *is).map(|(mark, _)| mark);
         Self(marks.fold(category.map_or(0, bit), |all, mark| all | mark))

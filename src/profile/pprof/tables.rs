@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::wire::{Wire, bytes, number};
 use super::{FUNCTION, LOCATION, MAPPING, Outline, Piece};
+use crate::profile::builder::Interner;
 use crate::profile::limits::{LimitName, Limits, ReadError};
-use crate::profile::model::{Function, FunctionId, Interner, SampleType, Symbols, TextId};
+use crate::profile::model::{Function, FunctionId, SampleType, Symbols, TextId};
 
 /// Of a mapping, a location and a function alike.
 const ID: u64 = number(1);

@@ -56,6 +56,17 @@ proptest! {
     }
 
     #[test]
+    fn what_runs_through_a_function_is_each_stack_that_holds_it_once(profile in profiles()) {
+        for function in profile.function_ids() {
+            for sample_type in 0..2 {
+                let holding = profile.stacks().filter(|stack| stack.frames.contains(&function));
+                let sum: i64 = holding.map(|stack| stack.values[sample_type]).sum();
+                prop_assert_eq!(profile.total_through(function, sample_type), sum);
+            }
+        }
+    }
+
+    #[test]
     fn a_table_is_that_of_its_sample_type_alone(profile in profiles()) {
         let only = profile.only(1);
         prop_assert_eq!(FunctionTable::of(&profile, 1), FunctionTable::of(&only, 0));
