@@ -1,11 +1,13 @@
 //! Who claims a stack: leaf up, the first claim within its reach wins; a root rule (a VM's thread) is asked first.
 
+mod mark;
 mod nearer;
 mod steps;
 
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, Stack};
 
+pub(super) use self::mark::Mark;
 use self::steps::{Meaning, Step, Steps};
 use super::catalogue::{Reach, Rule, RuleIndex, Rules};
 use super::memo::Slot;
@@ -30,20 +32,35 @@ pub struct Claim {
 /// The claims on all stacks of a profile, in their order.
 #[derive(Debug, Clone)]
 pub struct Claims {
-    list: Vec<(Option<Claim>, Option<Runtime>)>,
+    list: Vec<Judged>,
     slots: Vec<Slot>,
+    marks: Vec<Mark>,
     native_frames: bool,
+}
+
+/// What is known of one stack.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Judged {
+    /// `None` where no rule claims it.
+    pub(super) claim: Option<Claim>,
+    /// `None` where no frame shows one.
+    pub(super) runtime: Option<Runtime>,
+    /// What its frames are marked as, together.
+    pub(super) seen: Mark,
 }
 
 impl Claims {
     /// Judges every stack of the profile.
     pub fn of(rules: &Rules, profile: &Profile, kind: ProfileType) -> Self {
         let slots = rules.memo.slots(rules, profile);
+        let functions = slots.iter().zip(profile.function_ids());
+        let marks: Vec<_> = functions.map(|(slot, id)| Mark::of(slot, rules, profile.name(id))).collect();
         let native_frames = slots.iter().any(|s| s.own.is_some_and(|own| !own.is_language()))
             || slots.iter().any(|s| s.own.is_none() && s.rule(None).is_some());
         let judge = Judge {
             rules,
             slots: &slots,
+            marks: &marks,
             kind,
             parked_is_idle: parked_is_idle(kind, &slots, native_frames),
             language: only_language(&slots),
@@ -61,45 +78,42 @@ impl Claims {
                 steps.push((context, judge.steps(context)));
                 steps.len() - 1
             });
-            (steps.get(known).and_then(|(_, steps)| judge.claim(stack.frames, runtime, steps)), runtime)
+            let nothing = Judged { claim: None, runtime, seen: Mark::NONE };
+            steps.get(known).map_or(nothing, |(_, steps)| judge.judge(stack.frames, runtime, steps))
         };
         let list = profile.stacks().map(claim).collect();
-        Self { list, slots, native_frames }
+        Self { list, slots, marks, native_frames }
+    }
+
+    /// What is known of each stack of the profile, in order.
+    pub(super) fn stacks(&self) -> impl Iterator<Item = &Judged> {
+        self.list.iter()
     }
 
     /// One claim per stack of the profile, in order; `None` where no rule claims it.
     pub fn claims(&self) -> impl Iterator<Item = Option<Claim>> {
-        self.list.iter().map(|(claim, _)| *claim)
+        self.list.iter().map(|stack| stack.claim)
     }
 
     /// The runtime of each stack, in order; `None` where no frame shows one.
     pub fn runtimes(&self) -> impl Iterator<Item = Option<Runtime>> {
-        self.list.iter().map(|(_, runtime)| *runtime)
+        self.list.iter().map(|stack| stack.runtime)
     }
 
-    /// What the function proves by its own name in a stack of that runtime, whatever stands beneath it. Pass-through
-    /// and held-back frames prove nothing.
-    pub fn category(&self, rules: &Rules, function: FunctionId, runtime: Option<Runtime>) -> Option<Category> {
-        let slot = self.slots.get(function.index())?;
-        if slot.unresolved {
-            return Some(Category::Unresolved);
-        }
-        slot.rule(runtime).and_then(|rule| rules.rule(rule)).and_then(|rule| rule.category)
+    /// What the function is by its own name, in a stack of no particular runtime.
+    pub(super) fn mark(&self, function: FunctionId) -> Mark {
+        self.marks.get(function.index()).copied().unwrap_or(Mark::NONE)
     }
 
-    /// The rule that the function's own name proves, in a stack of no particular runtime.
-    pub fn rule(&self, function: FunctionId) -> Option<RuleIndex> {
-        self.slots.get(function.index()).and_then(|slot| slot.rule(None))
+    /// Whether the function can be responsible for nothing: the platform's own, without a name, or the entry of everything.
+    pub(super) fn is_platform(&self, function: FunctionId) -> bool {
+        let slot = self.slots.get(function.index());
+        slot.is_some_and(|slot| slot.origin == Origin::Runtime || slot.unresolved || slot.entry)
     }
 
     /// Whose code the function is.
     pub fn origin(&self, function: FunctionId) -> Origin {
         self.slots.get(function.index()).map_or(Origin::App, |slot| slot.origin)
-    }
-
-    /// Whether the function stands at the root of everything.
-    pub fn is_entry(&self, function: FunctionId) -> bool {
-        self.slots.get(function.index()).is_some_and(|slot| slot.entry)
     }
 
     /// Whether the sampler saw frames below the language: native libraries, the VM's own code or the kernel.
@@ -127,6 +141,7 @@ fn only_language(slots: &[Slot]) -> Option<Runtime> {
 struct Judge<'j> {
     rules: &'j Rules,
     slots: &'j [Slot],
+    marks: &'j [Mark],
     kind: ProfileType,
     parked_is_idle: bool,
     /// The one language of the whole profile, if it has one.
@@ -181,8 +196,19 @@ impl<'j> Judge<'j> {
         })
     }
 
-    fn claim(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &Steps) -> Option<Claim> {
-        let near = self.claim_near_leaf(frames, runtime, steps);
+    fn judge(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &Steps) -> Judged {
+        let together = steps.together(frames);
+        let near = together.may_claim().then(|| self.claim_near_leaf(frames, runtime, steps)).flatten();
+        Judged { claim: self.claim(frames, runtime, steps, near), runtime, seen: steps.seen(frames, together) }
+    }
+
+    fn claim(
+        &self,
+        frames: &[FunctionId],
+        runtime: Option<Runtime>,
+        steps: &Steps,
+        near: Option<Claim>,
+    ) -> Option<Claim> {
         if let Some(root) = self.claim_of_root(frames, runtime, steps) {
             let resting = near.is_some_and(|n| matches!(n.category, Category::ThreadWaiting | Category::Idle));
             if !(resting && self.parked_is_idle) {
@@ -253,7 +279,7 @@ impl<'j> Judge<'j> {
             };
             Step { meaning, is_root: rule.is_some_and(|(_, rule)| rule.reach == Reach::Root), package: slot.package }
         };
-        self.slots.iter().map(mean).collect()
+        Steps::new(self.slots.iter().map(mean), self.marks)
     }
 
     /// What the rule claims in profiles of this kind. Where bytes are counted, the allocator's own frames stand at

@@ -46,6 +46,7 @@ pub struct Responsible {
 /// The paths of each category, and dense arrays by function, reused from category to category.
 pub(super) struct Detective<'p, 'c> {
     profile: &'p Profile,
+    claims: &'c Claims,
     tally: &'c Tally,
     kind: ProfileType,
     claimed: [Vec<Path<'p>>; CATEGORIES],
@@ -86,7 +87,7 @@ impl<'p, 'c> Detective<'p, 'c> {
             }
         }
         let counts = vec![(0, 0); profile.function_count()];
-        Self { profile, tally, kind, claimed, unclaimed, counts, path: 0, totals: FxHashMap::default() }
+        Self { profile, claims, tally, kind, claimed, unclaimed, counts, path: 0, totals: FxHashMap::default() }
     }
 
     /// The claiming frames of a category, heaviest first, and who is responsible for its ticks.
@@ -280,7 +281,8 @@ impl<'p, 'c> Detective<'p, 'c> {
 
     /// Whether the frame can be responsible: neither of the category itself nor the platform's.
     fn may_be_responsible(&self, frame: FunctionId, category: Option<Category>) -> bool {
-        !self.tally.is_platform(frame) && (category.is_none() || self.tally.category(frame) != category)
+        let is_of_it = || category.is_some() && self.claims.mark(frame).category() == category;
+        !self.claims.is_platform(frame) && !is_of_it()
     }
 
     fn take(&mut self, frame: FunctionId) -> i64 {

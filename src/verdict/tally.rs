@@ -1,15 +1,13 @@
 //! Adds up a profile's claims, once, over dense arrays.
 
-use super::{Category, Claim, Claims, Origin, Reach, RuleIndex, Rules, Runtime};
+use super::engine::Judged;
+use super::{Category, Claims, RuleIndex, Rules, Runtime};
 use crate::kernel::ProfileType;
-use crate::profile::{FunctionId, Profile, Stack, TextId};
+use crate::profile::{Profile, Stack, TextId};
 
 /// How many categories there are.
 pub(super) const CATEGORIES: usize = Category::ALL.len();
 const RUNTIMES: usize = Runtime::ALL.len();
-/// Names that profilers put where a stack could not be walked.
-const BROKEN: &[&str] =
-    &["unknown_Java", "not_walkable_Java", "no_Java_frame", "[broken]", "broken stack", "(truncated)"];
 
 /// The ticks of a profile by category, runtime and function.
 pub(super) struct Tally {
@@ -30,7 +28,6 @@ pub(super) struct Tally {
     /// Ticks of rules whose claims alone may make a diagnosis: rule, category, percent needed, ticks.
     alone: Vec<(RuleIndex, Category, f64, i64)>,
     runtimes: [[i64; RUNTIMES]; CATEGORIES],
-    marks: Vec<Mark>,
     stack_runtimes: [i64; RUNTIMES],
     /// Of each interned name, its place among the leaves, plus 1; 0 where no stack ends in it.
     places: Vec<u32>,
@@ -62,13 +59,12 @@ impl Tally {
             uncounted: [0; CATEGORIES],
             alone: Vec::new(),
             runtimes: [[0; RUNTIMES]; CATEGORIES],
-            marks: profile.function_ids().map(|id| Mark::of(profile, id, rules, claims)).collect(),
             stack_runtimes: [0; RUNTIMES],
             places: vec![0; profile.text_count()],
             leaves: Vec::new(),
         };
-        for ((stack, claim), runtime) in profile.stacks().zip(claims.claims()).zip(claims.runtimes()) {
-            tally.add(stack, claim, runtime, profile, rules);
+        for (stack, judged) in profile.stacks().zip(claims.stacks()) {
+            tally.add(stack, judged, profile, rules);
         }
         let hidden = tally.claimed(Category::Idle) + tally.claimed(Category::ProfilerOverhead);
         tally.idle = tally.claimed(Category::Idle);
@@ -77,14 +73,8 @@ impl Tally {
         tally
     }
 
-    fn add(
-        &mut self,
-        stack: Stack<'_>,
-        claim: Option<Claim>,
-        runtime: Option<Runtime>,
-        profile: &Profile,
-        rules: &Rules,
-    ) {
+    fn add(&mut self, stack: Stack<'_>, judged: &Judged, profile: &Profile, rules: &Rules) {
+        let &Judged { claim, runtime, mut seen } = judged;
         let ticks = stack.values.get(self.sample_type).copied().unwrap_or(0);
         if ticks == 0 {
             return;
@@ -102,17 +92,15 @@ impl Tally {
         if let Some(place) = runtime.and_then(|r| self.stack_runtimes.get_mut(r as usize)) {
             *place += ticks;
         }
-        let seen = Mark::of_stack(&self.marks, stack.frames);
-        if seen & Mark::BROKEN != 0 || stack.frames.is_empty() {
+        if seen.is_broken() || stack.frames.is_empty() {
             self.broken += ticks;
         }
-        let mut present = seen & Mark::CATEGORY;
         if let Some(claim) = claim {
             if !claim.counted {
                 add(&mut self.uncounted, claim.category, ticks);
                 return;
             }
-            present |= bit(claim.category);
+            seen = seen.with(claim.category);
             add(&mut self.claimed, claim.category, ticks);
             let rule = claim.rule.and_then(|index| Some((index, rules.rule(index)?.alone?)));
             if let Some((index, needed)) = rule {
@@ -127,9 +115,7 @@ impl Tally {
                 *place += ticks;
             }
         }
-        while present != 0 {
-            let Some(category) = Category::ALL.get(present.trailing_zeros() as usize).copied() else { break };
-            present &= present - 1;
+        for category in seen.categories() {
             add(&mut self.inclusive, category, ticks);
             if let (Some(claim), Some(row)) = (claim, self.beneath.get_mut(category as usize)) {
                 add(row, claim.category, ticks);
@@ -145,18 +131,6 @@ impl Tally {
             *place = u32::try_from(self.leaves.len()).ok()?;
         }
         self.leaves.get_mut(*place as usize - 1)
-    }
-
-    /// The category that a function proves by its own name.
-    pub(super) fn category(&self, function: FunctionId) -> Option<Category> {
-        let Mark(mark) = self.marks.get(function.index())?;
-        Category::ALL.get((mark & Mark::CATEGORY).trailing_zeros() as usize).copied()
-    }
-
-    /// Whether the function can be responsible for nothing: the platform's own, without a name, or the entry of
-    /// everything.
-    pub(super) fn is_platform(&self, function: FunctionId) -> bool {
-        self.marks.get(function.index()).is_some_and(|mark| mark.0 & Mark::PLATFORM != 0)
     }
 
     /// Ticks, and percent needed, of the category's rules whose claims alone may make a diagnosis.
@@ -209,85 +183,4 @@ fn add(ticks: &mut [i64; CATEGORIES], category: Category, by: i64) {
 fn heaviest(ticks: &[i64; RUNTIMES]) -> Option<Runtime> {
     let most = ticks.iter().copied().max().filter(|most| *most > 0)?;
     ticks.iter().position(|t| *t == most).and_then(|i| Runtime::ALL.get(i)).copied()
-}
-
-fn bit(category: Category) -> u32 {
-    1 << category as u32
-}
-
-/// What is known of a function by its own name: its category as a bit, if it has one, and beside it what it is.
-#[derive(Clone, Copy)]
-struct Mark(u32);
-
-impl Mark {
-    /// The bits of categories, which lie below all others.
-    const CATEGORY: u32 = {
-        assert!(CATEGORIES <= Self::PLATFORM.trailing_zeros() as usize);
-        (1 << CATEGORIES) - 1
-    };
-    /// Is user code: neither the platform's nor known to any rule.
-    const OPAQUE: u32 = 1 << 30;
-    /// May call user code.
-    const WRAPPER: u32 = 1 << 31;
-    /// Stands where a stack could not be walked.
-    const BROKEN: u32 = 1 << 29;
-    /// Can be responsible for nothing.
-    const PLATFORM: u32 = 1 << 28;
-
-    fn of(profile: &Profile, id: FunctionId, rules: &Rules, claims: &Claims) -> Self {
-        let origin = claims.origin(id);
-        let rule = claims.rule(id).and_then(|rule| rules.rule(rule));
-        let category = claims.category(rules, id, None);
-        let unresolved = category == Some(Category::Unresolved);
-        let marks = [
-            (Self::WRAPPER, rule.is_some_and(|rule| rule.reach == Reach::Wrapper)),
-            (Self::OPAQUE, rule.is_none() && origin != Origin::Runtime),
-            (Self::BROKEN, unresolved && BROKEN.iter().any(|b| profile.name(id).contains(b))),
-            (Self::PLATFORM, origin == Origin::Runtime || unresolved || claims.is_entry(id)),
-        ];
-        let marks = marks.into_iter().filter(|(_, is)| *is).map(|(mark, _)| mark);
-        Self(marks.fold(category.map_or(0, bit), |all, mark| all | mark))
-    }
-
-    /// What the frames of a stack are marked as, together. A frame that may call user code counts only where none of it
-    /// runs beneath.
-    fn of_stack(marks: &[Self], frames: &[FunctionId]) -> u32 {
-        let mark = |frame: &FunctionId| marks.get(frame.index()).map_or(0, |mark| mark.0);
-        let first_of_users = frames.iter().position(|frame| mark(frame) & Self::OPAQUE != 0).unwrap_or(frames.len());
-        let (beneath, above) = frames.split_at(first_of_users);
-        let alone = |mark: u32| if mark & Self::WRAPPER == 0 { mark } else { 0 };
-        beneath.iter().fold(0, |seen, frame| seen | mark(frame))
-            | above.iter().fold(0, |seen, frame| seen | alone(mark(frame)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::profile::{ProfileBuilder, SampleType};
-
-    proptest! {
-        #[test]
-        fn a_frame_that_may_call_user_code_counts_where_none_of_it_runs_beneath(
-            kinds in prop::collection::vec(0..12_u32, 1..12),
-            stack in prop::collection::vec(0..12_usize, 0..20),
-        ) {
-            let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
-            let ids: Vec<_> = (0..kinds.len()).map(|i| builder.function(&i.to_string(), "")).collect();
-            let frames: Vec<_> = stack.iter().map(|i| ids[i % ids.len()]).collect();
-            let mark = |kind: u32| match kind {
-                0 => Mark::OPAQUE,
-                1..5 => Mark::WRAPPER | 1 << kind,
-                _ => 1 << kind,
-            };
-            let marks: Vec<_> = kinds.iter().map(|kind| Mark(mark(*kind))).collect();
-            let frame_by_frame = frames.iter().fold(0, |seen, frame| {
-                let Mark(mark) = marks[frame.index()];
-                if mark & Mark::WRAPPER != 0 && seen & Mark::OPAQUE != 0 { seen } else { seen | mark }
-            });
-            prop_assert_eq!(Mark::of_stack(&marks, &frames), frame_by_frame);
-        }
-    }
 }

@@ -130,7 +130,10 @@ impl<'b> Wire<'b> {
                 Ok(u64::from(*byte & 0x7f) | u64::from(*next) << 7)
             }
             _ => {
-                let (number, len) = long_varint(self.rest(), self.at)?;
+                let (number, len) = long_varint(self.rest());
+                if len == 0 {
+                    return Err(no_varint(self.rest().len(), self.at));
+                }
                 self.at += len;
                 Ok(number)
             }
@@ -206,10 +209,10 @@ impl<'b> Wire<'b> {
     }
 }
 
-/// The number at the start of `bytes`, which lie at that place, and how many bytes it has. Neither this nor an error takes
-/// the [`Wire`] itself: its place stays in a register.
+/// The number at the start of `bytes` and how many bytes it has; 0 where there is none. It neither takes the [`Wire`] itself,
+/// whose place stays in a register, nor makes an error, so that what it answers is in registers too.
 #[inline(never)]
-fn long_varint(bytes: &[u8], at: usize) -> Result<(u64, usize), ReadError> {
+fn long_varint(bytes: &[u8]) -> (u64, usize) {
     if let Some(word) = bytes.first_chunk() {
         let word = u64::from_le_bytes(*word);
         let ends = !word & CONTINUED;
@@ -219,17 +222,25 @@ fn long_varint(bytes: &[u8], at: usize) -> Result<(u64, usize), ReadError> {
             let pairs = seven & 0x007f_007f_007f_007f | (seven & 0x7f00_7f00_7f00_7f00) >> 1;
             let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
             let value = fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4;
-            return Ok((value, ends.trailing_zeros() as usize / 8 + 1));
+            return (value, ends.trailing_zeros() as usize / 8 + 1);
         }
     }
     let mut value = 0;
-    for (place, byte) in bytes.iter().take(10).enumerate() {
+    for (place, byte) in bytes.iter().take(LONGEST).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * place);
         if *byte < 0x80 {
-            return Ok((value, place + 1));
+            return (value, place + 1);
         }
     }
-    Err(malformed(if bytes.len() < 10 { ENDS_IN_NUMBER } else { "a number longer than ten bytes" }, at))
+    (0, 0)
+}
+
+/// The most bytes that a number has.
+const LONGEST: usize = 10;
+
+#[cold]
+fn no_varint(left: usize, at: usize) -> ReadError {
+    malformed(if left < LONGEST { ENDS_IN_NUMBER } else { "a number longer than ten bytes" }, at)
 }
 
 #[cold]

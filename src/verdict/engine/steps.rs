@@ -1,5 +1,6 @@
 //! What functions mean to a search that climbs from the leaf.
 
+use super::mark::Mark;
 use super::nearer::Nearer;
 use crate::profile::FunctionId;
 use crate::verdict::{Category, RuleIndex};
@@ -25,46 +26,51 @@ pub(super) enum Meaning {
     Wraps(RuleIndex, Category),
 }
 
-/// Whether a search ends at a function.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ends {
-    Never,
-    Perhaps,
-    Always,
-}
-
 /// What each function means, in stacks of one context.
 pub(super) struct Steps {
     each: Vec<Step>,
-    /// The same in a byte each: most frames mean nothing, and stacks are gone through for those that do.
-    ends: Vec<Ends>,
-}
-
-impl FromIterator<Step> for Steps {
-    fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Self {
-        let each: Vec<_> = steps.into_iter().collect();
-        let ends = each.iter().map(|step| match step.meaning {
-            Meaning::Nothing | Meaning::Passes => Ends::Never,
-            Meaning::Wraps(..) => Ends::Perhaps,
-            Meaning::Claims(..) => Ends::Always,
-        });
-        Self { ends: ends.collect(), each }
-    }
+    /// The same and what else is known in a word each: most frames mean nothing, and stacks are gone through once to see
+    /// what there is in them.
+    marks: Vec<Mark>,
 }
 
 impl Steps {
+    /// Of functions with these marks.
+    pub(super) fn new(steps: impl Iterator<Item = Step>, marks: &[Mark]) -> Self {
+        let each: Vec<_> = steps.collect();
+        let marks = marks.iter().zip(&each).map(|(mark, step)| match step.meaning {
+            Meaning::Nothing | Meaning::Passes => *mark,
+            Meaning::Wraps(..) | Meaning::Claims(..) => mark.claiming(),
+        });
+        Self { marks: marks.collect(), each }
+    }
+
     pub(super) fn of(&self, frame: FunctionId) -> Option<&Step> {
         self.each.get(frame.index())
     }
 
-    fn ends(&self, frame: FunctionId) -> Ends {
-        self.ends.get(frame.index()).copied().unwrap_or(Ends::Never)
+    fn mark(&self, frame: FunctionId) -> Mark {
+        self.marks.get(frame.index()).copied().unwrap_or(Mark::NONE)
+    }
+
+    fn claims_all(&self, frame: FunctionId) -> bool {
+        self.of(frame).is_some_and(|step| matches!(step.meaning, Meaning::Claims(..)))
+    }
+
+    /// What the frames of a stack are marked as, together.
+    pub(super) fn together(&self, frames: &[FunctionId]) -> Mark {
+        Mark::together(&self.marks, frames)
+    }
+
+    /// What the frames of a stack say of it, of those that are marked so together.
+    pub(super) fn seen(&self, frames: &[FunctionId], together: Mark) -> Mark {
+        Mark::of_stack(&self.marks, frames, together)
     }
 
     /// The place of the frame nearest the leaf that claims what runs beneath it.
     pub(super) fn nearest_claim(&self, frames: &[FunctionId]) -> Option<usize> {
-        let first = frames.iter().position(|frame| self.ends(*frame) != Ends::Never)?;
-        if frames.get(first).is_some_and(|frame| self.ends(*frame) == Ends::Always) {
+        let first = frames.iter().position(|frame| self.mark(*frame).may_claim())?;
+        if frames.get(first).is_some_and(|frame| self.claims_all(*frame)) {
             return Some(first);
         }
         let mut nearer = Nearer::default();
@@ -83,7 +89,7 @@ impl Steps {
             return Some(at);
         }
         // Of too many kinds: from here on no wrapper may claim.
-        let further = frames.get(at..)?.iter().position(|frame| self.ends(*frame) == Ends::Always)?;
+        let further = frames.get(at..)?.iter().position(|frame| self.claims_all(*frame))?;
         Some(at + further)
     }
 }
@@ -132,8 +138,10 @@ mod tests {
             let ids: Vec<_> = (0..kinds.len()).map(|i| builder.function(&i.to_string(), "")).collect();
             let frames: Vec<_> = stack.iter().map(|i| ids[i % ids.len()]).collect();
             let rule = Rules::builtin().rule_of(&Frame::of("runtime.mallocgc", ""), None).unwrap();
-            let steps: Steps = kinds.iter().map(|kind| step(rule, *kind)).collect();
-            prop_assert_eq!(steps.nearest_claim(&frames), frame_by_frame(&steps, &frames));
+            let steps = Steps::new(kinds.iter().map(|kind| step(rule, *kind)), &vec![Mark::NONE; kinds.len()]);
+            let expected = frame_by_frame(&steps, &frames);
+            prop_assert_eq!(steps.nearest_claim(&frames), expected);
+            prop_assert!(steps.together(&frames).may_claim() || expected.is_none());
         }
     }
 }

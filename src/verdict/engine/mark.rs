@@ -1,0 +1,139 @@
+//! What is known of a function in a word, and of a stack: what its frames are marked as, together.
+
+use crate::profile::FunctionId;
+use crate::verdict::catalogue::{Reach, Rules};
+use crate::verdict::memo::Slot;
+use crate::verdict::{Category, Origin};
+
+/// Names that profilers put where a stack could not be walked.
+const BROKEN: &[&str] =
+    &["unknown_Java", "not_walkable_Java", "no_Java_frame", "[broken]", "broken stack", "(truncated)"];
+
+/// What a function is by its own name: its category as a bit, if it has one, and beside it what else is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::verdict) struct Mark(u32);
+
+impl Mark {
+    /// Nothing is known.
+    pub(super) const NONE: Self = Self(0);
+    /// The bits of categories, which lie below all others.
+    const CATEGORY: u32 = {
+        assert!(Category::ALL.len() <= Self::MAY_CLAIM.trailing_zeros() as usize);
+        (1 << Category::ALL.len()) - 1
+    };
+    /// Claims what runs beneath, or some of it, in stacks of one context.
+    const MAY_CLAIM: u32 = 1 << 28;
+    /// Stands where a stack could not be walked.
+    const BROKEN: u32 = 1 << 29;
+    /// Is user code: neither the platform's nor known to any rule.
+    const OPAQUE: u32 = 1 << 30;
+    /// May call user code.
+    const WRAPPER: u32 = 1 << 31;
+
+    /// The mark of a function of that name.
+    pub(super) fn of(slot: &Slot, rules: &Rules, name: &str) -> Self {
+        let rule = slot.rule(None).and_then(|rule| rules.rule(rule));
+        let category = if slot.unresolved { Some(Category::Unresolved) } else { rule.and_then(|rule| rule.category) };
+        let marks = [
+            (Self::WRAPPER, rule.is_some_and(|rule| rule.reach == Reach::Wrapper)),
+            (Self::OPAQUE, rule.is_none() && slot.origin != Origin::Runtime),
+            (Self::BROKEN, slot.unresolved && BROKEN.iter().any(|broken| name.contains(broken))),
+        ];
+        let marks = marks.into_iter().filter(|(_, is)| *is).map(|(mark, _)| mark);
+        Self(marks.fold(category.map_or(0, bit), |all, mark| all | mark))
+    }
+
+    /// The same of a function that claims what runs beneath it, or some of it.
+    pub(super) fn claiming(self) -> Self {
+        Self(self.0 | Self::MAY_CLAIM)
+    }
+
+    /// The same with a category.
+    pub(in crate::verdict) fn with(self, category: Category) -> Self {
+        Self(self.0 | bit(category))
+    }
+
+    /// What frames are marked as, together.
+    pub(super) fn together(marks: &[Self], frames: &[FunctionId]) -> Self {
+        Self(frames.iter().fold(0, |all, frame| all | of(marks, *frame)))
+    }
+
+    /// The same but that a frame that may call user code counts only where none of it runs beneath.
+    pub(super) fn of_stack(marks: &[Self], frames: &[FunctionId], together: Self) -> Self {
+        if together.0 & Self::WRAPPER == 0 || together.0 & Self::OPAQUE == 0 {
+            return together;
+        }
+        let first_of_users = frames.iter().position(|f| of(marks, *f) & Self::OPAQUE != 0).unwrap_or(frames.len());
+        let (beneath, above) = frames.split_at(first_of_users);
+        let alone = |mark: u32| if mark & Self::WRAPPER == 0 { mark } else { 0 };
+        Self(
+            beneath.iter().fold(0, |seen, frame| seen | of(marks, *frame))
+                | above.iter().fold(0, |seen, frame| seen | alone(of(marks, *frame))),
+        )
+    }
+
+    /// Whether it, or one of several, claims what runs beneath, or some of it.
+    pub(super) fn may_claim(self) -> bool {
+        self.0 & Self::MAY_CLAIM != 0
+    }
+
+    /// The category that a function proves by its own name.
+    pub(in crate::verdict) fn category(self) -> Option<Category> {
+        self.categories().next()
+    }
+
+    /// The categories of several, in their order.
+    pub(in crate::verdict) fn categories(self) -> impl Iterator<Item = Category> {
+        let mut left = self.0 & Self::CATEGORY;
+        std::iter::from_fn(move || {
+            let category = Category::ALL.get(left.trailing_zeros() as usize).copied()?;
+            left &= left - 1;
+            Some(category)
+        })
+    }
+
+    /// Whether the stack could not be walked.
+    pub(in crate::verdict) fn is_broken(self) -> bool {
+        self.0 & Self::BROKEN != 0
+    }
+}
+
+fn of(marks: &[Mark], frame: FunctionId) -> u32 {
+    marks.get(frame.index()).map_or(0, |mark| mark.0)
+}
+
+fn bit(category: Category) -> u32 {
+    1 << category as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::profile::{ProfileBuilder, SampleType};
+
+    proptest! {
+        #[test]
+        fn a_frame_that_may_call_user_code_counts_where_none_of_it_runs_beneath(
+            kinds in prop::collection::vec(0..12_u32, 1..12),
+            stack in prop::collection::vec(0..12_usize, 0..20),
+        ) {
+            let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+            let ids: Vec<_> = (0..kinds.len()).map(|i| builder.function(&i.to_string(), "")).collect();
+            let frames: Vec<_> = stack.iter().map(|i| ids[i % ids.len()]).collect();
+            let mark = |kind: u32| match kind {
+                0 => Mark::OPAQUE,
+                1..5 => Mark::WRAPPER | 1 << kind,
+                _ => 1 << kind,
+            };
+            let marks: Vec<_> = kinds.iter().map(|kind| Mark(mark(*kind))).collect();
+            let frame_by_frame = frames.iter().fold(0, |seen, frame| {
+                let Mark(mark) = marks[frame.index()];
+                if mark & Mark::WRAPPER != 0 && seen & Mark::OPAQUE != 0 { seen } else { seen | mark }
+            });
+            let together = Mark::together(&marks, &frames);
+            prop_assert_eq!(Mark::of_stack(&marks, &frames, together), Mark(frame_by_frame));
+        }
+    }
+}
