@@ -149,17 +149,45 @@ fn port_error(error: &reqwest::Error) -> PortError {
 
 #[cfg(test)]
 mod tests {
+    use wiremock::matchers::method;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
     use super::*;
+
+    fn outward(base: &str) -> Outward {
+        let settings = OutwardSettings {
+            base: base.parse().unwrap(),
+            timeout: Duration::from_secs(5),
+            max_answer_bytes: 1_000,
+            authorization: None,
+        };
+        Outward::new(settings).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_thread_that_ended_leaves_no_connection_to_those_that_come_after_it() {
+        let server = MockServer::start().await;
+        Mock::given(method("GET")).respond_with(ResponseTemplate::new(200)).expect(8).mount(&server).await;
+        let outward = outward(&server.uri());
+        for _ in 0..4 {
+            let outward = outward.clone();
+            let thread = move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    for _ in 0..2 {
+                        let answer = outward.send(outward.request(Method::GET, outward.base().clone())).await;
+                        assert_eq!(answer.unwrap().status, StatusCode::OK);
+                    }
+                });
+            };
+            // One after the other: each takes the place of the one that ended.
+            tokio::task::spawn_blocking(|| std::thread::spawn(thread).join().unwrap()).await.unwrap();
+        }
+    }
 
     #[test]
     fn any_name_becomes_one_segment_below_the_base() {
-        let settings = OutwardSettings {
-            base: "http://localhost:1/prefix/".parse().unwrap(),
-            timeout: Duration::from_secs(1),
-            max_answer_bytes: 1,
-            authorization: None,
-        };
-        let url = Outward::new(settings).unwrap().url(["history", "a/b%\t\n?#ü"]);
+        let url = outward("http://localhost:1/prefix/").url(["history", "a/b%\t\n?#ü"]);
         assert_eq!(url.as_str(), "http://localhost:1/prefix/history/a%2Fb%25%09%0A%3F%23%C3%BC");
     }
 }
