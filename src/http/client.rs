@@ -34,14 +34,33 @@ pub struct OutwardSettings {
     pub authorization: Option<SecretString>,
 }
 
+impl OutwardSettings {
+    /// Whether the other server is spoken to without TLS.
+    fn is_plain(&self) -> bool {
+        self.base.scheme() == "http"
+    }
+
+    fn connections(&self) -> Result<reqwest::Client, reqwest::Error> {
+        let builder = reqwest::Client::builder()
+            .timeout(self.timeout)
+            .connect_timeout(self.timeout.min(Duration::from_secs(5)))
+            .pool_idle_timeout(IDLE)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("flamewarden/", env!("CARGO_PKG_VERSION")))
+            .no_proxy();
+        // The system's certificates are read and held only by who needs them.
+        if self.is_plain() { builder.tls_certs_only([]) } else { builder }.build()
+    }
+}
+
 /// A client of one other server.
 ///
-/// Each thread that calls has connections of its own. What serves a connection runs on the thread that opened it: a call
-/// from another thread would wake that one to be sent, and be woken by it for every piece of the answer.
+/// Where there is no TLS, each thread that calls has connections of its own. What serves a connection runs on the thread
+/// that opened it: a call from another thread would wake that one to be sent, and be woken by it for every piece of the
+/// answer. Over TLS, connections and the certificates that are believed are shared: either takes long to make.
 #[derive(Debug, Clone)]
 pub struct Outward {
     threads: Arc<ThreadLocal<reqwest::Client>>,
-    /// What a thread calls with where one of its own cannot be made.
     shared: reqwest::Client,
     settings: OutwardSettings,
 }
@@ -60,12 +79,20 @@ pub struct Answer {
 impl Outward {
     /// A client for the server of these settings.
     pub fn new(settings: OutwardSettings) -> Result<Self, reqwest::Error> {
-        Ok(Self { threads: Arc::default(), shared: connections(settings.timeout)?, settings })
+        Ok(Self { threads: Arc::default(), shared: settings.connections()?, settings })
     }
 
-    /// The connections of this thread.
-    fn own(&self) -> &reqwest::Client {
-        self.threads.get_or(|| connections(self.settings.timeout).unwrap_or_else(|_| self.shared.clone()))
+    /// The connections that this thread calls over.
+    fn connections(&self) -> &reqwest::Client {
+        if !self.settings.is_plain() {
+            return &self.shared;
+        }
+        self.threads.get_or(|| {
+            self.settings.connections().unwrap_or_else(|error| {
+                tracing::warn!(%error, "a thread shares its connections with others");
+                self.shared.clone()
+            })
+        })
     }
 
     /// Where the other server listens.
@@ -87,7 +114,7 @@ impl Outward {
 
     /// Begins a request; [`Outward::send`] ends it.
     pub fn request(&self, method: Method, url: Url) -> reqwest::RequestBuilder {
-        let mut request = self.own().request(method, url);
+        let mut request = self.connections().request(method, url);
         if let Some(authorization) = &self.settings.authorization {
             request = request.header(reqwest::header::AUTHORIZATION, authorization.expose_secret());
         }
@@ -124,17 +151,6 @@ impl Outward {
     }
 }
 
-fn connections(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
-        .timeout(timeout)
-        .connect_timeout(timeout.min(Duration::from_secs(5)))
-        .pool_idle_timeout(IDLE)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("flamewarden/", env!("CARGO_PKG_VERSION")))
-        .no_proxy()
-        .build()
-}
-
 fn port_error(error: &reqwest::Error) -> PortError {
     use std::error::Error;
     let mut text = error.to_string();
@@ -149,8 +165,10 @@ fn port_error(error: &reqwest::Error) -> PortError {
 
 #[cfg(test)]
 mod tests {
-    use wiremock::matchers::method;
-    use wiremock::{Mock, MockServer, ResponseTemplate};
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
@@ -164,25 +182,73 @@ mod tests {
         Outward::new(settings).unwrap()
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn a_thread_that_ended_leaves_no_connection_to_those_that_come_after_it() {
-        let server = MockServer::start().await;
-        Mock::given(method("GET")).respond_with(ResponseTemplate::new(200)).expect(8).mount(&server).await;
-        let outward = outward(&server.uri());
-        for _ in 0..4 {
-            let outward = outward.clone();
-            let thread = move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(async {
-                    for _ in 0..2 {
-                        let answer = outward.send(outward.request(Method::GET, outward.base().clone())).await;
-                        assert_eq!(answer.unwrap().status, StatusCode::OK);
+    /// A server that answers each request with 200, and counts connections.
+    fn counting() -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (base, accepted) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&accepted);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                count.fetch_add(1, Ordering::Relaxed);
+                std::thread::spawn(move || {
+                    let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                    while lines.by_ref().any(|line| line.is_empty()) {
+                        (&stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
                     }
                 });
-            };
-            // One after the other: each takes the place of the one that ended.
-            tokio::task::spawn_blocking(|| std::thread::spawn(thread).join().unwrap()).await.unwrap();
+            }
+        });
+        (base, accepted)
+    }
+
+    /// Runs on a thread of its own, as workers do.
+    fn thread(work: impl AsyncFnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        std::thread::spawn(move || runtime().block_on(work()))
+    }
+
+    async fn call(outward: &Outward) {
+        let answer = outward.send(outward.request(Method::GET, outward.base().clone())).await;
+        assert_eq!(answer.unwrap().status, StatusCode::OK);
+    }
+
+    #[test]
+    fn each_thread_keeps_connections_of_its_own() {
+        let (base, accepted) = counting();
+        let (outward, turns) = (outward(&base), Arc::new(Barrier::new(2)));
+        let threads = [0, 1].map(|own| {
+            let (outward, turns) = (outward.clone(), Arc::clone(&turns));
+            thread(async move || {
+                for turn in 0..4 {
+                    // While one calls, the other does not run: it could not serve a connection.
+                    if turn % 2 == own {
+                        call(&outward).await;
+                    }
+                    turns.wait();
+                }
+            })
+        });
+        for thread in threads {
+            thread.join().unwrap();
         }
+        assert_eq!(accepted.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_thread_that_ended_leaves_no_connection_to_those_that_come_after_it() {
+        let (base, accepted) = counting();
+        let outward = outward(&base);
+        // One after the other: each takes the place of the one that ended.
+        for _ in 0..4 {
+            let outward = outward.clone();
+            thread(async move || {
+                call(&outward).await;
+                call(&outward).await;
+            })
+            .join()
+            .unwrap();
+        }
+        assert_eq!(accepted.load(Ordering::Relaxed), 4);
     }
 
     #[test]

@@ -144,6 +144,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_function_that_recurs_over_a_long_stack_counts_once() {
+        let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+        let (leaf, again, root) =
+            (builder.function("leaf", ""), builder.function("again", ""), builder.function("root", ""));
+        for value in 1..5 {
+            let frames = [vec![leaf; 3], vec![again; 70], vec![root]].concat();
+            builder.add(frames, &[value]);
+            builder.add([leaf, root], &[10 * value]);
+        }
+        let profile = builder.build();
+        assert_eq!([leaf, again, root].map(|function| profile.total_through(function, 0)), [110, 10, 110]);
+        assert_eq!(profile.total_through(leaf, 1), 0);
+    }
+
+    #[test]
     fn gives_back_the_stacks_it_was_built_from() {
         let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
         let (leaf, root) = (builder.function("leaf", "a.rs"), builder.function("root", ""));

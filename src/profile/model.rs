@@ -183,10 +183,13 @@ impl Profile {
         self.stacks().fold(0, |sum: i64, s| sum.saturating_add(s.values.get(sample_type).copied().unwrap_or(0)))
     }
 
-    /// The sum of all values of one sample type over the stacks that a function stands in, each once.
+    /// The sum of all values of one sample type over the stacks that a function stands in, each once; exact or saturated.
     pub fn total_through(&self, function: FunctionId, sample_type: usize) -> i64 {
         /// Frames looked at together: several at a time is quicker than to stop at the one.
         const PIECE: usize = 32;
+        if sample_type >= self.sample_types.len() {
+            return 0;
+        }
         let Stacks { frames, ends, values } = &self.stacks;
         let (mut sum, mut stack, mut counted_to) = (0_i64, 0, 0);
         for (piece, start) in frames.chunks(PIECE).zip((0..).step_by(PIECE)) {

@@ -7,7 +7,7 @@ mod steps;
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, Stack};
 
-pub(super) use self::mark::Mark;
+use self::mark::Mark;
 use self::steps::{Meaning, Step, Steps};
 use super::catalogue::{Reach, Rule, RuleIndex, Rules};
 use super::memo::Slot;
@@ -45,7 +45,8 @@ pub(super) struct Judged {
     pub(super) claim: Option<Claim>,
     /// `None` where no frame shows one.
     pub(super) runtime: Option<Runtime>,
-    /// What its frames are marked as, together.
+    /// What its frames are marked as, together, but that those that may call user code count only where none of it runs
+    /// beneath.
     pub(super) seen: Mark,
 }
 

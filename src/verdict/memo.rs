@@ -31,7 +31,7 @@ pub(super) struct Slot {
     plain_word: bool,
     pub(super) unresolved: bool,
     pub(super) origin: Origin,
-    /// Whether it stands at the root of everything.
+    /// Whether its name, if it has one, stands at the root of everything.
     pub(super) entry: bool,
     /// A hash of the package or class the function stands in; 0 where the name has none.
     pub(super) package: u64,

@@ -68,16 +68,16 @@ struct Path<'p> {
 
 impl<'p, 'c> Detective<'p, 'c> {
     pub(super) fn new(profile: &'p Profile, claims: &'c Claims, tally: &'c Tally, kind: ProfileType) -> Self {
-        let mut counts = [0; CATEGORIES];
-        let mut left = 0;
+        // Counted first: lists that grow would be moved again and again.
+        let (mut most, mut rest) = ([0; CATEGORIES], 0);
         for claim in claims.claims() {
-            match claim.and_then(|claim| counts.get_mut(claim.category as usize)) {
-                Some(count) => *count += 1,
-                None => left += 1,
+            match claim.and_then(|claim| most.get_mut(claim.category as usize)) {
+                Some(most) => *most += 1,
+                None => rest += 1,
             }
         }
-        let mut claimed = counts.map(Vec::with_capacity);
-        let mut unclaimed = Vec::with_capacity(left);
+        let mut claimed = most.map(Vec::with_capacity);
+        let mut unclaimed = Vec::with_capacity(rest);
         for (stack, claim) in profile.stacks().zip(claims.claims()) {
             let Some(ticks) = stack.values.get(tally.sample_type).copied().filter(|t| *t > 0) else { continue };
             let from = claim.and_then(|claim| stack.frames.iter().position(|f| *f == claim.frame)).unwrap_or(0);
@@ -193,6 +193,7 @@ impl<'p, 'c> Detective<'p, 'c> {
                     *ticks += path.ticks;
                 }
             }
+            // All can still be on enough of them.
             if is_enough(rest) {
                 continue;
             }
@@ -234,31 +235,14 @@ impl<'p, 'c> Detective<'p, 'c> {
     }
 
     fn describe(&mut self, frame: FunctionId, ticks: i64, whole: i64, paths: &[Path<'p>]) -> Option<Responsible> {
-        let path = self.shortened(self.heaviest_way(frame, paths)?);
+        let way = self.heaviest_way(frame, paths)?;
+        let path = shortened(way.iter().rev().map(|frame| short_name(self.profile.name(*frame))));
         Some(Responsible {
             function: self.profile.name(frame).to_owned(),
             percent: percent(ticks, whole),
             total_percent: percent(self.total_of(frame), self.tally.total),
             path,
         })
-    }
-
-    /// The short names of a way, caller first, each of several in a row once: of many the first ones and the last.
-    fn shortened(&self, way: &[FunctionId]) -> Vec<String> {
-        let name = |frame: &FunctionId| short_name(self.profile.name(*frame));
-        let mut names: Vec<&str> = Vec::new();
-        for next in way.iter().rev().map(name) {
-            if names.last() == Some(&next) {
-                continue;
-            }
-            names.push(next);
-            if names.len() > PATH {
-                names.truncate(PATH - 2);
-                names.extend(["…"].into_iter().chain(way.first().map(name)));
-                break;
-            }
-        }
-        names.into_iter().map(str::to_owned).collect()
     }
 
     /// From the claiming frame up to this one by the way that most ticks came. Of equals the one whose names come first:
@@ -295,6 +279,40 @@ fn callers<'a>(path: &Path<'a>, category: Option<Category>) -> &'a [FunctionId] 
     path.frames.get(usize::from(category.is_some())..).unwrap_or(&[])
 }
 
+/// Names from the caller down, each of several in a row once: of many the first ones and the last.
+fn shortened<'n>(mut names: impl DoubleEndedIterator<Item = &'n str>) -> Vec<String> {
+    let mut kept: Vec<&str> = Vec::new();
+    while let Some(name) = names.next() {
+        if kept.last() == Some(&name) {
+            continue;
+        }
+        if kept.len() == PATH {
+            kept.truncate(PATH - 2);
+            kept.extend(["…", names.next_back().unwrap_or(name)]);
+            break;
+        }
+        kept.push(name);
+    }
+    kept.into_iter().map(str::to_owned).collect()
+}
+
 fn percent(part: i64, whole: i64) -> f64 {
     if whole > 0 { part as f64 / whole as f64 * 100.0 } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("", &[""])]
+    #[case("a b c d", &["a", "b", "c", "d"])]
+    #[case("a a b c c d d", &["a", "b", "c", "d"])]
+    #[case("a b c d e", &["a", "b", "…", "e"])]
+    #[case("a b c d e f f", &["a", "b", "…", "f"])]
+    fn shortens_a_path_to_its_first_names_and_its_last(#[case] names: &str, #[case] expected: &[&str]) {
+        assert_eq!(shortened(names.split(' ')), expected);
+    }
 }

@@ -44,6 +44,7 @@ pub fn short_name(name: &str) -> &str {
         Some(head) => head.rsplit_once(' ').map_or(head, |(_, last)| last),
         None => name,
     };
+    // One byte is looked for more quickly than two, and most names have neither.
     if bare.contains(':') && bare.contains("::") && !bare.contains('<') {
         return last_two(bare, bare.rmatch_indices("::"));
     }

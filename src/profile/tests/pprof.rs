@@ -222,6 +222,8 @@ fn gzip_of_several_members_zstd_and_plain_are_told_apart() {
 #[case::cut(Message(small().0[..40].to_vec()), "it ends within a field")]
 #[case::text(Message(b"main;work 7\n".to_vec()), "the profile cannot be read")]
 #[case::comments(small().packed(13, [3; 200]), "its comments name the same text too often")]
+#[case::cut_number(Message(vec![0x48, 0xff]), "it ends within a number (at 1)")]
+#[case::cut_long_number(Message([0x48].into_iter().chain([0xff; 9]).collect()), "it ends within a number (at 1)")]
 #[case::long_number(Message([0x48].into_iter().chain([0xff; 11]).collect()), "a number longer than ten bytes")]
 fn says_what_cannot_be_read(#[case] profile: Message, #[case] expected: &str) {
     let error = read(&profile).unwrap_err();

@@ -55,7 +55,7 @@ impl Mark {
 
     /// What frames are marked as, together.
     pub(super) fn together(marks: &[Self], frames: &[FunctionId]) -> Self {
-        Self(frames.iter().fold(0, |all, frame| all | of(marks, *frame)))
+        Self(frames.iter().fold(0, |all, frame| all | bits(marks, *frame)))
     }
 
     /// The same but that a frame that may call user code counts only where none of it runs beneath.
@@ -63,12 +63,12 @@ impl Mark {
         if together.0 & Self::WRAPPER == 0 || together.0 & Self::OPAQUE == 0 {
             return together;
         }
-        let first_of_users = frames.iter().position(|f| of(marks, *f) & Self::OPAQUE != 0).unwrap_or(frames.len());
+        let first_of_users = frames.iter().position(|f| bits(marks, *f) & Self::OPAQUE != 0).unwrap_or(frames.len());
         let (beneath, above) = frames.split_at(first_of_users);
         let alone = |mark: u32| if mark & Self::WRAPPER == 0 { mark } else { 0 };
         Self(
-            beneath.iter().fold(0, |seen, frame| seen | of(marks, *frame))
-                | above.iter().fold(0, |seen, frame| seen | alone(of(marks, *frame))),
+            beneath.iter().fold(0, |seen, frame| seen | bits(marks, *frame))
+                | above.iter().fold(0, |seen, frame| seen | alone(bits(marks, *frame))),
         )
     }
 
@@ -98,7 +98,7 @@ impl Mark {
     }
 }
 
-fn of(marks: &[Mark], frame: FunctionId) -> u32 {
+fn bits(marks: &[Mark], frame: FunctionId) -> u32 {
     marks.get(frame.index()).map_or(0, |mark| mark.0)
 }
 

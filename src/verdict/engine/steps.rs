@@ -62,7 +62,7 @@ impl Steps {
         Mark::together(&self.marks, frames)
     }
 
-    /// What the frames of a stack say of it, of those that are marked so together.
+    /// The same but that a frame that may call user code counts only where none of it runs beneath.
     pub(super) fn seen(&self, frames: &[FunctionId], together: Mark) -> Mark {
         Mark::of_stack(&self.marks, frames, together)
     }
