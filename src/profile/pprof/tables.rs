@@ -195,8 +195,7 @@ impl Locations {
             Self { ids: Ids::default(), single, frames: Vec::with_capacity(outline.location_count), bounds };
         for piece in pieces {
             for run in piece.runs(&piece.locations) {
-                let read = locations.run(run, &functions, &mut mappings, strings);
-                read.map_err(|error| error.behind(piece.start))?;
+                locations.run(run, &functions, &mut mappings, strings).map_err(|error| error.behind(piece.start))?;
             }
         }
         locations.ids.seal("location")?;

@@ -209,8 +209,8 @@ impl<'b> Wire<'b> {
     }
 }
 
-/// The number at the start of `bytes` and how many bytes it has, which is 0 where there is no number. It neither takes the [`Wire`] itself,
-/// whose place stays in a register, nor makes an error, so that what it answers is in registers too.
+/// The number at the start of `bytes` and how many bytes it has, which is 0 where there is no number. It neither takes the
+/// [`Wire`] itself, whose place stays in a register, nor makes an error, so that what it answers is in registers too.
 #[inline(never)]
 fn long_varint(bytes: &[u8]) -> (u64, usize) {
     if let Some(word) = bytes.first_chunk() {

@@ -11,8 +11,8 @@ pub trait HistorySor: Send + Sync {
     async fn create(&self, entry: NewAssessment) -> PortResult<Assessment>;
 
     /// Takes an assessment for keeping, without waiting for its row: once this returns, it is not lost, unless a setting
-    /// says that what repeats the last one is left out. The spool
-    /// appends it to a file and delivers it later; without a spool it is kept at once.
+    /// says that what repeats the last one is left out. The spool appends it to a file and delivers it later; without a
+    /// spool it is kept at once.
     async fn record(&self, entry: NewAssessment) -> PortResult<()> {
         self.create(entry).await.map(drop)
     }
