@@ -128,7 +128,7 @@ impl ProfileBuilder {
     /// Adds a stack, leaf first, with one value per sample type. Missing values count as 0, further ones are dropped.
     pub fn add(&mut self, frames: impl IntoIterator<Item = FunctionId>, values: &[i64]) {
         self.stacks.frames.extend(frames);
-        self.stacks.push_values(&[]);
+        self.stacks.end();
         let width = self.sample_types.len();
         self.stacks.values.extend(values.iter().copied().chain(std::iter::repeat(0)).take(width));
     }

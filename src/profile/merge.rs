@@ -143,6 +143,7 @@ impl Merge {
                 let number = |n: usize| u32::try_from(n).map_err(|_| MergeError::TooLarge);
                 place.insert(number(ends.len())?);
                 number(frames.len())?;
+                stacks.end();
                 stacks.push_values(values);
             }
         }

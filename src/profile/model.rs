@@ -228,6 +228,7 @@ impl Profile {
             let values = values(stack.values);
             if values != [0; N] {
                 stacks.frames.extend_from_slice(stack.frames);
+                stacks.end();
                 stacks.push_values(&values);
             }
         }
@@ -245,10 +246,14 @@ impl Stacks {
         self.frames.get(start as usize..*self.ends.get(stack)? as usize)
     }
 
-    /// Ends the stack whose frames were pushed, with its values.
+    /// Ends the stack whose frames were pushed.
     #[expect(clippy::cast_possible_truncation, reason = "readers hold profiles under 2^32 frames")]
-    pub(super) fn push_values(&mut self, values: &[i64]) {
+    pub(super) fn end(&mut self) {
         self.ends.push(self.frames.len() as u32);
+    }
+
+    /// Adds the values of a stack.
+    pub(super) fn push_values(&mut self, values: &[i64]) {
         // They are few: no call to copy them.
         self.values.extend(values.iter().copied());
     }

@@ -9,13 +9,13 @@ use crate::profile::model::FunctionId;
 pub(super) const LOCATION: u64 = number(1);
 pub(super) const LOCATIONS: u64 = bytes(1);
 
-/// Adds the frames of a sample's locations, packed or not.
+/// Adds the frames of a sample's locations, packed or not: how many they are.
 pub(super) fn push_frames(
     frames: &mut Vec<FunctionId>,
     mut sample: Wire<'_>,
     locations: &Locations,
     limits: &Limits,
-) -> Result<(), ReadError> {
+) -> Result<usize, ReadError> {
     let start = frames.len();
     let mut to = Pushed { frames, start, locations, at: sample.at(), most: limits.stack };
     while let Some(tag) = sample.tag()? {
@@ -25,7 +25,7 @@ pub(super) fn push_frames(
             _ => sample.skip(tag)?,
         }
     }
-    Ok(())
+    Ok(frames.len() - start)
 }
 
 /// The frames of one stack, in the making.

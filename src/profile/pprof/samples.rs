@@ -46,8 +46,9 @@ struct Part {
     known: HashTable<u32>,
     /// Of each stack, a hash of what was sent.
     hashes: Vec<u32>,
-    /// Of each stack, where that lies, to find it without reading its locations again. Of several pieces, which would have
-    /// to be held for it, there is none, and frames are compared.
+    /// Of each stack, where that lies, or its sample where it is not known: to find it without reading its locations again,
+    /// and to read them in the end. Of several pieces, which would have to be held for it, there is none, and frames are
+    /// compared.
     sent: Vec<(u32, u32)>,
     /// Of several pieces, what was sent of stacks that a few bytes stand for: reading these again and again costs too much.
     dense: BTreeMap<usize, Box<[u8]>>,
@@ -75,8 +76,8 @@ impl Part {
         }
     }
 
-    /// Ends the stack whose frames were pushed.
-    fn end(&mut self, hash: Option<u32>, values: &[i64]) {
+    /// Adds a stack but for its frames.
+    fn push(&mut self, hash: Option<u32>, values: &[i64]) {
         if let (Some(hash), Ok(stack)) = (hash, u32::try_from(self.hashes.len())) {
             let hashes = &self.hashes;
             self.known.insert_unique(spread(hash), stack, |at| spread(hashes.get(*at as usize).copied().unwrap_or(0)));
@@ -156,8 +157,23 @@ impl<'s> Samples<'s> {
 
     /// Reads the samples of a piece. Strings are needed where labels are kept.
     pub(super) fn read(&mut self, piece: &Piece<'_>, strings: Option<&Strings<'_>>) -> Result<(), ReadError> {
-        for run in piece.runs(&piece.samples) {
-            self.run(run, strings).map_err(|error| error.behind(piece.start))?;
+        let stacks = piece.runs(&piece.samples).try_for_each(|run| self.run(run, strings));
+        stacks.and_then(|()| self.push_all_frames(piece)).map_err(|error| error.behind(piece.start))
+    }
+
+    /// Reads the frames of each stack from where it was sent. Of several pieces there is none, and they were read at once;
+    /// else it is done after all stacks were told apart, which a processor does to several at once if nothing longer comes
+    /// between.
+    fn push_all_frames(&mut self, piece: &Piece<'_>) -> Result<(), ReadError> {
+        let Self { locations, limits, parts, frames, .. } = self;
+        let all = Wire::new(&piece.bytes);
+        for Part { stacks, sent, .. } in parts {
+            for (start, end) in &*sent {
+                let sent = all.region(&(*start as usize..*end as usize));
+                *frames += push_frames(&mut stacks.frames, sent, locations, limits)?;
+                LimitName::Frames.check(*frames, limits.frames)?;
+                stacks.end();
+            }
         }
         Ok(())
     }
@@ -212,31 +228,33 @@ impl<'s> Samples<'s> {
         let Self { locations, limits, parts, values, seed, frames, forgets, .. } = self;
         let Some(part) = parts.get_mut(at) else { return Ok(()) };
         let hash = sent.map(|sent| hash(seed, sent));
-        let start = part.stacks.frames.len();
         if let (Some(hash), Some(sent)) = (hash, sent)
             && let Some(stack) = part.seen(hash, sent)
         {
             part.add(stack, values);
             return Ok(());
         }
-        push_frames(&mut part.stacks.frames, sent.unwrap_or(sample), locations, limits)?;
-        if let (Some(hash), Some(sent), true) = (hash, sent, *forgets) {
+        let sent = sent.unwrap_or(sample);
+        if *forgets {
+            let start = part.stacks.frames.len();
+            let count = push_frames(&mut part.stacks.frames, sent, locations, limits)?;
             let new = part.stacks.frames.get(start..).unwrap_or(&[]);
-            if let Some(stack) = part.find(hash, |at| part.stacks.frames_of(at) == Some(new)) {
+            let known = hash.and_then(|hash| part.find(hash, |at| part.stacks.frames_of(at) == Some(new)));
+            if let Some(stack) = known {
                 part.add(stack, values);
                 part.stacks.frames.truncate(start);
                 return Ok(());
             }
-            if new.len() / DENSE > sent.rest().len() {
+            if hash.is_some() && count / DENSE > sent.rest().len() {
                 part.dense.insert(part.hashes.len(), sent.rest().into());
             }
+            *frames += count;
+            LimitName::Frames.check(*frames, limits.frames)?;
+            part.stacks.end();
+        } else {
+            part.sent.push(sent.place());
         }
-        *frames += part.stacks.frames.len() - start;
-        LimitName::Frames.check(*frames, limits.frames)?;
-        if !*forgets {
-            part.sent.push(sent.map_or((0, 0), |sent| sent.place()));
-        }
-        part.end(hash, values);
+        part.push(hash, values);
         Ok(())
     }
 
