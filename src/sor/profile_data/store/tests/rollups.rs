@@ -221,9 +221,20 @@ async fn an_hour_that_cannot_be_read_holds_nothing_up() {
     assert!(house.store.maintain().await.unwrap().dropped.contains(&"block_20261120".to_owned()));
 }
 
+#[rstest]
+#[case::as_a_rule(StoreSettings::default(), "2027-02-28T23:59:59Z", "2027-03-01T00:00:00Z")]
+#[case::as_it_is_set(
+    StoreSettings { rollup_retention: TimeDelta::days(30), ..StoreSettings::default() },
+    "2026-12-30T23:59:59Z",
+    "2026-12-31T00:00:00Z"
+)]
 #[tokio::test]
-async fn months_are_made_and_dropped_as_a_whole_over_their_ends() {
-    let house = house().await;
+async fn months_are_made_and_dropped_as_a_whole_over_their_ends(
+    #[case] settings: StoreSettings,
+    #[case] kept: &str,
+    #[case] expired: &str,
+) {
+    let house = house_with(settings).await;
     let last = CPU.at("2026-11-30T23:59:59Z");
     house.clock.set(at("2026-11-30T23:59:59Z"));
     assert!(house.store.maintain().await.unwrap().made.contains(&"rollup_202612".to_owned()));
@@ -234,11 +245,11 @@ async fn months_are_made_and_dropped_as_a_whole_over_their_ends() {
     assert_eq!((house.count("rollup_202611").await, house.count("rollup_202612").await), (1, 1));
     let night = window("2026-11-30T23:00:00Z", "2026-12-01T01:00:00Z");
     let both = house.merged(ProfileType::Cpu, night, "").await.unwrap();
-    house.clock.set(at("2027-02-28T23:59:59Z"));
+    house.clock.set(at(kept));
     let dropped = house.store.maintain().await.unwrap().dropped;
     assert!(dropped.contains(&"block_20261130".to_owned()) && !dropped.contains(&"rollup_202611".to_owned()));
     assert_eq!(stacks(&house.merged(ProfileType::Cpu, night, "").await.unwrap()), stacks(&both));
-    house.clock.set(at("2027-03-01T00:00:00Z"));
+    house.clock.set(at(expired));
     assert_eq!(house.store.maintain().await.unwrap().dropped, ["rollup_202611"]);
     assert_eq!(house.merged(ProfileType::Cpu, night, "").await.unwrap().profile.total(0), 40_000_000);
 }
