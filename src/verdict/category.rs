@@ -128,3 +128,29 @@ impl Runtime {
         !matches!(self, Self::Native | Self::Kernel)
     }
 }
+
+/// Whose code a function is.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The application's own.
+    #[default]
+    App,
+    /// A library's.
+    Library,
+    /// The runtime's, the standard library's or the kernel's.
+    Runtime,
+}

@@ -9,10 +9,9 @@ use crate::profile::{FunctionId, Profile, Stack};
 
 use self::mark::Mark;
 use self::steps::{Meaning, Step, Steps};
-use super::catalogue::{Reach, Rule, RuleIndex, Rules};
-use super::memo::Slot;
-use super::origin::Origin;
-use super::{Category, Runtime};
+use super::catalogue::{Reach, Rule, RuleIndex, Rules, Slot};
+use super::learn::slots;
+use super::{Category, Origin, Runtime};
 
 /// What one stack was claimed as, and by which of its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +52,7 @@ pub(super) struct Judged {
 impl Claims {
     /// Judges every stack of the profile.
     pub fn of(rules: &Rules, profile: &Profile, kind: ProfileType) -> Self {
-        let slots = rules.memo.slots(rules, profile);
+        let slots = slots(rules, profile);
         let functions = slots.iter().zip(profile.function_ids());
         let marks: Vec<_> = functions.map(|(slot, id)| Mark::of(slot, rules, profile.name(id))).collect();
         let native_frames = slots.iter().any(|s| s.own.is_some_and(|own| !own.is_language()))

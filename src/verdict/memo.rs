@@ -1,124 +1,16 @@
-//! What the catalogue said of a name the last time: names repeat from profile to profile, rules do not change.
+//! What was learnt of a name the last time: names repeat from profile to profile.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::{PoisonError, RwLock};
 
 use hashbrown::DefaultHashBuilder;
-use rustc_hash::FxHasher;
 
-use super::Runtime;
-use super::catalogue::{RuleIndex, Rules, split};
-use super::names::Frame;
-use super::origin::{self, Origin};
-use super::shown::is_entry;
 use crate::profile::{Function, Profile, TextId};
 
 /// How many names a generation holds: what fits into a table of 2^17 places, some 7 MiB. A fleet of a hundred apps has as
 /// many.
 const GENERATION: usize = 114_688;
-
-/// What is known of a function by its name and file alone.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Slot {
-    pub(super) own: Option<Runtime>,
-    rule: Option<RuleIndex>,
-    /// The rule in a stack of PHP, where builtins have bare names like C functions.
-    rule_in_php: Option<RuleIndex>,
-    /// The rule in a stack of the JVM, whose own classes have names that any C++ program may have.
-    rule_in_jvm: Option<RuleIndex>,
-    /// Whether the bare name is a word that a method of any language may have.
-    plain_word: bool,
-    pub(super) unresolved: bool,
-    pub(super) origin: Origin,
-    /// Whether its name, if it has one, stands at the root of everything.
-    pub(super) entry: bool,
-    /// A hash of the package or class the function stands in; 0 where the name has none.
-    pub(super) package: u64,
-}
-
-impl Slot {
-    /// A function that nothing is known of.
-    pub(super) const UNKNOWN: Self = Self {
-        own: None,
-        rule: None,
-        rule_in_php: None,
-        rule_in_jvm: None,
-        plain_word: false,
-        unresolved: false,
-        origin: Origin::App,
-        entry: false,
-        package: 0,
-    };
-
-    /// The rules that claim the function in one stack or another.
-    pub(super) fn rules(&self) -> impl Iterator<Item = RuleIndex> {
-        [self.rule, self.rule_in_php, self.rule_in_jvm].into_iter().flatten()
-    }
-
-    /// The rule that claims the function in a stack of that runtime.
-    pub(super) fn rule(&self, context: Option<Runtime>) -> Option<RuleIndex> {
-        match context {
-            Some(Runtime::Jvm) if !matches!(self.own, Some(Runtime::Jvm)) => self.rule_in_jvm,
-            _ if self.own.is_some() => self.rule,
-            Some(Runtime::Php) => self.rule_in_php,
-            Some(Runtime::Python | Runtime::Ruby | Runtime::Node) if self.plain_word => None,
-            _ => self.rule,
-        }
-    }
-
-    /// One runtime for all in whose stacks [`Self::rule`] says the same of every function.
-    pub(super) fn context(runtime: Option<Runtime>) -> Option<Runtime> {
-        match runtime {
-            Some(Runtime::Jvm | Runtime::Php) => runtime,
-            Some(Runtime::Python | Runtime::Ruby | Runtime::Node) => Some(Runtime::Python),
-            _ => None,
-        }
-    }
-
-    fn of(rules: &Rules, name: &str, file: &str) -> Self {
-        let frame = Frame::of(name, file);
-        if frame.unresolved {
-            return Self { unresolved: true, ..Self::default() };
-        }
-        let [rule, rule_in_jvm] = rules.rules_of(&frame);
-        Self {
-            own: frame.own,
-            rule,
-            rule_in_php: if frame.own.is_none() { rules.rule_of(&frame, Some(Runtime::Php)) } else { None },
-            rule_in_jvm,
-            plain_word: frame.own.is_none()
-                && frame.text.bytes().all(|b| b.is_ascii_lowercase())
-                && !is_c_word(&frame.text),
-            unresolved: false,
-            origin: origin::of(rules, &frame, file),
-            entry: is_entry(name),
-            package: package(&frame),
-        }
-    }
-}
-
-/// Words that no one but the C library names a function.
-fn is_c_word(text: &str) -> bool {
-    ["mem", "str"].iter().any(|p| text.starts_with(p)) || text.ends_with("alloc") || text == "cfree"
-}
-
-/// The path of a name without its function and, where it begins with a capital, its class.
-fn package(frame: &Frame) -> u64 {
-    let tokens: Vec<&str> = split(&frame.text).collect();
-    let mut end = tokens.len().saturating_sub(1);
-    let classy = |t: &&str| t.starts_with(|c: char| c.is_ascii_uppercase());
-    if end > 1 && tokens.get(end - 1).is_some_and(classy) {
-        end -= 1;
-    }
-    let Some(path) = tokens.get(..end).filter(|p| !p.is_empty()) else { return 0 };
-    let mut hasher = FxHasher::default();
-    for token in path {
-        hasher.write(token.as_bytes());
-        hasher.write_u8(0xff);
-    }
-    hasher.finish() | 1
-}
 
 /// A function's name and file under two hashes whose seeds nobody knows: 128 bits, so that no two names share a key, by
 /// chance or by design, and the names themselves need not be kept.
@@ -143,78 +35,78 @@ impl Hasher for AsIs {
     }
 }
 
-type Slots = HashMap<Key, Slot, BuildHasherDefault<AsIs>>;
+type Known<V> = HashMap<Key, V, BuildHasherDefault<AsIs>>;
 
 /// Names in two generations: those asked for since the younger one began, and those of the one before. When the younger is
 /// full, the older is forgotten: whoever goes through many apps keeps what they share.
 #[derive(Debug)]
-struct Generations {
+struct Generations<V> {
     size: usize,
-    young: Slots,
-    old: Slots,
+    young: Known<V>,
+    old: Known<V>,
 }
 
-impl Default for Generations {
+impl<V> Default for Generations<V> {
     fn default() -> Self {
         Self::of(GENERATION)
     }
 }
 
-impl Generations {
+impl<V> Generations<V> {
     fn of(size: usize) -> Self {
-        Self { size, young: Slots::default(), old: Slots::default() }
+        Self { size, young: Known::default(), old: Known::default() }
     }
 
     /// Keeps what was learnt or asked for again, as far as it fits.
-    fn keep(&mut self, mut slots: Vec<(Key, Slot)>) {
-        slots.truncate(self.size);
-        if self.young.len() + slots.len() > self.size {
+    fn keep(&mut self, mut names: Vec<(Key, V)>) {
+        names.truncate(self.size);
+        if self.young.len() + names.len() > self.size {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.extend(slots);
+        self.young.extend(names);
     }
 }
 
 /// A bounded memory of names, shared by all threads. One lock is taken per profile, not per name.
 #[derive(Debug, Default)]
-pub(super) struct Memo {
-    known: RwLock<Generations>,
+pub(super) struct Memo<V> {
+    known: RwLock<Generations<V>>,
     seeds: [DefaultHashBuilder; 2],
 }
 
-impl Memo {
-    /// What is known of each function of the profile, in order.
-    pub(super) fn slots(&self, rules: &Rules, profile: &Profile) -> Vec<Slot> {
+impl<V: Copy + Default> Memo<V> {
+    /// What there is to know of each function of the profile, in order: remembered, or learnt by its name and file.
+    pub(super) fn of_each(&self, profile: &Profile, learn: impl Fn(&str, &str) -> V) -> Vec<V> {
         // All at once, so that what one waits for from memory does not hold up the next.
         let keys = self.keys(profile);
-        let mut slots = Vec::with_capacity(keys.len());
+        let mut values = Vec::with_capacity(keys.len());
         let (mut missing, mut kept) = (Vec::new(), Vec::new());
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             for (id, key) in profile.function_ids().zip(&keys) {
-                let slot = known.young.get(key).copied().or_else(|| {
+                let value = known.young.get(key).copied().or_else(|| {
                     let old = known.old.get(key).copied()?;
                     kept.push((*key, old));
                     Some(old)
                 });
-                if slot.is_none() {
+                if value.is_none() {
                     missing.push((id, *key));
                 }
-                slots.push(slot.unwrap_or_default());
+                values.push(value.unwrap_or_default());
             }
         }
         for (id, key) in missing {
             let (name, file) = profile.function(id);
-            let slot = Slot::of(rules, name, file);
-            if let Some(place) = slots.get_mut(id.index()) {
-                *place = slot;
+            let value = learn(name, file);
+            if let Some(place) = values.get_mut(id.index()) {
+                *place = value;
             }
-            kept.push((key, slot));
+            kept.push((key, value));
         }
         if !kept.is_empty() {
             self.known.write().unwrap_or_else(PoisonError::into_inner).keep(kept);
         }
-        slots
+        values
     }
 
     /// The key of each function. A text is hashed once: many functions stand in one file.
@@ -235,8 +127,8 @@ mod tests {
     use super::*;
     use crate::profile::{ProfileBuilder, SampleType};
 
-    /// A memory of so many names, which reads what is asked as the judge does.
-    fn memo(size: usize) -> Memo {
+    /// A memory of so many names.
+    fn memo(size: usize) -> Memo<usize> {
         Memo { known: RwLock::new(Generations::of(size)), ..Memo::default() }
     }
 
@@ -248,11 +140,11 @@ mod tests {
         builder.build()
     }
 
-    fn ask(memo: &Memo, names: &[&str]) -> Vec<Slot> {
-        memo.slots(&Rules::builtin(), &of(names))
+    fn ask(memo: &Memo<usize>, names: &[&str]) -> Vec<usize> {
+        memo.of_each(&of(names), |name, _| name.len())
     }
 
-    fn knows(memo: &Memo, name: &str) -> bool {
+    fn knows(memo: &Memo<usize>, name: &str) -> bool {
         let (keys, known) = (memo.keys(&of(&[name])), memo.known.read().unwrap());
         keys.iter().all(|key| known.young.contains_key(key) || known.old.contains_key(key))
     }
@@ -267,43 +159,6 @@ mod tests {
         }
         let one_by_one: Vec<_> = names.iter().rev().map(|name| ask(&memo, &[name])).rev().flatten().collect();
         assert_eq!(one_by_one, first);
-    }
-
-    #[test]
-    fn reads_a_name_in_a_stack_of_the_jvm_as_a_search_there_does() {
-        let rules = Rules::builtin();
-        let (mut same, mut other) = (0, 0);
-        for name in [
-            "runtime.scanobject",
-            "main.main",
-            "java.util.HashMap.resize",
-            "memcpy",
-            "json_encode",
-            "CompileBroker::compiler_thread_loop",
-            "G1ParScanThreadState::copy_to_survivor_space",
-            "JavaThread::run",
-            "Monitor::wait",
-            "ThreadPool::run",
-            "futex_wait",
-            "std::thread::park",
-        ] {
-            let frame = Frame::of(name, "");
-            let expected = [None, Some(Runtime::Jvm)].map(|context| rules.rule_of(&frame, context));
-            assert_eq!(rules.rules_of(&frame), expected, "{name}");
-            if expected[0] == expected[1] { same += 1 } else { other += 1 }
-        }
-        assert!(same > 0 && other > 0, "{same} {other}");
-    }
-
-    #[test]
-    fn a_context_stands_for_each_of_its_runtimes() {
-        let names =
-            ["runtime.scanobject", "java.util.HashMap.resize", "malloc", "read", "json_encode", "Monitor::wait"];
-        for (slot, name) in ask(&memo(8), &names).iter().zip(names) {
-            for runtime in Runtime::ALL.iter().copied().map(Some).chain([None]) {
-                assert_eq!(slot.rule(Slot::context(runtime)), slot.rule(runtime), "{name} in {runtime:?}");
-            }
-        }
     }
 
     #[test]
@@ -322,8 +177,7 @@ mod tests {
     #[test]
     fn a_profile_of_more_names_than_fit_is_known_in_part() {
         let memo = memo(3);
-        let slots = ask(&memo, &["a.a", "b.b", "c.c", "d.d", "runtime.scanobject"]);
-        assert!(slots.last().is_some_and(|slot| slot.rules().next().is_some()));
+        assert_eq!(ask(&memo, &["a", "bb", "ccc", "dddd", "eeeee"]), [1, 2, 3, 4, 5]);
         assert_eq!(memo.known.read().unwrap().young.len(), 3);
     }
 }

@@ -1,34 +1,8 @@
 //! Whose code a function is: the application's, a library's, or the runtime's and its standard library's.
 
-use super::Runtime;
 use super::catalogue::Rules;
 use super::names::{Frame, is_standard};
-
-/// Whose code a function is.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde::Deserialize,
-    utoipa::ToSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// The application's own.
-    #[default]
-    App,
-    /// A library's.
-    Library,
-    /// The runtime's, the standard library's or the kernel's.
-    Runtime,
-}
+use super::{Origin, Runtime};
 
 const LIBRARY_PLACES: [&str; 9] = [
     "site-packages/",

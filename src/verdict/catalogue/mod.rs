@@ -4,6 +4,7 @@
 mod file;
 mod load;
 mod pattern;
+mod slot;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -19,6 +20,7 @@ use pattern::{Pattern, PatternSet};
 mod tests;
 
 pub(crate) use pattern::split;
+pub(super) use slot::Slot;
 
 /// Why a catalogue cannot be used: which file, which rule of it, and what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -194,7 +196,8 @@ pub struct Rules {
     thresholds: Vec<ThresholdRow>,
     advice: Vec<AdviceRow>,
     blind: Vec<BlindRow>,
-    pub(super) memo: Memo,
+    /// What was learnt of names by these rules.
+    pub(super) memo: Memo<Slot>,
 }
 
 impl Rules {

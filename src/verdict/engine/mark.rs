@@ -1,8 +1,7 @@
 //! What is known of a function in a word, and of a stack: what its frames are marked as, together.
 
 use crate::profile::FunctionId;
-use crate::verdict::catalogue::{Reach, Rules};
-use crate::verdict::memo::Slot;
+use crate::verdict::catalogue::{Reach, Rules, Slot};
 use crate::verdict::{Category, Origin};
 
 /// Names that profilers put where a stack could not be walked.

@@ -1,0 +1,63 @@
+//! What rules say of a function by its name and file alone.
+
+use super::RuleIndex;
+use crate::verdict::{Origin, Runtime};
+
+/// What is known of a function by its name and file alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::verdict) struct Slot {
+    pub(in crate::verdict) own: Option<Runtime>,
+    pub(in crate::verdict) rule: Option<RuleIndex>,
+    /// The rule in a stack of PHP, where builtins have bare names like C functions.
+    pub(in crate::verdict) rule_in_php: Option<RuleIndex>,
+    /// The rule in a stack of the JVM, whose own classes have names that any C++ program may have.
+    pub(in crate::verdict) rule_in_jvm: Option<RuleIndex>,
+    /// Whether the bare name is a word that a method of any language may have.
+    pub(in crate::verdict) plain_word: bool,
+    pub(in crate::verdict) unresolved: bool,
+    pub(in crate::verdict) origin: Origin,
+    /// Whether its name, if it has one, stands at the root of everything.
+    pub(in crate::verdict) entry: bool,
+    /// A hash of the package or class the function stands in; 0 where the name has none.
+    pub(in crate::verdict) package: u64,
+}
+
+impl Slot {
+    /// A function that nothing is known of.
+    pub(in crate::verdict) const UNKNOWN: Self = Self {
+        own: None,
+        rule: None,
+        rule_in_php: None,
+        rule_in_jvm: None,
+        plain_word: false,
+        unresolved: false,
+        origin: Origin::App,
+        entry: false,
+        package: 0,
+    };
+
+    /// The rules that claim the function in one stack or another.
+    pub(in crate::verdict) fn rules(&self) -> impl Iterator<Item = RuleIndex> {
+        [self.rule, self.rule_in_php, self.rule_in_jvm].into_iter().flatten()
+    }
+
+    /// The rule that claims the function in a stack of that runtime.
+    pub(in crate::verdict) fn rule(&self, context: Option<Runtime>) -> Option<RuleIndex> {
+        match context {
+            Some(Runtime::Jvm) if !matches!(self.own, Some(Runtime::Jvm)) => self.rule_in_jvm,
+            _ if self.own.is_some() => self.rule,
+            Some(Runtime::Php) => self.rule_in_php,
+            Some(Runtime::Python | Runtime::Ruby | Runtime::Node) if self.plain_word => None,
+            _ => self.rule,
+        }
+    }
+
+    /// One runtime for all in whose stacks [`Self::rule`] says the same of every function.
+    pub(in crate::verdict) fn context(runtime: Option<Runtime>) -> Option<Runtime> {
+        match runtime {
+            Some(Runtime::Jvm | Runtime::Php) => runtime,
+            Some(Runtime::Python | Runtime::Ruby | Runtime::Node) => Some(Runtime::Python),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What the catalogue says of each function of a profile.
+
+use std::hash::Hasher;
+
+use rustc_hash::FxHasher;
+
+use super::catalogue::{Rules, Slot, split};
+use super::names::Frame;
+use super::shown::is_entry;
+use super::{Runtime, origin};
+use crate::profile::Profile;
+
+/// What is known of each function of the profile, in order.
+pub(super) fn slots(rules: &Rules, profile: &Profile) -> Vec<Slot> {
+    rules.memo.of_each(profile, |name, file| learn(rules, name, file))
+}
+
+/// What is known of a function by its name and file, the long way.
+fn learn(rules: &Rules, name: &str, file: &str) -> Slot {
+    let frame = Frame::of(name, file);
+    if frame.unresolved {
+        return Slot { unresolved: true, ..Slot::default() };
+    }
+    let [rule, rule_in_jvm] = rules.rules_of(&frame);
+    Slot {
+        own: frame.own,
+        rule,
+        rule_in_php: if frame.own.is_none() { rules.rule_of(&frame, Some(Runtime::Php)) } else { None },
+        rule_in_jvm,
+        plain_word: frame.own.is_none()
+            && frame.text.bytes().all(|b| b.is_ascii_lowercase())
+            && !is_c_word(&frame.text),
+        unresolved: false,
+        origin: origin::of(rules, &frame, file),
+        entry: is_entry(name),
+        package: package(&frame),
+    }
+}
+
+/// Words that no one but the C library names a function.
+fn is_c_word(text: &str) -> bool {
+    ["mem", "str"].iter().any(|p| text.starts_with(p)) || text.ends_with("alloc") || text == "cfree"
+}
+
+/// The path of a name without its function and, where it begins with a capital, its class.
+fn package(frame: &Frame) -> u64 {
+    let tokens: Vec<&str> = split(&frame.text).collect();
+    let mut end = tokens.len().saturating_sub(1);
+    let classy = |t: &&str| t.starts_with(|c: char| c.is_ascii_uppercase());
+    if end > 1 && tokens.get(end - 1).is_some_and(classy) {
+        end -= 1;
+    }
+    let Some(path) = tokens.get(..end).filter(|p| !p.is_empty()) else { return 0 };
+    let mut hasher = FxHasher::default();
+    for token in path {
+        hasher.write(token.as_bytes());
+        hasher.write_u8(0xff);
+    }
+    hasher.finish() | 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{ProfileBuilder, SampleType};
+
+    #[test]
+    fn reads_a_name_in_a_stack_of_the_jvm_as_a_search_there_does() {
+        let rules = Rules::builtin();
+        let (mut same, mut other) = (0, 0);
+        for name in [
+            "runtime.scanobject",
+            "main.main",
+            "java.util.HashMap.resize",
+            "memcpy",
+            "json_encode",
+            "CompileBroker::compiler_thread_loop",
+            "G1ParScanThreadState::copy_to_survivor_space",
+            "JavaThread::run",
+            "Monitor::wait",
+            "ThreadPool::run",
+            "futex_wait",
+            "std::thread::park",
+        ] {
+            let frame = Frame::of(name, "");
+            let expected = [None, Some(Runtime::Jvm)].map(|context| rules.rule_of(&frame, context));
+            assert_eq!(rules.rules_of(&frame), expected, "{name}");
+            if expected[0] == expected[1] { same += 1 } else { other += 1 }
+        }
+        assert!(same > 0 && other > 0, "{same} {other}");
+    }
+
+    #[test]
+    fn a_context_stands_for_each_of_its_runtimes() {
+        let names =
+            ["runtime.scanobject", "java.util.HashMap.resize", "malloc", "read", "json_encode", "Monitor::wait"];
+        let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+        for name in names {
+            builder.function(name, "");
+        }
+        for (slot, name) in slots(&Rules::builtin(), &builder.build()).iter().zip(names) {
+            for runtime in Runtime::ALL.iter().copied().map(Some).chain([None]) {
+                assert_eq!(slot.rule(Slot::context(runtime)), slot.rule(runtime), "{name} in {runtime:?}");
+            }
+        }
+    }
+}
