@@ -8,8 +8,8 @@ use hashbrown::DefaultHashBuilder;
 
 use crate::profile::{Function, Profile, TextId};
 
-/// How many names a generation holds: what fits into a table of 2^17 places, some 7 MiB. A fleet of a hundred apps has as
-/// many.
+/// How many names a generation holds: what fits into a table of 2^17 places, some 7 MiB with what the catalogue says of
+/// each. A fleet of a hundred apps has as many.
 const GENERATION: usize = 114_688;
 
 /// A function's name and file under two hashes whose seeds nobody knows: 128 bits, so that no two names share a key, by
