@@ -65,32 +65,6 @@ mod tests {
     use crate::profile::{ProfileBuilder, SampleType};
 
     #[test]
-    fn reads_a_name_in_a_stack_of_the_jvm_as_a_search_there_does() {
-        let rules = Rules::builtin();
-        let (mut same, mut other) = (0, 0);
-        for name in [
-            "runtime.scanobject",
-            "main.main",
-            "java.util.HashMap.resize",
-            "memcpy",
-            "json_encode",
-            "CompileBroker::compiler_thread_loop",
-            "G1ParScanThreadState::copy_to_survivor_space",
-            "JavaThread::run",
-            "Monitor::wait",
-            "ThreadPool::run",
-            "futex_wait",
-            "std::thread::park",
-        ] {
-            let frame = Frame::of(name, "");
-            let expected = [None, Some(Runtime::Jvm)].map(|context| rules.rule_of(&frame, context));
-            assert_eq!(rules.rules_of(&frame), expected, "{name}");
-            if expected[0] == expected[1] { same += 1 } else { other += 1 }
-        }
-        assert!(same > 0 && other > 0, "{same} {other}");
-    }
-
-    #[test]
     fn a_context_stands_for_each_of_its_runtimes() {
         let names =
             ["runtime.scanobject", "java.util.HashMap.resize", "malloc", "read", "json_encode", "Monitor::wait"];

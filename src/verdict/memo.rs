@@ -1,4 +1,4 @@
-//! What was learnt of a name the last time: names repeat from profile to profile.
+//! What was learnt of a name the last time: names repeat from profile to profile, and of each the same is learnt always.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
@@ -124,6 +124,8 @@ impl<V: Copy + Default> Memo<V> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::profile::{ProfileBuilder, SampleType};
 
@@ -135,13 +137,20 @@ mod tests {
     fn of(names: &[&str]) -> Profile {
         let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
         for name in names {
-            builder.function(name, "");
+            let (file, name) = name.split_once(':').unwrap_or(("", name));
+            builder.function(name, file);
         }
         builder.build()
     }
 
-    fn ask(memo: &Memo<usize>, names: &[&str]) -> Vec<usize> {
-        memo.of_each(&of(names), |name, _| name.len())
+    /// How long each name is, with its file, and how many were learnt for it.
+    fn ask(memo: &Memo<usize>, names: &[&str]) -> (Vec<usize>, usize) {
+        let learnt = Cell::new(0);
+        let learn = |name: &str, file: &str| {
+            learnt.set(learnt.get() + 1);
+            file.len() + name.len()
+        };
+        (memo.of_each(&of(names), learn), learnt.get())
     }
 
     fn knows(memo: &Memo<usize>, name: &str) -> bool {
@@ -152,13 +161,21 @@ mod tests {
     #[test]
     fn says_the_same_of_a_name_however_often_it_is_asked() {
         let memo = memo(2);
-        let names = ["runtime.scanobject", "main.main", "0x7f3a", "java/util/HashMap.resize", "memcpy"];
-        let first = ask(&memo, &names);
+        let names = ["a", "bb", "ccc", "dddd", "eeeee"];
         for _ in 0..3 {
-            assert_eq!(ask(&memo, &names), first);
+            assert_eq!(ask(&memo, &names).0, [1, 2, 3, 4, 5]);
         }
-        let one_by_one: Vec<_> = names.iter().rev().map(|name| ask(&memo, &[name])).rev().flatten().collect();
-        assert_eq!(one_by_one, first);
+        for name in names.iter().rev() {
+            assert_eq!(ask(&memo, &[name]).0, [name.len()]);
+        }
+    }
+
+    #[test]
+    fn learns_a_name_once_for_each_file_it_stands_in() {
+        let memo = memo(8);
+        let names = ["a.go:run", "bb.go:run", "run"];
+        assert_eq!(ask(&memo, &names), (vec![7, 8, 3], 3));
+        assert_eq!(ask(&memo, &names), (vec![7, 8, 3], 0));
     }
 
     #[test]
@@ -167,7 +184,7 @@ mod tests {
         for app in 0..20 {
             let own: Vec<_> = (0..4).map(|n| format!("app{app}.own{n}")).collect();
             let names: Vec<_> = own.iter().map(String::as_str).chain(["runtime.mallocgc", "runtime.memmove"]).collect();
-            ask(&memo, &names);
+            assert_eq!(ask(&memo, &names).1, if app == 0 { 6 } else { 4 });
             assert!(knows(&memo, "runtime.mallocgc") && knows(&memo, "app0.own0") == (app < 2), "{app}");
             let known = memo.known.read().unwrap();
             assert!(known.young.len() <= 8 && known.old.len() <= 8);
@@ -177,7 +194,9 @@ mod tests {
     #[test]
     fn a_profile_of_more_names_than_fit_is_known_in_part() {
         let memo = memo(3);
-        assert_eq!(ask(&memo, &["a", "bb", "ccc", "dddd", "eeeee"]), [1, 2, 3, 4, 5]);
-        assert_eq!(memo.known.read().unwrap().young.len(), 3);
+        let names = ["a", "bb", "ccc", "dddd", "eeeee"];
+        assert_eq!([(); 2].map(|()| ask(&memo, &names).1), [5, 2]);
+        let known = memo.known.read().unwrap();
+        assert!(known.young.len() <= 3 && known.old.len() <= 3);
     }
 }
