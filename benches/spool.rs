@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flamewarden::kernel::{AppName, PortError, PortResult, RandomIds, RowId, SystemClock};
+use flamewarden::kernel::{AppName, Call, PortError, PortResult, RandomIds, RowId, SystemClock};
 use flamewarden::sor::history::{
     Assessment, AssessmentSeverity, Fsync, HistoryPage, HistoryQuery, HistorySor, NewAssessment, Recommendation, Spool,
     SpoolSettings, TopFunctions,
@@ -23,7 +23,7 @@ struct History {
 
 #[async_trait]
 impl HistorySor for History {
-    async fn create(&self, entry: NewAssessment) -> PortResult<Assessment> {
+    async fn create(&self, _: &Call, entry: NewAssessment) -> PortResult<Assessment> {
         let id = RowId::new(1).filter(|_| self.there).ok_or_else(|| PortError::Unavailable("away".to_owned()))?;
         Ok(Assessment {
             id,
@@ -38,15 +38,15 @@ impl HistorySor for History {
         })
     }
 
-    async fn list(&self, _: &HistoryQuery) -> PortResult<HistoryPage> {
+    async fn list(&self, _: &Call, _: &HistoryQuery) -> PortResult<HistoryPage> {
         Ok(HistoryPage { entries: Vec::new(), next: None })
     }
 
-    async fn latest(&self, _: &AppName) -> PortResult<Option<Assessment>> {
+    async fn latest(&self, _: &Call, _: &AppName) -> PortResult<Option<Assessment>> {
         Ok(None)
     }
 
-    async fn remove(&self, _: RowId) -> PortResult<bool> {
+    async fn remove(&self, _: &Call, _: RowId) -> PortResult<bool> {
         Ok(false)
     }
 }
@@ -77,7 +77,9 @@ fn record(bencher: divan::Bencher<'_, '_>, there: bool, fsync: Fsync) {
     let inner = Arc::new(History { there });
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(RandomIds));
     let Ok(spool) = runtime.block_on(async { Spool::open(settings, inner, clock, ids) }) else { return };
-    bencher.with_inputs(|| entry.clone()).bench_local_values(|entry| runtime.block_on(spool.record(entry)));
+    bencher
+        .with_inputs(|| entry.clone())
+        .bench_local_values(|entry| runtime.block_on(spool.record(&Call::default(), entry)));
     runtime.block_on(spool.flush(Duration::ZERO));
 }
 

@@ -12,4 +12,5 @@ pub mod sor;
 pub mod storage;
 pub mod telemetry;
 pub mod ui;
+pub mod upstream;
 pub mod verdict;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
-use flamewarden::kernel::{FixedClock, ProfileType, Selector, TimeWindow};
+use flamewarden::kernel::{Call, FixedClock, ProfileType, Selector, TimeWindow};
 use flamewarden::profile::{FunctionTable, Profile, ProfileBuilder, SampleType};
 use flamewarden::sor::profile_data::store::{ProfileStore, PushId, Pushed, StoreSettings};
 use flamewarden::sor::profile_data::{ProfileDataSor, ProfileQuery};
@@ -119,7 +119,7 @@ async fn timed(store: &ProfileStore, query: &ProfileQuery) -> Result<((f64, f64)
     let (mut times, mut rows) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let begun = Instant::now();
-        let merged = store.merged(query).await?.context("nothing was stored")?;
+        let merged = store.merged(&Call::default(), query).await?.context("nothing was stored")?;
         let table = FunctionTable::of(&merged.profile, 0);
         times.push(begun.elapsed().as_secs_f64() * 1_000.0);
         rows = table.rows().iter().map(|row| (row.name.to_owned(), row.self_ticks, row.total_ticks)).collect();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Version;
 use super::relational::{RelationalPorts, Sor};
-use crate::kernel::{AppName, PortError, Selector, Tenant};
+use crate::kernel::{AppName, Call, PortError, Selector, Tenant};
 use crate::sor::registry::PyroscopeLabels;
 
 /// The longest that profiles wait for the registry: most of a decision's time is left then.
@@ -23,14 +23,14 @@ pub(super) struct OwnLabels {
 impl OwnLabels {
     /// Asks the registry, once; in v1 nobody. Where it is off or fails, the app's own series are all of the configured
     /// tenant that carry its name.
-    pub(super) async fn of(app: &AppName, ports: &RelationalPorts) -> Self {
+    pub(super) async fn of(call: &Call, app: &AppName, ports: &RelationalPorts) -> Self {
         let none = |registry| Self { labels: PyroscopeLabels::default(), tenant: None, registry };
         if ports.version == Version::V1 {
             return none(Sor::Fine);
         }
         let Some(port) = &ports.registry else { return none(Sor::Off) };
         let too_late = |_| Err(PortError::Timeout(format!("the registry did not answer within {WITHIN:?}")));
-        match tokio::time::timeout(WITHIN, port.get(app)).await.unwrap_or_else(too_late) {
+        match tokio::time::timeout(WITHIN, port.get(call, app)).await.unwrap_or_else(too_late) {
             Ok(service) => {
                 let tenant = service.as_ref().and_then(|service| service.tenant().cloned());
                 let labels = service.and_then(|service| service.pyroscope_labels).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Version;
 use super::relational::{Absence, RelationalPorts};
-use crate::kernel::{AppName, PortError, Selector, Tenant};
+use crate::kernel::{AppName, Call, PortError, Selector, Tenant};
 use crate::sor::registry::Service;
 
 /// The longest that profiles wait for the registry: most of a decision's time is left then.
@@ -26,13 +26,13 @@ pub(super) enum Owners {
 
 impl Owners {
     /// Asks the registry, once for all apps; in v1 nobody.
-    pub(super) async fn of(ports: &RelationalPorts) -> Self {
+    pub(super) async fn of(call: &Call, ports: &RelationalPorts) -> Self {
         if ports.version == Version::V1 {
             return Self::NotAsked;
         }
         let Some(port) = &ports.registry else { return Self::Off };
         let too_late = |_| Err(PortError::Timeout(format!("the registry did not answer within {WITHIN:?}")));
-        match tokio::time::timeout(WITHIN, port.list()).await.unwrap_or_else(too_late) {
+        match tokio::time::timeout(WITHIN, port.list(call)).await.unwrap_or_else(too_late) {
             Ok(services) => {
                 Self::Known(services.into_iter().map(|service| (service.app_name.clone(), service)).collect())
             }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
 use super::Version;
-use crate::kernel::{AppName, Clock, IdSource, PortError, PortResult, ProfileType};
+use crate::kernel::{AppName, Call, Clock, IdSource, PortError, PortResult, ProfileType};
 use crate::sor::baseline::{Baseline, BaselineSor};
 use crate::sor::history::{HistorySor, NewAssessment};
 use crate::sor::registry::RegistrySor;
@@ -89,13 +89,19 @@ pub struct RelationalPorts {
 
 impl RelationalPorts {
     /// The limits of an app, of one kind or all.
-    pub(super) async fn limits(&self, app: &AppName, kind: Option<ProfileType>, deadline: Instant) -> Limits {
+    pub(super) async fn limits(
+        &self,
+        call: &Call,
+        app: &AppName,
+        kind: Option<ProfileType>,
+        deadline: Instant,
+    ) -> Limits {
         if self.version == Version::V1 {
             return Limits::NotAsked;
         }
         let Some(baselines) = &self.baselines else { return Limits::Off };
         let too_late = || PortError::Timeout("no limits within the deadline of a decision".to_owned());
-        let listed = timeout_at(deadline, baselines.list(app, kind)).await.unwrap_or_else(|_| Err(too_late()));
+        let listed = timeout_at(deadline, baselines.list(call, app, kind)).await.unwrap_or_else(|_| Err(too_late()));
         listed.map_or_else(
             |error| {
                 tracing::warn!(app = app.as_str(), %error, "limits could not be read");
@@ -106,7 +112,12 @@ impl RelationalPorts {
     }
 
     /// Keeps an assessment, now and under a new key. It is made only where one is kept.
-    pub(super) async fn keep(&self, app: &AppName, entry: impl FnOnce() -> PortResult<NewAssessment>) -> Sor {
+    pub(super) async fn keep(
+        &self,
+        call: &Call,
+        app: &AppName,
+        entry: impl FnOnce() -> PortResult<NewAssessment>,
+    ) -> Sor {
         if self.version == Version::V1 {
             return Sor::Fine;
         }
@@ -115,7 +126,7 @@ impl RelationalPorts {
             Ok(mut entry) => {
                 entry.assessed_at = Some(self.clock.now());
                 entry.idempotency_key = Some(self.ids.next());
-                history.record(entry).await
+                history.record(call, entry).await
             }
             Err(error) => Err(error),
         };

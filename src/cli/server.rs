@@ -8,7 +8,7 @@ use url::Url;
 
 use super::Exit;
 use crate::http::{Answer, Outward, OutwardSettings};
-use crate::kernel::PortResult;
+use crate::kernel::{Call, PortResult};
 
 /// A decision has 40 s on the server, a search of the fleet a minute.
 const TIMEOUT: Duration = Duration::from_secs(65);
@@ -47,12 +47,12 @@ impl Server {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
-        self.0.send(self.0.request(Method::GET, url)).await
+        self.0.send(&Call::default(), self.0.request(Method::GET, url)).await
     }
 
     /// Whatever it answers to POST.
     pub(super) async fn post(&self, path: &str, body: &serde_json::Value) -> PortResult<Answer> {
-        self.0.send(self.0.request(Method::POST, self.0.url([path])).json(body)).await
+        self.0.send(&Call::default(), self.0.request(Method::POST, self.0.url([path])).json(body)).await
     }
 }
 

@@ -11,7 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use thread_local::ThreadLocal;
 use url::Url;
 
-use crate::kernel::{PortError, PortResult};
+use super::call::identify;
+use crate::kernel::{Call, PortError, PortResult};
 use crate::telemetry;
 
 /// What a path segment may hold unencoded. The segments of `url` itself would lose tabs and line ends.
@@ -118,18 +119,19 @@ impl Outward {
         if let Some(authorization) = &self.settings.authorization {
             request = request.header(reqwest::header::AUTHORIZATION, authorization.expose_secret());
         }
-        if let Some(id) = telemetry::request_id() {
-            request = request.header("x-request-id", id);
-        }
         request
     }
 
-    /// Sends the request and reads the whole answer, whatever its status. No retry happens here.
+    /// Sends the request as part of a call and reads the whole answer, whatever its status. No retry happens here.
     ///
     /// # Errors
-    /// `Timeout` past the deadline; `Unavailable` if the server cannot be reached, cuts the connection, or its answer
-    /// is over the size cap.
-    pub async fn send(&self, request: reqwest::RequestBuilder) -> PortResult<Answer> {
+    /// `Timeout` past the deadline of the settings or of the call; `Unavailable` if the server cannot be reached, cuts the
+    /// connection, or its answer is over the size cap.
+    pub async fn send(&self, call: &Call, request: reqwest::RequestBuilder) -> PortResult<Answer> {
+        call.bound(self.exchange(identify(call, request))).await
+    }
+
+    async fn exchange(&self, request: reqwest::RequestBuilder) -> PortResult<Answer> {
         let _counted = telemetry::upstream_call();
         let mut response = request.send().await.map_err(|e| port_error(&e))?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
@@ -208,7 +210,7 @@ mod tests {
     }
 
     async fn answers(outward: &Outward) -> bool {
-        let answer = outward.send(outward.request(Method::GET, outward.base().clone())).await;
+        let answer = outward.send(&Call::default(), outward.request(Method::GET, outward.base().clone())).await;
         answer.is_ok_and(|answer| answer.status == StatusCode::OK)
     }
 

@@ -1,6 +1,7 @@
 //! What every request walks through: its id, its counts, its one line in the log, and the shape of its errors.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -9,17 +10,18 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, ResponseError, web};
+use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
 use futures::FutureExt;
 use tracing::Instrument;
 
+use super::call::{self, RequestId};
 use super::codes::Code;
 use super::compress;
 use super::problem::{PROBLEM_JSON, Problem};
 use crate::kernel::IdSource;
 use crate::telemetry::{REQUEST_DURATION, RequestScope};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static(call::REQUEST_ID);
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
 /// Walks a request in and its answer out. The app's data must hold a `dyn IdSource`.
@@ -31,7 +33,8 @@ pub async fn walk<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let start = Instant::now();
-    let id = given_id(&request).unwrap_or_else(|| new_id(&request));
+    let id: Arc<str> = given_id(&request).unwrap_or_else(|| new_id(&request)).into();
+    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     let method = request.method().clone();
     if method == Method::HEAD {
         // What answers GET answers HEAD; the connection leaves the body out.
@@ -39,7 +42,7 @@ pub async fn walk<B: MessageBody + 'static>(
     }
     let path = request.path().to_owned();
     let gzip = compress::accepts_gzip(request.headers());
-    let scope = RequestScope::new(id.clone());
+    let scope = RequestScope::new(Arc::clone(&id));
     let span = tracing::info_span!("request", request_id = %id);
     let outcome = scope
         .clone()
@@ -50,7 +53,7 @@ pub async fn walk<B: MessageBody + 'static>(
         .instrument(span.clone())
         .await;
     span.in_scope(|| log(&method, &path, &outcome, start.elapsed(), &scope));
-    let id = HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static(""));
+    let id = HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static(""));
     match outcome.answer {
         Ok(mut answer) => {
             answer.headers_mut().insert(REQUEST_ID, id);

@@ -1,6 +1,7 @@
 //! The hallway: problem documents, error codes, extractors, pagination, middleware, OpenAPI, and the outward client.
 
 mod answer;
+mod call;
 mod client;
 mod codes;
 mod compress;
@@ -20,6 +21,7 @@ mod row_key;
 pub(crate) mod testing;
 
 pub use answer::json;
+pub use call::announce;
 pub use client::{Answer, Outward, OutwardSettings};
 pub use codes::{Code, CodeRow};
 pub use documented::{Answers, described, documented};

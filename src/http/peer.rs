@@ -8,9 +8,10 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::call::announce;
 use super::client::{Answer, Outward};
 use super::codes::Code;
-use crate::kernel::{PortError, PortResult};
+use crate::kernel::{Call, PortError, PortResult};
 
 /// Whether a request may be sent again after no answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +50,11 @@ impl Peer {
     /// Sends a request and reads the JSON of its answer; `None` where that server says that it has no such entity.
     pub async fn read<T: DeserializeOwned>(
         &self,
+        call: &Call,
         repeatable: Repeatable,
         request: impl Fn(&Outward) -> RequestBuilder,
     ) -> PortResult<Option<T>> {
-        let Some(answer) = self.call(repeatable, request).await? else { return Ok(None) };
+        let Some(answer) = self.send(call, repeatable, request).await? else { return Ok(None) };
         let value = serde_json::from_slice(&answer.body);
         value.map(Some).map_err(|error| PortError::Unavailable(format!("the answer is not understood: {error}")))
     }
@@ -60,18 +62,19 @@ impl Peer {
     /// The same where the answer must hold something.
     pub async fn written<T: DeserializeOwned>(
         &self,
+        call: &Call,
         repeatable: Repeatable,
         request: impl Fn(&Outward) -> RequestBuilder,
     ) -> PortResult<T> {
-        let row = self.read(repeatable, request).await?;
+        let row = self.read(call, repeatable, request).await?;
         row.ok_or_else(|| PortError::Unavailable("the answer has no row".to_owned()))
     }
 
     /// Removes what stands at a path; whether there was something.
-    pub async fn remove(&self, path: &[&str]) -> PortResult<bool> {
+    pub async fn remove(&self, call: &Call, path: &[&str]) -> PortResult<bool> {
         // Not repeated: the second try would find nothing and say that there was nothing.
         let remove = |outward: &Outward| outward.request(Method::DELETE, outward.url(path.iter().copied()));
-        match self.call(Repeatable::No, remove).await? {
+        match self.send(call, Repeatable::No, remove).await? {
             None => Ok(false),
             Some(answer) if answer.status == StatusCode::NO_CONTENT => Ok(true),
             // A page of somebody else, such as one to log in, removes nothing.
@@ -79,16 +82,18 @@ impl Peer {
         }
     }
 
-    async fn call(
+    async fn send(
         &self,
+        call: &Call,
         repeatable: Repeatable,
         request: impl Fn(&Outward) -> RequestBuilder,
     ) -> PortResult<Option<Answer>> {
-        let once = async || self.judge(self.outward.send(request(&self.outward)).await?);
+        let once = async || self.judge(self.outward.send(call, announce(call, request(&self.outward))).await?);
         let retries = if repeatable == Repeatable::Yes { 2 } else { 0 };
         let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(50)).with_max_times(retries);
         // A deadline that passed is not doubled, and what is full is not asked at once again.
-        once.retry(pauses.with_jitter()).when(|error| matches!(error, PortError::Unavailable(_))).await
+        let tried = once.retry(pauses.with_jitter()).when(|error| matches!(error, PortError::Unavailable(_)));
+        call.bound(tried.into_future()).await
     }
 
     fn judge(&self, answer: Answer) -> PortResult<Option<Answer>> {
@@ -148,7 +153,9 @@ mod tests {
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(answer).mount(&server).await;
         let peer = peer(&server);
-        let result = peer.read(repeatable, |outward| outward.request(Method::GET, outward.url(["baselines"]))).await;
+        let result = peer
+            .read(&Call::default(), repeatable, |outward| outward.request(Method::GET, outward.url(["baselines"])))
+            .await;
         (result, server.received_requests().await.unwrap().len())
     }
 
@@ -197,7 +204,7 @@ mod tests {
     async fn only_who_says_so_has_removed_something(#[case] answer: ResponseTemplate, #[case] expected: Option<bool>) {
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(answer).mount(&server).await;
-        assert_eq!(peer(&server).remove(&["baselines", "1"]).await.ok(), expected);
+        assert_eq!(peer(&server).remove(&Call::default(), &["baselines", "1"]).await.ok(), expected);
     }
 
     #[tokio::test]

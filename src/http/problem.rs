@@ -120,6 +120,8 @@ impl Problem {
                 Self::new(Code::Overloaded, "no database connection was free in time").retry_after(*retry_after_s)
             }
             PortError::Timeout(_) => Self::new(Code::Timeout, "the database did not answer in time"),
+            // Nobody reads it: the connection of whoever cancelled is closed.
+            PortError::Cancelled => Self::new(Code::Timeout, "the call was cancelled"),
             PortError::Internal(_) => Self::new(Code::Internal, "an internal error, see the log under this request id"),
         }
         .because(error)
@@ -137,6 +139,8 @@ impl Problem {
             PortError::Overloaded { retry_after_s, .. } => {
                 Self::new(Code::ProfileSourceBusy, "the source of profiles is busy").retry_after(*retry_after_s)
             }
+            // Nobody reads it: the connection of whoever cancelled is closed.
+            PortError::Cancelled => Self::new(Code::Timeout, "the call was cancelled"),
             PortError::Internal(_) => Self::new(Code::Internal, "an internal error, see the log under this request id"),
         }
         .because(error)

@@ -27,6 +27,9 @@ pub enum PortError {
         /// Seconds to wait before another try.
         retry_after_s: u32,
     },
+    /// Whoever asked does not wait for the answer any more. It never travels over HTTP, where the connection is closed.
+    #[error("cancelled by the caller")]
+    Cancelled,
     /// A fault of our own, such as a row that breaks an invariant.
     #[error("internal: {0}")]
     Internal(String),

@@ -1,8 +1,10 @@
-//! The words every room shares: names, kinds of profile, windows, severities, time, ids and the one error of ports; and
-//! where heavy work waits for its turn.
+//! The words every room shares: names, kinds of profile, windows, severities, time, ids, the one error of ports, and what
+//! a call carries beside its arguments; and where heavy work waits for its turn.
 //!
 //! Nothing here does I/O, knows the web or reads a clock. A value of these types that exists is valid.
 
+mod actor;
+mod call;
 mod change;
 mod error;
 mod ids;
@@ -12,11 +14,17 @@ mod offload;
 mod page;
 mod percent;
 mod profile_type;
+mod progress;
 mod selector;
 mod severity;
 mod tenant;
 mod time;
+mod trace;
 
+pub use actor::{AccessMethod, Actor, InvalidActor};
+#[cfg(test)]
+pub(crate) use call::CALL;
+pub use call::{Call, Caller, Priority, Urgency};
 pub use change::Change;
 pub use error::{PortError, PortResult};
 pub use ids::SequentialIds;
@@ -27,8 +35,10 @@ pub use offload::offload;
 pub use page::{Page, all_pages};
 pub use percent::{InvalidPercent, Percent, round2};
 pub use profile_type::{ProfileType, UnknownProfileType};
+pub use progress::{Phase, Progress};
 pub use selector::{InvalidSelector, LabelMatcher, Labels, MatchOp, Selector};
 pub use severity::{FindingSeverity, LimitSeverity};
 pub use tenant::{InvalidTenant, Tenant};
 pub use time::FixedClock;
 pub use time::{Clock, InvalidWindow, MAX_WINDOW, SystemClock, TimeWindow, rfc3339};
+pub use trace::{InvalidTrace, Trace};

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::http::Outward;
 use crate::http::testing::Served;
+use crate::kernel::CALL;
 use crate::storage::Db;
 use crate::storage::testing::{TestDatabase, database};
 
@@ -49,7 +50,7 @@ pub(crate) use suite;
 pub(crate) async fn call(served: &Served, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
     let client = served.client();
     let request = client.request(method, client.base().join(path).unwrap());
-    let answer = client.send(body.iter().fold(request, reqwest::RequestBuilder::json)).await.unwrap();
+    let answer = client.send(&CALL, body.iter().fold(request, reqwest::RequestBuilder::json)).await.unwrap();
     let status = StatusCode::from_u16(answer.status.as_u16()).unwrap();
     (status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
 }

@@ -11,7 +11,7 @@ tokio::task_local! {
 /// The request that the current task serves.
 #[derive(Debug, Default)]
 pub struct RequestScope {
-    id: String,
+    id: Option<Arc<str>>,
     queries: AtomicU64,
     query_us: AtomicU64,
     upstream_calls: AtomicU64,
@@ -20,8 +20,8 @@ pub struct RequestScope {
 
 impl RequestScope {
     /// A scope for a request of that id.
-    pub fn new(id: String) -> Arc<Self> {
-        Arc::new(Self { id, ..Self::default() })
+    pub fn new(id: impl Into<Arc<str>>) -> Arc<Self> {
+        Arc::new(Self { id: Some(id.into()), ..Self::default() })
     }
 
     /// Runs a future as part of this request. Tasks spawned within must be scoped again.
@@ -46,8 +46,8 @@ impl RequestScope {
 }
 
 /// The id of the request that the current task serves.
-pub fn request_id() -> Option<String> {
-    CURRENT.try_with(|scope| scope.id.clone()).ok()
+pub fn request_id() -> Option<Arc<str>> {
+    CURRENT.try_with(|scope| scope.id.clone()).ok().flatten()
 }
 
 /// Counts a query until the guard is dropped.

@@ -11,7 +11,7 @@ use super::service::DiffService;
 use super::wire::DiffBody;
 use crate::bor::request::{error_responses, requested_by, selector};
 use crate::http::{Answers, Code, PathParam, Problem, Query, Resource, Routes, SpanParam, TimeParam, json};
-use crate::kernel::{AppName, ProfileType, Selector};
+use crate::kernel::{AppName, Call, ProfileType, Selector};
 use crate::sor::profile_data::ProfileQuery;
 
 /// Rows of each list where nothing else is asked.
@@ -113,6 +113,7 @@ impl IntoResponses for DiffErrors {
 )]
 pub(super) async fn diff_app(
     service: web::Data<DiffService>,
+    call: Call,
     app: PathParam<AppName>,
     params: Query<DiffParams>,
     request: HttpRequest,
@@ -139,7 +140,7 @@ pub(super) async fn diff_app(
         limit: params.limit.unwrap_or(DEFAULT_LIMIT) as usize,
         requested_by: requested_by(&request)?,
     };
-    let body = service.diff(&asked).await?;
+    let body = service.diff(&call, &asked).await?;
     match format {
         Format::Json => json(StatusCode::OK, &body),
         Format::Markdown => Ok(HttpResponse::Ok().content_type("text/markdown; charset=utf-8").body(markdown(

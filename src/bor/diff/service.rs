@@ -14,7 +14,7 @@ use crate::bor::links::LinkSettings;
 use crate::bor::relational::{Limits, RelationalPorts};
 use crate::bor::request::app_unknown;
 use crate::http::Problem;
-use crate::kernel::{Clock, PortError, offload};
+use crate::kernel::{Call, Clock, PortError, offload};
 use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor};
 use crate::verdict::Comparison;
@@ -63,29 +63,35 @@ impl DiffService {
     /// # Errors
     /// `app_unknown` where nobody knows the app; `timeout`, `profile_source_denied`, `profile_source_busy` or
     /// `profile_source_failed` where its profiles cannot be had.
-    pub async fn diff(&self, request: &DiffRequest) -> Result<DiffBody, Problem> {
+    pub async fn diff(&self, call: &Call, request: &DiffRequest) -> Result<DiffBody, Problem> {
         let deadline = Instant::now() + self.deadline;
         let relational = &self.parts.relational;
         let (app, kind) = (&request.current.app, request.current.kind);
         let read = async {
-            let labels = OwnLabels::of(app, relational).await;
+            let labels = OwnLabels::of(call, app, relational).await;
             let narrowed = request.narrowed(&labels);
-            let pair = self.read(&narrowed, deadline).await;
+            let pair = self.read(call, &narrowed, deadline).await;
             (pair, narrowed, labels.registry)
         };
-        let ((pair, request, registry), limits) = tokio::join!(read, relational.limits(app, Some(kind), deadline));
+        let ((pair, request, registry), limits) =
+            tokio::join!(read, relational.limits(call, app, Some(kind), deadline));
         let (pair, request) = (pair?, &request);
         let comparison = self.compare(request, &pair, &limits).await?;
         let mut body = DiffBody::of(&comparison, request, &pair.1.meta, &self.parts.links, &limits);
         let entry = || history_entry(app, kind, &body, request.requested_by.clone());
-        body.history = relational.keep(app, entry).await.absence();
+        body.history = relational.keep(call, app, entry).await.absence();
         body.labels = registry.absence();
         Ok(body)
     }
 
-    async fn read(&self, request: &DiffRequest, deadline: Instant) -> Result<(MergedProfile, MergedProfile), Problem> {
+    async fn read(
+        &self,
+        call: &Call,
+        request: &DiffRequest,
+        deadline: Instant,
+    ) -> Result<(MergedProfile, MergedProfile), Problem> {
         let DiffRequest { current, baseline, baseline_selector, .. } = request;
-        let read = self.parts.profiles.merged_pair(current, *baseline, baseline_selector);
+        let read = self.parts.profiles.merged_pair(call, current, *baseline, baseline_selector);
         let pair = timeout_at(deadline, read).await.unwrap_or_else(|_| Err(too_late()));
         pair.map_err(|error| Problem::of_profiles(&error))?.ok_or_else(|| app_unknown(&current.app))
     }

@@ -11,7 +11,7 @@ use super::service::FleetService;
 use super::wire::{HotspotsBody, SearchBody};
 use crate::bor::request::{selector, source_responses};
 use crate::http::{Answers, Code, Limit, Problem, Query, Resource, Routes, TimeParam, json, window};
-use crate::kernel::{FunctionName, ProfileType, Selector};
+use crate::kernel::{Call, FunctionName, ProfileType, Selector};
 use crate::verdict::Ranking;
 
 /// Windows are an hour long where nothing else is asked.
@@ -120,6 +120,7 @@ impl IntoResponses for FleetErrors {
 )]
 pub(super) async fn search_fleet(
     service: web::Data<FleetService>,
+    call: Call,
     params: Query<SearchParams>,
 ) -> Result<HttpResponse, Problem> {
     let params = params.into_inner();
@@ -133,7 +134,7 @@ pub(super) async fn search_fleet(
         function: params.function,
         limit: params.limit.map_or(DEFAULT_MATCHES, |limit| usize::from(limit.get())),
     };
-    json(StatusCode::OK, &service.search(&request).await?)
+    json(StatusCode::OK, &service.search(&call, &request).await?)
 }
 
 /// Rank the functions of all apps
@@ -153,6 +154,7 @@ pub(super) async fn search_fleet(
 )]
 pub(super) async fn fleet_hotspots(
     service: web::Data<FleetService>,
+    call: Call,
     params: Query<HotspotsParams>,
 ) -> Result<HttpResponse, Problem> {
     let params = params.into_inner();
@@ -171,5 +173,5 @@ pub(super) async fn fleet_hotspots(
         exclude: excluded(params.exclude.as_deref())?,
         sort,
     };
-    json(StatusCode::OK, &service.hotspots(&request).await?)
+    json(StatusCode::OK, &service.hotspots(&call, &request).await?)
 }

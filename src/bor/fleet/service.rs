@@ -13,8 +13,9 @@ use crate::bor::owners::Owners;
 use crate::bor::relational::RelationalPorts;
 use crate::bor::request::{all_failed, app_unknown};
 use crate::http::{Code, Problem};
-use crate::kernel::{AppName, Clock, PortError, PortResult, offload};
-use crate::sor::profile_data::{Limiter, MergedProfile, Outcome as Call, ProfileDataSor, ProfileQuery, giving_way};
+use crate::kernel::{AppName, Call, Clock, PortError, PortResult, offload};
+use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileQuery};
+use crate::upstream::{Limiter, Outcome as Showed};
 use crate::verdict::{AppFunctions, AppMatches, Hotspots, Matches, Needle, Rules};
 
 /// How long the profile of one app may take.
@@ -76,7 +77,7 @@ impl FleetService {
     /// # Errors
     /// Where apps could not be discovered, or none could be read: `timeout` if all timed out, else
     /// `profile_source_denied`, `profile_source_busy` or `profile_source_failed`.
-    pub async fn search(&self, request: &SearchRequest) -> Result<SearchBody, Problem> {
+    pub async fn search(&self, call: &Call, request: &SearchRequest) -> Result<SearchBody, Problem> {
         let (kind, needle) = (request.fleet.kind, Needle::of(request.function.as_str()));
         let reduce = move |merged: &MergedProfile| {
             (AppMatches::of(&fleet_app(kind, merged), &needle), AppTicks::of(kind, &merged.meta))
@@ -87,7 +88,7 @@ impl FleetService {
             ticks.push((place, counted));
             matches.add(place, of_app);
         };
-        let scanned = self.scan(&request.fleet, reduce, take).await?;
+        let scanned = self.scan(call, &request.fleet, reduce, take).await?;
         let ticks = ticks.into_iter().collect();
         Ok(SearchBody::of(request, matches, &ticks, scanned, with_data))
     }
@@ -96,7 +97,7 @@ impl FleetService {
     ///
     /// # Errors
     /// As [`FleetService::search`].
-    pub async fn hotspots(&self, request: &HotspotsRequest) -> Result<HotspotsBody, Problem> {
+    pub async fn hotspots(&self, call: &Call, request: &HotspotsRequest) -> Result<HotspotsBody, Problem> {
         let (kind, exclude, rules) = (request.fleet.kind, request.exclude.clone(), Arc::clone(&self.parts.rules));
         let reduce = move |merged: &MergedProfile| AppFunctions::of(&rules, &fleet_app(kind, merged), &exclude);
         let (mut hotspots, mut with_data) = (Hotspots::default(), 0);
@@ -104,7 +105,7 @@ impl FleetService {
             with_data += usize::from(of_app.has_data());
             hotspots.add(place, of_app);
         };
-        let scanned = self.scan(&request.fleet, reduce, take).await?;
+        let scanned = self.scan(call, &request.fleet, reduce, take).await?;
         let seconds = passed_seconds(request.fleet.window, self.clock().now());
         let ranked = hotspots.ranked(request.sort, request.limit, Some(seconds));
         Ok(HotspotsBody::of(request, ranked, scanned, with_data))
@@ -113,12 +114,14 @@ impl FleetService {
     /// Reads every app of the query, reduces each profile as it comes, and hands it on with the app's place.
     async fn scan<T: Send + 'static>(
         &self,
+        call: &Call,
         query: &FleetQuery,
         reduce: impl Fn(&MergedProfile) -> T + Clone + Send + 'static,
         mut take: impl FnMut(usize, T),
     ) -> Result<Scanned, Problem> {
+        let call = &call.scanning();
         let deadline = Instant::now() + self.in_all;
-        let (apps, owners) = tokio::join!(self.apps(query, deadline), Owners::of(&self.parts.relational));
+        let (apps, owners) = tokio::join!(self.apps(call, query, deadline), Owners::of(call, &self.parts.relational));
         let apps = apps.map_err(|error| Problem::of_profiles(&error))?;
         let mut outcomes: Vec<PortResult<Outcome>> = vec![Ok(Outcome::NotReached); apps.len()];
         {
@@ -127,7 +130,7 @@ impl FleetService {
                 let (kind, window, tenant) = (query.kind, query.window, owners.tenant(app));
                 let query = ProfileQuery { app: app.clone(), kind, window, selector, tenant };
                 let reduce = reduce.clone();
-                async move { (place, self.read(&query, reduce).await) }
+                async move { (place, self.read(call, &query, reduce).await) }
             });
             let mut reads = futures::stream::iter(reads).buffer_unordered(Limiter::MOST);
             while let Ok(Some((place, read))) = timeout_at(deadline, reads.next()).await {
@@ -179,27 +182,28 @@ impl FleetService {
     }
 
     /// The apps that are asked for, or all there are.
-    async fn apps(&self, query: &FleetQuery, deadline: Instant) -> PortResult<Vec<AppName>> {
+    async fn apps(&self, call: &Call, query: &FleetQuery, deadline: Instant) -> PortResult<Vec<AppName>> {
         if let Some(apps) = &query.apps {
             return Ok(apps.clone());
         }
-        let apps = giving_way(self.parts.profiles.apps(query.window));
+        let apps = self.parts.profiles.apps(call, query.window);
         timeout_at(deadline, apps).await.unwrap_or_else(|_| Err(self.not_reached()))
     }
 
     /// Reads one app when its turn comes, and reduces its profile; `None` where nobody knows the app.
     async fn read<T: Send + 'static>(
         &self,
+        call: &Call,
         query: &ProfileQuery,
         reduce: impl Fn(&MergedProfile) -> T + Send + 'static,
     ) -> PortResult<Option<T>> {
-        let turn = giving_way(self.turns.enter()).await;
-        let read = timeout(self.per_app, giving_way(self.parts.profiles.merged(query))).await;
+        let turn = self.turns.enter(call).await;
+        let read = timeout(self.per_app, self.parts.profiles.merged(call, query)).await;
         let read = read.unwrap_or_else(|_| Err(PortError::Timeout(format!("no profile within {:?}", self.per_app))));
         turn.end(match &read {
-            Ok(_) => Call::Answered,
-            Err(PortError::Timeout(_) | PortError::Overloaded { .. }) => Call::Busy,
-            Err(_) => Call::Unknown,
+            Ok(_) => Showed::Answered,
+            Err(PortError::Timeout(_) | PortError::Overloaded { .. }) => Showed::Busy,
+            Err(_) => Showed::Unknown,
         });
         let Some(merged) = read? else { return Ok(None) };
         if merged.profile.frame_count() <= SMALL_FRAMES {

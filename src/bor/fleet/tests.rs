@@ -13,7 +13,7 @@ use super::*;
 use crate::bor::{RelationalPorts, Version};
 use crate::http::{self, Routes};
 use crate::kernel::{
-    AppName, Clock, FixedClock, PortError, PortResult, RowId, Selector, SequentialIds, Tenant, TimeWindow,
+    AppName, Call, Clock, FixedClock, PortError, PortResult, RowId, Selector, SequentialIds, Tenant, TimeWindow,
 };
 use crate::profile::{Limits, SampleType, read_folded};
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileMeta, ProfileQuery};
@@ -88,14 +88,14 @@ async fn behave(app: &App) -> PortResult<MergedProfile> {
 
 #[async_trait]
 impl ProfileDataSor for Source {
-    async fn apps(&self, _: TimeWindow) -> PortResult<Vec<AppName>> {
+    async fn apps(&self, _: &Call, _: TimeWindow) -> PortResult<Vec<AppName>> {
         behave(&self.discovery).await?;
         let mut apps: Vec<AppName> = self.apps.iter().map(|(name, _)| name.parse().unwrap()).collect();
         apps.sort();
         Ok(apps)
     }
 
-    async fn merged(&self, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
+    async fn merged(&self, _: &Call, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
         self.asked.lock().unwrap().push(query.clone());
         let Some((_, app)) = self.apps.iter().find(|(name, _)| name == query.app.as_str()) else { return Ok(None) };
         let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
@@ -107,6 +107,7 @@ impl ProfileDataSor for Source {
 
     async fn merged_pair(
         &self,
+        _: &Call,
         _: &ProfileQuery,
         _: TimeWindow,
         _: &Selector,
@@ -134,7 +135,7 @@ fn service(app: &str, owner: Option<&str>, tier: &str, labels: Option<Value>) ->
 /// A registry that is asked once, for everything.
 fn registry(answer: PortResult<Vec<Service>>) -> Option<Arc<dyn RegistrySor>> {
     let mut port = MockRegistrySor::new();
-    port.expect_list().times(1).return_once(move || answer);
+    port.expect_list().times(1).return_once(move |_| answer);
     Some(Arc::new(port))
 }
 

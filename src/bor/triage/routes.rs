@@ -11,7 +11,7 @@ use super::service::TriageService;
 use super::wire::TriageBody;
 use crate::bor::request::{error_responses, requested_by, selector};
 use crate::http::{Answers, Code, PathParam, Problem, Query, Resource, Routes, TimeParam, json, window};
-use crate::kernel::{AppName, Selector};
+use crate::kernel::{AppName, Call, Selector};
 
 /// Windows are an hour long where nothing else is asked.
 const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
@@ -81,6 +81,7 @@ impl IntoResponses for TriageErrors {
 )]
 pub(super) async fn triage_app(
     service: web::Data<TriageService>,
+    call: Call,
     app: PathParam<AppName>,
     params: Query<TriageParams>,
     request: HttpRequest,
@@ -95,7 +96,7 @@ pub(super) async fn triage_app(
         tenant: None,
         requested_by: requested_by(&request)?,
     };
-    json(StatusCode::OK, &service.triage(&request).await?)
+    json(StatusCode::OK, &service.triage(&call, &request).await?)
 }
 
 #[cfg(test)]

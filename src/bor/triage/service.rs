@@ -18,7 +18,7 @@ use crate::bor::links::LinkSettings;
 use crate::bor::relational::{Limits, RelationalPorts};
 use crate::bor::request::{all_failed, app_unknown};
 use crate::http::Problem;
-use crate::kernel::{Clock, PortError, PortResult, ProfileType, offload};
+use crate::kernel::{Call, Clock, PortError, PortResult, ProfileType, offload};
 use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor};
 use crate::verdict::Rules;
@@ -68,17 +68,17 @@ impl TriageService {
     /// # Errors
     /// `app_unknown` where nobody knows the app; where no kind could be read: `timeout` if all timed out, else
     /// `profile_source_denied`, `profile_source_busy` or `profile_source_failed`.
-    pub async fn triage(&self, request: &TriageRequest) -> Result<TriageBody, Problem> {
+    pub async fn triage(&self, call: &Call, request: &TriageRequest) -> Result<TriageBody, Problem> {
         let deadline = Instant::now() + self.deadline;
         let relational = &self.parts.relational;
         let reads = async {
-            let labels = OwnLabels::of(&request.app, relational).await;
+            let labels = OwnLabels::of(call, &request.app, relational).await;
             let (selector, tenant) = (labels.narrow(&request.selector), labels.tenant);
             let narrowed = TriageRequest { selector, tenant, ..request.clone() };
-            let reads = self.reads(&narrowed, deadline).await;
+            let reads = self.reads(call, &narrowed, deadline).await;
             (reads, narrowed, labels.registry)
         };
-        let limits = relational.limits(&request.app, None, deadline);
+        let limits = relational.limits(call, &request.app, None, deadline);
         let ((reads, request, registry), limits) = tokio::join!(reads, limits);
         let (reads, request) = (reads?, &request);
         let errors: Vec<_> = reads.iter().filter_map(|(_, read)| read.as_ref().err()).collect();
@@ -90,32 +90,33 @@ impl TriageService {
         }
         let types = join_all(reads.into_iter().map(|read| self.judge(read, request, &limits))).await;
         let triage = Triage::of(&request.app, types, limits);
-        let history = relational.keep(&request.app, || history_entry(&triage, request)).await;
+        let history = relational.keep(call, &request.app, || history_entry(&triage, request)).await;
         Ok(TriageBody::of(&triage, request, &self.parts.links, history, registry))
     }
 
     /// The profiles of the kinds asked; by default of those the app has.
-    async fn reads(&self, request: &TriageRequest, deadline: Instant) -> Result<Vec<Read>, Problem> {
+    async fn reads(&self, call: &Call, request: &TriageRequest, deadline: Instant) -> Result<Vec<Read>, Problem> {
         let kinds = match &request.types {
-            Requested::Given(kinds) => return self.read_all(kinds, request, deadline).await,
+            Requested::Given(kinds) => return self.read_all(call, kinds, request, deadline).await,
             Requested::Default => FIRST_CHOICE,
         };
-        let first = self.read_all(kinds, request, deadline).await?;
+        let first = self.read_all(call, kinds, request, deadline).await?;
         if first.iter().any(app_has) {
             return Ok(first.into_iter().filter(app_has).collect());
         }
-        let second = self.read_all(SECOND_CHOICE, request, deadline).await?;
+        let second = self.read_all(call, SECOND_CHOICE, request, deadline).await?;
         // An app without any data in the window is answered under the kinds that would be read first.
         Ok(if second.iter().any(app_has) { second.into_iter().filter(app_has).collect() } else { first })
     }
 
     async fn read_all(
         &self,
+        call: &Call,
         kinds: &[ProfileType],
         request: &TriageRequest,
         deadline: Instant,
     ) -> Result<Vec<Read>, Problem> {
-        let reads = join_all(kinds.iter().map(|kind| self.read(*kind, request, deadline))).await;
+        let reads = join_all(kinds.iter().map(|kind| self.read(call, *kind, request, deadline))).await;
         let known = |(kind, read): (ProfileType, PortResult<Option<MergedProfile>>)| match read {
             Ok(None) => Err(app_unknown(&request.app)),
             Ok(Some(merged)) => Ok((kind, Ok(merged))),
@@ -126,12 +127,13 @@ impl TriageService {
 
     async fn read(
         &self,
+        call: &Call,
         kind: ProfileType,
         request: &TriageRequest,
         deadline: Instant,
     ) -> PortResult<Option<MergedProfile>> {
         let query = request.query(kind);
-        timeout_at(deadline, self.parts.profiles.merged(&query)).await.unwrap_or_else(|_| Err(too_late()))
+        timeout_at(deadline, self.parts.profiles.merged(call, &query)).await.unwrap_or_else(|_| Err(too_late()))
     }
 
     /// Judges one profile: a small one at once, a large one on the threads for heavy work.

@@ -7,7 +7,7 @@ use actix_web::web;
 use super::{AlertRule, AlertRuleSor, FunctionPattern, NewRule, RuleChange, RuleQuery, Which};
 use crate::http::Routes;
 use crate::http::testing::Served;
-use crate::kernel::{AppName, Change, LimitSeverity, Percent, PortError, ProfileType, RowId};
+use crate::kernel::{AppName, CALL, Change, LimitSeverity, Percent, PortError, ProfileType, RowId};
 use crate::sor::testing::{Fixture, suite};
 
 pub(super) fn serve(port: Arc<dyn AlertRuleSor>) -> Served {
@@ -56,18 +56,18 @@ fn whole(app: &str) -> NewRule {
 }
 
 async fn create(port: &dyn AlertRuleSor, app: &str, enabled: bool) -> AlertRule {
-    port.create(NewRule { enabled, ..bare(app) }).await.unwrap()
+    port.create(&CALL, NewRule { enabled, ..bare(app) }).await.unwrap()
 }
 
 async fn listed(port: &dyn AlertRuleSor, which: Which) -> Vec<AlertRule> {
-    let page = port.page(&RuleQuery { which, limit: 10_000, after: None }).await.unwrap();
+    let page = port.page(&CALL, &RuleQuery { which, limit: 10_000, after: None }).await.unwrap();
     assert_eq!(page.next, None);
     page.entries
 }
 
 async fn answers_the_row_as_it_was_given(port: &dyn AlertRuleSor) {
     for given in [whole("größe/🔥 {x}%2F\t?#"), bare("shop")] {
-        let row = port.create(given.clone()).await.unwrap();
+        let row = port.create(&CALL, given.clone()).await.unwrap();
         let expected = AlertRule {
             id: row.id,
             app_name: given.app_name,
@@ -82,7 +82,7 @@ async fn answers_the_row_as_it_was_given(port: &dyn AlertRuleSor) {
             updated_at: row.created_at,
         };
         assert_eq!(row, expected);
-        assert_eq!(port.get(row.id).await.unwrap(), Some(row.clone()));
+        assert_eq!(port.get(&CALL, row.id).await.unwrap(), Some(row.clone()));
         assert_eq!(listed(port, Which::Of(row.app_name.clone())).await, [row]);
     }
 }
@@ -90,7 +90,7 @@ async fn answers_the_row_as_it_was_given(port: &dyn AlertRuleSor) {
 async fn the_same_again_is_another_rule(port: &dyn AlertRuleSor) {
     let (one, other) = (create(port, "shop", true).await, create(port, "shop", true).await);
     assert_ne!(one.id, other.id);
-    assert_eq!(port.get(RowId::new(i32::MAX.into()).unwrap()).await, Ok(None));
+    assert_eq!(port.get(&CALL, RowId::new(i32::MAX.into()).unwrap()).await, Ok(None));
 }
 
 async fn lists_by_app_newest_first(port: &dyn AlertRuleSor) {
@@ -104,9 +104,12 @@ async fn lists_by_app_newest_first(port: &dyn AlertRuleSor) {
     assert_eq!(ids(&listed(port, Which::All).await), of(&[2, 4, 3, 1, 0]));
     assert_eq!(ids(&listed(port, Which::Of(app.clone())).await), of(&[4, 3, 1]));
     assert_eq!(ids(&listed(port, Which::Active(app.clone())).await), of(&[4, 3]));
-    assert_eq!(ids(&port.active(&app).await.unwrap()), of(&[4, 3]));
+    assert_eq!(ids(&port.active(&CALL, &app).await.unwrap()), of(&[4, 3]));
     let nobody: AppName = "nobody".parse().unwrap();
-    assert_eq!((listed(port, Which::Of(nobody.clone())).await, port.active(&nobody).await), (vec![], Ok(vec![])));
+    assert_eq!(
+        (listed(port, Which::Of(nobody.clone())).await, port.active(&CALL, &nobody).await),
+        (vec![], Ok(vec![]))
+    );
 }
 
 async fn pages_join_to_the_whole_list(port: &dyn AlertRuleSor) {
@@ -117,7 +120,7 @@ async fn pages_join_to_the_whole_list(port: &dyn AlertRuleSor) {
         let mut query = RuleQuery { which: which.clone(), limit: 2, after: None };
         let mut joined = Vec::new();
         loop {
-            let page = port.page(&query).await.unwrap();
+            let page = port.page(&CALL, &query).await.unwrap();
             assert!(page.entries.len() <= 2);
             joined.extend(page.entries);
             query.after = page.next;
@@ -130,9 +133,9 @@ async fn pages_join_to_the_whole_list(port: &dyn AlertRuleSor) {
 }
 
 async fn changes_what_is_given_clears_what_is_cleared_and_keeps_the_rest(port: &dyn AlertRuleSor) {
-    let row = port.create(whole("shop")).await.unwrap();
+    let row = port.create(&CALL, whole("shop")).await.unwrap();
     let change = RuleChange { function_pattern: Change::Clear, enabled: Some(true), ..RuleChange::default() };
-    let changed = port.change(row.id, change.clone()).await.unwrap().unwrap();
+    let changed = port.change(&CALL, row.id, change.clone()).await.unwrap().unwrap();
     let expected = AlertRule { function_pattern: None, enabled: true, updated_at: changed.updated_at, ..row.clone() };
     assert_eq!(changed, expected);
     assert!(changed.updated_at > row.updated_at);
@@ -143,7 +146,7 @@ async fn changes_what_is_given_clears_what_is_cleared_and_keeps_the_rest(port: &
         notification_channel: Change::Clear,
         enabled: None,
     };
-    let changed = port.change(row.id, other).await.unwrap().unwrap();
+    let changed = port.change(&CALL, row.id, other).await.unwrap().unwrap();
     let expected = AlertRule {
         threshold_percent: Percent::new(0.0).unwrap(),
         function_pattern: Some(pattern("^a")),
@@ -154,14 +157,14 @@ async fn changes_what_is_given_clears_what_is_cleared_and_keeps_the_rest(port: &
         ..row
     };
     assert_eq!(changed, expected);
-    assert_eq!(port.change(RowId::new(i32::MAX.into()).unwrap(), change).await, Ok(None));
+    assert_eq!(port.change(&CALL, RowId::new(i32::MAX.into()).unwrap(), change).await, Ok(None));
 }
 
 async fn removes_once(port: &dyn AlertRuleSor) {
     let row = create(port, "shop", true).await;
-    assert_eq!(port.remove(row.id).await, Ok(true));
-    assert_eq!(port.remove(row.id).await, Ok(false));
-    assert_eq!(port.get(row.id).await, Ok(None));
+    assert_eq!(port.remove(&CALL, row.id).await, Ok(true));
+    assert_eq!(port.remove(&CALL, row.id).await, Ok(false));
+    assert_eq!(port.get(&CALL, row.id).await, Ok(None));
 }
 
 suite! {
@@ -176,12 +179,12 @@ suite! {
 #[actix_web::test]
 async fn a_failing_port_keeps_its_meaning_over_http() {
     let mut port = super::MockAlertRuleSor::new();
-    port.expect_create().times(1).returning(|_| Err(PortError::Unavailable("db:5432".into())));
-    port.expect_page().returning(|_| Err(PortError::Conflict("frozen".into())));
+    port.expect_create().times(1).returning(|_, _| Err(PortError::Unavailable("db:5432".into())));
+    port.expect_page().returning(|_, _| Err(PortError::Conflict("frozen".into())));
     let served = serve(Arc::new(port));
     let remote = super::remote(served.client());
     // What may have been kept is not sent twice.
-    let away = remote.create(bare("shop")).await.unwrap_err();
+    let away = remote.create(&CALL, bare("shop")).await.unwrap_err();
     assert!(matches!(&away, PortError::Unavailable(text) if !text.contains("5432")), "{away:?}");
-    assert_eq!(remote.active(&"shop".parse().unwrap()).await, Err(PortError::Conflict("frozen".into())));
+    assert_eq!(remote.active(&CALL, &"shop".parse().unwrap()).await, Err(PortError::Conflict("frozen".into())));
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::domain::{AlertRule, NewRule, RuleChange, RulePage, RulePosition, RuleQuery, Which};
 use super::pattern::FunctionPattern;
 use super::port::AlertRuleSor;
-use crate::kernel::{AppName, LimitSeverity, Page, Percent, PortResult, RowId, Text255};
+use crate::kernel::{AppName, Call, LimitSeverity, Page, Percent, PortResult, RowId, Text255};
 use crate::storage::{Broken, Columns, Db, Repeat, begin, keep, kept, readable};
 
 const TABLE: &str = "alert_rule";
@@ -61,9 +61,9 @@ impl TryFrom<Row> for AlertRule {
 
 #[async_trait]
 impl AlertRuleSor for PostgresRules {
-    async fn create(&self, rule: NewRule) -> PortResult<AlertRule> {
+    async fn create(&self, call: &Call, rule: NewRule) -> PortResult<AlertRule> {
         // The same again is another rule: what was sent may not be sent twice.
-        let written = self.db.run(Repeat::Unsafe, move |connection| {
+        let written = call.bound(self.db.run(Repeat::Unsafe, move |connection| {
             let new = rule.clone();
             Box::pin(async move {
                 let row = sqlx::query_as!(
@@ -87,12 +87,12 @@ impl AlertRuleSor for PostgresRules {
                 .await?;
                 Ok(row.try_into())
             })
-        });
+        }));
         kept(written.await, TABLE, &CHANGEABLE)
     }
 
-    async fn get(&self, id: RowId) -> PortResult<Option<AlertRule>> {
-        let row = self.db.run(Repeat::Safe, move |connection| {
+    async fn get(&self, call: &Call, id: RowId) -> PortResult<Option<AlertRule>> {
+        let row = call.bound(self.db.run(Repeat::Safe, move |connection| {
             Box::pin(async move {
                 sqlx::query_as!(
                     Row,
@@ -105,14 +105,14 @@ impl AlertRuleSor for PostgresRules {
                 .fetch_optional(connection)
                 .await
             })
-        });
+        }));
         Ok(row.await?.map(AlertRule::try_from).transpose()?)
     }
 
-    async fn page(&self, query: &RuleQuery) -> PortResult<RulePage> {
+    async fn page(&self, call: &Call, query: &RuleQuery) -> PortResult<RulePage> {
         let limit = query.limit.clamp(1, RuleQuery::MAX_LIMIT);
         let query = query.clone();
-        let rows = self.db.run(Repeat::Safe, move |connection| {
+        let rows = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let RuleQuery { which, after, .. } = query.clone();
             Box::pin(async move {
                 sqlx::query_as!(
@@ -135,13 +135,13 @@ impl AlertRuleSor for PostgresRules {
                 .fetch_all(connection)
                 .await
             })
-        });
+        }));
         let place = |row: &Row| RulePosition(row.app_name.clone(), row.created_at, row.id);
         Ok(readable(Page::cut(rows.await?, limit.into(), place)))
     }
 
-    async fn change(&self, id: RowId, change: RuleChange) -> PortResult<Option<AlertRule>> {
-        let written = self.db.run(Repeat::Safe, move |connection| {
+    async fn change(&self, call: &Call, id: RowId, change: RuleChange) -> PortResult<Option<AlertRule>> {
+        let written = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let change = change.clone();
             Box::pin(async move {
                 let mut transaction = begin(connection).await?;
@@ -169,16 +169,16 @@ impl AlertRuleSor for PostgresRules {
                 .await?;
                 keep(transaction, row).await
             })
-        });
+        }));
         kept(written.await, TABLE, &CHANGEABLE)
     }
 
-    async fn remove(&self, id: RowId) -> PortResult<bool> {
-        let done = self.db.run(Repeat::Unsafe, move |connection| {
+    async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {
+        let done = call.bound(self.db.run(Repeat::Unsafe, move |connection| {
             Box::pin(async move {
                 sqlx::query!("DELETE FROM public.alert_rule WHERE id = $1", id.get()).execute(connection).await
             })
-        });
+        }));
         Ok(done.await?.rows_affected() > 0)
     }
 }

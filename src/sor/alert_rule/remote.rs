@@ -7,7 +7,7 @@ use super::domain::{AlertRule, NewRule, RuleChange, RulePage, RuleQuery, Which};
 use super::port::AlertRuleSor;
 use super::wire::{NewRuleBody, RuleBody, RuleChangeBody, RulesBody};
 use crate::http::{Code, Cursor, Outward, Peer, Repeatable};
-use crate::kernel::{PortResult, RowId};
+use crate::kernel::{Call, PortResult, RowId};
 
 /// The first segment of its paths.
 const ROOM: &str = "rules";
@@ -24,23 +24,23 @@ impl RemoteRules {
 
 #[async_trait]
 impl AlertRuleSor for RemoteRules {
-    async fn create(&self, rule: NewRule) -> PortResult<AlertRule> {
+    async fn create(&self, call: &Call, rule: NewRule) -> PortResult<AlertRule> {
         let body = NewRuleBody::from(rule);
         // The same again would be another rule.
-        let row = self.peer.written::<RuleBody>(Repeatable::No, |outward| {
+        let row = self.peer.written::<RuleBody>(call, Repeatable::No, |outward| {
             outward.request(Method::POST, outward.url([ROOM])).json(&body)
         });
         row.await.map(AlertRule::from)
     }
 
-    async fn get(&self, id: RowId) -> PortResult<Option<AlertRule>> {
-        let row = self.peer.read::<RuleBody>(Repeatable::Yes, |outward| {
+    async fn get(&self, call: &Call, id: RowId) -> PortResult<Option<AlertRule>> {
+        let row = self.peer.read::<RuleBody>(call, Repeatable::Yes, |outward| {
             outward.request(Method::GET, outward.url([ROOM, &id.get().to_string()]))
         });
         Ok(row.await?.map(AlertRule::from))
     }
 
-    async fn page(&self, query: &RuleQuery) -> PortResult<RulePage> {
+    async fn page(&self, call: &Call, query: &RuleQuery) -> PortResult<RulePage> {
         let mut parameters = vec![("limit", query.limit.clamp(1, RuleQuery::MAX_LIMIT).to_string())];
         let mut path = vec![ROOM];
         match &query.which {
@@ -49,7 +49,7 @@ impl AlertRuleSor for RemoteRules {
             Which::Active(app) => path.extend(["active", app.as_str()]),
         }
         parameters.extend(query.after.as_ref().map(|after| ("cursor", Cursor::encode(after))));
-        let body = self.peer.written::<RulesBody>(Repeatable::Yes, |outward| {
+        let body = self.peer.written::<RulesBody>(call, Repeatable::Yes, |outward| {
             outward.request(Method::GET, outward.url(path.iter().copied())).query(&parameters)
         });
         let body = body.await?;
@@ -59,15 +59,15 @@ impl AlertRuleSor for RemoteRules {
         })
     }
 
-    async fn change(&self, id: RowId, change: RuleChange) -> PortResult<Option<AlertRule>> {
+    async fn change(&self, call: &Call, id: RowId, change: RuleChange) -> PortResult<Option<AlertRule>> {
         let body = RuleChangeBody::from(change);
-        let row = self.peer.read::<RuleBody>(Repeatable::Yes, |outward| {
+        let row = self.peer.read::<RuleBody>(call, Repeatable::Yes, |outward| {
             outward.request(Method::PUT, outward.url([ROOM, &id.get().to_string()])).json(&body)
         });
         Ok(row.await?.map(AlertRule::from))
     }
 
-    async fn remove(&self, id: RowId) -> PortResult<bool> {
-        self.peer.remove(&[ROOM, &id.get().to_string()]).await
+    async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {
+        self.peer.remove(call, &[ROOM, &id.get().to_string()]).await
     }
 }

@@ -11,7 +11,7 @@ use crate::http::{
     Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey,
     WriteErrors, json,
 };
-use crate::kernel::AppName;
+use crate::kernel::{AppName, Call};
 
 /// Mounts and documents the routes of the Alert rule SOR.
 pub fn routes(routes: &mut Routes<'_>) {
@@ -68,10 +68,11 @@ pub(super) struct PageParams {
 )]
 pub(super) async fn create_rule(
     port: Port,
+    call: Call,
     _: Query<NoParams>,
     body: Body<NewRuleBody>,
 ) -> Result<HttpResponse, Problem> {
-    let row = port.create(body.into_inner().into()).await.map_err(|e| Problem::of_relational(&e))?;
+    let row = port.create(&call, body.into_inner().into()).await.map_err(|e| Problem::of_relational(&e))?;
     json(StatusCode::CREATED, &RuleBody::from(row))
 }
 
@@ -84,9 +85,9 @@ pub(super) async fn create_rule(
     params(RuleParams),
     responses((status = 200, description = "The rules", body = RulesBody), RelationalErrors),
 )]
-pub(super) async fn list_rules(port: Port, params: Query<RuleParams>) -> Result<HttpResponse, Problem> {
+pub(super) async fn list_rules(port: Port, call: Call, params: Query<RuleParams>) -> Result<HttpResponse, Problem> {
     let RuleParams { app_name, limit, cursor } = params.into_inner();
-    list(&port, app_name.map_or(Which::All, Which::Of), PageParams { limit, cursor }).await
+    list(&port, &call, app_name.map_or(Which::All, Which::Of), PageParams { limit, cursor }).await
 }
 
 /// List an app's active alert rules
@@ -99,16 +100,17 @@ pub(super) async fn list_rules(port: Port, params: Query<RuleParams>) -> Result<
 )]
 pub(super) async fn list_active_rules(
     port: Port,
+    call: Call,
     app: PathParam<AppName>,
     page: Query<PageParams>,
 ) -> Result<HttpResponse, Problem> {
-    list(&port, Which::Active(app.into_inner()), page.into_inner()).await
+    list(&port, &call, Which::Active(app.into_inner()), page.into_inner()).await
 }
 
-async fn list(port: &Port, which: Which, page: PageParams) -> Result<HttpResponse, Problem> {
+async fn list(port: &Port, call: &Call, which: Which, page: PageParams) -> Result<HttpResponse, Problem> {
     let limit = page.limit.map_or(RuleQuery::MAX_LIMIT, Limit::get);
     let query = RuleQuery { which, limit, after: page.cursor.map(|cursor| cursor.0) };
-    let page = port.page(&query).await.map_err(|e| Problem::of_relational(&e))?;
+    let page = port.page(call, &query).await.map_err(|e| Problem::of_relational(&e))?;
     let body = RulesBody {
         app_name: if let Which::Active(app) = query.which { Some(app) } else { None },
         count: page.entries.len(),
@@ -130,8 +132,14 @@ async fn list(port: &Port, which: Which, page: PageParams) -> Result<HttpRespons
         RelationalErrors,
     ),
 )]
-pub(super) async fn read_rule(port: Port, id: PathParam<RowKey>, _: Query<NoParams>) -> Result<HttpResponse, Problem> {
-    let row = port.get(id.into_inner().known(Code::RuleUnknown)?).await.map_err(|e| Problem::of_relational(&e))?;
+pub(super) async fn read_rule(
+    port: Port,
+    call: Call,
+    id: PathParam<RowKey>,
+    _: Query<NoParams>,
+) -> Result<HttpResponse, Problem> {
+    let row =
+        port.get(&call, id.into_inner().known(Code::RuleUnknown)?).await.map_err(|e| Problem::of_relational(&e))?;
     json(StatusCode::OK, &RuleBody::from(row.ok_or_else(unknown)?))
 }
 
@@ -150,6 +158,7 @@ pub(super) async fn read_rule(port: Port, id: PathParam<RowKey>, _: Query<NoPara
 )]
 pub(super) async fn change_rule(
     port: Port,
+    call: Call,
     id: PathParam<RowKey>,
     _: Query<NoParams>,
     body: Body<RuleChangeBody>,
@@ -160,7 +169,7 @@ pub(super) async fn change_rule(
         return Err(Problem::new(Code::BodyInvalid, detail));
     }
     let id = id.into_inner().known(Code::RuleUnknown)?;
-    let row = port.change(id, change).await.map_err(|e| Problem::of_relational(&e))?;
+    let row = port.change(&call, id, change).await.map_err(|e| Problem::of_relational(&e))?;
     json(StatusCode::OK, &RuleBody::from(row.ok_or_else(unknown)?))
 }
 
@@ -178,11 +187,12 @@ pub(super) async fn change_rule(
 )]
 pub(super) async fn remove_rule(
     port: Port,
+    call: Call,
     id: PathParam<RowKey>,
     _: Query<NoParams>,
 ) -> Result<HttpResponse, Problem> {
     let id = id.into_inner().known(Code::RuleUnknown)?;
-    if port.remove(id).await.map_err(|e| Problem::of_relational(&e))? {
+    if port.remove(&call, id).await.map_err(|e| Problem::of_relational(&e))? {
         Ok(HttpResponse::NoContent().finish())
     } else {
         Err(unknown())

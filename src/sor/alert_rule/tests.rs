@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions};
 use super::conformance::serve;
 use super::{MockAlertRuleSor, RuleChange};
 use crate::http::testing::Served;
-use crate::kernel::{Change, PortError, RowId};
+use crate::kernel::{CALL, Change, PortError, RowId};
 use crate::sor::testing::{call, members};
 use crate::storage::testing::{TestDatabase, database, empty_database};
 
@@ -132,7 +132,7 @@ async fn an_id_that_no_row_can_have_is_unknown_and_other_methods_are_named() {
         (&["rules", "active", "a"], "GET, HEAD"),
     ] {
         let url = client.url(path.iter().copied());
-        let answer = client.send(client.request(Method::PATCH, url)).await.unwrap();
+        let answer = client.send(&CALL, client.request(Method::PATCH, url)).await.unwrap();
         assert_eq!((answer.status.as_u16(), answer.headers["allow"].to_str().unwrap()), (405, allow));
     }
 }
@@ -173,11 +173,12 @@ async fn an_adopted_table_is_read_changed_and_added_to() {
     let third = RowId::new(3).unwrap();
     let on = RuleChange { enabled: Some(true), ..RuleChange::default() };
     let why = "the stored function_pattern is not valid: give functionPattern too";
-    assert_eq!(port.change(third, on.clone()).await, Err(PortError::Conflict(why.to_owned())));
-    let mended = port.change(third, RuleChange { function_pattern: Change::Clear, ..RuleChange::default() }).await;
+    assert_eq!(port.change(&CALL, third, on.clone()).await, Err(PortError::Conflict(why.to_owned())));
+    let mended =
+        port.change(&CALL, third, RuleChange { function_pattern: Change::Clear, ..RuleChange::default() }).await;
     assert!(!mended.unwrap().unwrap().enabled, "nothing was kept of the change that was refused");
     let why = "the stored threshold_percent is not valid: give thresholdPercent too";
-    assert_eq!(port.change(RowId::new(4).unwrap(), on).await, Err(PortError::Conflict(why.to_owned())));
+    assert_eq!(port.change(&CALL, RowId::new(4).unwrap(), on).await, Err(PortError::Conflict(why.to_owned())));
     let (_, new) = call(&served, Method::POST, "/rules", Some(body())).await;
     assert_eq!((&new["id"], &new["severity"]), (&json!(5), &json!("warning")), "{new}");
 }

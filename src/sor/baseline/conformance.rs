@@ -7,7 +7,7 @@ use actix_web::web;
 use super::{Baseline, BaselineChange, BaselineQuery, BaselineSor, NewBaseline};
 use crate::http::Routes;
 use crate::http::testing::Served;
-use crate::kernel::{LimitSeverity, Percent, PortError, ProfileType, RowId};
+use crate::kernel::{CALL, LimitSeverity, Percent, PortError, ProfileType, RowId};
 use crate::sor::testing::{Fixture, suite};
 
 pub(super) fn serve(port: Arc<dyn BaselineSor>) -> Served {
@@ -43,7 +43,7 @@ fn names(rows: &[Baseline]) -> Vec<(&str, &str)> {
 async fn answers_the_row_as_it_was_given(port: &dyn BaselineSor) {
     let app = "größe/🔥 {x}%2F\t?#";
     let given = new(app, ProfileType::Exception, "a\nb \"ü\" \\ + & $1", 0.1 + 0.2);
-    let row = port.set(given.clone()).await.unwrap();
+    let row = port.set(&CALL, given.clone()).await.unwrap();
     assert_eq!(
         (&row.app_name, row.profile_type, &row.function_name),
         (&given.app_name, given.profile_type, &given.function_name)
@@ -51,23 +51,23 @@ async fn answers_the_row_as_it_was_given(port: &dyn BaselineSor) {
     assert_eq!(row.max_self_percent.get().to_bits(), (0.1_f64 + 0.2).to_bits());
     assert_eq!((row.severity, &row.created_by), (given.severity, &given.created_by));
     assert_eq!(row.created_at, row.updated_at);
-    assert_eq!(port.list(&given.app_name, None).await.unwrap(), [row]);
+    assert_eq!(port.list(&CALL, &given.app_name, None).await.unwrap(), [row]);
 }
 
 async fn keeps_the_longest_names(port: &dyn BaselineSor) {
     let (app, function) = ("ä".repeat(256), "ß".repeat(1_000));
-    let row = port.set(new(&app, ProfileType::Cpu, &function, 100.0)).await.unwrap();
-    assert_eq!(port.list(&row.app_name, Some(ProfileType::Cpu)).await.unwrap(), [row]);
+    let row = port.set(&CALL, new(&app, ProfileType::Cpu, &function, 100.0)).await.unwrap();
+    assert_eq!(port.list(&CALL, &row.app_name, Some(ProfileType::Cpu)).await.unwrap(), [row]);
 }
 
 async fn the_same_key_updates_threshold_and_severity(port: &dyn BaselineSor) {
-    let first = port.set(new("shop", ProfileType::Cpu, "f", 5.0)).await.unwrap();
+    let first = port.set(&CALL, new("shop", ProfileType::Cpu, "f", 5.0)).await.unwrap();
     let again = NewBaseline {
         severity: LimitSeverity::Critical,
         created_by: Some("bob".parse().unwrap()),
         ..new("shop", ProfileType::Cpu, "f", 7.5)
     };
-    let second = port.set(again).await.unwrap();
+    let second = port.set(&CALL, again).await.unwrap();
     let expected = Baseline {
         max_self_percent: Percent::new(7.5).unwrap(),
         severity: LimitSeverity::Critical,
@@ -86,28 +86,28 @@ async fn lists_by_type_and_function_in_byte_order(port: &dyn BaselineSor) {
         (ProfileType::Cpu, "ä"),
         (ProfileType::Alloc, "z"),
     ] {
-        port.set(new("shop", kind, function, 1.0)).await.unwrap();
+        port.set(&CALL, new("shop", kind, function, 1.0)).await.unwrap();
     }
-    port.set(new("other", ProfileType::Cpu, "b", 1.0)).await.unwrap();
+    port.set(&CALL, new("other", ProfileType::Cpu, "b", 1.0)).await.unwrap();
     let shop = "shop".parse().unwrap();
-    let all = port.list(&shop, None).await.unwrap();
+    let all = port.list(&CALL, &shop, None).await.unwrap();
     assert_eq!(names(&all), [("alloc", "z"), ("cpu", "B"), ("cpu", "b"), ("cpu", "ä"), ("wall", "a")]);
-    let cpu = port.list(&shop, Some(ProfileType::Cpu)).await.unwrap();
+    let cpu = port.list(&CALL, &shop, Some(ProfileType::Cpu)).await.unwrap();
     assert_eq!(names(&cpu), [("cpu", "B"), ("cpu", "b"), ("cpu", "ä")]);
-    assert_eq!(port.list(&"nobody".parse().unwrap(), None).await.unwrap(), []);
+    assert_eq!(port.list(&CALL, &"nobody".parse().unwrap(), None).await.unwrap(), []);
 }
 
 async fn pages_join_to_the_whole_list(port: &dyn BaselineSor) {
     for n in 0..7 {
         let kind = if n % 2 == 0 { ProfileType::Cpu } else { ProfileType::Alloc };
-        port.set(new("shop", kind, &format!("f{n}"), 1.0)).await.unwrap();
+        port.set(&CALL, new("shop", kind, &format!("f{n}"), 1.0)).await.unwrap();
     }
     let app: crate::kernel::AppName = "shop".parse().unwrap();
     let mut query = BaselineQuery { app_name: app.clone(), profile_type: None, limit: 3, after: None };
     let mut joined = Vec::new();
     let mut sizes = Vec::new();
     loop {
-        let page = port.page(&query).await.unwrap();
+        let page = port.page(&CALL, &query).await.unwrap();
         sizes.push(page.entries.len());
         joined.extend(page.entries);
         query.after = page.next;
@@ -116,26 +116,26 @@ async fn pages_join_to_the_whole_list(port: &dyn BaselineSor) {
         }
     }
     assert_eq!(sizes, [3, 3, 1]);
-    assert_eq!(joined, port.list(&app, None).await.unwrap());
+    assert_eq!(joined, port.list(&CALL, &app, None).await.unwrap());
 }
 
 async fn changes_what_is_given_and_keeps_the_rest(port: &dyn BaselineSor) {
-    let row = port.set(new("shop", ProfileType::Cpu, "f", 5.0)).await.unwrap();
+    let row = port.set(&CALL, new("shop", ProfileType::Cpu, "f", 5.0)).await.unwrap();
     let severity = BaselineChange { max_self_percent: None, severity: Some(LimitSeverity::Info) };
-    let changed = port.change(row.id, severity).await.unwrap().unwrap();
+    let changed = port.change(&CALL, row.id, severity).await.unwrap().unwrap();
     let expected = Baseline { severity: LimitSeverity::Info, updated_at: changed.updated_at, ..row.clone() };
     assert_eq!(changed, expected);
     let percent = BaselineChange { max_self_percent: Some(Percent::new(0.0).unwrap()), severity: None };
-    let changed = port.change(row.id, percent).await.unwrap().unwrap();
+    let changed = port.change(&CALL, row.id, percent).await.unwrap().unwrap();
     assert_eq!((changed.max_self_percent.get(), changed.severity), (0.0, LimitSeverity::Info));
-    assert_eq!(port.change(RowId::new(i32::MAX.into()).unwrap(), percent).await.unwrap(), None);
+    assert_eq!(port.change(&CALL, RowId::new(i32::MAX.into()).unwrap(), percent).await.unwrap(), None);
 }
 
 async fn removes_once(port: &dyn BaselineSor) {
-    let row = port.set(new("shop", ProfileType::Cpu, "f", 5.0)).await.unwrap();
-    assert_eq!(port.remove(row.id).await, Ok(true));
-    assert_eq!(port.remove(row.id).await, Ok(false));
-    assert_eq!(port.list(&row.app_name, None).await.unwrap(), []);
+    let row = port.set(&CALL, new("shop", ProfileType::Cpu, "f", 5.0)).await.unwrap();
+    assert_eq!(port.remove(&CALL, row.id).await, Ok(true));
+    assert_eq!(port.remove(&CALL, row.id).await, Ok(false));
+    assert_eq!(port.list(&CALL, &row.app_name, None).await.unwrap(), []);
 }
 
 suite! {
@@ -162,9 +162,9 @@ async fn a_failing_port_keeps_its_meaning_over_http() {
     ] {
         let mut port = super::MockBaselineSor::new();
         let answer = error.clone();
-        port.expect_page().returning(move |_| Err(answer.clone()));
+        port.expect_page().returning(move |_, _| Err(answer.clone()));
         let served = serve(Arc::new(port));
-        let result = super::remote(served.client()).list(&"shop".parse().unwrap(), None).await.unwrap_err();
+        let result = super::remote(served.client()).list(&CALL, &"shop".parse().unwrap(), None).await.unwrap_err();
         match told {
             PortError::Unavailable(_) => {
                 assert!(matches!(&result, PortError::Unavailable(text) if !text.contains("5432")), "{result:?}");

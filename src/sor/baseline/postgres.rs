@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use super::domain::{Baseline, BaselineChange, BaselinePage, BaselinePosition, BaselineQuery, NewBaseline};
 use super::port::BaselineSor;
-use crate::kernel::{LimitSeverity, Page, Percent, PortError, PortResult, ProfileType, RowId, Text255};
+use crate::kernel::{Call, LimitSeverity, Page, Percent, PortError, PortResult, ProfileType, RowId, Text255};
 use crate::storage::{Broken, Columns, Db, Repeat, begin, keep, kept, readable};
 
 const TABLE: &str = "performance_baseline";
@@ -82,8 +82,8 @@ async fn insert(connection: &mut PgConnection, new: &NewBaseline, any: bool) -> 
 
 #[async_trait]
 impl BaselineSor for PostgresBaselines {
-    async fn set(&self, baseline: NewBaseline) -> PortResult<Baseline> {
-        let written = self.db.run(Repeat::Safe, move |connection| {
+    async fn set(&self, call: &Call, baseline: NewBaseline) -> PortResult<Baseline> {
+        let written = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let new = baseline.clone();
             Box::pin(async move {
                 if let Some(row) = insert(connection, &new, false).await? {
@@ -93,15 +93,15 @@ impl BaselineSor for PostgresBaselines {
                 let row = insert(&mut transaction, &new, true).await?;
                 keep(transaction, row).await
             })
-        });
+        }));
         let row: Option<Baseline> = kept(written.await, TABLE, &CHANGEABLE)?;
         row.ok_or_else(|| PortError::Internal(format!("{TABLE}: a write without a row")))
     }
 
-    async fn page(&self, query: &BaselineQuery) -> PortResult<BaselinePage> {
+    async fn page(&self, call: &Call, query: &BaselineQuery) -> PortResult<BaselinePage> {
         let limit = query.limit.clamp(1, BaselineQuery::MAX_LIMIT);
         let query = query.clone();
-        let rows = self.db.run(Repeat::Safe, move |connection| {
+        let rows = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let (app, kind) = (query.app_name.clone(), query.profile_type.map(ProfileType::as_str));
             let (after_kind, after_name) = query.after.clone().map_or((None, None), |at| (Some(at.0), Some(at.1)));
             Box::pin(async move {
@@ -123,13 +123,13 @@ impl BaselineSor for PostgresBaselines {
                 .fetch_all(connection)
                 .await
             })
-        });
+        }));
         let place = |row: &Row| BaselinePosition(row.profile_type.clone(), row.function_name.clone());
         Ok(readable(Page::cut(rows.await?, limit.into(), place)))
     }
 
-    async fn change(&self, id: RowId, change: BaselineChange) -> PortResult<Option<Baseline>> {
-        let written = self.db.run(Repeat::Safe, move |connection| {
+    async fn change(&self, call: &Call, id: RowId, change: BaselineChange) -> PortResult<Option<Baseline>> {
+        let written = call.bound(self.db.run(Repeat::Safe, move |connection| {
             Box::pin(async move {
                 let mut transaction = begin(connection).await?;
                 let row = sqlx::query_as!(
@@ -148,18 +148,18 @@ impl BaselineSor for PostgresBaselines {
                 .await?;
                 keep(transaction, row).await
             })
-        });
+        }));
         kept(written.await, TABLE, &CHANGEABLE)
     }
 
-    async fn remove(&self, id: RowId) -> PortResult<bool> {
-        let done = self.db.run(Repeat::Unsafe, move |connection| {
+    async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {
+        let done = call.bound(self.db.run(Repeat::Unsafe, move |connection| {
             Box::pin(async move {
                 sqlx::query!("DELETE FROM public.performance_baseline WHERE id = $1", id.get())
                     .execute(connection)
                     .await
             })
-        });
+        }));
         Ok(done.await?.rows_affected() > 0)
     }
 }

@@ -7,7 +7,7 @@ use super::domain::{Baseline, BaselineChange, BaselinePage, BaselineQuery, NewBa
 use super::port::BaselineSor;
 use super::wire::{BaselineBody, BaselineChangeBody, BaselinesBody, NewBaselineBody};
 use crate::http::{Code, Cursor, Outward, Peer, Repeatable};
-use crate::kernel::{PortResult, ProfileType, RowId};
+use crate::kernel::{Call, PortResult, ProfileType, RowId};
 
 pub(super) struct RemoteBaselines {
     peer: Peer,
@@ -21,20 +21,20 @@ impl RemoteBaselines {
 
 #[async_trait]
 impl BaselineSor for RemoteBaselines {
-    async fn set(&self, baseline: NewBaseline) -> PortResult<Baseline> {
+    async fn set(&self, call: &Call, baseline: NewBaseline) -> PortResult<Baseline> {
         let body = NewBaselineBody::from(baseline);
-        let row = self.peer.written::<BaselineBody>(Repeatable::Yes, |outward| {
+        let row = self.peer.written::<BaselineBody>(call, Repeatable::Yes, |outward| {
             outward.request(Method::POST, outward.url(["baselines"])).json(&body)
         });
         row.await.map(Baseline::from)
     }
 
-    async fn page(&self, query: &BaselineQuery) -> PortResult<BaselinePage> {
+    async fn page(&self, call: &Call, query: &BaselineQuery) -> PortResult<BaselinePage> {
         let mut parameters = vec![("limit", query.limit.clamp(1, BaselineQuery::MAX_LIMIT).to_string())];
         parameters.extend(query.after.as_ref().map(|after| ("cursor", Cursor::encode(after))));
         let path =
             ["baselines", query.app_name.as_str()].into_iter().chain(query.profile_type.map(ProfileType::as_str));
-        let body = self.peer.written::<BaselinesBody>(Repeatable::Yes, |outward| {
+        let body = self.peer.written::<BaselinesBody>(call, Repeatable::Yes, |outward| {
             outward.request(Method::GET, outward.url(path.clone())).query(&parameters)
         });
         let body = body.await?;
@@ -44,15 +44,15 @@ impl BaselineSor for RemoteBaselines {
         })
     }
 
-    async fn change(&self, id: RowId, change: BaselineChange) -> PortResult<Option<Baseline>> {
+    async fn change(&self, call: &Call, id: RowId, change: BaselineChange) -> PortResult<Option<Baseline>> {
         let body = BaselineChangeBody { max_self_percent: change.max_self_percent, severity: change.severity };
-        let row = self.peer.read::<BaselineBody>(Repeatable::Yes, |outward| {
+        let row = self.peer.read::<BaselineBody>(call, Repeatable::Yes, |outward| {
             outward.request(Method::PUT, outward.url(["baselines", &id.get().to_string()])).json(&body)
         });
         Ok(row.await?.map(Baseline::from))
     }
 
-    async fn remove(&self, id: RowId) -> PortResult<bool> {
-        self.peer.remove(&["baselines", &id.get().to_string()]).await
+    async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {
+        self.peer.remove(call, &["baselines", &id.get().to_string()]).await
     }
 }

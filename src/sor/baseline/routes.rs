@@ -11,7 +11,7 @@ use crate::http::{
     Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey,
     WriteErrors, json,
 };
-use crate::kernel::{AppName, ProfileType};
+use crate::kernel::{AppName, Call, ProfileType};
 
 /// Mounts and documents the routes of the Baseline SOR.
 pub fn routes(routes: &mut Routes<'_>) {
@@ -55,10 +55,11 @@ pub(super) struct PageParams {
 )]
 pub(super) async fn set_baseline(
     port: Port,
+    call: Call,
     _: Query<NoParams>,
     body: Body<NewBaselineBody>,
 ) -> Result<HttpResponse, Problem> {
-    let row = port.set(body.into_inner().into()).await.map_err(|e| Problem::of_relational(&e))?;
+    let row = port.set(&call, body.into_inner().into()).await.map_err(|e| Problem::of_relational(&e))?;
     json(StatusCode::CREATED, &BaselineBody::from(row))
 }
 
@@ -72,10 +73,11 @@ pub(super) async fn set_baseline(
 )]
 pub(super) async fn list_baselines(
     port: Port,
+    call: Call,
     app: PathParam<AppName>,
     page: Query<PageParams>,
 ) -> Result<HttpResponse, Problem> {
-    list(&port, app.into_inner(), None, page.into_inner()).await
+    list(&port, &call, app.into_inner(), None, page.into_inner()).await
 }
 
 /// List an app's limits of one profile type
@@ -91,22 +93,24 @@ pub(super) async fn list_baselines(
 )]
 pub(super) async fn list_baselines_of_type(
     port: Port,
+    call: Call,
     app: PathParam<AppName>,
     kind: PathParam<ProfileType, 1>,
     page: Query<PageParams>,
 ) -> Result<HttpResponse, Problem> {
-    list(&port, app.into_inner(), Some(kind.into_inner()), page.into_inner()).await
+    list(&port, &call, app.into_inner(), Some(kind.into_inner()), page.into_inner()).await
 }
 
 async fn list(
     port: &Port,
+    call: &Call,
     app_name: AppName,
     profile_type: Option<ProfileType>,
     page: PageParams,
 ) -> Result<HttpResponse, Problem> {
     let limit = page.limit.map_or(BaselineQuery::MAX_LIMIT, Limit::get);
     let query = BaselineQuery { app_name, profile_type, limit, after: page.cursor.map(|cursor| cursor.0) };
-    let page = port.page(&query).await.map_err(|e| Problem::of_relational(&e))?;
+    let page = port.page(call, &query).await.map_err(|e| Problem::of_relational(&e))?;
     let body = BaselinesBody {
         app_name: query.app_name,
         profile_type,
@@ -131,6 +135,7 @@ async fn list(
 )]
 pub(super) async fn change_baseline(
     port: Port,
+    call: Call,
     key: PathParam<RowKey>,
     _: Query<NoParams>,
     body: Body<BaselineChangeBody>,
@@ -140,7 +145,7 @@ pub(super) async fn change_baseline(
         return Err(Problem::new(Code::BodyInvalid, "give at least one of maxSelfPercent, severity"));
     }
     let id = key.into_inner().known(Code::BaselineUnknown)?;
-    let row = port.change(id, change).await.map_err(|e| Problem::of_relational(&e))?;
+    let row = port.change(&call, id, change).await.map_err(|e| Problem::of_relational(&e))?;
     json(StatusCode::OK, &BaselineBody::from(row.ok_or_else(unknown)?))
 }
 
@@ -158,11 +163,12 @@ pub(super) async fn change_baseline(
 )]
 pub(super) async fn remove_baseline(
     port: Port,
+    call: Call,
     key: PathParam<RowKey>,
     _: Query<NoParams>,
 ) -> Result<HttpResponse, Problem> {
     let id = key.into_inner().known(Code::BaselineUnknown)?;
-    if port.remove(id).await.map_err(|e| Problem::of_relational(&e))? {
+    if port.remove(&call, id).await.map_err(|e| Problem::of_relational(&e))? {
         Ok(HttpResponse::NoContent().finish())
     } else {
         Err(unknown())

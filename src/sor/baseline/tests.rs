@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions};
 use super::conformance::serve;
 use super::{BaselineChange, BaselineSor};
 use crate::http::testing::Served;
-use crate::kernel::{LimitSeverity, Percent, PortError, RowId};
+use crate::kernel::{CALL, LimitSeverity, Percent, PortError, RowId};
 use crate::sor::testing::call;
 use crate::storage::testing::{TestDatabase, database, empty_database};
 
@@ -124,7 +124,7 @@ async fn an_id_that_no_row_can_have_is_unknown_and_other_methods_are_named() {
         assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("baseline_unknown")), "{id}");
     }
     let client = served.client();
-    let answer = client.send(client.request(Method::PATCH, client.url(["baselines", "1"]))).await.unwrap();
+    let answer = client.send(&CALL, client.request(Method::PATCH, client.url(["baselines", "1"]))).await.unwrap();
     assert_eq!(answer.status.as_u16(), 405);
     assert_eq!(answer.headers.get("allow").unwrap(), "DELETE, GET, HEAD, PUT");
 }
@@ -147,7 +147,7 @@ async fn an_adopted_table_is_read_changed_and_added_to() {
     crate::storage::migrate::up(&mut connection, None).await.unwrap();
     let port = super::local(test.db.clone());
     let names = async |port: &dyn BaselineSor| {
-        let rows = port.list(&"shop".parse().unwrap(), None).await.unwrap();
+        let rows = port.list(&CALL, &"shop".parse().unwrap(), None).await.unwrap();
         rows.iter()
             .map(|row| format!("{} {} {}", row.id.get(), row.profile_type, row.function_name))
             .collect::<Vec<_>>()
@@ -156,15 +156,15 @@ async fn an_adopted_table_is_read_changed_and_added_to() {
     assert_eq!(names(&*port).await, ["10 alloc i", "7 cpu f"]);
     let severity = BaselineChange { max_self_percent: None, severity: Some(LimitSeverity::Info) };
     let why = "the stored max_self_percent is not valid: give maxSelfPercent too";
-    let kept = port.change(RowId::new(8).unwrap(), severity).await.unwrap_err();
+    let kept = port.change(&CALL, RowId::new(8).unwrap(), severity).await.unwrap_err();
     assert_eq!(kept, PortError::Conflict(why.to_owned()));
     let mended = BaselineChange { max_self_percent: Some(Percent::new(20.0).unwrap()), severity: None };
-    let row = port.change(RowId::new(8).unwrap(), mended).await.unwrap().unwrap();
+    let row = port.change(&CALL, RowId::new(8).unwrap(), mended).await.unwrap().unwrap();
     assert_eq!((row.profile_type.as_str(), row.severity), ("alloc", LimitSeverity::Warning));
-    let kept = port.change(RowId::new(9).unwrap(), severity).await.unwrap_err();
+    let kept = port.change(&CALL, RowId::new(9).unwrap(), severity).await.unwrap_err();
     let why = "the stored profile_type is not valid: remove the row and write it anew";
     assert_eq!(kept, PortError::Conflict(why.to_owned()));
-    assert_eq!(port.remove(RowId::new(9).unwrap()).await, Ok(true));
+    assert_eq!(port.remove(&CALL, RowId::new(9).unwrap()).await, Ok(true));
     let new = super::NewBaseline {
         app_name: "shop".parse().unwrap(),
         profile_type: crate::kernel::ProfileType::Inuse,
@@ -173,8 +173,8 @@ async fn an_adopted_table_is_read_changed_and_added_to() {
         severity: LimitSeverity::Info,
         created_by: None,
     };
-    assert_eq!(port.set(new.clone()).await.unwrap().id.get(), 11, "ids go on after the largest");
-    assert_eq!(port.set(new).await.unwrap().id.get(), 11);
+    assert_eq!(port.set(&CALL, new.clone()).await.unwrap().id.get(), 11, "ids go on after the largest");
+    assert_eq!(port.set(&CALL, new).await.unwrap().id.get(), 11);
     assert_eq!(names(&*port).await.len(), 4);
 }
 
@@ -197,7 +197,7 @@ async fn a_limit_whose_author_cannot_be_read_is_not_set_again() {
             severity: LimitSeverity::Info,
             created_by: author,
         };
-        assert_eq!(port.set(again).await, Err(PortError::Conflict(why.to_owned())));
+        assert_eq!(port.set(&CALL, again).await, Err(PortError::Conflict(why.to_owned())));
     }
     let stored =
         sqlx::query_scalar::<_, f64>("SELECT max_self_percent FROM performance_baseline").fetch_one(&mut connection);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Assessment, AssessmentSeverity, HistoryQuery, HistorySor, NewAssessment, Recommendation, TopFunctions};
 use crate::http::Routes;
 use crate::http::testing::Served;
-use crate::kernel::{Clock, FixedClock, PortError, ProfileType};
+use crate::kernel::{CALL, Clock, FixedClock, PortError, ProfileType};
 use crate::sor::testing::{Fixture, suite};
 
 pub(super) fn now() -> DateTime<Utc> {
@@ -71,7 +71,7 @@ async fn answers_the_row_as_it_was_given(port: &dyn HistorySor) {
             assessed_at: Some(now() + TimeDelta::microseconds(59_123_456)),
             ..new("größe/🔥 {x}%2F\t?#", &"d".repeat(255))
         };
-        let row = port.create(given.clone()).await.unwrap();
+        let row = port.create(&CALL, given.clone()).await.unwrap();
         let expected = Assessment {
             id: row.id,
             app_name: given.app_name,
@@ -84,52 +84,52 @@ async fn answers_the_row_as_it_was_given(port: &dyn HistorySor) {
             created_at: given.assessed_at.unwrap(),
         };
         assert_eq!(row, expected);
-        assert_eq!(port.latest(&row.app_name).await.unwrap(), Some(row));
+        assert_eq!(port.latest(&CALL, &row.app_name).await.unwrap(), Some(row));
     }
 }
 
 async fn a_bare_entry_is_stored_when_it_comes(port: &dyn HistorySor) {
-    let row = port.create(new("shop", "gc_pressure")).await.unwrap();
-    let list = port.list(&HistoryQuery::newest(row.app_name.clone(), 50)).await.unwrap();
+    let row = port.create(&CALL, new("shop", "gc_pressure")).await.unwrap();
+    let list = port.list(&CALL, &HistoryQuery::newest(row.app_name.clone(), 50)).await.unwrap();
     assert_eq!((list.entries.as_slice(), list.next), ([row].as_slice(), None));
 }
 
 async fn the_same_key_is_the_same_assessment(port: &dyn HistorySor) {
     let key = Some(Uuid::from_u128(7));
-    let first = port.create(NewAssessment { idempotency_key: key, ..at(5, "first") }).await.unwrap();
-    let again = port.create(NewAssessment { idempotency_key: key, ..at(1, "second") }).await.unwrap();
+    let first = port.create(&CALL, NewAssessment { idempotency_key: key, ..at(5, "first") }).await.unwrap();
+    let again = port.create(&CALL, NewAssessment { idempotency_key: key, ..at(1, "second") }).await.unwrap();
     assert_eq!(again, first);
-    port.record(NewAssessment { idempotency_key: key, ..at(0, "third") }).await.unwrap();
-    let list = port.list(&HistoryQuery::newest(first.app_name.clone(), 50)).await.unwrap();
+    port.record(&CALL, NewAssessment { idempotency_key: key, ..at(0, "third") }).await.unwrap();
+    let list = port.list(&CALL, &HistoryQuery::newest(first.app_name.clone(), 50)).await.unwrap();
     assert_eq!(list.entries, [first]);
 }
 
 async fn lists_newest_first_within_the_window(port: &dyn HistorySor) {
     for (seconds, name) in [(3, "c"), (1, "a"), (2, "b"), (4, "d")] {
-        port.create(at(seconds, name)).await.unwrap();
+        port.create(&CALL, at(seconds, name)).await.unwrap();
     }
-    port.create(new("other", "x")).await.unwrap();
+    port.create(&CALL, new("other", "x")).await.unwrap();
     let newest = HistoryQuery::newest("shop".parse().unwrap(), 50);
-    assert_eq!(diagnoses(&port.list(&newest).await.unwrap().entries), ["a", "b", "c", "d"]);
+    assert_eq!(diagnoses(&port.list(&CALL, &newest).await.unwrap().entries), ["a", "b", "c", "d"]);
     let back = |us| Some(now() - TimeDelta::microseconds(us));
     // The first instant is inside, the last is not, to the microsecond.
     let window = HistoryQuery { from: back(3_000_000), to: back(1_000_000), ..newest.clone() };
-    assert_eq!(diagnoses(&port.list(&window).await.unwrap().entries), ["b", "c"]);
+    assert_eq!(diagnoses(&port.list(&CALL, &window).await.unwrap().entries), ["b", "c"]);
     let window = HistoryQuery { from: back(2_999_999), to: back(999_999), ..newest.clone() };
-    assert_eq!(diagnoses(&port.list(&window).await.unwrap().entries), ["a", "b"]);
+    assert_eq!(diagnoses(&port.list(&CALL, &window).await.unwrap().entries), ["a", "b"]);
     let open = HistoryQuery { from: back(2_000_000), ..newest };
-    assert_eq!(diagnoses(&port.list(&open).await.unwrap().entries), ["a", "b"]);
+    assert_eq!(diagnoses(&port.list(&CALL, &open).await.unwrap().entries), ["a", "b"]);
 }
 
 async fn pages_join_to_the_whole_list_where_times_are_equal(port: &dyn HistorySor) {
     for n in 0..7 {
-        port.create(at(n / 4, &format!("d{n}"))).await.unwrap();
+        port.create(&CALL, at(n / 4, &format!("d{n}"))).await.unwrap();
     }
     let mut query = HistoryQuery::newest("shop".parse().unwrap(), 3);
-    let whole = port.list(&HistoryQuery { limit: 500, ..query.clone() }).await.unwrap();
+    let whole = port.list(&CALL, &HistoryQuery { limit: 500, ..query.clone() }).await.unwrap();
     let mut joined = Vec::new();
     loop {
-        let page = port.list(&query).await.unwrap();
+        let page = port.list(&CALL, &query).await.unwrap();
         joined.extend(page.entries);
         query.after = page.next;
         if query.after.is_none() {
@@ -142,21 +142,21 @@ async fn pages_join_to_the_whole_list_where_times_are_equal(port: &dyn HistorySo
 
 async fn nobodys_history_is_empty(port: &dyn HistorySor) {
     let nobody = "nobody".parse().unwrap();
-    assert_eq!(port.latest(&nobody).await.unwrap(), None);
-    let list = port.list(&HistoryQuery::newest(nobody, 50)).await.unwrap();
+    assert_eq!(port.latest(&CALL, &nobody).await.unwrap(), None);
+    let list = port.list(&CALL, &HistoryQuery::newest(nobody, 50)).await.unwrap();
     assert_eq!((list.entries, list.next), (Vec::new(), None));
 }
 
 async fn refuses_what_lies_more_than_a_minute_ahead(port: &dyn HistorySor) {
-    let refused = port.create(at(-61, "later")).await.unwrap_err();
+    let refused = port.create(&CALL, at(-61, "later")).await.unwrap_err();
     assert!(matches!(&refused, PortError::Invalid(why) if why.contains("60 seconds in the future")), "{refused:?}");
 }
 
 async fn removes_once(port: &dyn HistorySor) {
-    let row = port.create(new("shop", "gc_pressure")).await.unwrap();
-    assert_eq!(port.remove(row.id).await, Ok(true));
-    assert_eq!(port.remove(row.id).await, Ok(false));
-    assert_eq!(port.latest(&row.app_name).await.unwrap(), None);
+    let row = port.create(&CALL, new("shop", "gc_pressure")).await.unwrap();
+    assert_eq!(port.remove(&CALL, row.id).await, Ok(true));
+    assert_eq!(port.remove(&CALL, row.id).await, Ok(false));
+    assert_eq!(port.latest(&CALL, &row.app_name).await.unwrap(), None);
 }
 
 suite! {

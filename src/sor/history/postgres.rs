@@ -10,7 +10,7 @@ use super::domain::{
     Assessment, HistoryPage, HistoryPosition, HistoryQuery, NewAssessment, ProfileTypes, check_assessed_at,
 };
 use super::port::HistorySor;
-use crate::kernel::{AppName, Clock, Page, PortError, PortResult, RowId, Text255};
+use crate::kernel::{AppName, Call, Clock, Page, PortError, PortResult, RowId, Text255};
 use crate::storage::{Broken, Columns, Db, DbError, Repeat, readable};
 
 const TABLE: &str = "triage_history";
@@ -71,11 +71,11 @@ fn refused(error: DbError) -> PortError {
 
 #[async_trait]
 impl HistorySor for PostgresHistory {
-    async fn create(&self, entry: NewAssessment) -> PortResult<Assessment> {
+    async fn create(&self, call: &Call, entry: NewAssessment) -> PortResult<Assessment> {
         check_assessed_at(entry.assessed_at, self.clock.now())
             .map_err(|error| PortError::Invalid(format!("assessedAt {error}")))?;
         let repeat = if entry.idempotency_key.is_some() { Repeat::Safe } else { Repeat::Unsafe };
-        let row = self.db.run(repeat, move |connection| {
+        let row = call.bound(self.db.run(repeat, move |connection| {
             let new = entry.clone();
             Box::pin(async move {
                 // The key again changes nothing, and this way the row that exists comes back from the same statement.
@@ -101,14 +101,14 @@ impl HistorySor for PostgresHistory {
                 .fetch_one(connection)
                 .await
             })
-        });
+        }));
         Ok(row.await.map_err(refused)?.try_into()?)
     }
 
-    async fn list(&self, query: &HistoryQuery) -> PortResult<HistoryPage> {
+    async fn list(&self, call: &Call, query: &HistoryQuery) -> PortResult<HistoryPage> {
         let limit = query.limit.clamp(1, HistoryQuery::MAX_LIMIT);
         let query = query.clone();
-        let rows = self.db.run(Repeat::Safe, move |connection| {
+        let rows = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let query = query.clone();
             Box::pin(async move {
                 sqlx::query_as!(
@@ -132,15 +132,15 @@ impl HistorySor for PostgresHistory {
                 .fetch_all(connection)
                 .await
             })
-        });
+        }));
         let page = Page::cut(rows.await?, limit.into(), |row| HistoryPosition(row.created_at, row.id));
         Ok(readable(page))
     }
 
-    async fn latest(&self, app: &AppName) -> PortResult<Option<Assessment>> {
+    async fn latest(&self, call: &Call, app: &AppName) -> PortResult<Option<Assessment>> {
         let mut query = HistoryQuery::newest(app.clone(), 1);
         loop {
-            let page = self.list(&query).await?;
+            let page = self.list(call, &query).await?;
             query = HistoryQuery { limit: HistoryQuery::MAX_LIMIT, after: page.next, ..query };
             let newest = page.entries.into_iter().next();
             // The newest row may be one that cannot be read.
@@ -150,12 +150,12 @@ impl HistorySor for PostgresHistory {
         }
     }
 
-    async fn remove(&self, id: RowId) -> PortResult<bool> {
-        let done = self.db.run(Repeat::Unsafe, move |connection| {
+    async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {
+        let done = call.bound(self.db.run(Repeat::Unsafe, move |connection| {
             Box::pin(async move {
                 sqlx::query!("DELETE FROM public.triage_history WHERE id = $1", id.get()).execute(connection).await
             })
-        });
+        }));
         Ok(done.await?.rows_affected() > 0)
     }
 }

@@ -9,7 +9,7 @@ use moka::future::Cache;
 
 use super::domain::{Assessment, AssessmentSeverity, HistoryPage, HistoryQuery, NewAssessment};
 use super::port::HistorySor;
-use crate::kernel::{AppName, Clock, PortResult, ProfileType, RowId, Text255};
+use crate::kernel::{AppName, Call, Clock, PortResult, ProfileType, RowId, Text255};
 
 /// Of how many the last word is remembered. What is said to one that was forgotten is recorded once more.
 const REMEMBERED: u64 = 10_000;
@@ -51,11 +51,11 @@ impl Repeats {
 
 #[async_trait]
 impl HistorySor for Repeats {
-    async fn create(&self, entry: NewAssessment) -> PortResult<Assessment> {
-        self.history.create(entry).await
+    async fn create(&self, call: &Call, entry: NewAssessment) -> PortResult<Assessment> {
+        self.history.create(call, entry).await
     }
 
-    async fn record(&self, entry: NewAssessment) -> PortResult<()> {
+    async fn record(&self, call: &Call, entry: NewAssessment) -> PortResult<()> {
         let asked =
             Asked { app: entry.app_name.clone(), types: entry.profile_types.clone(), by: entry.requested_by.clone() };
         let at = self.clock.now();
@@ -67,21 +67,21 @@ impl HistorySor for Repeats {
             return Ok(());
         }
         let said = Said { diagnosis: entry.diagnosis.clone(), severity: entry.severity, at };
-        self.history.record(entry).await?;
+        self.history.record(call, entry).await?;
         self.last.insert(asked, said).await;
         Ok(())
     }
 
-    async fn list(&self, query: &HistoryQuery) -> PortResult<HistoryPage> {
-        self.history.list(query).await
+    async fn list(&self, call: &Call, query: &HistoryQuery) -> PortResult<HistoryPage> {
+        self.history.list(call, query).await
     }
 
-    async fn latest(&self, app: &AppName) -> PortResult<Option<Assessment>> {
-        self.history.latest(app).await
+    async fn latest(&self, call: &Call, app: &AppName) -> PortResult<Option<Assessment>> {
+        self.history.latest(call, app).await
     }
 
-    async fn remove(&self, id: RowId) -> PortResult<bool> {
-        self.history.remove(id).await
+    async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {
+        self.history.remove(call, id).await
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::kernel::{FixedClock, PortError};
+    use crate::kernel::{CALL, FixedClock, PortError};
     use crate::sor::history::MockHistorySor;
     use crate::sor::history::conformance::{new, now};
 
@@ -124,7 +124,7 @@ mod tests {
         let clock = Arc::new(FixedClock::at(now()));
         let (mut history, minutes) = (MockHistorySor::new(), Arc::clone(&clock));
         let (sender, receiver) = std::sync::mpsc::channel();
-        history.expect_record().returning(move |_| {
+        history.expect_record().returning(move |_, _| {
             sender.send((minutes.now() - now()).num_minutes()).unwrap();
             Ok(())
         });
@@ -133,7 +133,7 @@ mod tests {
             clock.set(now() + TimeDelta::minutes(*minute));
             let mut entry = new("shop", "gc_pressure");
             change(&mut entry);
-            repeats.record(entry).await.unwrap();
+            repeats.record(&CALL, entry).await.unwrap();
         }
         assert_eq!(receiver.try_iter().collect::<Vec<_>>(), recorded);
     }
@@ -143,11 +143,11 @@ mod tests {
         let mut history = MockHistorySor::new();
         let away = PortError::Unavailable("away".to_owned());
         let fails = away.clone();
-        history.expect_record().once().returning(move |_| Err(fails.clone()));
-        history.expect_record().once().returning(|_| Ok(()));
+        history.expect_record().once().returning(move |_, _| Err(fails.clone()));
+        history.expect_record().once().returning(|_, _| Ok(()));
         let repeats = repeats(history, &Arc::new(FixedClock::at(now())));
-        assert_eq!(repeats.record(new("shop", "gc_pressure")).await, Err(away));
-        assert_eq!(repeats.record(new("shop", "gc_pressure")).await, Ok(()));
-        assert_eq!(repeats.record(new("shop", "gc_pressure")).await, Ok(()), "not told of any more");
+        assert_eq!(repeats.record(&CALL, new("shop", "gc_pressure")).await, Err(away));
+        assert_eq!(repeats.record(&CALL, new("shop", "gc_pressure")).await, Ok(()));
+        assert_eq!(repeats.record(&CALL, new("shop", "gc_pressure")).await, Ok(()), "not told of any more");
     }
 }

@@ -13,7 +13,7 @@ use crate::http::{
     Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey,
     TimeParam, WriteErrors, json,
 };
-use crate::kernel::{AppName, Clock};
+use crate::kernel::{AppName, Call, Clock};
 
 /// How many assessments one answer holds unless asked otherwise.
 const DEFAULT_LIMIT: u16 = 50;
@@ -90,6 +90,7 @@ pub(super) struct HistoryParams {
 )]
 pub(super) async fn create_assessment(
     port: Port,
+    call: Call,
     clock: web::Data<dyn Clock>,
     request: HttpRequest,
     _: Query<NoParams>,
@@ -98,7 +99,7 @@ pub(super) async fn create_assessment(
     let entry = NewAssessment { idempotency_key: idempotency_key(&request)?, ..body.into_inner().into() };
     check_assessed_at(entry.assessed_at, clock.now())
         .map_err(|error| Problem::field(Code::BodyInvalid, "/assessedAt", error.to_string()))?;
-    let row = port.create(entry).await.map_err(|e| Problem::of_relational(&e))?;
+    let row = port.create(&call, entry).await.map_err(|e| Problem::of_relational(&e))?;
     json(StatusCode::CREATED, &AssessmentBody::from(row))
 }
 
@@ -122,6 +123,7 @@ fn idempotency_key(request: &HttpRequest) -> Result<Option<Uuid>, Problem> {
 )]
 pub(super) async fn list_history(
     port: Port,
+    call: Call,
     clock: web::Data<dyn Clock>,
     app: PathParam<AppName>,
     params: Query<HistoryParams>,
@@ -135,7 +137,7 @@ pub(super) async fn list_history(
     let limit = params.limit.map_or(DEFAULT_LIMIT, Limit::get);
     let after = params.cursor.map(|cursor| cursor.0);
     let query = HistoryQuery { app_name: app.into_inner(), limit, from, to, after };
-    let page = port.list(&query).await.map_err(|e| Problem::of_relational(&e))?;
+    let page = port.list(&call, &query).await.map_err(|e| Problem::of_relational(&e))?;
     let body = HistoryBody {
         app_name: query.app_name,
         count: page.entries.len(),
@@ -159,10 +161,11 @@ pub(super) async fn list_history(
 )]
 pub(super) async fn latest_assessment(
     port: Port,
+    call: Call,
     app: PathParam<AppName>,
     _: Query<NoParams>,
 ) -> Result<HttpResponse, Problem> {
-    let row = port.latest(&app.into_inner()).await.map_err(|e| Problem::of_relational(&e))?;
+    let row = port.latest(&call, &app.into_inner()).await.map_err(|e| Problem::of_relational(&e))?;
     let row = row.ok_or_else(|| Problem::new(Code::HistoryUnknown, "nothing was assessed for this app so far"))?;
     json(StatusCode::OK, &AssessmentBody::from(row))
 }
@@ -181,11 +184,12 @@ pub(super) async fn latest_assessment(
 )]
 pub(super) async fn remove_assessment(
     port: Port,
+    call: Call,
     key: PathParam<RowKey>,
     _: Query<NoParams>,
 ) -> Result<HttpResponse, Problem> {
     let id = key.into_inner().known(Code::HistoryUnknown)?;
-    if port.remove(id).await.map_err(|e| Problem::of_relational(&e))? {
+    if port.remove(&call, id).await.map_err(|e| Problem::of_relational(&e))? {
         Ok(HttpResponse::NoContent().finish())
     } else {
         Err(Problem::new(Code::HistoryUnknown, "no assessment has this id"))

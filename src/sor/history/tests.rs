@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions};
 use super::conformance::{now, serve};
 use super::{HistoryQuery, MockHistorySor};
 use crate::http::testing::Served;
-use crate::kernel::FixedClock;
+use crate::kernel::{CALL, FixedClock};
 use crate::storage::testing::{TestDatabase, database, empty_database};
 
 const KEY: &str = "018d3f3e-7c1a-7000-8000-000000000001";
@@ -31,7 +31,8 @@ async fn call(
     let client = served.client();
     let request = client.request(method, client.base().join(path).unwrap());
     let request = body.iter().fold(request, reqwest::RequestBuilder::json);
-    let answer = client.send(key.iter().fold(request, |request, key| request.header("Idempotency-Key", *key))).await;
+    let answer =
+        client.send(&CALL, key.iter().fold(request, |request, key| request.header("Idempotency-Key", *key))).await;
     let answer = answer.unwrap();
     let status = StatusCode::from_u16(answer.status.as_u16()).unwrap();
     (status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
@@ -170,12 +171,12 @@ async fn an_adopted_table_is_read_and_added_to() {
         idempotency_key: Some(uuid::Uuid::from_u128(1)),
         ..super::conformance::new("shop", &"d".repeat(255))
     };
-    let row = port.create(new).await.unwrap();
-    let page = port.list(&HistoryQuery::newest("shop".parse().unwrap(), 500)).await.unwrap();
+    let row = port.create(&CALL, new).await.unwrap();
+    let page = port.list(&CALL, &HistoryQuery::newest("shop".parse().unwrap(), 500)).await.unwrap();
     // The second row's severity does not exist: it stays in the table, but cannot be shown.
     let shown: Vec<_> = page.entries.iter().map(|row| (row.id.get(), row.created_at.to_rfc3339())).collect();
     assert_eq!(shown, [(3, row.created_at.to_rfc3339()), (1, "2024-01-02T03:04:05+00:00".to_owned())]);
-    assert_eq!(port.remove(row.id).await, Ok(true));
-    let latest = port.latest(&"shop".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(port.remove(&CALL, row.id).await, Ok(true));
+    let latest = port.latest(&CALL, &"shop".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(latest.id.get(), 1, "the newest that can be shown");
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::pyroscope::replay::{Recordings, shared};
 use super::{MergedProfile, ProfileDataSor, ProfileQuery};
-use crate::kernel::{FixedClock, ProfileType, Selector, TimeWindow};
+use crate::kernel::{CALL, FixedClock, ProfileType, Selector, TimeWindow};
 use crate::profile::{FunctionTable, Limits, Profile, SampleType, read_pprof};
 
 /// One profile to be stored before the suite runs.
@@ -107,7 +107,7 @@ fn answered(merged: &MergedProfile) -> Rows {
 }
 
 async fn merged(sor: &dyn ProfileDataSor, query: &ProfileQuery) -> Option<MergedProfile> {
-    sor.merged(query).await.unwrap()
+    sor.merged(&CALL, query).await.unwrap()
 }
 
 /// Runs the whole suite.
@@ -125,12 +125,12 @@ pub(crate) async fn check(sor: &dyn ProfileDataSor, source: Source) {
 }
 
 async fn lists_apps(sor: &dyn ProfileDataSor) {
-    let apps: Vec<_> = sor.apps(first()).await.unwrap().iter().map(ToString::to_string).collect();
+    let apps: Vec<_> = sor.apps(&CALL, first()).await.unwrap().iter().map(ToString::to_string).collect();
     assert!(
         apps.is_sorted() && apps.contains(&"checkout".to_owned()) && apps.contains(&"search".to_owned()),
         "{apps:?}"
     );
-    assert!(sor.apps(window(-300, -200)).await.unwrap().is_empty());
+    assert!(sor.apps(&CALL, window(-300, -200)).await.unwrap().is_empty());
 }
 
 async fn merges_everything(sor: &dyn ProfileDataSor, pushes: &[Push], source: Source) {
@@ -174,25 +174,25 @@ async fn follows_the_selector(sor: &dyn ProfileDataSor, pushes: &[Push]) {
 async fn reads_pairs(sor: &dyn ProfileDataSor, pushes: &[Push]) {
     let everything = Selector::default();
     let current = query("checkout", ProfileType::Cpu, later(), "");
-    let (baseline, now) = sor.merged_pair(&current, first(), &everything).await.unwrap().unwrap();
+    let (baseline, now) = sor.merged_pair(&CALL, &current, first(), &everything).await.unwrap().unwrap();
     assert_eq!(answered(&baseline), expected(pushes, "checkout", "process_cpu", "cpu", 3));
     let last = pushes.last().unwrap();
     assert_eq!(answered(&now), expected_of(&last.pprof, "cpu", 1));
     assert_eq!((baseline.meta.sample_type.clone(), 2), (now.meta.sample_type.clone(), 2));
 
-    let (silent, now) = sor.merged_pair(&current, window(-300, -200), &everything).await.unwrap().unwrap();
+    let (silent, now) = sor.merged_pair(&CALL, &current, window(-300, -200), &everything).await.unwrap().unwrap();
     assert_eq!(silent.profile.stack_count(), 0);
     assert_eq!(answered(&now), expected_of(&last.pprof, "cpu", 1));
 
     let nobody = query("nobody", ProfileType::Cpu, later(), "");
-    assert!(sor.merged_pair(&nobody, first(), &everything).await.unwrap().is_none());
+    assert!(sor.merged_pair(&CALL, &nobody, first(), &everything).await.unwrap().is_none());
 }
 
 async fn tells_the_first_half_of_a_baseline(sor: &dyn ProfileDataSor, pushes: &[Push]) {
     let everything = Selector::default();
     let current = query("checkout", ProfileType::Cpu, later(), "");
     // Three pushes in its first half, one in its second.
-    let (baseline, now) = sor.merged_pair(&current, window(-10, 80), &everything).await.unwrap().unwrap();
+    let (baseline, now) = sor.merged_pair(&CALL, &current, window(-10, 80), &everything).await.unwrap().unwrap();
     let types = baseline.profile.sample_types().iter().map(|t| (t.name.as_str(), t.unit.as_str()));
     assert_eq!(types.collect::<Vec<_>>(), [("cpu", "nanoseconds"), ("first_half_cpu", "nanoseconds")]);
     let first = baseline.profile.only(baseline.first_half().unwrap());
@@ -201,7 +201,7 @@ async fn tells_the_first_half_of_a_baseline(sor: &dyn ProfileDataSor, pushes: &[
     assert_eq!(now.first_half(), None, "only of the baseline");
 
     // All of it in its first half: there is nothing to compare it with.
-    let (baseline, _) = sor.merged_pair(&current, self::first(), &everything).await.unwrap().unwrap();
+    let (baseline, _) = sor.merged_pair(&CALL, &current, self::first(), &everything).await.unwrap().unwrap();
     assert_eq!(baseline.first_half(), None);
 }
 

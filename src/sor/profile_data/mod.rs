@@ -25,7 +25,7 @@ pub use file::FileProfile;
 #[cfg(test)]
 pub use port::MockProfileDataSor;
 pub use port::ProfileDataSor;
-pub use pyroscope::{Credentials, InvalidSource, Limiter, Outcome, PyroscopeSettings, giving_way};
+pub use pyroscope::{Credentials, InvalidSource, PyroscopeSettings};
 pub use routes::routes;
 
 use std::sync::Arc;

@@ -1,24 +1,25 @@
 use async_trait::async_trait;
 
 use super::domain::{MergedProfile, ProfileQuery};
-use crate::kernel::{AppName, PortResult, Selector, TimeWindow};
+use crate::kernel::{AppName, Call, PortResult, Selector, TimeWindow};
 
 /// Reads profiles. Adapters: Pyroscope, the embedded store, another Flamewarden.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait ProfileDataSor: Send + Sync {
     /// The apps that have any profile in the window: sorted, unique.
-    async fn apps(&self, window: TimeWindow) -> PortResult<Vec<AppName>>;
+    async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>>;
 
     /// All profiles of the query merged into one. `None`: nobody knows the app, neither in the window nor in the last
     /// seven days. A known app without data is a [`MergedProfile`] without stacks.
-    async fn merged(&self, query: &ProfileQuery) -> PortResult<Option<MergedProfile>>;
+    async fn merged(&self, call: &Call, query: &ProfileQuery) -> PortResult<Option<MergedProfile>>;
 
     /// Two windows of one app read under the same sample type, the first alternative that both have: baseline, then
     /// current. `query` describes the current side. The baseline tells its [first half](MergedProfile::first_half)
     /// apart where it is no snapshot and came whole.
     async fn merged_pair(
         &self,
+        call: &Call,
         query: &ProfileQuery,
         baseline: TimeWindow,
         baseline_selector: &Selector,

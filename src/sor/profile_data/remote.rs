@@ -17,11 +17,12 @@ use url::Url;
 use super::domain::{MergedProfile, ProfileQuery};
 use super::exchange::{InvalidExport, read_one, read_pair};
 use super::port::ProfileDataSor;
-use super::pyroscope::{is_closed, weight};
+use super::pyroscope::weight;
 use super::within::{Means, NotRead};
-use crate::http::{Answer, Code, Outward, TENANT_HEADER};
-use crate::kernel::{AppName, Clock, PortError, PortResult, Selector, Tenant, TimeWindow};
+use crate::http::{Answer, Code, Outward, TENANT_HEADER, announce};
+use crate::kernel::{AppName, Call, Clock, PortError, PortResult, Selector, Tenant, TimeWindow};
 use crate::profile::{Budget, LimitName, Limits, ReadError};
+use crate::upstream::is_closed;
 
 /// Exports up to this size, compressed, are read where they arrive.
 const SMALL_BYTES: usize = 64 << 10;
@@ -65,13 +66,14 @@ impl RemoteProfiles {
     }
 
     /// The body of a 200; `None` where the other server says that nobody knows the app.
-    async fn get(&self, url: Url, tenant: Option<&Tenant>) -> PortResult<Option<Bytes>> {
+    async fn get(&self, call: &Call, url: Url, tenant: Option<&Tenant>) -> PortResult<Option<Bytes>> {
         let ask = || {
-            let request = self.outward.request(Method::GET, url.clone());
-            self.outward.send(match tenant {
+            let request = announce(call, self.outward.request(Method::GET, url.clone()));
+            let request = match tenant {
                 Some(tenant) => request.header(TENANT_HEADER, tenant.as_str()),
                 None => request,
-            })
+            };
+            self.outward.send(call, request)
         };
         let answer = match ask().await {
             // Nothing was changed by asking: a connection that broke is made anew, once.
@@ -164,23 +166,25 @@ fn judge(answer: Answer) -> PortResult<Option<Bytes>> {
 
 #[async_trait]
 impl ProfileDataSor for RemoteProfiles {
-    async fn apps(&self, window: TimeWindow) -> PortResult<Vec<AppName>> {
+    async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>> {
         let mut url = self.outward.url(["profiles", "apps"]);
         append_window(&mut url, ["from", "to"], window);
         let nonsense = |why: String| PortError::Unavailable(format!("the other server's apps: {why}"));
-        let body = self.get(url, None).await?.ok_or_else(|| nonsense("unknown".to_owned()))?;
+        let body = self.get(call, url, None).await?.ok_or_else(|| nonsense("unknown".to_owned()))?;
         let Apps { mut apps } = serde_json::from_slice(&body).map_err(|e| nonsense(e.to_string()))?;
         apps.sort();
         apps.dedup();
         Ok(apps)
     }
 
-    async fn merged(&self, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
+    async fn merged(&self, call: &Call, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
         let closed = is_closed(query.window, self.clock.now());
         if closed && let Some(merged) = self.closed.get(query).await {
             return Ok(Some(merged));
         }
-        let Some(body) = self.get(self.export_url(query, None), query.tenant.as_ref()).await? else { return Ok(None) };
+        let Some(body) = self.get(call, self.export_url(query, None), query.tenant.as_ref()).await? else {
+            return Ok(None);
+        };
         let merged = self.read(body, read_one).await?;
         // Emptiness proves little: a source that starts answers with nothing too.
         if closed && merged.profile.stack_count() > 0 {
@@ -191,12 +195,13 @@ impl ProfileDataSor for RemoteProfiles {
 
     async fn merged_pair(
         &self,
+        call: &Call,
         query: &ProfileQuery,
         baseline: TimeWindow,
         baseline_selector: &Selector,
     ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
         let url = self.export_url(query, Some((baseline, baseline_selector)));
-        match self.get(url, query.tenant.as_ref()).await? {
+        match self.get(call, url, query.tenant.as_ref()).await? {
             Some(body) => self.read(body, read_pair).await.map(Some),
             None => Ok(None),
         }

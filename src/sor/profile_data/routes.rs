@@ -19,7 +19,7 @@ use super::wire::{AppsBody, PairBody, ProfileBody};
 use crate::http::{
     Code, PathParam, Problem, Query, Resource, Routes, TenantHeader, TimeParam, default_to, json, window,
 };
-use crate::kernel::{AppName, Clock, Labels, Percent, ProfileType, Selector, Tenant, TimeWindow, round2};
+use crate::kernel::{AppName, Call, Clock, Labels, Percent, ProfileType, Selector, Tenant, TimeWindow, round2};
 use crate::profile::{FlameGraphText, flame_graph, flame_graph_diff};
 
 /// Windows are an hour long where nothing else is asked.
@@ -50,10 +50,15 @@ pub fn routes(routes: &mut Routes<'_>) {
     get, path = "/profiles/apps", tag = "profiles", operation_id = "listProfiledApps", params(AppsParams),
     responses((status = 200, description = "The apps, sorted", body = AppsBody), SourceErrors),
 )]
-async fn list_profiled_apps(port: Port, clock: Now, params: Query<AppsParams>) -> Result<HttpResponse, Problem> {
+async fn list_profiled_apps(
+    port: Port,
+    call: Call,
+    clock: Now,
+    params: Query<AppsParams>,
+) -> Result<HttpResponse, Problem> {
     let AppsParams { from, to } = params.into_inner();
     let window = window(from, to, &**clock, DEFAULT_WINDOW)?;
-    let apps = port.apps(window).await.map_err(|e| Problem::of_profiles(&e))?;
+    let apps = port.apps(&call, window).await.map_err(|e| Problem::of_profiles(&e))?;
     json(StatusCode::OK, &AppsBody { apps })
 }
 
@@ -68,6 +73,7 @@ async fn list_profiled_apps(port: Port, clock: Now, params: Query<AppsParams>) -
 )]
 async fn get_profile(
     port: Port,
+    call: Call,
     clock: Now,
     app: PathParam<AppName>,
     params: Query<ProfileParams>,
@@ -77,7 +83,7 @@ async fn get_profile(
     let window = window(from, to, &**clock, DEFAULT_WINDOW)?;
     let (query, _) =
         query(app.into_inner(), kind, window, Series { selector, baseline: None, labels, tenant: tenant.into_inner() });
-    let merged = merged(&port, &query).await?;
+    let merged = merged(&port, &call, &query).await?;
     let limit = limit.unwrap_or(50) as usize;
     let heavy = merged.profile.frame_count() > HEAVY_FRAMES;
     let body =
@@ -95,6 +101,7 @@ async fn get_profile(
 )]
 async fn get_profile_diff(
     port: Port,
+    call: Call,
     clock: Now,
     app: PathParam<AppName>,
     params: Query<PairParams>,
@@ -110,7 +117,7 @@ async fn get_profile_diff(
         tenant: tenant.into_inner(),
     };
     let (query, baseline_selector) = query(app.into_inner(), params.kind, current_window, series);
-    let (baseline, current) = pair(&port, &query, baseline_window, &baseline_selector).await?;
+    let (baseline, current) = pair(&port, &call, &query, baseline_window, &baseline_selector).await?;
     let limit = params.limit.unwrap_or(500) as usize;
     let heavy = baseline.profile.frame_count() + current.profile.frame_count() > HEAVY_FRAMES;
     let body = compute(heavy, move || {
@@ -132,6 +139,7 @@ async fn get_profile_diff(
 )]
 async fn draw_flame_graph(
     port: Port,
+    call: Call,
     clock: Now,
     app: PathParam<AppName>,
     params: Query<FlameGraphParams>,
@@ -149,12 +157,12 @@ async fn draw_flame_graph(
     };
     let (query, baseline_selector) = query(app.into_inner(), params.kind, current_window, series);
     let drawn = if differential {
-        let (baseline, current) = pair(&port, &query, baseline_window, &baseline_selector).await?;
+        let (baseline, current) = pair(&port, &call, &query, baseline_window, &baseline_selector).await?;
         let against = format!(" against {}", between(baseline_window));
         let text = drawn_text(&query, &against, &current.meta);
         compute(true, move || drawn(flame_graph_diff(&baseline.profile, &current.profile, 0, &text))).await?
     } else {
-        let merged = merged(&port, &query).await?;
+        let merged = merged(&port, &call, &query).await?;
         let text = drawn_text(&query, "", &merged.meta);
         compute(true, move || drawn(flame_graph(&merged.profile, 0, &text))).await?
     };
@@ -185,6 +193,7 @@ async fn draw_flame_graph(
 )]
 async fn export_profile(
     port: Port,
+    call: Call,
     clock: Now,
     app: PathParam<AppName>,
     params: Query<ExportParams>,
@@ -207,10 +216,10 @@ async fn export_profile(
     };
     let (query, baseline_selector) = query(app.into_inner(), params.kind, window, series);
     let (baseline, merged) = if let Some(baseline_window) = baseline_window {
-        let (baseline, current) = pair(&port, &query, baseline_window, &baseline_selector).await?;
+        let (baseline, current) = pair(&port, &call, &query, baseline_window, &baseline_selector).await?;
         (Some(baseline), current)
     } else {
-        (None, merged(&port, &query).await?)
+        (None, merged(&port, &call, &query).await?)
     };
     let types = merged.meta.profile_types.join(",");
     let truncated = Percent::of(merged.meta.truncated_ticks, merged.profile.total(0)).get();
@@ -276,18 +285,20 @@ fn windows(
     Ok((before(baseline, current.from())?, current))
 }
 
-async fn merged(port: &Port, query: &ProfileQuery) -> Result<MergedProfile, Problem> {
-    let merged = port.merged(query).await.map_err(|e| Problem::of_profiles(&e))?;
+async fn merged(port: &Port, call: &Call, query: &ProfileQuery) -> Result<MergedProfile, Problem> {
+    let merged = port.merged(call, query).await.map_err(|e| Problem::of_profiles(&e))?;
     merged.ok_or_else(|| unknown(&query.app))
 }
 
 async fn pair(
     port: &Port,
+    call: &Call,
     query: &ProfileQuery,
     baseline: TimeWindow,
     baseline_selector: &Selector,
 ) -> Result<(MergedProfile, MergedProfile), Problem> {
-    let pair = port.merged_pair(query, baseline, baseline_selector).await.map_err(|e| Problem::of_profiles(&e))?;
+    let pair =
+        port.merged_pair(call, query, baseline, baseline_selector).await.map_err(|e| Problem::of_profiles(&e))?;
     pair.ok_or_else(|| unknown(&query.app))
 }
 

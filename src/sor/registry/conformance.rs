@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Metadata, NewService, PyroscopeLabels, RegistrySor, Service, ServiceChange, ServiceQuery};
 use crate::http::Routes;
 use crate::http::testing::Served;
-use crate::kernel::{AppName, Change, PortError, Tier};
+use crate::kernel::{AppName, CALL, Change, PortError, Tier};
 use crate::sor::testing::{Fixture, suite};
 
 pub(super) fn serve(port: Arc<dyn RegistrySor>) -> Served {
@@ -66,7 +66,7 @@ fn apps(rows: &[Service]) -> Vec<&str> {
 
 async fn answers_the_row_as_it_was_given(port: &dyn RegistrySor) {
     let given = whole("größe/🔥 {x}%2F\t?#");
-    let row = port.register(given.clone()).await.unwrap();
+    let row = port.register(&CALL, given.clone()).await.unwrap();
     let expected = Service {
         id: row.id,
         app_name: given.app_name.clone(),
@@ -80,48 +80,48 @@ async fn answers_the_row_as_it_was_given(port: &dyn RegistrySor) {
         updated_at: row.created_at,
     };
     assert_eq!(row, expected);
-    assert_eq!(port.get(&given.app_name).await.unwrap(), Some(row.clone()));
-    assert_eq!(port.list().await.unwrap(), [row]);
+    assert_eq!(port.get(&CALL, &given.app_name).await.unwrap(), Some(row.clone()));
+    assert_eq!(port.list(&CALL).await.unwrap(), [row]);
 }
 
 async fn a_bare_service_is_standard(port: &dyn RegistrySor) {
-    let row = port.register(bare("shop")).await.unwrap();
+    let row = port.register(&CALL, bare("shop")).await.unwrap();
     assert_eq!((row.tier, row.team_owner, row.pyroscope_labels), (Tier::standard(), None, None));
 }
 
 async fn the_same_app_again_keeps_what_is_not_sent(port: &dyn RegistrySor) {
-    let first = port.register(whole("shop")).await.unwrap();
-    let again = port.register(bare("shop")).await.unwrap();
+    let first = port.register(&CALL, whole("shop")).await.unwrap();
+    let again = port.register(&CALL, bare("shop")).await.unwrap();
     assert_eq!(again, Service { updated_at: again.updated_at, ..first.clone() });
     assert!(again.updated_at > first.updated_at);
-    let whole = port.register(whole("shop")).await.unwrap();
+    let whole = port.register(&CALL, whole("shop")).await.unwrap();
     assert_eq!(whole, Service { updated_at: whole.updated_at, ..first.clone() });
     let owned = NewService { team_owner: Some("bob".parse().unwrap()), ..bare("shop") };
-    let owned = port.register(owned).await.unwrap();
+    let owned = port.register(&CALL, owned).await.unwrap();
     let expected = Service { team_owner: Some("bob".parse().unwrap()), updated_at: owned.updated_at, ..first };
     assert_eq!(owned, expected);
 }
 
 async fn lists_by_app_in_byte_order_and_by_tier(port: &dyn RegistrySor) {
     for app in ["b", "ä", "B", "a"] {
-        port.register(bare(app)).await.unwrap();
+        port.register(&CALL, bare(app)).await.unwrap();
     }
     let critical = NewService { tier: Some("critical".parse().unwrap()), ..bare("c") };
-    port.register(critical).await.unwrap();
-    assert_eq!(apps(&port.list().await.unwrap()), ["B", "a", "b", "c", "ä"]);
+    port.register(&CALL, critical).await.unwrap();
+    assert_eq!(apps(&port.list(&CALL).await.unwrap()), ["B", "a", "b", "c", "ä"]);
     let of_tier = |tier: &str| ServiceQuery { tier: Some(tier.parse().unwrap()), limit: 9, after: None };
-    assert_eq!(apps(&port.page(&of_tier("critical")).await.unwrap().entries), ["c"]);
-    assert_eq!(apps(&port.page(&of_tier("Critical")).await.unwrap().entries), [""; 0]);
+    assert_eq!(apps(&port.page(&CALL, &of_tier("critical")).await.unwrap().entries), ["c"]);
+    assert_eq!(apps(&port.page(&CALL, &of_tier("Critical")).await.unwrap().entries), [""; 0]);
 }
 
 async fn pages_join_to_the_whole_list(port: &dyn RegistrySor) {
     for n in 0..7 {
-        port.register(bare(&format!("app {n}"))).await.unwrap();
+        port.register(&CALL, bare(&format!("app {n}"))).await.unwrap();
     }
     let mut query = ServiceQuery { tier: None, limit: 3, after: None };
     let (mut joined, mut sizes) = (Vec::new(), Vec::new());
     loop {
-        let page = port.page(&query).await.unwrap();
+        let page = port.page(&CALL, &query).await.unwrap();
         sizes.push(page.entries.len());
         joined.extend(page.entries);
         query.after = page.next;
@@ -130,18 +130,18 @@ async fn pages_join_to_the_whole_list(port: &dyn RegistrySor) {
         }
     }
     assert_eq!(sizes, [3, 3, 1]);
-    assert_eq!(joined, port.list().await.unwrap());
+    assert_eq!(joined, port.list(&CALL).await.unwrap());
 }
 
 async fn changes_what_is_given_clears_what_is_cleared_and_keeps_the_rest(port: &dyn RegistrySor) {
-    let row = port.register(whole("shop")).await.unwrap();
+    let row = port.register(&CALL, whole("shop")).await.unwrap();
     let change = ServiceChange {
         team_owner: Change::Set("bob".parse().unwrap()),
         environment: Change::Clear,
         pyroscope_labels: Change::Clear,
         ..ServiceChange::default()
     };
-    let changed = port.change(&row.app_name, change).await.unwrap().unwrap();
+    let changed = port.change(&CALL, &row.app_name, change).await.unwrap().unwrap();
     let expected = Service {
         team_owner: Some("bob".parse().unwrap()),
         environment: None,
@@ -158,7 +158,7 @@ async fn changes_what_is_given_clears_what_is_cleared_and_keeps_the_rest(port: &
         metadata: Change::Set(object(json!({}))),
         ..ServiceChange::default()
     };
-    let changed = port.change(&row.app_name, change).await.unwrap().unwrap();
+    let changed = port.change(&CALL, &row.app_name, change).await.unwrap().unwrap();
     let expected = Service {
         id: row.id,
         app_name: row.app_name.clone(),
@@ -173,15 +173,15 @@ async fn changes_what_is_given_clears_what_is_cleared_and_keeps_the_rest(port: &
     };
     assert_eq!(changed, expected);
     let change = ServiceChange { team_owner: Change::Clear, ..ServiceChange::default() };
-    assert_eq!(port.change(&"nobody".parse().unwrap(), change).await.unwrap(), None);
+    assert_eq!(port.change(&CALL, &"nobody".parse().unwrap(), change).await.unwrap(), None);
 }
 
 async fn removes_once(port: &dyn RegistrySor) {
     let app: AppName = "shop".parse().unwrap();
-    port.register(bare("shop")).await.unwrap();
-    assert_eq!(port.remove(&app).await, Ok(true));
-    assert_eq!(port.remove(&app).await, Ok(false));
-    assert_eq!(port.get(&app).await, Ok(None));
+    port.register(&CALL, bare("shop")).await.unwrap();
+    assert_eq!(port.remove(&CALL, &app).await, Ok(true));
+    assert_eq!(port.remove(&CALL, &app).await, Ok(false));
+    assert_eq!(port.get(&CALL, &app).await, Ok(None));
 }
 
 suite! {
@@ -197,11 +197,11 @@ suite! {
 #[actix_web::test]
 async fn a_failing_port_keeps_its_meaning_over_http() {
     let mut port = super::MockRegistrySor::new();
-    port.expect_get().returning(|_| Err(PortError::Unavailable("db:5432".into())));
-    port.expect_page().returning(|_| Err(PortError::Conflict("frozen".into())));
+    port.expect_get().returning(|_, _| Err(PortError::Unavailable("db:5432".into())));
+    port.expect_page().returning(|_, _| Err(PortError::Conflict("frozen".into())));
     let served = serve(Arc::new(port));
     let remote = super::remote(served.client());
-    let away = remote.get(&"shop".parse().unwrap()).await.unwrap_err();
+    let away = remote.get(&CALL, &"shop".parse().unwrap()).await.unwrap_err();
     assert!(matches!(&away, PortError::Unavailable(text) if !text.contains("5432")), "{away:?}");
-    assert_eq!(remote.list().await, Err(PortError::Conflict("frozen".into())));
+    assert_eq!(remote.list(&CALL).await, Err(PortError::Conflict("frozen".into())));
 }

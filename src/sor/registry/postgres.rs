@@ -9,7 +9,7 @@ use super::domain::{NewService, Service, ServiceChange, ServicePage, ServicePosi
 use super::labels::PyroscopeLabels;
 use super::metadata::Metadata;
 use super::port::RegistrySor;
-use crate::kernel::{AppName, Page, PortError, PortResult, Text255, Tier};
+use crate::kernel::{AppName, Call, Page, PortError, PortResult, Text255, Tier};
 use crate::storage::{Broken, Columns, Db, Repeat, begin, keep, kept, readable};
 
 const TABLE: &str = "service_registry";
@@ -98,8 +98,8 @@ async fn insert(connection: &mut PgConnection, new: &NewService, any: bool) -> R
 
 #[async_trait]
 impl RegistrySor for PostgresRegistry {
-    async fn register(&self, service: NewService) -> PortResult<Service> {
-        let written = self.db.run(Repeat::Safe, move |connection| {
+    async fn register(&self, call: &Call, service: NewService) -> PortResult<Service> {
+        let written = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let new = service.clone();
             Box::pin(async move {
                 if let Some(row) = insert(connection, &new, false).await? {
@@ -109,14 +109,14 @@ impl RegistrySor for PostgresRegistry {
                 let row = insert(&mut transaction, &new, true).await?;
                 keep(transaction, row).await
             })
-        });
+        }));
         let row: Option<Service> = kept(written.await, TABLE, &CHANGEABLE)?;
         row.ok_or_else(|| PortError::Internal(format!("{TABLE}: a write without a row")))
     }
 
-    async fn get(&self, app: &AppName) -> PortResult<Option<Service>> {
+    async fn get(&self, call: &Call, app: &AppName) -> PortResult<Option<Service>> {
         let app = app.clone();
-        let row = self.db.run(Repeat::Safe, move |connection| {
+        let row = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let app = app.clone();
             Box::pin(async move {
                 sqlx::query_as!(
@@ -130,14 +130,14 @@ impl RegistrySor for PostgresRegistry {
                 .fetch_optional(connection)
                 .await
             })
-        });
+        }));
         Ok(row.await?.map(Service::try_from).transpose()?)
     }
 
-    async fn page(&self, query: &ServiceQuery) -> PortResult<ServicePage> {
+    async fn page(&self, call: &Call, query: &ServiceQuery) -> PortResult<ServicePage> {
         let limit = query.limit.clamp(1, ServiceQuery::MAX_LIMIT);
         let query = query.clone();
-        let rows = self.db.run(Repeat::Safe, move |connection| {
+        let rows = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let (tier, after) = (query.tier.clone(), query.after.clone().map(|after| after.0));
             Box::pin(async move {
                 sqlx::query_as!(
@@ -155,14 +155,14 @@ impl RegistrySor for PostgresRegistry {
                 .fetch_all(connection)
                 .await
             })
-        });
+        }));
         let page = Page::cut(rows.await?, limit.into(), |row| ServicePosition(row.app_name.clone()));
         Ok(readable(page))
     }
 
-    async fn change(&self, app: &AppName, change: ServiceChange) -> PortResult<Option<Service>> {
+    async fn change(&self, call: &Call, app: &AppName, change: ServiceChange) -> PortResult<Option<Service>> {
         let app = app.clone();
-        let written = self.db.run(Repeat::Safe, move |connection| {
+        let written = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let (app, change) = (app.clone(), change.clone());
             Box::pin(async move {
                 let mut transaction = begin(connection).await?;
@@ -194,20 +194,20 @@ impl RegistrySor for PostgresRegistry {
                 .await?;
                 keep(transaction, row).await
             })
-        });
+        }));
         kept(written.await, TABLE, &CHANGEABLE)
     }
 
-    async fn remove(&self, app: &AppName) -> PortResult<bool> {
+    async fn remove(&self, call: &Call, app: &AppName) -> PortResult<bool> {
         let app = app.clone();
-        let done = self.db.run(Repeat::Unsafe, move |connection| {
+        let done = call.bound(self.db.run(Repeat::Unsafe, move |connection| {
             let app = app.clone();
             Box::pin(async move {
                 sqlx::query!("DELETE FROM public.service_registry WHERE app_name = $1", app.as_str())
                     .execute(connection)
                     .await
             })
-        });
+        }));
         Ok(done.await?.rows_affected() > 0)
     }
 }

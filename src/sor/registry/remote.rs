@@ -7,7 +7,7 @@ use super::domain::{NewService, Service, ServiceChange, ServicePage, ServiceQuer
 use super::port::RegistrySor;
 use super::wire::{NewServiceBody, ServiceBody, ServiceChangeBody, ServicesBody};
 use crate::http::{Code, Cursor, Outward, Peer, Repeatable};
-use crate::kernel::{AppName, PortResult};
+use crate::kernel::{AppName, Call, PortResult};
 
 /// The first segment of its paths.
 const ROOM: &str = "services";
@@ -24,26 +24,26 @@ impl RemoteRegistry {
 
 #[async_trait]
 impl RegistrySor for RemoteRegistry {
-    async fn register(&self, service: NewService) -> PortResult<Service> {
+    async fn register(&self, call: &Call, service: NewService) -> PortResult<Service> {
         let body = NewServiceBody::from(service);
-        let row = self.peer.written::<ServiceBody>(Repeatable::Yes, |outward| {
+        let row = self.peer.written::<ServiceBody>(call, Repeatable::Yes, |outward| {
             outward.request(Method::POST, outward.url([ROOM])).json(&body)
         });
         row.await.map(Service::from)
     }
 
-    async fn get(&self, app: &AppName) -> PortResult<Option<Service>> {
-        let row = self.peer.read::<ServiceBody>(Repeatable::Yes, |outward| {
+    async fn get(&self, call: &Call, app: &AppName) -> PortResult<Option<Service>> {
+        let row = self.peer.read::<ServiceBody>(call, Repeatable::Yes, |outward| {
             outward.request(Method::GET, outward.url([ROOM, app.as_str()]))
         });
         Ok(row.await?.map(Service::from))
     }
 
-    async fn page(&self, query: &ServiceQuery) -> PortResult<ServicePage> {
+    async fn page(&self, call: &Call, query: &ServiceQuery) -> PortResult<ServicePage> {
         let mut parameters = vec![("limit", query.limit.clamp(1, ServiceQuery::MAX_LIMIT).to_string())];
         parameters.extend(query.tier.as_ref().map(|tier| ("tier", tier.to_string())));
         parameters.extend(query.after.as_ref().map(|after| ("cursor", Cursor::encode(after))));
-        let body = self.peer.written::<ServicesBody>(Repeatable::Yes, |outward| {
+        let body = self.peer.written::<ServicesBody>(call, Repeatable::Yes, |outward| {
             outward.request(Method::GET, outward.url([ROOM])).query(&parameters)
         });
         let body = body.await?;
@@ -53,15 +53,15 @@ impl RegistrySor for RemoteRegistry {
         })
     }
 
-    async fn change(&self, app: &AppName, change: ServiceChange) -> PortResult<Option<Service>> {
+    async fn change(&self, call: &Call, app: &AppName, change: ServiceChange) -> PortResult<Option<Service>> {
         let body = ServiceChangeBody::from(change);
-        let row = self.peer.read::<ServiceBody>(Repeatable::Yes, |outward| {
+        let row = self.peer.read::<ServiceBody>(call, Repeatable::Yes, |outward| {
             outward.request(Method::PUT, outward.url([ROOM, app.as_str()])).json(&body)
         });
         Ok(row.await?.map(Service::from))
     }
 
-    async fn remove(&self, app: &AppName) -> PortResult<bool> {
-        self.peer.remove(&[ROOM, app.as_str()]).await
+    async fn remove(&self, call: &Call, app: &AppName) -> PortResult<bool> {
+        self.peer.remove(call, &[ROOM, app.as_str()]).await
     }
 }

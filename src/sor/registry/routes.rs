@@ -11,7 +11,7 @@ use crate::http::{
     Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, WriteErrors,
     json,
 };
-use crate::kernel::{AppName, Tier};
+use crate::kernel::{AppName, Call, Tier};
 
 /// Mounts and documents the routes of the Registry SOR.
 pub fn routes(routes: &mut Routes<'_>) {
@@ -58,10 +58,11 @@ pub(super) struct ServiceParams {
 )]
 pub(super) async fn register_service(
     port: Port,
+    call: Call,
     _: Query<NoParams>,
     body: Body<NewServiceBody>,
 ) -> Result<HttpResponse, Problem> {
-    let row = port.register(body.into_inner().into()).await.map_err(|e| Problem::of_relational(&e))?;
+    let row = port.register(&call, body.into_inner().into()).await.map_err(|e| Problem::of_relational(&e))?;
     json(StatusCode::CREATED, &ServiceBody::from(row))
 }
 
@@ -73,14 +74,18 @@ pub(super) async fn register_service(
     params(ServiceParams),
     responses((status = 200, description = "The services", body = ServicesBody), RelationalErrors),
 )]
-pub(super) async fn list_services(port: Port, params: Query<ServiceParams>) -> Result<HttpResponse, Problem> {
+pub(super) async fn list_services(
+    port: Port,
+    call: Call,
+    params: Query<ServiceParams>,
+) -> Result<HttpResponse, Problem> {
     let params = params.into_inner();
     let query = ServiceQuery {
         tier: params.tier,
         limit: params.limit.map_or(ServiceQuery::MAX_LIMIT, Limit::get),
         after: params.cursor.map(|cursor| cursor.0),
     };
-    let page = port.page(&query).await.map_err(|e| Problem::of_relational(&e))?;
+    let page = port.page(&call, &query).await.map_err(|e| Problem::of_relational(&e))?;
     let body = ServicesBody {
         count: page.entries.len(),
         services: page.entries.into_iter().map(ServiceBody::from).collect(),
@@ -103,11 +108,12 @@ pub(super) async fn list_services(port: Port, params: Query<ServiceParams>) -> R
 )]
 pub(super) async fn read_service(
     port: Port,
+    call: Call,
     app: PathParam<AppName>,
     _: Query<NoParams>,
 ) -> Result<HttpResponse, Problem> {
     let app = app.into_inner();
-    let row = port.get(&app).await.map_err(|e| Problem::of_relational(&e))?;
+    let row = port.get(&call, &app).await.map_err(|e| Problem::of_relational(&e))?;
     json(StatusCode::OK, &ServiceBody::from(row.ok_or_else(|| unknown(&app))?))
 }
 
@@ -126,6 +132,7 @@ pub(super) async fn read_service(
 )]
 pub(super) async fn change_service(
     port: Port,
+    call: Call,
     app: PathParam<AppName>,
     _: Query<NoParams>,
     body: Body<ServiceChangeBody>,
@@ -136,7 +143,7 @@ pub(super) async fn change_service(
             "give at least one of teamOwner, tier, environment, notificationChannel, pyroscopeLabels, metadata";
         return Err(Problem::new(Code::BodyInvalid, detail));
     }
-    let row = port.change(&app, change).await.map_err(|e| Problem::of_relational(&e))?;
+    let row = port.change(&call, &app, change).await.map_err(|e| Problem::of_relational(&e))?;
     json(StatusCode::OK, &ServiceBody::from(row.ok_or_else(|| unknown(&app))?))
 }
 
@@ -154,11 +161,12 @@ pub(super) async fn change_service(
 )]
 pub(super) async fn remove_service(
     port: Port,
+    call: Call,
     app: PathParam<AppName>,
     _: Query<NoParams>,
 ) -> Result<HttpResponse, Problem> {
     let app = app.into_inner();
-    if port.remove(&app).await.map_err(|e| Problem::of_relational(&e))? {
+    if port.remove(&call, &app).await.map_err(|e| Problem::of_relational(&e))? {
         Ok(HttpResponse::NoContent().finish())
     } else {
         Err(unknown(&app))

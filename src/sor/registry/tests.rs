@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions};
 use super::conformance::{bare, serve};
 use super::{MockRegistrySor, NewService, ServiceChange};
 use crate::http::testing::Served;
-use crate::kernel::{Change, PortError};
+use crate::kernel::{CALL, Change, PortError};
 use crate::sor::testing::{call, members};
 use crate::storage::testing::{TestDatabase, database, empty_database};
 
@@ -138,7 +138,7 @@ async fn other_methods_are_named() {
     let client = served.client();
     for (path, allow) in [(&["services"][..], "GET, HEAD, POST"), (&["services", "a"], "DELETE, GET, HEAD, PUT")] {
         let url = client.url(path.iter().copied());
-        let answer = client.send(client.request(Method::PATCH, url)).await.unwrap();
+        let answer = client.send(&CALL, client.request(Method::PATCH, url)).await.unwrap();
         assert_eq!((answer.status.as_u16(), answer.headers["allow"].to_str().unwrap()), (405, allow));
     }
 }
@@ -159,7 +159,7 @@ async fn an_adopted_table_is_read_changed_and_added_to() {
     crate::storage::migrate::up(&mut connection, None).await.unwrap();
     let port = super::local(test.db.clone());
     // The label of `odd` is none, nor is the tenant of `lost`: the rows stay in the table, but cannot be shown. A blank owner is nobody.
-    let rows = port.list().await.unwrap();
+    let rows = port.list(&CALL).await.unwrap();
     let shown: Vec<_> = rows.iter().map(|row| (row.id.get(), row.tier.as_str(), row.team_owner.is_some())).collect();
     assert_eq!(shown, [(7, "standard", false), (4, "critical", true)]);
     let served = serve(port.clone());
@@ -167,17 +167,18 @@ async fn an_adopted_table_is_read_changed_and_added_to() {
     assert_eq!((&new["id"], &new["tier"]), (&json!(11), &json!("of my own")), "{new}");
     assert_eq!(call(&served, Method::POST, "/services", Some(json!({"appName": "new"}))).await.1["id"], 11);
     let odd = "odd".parse().unwrap();
-    assert!(matches!(port.get(&odd).await, Err(PortError::Internal(_))));
+    assert!(matches!(port.get(&CALL, &odd).await, Err(PortError::Internal(_))));
     let owned =
         |owner: &str| ServiceChange { team_owner: Change::Set(owner.parse().unwrap()), ..ServiceChange::default() };
     let why = "the stored pyroscope_labels is not valid: give pyroscopeLabels too";
-    assert_eq!(port.change(&odd, owned("eve")).await, Err(PortError::Conflict(why.to_owned())));
+    assert_eq!(port.change(&CALL, &odd, owned("eve")).await, Err(PortError::Conflict(why.to_owned())));
     let again = NewService { team_owner: Some("eve".parse().unwrap()), ..bare("odd") };
-    assert_eq!(port.register(again).await, Err(PortError::Conflict(why.to_owned())));
-    let mended = port.change(&odd, ServiceChange { pyroscope_labels: Change::Clear, ..ServiceChange::default() }).await;
+    assert_eq!(port.register(&CALL, again).await, Err(PortError::Conflict(why.to_owned())));
+    let mended =
+        port.change(&CALL, &odd, ServiceChange { pyroscope_labels: Change::Clear, ..ServiceChange::default() }).await;
     assert_eq!(mended.unwrap().unwrap().team_owner.unwrap().as_str(), "bob");
     let lost = "lost".parse().unwrap();
-    assert!(matches!(port.get(&lost).await, Err(PortError::Internal(_))));
+    assert!(matches!(port.get(&CALL, &lost).await, Err(PortError::Internal(_))));
     let why = "the stored metadata is not valid: give metadata too";
-    assert_eq!(port.change(&lost, owned("eve")).await, Err(PortError::Conflict(why.to_owned())));
+    assert_eq!(port.change(&CALL, &lost, owned("eve")).await, Err(PortError::Conflict(why.to_owned())));
 }

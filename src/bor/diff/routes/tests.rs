@@ -13,7 +13,8 @@ use crate::bor::diff::DiffParts;
 use crate::bor::{LinkSettings, RelationalPorts, Version};
 use crate::http;
 use crate::kernel::{
-    Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, RowId, SequentialIds, Tenant, Tier, TimeWindow,
+    Call, Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, RowId, SequentialIds, Tenant, Tier,
+    TimeWindow,
 };
 use crate::profile::{Limits, SampleType, read_folded};
 use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
@@ -48,7 +49,7 @@ type Answer = PortResult<Option<(MergedProfile, MergedProfile)>>;
 
 fn source(answer: fn() -> Answer) -> MockProfileDataSor {
     let mut port = MockProfileDataSor::new();
-    port.expect_merged_pair().times(1).returning(move |_, _, _| answer());
+    port.expect_merged_pair().times(1).returning(move |_, _, _, _| answer());
     port
 }
 
@@ -74,7 +75,7 @@ fn limit(function: &str, percent: f64) -> Baseline {
 
 fn limits(result: fn() -> PortResult<Vec<Baseline>>) -> Option<Arc<dyn BaselineSor>> {
     let mut port = MockBaselineSor::new();
-    port.expect_list().times(1).returning(move |_, kind| {
+    port.expect_list().times(1).returning(move |_, _, kind| {
         assert_eq!(kind, Some(ProfileType::Cpu), "only what is compared");
         result()
     });
@@ -85,7 +86,7 @@ fn history(result: PortResult<()>) -> (Option<Arc<dyn HistorySor>>, Arc<Mutex<Ve
     let kept = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&kept);
     let mut port = MockHistorySor::new();
-    port.expect_record().times(1).returning(move |entry| {
+    port.expect_record().times(1).returning(move |_, entry| {
         sink.lock().unwrap().push(entry);
         result.clone()
     });
@@ -148,13 +149,13 @@ async fn both_windows_are_read_under_the_registered_labels_and_tenant(
     #[case] labels: Option<&str>,
 ) {
     let mut profiles = MockProfileDataSor::new();
-    profiles.expect_merged_pair().times(1).returning(move |query, _, baseline_selector| {
+    profiles.expect_merged_pair().times(1).returning(move |_, query, _, baseline_selector| {
         assert_eq!(query.tenant.as_ref().map(Tenant::as_str), tenant);
         assert_eq!([&query.selector, baseline_selector].map(ToString::to_string), [own, own]);
         grown()
     });
     let mut registry = MockRegistrySor::new();
-    registry.expect_get().times(1).returning(move |app| {
+    registry.expect_get().times(1).returning(move |_, app| {
         let at = DateTime::from_timestamp(NOW, 0).unwrap();
         let service = Service {
             id: RowId::new(1).unwrap(),
@@ -331,13 +332,13 @@ async fn gives_up_at_the_deadline() {
     struct Slow;
     #[async_trait::async_trait]
     impl ProfileDataSor for Slow {
-        async fn apps(&self, _: TimeWindow) -> PortResult<Vec<AppName>> {
+        async fn apps(&self, _: &Call, _: TimeWindow) -> PortResult<Vec<AppName>> {
             Ok(Vec::new())
         }
-        async fn merged(&self, _: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
+        async fn merged(&self, _: &Call, _: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
             Ok(None)
         }
-        async fn merged_pair(&self, _: &ProfileQuery, _: TimeWindow, _: &Selector) -> Answer {
+        async fn merged_pair(&self, _: &Call, _: &ProfileQuery, _: TimeWindow, _: &Selector) -> Answer {
             std::future::pending().await
         }
     }
@@ -372,7 +373,7 @@ async fn refuses_what_it_does_not_take(#[case] query: &str, #[case] code: &str) 
 #[actix_web::test]
 async fn asks_once_for_both_windows_and_series() {
     let mut port = MockProfileDataSor::new();
-    port.expect_merged_pair().times(1).returning(|query, baseline, selector| {
+    port.expect_merged_pair().times(1).returning(|_, query, baseline, selector| {
         assert_eq!((query.kind, query.selector.to_string().as_str()), (ProfileType::Wall, "version=\"2\""));
         assert_eq!((baseline, selector.to_string().as_str()), (query.window, "version=\"1\""));
         grown()

@@ -13,7 +13,8 @@ use crate::bor::triage::TriageParts;
 use crate::bor::{LinkSettings, RelationalPorts, Version};
 use crate::http;
 use crate::kernel::{
-    Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, ProfileType, RowId, SequentialIds, Tenant,
+    CALL, Call, Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, ProfileType, RowId, SequentialIds,
+    Tenant,
 };
 use crate::profile::{Limits, SampleType, read_folded};
 use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
@@ -54,7 +55,7 @@ type Answer = fn(&ProfileQuery) -> PortResult<Option<MergedProfile>>;
 
 fn source(answer: Answer) -> MockProfileDataSor {
     let mut port = MockProfileDataSor::new();
-    port.expect_merged().returning(answer);
+    port.expect_merged().returning(move |_, query| answer(query));
     port
 }
 
@@ -79,7 +80,7 @@ fn limit(function: &str, percent: f64) -> Baseline {
 
 fn limits(result: fn() -> PortResult<Vec<Baseline>>) -> Option<Arc<dyn BaselineSor>> {
     let mut port = MockBaselineSor::new();
-    port.expect_list().times(1).returning(move |_, kind| {
+    port.expect_list().times(1).returning(move |_, _, kind| {
         assert_eq!(kind, None, "one call for all kinds");
         result()
     });
@@ -90,7 +91,7 @@ fn history(result: PortResult<()>) -> (Option<Arc<dyn HistorySor>>, Arc<Mutex<Ve
     let kept = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&kept);
     let mut port = MockHistorySor::new();
-    port.expect_record().times(1).returning(move |entry| {
+    port.expect_record().times(1).returning(move |_, entry| {
         sink.lock().unwrap().push(entry);
         result.clone()
     });
@@ -251,14 +252,15 @@ async fn gives_up_at_the_deadline_and_answers_what_came() {
     struct Slow;
     #[async_trait::async_trait]
     impl ProfileDataSor for Slow {
-        async fn apps(&self, _: crate::kernel::TimeWindow) -> PortResult<Vec<AppName>> {
+        async fn apps(&self, _: &Call, _: crate::kernel::TimeWindow) -> PortResult<Vec<AppName>> {
             Ok(Vec::new())
         }
-        async fn merged(&self, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
+        async fn merged(&self, _: &Call, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
             if query.kind == ProfileType::Cpu { Ok(Some(cpu(BUSY))) } else { std::future::pending().await }
         }
         async fn merged_pair(
             &self,
+            _: &Call,
             _: &ProfileQuery,
             _: crate::kernel::TimeWindow,
             _: &Selector,
@@ -290,7 +292,7 @@ async fn gives_up_at_the_deadline_and_answers_what_came() {
         tenant: None,
         requested_by: None,
     };
-    let body = serde_json::to_value(service.triage(&request).await.unwrap()).unwrap();
+    let body = serde_json::to_value(service.triage(&CALL, &request).await.unwrap()).unwrap();
     assert_eq!(body["profiles"]["cpu"]["diagnosis"], "allocation");
     assert_eq!(body["profiles"]["alloc"]["error"], "the source of profiles did not answer in time");
 }
@@ -298,7 +300,7 @@ async fn gives_up_at_the_deadline_and_answers_what_came() {
 /// A registry that is asked once, about a service of these labels and a tenant.
 fn registry(answer: PortResult<Option<Value>>) -> Option<Arc<dyn RegistrySor>> {
     let mut port = MockRegistrySor::new();
-    port.expect_get().times(1).returning(move |app| {
+    port.expect_get().times(1).returning(move |_, app| {
         let at = DateTime::from_timestamp(NOW, 0).unwrap();
         let service = |labels: Value| Service {
             id: RowId::new(1).unwrap(),
@@ -330,7 +332,7 @@ async fn the_labels_and_the_tenant_of_the_registry_narrow_every_read(
     #[case] labels: Option<&str>,
 ) {
     let mut profiles = MockProfileDataSor::new();
-    profiles.expect_merged().times(2).returning(move |query| {
+    profiles.expect_merged().times(2).returning(move |_, query| {
         assert_eq!(query.selector.to_string(), selector);
         assert_eq!(query.tenant.as_ref().map(Tenant::as_str), tenant);
         only_cpu(query)
@@ -357,7 +359,7 @@ async fn kinds(path: &str, answer: Answer) -> (Vec<ProfileType>, Vec<String>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&asked);
     let mut port = MockProfileDataSor::new();
-    port.expect_merged().returning(move |query| {
+    port.expect_merged().returning(move |_, query| {
         sink.lock().unwrap().push(query.kind);
         answer(query)
     });

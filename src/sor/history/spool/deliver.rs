@@ -11,7 +11,7 @@ use super::frame::{Line, first};
 use super::journal::Front;
 use super::segment::adopt_all;
 use super::{Entry, Shared};
-use crate::kernel::{PortError, PortResult};
+use crate::kernel::{Call, PortError, PortResult};
 use crate::sor::history::domain::NewAssessment;
 
 /// So many internal errors in a row over one entry make it suspicious.
@@ -115,7 +115,7 @@ fn read(line: &[u8]) -> PortResult<NewAssessment> {
 }
 
 async fn create(shared: &Shared, front: &Front) -> PortResult<()> {
-    shared.inner.create(read(&front.line)?).await.map(drop)
+    shared.inner.create(&Call::system("spool"), read(&front.line)?).await.map(drop)
 }
 
 /// Whether the entry after the first is taken: then the first is at fault, and not the SOR. That one will be delivered

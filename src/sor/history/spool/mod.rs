@@ -29,7 +29,7 @@ use self::journal::{AppendError, Journal};
 use super::domain::{Assessment, HistoryPage, HistoryQuery, NewAssessment};
 use super::port::HistorySor;
 use super::wire::NewAssessmentBody;
-use crate::kernel::{AppName, Clock, IdSource, PortError, PortResult, RowId};
+use crate::kernel::{AppName, Call, Clock, IdSource, PortError, PortResult, RowId};
 
 /// When what was appended is forced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -308,11 +308,11 @@ impl Shared {
 
 #[async_trait]
 impl HistorySor for Spool {
-    async fn create(&self, entry: NewAssessment) -> PortResult<Assessment> {
-        self.shared.inner.create(entry).await
+    async fn create(&self, call: &Call, entry: NewAssessment) -> PortResult<Assessment> {
+        self.shared.inner.create(call, entry).await
     }
 
-    async fn record(&self, mut entry: NewAssessment) -> PortResult<()> {
+    async fn record(&self, _: &Call, mut entry: NewAssessment) -> PortResult<()> {
         let shared = &self.shared;
         // It may be delivered much later, and more than once.
         entry.assessed_at.get_or_insert_with(|| shared.clock.now());
@@ -327,15 +327,15 @@ impl HistorySor for Spool {
         Ok(())
     }
 
-    async fn list(&self, query: &HistoryQuery) -> PortResult<HistoryPage> {
-        self.shared.inner.list(query).await
+    async fn list(&self, call: &Call, query: &HistoryQuery) -> PortResult<HistoryPage> {
+        self.shared.inner.list(call, query).await
     }
 
-    async fn latest(&self, app: &AppName) -> PortResult<Option<Assessment>> {
-        self.shared.inner.latest(app).await
+    async fn latest(&self, call: &Call, app: &AppName) -> PortResult<Option<Assessment>> {
+        self.shared.inner.latest(call, app).await
     }
 
-    async fn remove(&self, id: RowId) -> PortResult<bool> {
-        self.shared.inner.remove(id).await
+    async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {
+        self.shared.inner.remove(call, id).await
     }
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
 use super::*;
-use crate::kernel::{FixedClock, RandomIds};
+use crate::kernel::{CALL, Call, FixedClock, RandomIds};
 use crate::sor::history::conformance::{new, now};
 use crate::sor::history::domain::AssessmentSeverity;
 
@@ -53,7 +53,7 @@ impl Fake {
 
 #[async_trait]
 impl HistorySor for Fake {
-    async fn create(&self, entry: NewAssessment) -> PortResult<Assessment> {
+    async fn create(&self, _: &Call, entry: NewAssessment) -> PortResult<Assessment> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let refused = self.refuses.lock().unwrap().iter().find(|(name, _)| *name == entry.diagnosis.as_str()).cloned();
         let failure = self.failures.lock().unwrap().pop_front().or(refused.map(|(_, error)| error));
@@ -81,15 +81,15 @@ impl HistorySor for Fake {
         }
     }
 
-    async fn list(&self, _: &HistoryQuery) -> PortResult<HistoryPage> {
+    async fn list(&self, _: &Call, _: &HistoryQuery) -> PortResult<HistoryPage> {
         Ok(HistoryPage { entries: Vec::new(), next: None })
     }
 
-    async fn latest(&self, _: &AppName) -> PortResult<Option<Assessment>> {
+    async fn latest(&self, _: &Call, _: &AppName) -> PortResult<Option<Assessment>> {
         Ok(None)
     }
 
-    async fn remove(&self, _: RowId) -> PortResult<bool> {
+    async fn remove(&self, _: &Call, _: RowId) -> PortResult<bool> {
         Ok(false)
     }
 }
@@ -131,7 +131,7 @@ fn down() -> Arc<Fake> {
 
 async fn record(spool: &Spool, diagnoses: &[&str]) {
     for diagnosis in diagnoses {
-        spool.record(new("shop", diagnosis)).await.unwrap();
+        spool.record(&CALL, new("shop", diagnosis)).await.unwrap();
     }
 }
 
@@ -177,13 +177,13 @@ async fn an_entry_gets_its_time_and_key_when_it_is_recorded_and_comes_back_whole
         ..new("größe\n", "gc_pressure")
     };
     let spool = open(&directory, &inner);
-    spool.record(entry.clone()).await.unwrap();
+    spool.record(&CALL, entry.clone()).await.unwrap();
     let own = NewAssessment {
         assessed_at: DateTime::<Utc>::from_timestamp(1, 123_456_000),
         idempotency_key: Some(Uuid::from_u128(7)),
         ..entry.clone()
     };
-    spool.record(own.clone()).await.unwrap();
+    spool.record(&CALL, own.clone()).await.unwrap();
     kill(spool).await;
     let inner = Arc::new(Fake::default());
     let spool = open(&directory, &inner);
@@ -201,7 +201,7 @@ async fn over_the_limit_an_entry_is_refused_until_others_are_delivered() {
     let (directory, inner) = (directory(), down());
     let spool = open_with(SpoolSettings { max_bytes: 600, ..settings(directory.path()) }, &inner).unwrap();
     record(&spool, &["a", "b"]).await;
-    let full = spool.record(new("shop", "c")).await;
+    let full = spool.record(&CALL, new("shop", "c")).await;
     assert!(matches!(full, Err(PortError::Overloaded { retry_after_s: 1, .. })), "{full:?}");
     let health = spool.health();
     assert_eq!((health.pending_entries, health.append_failures, health.degraded), (2, 1, true));
@@ -266,9 +266,9 @@ async fn a_directory_that_cannot_be_written_is_an_error_that_names_the_ways_out(
 async fn reads_and_direct_writes_pass_through() {
     let (directory, inner) = (directory(), Arc::new(Fake::default()));
     let spool = open(&directory, &inner);
-    assert_eq!(spool.create(new("shop", "a")).await.unwrap().diagnosis.as_str(), "a");
-    assert_eq!(spool.latest(&"shop".parse().unwrap()).await, Ok(None));
-    assert_eq!(spool.remove(RowId::new(1).unwrap()).await, Ok(false));
+    assert_eq!(spool.create(&CALL, new("shop", "a")).await.unwrap().diagnosis.as_str(), "a");
+    assert_eq!(spool.latest(&CALL, &"shop".parse().unwrap()).await, Ok(None));
+    assert_eq!(spool.remove(&CALL, RowId::new(1).unwrap()).await, Ok(false));
     assert_eq!(spool.health().delivered, 0);
     kill(spool).await;
 }

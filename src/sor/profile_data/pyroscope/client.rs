@@ -9,12 +9,11 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::limiter::{Limiter, Outcome, gives_way};
 use super::refusal::{Refusal, refusal_of};
 use super::settings::{Credentials, InvalidSource, PyroscopeSettings};
 use super::span::Span;
 use crate::http::{Outward, OutwardSettings, TENANT_HEADER};
-use crate::kernel::{PortError, Tenant};
+use crate::kernel::{Call, PortError, Tenant};
 use crate::profile::{
     FunctionId, LimitName, Limits, PprofFile, Profile, ReadError, is_compressed, read_flamebearer, read_pprof,
 };
@@ -23,6 +22,7 @@ use crate::sor::profile_data::proto::querier::v1::{
 };
 use crate::sor::profile_data::type_id::TypeId;
 use crate::sor::profile_data::within::{Means, NotRead, run};
+use crate::upstream::{Limiter, Outcome};
 
 /// Answers up to this size that are plain, as nearly all are, are read where they arrive, in some 2 ms at most: to hand
 /// one over takes a quarter of one. Larger ones would hold up other requests, and compressed ones may be of any size.
@@ -105,17 +105,19 @@ impl Client {
     /// Which label sets there are.
     pub(super) async fn series(
         &self,
+        call: &Call,
         tenant: Option<&Tenant>,
         request: &SeriesRequest,
         selected: bool,
     ) -> Result<SeriesResponse, Refusal> {
-        let call = self.message(tenant, &self.series, request).header(ACCEPT, ALL_LABEL_NAMES);
-        decode(self.call(call, selected).await?)
+        let request = self.message(tenant, &self.series, request).header(ACCEPT, ALL_LABEL_NAMES);
+        decode(self.send(call, request, selected).await?)
     }
 
     /// Totals over time, at points so many seconds apart, told apart by labels.
     pub(super) async fn totals(
         &self,
+        call: &Call,
         piece: Piece<'_>,
         labels: &[&str],
         step: f64,
@@ -128,11 +130,11 @@ impl Client {
             group_by: labels.iter().map(|label| (*label).to_owned()).collect(),
             step,
         };
-        decode(self.call(self.message(piece.tenant, &self.totals, &request), true).await?)
+        decode(self.send(call, self.message(piece.tenant, &self.totals, &request), true).await?)
     }
 
     /// All profiles of a piece merged into one: nothing is left out.
-    pub(super) async fn merge(&self, piece: Piece<'_>) -> Result<Read, Refusal> {
+    pub(super) async fn merge(&self, call: &Call, piece: Piece<'_>) -> Result<Read, Refusal> {
         let request = SelectMergeProfileRequest {
             profile_type_id: piece.id.to_string(),
             label_selector: piece.selector.to_owned(),
@@ -140,16 +142,16 @@ impl Client {
             end: piece.span.end_ms,
             max_nodes: None,
         };
-        let body = self.call(self.message(piece.tenant, &self.merge, &request), true).await?;
+        let body = self.send(call, self.message(piece.tenant, &self.merge, &request), true).await?;
         if is_no_data(&body) {
             return Ok(Read::default());
         }
         let sample_type = piece.id.sample_type.clone();
-        self.read(body, move |body, limits| read_pprof(body, limits).map(|file| exact(file, &sample_type))).await
+        self.read(call, body, move |body, limits| read_pprof(body, limits).map(|file| exact(file, &sample_type))).await
     }
 
     /// The same as a flame graph, in which what is small was folded into `other`.
-    pub(super) async fn render(&self, piece: Piece<'_>) -> Result<Read, Refusal> {
+    pub(super) async fn render(&self, call: &Call, piece: Piece<'_>) -> Result<Read, Refusal> {
         let Piece { tenant, id, selector, span } = piece;
         let (nodes, start, end) = (FLAME_GRAPH_NODES.to_string(), span.start_ms.to_string(), span.end_ms.to_string());
         let mut url = self.render.clone();
@@ -158,8 +160,8 @@ impl Client {
             .append_pair("from", &start)
             .append_pair("until", &end)
             .append_pair("max-nodes", &nodes);
-        let body = self.call(self.for_tenant(tenant, self.outward.request(Method::GET, url)), true).await?;
-        self.read(body, |body, limits| {
+        let body = self.send(call, self.for_tenant(tenant, self.outward.request(Method::GET, url)), true).await?;
+        self.read(call, body, |body, limits| {
             read_flamebearer(body, limits)
                 .map(|file| Read { profile: file.profile, truncated_ticks: file.truncated_ticks })
         })
@@ -169,6 +171,7 @@ impl Client {
     /// Reads a small answer here, and a large one where it holds nobody up and when there is memory for it.
     async fn read(
         &self,
+        call: &Call,
         body: Bytes,
         read: impl Fn(&[u8], &Limits) -> Result<Read, ReadError> + Clone + Send + 'static,
     ) -> Result<Read, Refusal> {
@@ -182,7 +185,7 @@ impl Client {
         };
         if body.len() <= SMALL_BYTES && !is_compressed(&body) {
             let few = Limits { frames: SMALL_FRAMES.min(self.means.limits.frames), ..self.means.limits };
-            let done = if gives_way() && body.len() > SMALL_IN_SCAN {
+            let done = if call.is_scan() && body.len() > SMALL_IN_SCAN {
                 run(body.clone(), few, read.clone()).await.map_err(refused)?
             } else {
                 read(&body, &few)
@@ -210,15 +213,15 @@ impl Client {
     }
 
     /// Sends, when the source has room for one more call, and again once if the connection broke.
-    async fn call(&self, request: RequestBuilder, selected: bool) -> Result<Bytes, Refusal> {
-        let permit = self.limiter.enter().await;
+    async fn send(&self, call: &Call, request: RequestBuilder, selected: bool) -> Result<Bytes, Refusal> {
+        let permit = self.limiter.enter(call).await;
         let second = request.try_clone();
-        let mut answer = self.outward.send(request).await;
+        let mut answer = self.outward.send(call, request).await;
         if let (Err(PortError::Unavailable(text)), Some(second)) = (&answer, second)
             && !is_too_large(text)
         {
             tracing::debug!(%text, "asking the source of profiles again");
-            answer = self.outward.send(second).await;
+            answer = self.outward.send(call, second).await;
         }
         match answer {
             Ok(answer) if answer.status == StatusCode::OK => {

@@ -7,17 +7,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 
 use super::client::{Client, Piece};
-use super::flights::Flights;
 use super::labels::{POPULATIONS, PROFILERS, selector_of};
-use super::limiter::gives_way;
-use super::recent::{Expiring, Recent};
 use super::refusal::Refusal;
 use super::span::Span;
-use crate::kernel::{AppName, Clock, PortResult, Selector, Tenant, TimeWindow};
+use crate::kernel::{AppName, Call, Clock, PortResult, Selector, Tenant, TimeWindow};
 use crate::sor::profile_data::ProfileQuery;
 use crate::sor::profile_data::proto::querier::v1::SeriesRequest;
 use crate::sor::profile_data::proto::types::v1::Labels;
 use crate::sor::profile_data::type_id::TypeId;
+use crate::upstream::{Expiring, Flights, Recent};
 
 /// How long is believed what was seen.
 const HIT: TimeDelta = TimeDelta::seconds(60);
@@ -84,7 +82,7 @@ pub(super) struct Discovery {
     clock: Arc<dyn Clock>,
     windows: Recent<Key, Option<Arc<Seen>>>,
     known: Expiring<TenantApp, Option<Newest>>,
-    flights: Flights<(Key, TimeWindow, bool), Option<Arc<Seen>>>,
+    flights: Flights<(Key, TimeWindow), Option<Arc<Seen>>>,
 }
 
 /// Where the newest profiles of an app were found.
@@ -101,8 +99,8 @@ impl Discovery {
 
     /// All apps of a window, sorted, of the configured tenant. What the window has of each is remembered: whoever reads one after another needs not
     /// ask again.
-    pub(super) async fn apps(&self, window: TimeWindow) -> PortResult<Vec<AppName>> {
-        let sets = self.series(None, Vec::new(), &labels(), Span::of(window), false).await?;
+    pub(super) async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>> {
+        let sets = self.series(call, None, Vec::new(), &labels(), Span::of(window), false).await?;
         let mut apps: BTreeMap<AppName, BTreeSet<LabelSet>> = BTreeMap::new();
         for set in sets {
             let name = set.labels.iter().find(|label| label.name == SERVICE).map(|label| label.value.clone());
@@ -121,35 +119,35 @@ impl Discovery {
     }
 
     /// What the window has of the app, perhaps as of a moment ago. `None`: nobody knows the app.
-    pub(super) async fn seen(self: &Arc<Self>, query: &ProfileQuery) -> PortResult<Option<Arc<Seen>>> {
+    pub(super) async fn seen(self: &Arc<Self>, call: &Call, query: &ProfileQuery) -> PortResult<Option<Arc<Seen>>> {
         match self.windows.get(&key_of(query), query.window, self.clock.now()) {
             Some(seen) => Ok(seen),
-            None => self.look(query).await,
+            None => self.look(call, query).await,
         }
     }
 
     /// The same as of now.
-    pub(super) async fn look(self: &Arc<Self>, query: &ProfileQuery) -> PortResult<Option<Arc<Seen>>> {
+    pub(super) async fn look(self: &Arc<Self>, call: &Call, query: &ProfileQuery) -> PortResult<Option<Arc<Seen>>> {
         let (this, window) = (Arc::clone(self), query.window);
-        let flight = (key_of(query), window, gives_way());
+        let flight = (key_of(query), window);
         let key = flight.0.clone();
-        let look = || async move { this.discover(key, window).await }.boxed();
-        self.flights.join(&flight, look).await
+        let look = |call: Call| async move { this.discover(&call, key, window).await }.boxed();
+        self.flights.join(call, &flight, look).await
     }
 
-    async fn discover(&self, key: Key, window: TimeWindow) -> PortResult<Option<Arc<Seen>>> {
+    async fn discover(&self, call: &Call, key: Key, window: TimeWindow) -> PortResult<Option<Arc<Seen>>> {
         let (app, selector) = &key;
-        let sets = self.sets(app, selector, Span::of(window)).await?;
+        let sets = self.sets(call, app, selector, Span::of(window)).await?;
         let now = self.clock.now();
         if !sets.is_empty() {
             let seen = Arc::new(Seen::of(window, sets));
             self.windows.put(key, window, Some(Arc::clone(&seen)), now, HIT);
             return Ok(Some(seen));
         }
-        let seen = match self.newest(app, selector, window).await? {
+        let seen = match self.newest(call, app, selector, window).await? {
             None => None,
             Some(newest) => {
-                let last_profile_at = self.last_profile_at(app, &newest).await;
+                let last_profile_at = self.last_profile_at(call, app, &newest).await;
                 Some(Arc::new(Seen { window: Some(window), last_profile_at, ..Seen::default() }))
             }
         };
@@ -158,7 +156,13 @@ impl Discovery {
     }
 
     /// Where the app was seen last: in the window under other labels, else in the last seven days, newest first.
-    async fn newest(&self, app: &TenantApp, selector: &Selector, window: TimeWindow) -> PortResult<Option<Newest>> {
+    async fn newest(
+        &self,
+        call: &Call,
+        app: &TenantApp,
+        selector: &Selector,
+        window: TimeWindow,
+    ) -> PortResult<Option<Newest>> {
         let now = self.clock.now();
         if let Some(newest) = self.known.get(app, now) {
             return Ok(newest);
@@ -170,7 +174,7 @@ impl Discovery {
         let day = |back: i32| (now - TimeDelta::days(1) * back).timestamp_millis();
         spans.extend((0..DAYS_BACK).map(|back| Span { start_ms: day(back + 1), end_ms: day(back) }));
         for span in spans {
-            let sets = self.sets(app, &Selector::default(), span).await?;
+            let sets = self.sets(call, app, &Selector::default(), span).await?;
             if let Some(any) = sets.first() {
                 // CPU profiles come most often.
                 let cpu = sets.iter().find(|set| set.type_id.is("process_cpu", "cpu"));
@@ -184,20 +188,26 @@ impl Discovery {
     }
 
     /// When the last profile came; `None` where the server does not say.
-    async fn last_profile_at(&self, (tenant, app): &TenantApp, newest: &Newest) -> Option<DateTime<Utc>> {
+    async fn last_profile_at(&self, call: &Call, (tenant, app): &TenantApp, newest: &Newest) -> Option<DateTime<Utc>> {
         let selector = selector_of(app, &Selector::default(), None);
         let (id, span) = (&newest.type_id, newest.span.last_day());
         let piece = Piece { tenant: tenant.as_ref(), id, selector: &selector, span };
-        let totals = self.client.totals(piece, &[], 60.0).await.ok()?;
+        let totals = self.client.totals(call, piece, &[], 60.0).await.ok()?;
         let points = totals.series.iter().flat_map(|series| &series.points).filter(|point| point.value != 0.0);
         let last = points.map(|point| point.timestamp).max()?;
         DateTime::from_timestamp_millis(last.min(self.clock.now().timestamp_millis()))
     }
 
     /// The label sets of an app in a span, sorted, each once.
-    async fn sets(&self, (tenant, app): &TenantApp, selector: &Selector, span: Span) -> PortResult<Vec<LabelSet>> {
+    async fn sets(
+        &self,
+        call: &Call,
+        (tenant, app): &TenantApp,
+        selector: &Selector,
+        span: Span,
+    ) -> PortResult<Vec<LabelSet>> {
         let matcher = selector_of(app, selector, None);
-        let sets = self.series(tenant.as_ref(), vec![matcher], &labels(), span, !selector.is_empty()).await?;
+        let sets = self.series(call, tenant.as_ref(), vec![matcher], &labels(), span, !selector.is_empty()).await?;
         let sets: BTreeSet<_> = sets.into_iter().filter_map(label_set).collect();
         Ok(sets.into_iter().collect())
     }
@@ -205,6 +215,7 @@ impl Discovery {
     /// All label sets of a span, asked for in calls of at most a day.
     async fn series(
         &self,
+        call: &Call,
         tenant: Option<&Tenant>,
         matchers: Vec<String>,
         labels: &[&str],
@@ -219,7 +230,7 @@ impl Discovery {
         };
         let calls = span.days().into_iter().map(|day| {
             let request = request(day);
-            async move { self.client.series(tenant, &request, selected).await.map(|answer| answer.labels_set) }
+            async move { self.client.series(call, tenant, &request, selected).await.map(|answer| answer.labels_set) }
         });
         let days: Vec<_> =
             futures::stream::iter(calls).buffered(AT_ONCE).try_collect().await.map_err(Refusal::into_error)?;

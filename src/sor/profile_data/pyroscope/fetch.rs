@@ -11,16 +11,14 @@ use moka::future::Cache;
 use tokio::time::Instant;
 
 use super::client::{Client, Piece, Read};
-use super::flights::Flights;
-use super::limiter::gives_way;
-use super::recent::is_closed;
 use super::refusal::Refusal;
 use super::span::Span;
-use crate::kernel::{Clock, PortError, PortResult, Tenant, TimeWindow, offload};
+use crate::kernel::{Call, Clock, PortError, PortResult, Tenant, TimeWindow, offload};
 use crate::profile::{Profile, ProfileBuilder, SampleType, merge};
 use crate::sor::profile_data::domain::halved;
 use crate::sor::profile_data::exchange::under;
 use crate::sor::profile_data::type_id::TypeId;
+use crate::upstream::{Flights, is_closed};
 
 /// How often a span is halved before a flame graph is asked for.
 const HALVINGS: u32 = 3;
@@ -69,7 +67,7 @@ pub(super) struct Fetcher {
     clock: Arc<dyn Clock>,
     timeout: Duration,
     closed: Cache<Wanted, Fetched>,
-    flights: Flights<(Wanted, bool), Fetched>,
+    flights: Flights<Wanted, Fetched>,
     /// Until when, in milliseconds since the epoch, the server is believed to have no exact data.
     lacks_until_ms: AtomicI64,
 }
@@ -84,20 +82,19 @@ impl Fetcher {
     }
 
     /// All profiles of the types and the window, merged. Without data: a profile without stacks.
-    pub(super) async fn fetch(self: &Arc<Self>, wanted: Wanted) -> PortResult<Fetched> {
+    pub(super) async fn fetch(self: &Arc<Self>, call: &Call, wanted: Wanted) -> PortResult<Fetched> {
         let closed = is_closed(wanted.window, self.clock.now());
         if closed && let Some(fetched) = self.closed.get(&wanted).await {
             return Ok(fetched);
         }
-        let flight = (wanted, gives_way());
-        let begin = || {
-            let (this, wanted) = (Arc::clone(self), flight.0.clone());
-            async move { this.fetch_now(&wanted, closed).await }.boxed()
+        let begin = |call: Call| {
+            let (this, wanted) = (Arc::clone(self), wanted.clone());
+            async move { this.fetch_now(&call, &wanted, closed).await }.boxed()
         };
-        self.flights.join(&flight, begin).await
+        self.flights.join(call, &wanted, begin).await
     }
 
-    async fn fetch_now(&self, wanted: &Wanted, closed: bool) -> PortResult<Fetched> {
+    async fn fetch_now(&self, call: &Call, wanted: &Wanted, closed: bool) -> PortResult<Fetched> {
         let deadline = Instant::now() + self.timeout;
         let span = Span::of(wanted.window);
         let spans = match wanted.cut {
@@ -108,7 +105,7 @@ impl Fetcher {
         for id in wanted.ids.iter() {
             for (half, span) in spans.iter().enumerate() {
                 let piece = Piece { tenant: wanted.tenant.as_ref(), id, selector: &wanted.selector, span: *span };
-                let reads = self.piece(piece, 0);
+                let reads = self.piece(call, piece, 0);
                 types.push(async move { Ok::<_, PortError>((half, reads.await?)) });
             }
         }
@@ -133,18 +130,20 @@ impl Fetcher {
 
     /// A piece: whole, by days where the server allows no more, by halves where it is too much, and as a flame graph where
     /// even those are, or where there is no exact data.
-    fn piece<'a>(&'a self, piece: Piece<'a>, halvings: u32) -> BoxFuture<'a, PortResult<Vec<Read>>> {
+    fn piece<'a>(&'a self, call: &'a Call, piece: Piece<'a>, halvings: u32) -> BoxFuture<'a, PortResult<Vec<Read>>> {
         let span = piece.span;
         async move {
-            match self.read(piece).await {
+            match self.read(call, piece).await {
                 Ok(read) => Ok(vec![read]),
-                Err(Refusal::TooLong(_)) if span.days().len() > 1 => self.pieces(piece, span.days(), halvings).await,
+                Err(Refusal::TooLong(_)) if span.days().len() > 1 => {
+                    self.pieces(call, piece, span.days(), halvings).await
+                }
                 Err(Refusal::TooLong(_) | Refusal::TooMuch(_)) if halvings < HALVINGS && span.halves().len() > 1 => {
-                    self.pieces(piece, span.halves(), halvings + 1).await
+                    self.pieces(call, piece, span.halves(), halvings + 1).await
                 }
                 Err(Refusal::TooMuch(error)) => {
                     tracing::info!(%error, "too much for exact data, asking for a flame graph");
-                    let read = self.client.render(piece).await.map_err(Refusal::into_error)?;
+                    let read = self.client.render(call, piece).await.map_err(Refusal::into_error)?;
                     Ok(vec![read])
                 }
                 Err(refusal) => Err(refusal.into_error()),
@@ -154,24 +153,25 @@ impl Fetcher {
     }
 
     /// The same over each of these spans.
-    async fn pieces(&self, piece: Piece<'_>, spans: Vec<Span>, halvings: u32) -> PortResult<Vec<Read>> {
-        let pieces: Vec<_> = spans.into_iter().map(|span| self.piece(Piece { span, ..piece }, halvings)).collect();
+    async fn pieces(&self, call: &Call, piece: Piece<'_>, spans: Vec<Span>, halvings: u32) -> PortResult<Vec<Read>> {
+        let pieces: Vec<_> =
+            spans.into_iter().map(|span| self.piece(call, Piece { span, ..piece }, halvings)).collect();
         let reads: Vec<Vec<Read>> = futures::stream::iter(pieces).buffered(AT_ONCE).try_collect().await?;
         Ok(reads.into_iter().flatten().collect())
     }
 
     /// Exact data, or a flame graph from a server that has none. That it has none is believed only where it has the
     /// other: who answers neither is a proxy in front of a server that is away, or a wrong path.
-    async fn read(&self, piece: Piece<'_>) -> Result<Read, Refusal> {
+    async fn read(&self, call: &Call, piece: Piece<'_>) -> Result<Read, Refusal> {
         let now_ms = self.clock.now().timestamp_millis();
         let mut lacks = None;
         if now_ms >= self.lacks_until_ms.load(Ordering::Relaxed) {
-            match self.client.merge(piece).await {
+            match self.client.merge(call, piece).await {
                 Err(Refusal::Lacks(text)) => lacks = Some(text),
                 answer => return answer,
             }
         }
-        let read = self.client.render(piece).await?;
+        let read = self.client.render(call, piece).await?;
         if let Some(text) = lacks {
             tracing::warn!(%text, "the source of profiles has no exact data, reading flame graphs");
             self.lacks_until_ms.store(now_ms + LACKS.num_milliseconds(), Ordering::Relaxed);

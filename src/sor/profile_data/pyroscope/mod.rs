@@ -23,10 +23,7 @@
 mod client;
 mod discovery;
 mod fetch;
-mod flights;
 mod labels;
-mod limiter;
-mod recent;
 mod refusal;
 #[cfg(test)]
 pub(super) mod replay;
@@ -46,15 +43,13 @@ use self::discovery::{Discovery, Seen};
 pub(super) use self::fetch::weight;
 use self::fetch::{Cut, Fetched, Fetcher, Wanted};
 use self::labels::{POPULATIONS, PROFILERS, selector_of};
-pub use self::limiter::{Limiter, Outcome, giving_way};
-pub(super) use self::recent::is_closed;
 pub use self::settings::{Credentials, InvalidSource, PyroscopeSettings};
 use self::survey::{Survey, Surveyor};
 use super::domain::{MergedProfile, ProfileMeta, ProfileQuery};
 use super::port::ProfileDataSor;
 use super::resolve::{resolve, resolve_pair};
 use super::type_id::TypeId;
-use crate::kernel::{AppName, Clock, PortResult, ProfileType, Selector, TimeWindow};
+use crate::kernel::{AppName, Call, Clock, PortResult, ProfileType, Selector, TimeWindow};
 
 /// How much of a window is read where profiles are snapshots.
 const SNAPSHOTS: TimeDelta = TimeDelta::minutes(2);
@@ -85,7 +80,14 @@ impl Pyroscope {
     }
 
     /// Reads the types of one side.
-    async fn read(&self, query: &ProfileQuery, ids: Vec<TypeId>, seen: &Seen, cut: Cut) -> PortResult<MergedProfile> {
+    async fn read(
+        &self,
+        call: &Call,
+        query: &ProfileQuery,
+        ids: Vec<TypeId>,
+        seen: &Seen,
+        cut: Cut,
+    ) -> PortResult<MergedProfile> {
         let populations = seen.several(&POPULATIONS, &ids);
         let profilers = seen.several(&PROFILERS, &ids);
         let labels = populations.iter().chain(&profilers).map(|(label, _)| *label).collect();
@@ -100,22 +102,22 @@ impl Pyroscope {
         let whole = wanted(None);
         let survey = async {
             // A scan reads stacks; of many apps, a second call for each would be half of all calls.
-            if limiter::gives_way() && profilers.is_empty() {
+            if call.is_scan() && profilers.is_empty() {
                 return Arc::default();
             }
-            self.surveyor.survey(&whole, labels).await
+            self.surveyor.survey(call, &whole, labels).await
         };
         let (fetched, survey) = if query.kind == ProfileType::Cpu && !profilers.is_empty() {
             // Several profilers that watch the same CPU would count it twice: only the heaviest is read.
             let survey = survey.await;
             let heaviest = survey.shares(&profilers).into_iter().next().filter(|share| share.ticks.is_some());
             let one = heaviest.as_ref().map(|share| (share.label.as_str(), share.value.as_str()));
-            (self.fetch(query.kind, wanted(one)).await, survey)
+            (self.fetch(call, query.kind, wanted(one)).await, survey)
         } else {
-            futures::join!(self.fetch(query.kind, whole.clone()), survey)
+            futures::join!(self.fetch(call, query.kind, whole.clone()), survey)
         };
         let Fetched { profile, truncated_ticks } = fetched?;
-        let contentions = self.contentions(query, &ids, seen).await;
+        let contentions = self.contentions(call, query, &ids, seen).await;
         Ok(MergedProfile {
             profile,
             meta: ProfileMeta {
@@ -132,18 +134,18 @@ impl Pyroscope {
     }
 
     /// Fetches the window; of snapshots, whose sum means nothing, its last two minutes.
-    async fn fetch(&self, kind: ProfileType, mut wanted: Wanted) -> PortResult<Fetched> {
+    async fn fetch(&self, call: &Call, kind: ProfileType, mut wanted: Wanted) -> PortResult<Fetched> {
         if kind.is_snapshot() {
             let to = wanted.window.to().min(self.clock.now()).max(wanted.window.from() + TimeDelta::seconds(1));
             let from = wanted.window.from().max(to - SNAPSHOTS);
             wanted.window = TimeWindow::new(from, to).unwrap_or(wanted.window);
             wanted.cut = Cut::Nowhere;
         }
-        self.fetcher.fetch(wanted).await
+        self.fetcher.fetch(call, wanted).await
     }
 
     /// How many waits a lock profile stands for, where its profiler counts them too.
-    async fn contentions(&self, query: &ProfileQuery, ids: &[TypeId], seen: &Seen) -> Option<u64> {
+    async fn contentions(&self, call: &Call, query: &ProfileQuery, ids: &[TypeId], seen: &Seen) -> Option<u64> {
         if query.kind != ProfileType::Lock {
             return None;
         }
@@ -164,7 +166,7 @@ impl Pyroscope {
         let selector = selector_of(&query.app, &query.selector, None).into();
         let tenant = query.tenant.clone();
         let wanted = Wanted { tenant, ids: counters.into(), selector, window: query.window, cut: Cut::Nowhere };
-        let fetched = self.fetcher.fetch(wanted).await.ok()?;
+        let fetched = self.fetcher.fetch(call, wanted).await.ok()?;
         u64::try_from(fetched.profile.total(0)).ok()
     }
 }
@@ -177,52 +179,53 @@ fn nothing(seen: &Seen) -> MergedProfile {
 
 #[async_trait]
 impl ProfileDataSor for Pyroscope {
-    async fn apps(&self, window: TimeWindow) -> PortResult<Vec<AppName>> {
-        self.discovery.apps(window).await
+    async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>> {
+        self.discovery.apps(call, window).await
     }
 
-    async fn merged(&self, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
-        let Some(seen) = self.discovery.seen(query).await? else {
+    async fn merged(&self, call: &Call, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
+        let Some(seen) = self.discovery.seen(call, query).await? else {
             return Ok(None);
         };
         let ids = resolve(query.kind, &seen.types);
         let merged = match &ids {
-            Some(ids) => self.read(query, ids.clone(), &seen, Cut::Nowhere).await?,
+            Some(ids) => self.read(call, query, ids.clone(), &seen, Cut::Nowhere).await?,
             None => nothing(&seen),
         };
         if merged.profile.stack_count() > 0 || seen.window == Some(query.window) {
             return Ok(Some(merged));
         }
         // Nothing under the types of a moment ago: the app may have others by now.
-        let Some(seen) = self.discovery.look(query).await? else { return Ok(None) };
+        let Some(seen) = self.discovery.look(call, query).await? else { return Ok(None) };
         match resolve(query.kind, &seen.types) {
             None => Ok(Some(nothing(&seen))),
             anew if anew == ids => Ok(Some(merged)),
-            Some(anew) => self.read(query, anew, &seen, Cut::Nowhere).await.map(Some),
+            Some(anew) => self.read(call, query, anew, &seen, Cut::Nowhere).await.map(Some),
         }
     }
 
     async fn merged_pair(
         &self,
+        call: &Call,
         query: &ProfileQuery,
         baseline: TimeWindow,
         baseline_selector: &Selector,
     ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
         let before = ProfileQuery { window: baseline, selector: baseline_selector.clone(), ..query.clone() };
-        let (a, b) = futures::try_join!(self.discovery.seen(&before), self.discovery.seen(query))?;
+        let (a, b) = futures::try_join!(self.discovery.seen(call, &before), self.discovery.seen(call, query))?;
         let (a, b) = match (a, b) {
             (None, None) => return Ok(None),
             (a, b) => (a.unwrap_or_default(), b.unwrap_or_default()),
         };
         let pair = match resolve_pair(query.kind, &a.types, &b.types) {
             Some((left, right)) => futures::try_join!(
-                self.read(&before, left, &a, Cut::InHalves),
-                self.read(query, right, &b, Cut::Nowhere)
+                self.read(call, &before, left, &a, Cut::InHalves),
+                self.read(call, query, right, &b, Cut::Nowhere)
             )?,
             // One side is silent: the other is read for itself, so that the answer can say which is missing.
             None => match (resolve(query.kind, &a.types), resolve(query.kind, &b.types)) {
-                (Some(left), None) => (self.read(&before, left, &a, Cut::Nowhere).await?, nothing(&b)),
-                (None, Some(right)) => (nothing(&a), self.read(query, right, &b, Cut::Nowhere).await?),
+                (Some(left), None) => (self.read(call, &before, left, &a, Cut::Nowhere).await?, nothing(&b)),
+                (None, Some(right)) => (nothing(&a), self.read(call, query, right, &b, Cut::Nowhere).await?),
                 _ => (nothing(&a), nothing(&b)),
             },
         };

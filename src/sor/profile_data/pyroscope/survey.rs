@@ -8,13 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::client::{Client, Piece};
 use super::fetch::Wanted;
-use super::flights::Flights;
-use super::limiter::gives_way;
-use super::recent::Recent;
 use super::span::Span;
-use crate::kernel::{Clock, Tenant, TimeWindow};
+use crate::kernel::{Call, Clock, Tenant, TimeWindow};
 use crate::sor::profile_data::type_id::TypeId;
 use crate::sor::profile_data::{Coverage, LabelShare};
+use crate::upstream::{Flights, Recent};
 
 /// How long a survey is believed.
 const LIFETIME: TimeDelta = TimeDelta::seconds(60);
@@ -62,7 +60,7 @@ pub(super) struct Surveyor {
     client: Arc<Client>,
     clock: Arc<dyn Clock>,
     recent: Recent<Key, Arc<Survey>>,
-    flights: Flights<(Key, TimeWindow, bool), Arc<Survey>>,
+    flights: Flights<(Key, TimeWindow), Arc<Survey>>,
 }
 
 impl Surveyor {
@@ -71,26 +69,31 @@ impl Surveyor {
     }
 
     /// A survey of what was fetched, told apart by these labels.
-    pub(super) async fn survey(self: &Arc<Self>, wanted: &Wanted, labels: Vec<&'static str>) -> Arc<Survey> {
+    pub(super) async fn survey(
+        self: &Arc<Self>,
+        call: &Call,
+        wanted: &Wanted,
+        labels: Vec<&'static str>,
+    ) -> Arc<Survey> {
         let key: Key = (wanted.tenant.clone(), Arc::clone(&wanted.ids), Arc::clone(&wanted.selector), labels);
         let window = wanted.window;
         if let Some(survey) = self.recent.get(&key, window, self.clock.now()) {
             return survey;
         }
-        let flight = (key, window, gives_way());
-        let begin = || {
+        let flight = (key, window);
+        let begin = |call: Call| {
             let (this, key) = (Arc::clone(self), flight.0.clone());
             Box::pin(async move {
-                let survey = Arc::new(this.survey_now(&key, window).await);
+                let survey = Arc::new(this.survey_now(&call, &key, window).await);
                 this.recent.put(key, window, Arc::clone(&survey), this.clock.now(), LIFETIME);
                 Ok(survey)
             }) as futures::future::BoxFuture<'static, _>
         };
-        let surveying = tokio::time::timeout(PATIENCE, self.flights.join(&flight, begin));
+        let surveying = tokio::time::timeout(PATIENCE, self.flights.join(call, &flight, begin));
         surveying.await.ok().and_then(Result::ok).unwrap_or_default()
     }
 
-    async fn survey_now(&self, (tenant, ids, selector, labels): &Key, window: TimeWindow) -> Survey {
+    async fn survey_now(&self, call: &Call, (tenant, ids, selector, labels): &Key, window: TimeWindow) -> Survey {
         let minutely = window.duration() <= LONGEST;
         if !minutely && labels.is_empty() {
             return Survey::default();
@@ -101,7 +104,7 @@ impl Surveyor {
         let mut points = BTreeSet::new();
         for id in ids.iter() {
             let piece = Piece { tenant: tenant.as_ref(), id, selector, span };
-            let Ok(answer) = self.client.totals(piece, labels, step).await else { return Survey::default() };
+            let Ok(answer) = self.client.totals(call, piece, labels, step).await else { return Survey::default() };
             for series in answer.series {
                 let sum: f64 = series.points.iter().map(|point| point.value).sum();
                 for label in labels {

@@ -16,7 +16,7 @@ use wiremock::{Request, ResponseTemplate};
 use super::refusal::{Refusal, refusal_of};
 use super::replay::{Recordings, ReplayServer, message};
 use super::*;
-use crate::kernel::{FixedClock, PortError};
+use crate::kernel::{CALL, FixedClock, PortError};
 use crate::profile::{FunctionTable, Limits, PprofHeader};
 use crate::sor::profile_data::conformance::{self, Source};
 use crate::sor::profile_data::proto::querier::v1::{
@@ -107,7 +107,7 @@ async fn all_shapes_of_no_data_are_a_known_app_without_stacks(
         is(request, MERGE).then(|| ResponseTemplate::new(200).set_body_raw(body.clone(), "application/proto"))
     };
     let Some(server) = ReplayServer::start_with(version, answer).await else { return };
-    let merged = adapter(&server).0.merged(&cpu("checkout")).await.unwrap().unwrap();
+    let merged = adapter(&server).0.merged(&CALL, &cpu("checkout")).await.unwrap().unwrap();
     assert_eq!((merged.profile.stack_count(), merged.meta.profile_types.as_slice()), (0, &[CPU_ID.to_owned()][..]));
 }
 
@@ -116,7 +116,7 @@ async fn all_shapes_of_no_data_are_a_known_app_without_stacks(
 async fn sample_types_in_upper_case_are_asked_for_as_they_are_spelled(#[values("v1", "v2")] version: &str) {
     let answer = |request: &Request| is(request, MERGE).then(|| ResponseTemplate::new(200));
     let Some(server) = ReplayServer::start_with(version, answer).await else { return };
-    let merged = adapter(&server).0.merged(&cpu("recommender")).await.unwrap().unwrap();
+    let merged = adapter(&server).0.merged(&CALL, &cpu("recommender")).await.unwrap().unwrap();
     assert_eq!(merged.meta.profile_types, ["process_cpu:CPU:nanoseconds:CPU:nanoseconds"]);
     let asked = merges(&server.calls(MERGE).await);
     assert_eq!(asked[0].profile_type_id, "process_cpu:CPU:nanoseconds:CPU:nanoseconds");
@@ -127,7 +127,7 @@ async fn sample_types_in_upper_case_are_asked_for_as_they_are_spelled(#[values("
 async fn types_that_come_twice_are_read_once(#[values("v1", "v2")] version: &str) {
     let answer = |request: &Request| is(request, SERIES).then(|| sets(&[CPU_ID, CPU_ID], &[&[], &[]]));
     let Some(server) = ReplayServer::start_with(version, answer).await else { return };
-    adapter(&server).0.merged(&cpu("checkout")).await.unwrap().unwrap();
+    adapter(&server).0.merged(&CALL, &cpu("checkout")).await.unwrap().unwrap();
     assert_eq!(server.calls(MERGE).await.len(), 1);
 }
 
@@ -135,7 +135,7 @@ async fn types_that_come_twice_are_read_once(#[values("v1", "v2")] version: &str
 async fn a_silent_app_says_when_its_last_profile_came() {
     let Some(server) = ReplayServer::start("v2").await else { return };
     let (sor, _) = adapter(&server);
-    let silent = sor.merged(&query("checkout", ProfileType::Cpu, window(-300, -200))).await.unwrap().unwrap();
+    let silent = sor.merged(&CALL, &query("checkout", ProfileType::Cpu, window(-300, -200))).await.unwrap().unwrap();
     assert_eq!(silent.profile.stack_count(), 0);
     assert_eq!(silent.meta.last_profile_at, DateTime::from_timestamp(NOON_S + 30, 0));
 }
@@ -160,7 +160,7 @@ async fn of_several_profilers_that_watch_the_same_cpu_the_heaviest_is_read() {
         _ => None,
     };
     let Some(server) = ReplayServer::start_with("v2", answer).await else { return };
-    let merged = adapter(&server).0.merged(&cpu("checkout")).await.unwrap().unwrap();
+    let merged = adapter(&server).0.merged(&CALL, &cpu("checkout")).await.unwrap().unwrap();
     let share = |share: &crate::sor::profile_data::LabelShare| (share.value.clone(), share.ticks);
     assert_eq!(
         merged.meta.profilers.iter().map(share).collect::<Vec<_>>(),
@@ -198,7 +198,7 @@ async fn java_lock_profiles_sum_monitors_and_parks_and_bring_their_counts() {
         _ => None,
     };
     let Some(server) = ReplayServer::start_with("v2", answer).await else { return };
-    let locks = adapter(&server).0.merged(&query("checkout", ProfileType::Lock, window(-1, 10))).await;
+    let locks = adapter(&server).0.merged(&CALL, &query("checkout", ProfileType::Lock, window(-1, 10))).await;
     let locks = locks.unwrap().unwrap();
     assert_eq!(
         rows(&locks),
@@ -215,7 +215,7 @@ async fn java_lock_profiles_sum_monitors_and_parks_and_bring_their_counts() {
 #[tokio::test]
 async fn says_which_minutes_have_profiles() {
     let Some(server) = ReplayServer::start("v2").await else { return };
-    let merged = adapter(&server).0.merged(&cpu("checkout")).await.unwrap().unwrap();
+    let merged = adapter(&server).0.merged(&CALL, &cpu("checkout")).await.unwrap().unwrap();
     let coverage = merged.meta.coverage.unwrap();
     assert_eq!((coverage.minutes_with_data, coverage.minutes), (1, 11));
     let at = |s| DateTime::from_timestamp(NOON_S + s, 0).unwrap();

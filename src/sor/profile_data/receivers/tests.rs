@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 use rstest::rstest;
 
 use super::*;
-use crate::kernel::{FixedClock, ProfileType, Selector, TimeWindow};
+use crate::kernel::{CALL, FixedClock, ProfileType, Selector, TimeWindow};
 use crate::profile::{FunctionTable, PprofHeader, ProfileBuilder, SampleType, write_pprof};
 use crate::sor::profile_data::store::StoreSettings;
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileQuery};
@@ -66,7 +66,7 @@ impl House {
         let window = TimeWindow::new(now - TimeDelta::minutes(10), now + TimeDelta::minutes(1)).unwrap();
         let query =
             ProfileQuery { app: app.parse().unwrap(), kind, window, selector: Selector::default(), tenant: None };
-        self.store.merged(&query).await.unwrap()
+        self.store.merged(&CALL, &query).await.unwrap()
     }
 
     /// Type IDs, total, and self of the heaviest function.

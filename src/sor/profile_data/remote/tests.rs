@@ -7,7 +7,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 use crate::http::{OutwardSettings, Routes};
-use crate::kernel::{LabelMatcher, MatchOp, ProfileType};
+use crate::kernel::{CALL, LabelMatcher, MatchOp, ProfileType};
 use crate::sor::profile_data::conformance::{self, Source};
 use crate::sor::profile_data::pyroscope::replay::ReplayServer;
 use crate::sor::profile_data::{MockProfileDataSor, pyroscope, routes};
@@ -79,41 +79,41 @@ fn narrowed() -> ProfileQuery {
 #[actix_web::test]
 async fn asks_for_what_it_was_asked() {
     let mut port = MockProfileDataSor::new();
-    port.expect_merged().times(1).returning(|asked| {
+    port.expect_merged().times(1).returning(|_, asked| {
         assert_eq!(*asked, query());
         Ok(None)
     });
-    port.expect_merged_pair().times(1).returning(|asked, baseline, selector| {
+    port.expect_merged_pair().times(1).returning(|_, asked, baseline, selector| {
         assert_eq!((asked, baseline.duration().num_seconds(), selector.is_empty()), (&query(), 600, true));
         Ok(None)
     });
-    port.expect_merged().times(1).returning(|asked| {
+    port.expect_merged().times(1).returning(|_, asked| {
         assert_eq!(*asked, narrowed());
         Ok(None)
     });
-    port.expect_merged_pair().times(1).returning(|asked, _, selector| {
+    port.expect_merged_pair().times(1).returning(|_, asked, _, selector| {
         assert_eq!((asked, selector), (&narrowed(), &Selector::default().and(&labels())));
         Ok(None)
     });
-    port.expect_merged().times(1).returning(|asked| {
+    port.expect_merged().times(1).returning(|_, asked| {
         assert_eq!(*asked, of_tenant());
         Ok(None)
     });
-    port.expect_merged_pair().times(1).returning(|asked, _, _| {
+    port.expect_merged_pair().times(1).returning(|_, asked, _, _| {
         assert_eq!(*asked, of_tenant());
         Ok(None)
     });
     let (sor, server) = serve(Arc::new(port));
-    assert!(sor.merged(&query()).await.unwrap().is_none());
+    assert!(sor.merged(&CALL, &query()).await.unwrap().is_none());
     let at = |s| chrono::DateTime::from_timestamp(s, 0).unwrap();
     let baseline = TimeWindow::new(at(1_795_170_000), at(1_795_170_600)).unwrap();
-    assert!(sor.merged_pair(&query(), baseline, &Selector::default()).await.unwrap().is_none());
+    assert!(sor.merged_pair(&CALL, &query(), baseline, &Selector::default()).await.unwrap().is_none());
     // More than a selector may hold: the labels that a registry added go beside it.
-    assert!(sor.merged(&narrowed()).await.unwrap().is_none());
+    assert!(sor.merged(&CALL, &narrowed()).await.unwrap().is_none());
     let own = Selector::default().and(&labels());
-    assert!(sor.merged_pair(&narrowed(), baseline, &own).await.unwrap().is_none());
-    assert!(sor.merged(&of_tenant()).await.unwrap().is_none());
-    assert!(sor.merged_pair(&of_tenant(), baseline, &Selector::default()).await.unwrap().is_none());
+    assert!(sor.merged_pair(&CALL, &narrowed(), baseline, &own).await.unwrap().is_none());
+    assert!(sor.merged(&CALL, &of_tenant()).await.unwrap().is_none());
+    assert!(sor.merged_pair(&CALL, &of_tenant(), baseline, &Selector::default()).await.unwrap().is_none());
     server.stop(false).await;
 }
 
@@ -121,7 +121,7 @@ async fn asks_for_what_it_was_asked() {
 async fn a_closed_window_is_read_once() {
     use crate::profile::{SampleType, read_folded};
     let mut port = MockProfileDataSor::new();
-    port.expect_merged().times(3).returning(|_| {
+    port.expect_merged().times(3).returning(|_, _| {
         let profile = read_folded(b"main;work 1", SampleType::new("cpu", "nanoseconds"), &Limits::default()).unwrap();
         Ok(Some(MergedProfile { profile: Arc::new(profile), ..MergedProfile::default() }))
     });
@@ -129,7 +129,7 @@ async fn a_closed_window_is_read_once() {
     let now = conformance::clock().now();
     let until = |minutes| TimeWindow::new(now - TimeDelta::hours(3), now - TimeDelta::minutes(minutes)).unwrap();
     for window in [until(65), until(65), until(64), until(64)] {
-        let merged = sor.merged(&ProfileQuery { window, ..query() }).await.unwrap().unwrap();
+        let merged = sor.merged(&CALL, &ProfileQuery { window, ..query() }).await.unwrap().unwrap();
         assert_eq!(merged.profile.stack_count(), 1);
     }
     server.stop(false).await;
@@ -139,7 +139,7 @@ async fn a_closed_window_is_read_once() {
 async fn a_closed_window_of_one_tenant_is_not_anothers() {
     use crate::profile::{SampleType, read_folded};
     let mut port = MockProfileDataSor::new();
-    port.expect_merged().times(2).returning(|asked| {
+    port.expect_merged().times(2).returning(|_, asked| {
         let folded = if asked.tenant.is_some() { "main;theirs 2" } else { "main;ours 1" };
         let cpu = SampleType::new("cpu", "nanoseconds");
         let profile = read_folded(folded.as_bytes(), cpu, &Limits::default()).unwrap();
@@ -149,7 +149,7 @@ async fn a_closed_window_of_one_tenant_is_not_anothers() {
     let now = conformance::clock().now();
     let window = TimeWindow::new(now - TimeDelta::hours(3), now - TimeDelta::hours(2)).unwrap();
     for (asked, ticks) in [(query(), 1), (of_tenant(), 2), (query(), 1), (of_tenant(), 2)] {
-        let merged = sor.merged(&ProfileQuery { window, ..asked }).await.unwrap().unwrap();
+        let merged = sor.merged(&CALL, &ProfileQuery { window, ..asked }).await.unwrap().unwrap();
         assert_eq!(merged.profile.total(0), ticks);
     }
     server.stop(false).await;
@@ -163,7 +163,7 @@ async fn what_is_left_of_profiles_past_their_retention_is_the_same_here() {
     let at = |hours| clock.now() - TimeDelta::days(10) - TimeDelta::hours(hours);
     for (from, to) in [(3, 0), (4, 1), (2, 1)] {
         let window = TimeWindow::new(at(from), at(to)).unwrap();
-        assert_eq!(sor.apps(window).await.unwrap(), store.apps(window).await.unwrap());
+        assert_eq!(sor.apps(&CALL, window).await.unwrap(), store.apps(&CALL, window).await.unwrap());
         for kind in KINDS {
             let query = ProfileQuery {
                 app: "checkout".parse().unwrap(),
@@ -172,8 +172,8 @@ async fn what_is_left_of_profiles_past_their_retention_is_the_same_here() {
                 selector: Selector::default(),
                 tenant: None,
             };
-            let there = store.merged(&query).await.unwrap().unwrap();
-            assert_eq!(said(&sor.merged(&query).await.unwrap().unwrap()), said(&there), "{kind} {from} {to}");
+            let there = store.merged(&CALL, &query).await.unwrap().unwrap();
+            assert_eq!(said(&sor.merged(&CALL, &query).await.unwrap().unwrap()), said(&there), "{kind} {from} {to}");
         }
     }
     server.stop(false).await;
@@ -190,9 +190,9 @@ async fn what_is_left_of_profiles_past_their_retention_is_the_same_here() {
 async fn an_error_keeps_its_meaning(#[case] error: PortError) {
     let mut port = MockProfileDataSor::new();
     let there = error.clone();
-    port.expect_merged().times(1).returning(move |_| Err(there.clone()));
+    port.expect_merged().times(1).returning(move |_, _| Err(there.clone()));
     let (sor, server) = serve(Arc::new(port));
-    let here = sor.merged(&query()).await.unwrap_err();
+    let here = sor.merged(&CALL, &query()).await.unwrap_err();
     assert_eq!(std::mem::discriminant(&here), std::mem::discriminant(&error), "{here:?}");
     if let PortError::Overloaded { retry_after_s, .. } = here {
         assert_eq!(retry_after_s, 7);
@@ -203,7 +203,7 @@ async fn an_error_keeps_its_meaning(#[case] error: PortError) {
 async fn answered(answer: ResponseTemplate) -> PortResult<Option<MergedProfile>> {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(answer).mount(&server).await;
-    to(&server.uri()).merged(&query()).await
+    to(&server.uri()).merged(&CALL, &query()).await
 }
 
 #[rstest]
@@ -218,6 +218,6 @@ async fn whoever_cannot_know_the_app_is_unavailable(#[case] answer: ResponseTemp
 
 #[actix_web::test]
 async fn nobody_there_is_unavailable() {
-    let nobody = to("http://127.0.0.1:1").merged(&query()).await;
+    let nobody = to("http://127.0.0.1:1").merged(&CALL, &query()).await;
     assert!(matches!(nobody, Err(PortError::Unavailable(_))), "{nobody:?}");
 }

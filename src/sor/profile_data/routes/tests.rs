@@ -30,7 +30,7 @@ fn cpu(folded: &str) -> MergedProfile {
 /// A source that gives this profile for the one query it must be asked.
 fn source(expected: &'static str, merged: MergedProfile) -> MockProfileDataSor {
     let mut port = MockProfileDataSor::new();
-    port.expect_merged().times(1).returning(move |query| {
+    port.expect_merged().times(1).returning(move |_, query| {
         assert_eq!(asked(query), expected);
         Ok(Some(merged.clone()))
     });
@@ -78,8 +78,8 @@ async fn get_json(port: MockProfileDataSor, path: &str) -> (u16, Value) {
 async fn the_tenant_in_the_header_is_the_one_that_is_read(#[case] path: &str) {
     let theirs = |query: &ProfileQuery| query.tenant.as_ref().map(Tenant::as_str) == Some("team-a");
     let mut port = MockProfileDataSor::new();
-    port.expect_merged().withf(theirs).returning(|_| Ok(None));
-    port.expect_merged_pair().withf(move |query, _, _| theirs(query)).returning(|_, _, _| Ok(None));
+    port.expect_merged().withf(move |_, query| theirs(query)).returning(|_, _| Ok(None));
+    port.expect_merged_pair().withf(move |_, query, _, _| theirs(query)).returning(|_, _, _, _| Ok(None));
     let asked = |tenant: &str| TestRequest::get().uri(path).insert_header(("X-Scope-OrgID", tenant));
     assert_eq!(send(port, asked("team-a")).await.0, 404);
     let (status, _, body) = send(MockProfileDataSor::new(), asked("team-a|team-b")).await;
@@ -91,7 +91,7 @@ async fn the_tenant_in_the_header_is_the_one_that_is_read(#[case] path: &str) {
 #[actix_web::test]
 async fn lists_the_apps_of_the_last_hour() {
     let mut port = MockProfileDataSor::new();
-    port.expect_apps().times(1).returning(|window| {
+    port.expect_apps().times(1).returning(|_, window| {
         assert_eq!(span(window), "-3600..0");
         Ok(vec!["cart".parse().unwrap(), "größe".parse().unwrap()])
     });
@@ -170,7 +170,7 @@ async fn snapshots_are_means_or_shares_only(
 #[actix_web::test]
 async fn a_diff_counts_each_window_from_the_one_after_it() {
     let mut port = MockProfileDataSor::new();
-    port.expect_merged_pair().times(1).returning(|query, baseline, selector| {
+    port.expect_merged_pair().times(1).returning(|_, query, baseline, selector| {
         assert_eq!(asked(query), "a cpu -3600..0 version=\"2\"");
         assert_eq!((span(baseline), selector.to_string()), ("-7200..-3600".into(), "version=\"1\"".into()));
         Ok(Some((cpu("x 1\ny 3"), cpu("x 5\ny 5"))))
@@ -189,7 +189,7 @@ async fn a_diff_counts_each_window_from_the_one_after_it() {
 #[actix_web::test]
 async fn a_diff_without_baseline_selector_takes_the_selector_for_both() {
     let mut port = MockProfileDataSor::new();
-    port.expect_merged_pair().times(1).returning(|query, baseline, selector| {
+    port.expect_merged_pair().times(1).returning(|_, query, baseline, selector| {
         assert_eq!(selector, &query.selector);
         assert_eq!((span(query.window), span(baseline)), ("-10..0".into(), "-100..-50".into()));
         Ok(Some((MergedProfile::default(), cpu("a 1"))))
@@ -220,7 +220,7 @@ async fn draws_the_flame_graph_as_svg() {
 #[actix_web::test]
 async fn any_baseline_parameter_makes_the_flame_graph_differential(#[case] query: &str) {
     let mut port = MockProfileDataSor::new();
-    port.expect_merged_pair().times(1).returning(|_, _, _| Ok(Some((cpu("a 1\nb 1"), cpu("a 3\nb 1")))));
+    port.expect_merged_pair().times(1).returning(|_, _, _, _| Ok(Some((cpu("a 1\nb 1"), cpu("a 3\nb 1")))));
     let (status, _, body) = get(port, &format!("/profiles/a/flamegraph?{query}")).await;
     assert_eq!(status, 200);
     assert!(String::from_utf8(body).unwrap().contains("<title>a (3 nanoseconds, 75.00%; +25.00%)</title>"));
@@ -262,8 +262,8 @@ async fn exports_a_pprof_without_samples_where_there_is_no_data() {
 #[actix_web::test]
 async fn an_app_nobody_knows_is_404(#[case] path: &str) {
     let mut port = MockProfileDataSor::new();
-    port.expect_merged().returning(|_| Ok(None));
-    port.expect_merged_pair().returning(|_, _, _| Ok(None));
+    port.expect_merged().returning(|_, _| Ok(None));
+    port.expect_merged_pair().returning(|_, _, _, _| Ok(None));
     let (status, body) = get_json(port, path).await;
     assert_eq!((status, body["code"].as_str().unwrap()), (404, "app_unknown"));
     assert!(body["error"].as_str().unwrap().contains("\"nobody\""));
@@ -301,7 +301,7 @@ async fn a_failing_source_is_told_without_its_secrets(
     #[case] code: &str,
 ) {
     let mut port = MockProfileDataSor::new();
-    port.expect_merged().return_once(move |_| Err(error));
+    port.expect_merged().return_once(move |_, _| Err(error));
     let (answered, body) = get_json(port, "/profiles/a").await;
     assert_eq!((answered, body["code"].as_str().unwrap()), (status, code));
     assert!(!body.to_string().contains("10.0.0.7"));

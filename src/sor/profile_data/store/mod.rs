@@ -33,7 +33,7 @@ use chrono::{NaiveDate, TimeDelta};
 
 use super::domain::{MergedProfile, ProfileQuery};
 use super::port::ProfileDataSor;
-use crate::kernel::{AppName, Clock, PortError, PortResult, Selector, TimeWindow, offload};
+use crate::kernel::{AppName, Call, Clock, PortError, PortResult, Selector, TimeWindow, offload};
 use crate::storage::Db;
 use crate::telemetry::RequestScope;
 
@@ -188,21 +188,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[async_trait]
 impl ProfileDataSor for ProfileStore {
-    async fn apps(&self, window: TimeWindow) -> PortResult<Vec<AppName>> {
-        reader::apps(&self.shared, window).await
+    async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>> {
+        call.bound(reader::apps(&self.shared, window)).await
     }
 
-    async fn merged(&self, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
-        reader::merged(&self.shared, query).await
+    async fn merged(&self, call: &Call, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
+        call.bound(reader::merged(&self.shared, query)).await
     }
 
     async fn merged_pair(
         &self,
+        call: &Call,
         query: &ProfileQuery,
         baseline: TimeWindow,
         baseline_selector: &Selector,
     ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
-        reader::merged_pair(&self.shared, query, baseline, baseline_selector).await
+        call.bound(reader::merged_pair(&self.shared, query, baseline, baseline_selector)).await
     }
 }
 

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use rstest::rstest;
 
 use super::*;
-use crate::kernel::{FixedClock, ProfileType};
+use crate::kernel::{CALL, FixedClock, ProfileType};
 use crate::profile::{Limits, ProfileBuilder, SampleType, read_pprof};
 use crate::sor::profile_data::conformance;
 use crate::storage::Repeat;
@@ -96,7 +96,7 @@ impl House {
     async fn merged(&self, kind: ProfileType, window: TimeWindow, selector: &str) -> Option<MergedProfile> {
         let app = "checkout".parse().unwrap();
         self.store
-            .merged(&ProfileQuery { app, kind, window, selector: selector.parse().unwrap(), tenant: None })
+            .merged(&CALL, &ProfileQuery { app, kind, window, selector: selector.parse().unwrap(), tenant: None })
             .await
             .unwrap()
     }
@@ -176,7 +176,7 @@ async fn a_known_app_without_data_says_when_its_last_profile_came_and_an_unknown
         selector: Selector::default(),
         tenant: None,
     };
-    assert!(house.store.merged(&unknown).await.unwrap().is_none());
+    assert!(house.store.merged(&CALL, &unknown).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn apps_are_those_with_a_profile_in_the_window_in_order() {
     let house = house().await;
     let of = |app| Push { app, ..CPU }.at(NOON);
     house.store.push(vec![of("b"), of("a"), Push { app: "old", ..CPU }.at("2026-11-20T10:00:00Z")]).await.unwrap();
-    let apps = house.store.apps(window("2026-11-20T11:00:00Z", "2026-11-20T13:00:00Z")).await.unwrap();
+    let apps = house.store.apps(&CALL, window("2026-11-20T11:00:00Z", "2026-11-20T13:00:00Z")).await.unwrap();
     assert_eq!(apps.iter().map(AppName::as_str).collect::<Vec<_>>(), ["a", "b"]);
 }
 
@@ -301,7 +301,8 @@ async fn a_pair_is_read_under_one_sample_type() {
         tenant: None,
     };
     let before = window("2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z");
-    let (baseline, current) = house.store.merged_pair(&query, before, &Selector::default()).await.unwrap().unwrap();
+    let (baseline, current) =
+        house.store.merged_pair(&CALL, &query, before, &Selector::default()).await.unwrap().unwrap();
     assert_eq!((baseline.profile.total(0), current.profile.total(0)), (4, 3));
     assert_eq!(baseline.meta.sample_type, current.meta.sample_type);
 }

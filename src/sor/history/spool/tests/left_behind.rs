@@ -1,6 +1,7 @@
 //! What processes leave behind: killed ones, ended ones, and those beside this one.
 
 use super::*;
+use crate::kernel::CALL;
 
 #[tokio::test]
 async fn a_killed_process_loses_nothing() {
@@ -92,7 +93,7 @@ async fn files_are_followed_by_new_ones_and_removed_when_delivered() {
     let long = crate::sor::history::Recommendation::fitting(&"x".repeat(60_000));
     for n in 0..150 {
         let entry = NewAssessment { recommendation: Some(long.clone()), ..new("shop", &format!("d{n}")) };
-        spool.record(entry).await.unwrap();
+        spool.record(&CALL, entry).await.unwrap();
     }
     assert_eq!(files(&directory).len(), 3, "9 MB in files of 4 MiB");
     inner.down.store(false, Ordering::Relaxed);

@@ -1,13 +1,14 @@
 //! How many calls are made, and what goes with each of them.
 
 use super::*;
+use crate::kernel::CALL;
 
 #[tokio::test]
 async fn those_who_ask_the_same_share_one_call() {
     let Some(server) = ReplayServer::start("v2").await else { return };
     let (sor, _) = adapter(&server);
     let asked = cpu("checkout");
-    let (a, b) = futures::join!(sor.merged(&asked), sor.merged(&asked));
+    let (a, b) = futures::join!(sor.merged(&CALL, &asked), sor.merged(&CALL, &asked));
     assert_eq!(rows(&a.unwrap().unwrap()), rows(&b.unwrap().unwrap()));
     let calls = [MERGE, SERIES, TOTALS].map(|method| server.calls(method));
     assert_eq!(futures::future::join_all(calls).await.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
@@ -22,17 +23,17 @@ async fn a_known_app_costs_one_call_and_a_new_type_is_seen_within_a_minute() {
         let at = |s| DateTime::from_timestamp(NOON_S + s, 0).unwrap();
         query("checkout", ProfileType::Cpu, TimeWindow::new(at(to_s - 3_600), at(to_s)).unwrap())
     };
-    sor.merged(&last_hour(600)).await.unwrap();
+    sor.merged(&CALL, &last_hour(600)).await.unwrap();
     let before = server.server.received_requests().await.unwrap().len();
     clock.advance(TimeDelta::seconds(45));
-    sor.merged(&last_hour(645)).await.unwrap();
+    sor.merged(&CALL, &last_hour(645)).await.unwrap();
     let calls = server.server.received_requests().await.unwrap();
     assert_eq!(
         calls[before..].iter().map(|call| call.url.path()).collect::<Vec<_>>(),
         ["/querier.v1.QuerierService/SelectMergeProfile"]
     );
     clock.advance(TimeDelta::seconds(15));
-    sor.merged(&last_hour(660)).await.unwrap();
+    sor.merged(&CALL, &last_hour(660)).await.unwrap();
     assert_eq!(server.calls(SERIES).await.len(), 2);
 }
 
@@ -42,7 +43,7 @@ async fn an_unknown_app_is_looked_for_a_week_back_and_asked_about_again_after_te
     let (sor, clock) = adapter(&server);
     for (advance_s, calls) in [(0, 8), (9, 8), (1, 16)] {
         clock.advance(TimeDelta::seconds(advance_s));
-        assert!(sor.merged(&cpu("nobody")).await.unwrap().is_none());
+        assert!(sor.merged(&CALL, &cpu("nobody")).await.unwrap().is_none());
         assert_eq!(server.calls(SERIES).await.len(), calls);
     }
     let asked: Vec<SeriesRequest> = server.calls(SERIES).await[1..8].iter().map(message).collect();
@@ -54,13 +55,13 @@ async fn an_unknown_app_is_looked_for_a_week_back_and_asked_about_again_after_te
 async fn a_closed_window_is_read_once() {
     let Some(server) = ReplayServer::start("v2").await else { return };
     let (sor, clock) = adapter(&server);
-    sor.merged(&cpu("checkout")).await.unwrap();
+    sor.merged(&CALL, &cpu("checkout")).await.unwrap();
     clock.advance(TimeDelta::minutes(30));
-    sor.merged(&cpu("checkout")).await.unwrap();
+    sor.merged(&CALL, &cpu("checkout")).await.unwrap();
     assert_eq!(server.calls(MERGE).await.len(), 1);
     let open = query("checkout", ProfileType::Cpu, window(59, 70));
-    sor.merged(&open).await.unwrap();
-    sor.merged(&open).await.unwrap();
+    sor.merged(&CALL, &open).await.unwrap();
+    sor.merged(&CALL, &open).await.unwrap();
     assert_eq!(server.calls(MERGE).await.len(), 3);
 }
 
@@ -69,7 +70,7 @@ async fn spans_of_a_pair(kind: ProfileType) -> Vec<(i64, i64)> {
     let Some(server) = ReplayServer::start_with("v2", answer).await else { return Vec::new() };
     let (sor, _) = adapter(&server);
     let current = query("checkout", kind, window(60, 70));
-    sor.merged_pair(&current, window(-1, 10), &Selector::default()).await.unwrap().unwrap();
+    sor.merged_pair(&CALL, &current, window(-1, 10), &Selector::default()).await.unwrap().unwrap();
     let mut spans: Vec<_> = merges(&server.calls(MERGE).await).iter().map(|r| (r.start, r.end)).collect();
     spans.sort_unstable();
     spans
@@ -91,13 +92,13 @@ async fn a_scan_of_all_apps_is_one_call_and_one_for_each_app() {
     let Some(server) = ReplayServer::start("v2").await else { return };
     let (sor, _) = adapter(&server);
     let asked = cpu("checkout");
-    assert!(sor.apps(asked.window).await.unwrap().contains(&asked.app));
-    let scanned = giving_way(sor.merged(&asked)).await.unwrap().unwrap();
+    assert!(sor.apps(&CALL, asked.window).await.unwrap().contains(&asked.app));
+    let scanned = sor.merged(&CALL.scanning(), &asked).await.unwrap().unwrap();
     assert!(scanned.profile.stack_count() > 0);
     let calls = [MERGE, SERIES, TOTALS].map(|method| server.calls(method));
     assert_eq!(futures::future::join_all(calls).await.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 0]);
     // Whoever asks about the app alone is told when its profiles came.
-    assert!(sor.merged(&asked).await.unwrap().unwrap().meta.coverage.is_some());
+    assert!(sor.merged(&CALL, &asked).await.unwrap().unwrap().meta.coverage.is_some());
 }
 
 #[tokio::test]
@@ -110,7 +111,7 @@ async fn tenant_credentials_and_selector_go_with_every_call() {
     };
     let sor = Pyroscope::new(&settings, Arc::new(conformance::clock())).unwrap();
     let eu = ProfileQuery { selector: r#"region="eu""#.parse().unwrap(), ..cpu("checkout") };
-    sor.merged(&eu).await.unwrap().unwrap();
+    sor.merged(&CALL, &eu).await.unwrap().unwrap();
     let calls = server.server.received_requests().await.unwrap();
     assert_eq!(calls.len(), 3);
     for call in &calls {
@@ -145,7 +146,7 @@ async fn a_type_that_came_a_moment_ago_is_found_where_the_known_ones_have_nothin
         let at = |s| DateTime::from_timestamp(NOON_S + s, 0).unwrap();
         query("checkout", ProfileType::Cpu, TimeWindow::new(at(-3_000 + s - 600), at(s)).unwrap())
     };
-    assert_eq!(sor.merged(&until(600)).await.unwrap().unwrap().profile.stack_count(), 0);
+    assert_eq!(sor.merged(&CALL, &until(600)).await.unwrap().unwrap().profile.stack_count(), 0);
     clock.advance(TimeDelta::seconds(30));
-    assert!(sor.merged(&until(630)).await.unwrap().unwrap().profile.stack_count() > 0);
+    assert!(sor.merged(&CALL, &until(630)).await.unwrap().unwrap().profile.stack_count() > 0);
 }

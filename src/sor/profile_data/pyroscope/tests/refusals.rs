@@ -1,6 +1,7 @@
 //! What a server that refuses, fails or is away means to the caller.
 
 use super::*;
+use crate::kernel::CALL;
 use crate::profile::Budget;
 
 /// What a recorded refusal means when the caller gave a selector, and when not.
@@ -45,7 +46,7 @@ fn a_server_without_the_method_is_told_from_one_that_fails(#[values("v1", "v2")]
 async fn wrong_credentials_are_denied_and_not_tried_again(#[case] status: u16) {
     let denied = move |_: &Request| Some(ResponseTemplate::new(status).set_body_string("no org id"));
     let Some(server) = ReplayServer::start_with("v2", denied).await else { return };
-    let error = adapter(&server).0.merged(&cpu("checkout")).await.unwrap_err();
+    let error = adapter(&server).0.merged(&CALL, &cpu("checkout")).await.unwrap_err();
     assert!(matches!(error, PortError::Denied(_)), "{error:?}");
     assert_eq!(server.server.received_requests().await.unwrap().len(), 1);
 }
@@ -55,7 +56,7 @@ async fn a_busy_server_is_overloaded_and_not_asked_again() {
     let busy =
         |request: &Request| is(request, MERGE).then(|| ResponseTemplate::new(429).insert_header("retry-after", "7"));
     let Some(server) = ReplayServer::start_with("v2", busy).await else { return };
-    let error = adapter(&server).0.merged(&cpu("checkout")).await.unwrap_err();
+    let error = adapter(&server).0.merged(&CALL, &cpu("checkout")).await.unwrap_err();
     assert!(matches!(error, PortError::Overloaded { retry_after_s: 7, .. }), "{error:?}");
     assert_eq!(server.calls(MERGE).await.len(), 1);
 }
@@ -66,7 +67,7 @@ async fn nonsense_is_unavailable() {
         is(request, MERGE).then(|| ResponseTemplate::new(200).set_body_raw("<html>login</html>", "text/html"))
     };
     let Some(server) = ReplayServer::start_with("v2", page).await else { return };
-    let error = adapter(&server).0.merged(&cpu("checkout")).await.unwrap_err();
+    let error = adapter(&server).0.merged(&CALL, &cpu("checkout")).await.unwrap_err();
     assert!(matches!(error, PortError::Unavailable(_)), "{error:?}");
 }
 
@@ -74,7 +75,7 @@ async fn nonsense_is_unavailable() {
 async fn a_server_that_is_not_there_is_unavailable() {
     let settings = PyroscopeSettings::new("http://127.0.0.1:1".parse().unwrap());
     let sor = Pyroscope::new(&settings, Arc::new(conformance::clock())).unwrap();
-    assert!(matches!(sor.merged(&cpu("checkout")).await, Err(PortError::Unavailable(_))));
+    assert!(matches!(sor.merged(&CALL, &cpu("checkout")).await, Err(PortError::Unavailable(_))));
 }
 
 /// A message of protocol buffers: fields of these numbers, each with its bytes.
@@ -102,11 +103,11 @@ async fn few_bytes_that_stand_for_many_frames_are_read_in_memory_that_the_budget
     let answer =
         move |request: &Request| is(request, MERGE).then(|| ResponseTemplate::new(200).set_body_bytes(body.clone()));
     let Some(server) = ReplayServer::start_with("v2", answer).await else { return };
-    let merged = adapter(&server).0.merged(&cpu("checkout")).await.unwrap().unwrap();
+    let merged = adapter(&server).0.merged(&CALL, &cpu("checkout")).await.unwrap().unwrap();
     assert_eq!((merged.profile.stack_count(), merged.profile.frame_count()), (300, 300 * 4_009));
     assert_eq!(server.calls(RENDER).await.len(), 0);
     let little = PyroscopeSettings { budget: Budget::new(1 << 20), ..server.settings() };
     let sor = Pyroscope::new(&little, Arc::new(conformance::clock())).unwrap();
-    sor.merged(&cpu("checkout")).await.unwrap().unwrap();
+    sor.merged(&CALL, &cpu("checkout")).await.unwrap().unwrap();
     assert_ne!(server.calls(RENDER).await.len(), 0, "what is too much is asked for as a flame graph");
 }

@@ -1,6 +1,7 @@
 //! Whose profiles are read, and that what was found for one tenant is never another's answer.
 
 use super::*;
+use crate::kernel::CALL;
 
 /// The tenant that has nothing.
 const EMPTY: &str = "nothing-here";
@@ -31,12 +32,12 @@ async fn the_tenant_of_a_query_goes_with_every_call_in_place_of_the_configured_o
     let Some(server) = ReplayServer::start_with("v2", answer).await else { return };
     let settings = PyroscopeSettings { tenant: Some(SecretString::from("ours")), ..server.settings() };
     let sor = Pyroscope::new(&settings, Arc::new(conformance::clock())).unwrap();
-    let merged = sor.merged(&of_tenant("team-a", cpu("checkout"))).await.unwrap().unwrap();
+    let merged = sor.merged(&CALL, &of_tenant("team-a", cpu("checkout"))).await.unwrap().unwrap();
     assert!(merged.profile.stack_count() > 0);
-    assert!(sor.merged(&of_tenant("team-a", cpu("nobody"))).await.unwrap().is_none());
+    assert!(sor.merged(&CALL, &of_tenant("team-a", cpu("nobody"))).await.unwrap().is_none());
     let calls = server.server.received_requests().await.unwrap();
     assert!(calls.len() > 10 && calls.iter().all(|call| tenant_of(call) == "team-a"));
-    sor.apps(window(-1, 10)).await.unwrap();
+    sor.apps(&CALL, window(-1, 10)).await.unwrap();
     let calls = server.server.received_requests().await.unwrap();
     assert_eq!(tenant_of(calls.last().unwrap()), "ours");
 }
@@ -54,17 +55,17 @@ async fn what_one_tenant_has_is_never_told_to_another(
     let (sor, _) = adapter(&server);
     let ours = query("checkout", ProfileType::Cpu, window(from, to));
     let theirs = of_tenant(EMPTY, ours.clone());
-    assert!(sor.apps(ours.window).await.unwrap().contains(&ours.app));
+    assert!(sor.apps(&CALL, ours.window).await.unwrap().contains(&ours.app));
     // Whoever comes first is remembered: what the window has, surveys, and, where it is closed, profiles.
     for of_the_empty in [empty_first, !empty_first, empty_first] {
         if of_the_empty {
-            let merged = sor.merged(&theirs).await.unwrap();
+            let merged = sor.merged(&CALL, &theirs).await.unwrap();
             assert_eq!(merged.is_some(), knows_the_app);
             assert!(merged.is_none_or(|merged| merged.profile.stack_count() == 0 && merged.meta.coverage.is_none()));
-            let pair = sor.merged_pair(&theirs, window(-1, 10), &Selector::default()).await.unwrap();
+            let pair = sor.merged_pair(&CALL, &theirs, window(-1, 10), &Selector::default()).await.unwrap();
             assert!(pair.is_none_or(|(a, b)| a.profile.stack_count() + b.profile.stack_count() == 0));
         } else {
-            let merged = sor.merged(&ours).await.unwrap().unwrap();
+            let merged = sor.merged(&CALL, &ours).await.unwrap().unwrap();
             assert!(merged.profile.stack_count() > 0);
             // The recorded server says when profiles came for the first window alone.
             assert!(merged.meta.coverage.is_some() || from > 0);
@@ -78,7 +79,8 @@ async fn tenants_that_ask_the_same_at_the_same_time_share_no_call() {
     let (sor, _) = adapter(&server);
     let [a, b] = ["team-a", "team-b"].map(|tenant| of_tenant(tenant, cpu("checkout")));
     let empty = of_tenant(EMPTY, cpu("checkout"));
-    let (a, b, twice, empty) = futures::join!(sor.merged(&a), sor.merged(&b), sor.merged(&b), sor.merged(&empty));
+    let (a, b, twice, empty) =
+        futures::join!(sor.merged(&CALL, &a), sor.merged(&CALL, &b), sor.merged(&CALL, &b), sor.merged(&CALL, &empty));
     assert_eq!(rows(&a.unwrap().unwrap()), rows(&b.unwrap().unwrap()));
     assert!(twice.unwrap().is_some() && empty.unwrap().is_none());
     for method in [MERGE, TOTALS] {

@@ -1,6 +1,7 @@
 //! How a window is asked for: whole, by days, by halves, at last by flame graphs; and what is cut off on the way.
 
 use super::*;
+use crate::kernel::CALL;
 
 #[rstest]
 #[tokio::test]
@@ -9,12 +10,12 @@ async fn a_server_without_exact_data_is_read_by_flame_graphs(#[values("v1", "v2"
     let Some(server) = ReplayServer::start_with(version, absent).await else { return };
     let Some(exact) = ReplayServer::start(version).await else { return };
     let (sor, _) = adapter(&server);
-    let merged = sor.merged(&cpu("checkout")).await.unwrap().unwrap();
-    let whole = adapter(&exact).0.merged(&cpu("checkout")).await.unwrap().unwrap();
+    let merged = sor.merged(&CALL, &cpu("checkout")).await.unwrap().unwrap();
+    let whole = adapter(&exact).0.merged(&CALL, &cpu("checkout")).await.unwrap().unwrap();
     assert_eq!((rows(&merged), merged.meta.truncated_ticks), (rows(&whole), 0));
     assert_eq!(merged.meta.sample_type, whole.meta.sample_type);
 
-    let folded = sor.merged(&cpu("folded-app")).await.unwrap().unwrap();
+    let folded = sor.merged(&CALL, &cpu("folded-app")).await.unwrap().unwrap();
     assert_eq!(folded.profile.total(0), 350_000_000);
     assert_eq!(server.calls(MERGE).await.len(), 1, "what is lacking is not asked for again and again");
 }
@@ -28,7 +29,7 @@ async fn times_are_milliseconds_everywhere(#[values("v1", "v2")] version: &str) 
     let wrong = crate::profile::read_flamebearer(&server.recordings.body("render-iso-times"), &Limits::default());
     assert_eq!(wrong.unwrap().profile.stack_count(), 0);
 
-    adapter(&server).0.merged(&cpu("checkout")).await.unwrap().unwrap();
+    adapter(&server).0.merged(&CALL, &cpu("checkout")).await.unwrap().unwrap();
     let span = (NOON_S * 1_000 - 60_000, NOON_S * 1_000 + 599_999);
     for call in server.calls(RENDER).await {
         let of = |name| call.url.query_pairs().find(|(n, _)| n == name).unwrap().1.parse::<i64>().unwrap();
@@ -52,13 +53,13 @@ async fn what_a_flame_graph_cuts_off_is_counted(#[values("v1", "v2")] version: &
     };
     let Some(server) = ReplayServer::start_with(version, answer).await else { return };
     let (sor, _) = adapter(&server);
-    let merged = sor.merged(&cpu("checkout")).await.unwrap().unwrap();
+    let merged = sor.merged(&CALL, &cpu("checkout")).await.unwrap().unwrap();
     let other = rows(&merged).into_iter().find(|(name, ..)| name == "other").unwrap();
     assert_eq!(merged.meta.truncated_ticks, other.1);
     assert_eq!(merged.profile.total(0), 1_500_000_000);
 
     let current = query("checkout", ProfileType::Cpu, window(59, 70));
-    let (baseline, _) = sor.merged_pair(&current, window(-1, 10), &Selector::default()).await.unwrap().unwrap();
+    let (baseline, _) = sor.merged_pair(&CALL, &current, window(-1, 10), &Selector::default()).await.unwrap().unwrap();
     assert_eq!(
         (baseline.first_half(), baseline.meta.truncated_ticks),
         (None, 2 * other.1),
@@ -80,10 +81,10 @@ async fn what_an_exact_answer_cuts_off_is_counted_and_real_functions_called_so_a
     };
     let Some(server) = ReplayServer::start_with(version, answer).await else { return };
     let (sor, _) = adapter(&server);
-    let merged = sor.merged(&cpu("checkout")).await.unwrap().unwrap();
+    let merged = sor.merged(&CALL, &cpu("checkout")).await.unwrap().unwrap();
     assert_eq!((merged.meta.truncated_ticks, merged.profile.total(0)), (1_500_000_000, 1_500_000_000));
 
-    let folded = sor.merged(&cpu("folded-app")).await.unwrap().unwrap();
+    let folded = sor.merged(&CALL, &cpu("folded-app")).await.unwrap().unwrap();
     assert_eq!(folded.meta.truncated_ticks, 0);
     let real: Vec<_> = rows(&folded).into_iter().filter(|(name, ..)| name == "other" || name == "total").collect();
     assert_eq!(real.len(), 2);
@@ -107,7 +108,7 @@ async fn a_window_over_the_servers_limit_is_read_by_days(#[values("v1", "v2")] v
     };
     let Some(server) = ReplayServer::start_with(version, limited).await else { return };
     let three_days = query("checkout", ProfileType::Cpu, window(-3 * 24 * 60 + 30, 30));
-    let merged = adapter(&server).0.merged(&three_days).await.unwrap().unwrap();
+    let merged = adapter(&server).0.merged(&CALL, &three_days).await.unwrap().unwrap();
     assert_eq!(merged.profile.total(0), 1_500_000_000);
     let asked = merges(&server.calls(MERGE).await);
     assert_eq!(asked.len(), 4);
@@ -131,11 +132,11 @@ async fn a_window_that_takes_too_long_is_halved(#[values("v1", "v2")] version: &
     let Some(server) = ReplayServer::start_with(version, slow).await else { return };
     let Some(whole) = ReplayServer::start(version).await else { return };
     let merged =
-        adapter(&server).0.merged(&query("checkout", ProfileType::Cpu, window(-5, 75))).await.unwrap().unwrap();
+        adapter(&server).0.merged(&CALL, &query("checkout", ProfileType::Cpu, window(-5, 75))).await.unwrap().unwrap();
     assert_eq!(server.calls(MERGE).await.len(), 3);
     let (sor, _) = adapter(&whole);
     let total = async |window| {
-        let merged = sor.merged(&query("checkout", ProfileType::Cpu, window)).await.unwrap().unwrap();
+        let merged = sor.merged(&CALL, &query("checkout", ProfileType::Cpu, window)).await.unwrap().unwrap();
         merged.profile.total(0)
     };
     assert_eq!(merged.profile.total(0), total(window(-1, 10)).await + total(window(59, 70)).await);
@@ -146,7 +147,7 @@ async fn a_window_that_takes_too_long_is_halved(#[values("v1", "v2")] version: &
 async fn a_window_is_halved_three_times_at_most_then_flame_graphs_are_asked_for(#[values("v1", "v2")] version: &str) {
     let slow = |request: &Request| is(request, MERGE).then(|| ResponseTemplate::new(504));
     let Some(server) = ReplayServer::start_with(version, slow).await else { return };
-    adapter(&server).0.merged(&cpu("checkout")).await.unwrap().unwrap();
+    adapter(&server).0.merged(&CALL, &cpu("checkout")).await.unwrap().unwrap();
     assert_eq!((server.calls(MERGE).await.len(), server.calls(RENDER).await.len()), (15, 8));
 }
 
@@ -156,7 +157,7 @@ async fn an_answer_over_the_size_cap_is_halved_too() {
     let settings = PyroscopeSettings { max_answer_bytes: 10_000, ..server.settings() };
     let sor = Pyroscope::new(&settings, Arc::new(conformance::clock())).unwrap();
     let all = query("checkout", ProfileType::Cpu, window(-1, 10));
-    let _ = sor.merged(&all).await;
+    let _ = sor.merged(&CALL, &all).await;
     assert!(server.calls(MERGE).await.len() > 3);
 }
 
@@ -165,9 +166,9 @@ async fn of_snapshots_only_the_last_two_minutes_are_read() {
     let answer = |request: &Request| is(request, MERGE).then(|| ResponseTemplate::new(200));
     let Some(server) = ReplayServer::start_with("v2", answer).await else { return };
     let (sor, clock) = adapter(&server);
-    sor.merged(&query("checkout", ProfileType::Inuse, window(-1, 10))).await.unwrap();
+    sor.merged(&CALL, &query("checkout", ProfileType::Inuse, window(-1, 10))).await.unwrap();
     clock.set(DateTime::from_timestamp(NOON_S + 300, 0).unwrap());
-    sor.merged(&query("checkout", ProfileType::Inuse, window(-1, 11))).await.unwrap();
+    sor.merged(&CALL, &query("checkout", ProfileType::Inuse, window(-1, 11))).await.unwrap();
     let spans: Vec<_> = merges(&server.calls(MERGE).await).iter().map(|r| (r.start, r.end)).collect();
     let noon_ms = NOON_S * 1_000;
     assert_eq!(spans[0], (noon_ms + 480_000, noon_ms + 599_999));

@@ -1,6 +1,7 @@
 //! Closed hours, merged: what is read of them is what their profiles say.
 
 use super::*;
+use crate::kernel::CALL;
 use crate::sor::profile_data::ProfileMeta;
 
 /// All that an answer says, its stacks in their order.
@@ -135,7 +136,8 @@ async fn halves_are_told_apart_wherever_they_meet(#[case] from: &str, #[case] to
     };
     let pair = || async {
         let before = window(&on(from), &on(to));
-        let (before, now) = house.store.merged_pair(&query, before, &Selector::default()).await.unwrap().unwrap();
+        let (before, now) =
+            house.store.merged_pair(&CALL, &query, before, &Selector::default()).await.unwrap().unwrap();
         assert!(before.first_half().is_some());
         (said(&before), said(&now))
     };
@@ -279,7 +281,7 @@ async fn whole_hours_are_all_that_is_known_past_the_retention_of_profiles() {
     assert!(house.merged(ProfileType::Cpu, on("09:10", "09:50"), "").await.is_none());
     let apps = |window| {
         let store = house.store.clone();
-        async move { store.apps(window).await.unwrap().len() }
+        async move { store.apps(&CALL, window).await.unwrap().len() }
     };
     assert_eq!((apps(on("09:30", "11:30")).await, apps(on("09:10", "09:50")).await), (1, 0));
     // The hour that the middle lies in can no longer be divided.
@@ -291,7 +293,8 @@ async fn whole_hours_are_all_that_is_known_past_the_retention_of_profiles() {
         tenant: None,
     };
     for (before, halves) in [(on("09:00", "11:00"), true), (on("09:00", "12:00"), false)] {
-        let (baseline, _) = house.store.merged_pair(&query, before, &Selector::default()).await.unwrap().unwrap();
+        let (baseline, _) =
+            house.store.merged_pair(&CALL, &query, before, &Selector::default()).await.unwrap().unwrap();
         assert_eq!(baseline.first_half().is_some(), halves);
         assert!(baseline.profile.total(0) > 0);
     }

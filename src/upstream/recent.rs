@@ -18,13 +18,13 @@ const MOST_KEYS: usize = 4_096;
 const MOST_WINDOWS: usize = 8;
 
 /// Whether nothing can change in the window any more.
-pub(in crate::sor::profile_data) fn is_closed(window: TimeWindow, now: DateTime<Utc>) -> bool {
+pub fn is_closed(window: TimeWindow, now: DateTime<Utc>) -> bool {
     window.to() <= now - CLOSES_AFTER
 }
 
 /// Values found for a key, each until it is out of date.
 #[derive(Debug)]
-pub(super) struct Expiring<K, V>(Mutex<FxHashMap<K, (DateTime<Utc>, V)>>);
+pub struct Expiring<K, V>(Mutex<FxHashMap<K, (DateTime<Utc>, V)>>);
 
 impl<K, V> Default for Expiring<K, V> {
     fn default() -> Self {
@@ -34,13 +34,13 @@ impl<K, V> Default for Expiring<K, V> {
 
 impl<K: Eq + Hash, V: Clone> Expiring<K, V> {
     /// What was found for this key.
-    pub(super) fn get(&self, key: &K, now: DateTime<Utc>) -> Option<V> {
+    pub fn get(&self, key: &K, now: DateTime<Utc>) -> Option<V> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(key).filter(|(until, _)| now < *until).map(|(_, value)| value.clone())
     }
 
     /// Keeps what was found until then.
-    pub(super) fn put(&self, key: K, value: V, now: DateTime<Utc>, lifetime: TimeDelta) {
+    pub fn put(&self, key: K, value: V, now: DateTime<Utc>, lifetime: TimeDelta) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST_KEYS && !all.contains_key(&key) {
             all.retain(|_, (until, _)| now < *until);
@@ -56,7 +56,7 @@ impl<K: Eq + Hash, V: Clone> Expiring<K, V> {
 /// differs by at most a minute and an eighth of its length, so that asking about "the last hour" again and again finds it;
 /// a closed window only by what was found for itself.
 #[derive(Debug)]
-pub(super) struct Recent<K, V>(Mutex<FxHashMap<K, Vec<Found<V>>>>);
+pub struct Recent<K, V>(Mutex<FxHashMap<K, Vec<Found<V>>>>);
 
 #[derive(Debug)]
 struct Found<V> {
@@ -88,7 +88,7 @@ impl<K: Eq + Hash, V: Clone> Recent<K, V> {
     }
 
     /// What was found for this key and window; the exact window before one near it.
-    pub(super) fn get(&self, key: &K, window: TimeWindow, now: DateTime<Utc>) -> Option<V> {
+    pub fn get(&self, key: &K, window: TimeWindow, now: DateTime<Utc>) -> Option<V> {
         let all = self.lock();
         let fresh = || all.get(key).into_iter().flatten().filter(|found| now < found.until);
         let exact = fresh().find(|found| found.window == window);
@@ -96,7 +96,7 @@ impl<K: Eq + Hash, V: Clone> Recent<K, V> {
     }
 
     /// Keeps what was found, for a while.
-    pub(super) fn put(&self, key: K, window: TimeWindow, value: V, now: DateTime<Utc>, lifetime: TimeDelta) {
+    pub fn put(&self, key: K, window: TimeWindow, value: V, now: DateTime<Utc>, lifetime: TimeDelta) {
         let mut all = self.lock();
         if all.len() >= MOST_KEYS && !all.contains_key(&key) {
             all.retain(|_, found| found.iter().any(|found| now < found.until));

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::telemetry;
+use crate::kernel::Call;
 
 /// Calls in flight at the start.
 const START: usize = 2;
@@ -18,26 +17,8 @@ const MOST: usize = 16;
 const ROUND: u32 = 10;
 /// Latency must grow by more than this, beside doubling, to count as congestion: below it is the noise of a scheduler.
 const NOISE: Duration = Duration::from_millis(20);
-/// From this many calls at once on, a request is a scan and gives way to others.
-const SCAN: u32 = 4;
-
-tokio::task_local! {
-    static SCANNING: ();
-}
-
-/// Runs a future whose calls to a source give way to those of others, such as one app of a scan over a fleet. It reads
-/// stacks alone: no more calls are made for what is known beside them.
-pub async fn giving_way<F: Future>(future: F) -> F::Output {
-    SCANNING.scope((), future).await
-}
-
-/// Whether the current task gives way.
-pub(super) fn gives_way() -> bool {
-    SCANNING.try_with(|()| ()).is_ok()
-}
-
 /// Bounds the calls in flight: grows by one after ten successes, halves when the source says it is busy or its latency
-/// doubles. A scan waits behind everyone else, and a call that belongs to no scan finds a slot even where scans hold all.
+/// doubles. A scan waits behind everyone else, and a prompt call finds a slot even where scans hold all.
 #[derive(Debug, Default)]
 pub struct Limiter {
     state: Mutex<State>,
@@ -50,7 +31,6 @@ struct State {
     minds_latency: bool,
     prompt: Lane,
     scans: Lane,
-    callers: FxHashMap<String, u32>,
     round: Round,
 }
 
@@ -75,7 +55,6 @@ impl Default for State {
             minds_latency: true,
             prompt: Lane::default(),
             scans: Lane::default(),
-            callers: FxHashMap::default(),
             round: Round::default(),
         }
     }
@@ -134,7 +113,6 @@ pub struct Permit {
     scan: bool,
     since: Instant,
     outcome: Outcome,
-    caller: Option<String>,
 }
 
 impl Permit {
@@ -150,9 +128,6 @@ impl Drop for Permit {
             let mut state = self.limiter.lock();
             let lane = state.lane(self.scan);
             lane.in_flight = lane.in_flight.saturating_sub(1);
-            if let Some(caller) = &self.caller {
-                leave(&mut state, caller);
-            }
             match self.outcome {
                 Outcome::Answered => state.succeeded(self.since.elapsed()),
                 Outcome::Busy => state.halve(),
@@ -163,27 +138,6 @@ impl Drop for Permit {
         // Outside of the lock: a permit whose waiter has gone is dropped here and frees its slot again.
         for (waiter, permit) in granted {
             drop(waiter.send(permit));
-        }
-    }
-}
-
-/// One call less of a request, whether it waited or flew.
-fn leave(state: &mut State, caller: &str) {
-    if let Some(calls) = state.callers.get_mut(caller) {
-        *calls -= 1;
-        if *calls == 0 {
-            state.callers.remove(caller);
-        }
-    }
-}
-
-/// Takes a request off the count if its call is given up while it waits.
-struct Waiting<'l>(&'l Limiter, Option<String>);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if let Some(caller) = self.1.take() {
-            leave(&mut self.0.lock(), &caller);
         }
     }
 }
@@ -203,7 +157,7 @@ impl Limiter {
     }
 
     fn permit(self: &Arc<Self>, scan: bool) -> Permit {
-        Permit { limiter: self.clone(), scan, since: Instant::now(), outcome: Outcome::Unknown, caller: None }
+        Permit { limiter: self.clone(), scan, since: Instant::now(), outcome: Outcome::Unknown }
     }
 
     /// Takes from the queues who may go now.
@@ -221,55 +175,57 @@ impl Limiter {
         granted
     }
 
-    /// A permit at once, or a place in the queue; and whether the call belongs to a scan.
-    fn line_up(self: &Arc<Self>, caller: Option<&str>) -> (bool, Result<Permit, oneshot::Receiver<Permit>>) {
+    /// A permit at once, or a place in the queue.
+    fn line_up(self: &Arc<Self>, scan: bool) -> Result<Permit, oneshot::Receiver<Permit>> {
         let mut state = self.lock();
-        let scan = caller.is_some_and(|id| count(&mut state, id) > SCAN) || gives_way();
         if state.has_room(scan) {
             state.lane(scan).in_flight += 1;
-            return (scan, Ok(self.permit(scan)));
+            return Ok(self.permit(scan));
         }
         let (sender, receiver) = oneshot::channel();
         state.lane(scan).waiting.push_back(sender);
-        (scan, Err(receiver))
+        Err(receiver)
     }
 
-    /// Waits for the right to one call.
-    pub async fn enter(self: &Arc<Self>) -> Permit {
-        let caller = telemetry::request_id();
-        let (scan, ticket) = self.line_up(caller.as_deref());
-        let mut waiting = Waiting(self, caller);
-        let mut permit = match ticket {
-            Ok(permit) => permit,
-            // A queue lets go of a sender only with a permit, so this never takes a slot that was not granted.
-            Err(receiver) => receiver.await.unwrap_or_else(|_| self.permit(scan)),
+    /// Waits for the right to one call. A shared call that somebody prompt joins leaves the queue of scans.
+    pub async fn enter(self: &Arc<Self>, call: &Call) -> Permit {
+        let mut permit = loop {
+            let scan = call.is_scan();
+            let mut turn = match self.line_up(scan) {
+                Ok(permit) => break permit,
+                Err(turn) => turn,
+            };
+            tokio::select! {
+                biased;
+                // A queue lets go of a sender only with a permit, so this never takes a slot that was not granted.
+                granted = &mut turn => break granted.unwrap_or_else(|_| self.permit(scan)),
+                () = call.prompted(), if scan => {}
+            }
         };
         permit.since = Instant::now();
-        permit.caller = waiting.1.take();
         permit
     }
-}
-
-/// One call more of a request; gives back how many it has here now.
-fn count(state: &mut State, caller: &str) -> u32 {
-    if let Some(calls) = state.callers.get_mut(caller) {
-        *calls += 1;
-        return *calls;
-    }
-    state.callers.insert(caller.to_owned(), 1);
-    1
 }
 
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
+    use tokio::sync::watch;
 
     use super::*;
-    use crate::telemetry::RequestScope;
+    use crate::kernel::{Priority, Urgency};
+
+    fn prompt() -> Call {
+        Call::default()
+    }
+
+    fn scan() -> Call {
+        Call::default().scanning()
+    }
 
     async fn succeed(limiter: &Arc<Limiter>, times: u32, taking: Duration) {
         for _ in 0..times {
-            let permit = limiter.enter().await;
+            let permit = limiter.enter(&prompt()).await;
             limiter.lock().succeeded(taking);
             drop(permit);
         }
@@ -297,7 +253,7 @@ mod tests {
         succeed(&limiter, 60, Duration::from_millis(5)).await;
         assert_eq!(limit(&limiter), 8);
         for expected in [4, 2, 1, 1] {
-            limiter.enter().await.end(Outcome::Busy);
+            limiter.enter(&prompt()).await.end(Outcome::Busy);
             assert_eq!(limit(&limiter), expected);
         }
     }
@@ -317,32 +273,33 @@ mod tests {
         succeed(&limiter, 40, Duration::from_micros(5)).await;
         succeed(&limiter, 10, Duration::from_millis(120)).await;
         assert_eq!(limit(&limiter), 7);
-        limiter.enter().await.end(Outcome::Busy);
+        limiter.enter(&prompt()).await.end(Outcome::Busy);
         assert_eq!(limit(&limiter), 3);
     }
 
     #[tokio::test]
     async fn a_refused_connection_teaches_nothing() {
         let limiter = Arc::new(Limiter::default());
-        drop(limiter.enter().await);
+        drop(limiter.enter(&prompt()).await);
         assert_eq!(limit(&limiter), 2);
     }
 
     #[tokio::test]
     async fn a_triage_finds_a_slot_where_a_scan_holds_all() {
         let limiter = Arc::new(Limiter::default());
-        let _first = giving_way(limiter.enter()).await;
-        let _second = giving_way(limiter.enter()).await;
-        assert!(giving_way(limiter.enter()).now_or_never().is_none());
-        assert!(limiter.enter().now_or_never().is_some());
+        let _first = limiter.enter(&scan()).await;
+        let _second = limiter.enter(&scan()).await;
+        assert!(limiter.enter(&scan()).now_or_never().is_none());
+        assert!(limiter.enter(&prompt()).now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn a_scan_waits_behind_everyone_else() {
         let limiter = Arc::new(Limiter::default());
-        let (first, _second) = (limiter.enter().await, limiter.enter().await);
-        let mut scan = Box::pin(giving_way(limiter.enter()));
-        let mut triage = Box::pin(limiter.enter());
+        let (first, _second) = (limiter.enter(&prompt()).await, limiter.enter(&prompt()).await);
+        let (of_scan, of_triage) = (scan(), prompt());
+        let mut scan = Box::pin(limiter.enter(&of_scan));
+        let mut triage = Box::pin(limiter.enter(&of_triage));
         assert!(scan.as_mut().now_or_never().is_none());
         assert!(triage.as_mut().now_or_never().is_none());
         drop(first);
@@ -351,30 +308,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_with_many_calls_at_once_counts_as_a_scan() {
+    async fn a_scan_that_somebody_prompt_joins_waits_with_the_prompt() {
         let limiter = Arc::new(Limiter::default());
-        let scope = RequestScope::new("fleet".to_owned());
-        let mut calls: Vec<_> = (0..8).map(|_| Box::pin(scope.clone().run(limiter.enter()))).collect();
-        let granted: Vec<_> = calls.iter_mut().filter_map(|call| call.as_mut().now_or_never()).collect();
-        assert_eq!(granted.len(), 2);
-        let triage = RequestScope::new("triage".to_owned());
-        let mut triage = Box::pin(triage.run(limiter.enter()));
-        assert!(triage.as_mut().now_or_never().is_none());
-        drop(granted);
-        let granted: Vec<_> = calls.iter_mut().skip(2).filter_map(|call| call.as_mut().now_or_never()).collect();
-        assert_eq!(granted.len(), 2);
-        assert!(triage.as_mut().now_or_never().is_none());
-        drop(granted);
-        assert!(triage.now_or_never().is_some());
-        drop(calls);
-        assert!(limiter.lock().callers.is_empty());
+        let (first, _second) = (limiter.enter(&prompt()).await, limiter.enter(&prompt()).await);
+        let (raise, shared) = watch::channel(scan().urgency());
+        let joined = prompt().shared(shared);
+        let mut joined = Box::pin(limiter.enter(&joined));
+        assert!(joined.as_mut().now_or_never().is_none());
+        let (other, call) = (Arc::clone(&limiter), prompt());
+        let mut other = Box::pin(other.enter(&call));
+        raise.send_replace(Urgency { deadline: None, priority: Priority::Prompt });
+        assert!(joined.as_mut().now_or_never().is_none());
+        assert!(other.as_mut().now_or_never().is_none());
+        drop(first);
+        assert!(joined.now_or_never().is_some(), "it lined up before the other");
+        assert!(other.now_or_never().is_none());
     }
 
     #[tokio::test]
     async fn a_call_given_up_while_waiting_leaves_no_slot_behind() {
         let limiter = Arc::new(Limiter::default());
-        let held = [limiter.enter().await, limiter.enter().await];
-        let mut waiting = Box::pin(limiter.enter());
+        let held = [limiter.enter(&prompt()).await, limiter.enter(&prompt()).await];
+        let call = prompt();
+        let mut waiting = Box::pin(limiter.enter(&call));
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(held);
         drop(waiting);
