@@ -15,10 +15,10 @@ use super::plan::{Placement, Plan, ProfileSource};
 use crate::bor::diff::{self, DiffParts, DiffService};
 use crate::bor::fleet::{self, FleetParts, FleetService};
 use crate::bor::triage::{self, TriageParts, TriageService};
-use crate::bor::{self, Grafana, LinkSettings, RelationalPorts};
-use crate::config::{Credentials, Function, Functions, Settings, SpoolFsync, SpoolMode, Version};
+use crate::bor::{Grafana, LinkSettings, RelationalPorts};
+use crate::config::{Credentials, Function, Functions, Settings, SpoolFsync, SpoolMode};
 use crate::http::{Outward, OutwardSettings, Routes};
-use crate::kernel::{Clock, IdSource};
+use crate::kernel::{Clock, IdSource, Version};
 use crate::profile::Budget;
 use crate::sor::alert_rule::{self, AlertRuleSor};
 use crate::sor::baseline::{self, BaselineSor};
@@ -48,6 +48,7 @@ pub(super) struct Ports {
     pub(super) history: Option<Arc<dyn HistorySor>>,
     pub(super) registry: Option<Arc<dyn RegistrySor>>,
     pub(super) rules: Option<Arc<dyn AlertRuleSor>>,
+    pub(super) links: LinkSettings,
     pub(super) triage: Option<TriageService>,
     pub(super) diff: Option<DiffService>,
     pub(super) fleet: Option<FleetService>,
@@ -112,6 +113,7 @@ impl Ports {
             history,
             registry,
             rules,
+            links: link_settings(settings),
             triage: None,
             diff: None,
             fleet: None,
@@ -153,7 +155,6 @@ impl Ports {
             profiles: self.profiles.clone().context("triage needs profiles")?,
             relational: self.relational(settings, version),
             rules: Arc::clone(rules),
-            links: link_settings(settings),
         })))
     }
 
@@ -163,7 +164,6 @@ impl Ports {
         Ok(Some(DiffService::new(DiffParts {
             profiles: self.profiles.clone().context("the diff report needs profiles")?,
             relational: self.relational(settings, version),
-            links: link_settings(settings),
         })))
     }
 
@@ -186,7 +186,7 @@ impl Ports {
             registry: self.registry.clone().filter(|_| v2),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
-            version: if v2 { bor::Version::V2 } else { bor::Version::V1 },
+            version,
         }
     }
 
@@ -204,6 +204,7 @@ impl Ports {
         config.app_data(web::Data::from(Arc::clone(&self.clock)));
         config.app_data(web::Data::from(Arc::clone(&self.ids)));
         config.app_data(web::Data::new(self.looked.clone()));
+        config.app_data(web::Data::new(self.links.clone()));
         if let Some(profiles) = &self.profiles {
             config.app_data(web::Data::from(Arc::clone(profiles)));
         }

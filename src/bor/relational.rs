@@ -1,17 +1,21 @@
-//! What every decision does with approved limits, the audit trail and the registry: it asks, it keeps, and it never
+//! What every decision does with the systems of record beside the profiles: it asks them, it records in them, and it never
 //! fails for them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::Version;
-use crate::kernel::{AppName, Call, Clock, IdSource, PortError, PortResult, ProfileType};
+use crate::kernel::{AppName, Call, Clock, IdSource, PortResult, ProfileType, Selector, Tenant, Version};
 use crate::sor::baseline::{Baseline, BaselineSor};
 use crate::sor::history::{HistorySor, NewAssessment};
-use crate::sor::registry::RegistrySor;
+use crate::sor::registry::{RegistrySor, Service};
+
+/// The longest that profiles wait for the registry: most of a decision's time is left then.
+const REGISTRY_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why the fields of a SOR are absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -23,49 +27,41 @@ pub enum Absence {
     Unavailable,
 }
 
-/// The state of a SOR after a decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sor {
-    Fine,
-    Off,
-    Unavailable,
-}
-
-impl Sor {
-    pub(super) fn absence(self) -> Option<Absence> {
-        match self {
-            Self::Fine => None,
-            Self::Off => Some(Absence::Off),
-            Self::Unavailable => Some(Absence::Unavailable),
-        }
-    }
-}
-
-/// The approved limits of an app.
+/// What a SOR beside the profiles answered.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Limits {
-    /// Not part of the contract (v1).
+pub enum SorAnswer<T> {
+    /// It is not part of the contract (v1), or nobody is there to ask.
     NotAsked,
-    /// The SOR is off.
+    /// It is off.
     Off,
-    /// The SOR failed.
+    /// It failed.
     Unavailable,
-    /// All that were asked for.
-    Known(Vec<Baseline>),
+    /// It answered.
+    Known(T),
 }
 
-impl Limits {
-    /// The limits, where they are known.
-    pub(super) fn known(&self) -> Option<&[Baseline]> {
-        if let Self::Known(baselines) = self { Some(baselines) } else { None }
+impl<T> SorAnswer<T> {
+    /// The answer, where there is one.
+    pub fn known(&self) -> Option<&T> {
+        if let Self::Known(answer) = self { Some(answer) } else { None }
     }
 
-    /// Why there are none to be told.
-    pub(super) fn absence(&self) -> Option<Absence> {
+    /// Why there is nothing to show.
+    pub fn absence(&self) -> Option<Absence> {
         match self {
             Self::Off => Some(Absence::Off),
             Self::Unavailable => Some(Absence::Unavailable),
             Self::NotAsked | Self::Known(_) => None,
+        }
+    }
+
+    /// How it went, without the answer.
+    pub fn outcome(&self) -> SorAnswer<()> {
+        match self {
+            Self::NotAsked => SorAnswer::NotAsked,
+            Self::Off => SorAnswer::Off,
+            Self::Unavailable => SorAnswer::Unavailable,
+            Self::Known(_) => SorAnswer::Known(()),
         }
     }
 }
@@ -77,7 +73,7 @@ pub struct RelationalPorts {
     pub baselines: Option<Arc<dyn BaselineSor>>,
     /// The audit trail; `None` where that SOR is off. Never written in v1.
     pub history: Option<Arc<dyn HistorySor>>,
-    /// An app's tenant and the labels of its own series; `None` where that SOR is off. Never asked in v1.
+    /// Owners, tenants, and the labels of an app's own series; `None` where that SOR is off. Never asked in v1.
     pub registry: Option<Arc<dyn RegistrySor>>,
     /// The present.
     pub clock: Arc<dyn Clock>,
@@ -94,35 +90,63 @@ impl RelationalPorts {
         call: &Call,
         app: &AppName,
         kind: Option<ProfileType>,
-        deadline: Instant,
-    ) -> Limits {
-        if self.version == Version::V1 {
-            return Limits::NotAsked;
-        }
-        let Some(baselines) = &self.baselines else { return Limits::Off };
-        let too_late = || PortError::Timeout("no limits within the deadline of a decision".to_owned());
-        let listed = timeout_at(deadline, baselines.list(call, app, kind)).await.unwrap_or_else(|_| Err(too_late()));
-        listed.map_or_else(
-            |error| {
-                tracing::warn!(app = app.as_str(), %error, "limits could not be read");
-                Limits::Unavailable
-            },
-            Limits::Known,
-        )
+    ) -> SorAnswer<Vec<Baseline>> {
+        let ask = |port| BaselineSor::list(port, call, app, kind);
+        self.ask(call, self.baselines.as_deref(), Some(app), "limits could not be read", ask).await
     }
 
-    /// Keeps an assessment, now and under a new key. It is made only where one is kept.
-    pub(super) async fn keep(
+    /// The service that an app is registered as.
+    pub(super) async fn service(&self, call: &Call, app: &AppName) -> SorAnswer<Option<Service>> {
+        let call = &call.until(Instant::now() + REGISTRY_WITHIN);
+        let ask = |port| RegistrySor::get(port, call, app);
+        let failed = "labels and tenant could not be read: all series of the app are read";
+        self.ask(call, self.registry.as_deref(), Some(app), failed, ask).await
+    }
+
+    /// All registered services.
+    pub(super) async fn services(&self, call: &Call) -> SorAnswer<BTreeMap<AppName, Service>> {
+        let call = &call.until(Instant::now() + REGISTRY_WITHIN);
+        let ask = async |port| {
+            let services = RegistrySor::list(port, call).await?;
+            Ok(services.into_iter().map(|service| (service.app_name.clone(), service)).collect())
+        };
+        let failed = "owners could not be read: all series of each app are read";
+        self.ask(call, self.registry.as_deref(), None, failed, ask).await
+    }
+
+    async fn ask<'p, P: ?Sized, T, A: Future<Output = PortResult<T>>>(
+        &self,
+        call: &Call,
+        port: Option<&'p P>,
+        app: Option<&AppName>,
+        failed: &str,
+        question: impl FnOnce(&'p P) -> A,
+    ) -> SorAnswer<T> {
+        if self.version == Version::V1 {
+            return SorAnswer::NotAsked;
+        }
+        let Some(port) = port else { return SorAnswer::Off };
+        match call.bound(question(port)).await {
+            Ok(answer) => SorAnswer::Known(answer),
+            Err(error) => {
+                tracing::warn!(app = app.map(AppName::as_str), %error, "{failed}");
+                SorAnswer::Unavailable
+            }
+        }
+    }
+
+    /// Records an assessment, now and under a new key. The entry is made only where one is kept.
+    pub(super) async fn record(
         &self,
         call: &Call,
         app: &AppName,
         entry: impl FnOnce() -> PortResult<NewAssessment>,
-    ) -> Sor {
+    ) -> SorAnswer<()> {
         if self.version == Version::V1 {
-            return Sor::Fine;
+            return SorAnswer::NotAsked;
         }
-        let Some(history) = &self.history else { return Sor::Off };
-        let kept = match entry() {
+        let Some(history) = &self.history else { return SorAnswer::Off };
+        let recorded = match entry() {
             Ok(mut entry) => {
                 entry.assessed_at = Some(self.clock.now());
                 entry.idempotency_key = Some(self.ids.next());
@@ -130,12 +154,24 @@ impl RelationalPorts {
             }
             Err(error) => Err(error),
         };
-        match kept {
-            Ok(()) => Sor::Fine,
+        match recorded {
+            Ok(()) => SorAnswer::Known(()),
             Err(error) => {
-                tracing::error!(app = app.as_str(), %error, "an assessment could not be kept");
-                Sor::Unavailable
+                tracing::error!(app = app.as_str(), %error, "an assessment could not be recorded");
+                SorAnswer::Unavailable
             }
         }
     }
+}
+
+/// A selector, narrowed to the series of a registered service; of any other app, all series that carry its name are its
+/// own.
+pub(super) fn narrowed(selector: &Selector, service: Option<&Service>) -> Selector {
+    let labels = service.and_then(|service| service.pyroscope_labels.as_ref());
+    labels.map_or_else(|| selector.clone(), |labels| selector.and(labels.matchers()))
+}
+
+/// The tenant of a service, where that is not the one the source is configured with.
+pub(super) fn tenant_of(service: Option<&Service>) -> Option<Tenant> {
+    service.and_then(Service::tenant).cloned()
 }

@@ -1,11 +1,13 @@
-//! What decisions have in common on their way in: who asks, which series, and the errors they document.
+//! What the routes of decisions have in common: who asks, which series, how a refusal is told, and the errors they
+//! document.
 
 use actix_web::HttpRequest;
 use serde::Deserialize;
 use serde::de::Error as _;
 
+use super::Refusal;
 use crate::http::{Answers, Code, Problem, documented};
-use crate::kernel::{AppName, PortError, Selector, Text255};
+use crate::kernel::{Selector, Text255};
 
 /// Who asks, for the history.
 const REQUESTED_BY: &str = "x-requested-by";
@@ -29,27 +31,13 @@ pub(super) fn selector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Res
     String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
 }
 
-/// What is answered where nobody knows the app.
-pub(super) fn app_unknown(app: &AppName) -> Problem {
-    Problem::new(Code::AppUnknown, format!("no profile of {:?} was ever seen", app.as_str()))
-}
-
-/// What is answered where nothing could be read: a timeout only if all timed out, overload only if all were refused
-/// for it, else the first failure that says more.
-pub(super) fn all_failed(errors: &[&PortError]) -> Problem {
-    let chosen = errors
-        .iter()
-        .find(|e| matches!(e, PortError::Denied(_)))
-        .or_else(|| errors.iter().find(|e| !matches!(e, PortError::Timeout(_) | PortError::Overloaded { .. })))
-        .or_else(|| errors.first().filter(|first| errors.iter().all(|e| same_case(e, first))));
-    match chosen {
-        Some(error) => Problem::of_profiles(error),
-        None => Problem::of_profiles(&PortError::Unavailable("some calls timed out, others were refused".to_owned())),
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match &refusal {
+            Refusal::AppUnknown(_) => Self::new(Code::AppUnknown, refusal.to_string()),
+            Refusal::Profiles(error) => Self::of_profiles(error),
+        }
     }
-}
-
-fn same_case(a: &PortError, b: &PortError) -> bool {
-    std::mem::discriminant(a) == std::mem::discriminant(b)
 }
 
 /// What a decision on one app may answer beside 200; `bad` are its codes of 400.
@@ -68,28 +56,4 @@ pub(super) fn source_responses(bad: &[Code]) -> Answers {
         ("503", &[Code::ProfileSourceBusy]),
         ("504", &[Code::Timeout]),
     ])
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case(&["timeout", "timeout"], Code::Timeout)]
-    #[case(&["timeout", "unavailable"], Code::ProfileSourceFailed)]
-    #[case(&["unavailable", "denied"], Code::ProfileSourceDenied)]
-    #[case(&["overloaded", "overloaded"], Code::ProfileSourceBusy)]
-    #[case(&["overloaded", "timeout"], Code::ProfileSourceFailed)]
-    fn chooses_what_to_answer_where_all_failed(#[case] cases: &[&str], #[case] code: Code) {
-        let error = |case: &&str| match *case {
-            "timeout" => PortError::Timeout(String::new()),
-            "denied" => PortError::Denied(String::new()),
-            "overloaded" => PortError::Overloaded { detail: String::new(), retry_after_s: 3 },
-            _ => PortError::Unavailable(String::new()),
-        };
-        let errors: Vec<_> = cases.iter().map(error).collect();
-        assert_eq!(all_failed(&errors.iter().collect::<Vec<_>>()).code(), code);
-    }
 }

@@ -4,14 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// The contract of a decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Version {
-    /// Without baselines, history and registry.
-    V1,
-    /// With them.
-    V2,
-}
+use crate::kernel::Version;
 
 /// One thing a process can serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

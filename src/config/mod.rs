@@ -25,7 +25,7 @@ mod store;
 use std::path::Path;
 
 pub use database::{ConnectTo, DatabaseSettings, SslMode};
-pub use function::{Function, Functions, InvalidFunction, Version};
+pub use function::{Function, Functions, InvalidFunction};
 pub use history::HistorySettings;
 pub use links::LinksSettings;
 pub use log::{LogFormat, LogSettings};

@@ -202,6 +202,22 @@ impl Call {
         }
     }
 
+    /// Does the work of a service for this call, which bounds its parts by the deadline itself, so that what is there in
+    /// time is answered.
+    ///
+    /// # Errors
+    /// The work's own; `Cancelled`.
+    pub async fn unless_cancelled<T, E: From<PortError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        tokio::select! {
+            biased;
+            () = self.cancelled() => Err(PortError::Cancelled.into()),
+            done = work => done,
+        }
+    }
+
     /// Waits until it no longer gives way; for ever where that does not happen.
     pub async fn prompted(&self) {
         self.until_shared(|urgency| urgency.priority == Priority::Prompt).await;

@@ -20,6 +20,7 @@ mod severity;
 mod tenant;
 mod time;
 mod trace;
+mod version;
 
 pub use actor::{AccessMethod, Actor, InvalidActor};
 #[cfg(test)]
@@ -42,3 +43,4 @@ pub use tenant::{InvalidTenant, Tenant};
 pub use time::FixedClock;
 pub use time::{Clock, InvalidWindow, MAX_WINDOW, SystemClock, TimeWindow, rfc3339};
 pub use trace::{InvalidTrace, Trace};
+pub use version::Version;

@@ -2,12 +2,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::bor::SorAnswer;
 use crate::bor::facts::source_facts;
-use crate::bor::labels::OwnLabels;
+use crate::bor::relational::{narrowed, tenant_of};
 use crate::http::{Code, Problem, TimeParam, default_to};
-use crate::kernel::{ProfileType, Selector, Text255, TimeWindow};
+use crate::kernel::{AppName, ProfileType, Selector, Text255, TimeWindow};
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
-use crate::verdict::{Compared, Comparison, Limit, Side};
+use crate::sor::registry::Service;
+use crate::verdict::{ChangedFunction, Compared, Comparison, Limit, Side};
 
 /// Windows are an hour long where nothing else is asked.
 const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
@@ -30,12 +32,96 @@ pub struct DiffRequest {
 }
 
 impl DiffRequest {
-    /// The same of the app's own series, under its tenant.
-    pub(super) fn narrowed(&self, labels: &OwnLabels) -> Self {
-        let selector = labels.narrow(&self.current.selector);
-        let baseline_selector = labels.narrow(&self.baseline_selector);
-        let current = ProfileQuery { selector, tenant: labels.tenant.clone(), ..self.current.clone() };
+    /// The same of a registered service's own series, under its tenant.
+    pub(super) fn narrowed(&self, service: Option<&Service>) -> Self {
+        let selector = narrowed(&self.current.selector, service);
+        let baseline_selector = narrowed(&self.baseline_selector, service);
+        let current = ProfileQuery { selector, tenant: tenant_of(service), ..self.current.clone() };
         Self { current, baseline_selector, ..self.clone() }
+    }
+}
+
+/// Two profiles to be compared without a server.
+#[derive(Debug, Clone)]
+pub struct FilesDiff<'a> {
+    /// A name to show.
+    pub app: AppName,
+    /// The kind of profile.
+    pub kind: ProfileType,
+    /// The profiles: baseline, then current.
+    pub profiles: [MergedProfile; 2],
+    /// Their windows, where they say.
+    pub windows: [Option<TimeWindow>; 2],
+    /// The approved limits, where some are given.
+    pub limits: Option<&'a [Limit<'a>]>,
+    /// At most this many rows in each list; 0 means all.
+    pub limit: usize,
+}
+
+/// What changed between two windows of an app.
+#[derive(Debug, Clone)]
+pub struct Diff {
+    /// The app.
+    pub app: AppName,
+    /// The kind of profile.
+    pub kind: ProfileType,
+    /// The windows, baseline first; `None` where a profile came without one.
+    pub windows: [Option<TimeWindow>; 2],
+    /// What was read, of the app's own series; `None` where the profiles came without a server.
+    pub asked: Option<DiffRequest>,
+    /// Full profile type IDs of the current window.
+    pub profile_types: Vec<String>,
+    /// At most this many rows in each list; 0 means all.
+    pub limit: usize,
+    /// What the statistics say.
+    pub comparison: Comparison,
+    /// Whether it was held against limits.
+    pub limits: SorAnswer<()>,
+    /// Whether the registry named the app's own series.
+    pub registry: SorAnswer<()>,
+    /// Whether the report was recorded.
+    pub history: SorAnswer<()>,
+}
+
+impl Diff {
+    /// The comparison of profiles that came without a server: no history, no links. Without windows nothing is said per
+    /// second.
+    pub fn of_files(files: &FilesDiff<'_>) -> Self {
+        let [baseline, current] = &files.profiles;
+        let seconds = files.windows.map(|window| window.map(|w| w.seconds()));
+        Self {
+            app: files.app.clone(),
+            kind: files.kind,
+            windows: files.windows,
+            asked: None,
+            profile_types: Vec::new(),
+            limit: files.limit,
+            comparison: compare(files.kind, (baseline, current), seconds, files.limits.unwrap_or_default()),
+            limits: if files.limits.is_some() { SorAnswer::Known(()) } else { SorAnswer::NotAsked },
+            registry: SorAnswer::NotAsked,
+            history: SorAnswer::NotAsked,
+        }
+    }
+
+    /// Functions whose share grew by more than 0.1 points, the largest change first.
+    pub fn grown(&self) -> impl Iterator<Item = &ChangedFunction> {
+        self.comparison.rows.iter().filter(|row| row.delta > 0.0)
+    }
+
+    /// Functions whose share shrank by more than 0.1 points, the largest change first.
+    pub fn shrunk(&self) -> impl Iterator<Item = &ChangedFunction> {
+        self.comparison.rows.iter().filter(|row| row.delta <= 0.0)
+    }
+
+    /// How many rows of a list are shown.
+    pub fn shown(&self) -> usize {
+        if self.limit == 0 { usize::MAX } else { self.limit }
+    }
+
+    /// Functions whose share grew and is over its approved limit; absent where limits are not known.
+    pub fn threshold_breaches(&self) -> Option<usize> {
+        let over = |row: &&ChangedFunction| row.limit.is_some_and(|limit| row.percent[1] > limit);
+        self.limits.known().map(|()| self.grown().filter(over).count())
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the audit trail keeps of a report.
 
-use super::wire::DiffBody;
-use crate::kernel::{AppName, InvalidName, PortError, PortResult, ProfileType, Text255};
+use super::domain::Diff;
+use crate::kernel::{InvalidName, PortError, PortResult, Text255, round2};
 use crate::sor::history::{AssessmentSeverity, NewAssessment, Recommendation, TopFunctions};
 use crate::verdict::DiffVerdict;
 
@@ -10,39 +10,34 @@ use crate::verdict::DiffVerdict;
 const KEPT_ROWS: usize = 20;
 
 /// The entry of the audit trail, without its time and key.
-pub(super) fn history_entry(
-    app: &AppName,
-    kind: ProfileType,
-    body: &DiffBody,
-    by: Option<Text255>,
-) -> PortResult<NewAssessment> {
-    let summary = &body.summary;
-    let diagnosis = match summary.verdict {
+pub(super) fn history_entry(diff: &Diff, requested_by: Option<Text255>) -> PortResult<NewAssessment> {
+    let comparison = &diff.comparison;
+    let diagnosis = match comparison.verdict {
         DiffVerdict::Regressions => "regressions_detected",
         DiffVerdict::NoRegressions => "no_regressions",
         DiffVerdict::Inconclusive => "inconclusive",
         DiffVerdict::NoData => "no_data",
     };
-    let severity = match summary.verdict {
+    let severity = match comparison.verdict {
         DiffVerdict::NoData | DiffVerdict::Inconclusive => AssessmentSeverity::Low,
-        _ if summary.threshold_breaches.is_some_and(|n| n > 0) => AssessmentSeverity::High,
+        _ if diff.threshold_breaches().is_some_and(|n| n > 0) => AssessmentSeverity::High,
         DiffVerdict::Regressions => AssessmentSeverity::Medium,
         DiffVerdict::NoRegressions => AssessmentSeverity::Low,
     };
     let mut top = serde_json::Map::new();
-    let rows = body.regressions.iter().take(KEPT_ROWS).map(|row| {
-        serde_json::json!({"name": row.function, "selfPercent": row.current_percent, "deltaPercent": row.delta_percent,
+    let rows = diff.grown().take(diff.shown().min(KEPT_ROWS)).map(|row| {
+        serde_json::json!({"name": row.function, "selfPercent": round2(row.percent[1]), "deltaPercent": round2(row.delta),
                            "verdict": row.verdict})
     });
-    top.insert(kind.to_string(), rows.collect());
+    top.insert(diff.kind.to_string(), rows.collect());
     Ok(NewAssessment {
-        app_name: app.clone(),
+        app_name: diff.app.clone(),
         diagnosis: diagnosis.parse().map_err(|e: InvalidName| PortError::Internal(e.to_string()))?,
         severity,
-        profile_types: vec![kind],
+        profile_types: vec![diff.kind],
         top_functions: Some(TopFunctions::fitting(top)),
-        recommendation: Some(Recommendation::fitting(&summary.headline)),
-        requested_by: by,
+        recommendation: Some(Recommendation::fitting(&comparison.headline)),
+        requested_by,
         assessed_at: None,
         idempotency_key: None,
     })

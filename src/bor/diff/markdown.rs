@@ -5,7 +5,7 @@ use std::fmt::Write;
 use chrono::{DateTime, Utc};
 
 use super::wire::{ChangeBody, DiffBody, DiffWindowBody};
-use crate::bor::relational::Absence;
+use crate::bor::Absence;
 use crate::verdict::{ChangeVerdict, DiffVerdict};
 
 /// The report: one line of verdict, then the rows that are more than load and chance, the others folded; at its end the

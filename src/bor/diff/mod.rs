@@ -11,8 +11,8 @@ mod routes;
 mod service;
 mod wire;
 
-pub use domain::{DiffRequest, DiffWindows};
+pub use domain::{Diff, DiffRequest, DiffWindows, FilesDiff};
 pub use markdown::{command, markdown, shell_word};
 pub use routes::routes;
 pub use service::{DiffParts, DiffService};
-pub use wire::{BreachBody, ChangeBody, DiffBody, DiffSummaryBody, DiffWindowBody, FilesDiff};
+pub use wire::{BreachBody, ChangeBody, DiffBody, DiffSummaryBody, DiffWindowBody};

@@ -9,6 +9,7 @@ use super::domain::{DiffRequest, DiffWindows};
 use super::markdown::{command, markdown};
 use super::service::DiffService;
 use super::wire::DiffBody;
+use crate::bor::LinkSettings;
 use crate::bor::request::{error_responses, requested_by, selector};
 use crate::http::{Answers, Code, PathParam, Problem, Query, Resource, Routes, SpanParam, TimeParam, json};
 use crate::kernel::{AppName, Call, ProfileType, Selector};
@@ -18,7 +19,7 @@ use crate::sor::profile_data::ProfileQuery;
 const DEFAULT_LIMIT: u32 = 20;
 const MARKDOWN: &str = "text/markdown";
 
-/// Mounts and documents the route of the diff report. It asks for `web::Data<DiffService>`.
+/// Mounts and documents the route of the diff report. It asks for `web::Data` of [`DiffService`] and [`LinkSettings`].
 pub fn routes(routes: &mut Routes<'_>) {
     routes.service(Resource::at("/diff/{appName}").with(__path_diff_app, diff_app));
 }
@@ -113,6 +114,7 @@ impl IntoResponses for DiffErrors {
 )]
 pub(super) async fn diff_app(
     service: web::Data<DiffService>,
+    links: web::Data<LinkSettings>,
     call: Call,
     app: PathParam<AppName>,
     params: Query<DiffParams>,
@@ -140,7 +142,7 @@ pub(super) async fn diff_app(
         limit: params.limit.unwrap_or(DEFAULT_LIMIT) as usize,
         requested_by: requested_by(&request)?,
     };
-    let body = service.diff(&call, &asked).await?;
+    let body = DiffBody::of(&service.diff(&call, &asked).await?, &links);
     match format {
         Format::Json => json(StatusCode::OK, &body),
         Format::Markdown => Ok(HttpResponse::Ok().content_type("text/markdown; charset=utf-8").body(markdown(

@@ -3,18 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::domain::{DiffRequest, compare};
+use super::domain::{Diff, DiffRequest, compare};
 use super::entry::history_entry;
-use super::wire::DiffBody;
 use crate::bor::facts::{limits_of, passed_seconds};
-use crate::bor::labels::OwnLabels;
-use crate::bor::links::LinkSettings;
-use crate::bor::relational::{Limits, RelationalPorts};
-use crate::bor::request::app_unknown;
-use crate::http::Problem;
-use crate::kernel::{Call, Clock, PortError, offload};
+use crate::bor::relational::RelationalPorts;
+use crate::bor::{Refusal, SorAnswer};
+use crate::kernel::{Call, Clock, Phase, PortResult, offload};
 use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor};
 use crate::verdict::Comparison;
@@ -31,8 +27,6 @@ pub struct DiffParts {
     pub profiles: Arc<dyn ProfileDataSor>,
     /// Limits and audit trail.
     pub relational: RelationalPorts,
-    /// How links are made.
-    pub links: LinkSettings,
 }
 
 /// Compares windows of apps.
@@ -58,42 +52,55 @@ impl DiffService {
         &*self.parts.relational.clock
     }
 
-    /// Compares two windows.
+    /// Compares two windows, and has the report recorded.
     ///
     /// # Errors
-    /// `app_unknown` where nobody knows the app; `timeout`, `profile_source_denied`, `profile_source_busy` or
-    /// `profile_source_failed` where its profiles cannot be had.
-    pub async fn diff(&self, call: &Call, request: &DiffRequest) -> Result<DiffBody, Problem> {
-        let deadline = Instant::now() + self.deadline;
+    /// `AppUnknown`; `Profiles` where its profiles cannot be had.
+    pub async fn diff(&self, call: &Call, request: &DiffRequest) -> Result<Diff, Refusal> {
+        let call = &call.until(Instant::now() + self.deadline);
+        let diff = call.unless_cancelled(self.decide(call, request)).await?;
+        let entry = || history_entry(&diff, request.requested_by.clone());
+        let history = self.parts.relational.record(call, &diff.app, entry).await;
+        call.report(Phase::Report, 1, 1);
+        Ok(Diff { history, ..diff })
+    }
+
+    /// Reads and compares.
+    async fn decide(&self, call: &Call, request: &DiffRequest) -> Result<Diff, Refusal> {
         let relational = &self.parts.relational;
         let (app, kind) = (&request.current.app, request.current.kind);
         let read = async {
-            let labels = OwnLabels::of(call, app, relational).await;
-            let narrowed = request.narrowed(&labels);
-            let pair = self.read(call, &narrowed, deadline).await;
-            (pair, narrowed, labels.registry)
+            call.report(Phase::Resolve, 0, 1);
+            let service = relational.service(call, app).await;
+            call.report(Phase::Resolve, 1, 1);
+            let own = request.narrowed(service.known().and_then(Option::as_ref));
+            let pair = self.read(call, &own).await;
+            call.report(Phase::Fetch, 1, 1);
+            (pair, own, service.outcome())
         };
-        let ((pair, request, registry), limits) =
-            tokio::join!(read, relational.limits(call, app, Some(kind), deadline));
-        let (pair, request) = (pair?, &request);
-        let comparison = self.compare(request, &pair, &limits).await?;
-        let mut body = DiffBody::of(&comparison, request, &pair.1.meta, &self.parts.links, &limits);
-        let entry = || history_entry(app, kind, &body, request.requested_by.clone());
-        body.history = relational.keep(call, app, entry).await.absence();
-        body.labels = registry.absence();
-        Ok(body)
+        let ((pair, own, registry), limits) = tokio::join!(read, relational.limits(call, app, Some(kind)));
+        call.report(Phase::Restore, 1, 1);
+        let pair = pair?;
+        let comparison = self.compare(&own, &pair, &limits).await?;
+        call.report(Phase::Analyze, 1, 1);
+        Ok(Diff {
+            app: app.clone(),
+            kind,
+            windows: [Some(own.baseline), Some(own.current.window)],
+            limit: own.limit,
+            asked: Some(own),
+            profile_types: pair.1.meta.profile_types,
+            comparison,
+            limits: limits.outcome(),
+            registry,
+            history: SorAnswer::NotAsked,
+        })
     }
 
-    async fn read(
-        &self,
-        call: &Call,
-        request: &DiffRequest,
-        deadline: Instant,
-    ) -> Result<(MergedProfile, MergedProfile), Problem> {
+    async fn read(&self, call: &Call, request: &DiffRequest) -> Result<(MergedProfile, MergedProfile), Refusal> {
         let DiffRequest { current, baseline, baseline_selector, .. } = request;
-        let read = self.parts.profiles.merged_pair(call, current, *baseline, baseline_selector);
-        let pair = timeout_at(deadline, read).await.unwrap_or_else(|_| Err(too_late()));
-        pair.map_err(|error| Problem::of_profiles(&error))?.ok_or_else(|| app_unknown(&current.app))
+        let pair = call.bound(self.parts.profiles.merged_pair(call, current, *baseline, baseline_selector)).await?;
+        pair.ok_or_else(|| Refusal::AppUnknown(current.app.clone()))
     }
 
     /// Compares small profiles at once, large ones on the threads for heavy work.
@@ -101,21 +108,17 @@ impl DiffService {
         &self,
         request: &DiffRequest,
         pair: &(MergedProfile, MergedProfile),
-        limits: &Limits,
-    ) -> Result<Comparison, Problem> {
+        limits: &SorAnswer<Vec<Baseline>>,
+    ) -> PortResult<Comparison> {
         let (kind, now) = (request.current.kind, self.clock().now());
         let seconds = [request.baseline, request.current.window].map(|window| Some(passed_seconds(window, now)));
-        let known = limits.known().unwrap_or_default();
+        let known = limits.known().map(Vec::as_slice).unwrap_or_default();
         let frames = pair.0.profile.frame_count() + pair.1.profile.frame_count();
         if frames <= LARGE_FRAMES {
             return Ok(compare(kind, (&pair.0, &pair.1), seconds, &limits_of(kind, known)));
         }
         let (pair, known): (_, Vec<Baseline>) = (pair.clone(), known.to_vec());
         let work = move || compare(kind, (&pair.0, &pair.1), seconds, &limits_of(kind, &known));
-        offload("comparing profiles", work).await.map_err(Problem::internal_error)
+        offload("comparing profiles", work).await
     }
-}
-
-fn too_late() -> PortError {
-    PortError::Timeout(format!("no answer within the {} s of a diff", DEADLINE.as_secs()))
 }

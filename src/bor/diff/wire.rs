@@ -3,14 +3,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::domain::{DiffRequest, compare};
+use super::domain::Diff;
+use crate::bor::Absence;
 use crate::bor::links::{self, LinkSettings};
-use crate::bor::relational::{Absence, Limits};
-use crate::kernel::{AppName, LimitSeverity, ProfileType, Selector, TimeWindow, round2};
-use crate::sor::profile_data::{MergedProfile, ProfileMeta, ProfileQuery};
-use crate::verdict::{
-    ChangeVerdict, ChangedFunction, Comparison, Confidence, DiffVerdict, Limit, LimitViolation, QualityNote,
-};
+use crate::kernel::{LimitSeverity, Selector, round2};
+use crate::verdict::{ChangeVerdict, ChangedFunction, Confidence, DiffVerdict, LimitViolation, QualityNote};
 
 /// Two windows of one app, compared function by function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -203,83 +200,22 @@ pub struct DiffLinksBody {
     pub grafana: Option<String>,
 }
 
-/// Two profiles to be compared without a server.
-#[derive(Debug, Clone)]
-pub struct FilesDiff<'a> {
-    /// A name to show.
-    pub app: AppName,
-    /// The kind of profile.
-    pub kind: ProfileType,
-    /// The profiles: baseline, then current.
-    pub profiles: [MergedProfile; 2],
-    /// Their windows, where they say.
-    pub windows: [Option<TimeWindow>; 2],
-    /// The approved limits, where some are given.
-    pub limits: Option<&'a [Limit<'a>]>,
-    /// At most this many rows in each list; 0 means all.
-    pub limit: usize,
-}
-
 impl DiffBody {
-    /// The answer of a server; whether it was kept, and what the registry said, is not known yet.
-    pub(super) fn of(
-        comparison: &Comparison,
-        request: &DiffRequest,
-        meta: &ProfileMeta,
-        settings: &LinkSettings,
-        limits: &Limits,
-    ) -> Self {
-        let ProfileQuery { app, kind, window, selector, .. } = &request.current;
-        let mut body = Self::comparing(comparison, app, *kind, request.limit, limits.known().is_some());
-        body.baseline = body.baseline.over(request.baseline, &request.baseline_selector);
-        body.current = body.current.over(*window, selector);
-        body.links = Some(DiffLinksBody {
-            flamegraph: links::differential(&request.current, request.baseline, &request.baseline_selector),
-            grafana: links::grafana(settings, &request.current, &meta.profile_types),
-        });
-        body.baselines = limits.absence();
-        body
-    }
-
-    /// The answer to profiles that came without a server: no history, no links. Without windows their ends are 0 and
-    /// nothing is said per second.
-    pub fn of_files(files: &FilesDiff<'_>) -> Self {
-        let [baseline, current] = &files.profiles;
-        let seconds = files.windows.map(|window| window.map(|w| w.seconds()));
-        let comparison = compare(files.kind, (baseline, current), seconds, files.limits.unwrap_or_default());
-        let mut body = Self::comparing(&comparison, &files.app, files.kind, files.limit, files.limits.is_some());
-        let everything = Selector::default();
-        let [before, now] = files.windows;
-        body.baseline = before.map_or(body.baseline.clone(), |window| body.baseline.over(window, &everything));
-        body.current = now.map_or(body.current.clone(), |window| body.current.over(window, &everything));
-        body
-    }
-
-    fn comparing(comparison: &Comparison, app: &AppName, kind: ProfileType, limit: usize, limited: bool) -> Self {
-        let (grown, shrunk): (Vec<_>, Vec<_>) = comparison.rows.iter().partition(|row| row.delta > 0.0);
-        let shown = if limit == 0 { usize::MAX } else { limit };
-        let list = |rows: &[&ChangedFunction]| -> Vec<ChangeBody> {
-            rows.iter().take(shown).map(|row| ChangeBody::from(*row)).collect()
-        };
-        let over = |row: &&&ChangedFunction| row.limit.is_some_and(|limit| row.percent[1] > limit);
-        let window = |place: usize| DiffWindowBody {
-            from: 0,
-            to: 0,
-            total_samples: comparison.totals.get(place).copied().unwrap_or(0),
-            sample_count: comparison.samples.get(place).copied().flatten(),
-            selector: None,
-        };
+    /// The answer. Without windows their ends are 0.
+    pub fn of(diff: &Diff, settings: &LinkSettings) -> Self {
+        let comparison = &diff.comparison;
+        let limited = diff.limits.known().is_some();
         let [before, now] = comparison.samples;
         let missing = comparison.missing.iter().zip(["baseline", "current"]);
         Self {
-            app_name: app.to_string(),
-            profile_type: kind.to_string(),
+            app_name: diff.app.to_string(),
+            profile_type: diff.kind.to_string(),
             sample_type: comparison.sample_type.as_ref().map(|t| t.name.clone()),
             unit: comparison.sample_type.as_ref().map(|t| t.unit.clone()),
-            baseline: window(0),
-            current: window(1),
-            regressions: list(&grown),
-            improvements: list(&shrunk),
+            baseline: DiffWindowBody::of(diff, 0, diff.asked.as_ref().map(|asked| &asked.baseline_selector)),
+            current: DiffWindowBody::of(diff, 1, diff.asked.as_ref().map(|asked| &asked.current.selector)),
+            regressions: diff.grown().take(diff.shown()).map(ChangeBody::from).collect(),
+            improvements: diff.shrunk().take(diff.shown()).map(ChangeBody::from).collect(),
             breaches: limited.then(|| comparison.breaches.iter().map(BreachBody::from).collect()),
             baselines_not_seen: limited.then(|| comparison.limits_not_seen.clone()),
             load_factor: comparison.load_per_second.map(round4),
@@ -289,10 +225,10 @@ impl DiffBody {
                 .map(|noise| OwnNoiseBody { rows: noise.rows, largest_points: round2(noise.largest_points) }),
             data_quality: comparison.quality.clone(),
             summary: DiffSummaryBody {
-                regressions_count: grown.len(),
-                improvements_count: shrunk.len(),
-                threshold_breaches: limited.then(|| grown.iter().filter(over).count()),
-                top_regression: grown.first().map(|row| format!("{} (+{}%)", row.function, round2(row.delta))),
+                regressions_count: diff.grown().count(),
+                improvements_count: diff.shrunk().count(),
+                threshold_breaches: diff.threshold_breaches(),
+                top_regression: diff.grown().next().map(|row| format!("{} (+{}%)", row.function, round2(row.delta))),
                 verdict: comparison.verdict,
                 headline: comparison.headline.clone(),
                 significant_regressions: comparison.significant_regressions().count(),
@@ -300,22 +236,35 @@ impl DiffBody {
                 confidence: before.zip(now).map(|(before, now)| Confidence::of(before.min(now))),
                 missing: missing.filter(|(is, _)| **is).map(|(_, window)| window.to_owned()).collect(),
             },
-            links: None,
-            baselines: None,
-            history: None,
-            labels: None,
+            links: DiffLinksBody::of(diff, settings),
+            baselines: diff.limits.absence(),
+            history: diff.history.absence(),
+            labels: diff.registry.absence(),
         }
     }
 }
 
 impl DiffWindowBody {
-    fn over(&self, window: TimeWindow, selector: &Selector) -> Self {
+    /// One of the two windows: 0 is the baseline's place, 1 the current one's.
+    fn of(diff: &Diff, place: usize, selector: Option<&Selector>) -> Self {
+        let window = diff.windows.get(place).copied().flatten();
         Self {
-            from: window.from().timestamp(),
-            to: window.to().timestamp(),
-            selector: (!selector.is_empty()).then(|| selector.to_string()),
-            ..self.clone()
+            from: window.map_or(0, |window| window.from().timestamp()),
+            to: window.map_or(0, |window| window.to().timestamp()),
+            total_samples: diff.comparison.totals.get(place).copied().unwrap_or(0),
+            sample_count: diff.comparison.samples.get(place).copied().flatten(),
+            selector: selector.filter(|selector| !selector.is_empty()).map(ToString::to_string),
         }
+    }
+}
+
+impl DiffLinksBody {
+    fn of(diff: &Diff, settings: &LinkSettings) -> Option<Self> {
+        let asked = diff.asked.as_ref()?;
+        Some(Self {
+            flamegraph: links::differential(&asked.current, asked.baseline, &asked.baseline_selector),
+            grafana: links::grafana(settings, &asked.current, &diff.profile_types),
+        })
     }
 }
 

@@ -1,17 +1,15 @@
-//! What is asked of a fleet: pure, nothing awaits here.
+//! What is asked of a fleet, and what came of it: pure, nothing awaits here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
+use crate::bor::SorAnswer;
 use crate::bor::facts::source_facts;
-use crate::http::{Code, Problem};
-use crate::kernel::{AppName, FunctionName, ProfileType, Selector, TimeWindow};
-use crate::sor::profile_data::MergedProfile;
-use crate::verdict::{Category, FleetApp, Ranking};
-
-/// Apps that one request may name.
-const MOST_APPS: usize = 1_000;
-/// What costs nothing, or nobody can do anything about.
-const HIDDEN: [Category; 3] = [Category::Idle, Category::ProfilerOverhead, Category::Unresolved];
+use crate::kernel::{AppName, FunctionName, PortError, ProfileType, Selector, TimeWindow};
+use crate::profile::SampleType;
+use crate::sor::profile_data::{MergedProfile, ProfileMeta};
+use crate::sor::registry::Service;
+use crate::verdict::{Category, FleetApp, Hotspot, Match, Ranking};
 
 /// Which profiles to read.
 #[derive(Debug, Clone)]
@@ -50,36 +48,71 @@ pub struct HotspotsRequest {
     pub sort: Ranking,
 }
 
-/// Reads a comma list of apps; repeats collapse.
-pub(super) fn apps(text: &str) -> Result<Vec<AppName>, Problem> {
-    let invalid = |detail: String| Problem::field(Code::ParameterInvalid, "apps", detail);
-    let mut apps = BTreeSet::new();
-    for name in text.split(',').map(str::trim) {
-        if name.is_empty() {
-            return Err(invalid("must be a comma-separated list of apps without gaps".to_owned()));
-        }
-        apps.insert(name.parse().map_err(|e: crate::kernel::InvalidName| invalid(format!("an app's name {e}")))?);
-        if apps.len() > MOST_APPS {
-            return Err(invalid(format!("must name at most {MOST_APPS} apps; all are read if it is not given")));
-        }
-    }
-    Ok(apps.into_iter().collect())
+/// What came of reading a fleet.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// The apps, sorted.
+    pub apps: Vec<AppName>,
+    /// Apps with data in the window.
+    pub with_data: usize,
+    /// Who owns them, where the registry was asked.
+    pub owners: SorAnswer<BTreeMap<AppName, Service>>,
+    /// The apps that could not be read, in the order of the apps.
+    pub failures: Vec<(AppName, AppFailure)>,
 }
 
-/// Reads a comma list of categories to leave out; an empty text is none, no text the usual ones.
-pub(super) fn excluded(text: Option<&str>) -> Result<Vec<Category>, Problem> {
-    match text.map(str::trim) {
-        None => Ok(HIDDEN.to_vec()),
-        Some("") => Ok(Vec::new()),
-        Some(text) => text.split(',').map(|id| category(id.trim())).collect(),
+impl Scan {
+    /// The name of the app at a place, and the service that it is registered as.
+    pub fn app(&self, place: usize) -> Option<(&AppName, Option<&Service>)> {
+        let app = self.apps.get(place)?;
+        Some((app, self.owners.known().and_then(|services| services.get(app))))
     }
 }
 
-fn category(id: &str) -> Result<Category, Problem> {
-    id.parse().map_err(|why: String| {
-        let known = Category::ALL.iter().map(|category| category.as_str()).collect::<Vec<_>>().join(", ");
-        Problem::field(Code::ParameterInvalid, "exclude", format!("{why}: valid are {known}"))
-    })
+/// Why an app could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppFailure {
+    /// Nobody knows it.
+    Unknown,
+    /// Its turn did not come within the time of a search, which is this long.
+    NotReached(Duration),
+    /// Its profile could not be read.
+    Failed(PortError),
+}
+
+impl AppFailure {
+    /// The failure of the source, where it is one.
+    pub(super) fn error(&self) -> Option<PortError> {
+        match self {
+            Self::Unknown => None,
+            Self::NotReached(within) => {
+                Some(PortError::Timeout(format!("not reached within the {within:?} of a fleet search")))
+            }
+            Self::Failed(error) => Some(error.clone()),
+        }
+    }
+}
+
+/// Where a function was found.
+#[derive(Debug)]
+pub struct FleetMatches {
+    /// What was read.
+    pub scan: Scan,
+    /// All matches, not only those that are shown.
+    pub match_count: usize,
+    /// The matches, ranked.
+    pub matches: Vec<Match>,
+    /// What the ticks of each app count, by its place.
+    pub ticks: HashMap<usize, AppTicks>,
+}
+
+/// The functions that cost most over a fleet.
+#[derive(Debug)]
+pub struct FleetHotspots {
+    /// What was read.
+    pub scan: Scan,
+    /// The functions, ranked.
+    pub hotspots: Vec<Hotspot>,
 }
 
 /// An app as the judge takes it.
@@ -87,46 +120,26 @@ pub(super) fn fleet_app(kind: ProfileType, merged: &MergedProfile) -> FleetApp<'
     FleetApp { kind, profile: &merged.profile, facts: source_facts(&merged.meta) }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
+/// What an app's ticks count.
+#[derive(Debug, Clone)]
+pub struct AppTicks {
+    /// The sample type, where it is known.
+    pub sample_type: Option<SampleType>,
+    /// By how many a sum is to be divided; 0 where that is not known.
+    snapshots: u64,
+}
 
-    #[rstest]
-    #[case("shop", &["shop"])]
-    #[case(" shop , cart,shop", &["cart", "shop"])]
-    fn reads_apps_once_and_sorted(#[case] text: &str, #[case] names: &[&str]) {
-        assert_eq!(apps(text).unwrap().iter().map(AppName::as_str).collect::<Vec<_>>(), names);
+impl AppTicks {
+    pub(super) fn of(kind: ProfileType, meta: &ProfileMeta) -> Self {
+        let snapshots = if kind.is_snapshot() { meta.snapshots.unwrap_or(0) } else { 1 };
+        Self { sample_type: meta.sample_type.clone(), snapshots }
     }
 
-    #[rstest]
-    #[case("", "without gaps")]
-    #[case("shop,,cart", "without gaps")]
-    #[case(&"x".repeat(513), "an app's name is 513 bytes long")]
-    #[case(&(0..1_001).map(|n| n.to_string()).collect::<Vec<_>>().join(","), "at most 1000 apps")]
-    fn refuses_lists_that_name_no_apps_or_too_many(#[case] text: &str, #[case] detail: &str) {
-        let problem = apps(text).unwrap_err();
-        assert!(problem.code() == Code::ParameterInvalid && problem.detail().contains(detail), "{problem}");
-    }
-
-    #[test]
-    fn a_thousand_apps_may_be_named_however_often() {
-        let names: Vec<_> = (0..2_000).map(|n| (n % 1_000).to_string()).collect();
-        assert_eq!(apps(&names.join(",")).unwrap().len(), 1_000);
-    }
-
-    #[rstest]
-    #[case(None, &HIDDEN)]
-    #[case(Some(""), &[])]
-    #[case(Some("gc_pressure, idle"), &[Category::GcPressure, Category::Idle])]
-    fn leaves_out_what_is_asked(#[case] text: Option<&str>, #[case] expected: &[Category]) {
-        assert_eq!(excluded(text).unwrap(), expected);
-    }
-
-    #[rstest]
-    #[case("waste")]
-    #[case("idle,")]
-    fn refuses_a_category_that_is_none(#[case] text: &str) {
-        assert!(excluded(Some(text)).unwrap_err().detail().contains("valid are gc_pressure, allocation"));
+    /// A sum of ticks as it is shown: of snapshots their mean, where their number is known.
+    pub fn shown(&self, sum: i64) -> Option<i64> {
+        match self.snapshots {
+            0 => (sum == 0).then_some(0),
+            n => Some(i64::try_from(i128::from(sum) / i128::from(n)).unwrap_or(sum)),
+        }
     }
 }

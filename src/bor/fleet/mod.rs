@@ -5,13 +5,14 @@
 
 mod domain;
 mod example;
+mod lists;
 mod routes;
 mod service;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-pub use domain::{FleetQuery, HotspotsRequest, SearchRequest};
+pub use domain::{AppFailure, AppTicks, FleetHotspots, FleetMatches, FleetQuery, HotspotsRequest, Scan, SearchRequest};
 pub use routes::routes;
 pub use service::{FleetParts, FleetService};
 pub use wire::{AppErrorBody, HotspotBody, HotspotServiceBody, HotspotsBody, MatchBody, SearchBody};

@@ -6,7 +6,8 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use utoipa::IntoResponses;
 
-use super::domain::{FleetQuery, HotspotsRequest, SearchRequest, apps, excluded};
+use super::domain::{FleetQuery, HotspotsRequest, SearchRequest};
+use super::lists::{apps, excluded};
 use super::service::FleetService;
 use super::wire::{HotspotsBody, SearchBody};
 use crate::bor::request::{selector, source_responses};
@@ -134,7 +135,8 @@ pub(super) async fn search_fleet(
         function: params.function,
         limit: params.limit.map_or(DEFAULT_MATCHES, |limit| usize::from(limit.get())),
     };
-    json(StatusCode::OK, &service.search(&call, &request).await?)
+    let found = service.search(&call, &request).await?;
+    json(StatusCode::OK, &SearchBody::of(&request, found))
 }
 
 /// Rank the functions of all apps
@@ -173,5 +175,6 @@ pub(super) async fn fleet_hotspots(
         exclude: excluded(params.exclude.as_deref())?,
         sort,
     };
-    json(StatusCode::OK, &service.hotspots(&call, &request).await?)
+    let found = service.hotspots(&call, &request).await?;
+    json(StatusCode::OK, &HotspotsBody::of(&request, found))
 }

@@ -1,21 +1,21 @@
 //! Ask for owners and apps, read a few apps at a time, add up what comes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use super::domain::{FleetQuery, HotspotsRequest, SearchRequest, fleet_app};
-use super::wire::{AppErrorBody, AppTicks, HotspotsBody, Scanned, SearchBody};
+use super::domain::{
+    AppFailure, AppTicks, FleetHotspots, FleetMatches, FleetQuery, HotspotsRequest, Scan, SearchRequest, fleet_app,
+};
+use crate::bor::Refusal;
 use crate::bor::facts::passed_seconds;
-use crate::bor::owners::Owners;
-use crate::bor::relational::RelationalPorts;
-use crate::bor::request::{all_failed, app_unknown};
-use crate::http::{Code, Problem};
-use crate::kernel::{AppName, Call, Clock, PortError, PortResult, offload};
+use crate::bor::relational::{RelationalPorts, narrowed, tenant_of};
+use crate::kernel::{AppName, Call, Clock, Phase, PortError, PortResult, offload};
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileQuery};
-use crate::upstream::{Limiter, Outcome as Showed};
+use crate::upstream::{Limiter, Outcome};
 use crate::verdict::{AppFunctions, AppMatches, Hotspots, Matches, Needle, Rules};
 
 /// How long the profile of one app may take.
@@ -46,16 +46,6 @@ pub struct FleetService {
     in_all: Duration,
 }
 
-/// What became of one app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Read,
-    /// Nobody knows it.
-    Unknown,
-    /// The time was over.
-    NotReached,
-}
-
 impl FleetService {
     /// A fleet search over these ports.
     pub fn new(parts: FleetParts) -> Self {
@@ -75,119 +65,101 @@ impl FleetService {
     /// Finds a function in all apps.
     ///
     /// # Errors
-    /// Where apps could not be discovered, or none could be read: `timeout` if all timed out, else
-    /// `profile_source_denied`, `profile_source_busy` or `profile_source_failed`.
-    pub async fn search(&self, call: &Call, request: &SearchRequest) -> Result<SearchBody, Problem> {
+    /// `Profiles` where apps could not be discovered, or none could be read.
+    pub async fn search(&self, call: &Call, request: &SearchRequest) -> Result<FleetMatches, Refusal> {
         let (kind, needle) = (request.fleet.kind, Needle::of(request.function.as_str()));
         let reduce = move |merged: &MergedProfile| {
             (AppMatches::of(&fleet_app(kind, merged), &needle), AppTicks::of(kind, &merged.meta))
         };
-        let (mut matches, mut ticks, mut with_data) = (Matches::up_to(request.limit), Vec::new(), 0);
+        let (mut matches, mut ticks) = (Matches::up_to(request.limit), HashMap::new());
         let take = |place, (of_app, counted): (AppMatches, AppTicks)| {
-            with_data += usize::from(of_app.has_data());
-            ticks.push((place, counted));
+            let has_data = of_app.has_data();
+            ticks.insert(place, counted);
             matches.add(place, of_app);
+            has_data
         };
-        let scanned = self.scan(call, &request.fleet, reduce, take).await?;
-        let ticks = ticks.into_iter().collect();
-        Ok(SearchBody::of(request, matches, &ticks, scanned, with_data))
+        let scan = call.unless_cancelled(self.scan(call, &request.fleet, reduce, take)).await?;
+        let (match_count, matches) = matches.ranked();
+        call.report(Phase::Analyze, 1, 1);
+        Ok(FleetMatches { scan, match_count, matches, ticks })
     }
 
     /// Ranks the functions of all apps.
     ///
     /// # Errors
     /// As [`FleetService::search`].
-    pub async fn hotspots(&self, call: &Call, request: &HotspotsRequest) -> Result<HotspotsBody, Problem> {
+    pub async fn hotspots(&self, call: &Call, request: &HotspotsRequest) -> Result<FleetHotspots, Refusal> {
         let (kind, exclude, rules) = (request.fleet.kind, request.exclude.clone(), Arc::clone(&self.parts.rules));
         let reduce = move |merged: &MergedProfile| AppFunctions::of(&rules, &fleet_app(kind, merged), &exclude);
-        let (mut hotspots, mut with_data) = (Hotspots::default(), 0);
+        let mut hotspots = Hotspots::default();
         let take = |place, of_app: AppFunctions| {
-            with_data += usize::from(of_app.has_data());
+            let has_data = of_app.has_data();
             hotspots.add(place, of_app);
+            has_data
         };
-        let scanned = self.scan(call, &request.fleet, reduce, take).await?;
+        let scan = call.unless_cancelled(self.scan(call, &request.fleet, reduce, take)).await?;
         let seconds = passed_seconds(request.fleet.window, self.clock().now());
-        let ranked = hotspots.ranked(request.sort, request.limit, Some(seconds));
-        Ok(HotspotsBody::of(request, ranked, scanned, with_data))
+        let hotspots = hotspots.ranked(request.sort, request.limit, Some(seconds));
+        call.report(Phase::Analyze, 1, 1);
+        Ok(FleetHotspots { scan, hotspots })
     }
 
-    /// Reads every app of the query, reduces each profile as it comes, and hands it on with the app's place.
+    /// Reads every app of the query, reduces each profile as it comes, and hands it on with the app's place to `take`, which
+    /// says whether it has data.
     async fn scan<T: Send + 'static>(
         &self,
         call: &Call,
         query: &FleetQuery,
         reduce: impl Fn(&MergedProfile) -> T + Clone + Send + 'static,
-        mut take: impl FnMut(usize, T),
-    ) -> Result<Scanned, Problem> {
-        let call = &call.scanning();
-        let deadline = Instant::now() + self.in_all;
-        let (apps, owners) = tokio::join!(self.apps(call, query, deadline), Owners::of(call, &self.parts.relational));
-        let apps = apps.map_err(|error| Problem::of_profiles(&error))?;
-        let mut outcomes: Vec<PortResult<Outcome>> = vec![Ok(Outcome::NotReached); apps.len()];
+        mut take: impl FnMut(usize, T) -> bool,
+    ) -> Result<Scan, Refusal> {
+        let deadline = call.until(Instant::now() + self.in_all).urgency().deadline;
+        let deadline = deadline.unwrap_or_else(|| Instant::now() + self.in_all);
+        let call = &call.until(deadline).scanning();
+        call.report(Phase::Resolve, 0, 1);
+        let (apps, owners) = tokio::join!(self.apps(call, query), self.parts.relational.services(call));
+        call.report(Phase::Resolve, 1, 1);
+        let apps = apps?;
+        let mut failures = vec![Some(AppFailure::NotReached(self.in_all)); apps.len()];
+        let (mut with_data, mut done) = (0, 0);
         {
             let reads = apps.iter().enumerate().map(|(place, app)| {
-                let selector = owners.narrow(app, &query.selector);
-                let (kind, window, tenant) = (query.kind, query.window, owners.tenant(app));
-                let query = ProfileQuery { app: app.clone(), kind, window, selector, tenant };
+                let service = owners.known().and_then(|services| services.get(app));
+                let (selector, tenant) = (narrowed(&query.selector, service), tenant_of(service));
+                let query = ProfileQuery { app: app.clone(), kind: query.kind, window: query.window, selector, tenant };
                 let reduce = reduce.clone();
                 async move { (place, self.read(call, &query, reduce).await) }
             });
             let mut reads = futures::stream::iter(reads).buffer_unordered(Limiter::MOST);
             while let Ok(Some((place, read))) = timeout_at(deadline, reads.next()).await {
-                let outcome = read.map(|reduced| match reduced {
-                    Some(reduced) => {
-                        take(place, reduced);
-                        Outcome::Read
+                done += 1;
+                call.report(Phase::Fetch, done, apps.len());
+                let failure = match read {
+                    Ok(Some(reduced)) => {
+                        with_data += usize::from(take(place, reduced));
+                        None
                     }
-                    None => Outcome::Unknown,
-                });
-                if let Some(slot) = outcomes.get_mut(place) {
-                    *slot = outcome;
+                    Ok(None) => Some(AppFailure::Unknown),
+                    Err(error) => Some(AppFailure::Failed(error)),
+                };
+                if let Some(slot) = failures.get_mut(place) {
+                    *slot = failure;
                 }
             }
         }
-        let errors = self.errors(&apps, &outcomes)?;
-        Ok(Scanned { apps, owners, errors })
-    }
-
-    /// What is said of the apps that could not be read; an error where there is nothing else to say.
-    fn errors(&self, apps: &[AppName], outcomes: &[PortResult<Outcome>]) -> Result<Vec<AppErrorBody>, Problem> {
-        let not_reached = self.not_reached();
-        let failure = |outcome: &'_ PortResult<Outcome>| match outcome {
-            Err(error) => Some(error.clone()),
-            Ok(Outcome::NotReached) => Some(not_reached.clone()),
-            Ok(Outcome::Read | Outcome::Unknown) => None,
-        };
-        let failed: Vec<_> = outcomes.iter().filter_map(failure).collect();
-        if !failed.is_empty() && !outcomes.contains(&Ok(Outcome::Read)) {
-            return Err(all_failed(&failed.iter().collect::<Vec<_>>()));
-        }
-        if let Some(first) = failed.first() {
-            tracing::warn!(apps = apps.len(), failed = failed.len(), %first, "not every app of a fleet could be read");
-        }
-        let problem = |(app, outcome): (&AppName, &PortResult<Outcome>)| {
-            let problem = match outcome {
-                Ok(Outcome::Read) => return None,
-                Ok(Outcome::Unknown) => app_unknown(app),
-                Ok(Outcome::NotReached) => {
-                    let seconds = self.in_all.as_secs();
-                    let detail = format!("not reached within the {seconds} s of a search: ask for fewer apps at once");
-                    Problem::new(Code::Timeout, detail)
-                }
-                Err(error) => Problem::of_profiles(error),
-            };
-            Some(AppErrorBody::of(app, &problem))
-        };
-        Ok(apps.iter().zip(outcomes).filter_map(problem).collect())
+        let all = apps.len();
+        let failures: Vec<_> =
+            apps.iter().cloned().zip(failures).filter_map(|(app, failure)| Some((app, failure?))).collect();
+        refuse_if_all_failed(all, &failures)?;
+        Ok(Scan { apps, with_data, owners, failures })
     }
 
     /// The apps that are asked for, or all there are.
-    async fn apps(&self, call: &Call, query: &FleetQuery, deadline: Instant) -> PortResult<Vec<AppName>> {
-        if let Some(apps) = &query.apps {
-            return Ok(apps.clone());
+    async fn apps(&self, call: &Call, query: &FleetQuery) -> PortResult<Vec<AppName>> {
+        match &query.apps {
+            Some(apps) => Ok(apps.clone()),
+            None => call.bound(self.parts.profiles.apps(call, query.window)).await,
         }
-        let apps = self.parts.profiles.apps(call, query.window);
-        timeout_at(deadline, apps).await.unwrap_or_else(|_| Err(self.not_reached()))
     }
 
     /// Reads one app when its turn comes, and reduces its profile; `None` where nobody knows the app.
@@ -198,12 +170,12 @@ impl FleetService {
         reduce: impl Fn(&MergedProfile) -> T + Send + 'static,
     ) -> PortResult<Option<T>> {
         let turn = self.turns.enter(call).await;
-        let read = timeout(self.per_app, self.parts.profiles.merged(call, query)).await;
-        let read = read.unwrap_or_else(|_| Err(PortError::Timeout(format!("no profile within {:?}", self.per_app))));
+        let call = &call.until(Instant::now() + self.per_app);
+        let read = call.bound(self.parts.profiles.merged(call, query)).await;
         turn.end(match &read {
-            Ok(_) => Showed::Answered,
-            Err(PortError::Timeout(_) | PortError::Overloaded { .. }) => Showed::Busy,
-            Err(_) => Showed::Unknown,
+            Ok(_) => Outcome::Answered,
+            Err(PortError::Timeout(_) | PortError::Overloaded { .. }) => Outcome::Busy,
+            Err(_) => Outcome::Unknown,
         });
         let Some(merged) = read? else { return Ok(None) };
         if merged.profile.frame_count() <= SMALL_FRAMES {
@@ -211,8 +183,15 @@ impl FleetService {
         }
         offload("reducing a profile", move || reduce(&merged)).await.map(Some)
     }
+}
 
-    fn not_reached(&self) -> PortError {
-        PortError::Timeout(format!("not reached within the {:?} of a fleet search", self.in_all))
+/// Refuses where there is nothing else to say: no app was read, and the source failed for some.
+fn refuse_if_all_failed(apps: usize, failures: &[(AppName, AppFailure)]) -> Result<(), Refusal> {
+    let errors: Vec<_> = failures.iter().filter_map(|(_, failure)| failure.error()).collect();
+    let Some(first) = errors.first() else { return Ok(()) };
+    if failures.len() == apps {
+        return Err(Refusal::all_failed(&errors.iter().collect::<Vec<_>>()));
     }
+    tracing::warn!(apps, failed = errors.len(), %first, "not every app of a fleet could be read");
+    Ok(())
 }

@@ -10,10 +10,11 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::bor::{RelationalPorts, Version};
+use crate::bor::RelationalPorts;
 use crate::http::{self, Routes};
 use crate::kernel::{
     AppName, Call, Clock, FixedClock, PortError, PortResult, RowId, Selector, SequentialIds, Tenant, TimeWindow,
+    Version,
 };
 use crate::profile::{Limits, SampleType, read_folded};
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileMeta, ProfileQuery};

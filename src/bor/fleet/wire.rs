@@ -1,27 +1,14 @@
 //! The answers as they go over the wire: shares rounded to two decimals, here and nowhere else.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::domain::{FleetQuery, HotspotsRequest, SearchRequest};
-use crate::bor::owners::Owners;
-use crate::bor::relational::Absence;
-use crate::http::Problem;
-use crate::kernel::{AppName, ProfileType, round2};
-use crate::sor::profile_data::ProfileMeta;
+use super::domain::{AppFailure, FleetHotspots, FleetMatches, FleetQuery, HotspotsRequest, Scan, SearchRequest};
+use crate::bor::{Absence, Refusal};
+use crate::http::{Code, Problem};
+use crate::kernel::{AppName, round2};
 use crate::sor::registry::Service;
-use crate::verdict::{Category, Hotspot, HotspotService, Match, Matches, Origin, Ranking};
-
-/// What came of reading a fleet, before it is told.
-pub(super) struct Scanned {
-    /// The apps, sorted.
-    pub(super) apps: Vec<AppName>,
-    pub(super) owners: Owners,
-    /// The apps that could not be read, in the order of the apps.
-    pub(super) errors: Vec<AppErrorBody>,
-}
+use crate::verdict::{Category, Hotspot, HotspotService, Match, Origin, Ranking};
 
 /// Where a function was found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -178,37 +165,22 @@ pub struct HotspotServiceBody {
     pub tier: Option<String>,
 }
 
-/// What an app's ticks count.
-#[derive(Debug, Clone)]
-pub(super) struct AppTicks {
-    sample_type: Option<String>,
-    unit: Option<String>,
-    /// By how many a sum is to be divided; 0 where that is not known.
-    snapshots: u64,
-}
-
-impl AppTicks {
-    pub(super) fn of(kind: ProfileType, meta: &ProfileMeta) -> Self {
-        let counted = meta.sample_type.as_ref();
-        Self {
-            sample_type: counted.map(|counted| counted.name.clone()),
-            unit: counted.map(|counted| counted.unit.clone()),
-            snapshots: if kind.is_snapshot() { meta.snapshots.unwrap_or(0) } else { 1 },
-        }
-    }
-
-    /// A sum of ticks as it is shown: of snapshots their mean, where their number is known.
-    fn shown(&self, sum: i64) -> Option<i64> {
-        match self.snapshots {
-            0 => (sum == 0).then_some(0),
-            n => Some(i64::try_from(i128::from(sum) / i128::from(n)).unwrap_or(sum)),
-        }
-    }
-}
-
 impl AppErrorBody {
-    pub(super) fn of(app: &AppName, problem: &Problem) -> Self {
+    fn of((app, failure): &(AppName, AppFailure)) -> Self {
+        let problem = match failure {
+            AppFailure::Unknown => Refusal::AppUnknown(app.clone()).into(),
+            AppFailure::NotReached(within) => {
+                let seconds = within.as_secs();
+                let detail = format!("not reached within the {seconds} s of a search: ask for fewer apps at once");
+                Problem::new(Code::Timeout, detail)
+            }
+            AppFailure::Failed(error) => Problem::of_profiles(error),
+        };
         Self { app: app.to_string(), code: problem.code().id().to_owned(), detail: problem.detail().to_owned() }
+    }
+
+    fn all(scan: &Scan) -> Vec<Self> {
+        scan.failures.iter().map(Self::of).collect()
     }
 }
 
@@ -217,78 +189,68 @@ fn ends(fleet: &FleetQuery) -> (i64, i64) {
 }
 
 impl SearchBody {
-    pub(super) fn of(
-        request: &SearchRequest,
-        matches: Matches,
-        ticks: &HashMap<usize, AppTicks>,
-        scanned: Scanned,
-        apps_with_data: usize,
-    ) -> Self {
-        let (match_count, rows) = matches.ranked();
+    pub(super) fn of(request: &SearchRequest, found: FleetMatches) -> Self {
+        let FleetMatches { scan, match_count, matches, ticks } = found;
         let row = |row: Match| {
-            let service = scanned.apps.get(row.app).and_then(|app| scanned.owners.service(app));
+            let (app, service) = scan.app(row.app).unzip();
+            let service = service.flatten();
             let ticks = ticks.get(&row.app);
+            let counted = ticks.and_then(|ticks| ticks.sample_type.as_ref());
             MatchBody {
-                app: scanned.apps.get(row.app).map(ToString::to_string).unwrap_or_default(),
+                app: app.map(ToString::to_string).unwrap_or_default(),
                 function: row.function,
                 self_percent: round2(row.self_percent),
                 self_samples: ticks.and_then(|ticks| ticks.shown(row.self_ticks)),
                 total_percent: round2(row.total_percent),
                 app_percent: round2(row.app_percent),
-                sample_type: ticks.and_then(|ticks| ticks.sample_type.clone()),
-                unit: ticks.and_then(|ticks| ticks.unit.clone()),
+                sample_type: counted.map(|counted| counted.name.clone()),
+                unit: counted.map(|counted| counted.unit.clone()),
                 low_samples: row.low_samples,
                 team_owner: service.map(team_owner),
                 tier: service.map(tier),
                 notification_channel: service.map(|s| s.notification_channel.as_ref().map(ToString::to_string)),
             }
         };
-        let matches = rows.into_iter().map(row).collect();
         let (from, to) = ends(&request.fleet);
         Self {
             query: request.function.to_string(),
             profile_type: request.fleet.kind.to_string(),
             from,
             to,
-            app_count: scanned.apps.len() - scanned.errors.len(),
-            apps_with_data,
+            app_count: scan.apps.len() - scan.failures.len(),
+            apps_with_data: scan.with_data,
             match_count,
-            matches,
-            errors: scanned.errors,
-            owners: scanned.owners.absence(),
+            matches: matches.into_iter().map(row).collect(),
+            errors: AppErrorBody::all(&scan),
+            owners: scan.owners.absence(),
         }
     }
 }
 
 impl HotspotsBody {
-    pub(super) fn of(
-        request: &HotspotsRequest,
-        hotspots: Vec<Hotspot>,
-        scanned: Scanned,
-        apps_with_data: usize,
-    ) -> Self {
-        let hotspots = hotspots.into_iter().map(|hotspot| HotspotBody::of(hotspot, &scanned)).collect();
+    pub(super) fn of(request: &HotspotsRequest, found: FleetHotspots) -> Self {
+        let FleetHotspots { scan, hotspots } = found;
         let (from, to) = ends(&request.fleet);
         Self {
             profile_type: request.fleet.kind.to_string(),
             from,
             to,
             sort: request.sort,
-            app_count: scanned.apps.len() - scanned.errors.len(),
-            apps_with_data,
-            hotspots,
-            errors: scanned.errors,
-            owners: scanned.owners.absence(),
+            app_count: scan.apps.len() - scan.failures.len(),
+            apps_with_data: scan.with_data,
+            hotspots: hotspots.into_iter().map(|hotspot| HotspotBody::of(hotspot, &scan)).collect(),
+            errors: AppErrorBody::all(&scan),
+            owners: scan.owners.absence(),
         }
     }
 }
 
 impl HotspotBody {
-    fn of(hotspot: Hotspot, scanned: &Scanned) -> Self {
-        let service = |app: usize| scanned.apps.get(app).and_then(|app| scanned.owners.service(app));
+    fn of(hotspot: Hotspot, scan: &Scan) -> Self {
+        let service = |place: usize| scan.app(place).and_then(|(_, service)| service);
         let critical = hotspot.services.iter().filter(|s| service(s.app).is_some_and(|s| s.tier.is_critical())).count();
         let row = |used: &HotspotService| HotspotServiceBody {
-            app: scanned.apps.get(used.app).map(ToString::to_string).unwrap_or_default(),
+            app: scan.app(used.app).map(|(app, _)| app.to_string()).unwrap_or_default(),
             self_percent: round2(used.self_percent),
             cores: used.cores.map(round4),
             low_samples: used.low_samples,
@@ -300,7 +262,7 @@ impl HotspotBody {
             category: hotspot.category,
             kind: hotspot.origin,
             service_count: hotspot.services.len(),
-            critical_service_count: scanned.owners.are_known().then_some(critical),
+            critical_service_count: scan.owners.known().map(|_| critical),
             max_self_percent: round2(hotspot.max_self_percent),
             impact_score: round2(hotspot.impact),
             cores: hotspot.cores.map(round4),

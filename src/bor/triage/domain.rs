@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use super::verdicts::View;
+use crate::bor::SorAnswer;
 use crate::bor::facts::limits_of;
-use crate::bor::relational::Limits;
-use crate::http::{Code, Problem};
-use crate::kernel::{AppName, PortError, PortResult, ProfileType, Selector, Tenant, Text255, TimeWindow};
+use crate::kernel::{
+    AppName, PortError, PortResult, ProfileType, Selector, Tenant, Text255, TimeWindow, UnknownProfileType,
+};
 use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::verdict::{
-    Assessment, LimitReport, Outcome, Summary, check_limits, cost_of_allocation, summarise, weigh_allocations,
+    Assessment, LimitReport, Outcome, Rules, Summary, check_limits, cost_of_allocation, summarise, weigh_allocations,
 };
 
 /// A stack table above this is judged on the threads for heavy work: 2 MiB of frames, which take some 2 ms.
@@ -51,16 +53,28 @@ pub enum Requested {
     Given(Vec<ProfileType>),
 }
 
-impl Requested {
+/// Why a text is no list of kinds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTypes {
+    /// Nothing between two commas.
+    #[error("must be a comma-separated list of profile types without gaps")]
+    Gap,
+    /// No such kind.
+    #[error(transparent)]
+    Unknown(#[from] UnknownProfileType),
+}
+
+impl std::str::FromStr for Requested {
+    type Err = InvalidTypes;
+
     /// Reads a comma list of names and aliases; repeats collapse, order is kept.
-    pub fn parse(text: &str) -> Result<Self, Problem> {
+    fn from_str(text: &str) -> Result<Self, InvalidTypes> {
         let mut kinds = Vec::new();
         for name in text.split(',').map(str::trim) {
             if name.is_empty() {
-                let detail = "must be a comma-separated list of profile types without gaps";
-                return Err(Problem::field(Code::ParameterInvalid, "types", detail));
+                return Err(InvalidTypes::Gap);
             }
-            let kind = crate::http::parse("types", name)?;
+            let kind = name.parse()?;
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }
@@ -84,16 +98,18 @@ pub(super) fn app_has((_, read): &Read) -> bool {
 
 /// One kind of profile: judged with what is known of it, or why it could not be read.
 #[derive(Debug, Clone)]
-pub(super) struct TypeResult {
+pub struct TypeResult {
     /// The kind.
     pub kind: ProfileType,
+    /// What was read; `None` where the profile came without a server.
+    pub query: Option<ProfileQuery>,
     /// What came of it.
     pub result: Result<Judged, PortError>,
 }
 
 /// A profile, judged.
 #[derive(Debug, Clone)]
-pub(super) struct Judged {
+pub struct Judged {
     /// The verdict.
     pub assessment: Arc<Assessment>,
     /// The profile and what its source knows.
@@ -102,20 +118,34 @@ pub(super) struct Judged {
     pub limits: Option<LimitReport>,
 }
 
-/// The answer, before it is written down.
+/// What is wrong with an app.
 #[derive(Debug, Clone)]
-pub(super) struct Triage {
+pub struct Triage {
+    /// The app.
+    pub app: AppName,
+    /// The window; `None` where the profiles came without one.
+    pub window: Option<TimeWindow>,
     /// The kinds, in the order asked.
     pub types: Vec<TypeResult>,
     /// What it comes down to.
     pub summary: Summary,
     /// The limits it was held against.
-    pub limits: Limits,
+    pub limits: SorAnswer<Vec<Baseline>>,
+    /// Whether the registry named the app's own series.
+    pub registry: SorAnswer<()>,
+    /// Whether the assessment was recorded.
+    pub history: SorAnswer<()>,
 }
 
 impl Triage {
-    /// Sums up judged kinds: what allocation costs the processor, and which diagnosis comes first.
-    pub(super) fn of(app: &AppName, mut types: Vec<TypeResult>, limits: Limits) -> Self {
+    /// Sums up judged kinds: what allocation costs the processor, and which diagnosis comes first. Not recorded yet.
+    pub(super) fn of(
+        app: &AppName,
+        window: Option<TimeWindow>,
+        mut types: Vec<TypeResult>,
+        limits: SorAnswer<Vec<Baseline>>,
+        registry: SorAnswer<()>,
+    ) -> Self {
         let cost = types.iter().filter_map(|t| t.result.as_ref().ok()).find_map(|j| cost_of_allocation(&j.assessment));
         if let Some(cost) = cost {
             for judged in types.iter_mut().filter_map(|t| t.result.as_mut().ok()) {
@@ -124,12 +154,30 @@ impl Triage {
         }
         let outcomes: Vec<_> = types.iter().map(TypeResult::outcome).collect();
         let summary = summarise(app.as_str(), &outcomes);
-        Self { types, summary, limits }
+        Self { app: app.clone(), window, types, summary, limits, registry, history: SorAnswer::NotAsked }
+    }
+
+    /// The triage of profiles that came without a server: no limits, no history. Without a window nothing is said per
+    /// second.
+    pub fn of_profiles(
+        rules: &Rules,
+        app: &AppName,
+        window: Option<TimeWindow>,
+        profiles: Vec<(ProfileType, MergedProfile)>,
+        top: usize,
+    ) -> Self {
+        let seconds = window.map(|w| w.seconds());
+        let judged = |(kind, merged)| {
+            let assessment = Arc::new(View { kind, seconds, top }.judge(rules, &merged));
+            TypeResult { kind, query: None, result: Ok(hold(assessment, merged, None)) }
+        };
+        let types = profiles.into_iter().map(judged).collect();
+        Self::of(app, window, types, SorAnswer::NotAsked, SorAnswer::NotAsked)
     }
 
     /// How many functions are over their limit, over all kinds; absent where limits are not known.
-    pub(super) fn violations(&self) -> Option<usize> {
-        matches!(self.limits, Limits::Known(_)).then(|| {
+    pub fn violations(&self) -> Option<usize> {
+        self.limits.known().map(|_| {
             let judged = self.types.iter().filter_map(|t| t.result.as_ref().ok());
             judged.filter_map(|j| j.limits.as_ref()).map(|l| l.violations.len()).sum()
         })
@@ -171,14 +219,15 @@ mod tests {
     #[case("memory, cpu,alloc", &[ProfileType::Alloc, ProfileType::Cpu])]
     #[case("mutex,contention,lock", &[ProfileType::Lock])]
     fn collapses_aliases_and_repeats_in_the_order_asked(#[case] text: &str, #[case] kinds: &[ProfileType]) {
-        assert_eq!(Requested::parse(text).unwrap(), Requested::Given(kinds.to_vec()));
+        assert_eq!(text.parse::<Requested>().unwrap(), Requested::Given(kinds.to_vec()));
     }
 
     #[rstest]
-    #[case("", Code::ParameterInvalid)]
-    #[case("cpu,", Code::ParameterInvalid)]
-    #[case("cpu,heap", Code::ProfileTypeUnknown)]
-    fn refuses_lists_with_gaps_and_unknown_types(#[case] text: &str, #[case] code: Code) {
-        assert_eq!(Requested::parse(text).unwrap_err().code(), code);
+    #[case("", true)]
+    #[case("cpu,", true)]
+    #[case("cpu,heap", false)]
+    fn refuses_lists_with_gaps_and_unknown_types(#[case] text: &str, #[case] gap: bool) {
+        let error = text.parse::<Requested>().unwrap_err();
+        assert_eq!(error == InvalidTypes::Gap, gap, "{error}");
     }
 }

@@ -13,7 +13,7 @@ mod verdicts;
 mod wire;
 
 pub use blocks::Blocks;
-pub use domain::{Requested, TriageRequest};
+pub use domain::{InvalidTypes, Judged, Requested, Triage, TriageRequest, TypeResult};
 pub use routes::routes;
 pub use service::{TriageParts, TriageService};
 pub use wire::{Block, FindingBody, JudgedBlock, TriageBody, ViolationBody};

@@ -6,9 +6,10 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use utoipa::IntoResponses;
 
-use super::domain::{Requested, TriageRequest};
+use super::domain::{InvalidTypes, Requested, TriageRequest};
 use super::service::TriageService;
 use super::wire::TriageBody;
+use crate::bor::LinkSettings;
 use crate::bor::request::{error_responses, requested_by, selector};
 use crate::http::{Answers, Code, PathParam, Problem, Query, Resource, Routes, TimeParam, json, window};
 use crate::kernel::{AppName, Call, Selector};
@@ -18,7 +19,7 @@ const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
 /// Top functions where nothing else is asked.
 const DEFAULT_LIMIT: u32 = 10;
 
-/// Mounts and documents the route of triage. It asks for `web::Data<TriageService>`.
+/// Mounts and documents the route of triage. It asks for `web::Data` of [`TriageService`] and [`LinkSettings`].
 pub fn routes(routes: &mut Routes<'_>) {
     routes.service(Resource::at("/triage/{appName}").with(__path_triage_app, triage_app));
 }
@@ -81,6 +82,7 @@ impl IntoResponses for TriageErrors {
 )]
 pub(super) async fn triage_app(
     service: web::Data<TriageService>,
+    links: web::Data<LinkSettings>,
     call: Call,
     app: PathParam<AppName>,
     params: Query<TriageParams>,
@@ -90,13 +92,24 @@ pub(super) async fn triage_app(
     let request = TriageRequest {
         app: app.into_inner(),
         window: window(params.from, params.to, service.clock(), DEFAULT_WINDOW)?,
-        types: params.types.as_deref().map_or(Ok(Requested::Default), Requested::parse)?,
+        types: params.types.as_deref().map_or(Ok(Requested::Default), requested)?,
         limit: params.limit.unwrap_or(DEFAULT_LIMIT) as usize,
         selector: params.selector.unwrap_or_default(),
         tenant: None,
         requested_by: requested_by(&request)?,
     };
-    json(StatusCode::OK, &service.triage(&call, &request).await?)
+    let triage = service.triage(&call, &request).await?;
+    json(StatusCode::OK, &TriageBody::of(&triage, &links))
+}
+
+fn requested(types: &str) -> Result<Requested, Problem> {
+    types.parse().map_err(|error: InvalidTypes| {
+        let code = match error {
+            InvalidTypes::Gap => Code::ParameterInvalid,
+            InvalidTypes::Unknown(_) => Code::ProfileTypeUnknown,
+        };
+        Problem::field(code, "types", error.to_string())
+    })
 }
 
 #[cfg(test)]

@@ -11,8 +11,6 @@ use crate::bor::Absence;
 use crate::kernel::{FindingSeverity, LimitSeverity};
 use crate::verdict::{Category, Confidence, QualityNote, Runtime, Verdict};
 
-pub(super) use convert::top_functions;
-
 /// A triage of one app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -6,7 +6,8 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use super::Args;
-use crate::bor::diff::{DiffBody, FilesDiff, shell_word};
+use crate::bor::LinkSettings;
+use crate::bor::diff::{Diff, DiffBody, FilesDiff, shell_word};
 use crate::cli::profile_file::{FileError, ReadFile, name_of};
 use crate::cli::{Exit, server};
 use crate::kernel::{LimitSeverity, Percent, ProfileType};
@@ -85,14 +86,15 @@ fn diff(args: &Args, [before, now]: [&Path; 2], limits: Option<&Limits>) -> Resu
             })
             .collect()
     });
-    Ok(DiffBody::of_files(&FilesDiff {
+    let diff = Diff::of_files(&FilesDiff {
         app: args.limits_of.clone().unwrap_or_else(|| name_of(now)),
         kind,
         profiles,
         windows: [first.window, second.window],
         limits: limits.as_deref(),
         limit: 0,
-    }))
+    });
+    Ok(DiffBody::of(&diff, &LinkSettings::default()))
 }
 
 /// The kind to compare, as both files hold it: one that both recorded under one sample type, else the first of both.

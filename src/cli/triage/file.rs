@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::bor::triage::TriageBody;
+use crate::bor::LinkSettings;
+use crate::bor::triage::{Triage, TriageBody};
 use crate::cli::profile_file::{FileError, ReadFile, name_of};
 use crate::kernel::{AppName, ProfileType};
 use crate::verdict::Rules;
@@ -24,7 +25,8 @@ pub(super) fn judge(
     // Agents send sample types that they did not record beside those they did.
     let (recorded, empty): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|(_, merged)| merged.profile.total(0) != 0);
     let profiles = if recorded.is_empty() { empty } else { recorded };
-    Ok(TriageBody::of_profiles(rules, &app, file.window, profiles, top))
+    let triage = Triage::of_profiles(rules, &app, file.window, profiles, top);
+    Ok(TriageBody::of(&triage, &LinkSettings::default()))
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::bor::diff::DiffParts;
-use crate::bor::{LinkSettings, RelationalPorts, Version};
+use crate::bor::{LinkSettings, RelationalPorts};
 use crate::http;
 use crate::kernel::{
     Call, Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, RowId, SequentialIds, Tenant, Tier,
-    TimeWindow,
+    TimeWindow, Version,
 };
 use crate::profile::{Limits, SampleType, read_folded};
 use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
@@ -128,9 +128,11 @@ impl House {
             ids: Arc::new(SequentialIds::default()),
             version: self.version,
         };
-        let parts = DiffParts { profiles: self.profiles, relational, links: LinkSettings::default() };
+        let parts = DiffParts { profiles: self.profiles, relational };
         let service = DiffService::new(parts).within(self.deadline);
-        let app = actix_web::App::new().app_data(web::Data::new(service)).configure(Routes::serve(routes));
+        let links = web::Data::new(LinkSettings::default());
+        let app =
+            actix_web::App::new().app_data(web::Data::new(service)).app_data(links).configure(Routes::serve(routes));
         let app = init_service(app).await;
         let answer = call_service(&app, request.to_request()).await;
         let status = answer.status().as_u16();

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::bor::triage::TriageParts;
-use crate::bor::{LinkSettings, RelationalPorts, Version};
+use crate::bor::{LinkSettings, RelationalPorts};
 use crate::http;
 use crate::kernel::{
     CALL, Call, Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, ProfileType, RowId, SequentialIds,
-    Tenant,
+    Tenant, Version,
 };
 use crate::profile::{Limits, SampleType, read_folded};
 use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
@@ -133,9 +133,10 @@ impl House {
                 version: self.version,
             },
             rules: self.rules,
-            links: LinkSettings::default(),
         });
-        let app = actix_web::App::new().app_data(web::Data::new(service)).configure(Routes::serve(routes));
+        let links = web::Data::new(LinkSettings::default());
+        let app =
+            actix_web::App::new().app_data(web::Data::new(service)).app_data(links).configure(Routes::serve(routes));
         let app = init_service(app).await;
         let answer = call_service(&app, request.to_request()).await;
         let status = answer.status().as_u16();
@@ -279,7 +280,6 @@ async fn gives_up_at_the_deadline_and_answers_what_came() {
             version: Version::V1,
         },
         rules: Rules::builtin(),
-        links: LinkSettings::default(),
     })
     .within(Duration::from_millis(20));
     let at = |s| DateTime::from_timestamp(s, 0).unwrap();
@@ -292,7 +292,9 @@ async fn gives_up_at_the_deadline_and_answers_what_came() {
         tenant: None,
         requested_by: None,
     };
-    let body = serde_json::to_value(service.triage(&CALL, &request).await.unwrap()).unwrap();
+    let body =
+        serde_json::to_value(TriageBody::of(&service.triage(&CALL, &request).await.unwrap(), &LinkSettings::default()))
+            .unwrap();
     assert_eq!(body["profiles"]["cpu"]["diagnosis"], "allocation");
     assert_eq!(body["profiles"]["alloc"]["error"], "the source of profiles did not answer in time");
 }

@@ -1,75 +1,33 @@
 //! From what was judged to the answer: shares are rounded to two decimals, here and nowhere else.
 
-use std::sync::Arc;
-
 use super::{
     Block, CoverageBody, EvidenceBody, FindingBody, JudgedBlock, LinksBody, MechanismBody, ResponsibleBody,
     SummaryBody, TopFunctionBody, TriageBody, UnavailableBlock, ViolationBody,
 };
 use crate::bor::links::{self, LinkSettings};
-use crate::bor::relational::{Limits, Sor};
 use crate::bor::triage::blocks::Blocks;
-use crate::bor::triage::domain::{Judged, Triage, TriageRequest, TypeResult, hold};
-use crate::bor::triage::verdicts::View;
+use crate::bor::triage::domain::{Judged, Triage, TypeResult};
 use crate::http::Problem;
-use crate::kernel::{AppName, ProfileType, TimeWindow, round2};
-use crate::sor::profile_data::{Coverage, MergedProfile};
-use crate::verdict::{Assessment, Finding, LimitViolation, Rate, Responsible, Rules, Share, Summary};
+use crate::kernel::round2;
+use crate::sor::profile_data::Coverage;
+use crate::verdict::{Assessment, Finding, LimitViolation, Rate, Responsible, Share, Summary};
 
 impl TriageBody {
-    pub(in crate::bor::triage) fn of(
-        triage: &Triage,
-        request: &TriageRequest,
-        settings: &LinkSettings,
-        history: Sor,
-        registry: Sor,
-    ) -> Self {
-        let blocks: Vec<_> =
-            triage.types.iter().map(|t| (t.kind.to_string(), Block::of(t, request, settings))).collect();
+    /// The answer. Without a window its ends are 0.
+    pub fn of(triage: &Triage, settings: &LinkSettings) -> Self {
+        let blocks = triage.types.iter().map(|t| (t.kind.to_string(), Block::of(t, settings)));
         let first = triage.summary.primary_kind.or_else(|| triage.types.first().map(|t| t.kind));
         let primary = triage.types.iter().find(|t| Some(t.kind) == first);
         Self {
-            app_name: request.app.to_string(),
-            from: request.window.from().timestamp(),
-            to: request.window.to().timestamp(),
-            profiles: Blocks(blocks),
-            links: primary.map(|primary| LinksBody::of(primary, request, settings)),
+            app_name: triage.app.to_string(),
+            from: triage.window.map_or(0, |window| window.from().timestamp()),
+            to: triage.window.map_or(0, |window| window.to().timestamp()),
+            profiles: Blocks(blocks.collect()),
+            links: primary.and_then(|primary| LinksBody::of(primary, settings)),
             summary: SummaryBody::of(&triage.summary, triage.violations()),
             baselines: triage.limits.absence(),
-            history: history.absence(),
-            labels: registry.absence(),
-        }
-    }
-}
-
-impl TriageBody {
-    /// The answer to profiles that came without a server: no limits, no history, no links. Without a window its ends
-    /// are 0 and nothing is said per second.
-    pub fn of_profiles(
-        rules: &Rules,
-        app: &AppName,
-        window: Option<TimeWindow>,
-        profiles: Vec<(ProfileType, MergedProfile)>,
-        top: usize,
-    ) -> Self {
-        let seconds = window.map(|w| w.seconds());
-        let judged = |(kind, merged)| {
-            let assessment = Arc::new(View { kind, seconds, top }.judge(rules, &merged));
-            TypeResult { kind, result: Ok(hold(assessment, merged, None)) }
-        };
-        let triage = Triage::of(app, profiles.into_iter().map(judged).collect(), Limits::NotAsked);
-        let judged = triage.types.iter().filter_map(|t| Some((t.kind, t.result.as_ref().ok()?)));
-        let blocks = judged.map(|(kind, j)| (kind.to_string(), Block::Judged(Box::new(JudgedBlock::of(j, None)))));
-        Self {
-            app_name: app.to_string(),
-            from: window.map_or(0, |w| w.from().timestamp()),
-            to: window.map_or(0, |w| w.to().timestamp()),
-            profiles: Blocks(blocks.collect()),
-            summary: SummaryBody::of(&triage.summary, None),
-            links: None,
-            baselines: None,
-            history: None,
-            labels: None,
+            history: triage.history.absence(),
+            labels: triage.registry.absence(),
         }
     }
 }
@@ -88,19 +46,17 @@ impl SummaryBody {
 }
 
 impl LinksBody {
-    fn of(result: &TypeResult, request: &TriageRequest, settings: &LinkSettings) -> Self {
+    fn of(result: &TypeResult, settings: &LinkSettings) -> Option<Self> {
         let types = result.result.as_ref().map_or(&[][..], |judged| &judged.merged.meta.profile_types);
-        let query = request.query(result.kind);
-        Self { flamegraph: links::flame_graph(&query), grafana: links::grafana(settings, &query, types) }
+        let query = result.query.as_ref()?;
+        Some(Self { flamegraph: links::flame_graph(query), grafana: links::grafana(settings, query, types) })
     }
 }
 
 impl Block {
-    fn of(result: &TypeResult, request: &TriageRequest, settings: &LinkSettings) -> Self {
+    fn of(result: &TypeResult, settings: &LinkSettings) -> Self {
         match &result.result {
-            Ok(judged) => {
-                Self::Judged(Box::new(JudgedBlock::of(judged, Some(LinksBody::of(result, request, settings)))))
-            }
+            Ok(judged) => Self::Judged(Box::new(JudgedBlock::of(judged, LinksBody::of(result, settings)))),
             Err(error) => Self::Unavailable(UnavailableBlock {
                 diagnosis: "unavailable".to_owned(),
                 error: Problem::of_profiles(error).detail().to_owned(),
@@ -110,7 +66,7 @@ impl Block {
 }
 
 impl JudgedBlock {
-    pub(in crate::bor::triage) fn of(judged: &Judged, links: Option<LinksBody>) -> Self {
+    fn of(judged: &Judged, links: Option<LinksBody>) -> Self {
         let Judged { assessment, merged, limits } = judged;
         let diagnosis = &assessment.diagnosis;
         let (low, high) = ends(&diagnosis.share);
@@ -147,8 +103,7 @@ impl JudgedBlock {
     }
 }
 
-/// The heaviest functions, as answered and as kept.
-pub(in crate::bor::triage) fn top_functions(assessment: &Assessment) -> Vec<TopFunctionBody> {
+fn top_functions(assessment: &Assessment) -> Vec<TopFunctionBody> {
     let rows = assessment.top_functions.iter();
     rows.map(|row| TopFunctionBody {
         name: row.name.clone(),
