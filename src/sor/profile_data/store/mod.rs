@@ -34,7 +34,7 @@ use chrono::{NaiveDate, TimeDelta};
 use super::domain::{MergedProfile, ProfileQuery};
 use super::port::ProfileDataSor;
 use crate::kernel::{AppName, Clock, PortError, PortResult, Selector, TimeWindow, offload};
-use crate::storage::Db;
+use crate::storage::{Db, MaintenanceRound};
 use crate::telemetry::RequestScope;
 
 #[doc(hidden)]
@@ -157,6 +157,15 @@ impl ProfileStore {
             tracing::info!(made = ?done.made, rolled = done.rolled, dropped = ?done.dropped, held = ?done.held, "kept the days of the profile store");
         }
         Ok(done)
+    }
+
+    /// [`ProfileStore::maintain`], to be run every hour.
+    pub fn maintenance_round(&self) -> MaintenanceRound {
+        let store = self.clone();
+        MaintenanceRound::new("profile store", move || {
+            let store = store.clone();
+            async move { store.maintain().await.map(drop) }
+        })
     }
 
     /// Bytes of memory: of the dictionaries that are written to, and of those kept for reading.
