@@ -48,7 +48,7 @@ impl fmt::Debug for MaintenanceRound {
 }
 
 /// Runs rounds until it is dropped: one once the schema of the database is ready and one every hour, ten seconds after
-/// one that failed. Returns where the schema will not be ready.
+/// one that failed. Returns if the schema is refused.
 pub async fn run_maintenance(db: Db, round: MaintenanceRound) {
     if db.settled().await != Schema::Ready {
         return;

@@ -162,15 +162,14 @@ impl PartitionedTable {
         self.make(db, self.upcoming_days(now)).await
     }
 
-    /// The days that partitions are made ahead for.
-    pub fn upcoming_days(self, now: DateTime<Utc>) -> impl Iterator<Item = NaiveDate> {
+    fn upcoming_days(self, now: DateTime<Utc>) -> impl Iterator<Item = NaiveDate> {
         (0..self.days_ahead).filter_map(move |days| now.date_naive().checked_add_days(Days::new(days)))
     }
 
     /// Makes the partitions of these days; answers the names of those that were missing.
     ///
     /// # Errors
-    /// The database's; `Timeout` where other sessions hold the table. What was made until then stays.
+    /// The database's; `Timeout` where other sessions hold the table. Partitions made before the error stay.
     pub async fn make(self, db: &Db, days: impl IntoIterator<Item = NaiveDate>) -> PortResult<Vec<String>> {
         let wanted: BTreeSet<_> = days.into_iter().map(|day| self.period.first_day(day)).collect();
         let existing = self.list(db).await?;
@@ -192,7 +191,7 @@ impl PartitionedTable {
     /// Drops the partitions whose last instant is past the retention.
     ///
     /// # Errors
-    /// The database's. What was not dropped is by the next call.
+    /// The database's. The next call drops what is left.
     pub async fn drop_expired(self, db: &Db, now: DateTime<Utc>) -> PortResult<Expired> {
         let mut expired = Expired::default();
         for first in self.list(db).await?.into_iter().filter(|first| self.is_expired(*first, now)) {
@@ -261,7 +260,10 @@ impl PartitionedTable {
         sqlx::query(LOCK_TIMEOUT).execute(&mut *transaction).await?;
         let exists = self.read(transaction).await?.contains(&first);
         let statements = match change {
-            Change::Make if !exists => self.statements_to_make(first, self.default_partition(transaction).await?),
+            Change::Make if !exists => {
+                let default = self.default_partition(transaction).await?;
+                self.statements_to_make(first, default.as_ref())
+            }
             Change::Drop if exists => self.statements_to_drop(first),
             Change::Make | Change::Drop => return Ok(Outcome::DoneBefore),
         };
@@ -295,7 +297,7 @@ impl PartitionedTable {
     async fn default_partition(self, connection: &mut PgConnection) -> Result<Option<DefaultPartition>, sqlx::Error> {
         sqlx::query_as!(
             DefaultPartition,
-            r#"SELECT format('%I.%I', child.relnamespace::regnamespace, child.relname) AS "name!",
+            r#"SELECT format('%s.%I', child.relnamespace::regnamespace, child.relname) AS "name!",
                       quote_ident(key.attname) AS "key!",
                       (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
                        WHERE attrelid = partrelid AND attnum > 0 AND NOT attisdropped AND attgenerated = '') AS "columns!"
@@ -309,21 +311,21 @@ impl PartitionedTable {
         .await
     }
 
-    fn statements_to_make(self, first: NaiveDate, default: Option<DefaultPartition>) -> Vec<String> {
+    fn statements_to_make(self, first: NaiveDate, default: Option<&DefaultPartition>) -> Vec<String> {
         let Some(next) = self.period.next(first) else { return Vec::new() };
         let (table, partition) = (self.name.sql(), self.name.sibling(&self.partition(first)));
         // A `date` reads these as days.
         let [from, to] = [first, next].map(|day| format!("'{day} 00:00:00+00'"));
         let mut statements = Vec::new();
-        if let Some(DefaultPartition { name, .. }) = &default {
-            // Writers wait before they choose a partition: one that had chosen DEFAULT would be refused afterwards. Both
-            // locks come before any weaker one, as who strengthens a lock runs into deadlocks.
+        if let Some(DefaultPartition { name, .. }) = default {
+            // Writers have to wait at the table: a row already on its way to DEFAULT would be refused once the partition is
+            // there. Both locks are taken before any weaker one, as strengthening a lock leads to deadlocks.
             statements.push(format!("LOCK TABLE ONLY {table} IN SHARE ROW EXCLUSIVE MODE"));
             statements.push(format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"));
         }
         // PostgreSQL 17 and newer attach no table with an identity column of its own.
         statements.push(format!("CREATE TABLE {partition} (LIKE {table} INCLUDING ALL EXCLUDING IDENTITY)"));
-        if let Some(DefaultPartition { name, key, columns }) = &default {
+        if let Some(DefaultPartition { name, key, columns }) = default {
             statements.push(format!(
                 "WITH moved AS (DELETE FROM {name} WHERE {key} >= {from} AND {key} < {to} RETURNING {columns})
                  INSERT INTO {partition} ({columns}) SELECT {columns} FROM moved"

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use rstest::rstest;
 use sqlx::ConnectOptions;
 
@@ -60,9 +62,12 @@ async fn rows(test: &TestDatabase) -> Vec<String> {
 async fn waiting(test: &TestDatabase, kind: &'static str, sessions: i64) {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = $1";
     let count = || test.db.run(Repeat::Safe, |c| Box::pin(sqlx::query_scalar::<_, i64>(sql).bind(kind).fetch_one(c)));
-    while count().await.unwrap() < sessions {
-        tokio::task::yield_now().await;
-    }
+    let wait = async {
+        while count().await.unwrap() < sessions {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.expect("a session that waits");
 }
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -202,6 +207,22 @@ async fn rows_in_default_move_to_the_partition_of_their_day_when_it_is_made() {
     assert_eq!(rows(&test).await, moved);
     execute(&test, "INSERT INTO test.event (at, ms) VALUES ('2026-11-20 12:00Z', 9)").await;
     assert_eq!(rows(&test).await.last().unwrap(), "test.event_20261120 5 11-20 9 f");
+}
+
+#[tokio::test]
+async fn names_that_are_keywords_of_sql_are_quoted() {
+    let test = table(&[r#"CREATE SCHEMA "user";
+           CREATE TABLE "user"."order" ("end" timestamptz NOT NULL, "select" integer) PARTITION BY RANGE ("end");
+           CREATE TABLE "user"."default" PARTITION OF "user"."order" DEFAULT;
+           INSERT INTO "user"."order" VALUES ('2026-11-20 12:00Z', 5)"#])
+    .await;
+    let orders = PartitionedTable { name: TableName::new("user", "order"), ..DAYS };
+    assert_eq!(orders.make(&test.db, days(&["2026-11-20"])).await.unwrap(), ["order_20261120"]);
+    let sql = r#"SELECT "select" FROM "user".order_20261120"#;
+    let moved = test.db.run(Repeat::Safe, |c| Box::pin(sqlx::query_scalar::<_, i32>(sql).fetch_one(c)));
+    assert_eq!(moved.await.unwrap(), 5);
+    let expired = orders.drop_expired(&test.db, at("2026-11-23T00:00:00Z")).await.unwrap();
+    assert_eq!(expired.dropped, ["order_20261120"]);
 }
 
 #[tokio::test]
