@@ -27,7 +27,7 @@ use crate::sor::profile_data::receivers::{self, Receiver};
 use crate::sor::profile_data::store::{ProfileStore, StoreSettings};
 use crate::sor::profile_data::{self, ProfileDataSor, PyroscopeSettings};
 use crate::sor::registry::{self, RegistrySor};
-use crate::storage::Db;
+use crate::storage::{Db, run_maintenance};
 use crate::ui;
 use crate::verdict::Rules;
 
@@ -78,11 +78,7 @@ impl Ports {
             Some(ProfileSource::Embedded) => {
                 let db = db.cloned().context(NO_DATABASE)?;
                 let store = ProfileStore::new(db.clone(), Arc::clone(&clock), store_settings(settings));
-                let kept = store.clone();
-                background.keep_house(db, "the profile store", move || {
-                    let kept = kept.clone();
-                    async move { kept.maintain().await.map(drop) }
-                });
+                background.run(run_maintenance(db, store.maintenance_round()));
                 receiver = Some(web::Data::new(Receiver::new(store.clone(), Arc::clone(&clock), budget)));
                 Some(Arc::new(store) as Arc<dyn ProfileDataSor>)
             }
@@ -97,10 +93,7 @@ impl Ports {
         if let (Some(days), Placement::Local) = (settings.history.retention_days, &plan.history) {
             let db = db.cloned().context(NO_DATABASE)?;
             let retention = Retention::new(db.clone(), Arc::clone(&clock), days);
-            background.keep_house(db, "the history", move || {
-                let retention = retention.clone();
-                async move { retention.expire().await.map(drop) }
-            });
+            background.run(run_maintenance(db, retention.maintenance_round()));
         }
         let registry = relational.resolve(&plan.registry, registry::local, registry::remote)?;
         let rules = relational.resolve(&plan.alert_rule, alert_rule::local, alert_rule::remote)?;

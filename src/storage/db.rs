@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backon::{ExponentialBuilder, Retryable};
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
@@ -16,11 +17,12 @@ use super::schema::Schema;
 use super::sqlstate::{Meaning, translate};
 
 /// How often a statement is tried again.
-const RETRIES: u32 = 3;
-/// The pause before the first of these; each later one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// No pause is longer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const RETRIES: usize = 3;
+/// The pauses between tries.
+pub(super) const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_factor(2.0)
+    .with_max_delay(Duration::from_secs(5));
 /// What a statement gets beyond its limit before the server's own cancelling is given up on.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -95,19 +97,16 @@ impl Db {
         work: impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send + Sync,
     ) -> Result<T, DbError> {
         let mut retry = 0;
-        loop {
-            let failed = match self.once(&work).await {
-                Ok(found) => return Ok(found),
-                Err(failed) => failed,
-            };
-            if retry == RETRIES || !(failed.again)(repeat) {
-                return Err(failed.error);
-            }
-            tracing::debug!(error = %failed.error, retry, "a statement is tried again");
-            metrics::counter!("db_retries_total").increment(1);
-            tokio::time::sleep(pause(retry)).await;
-            retry += 1;
-        }
+        (|| self.once(&work))
+            .retry(BACKOFF.with_max_times(RETRIES))
+            .when(|failed| (failed.again)(repeat))
+            .notify(|failed, _| {
+                tracing::debug!(error = %failed.error, retry, "a statement is tried again");
+                metrics::counter!("db_retries_total").increment(1);
+                retry += 1;
+            })
+            .await
+            .map_err(|failed| failed.error)
     }
 
     async fn once<T: Send>(
@@ -200,10 +199,6 @@ fn away(error: &sqlx::Error) -> DbError {
         DbError::Port(error @ (PortError::Unavailable(_) | PortError::Overloaded { .. })) => DbError::Port(error),
         other => DbError::Port(PortError::Unavailable(format!("no database connection: {other}"))),
     }
-}
-
-fn pause(retry: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(retry)).min(LONGEST_PAUSE)
 }
 
 #[cfg(test)]

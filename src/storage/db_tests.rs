@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use backon::BackoffBuilder;
 use sqlx::Connection;
 use tokio::sync::{Barrier, Semaphore};
 
@@ -260,6 +261,6 @@ async fn the_database_may_come_after_the_server() {
 
 #[test]
 fn pauses_double_from_a_tenth_of_a_second_and_stop_at_five() {
-    let pauses: Vec<u128> = (0..8).map(|retry| pause(retry).as_millis()).collect();
+    let pauses: Vec<u128> = BACKOFF.without_max_times().build().take(8).map(|pause| pause.as_millis()).collect();
     assert_eq!(pauses, [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
 }

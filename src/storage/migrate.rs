@@ -51,6 +51,9 @@ pub enum MigrateError {
     /// A migration that this binary does not know cannot be taken back by it.
     #[error("migration {0} was applied by a newer binary: take it back with that one")]
     Newer(i64),
+    /// Migrations are not applied yet; their numbers.
+    #[error("migrations are missing: {0}")]
+    Missing(String),
     /// The server is too old.
     #[error("the server is PostgreSQL {0}; 15 to 18 are served")]
     OldServer(String),
@@ -213,8 +216,8 @@ pub async fn status(connection: &mut PgConnection) -> Result<Vec<Status>, Migrat
     Ok(all.into_values().collect())
 }
 
-/// What is still to be applied, in words; `None` if nothing is.
-pub(super) async fn pending(connection: &mut PgConnection) -> Result<Option<String>, MigrateError> {
+/// Fails where migrations of this binary are not applied.
+pub(super) async fn check_applied(connection: &mut PgConnection) -> Result<(), MigrateError> {
     let mut missing = Vec::new();
     for status in status(connection).await? {
         match status.state {
@@ -223,7 +226,7 @@ pub(super) async fn pending(connection: &mut PgConnection) -> Result<Option<Stri
             State::Applied(_) | State::Newer(_) => {}
         }
     }
-    Ok((!missing.is_empty()).then(|| format!("migrations are missing: {}", missing.join(", "))))
+    if missing.is_empty() { Ok(()) } else { Err(MigrateError::Missing(missing.join(", "))) }
 }
 
 /// The DDL of all migrations, with the notes that mark them as applied, to be run by hand in one piece.

@@ -153,7 +153,7 @@ async fn the_printed_ddl_run_by_hand_counts_as_migrated() {
     let test = empty_database().await;
     let mut connection = connect(&test).await;
     sqlx::raw_sql(AssertSqlSafe(sql())).execute(&mut connection).await.unwrap();
-    assert_eq!(pending(&mut connection).await.unwrap(), None);
+    check_applied(&mut connection).await.unwrap();
     assert_eq!(up(&mut connection, None).await.unwrap(), Vec::<i64>::new());
     let other = database().await;
     let mut migrated = connect(&other).await;

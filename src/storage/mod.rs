@@ -1,12 +1,16 @@
-//! The cellar: the pool, the embedded cluster, migrations, and what SQLSTATEs mean.
+//! The cellar: the pool, the embedded cluster, migrations, partitions, maintenance rounds, and what SQLSTATEs mean.
 //!
 //! [`Db`] is the only way to the database. It is opened at once and connects when asked; [`Db::prepare`] waits for the
 //! server and migrates it, [`Db::health`] says how it does. [`Embedded`] runs a private server for whoever has none.
+//! Rooms describe tables that are partitioned by time as [`PartitionedTable`]s, and what is to be done every hour as
+//! [`MaintenanceRound`]s.
 
 mod db;
 mod embedded;
 mod health;
+mod maintenance;
 pub mod migrate;
+mod partitions;
 mod pool;
 mod rows;
 mod schema;
@@ -19,6 +23,8 @@ mod warm;
 pub use db::{Db, DbError, Repeat};
 pub use embedded::{Embedded, EmbeddedError, EmbeddedSettings};
 pub use health::{Condition, Health};
+pub use maintenance::{MaintenanceRound, run_maintenance};
+pub use partitions::{Expired, PartitionedTable, Period, TableName};
 pub use pool::{PoolSettings, PoolStats};
 pub use rows::{Broken, Columns, begin, keep, kept, readable};
 pub use schema::Schema;

@@ -1,17 +1,12 @@
 //! From "no database yet" to "its schema is ours": connects with backoff, migrates, and says how far it came.
 
-use std::time::Duration;
-
+use backon::Retryable;
 use sqlx::{ConnectOptions, Connection};
 
 use super::Db;
+use super::db::BACKOFF;
 use super::migrate::{self, MigrateError};
 use super::sqlstate::Meaning;
-
-/// The pause after the first failed connection; each later one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// No pause is longer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How far the schema has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,48 +32,41 @@ impl Db {
     /// # Errors
     /// What no waiting mends: a changed migration, a migration that fails, a server older than PostgreSQL 15.
     pub async fn prepare(&self, migrate: bool) -> Result<(), MigrateError> {
-        let mut pause = FIRST_PAUSE;
         let mut said = String::new();
-        loop {
-            let why = match self.prepare_once(migrate).await {
-                Ok(None) => {
-                    self.schema.send_replace(Schema::Ready);
-                    return Ok(());
+        let prepared = (|| self.prepare_once(migrate))
+            .retry(BACKOFF.without_max_times())
+            .when(is_passing)
+            .notify(|error, _| {
+                let why = error.to_string();
+                if why != said {
+                    tracing::warn!(reason = %why, "the database is not ready; it is tried again");
+                    said.clone_from(&why);
                 }
-                Ok(Some(pending)) => pending,
-                Err(error) if is_passing(&error) => error.to_string(),
-                Err(error) => {
-                    self.schema.send_replace(Schema::Refused(error.to_string()));
-                    return Err(error);
-                }
-            };
-            if why != said {
-                tracing::warn!(reason = %why, "the database is not ready; it is tried again");
-                said.clone_from(&why);
-            }
-            self.schema.send_replace(Schema::Waiting(why));
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+                self.schema.send_replace(Schema::Waiting(why));
+            })
+            .await;
+        self.schema.send_replace(match &prepared {
+            Ok(()) => Schema::Ready,
+            Err(error) => Schema::Refused(error.to_string()),
+        });
+        prepared
     }
 
-    /// One try; `Some` says what is still to be done by somebody else.
-    async fn prepare_once(&self, migrate: bool) -> Result<Option<String>, MigrateError> {
+    async fn prepare_once(&self, migrate: bool) -> Result<(), MigrateError> {
         let limit = self.pool.settings().connect_timeout;
         let connect = tokio::time::timeout(limit, self.pool.options().connect());
         let mut connection = connect.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
         migrate::check_server(&mut connection).await?;
-        let pending = if migrate {
+        if migrate {
             let applied = migrate::up(&mut connection, None).await?;
             if !applied.is_empty() {
                 tracing::info!(applied = applied.len(), "the schema was migrated");
             }
-            None
         } else {
-            migrate::pending(&mut connection).await?
-        };
+            migrate::check_applied(&mut connection).await?;
+        }
         connection.close().await?;
-        Ok(pending)
+        Ok(())
     }
 
     /// How far the schema has come.
@@ -94,9 +82,10 @@ impl Db {
     }
 }
 
-/// Whether waiting mends it: the server is away, starting, full, or not set up for us yet.
+/// Whether waiting mends it: the server is away, starting or full, or somebody else has yet to migrate.
 fn is_passing(error: &MigrateError) -> bool {
     match error {
+        MigrateError::Missing(_) => true,
         MigrateError::Database(error) => {
             matches!(Meaning::of(error), Meaning::Away | Meaning::Full | Meaning::RolledBack)
         }

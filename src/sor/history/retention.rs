@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::kernel::{Clock, PortResult};
-use crate::storage::{Db, Repeat};
+use crate::storage::{Db, MaintenanceRound, Repeat};
 
 /// Rows of one statement at most.
 const BATCH: u16 = 2_000;
@@ -59,6 +59,14 @@ impl Retention {
             tracing::info!(rows, %before, "deleted assessments that were kept long enough");
         }
         Ok(rows)
+    }
+
+    /// [`Retention::expire`], to be run every hour.
+    pub fn maintenance_round(self) -> MaintenanceRound {
+        MaintenanceRound::new("history", move || {
+            let retention = self.clone();
+            async move { retention.expire().await.map(drop) }
+        })
     }
 
     /// The apps that have older assessments, each with the time of its oldest.

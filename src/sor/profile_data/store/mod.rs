@@ -34,13 +34,12 @@ use chrono::{NaiveDate, TimeDelta};
 use super::domain::{MergedProfile, ProfileQuery};
 use super::port::ProfileDataSor;
 use crate::kernel::{AppName, Call, Clock, PortError, PortResult, Selector, TimeWindow, offload};
-use crate::storage::Db;
+use crate::storage::{Db, Expired, MaintenanceRound};
 use crate::telemetry::RequestScope;
 
 #[doc(hidden)]
 pub use codec::{Block, EpochSum, Growth, HourBlock, Joined, OpenDictionary, Rollup, Tables};
 pub use codec::{DictionaryFull, DictionaryLimits};
-pub use partitions::Maintenance;
 pub use pushed::{PushId, Pushed};
 pub(crate) use series::SAMPLE_LABELS;
 pub use writer::{Accepted, PushError};
@@ -73,6 +72,17 @@ impl Default for StoreSettings {
             dictionary: DictionaryLimits::default(),
         }
     }
+}
+
+/// What a maintenance round did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Maintenance {
+    /// Partitions made.
+    pub made: Vec<String>,
+    /// Closed hours of apps that were rolled up.
+    pub rolled: usize,
+    /// What became of expired partitions.
+    pub expired: Expired,
 }
 
 /// How long a push waits for the schema.
@@ -147,16 +157,25 @@ impl ProfileStore {
         let now = self.shared.clock.now();
         let Shared { db, settings, .. } = &*self.shared;
         let made = partitions::make_ahead(db, now, settings).await?;
-        lock(&self.shared.days).extend(writer::days_ahead(now));
         self.shared.writers.forget_idle(now, |epoch| self.shared.epochs.forget(epoch));
         // First, as what is dropped cannot be rolled up.
         let rolled = rollups::roll(&self.shared, now).await;
-        let (dropped, held) = partitions::drop_expired(db, now, settings).await?;
-        let done = Maintenance { made, rolled: rolled?, dropped, held };
+        let expired = partitions::drop_expired(db, now, settings).await?;
+        let done = Maintenance { made, rolled: rolled?, expired };
         if done != Maintenance::default() {
-            tracing::info!(made = ?done.made, rolled = done.rolled, dropped = ?done.dropped, held = ?done.held, "kept the days of the profile store");
+            let Expired { dropped, held } = &done.expired;
+            tracing::info!(made = ?done.made, rolled = done.rolled, ?dropped, ?held, "maintained the profile store");
         }
         Ok(done)
+    }
+
+    /// [`ProfileStore::maintain`], to be run every hour.
+    pub fn maintenance_round(&self) -> MaintenanceRound {
+        let store = self.clone();
+        MaintenanceRound::new("profile store", move || {
+            let store = store.clone();
+            async move { store.maintain().await.map(drop) }
+        })
     }
 
     /// Bytes of memory: of the dictionaries that are written to, and of those kept for reading.

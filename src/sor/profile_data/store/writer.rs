@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use tokio::sync::OwnedMutexGuard;
 
 use super::Shared;
@@ -248,7 +248,7 @@ async fn make_days(shared: &Shared, profiles: &[Pushed]) -> PortResult<()> {
         days.difference(&known).copied().collect()
     };
     if !missing.is_empty() {
-        partitions::make(&shared.db, &missing).await?;
+        partitions::make(&shared.db, &missing, &shared.settings).await?;
         shared.days.lock().unwrap_or_else(PoisonError::into_inner).extend(missing);
     }
     Ok(())
@@ -333,9 +333,4 @@ fn encode(
         }
     }
     Ok(Encoded { epochs, segments, blocks })
-}
-
-/// The days that certainly have partitions after a round of maintenance.
-pub(super) fn days_ahead(now: DateTime<Utc>) -> impl Iterator<Item = NaiveDate> {
-    (0..3).filter_map(move |days| now.date_naive().checked_add_days(Days::new(days)))
 }

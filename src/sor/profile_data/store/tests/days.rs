@@ -9,29 +9,16 @@ async fn partitions_are_made_ahead_and_dropped_when_expired_blocks_before_dictio
     assert_eq!(house.store.maintain().await.unwrap(), Maintenance::default());
     house.clock.set(at("2026-11-21T00:00:01Z"));
     let next = house.store.maintain().await.unwrap();
-    assert_eq!((next.made, next.dropped), (vec!["block_20261123".to_owned(), "dict_20261123".to_owned()], vec![]));
+    assert_eq!(
+        (next.made, next.expired.dropped),
+        (vec!["block_20261123".to_owned(), "dict_20261123".to_owned()], vec![])
+    );
     house.store.push(vec![CPU.at("2026-11-21T00:00:01Z")]).await.unwrap();
     house.clock.set(at("2026-11-23T00:00:00Z"));
-    assert_eq!(house.store.maintain().await.unwrap().dropped, ["block_20261120"]);
+    assert_eq!(house.store.maintain().await.unwrap().expired.dropped, ["block_20261120"]);
     house.clock.set(at("2026-11-24T00:00:00Z"));
-    assert_eq!(house.store.maintain().await.unwrap().dropped, ["block_20261121", "dict_20261120"]);
+    assert_eq!(house.store.maintain().await.unwrap().expired.dropped, ["block_20261121", "dict_20261120"]);
     assert_eq!((house.count("block").await, house.count("dict").await), (0, 1));
-}
-
-#[tokio::test]
-async fn a_partition_that_a_reader_holds_is_dropped_the_next_time() {
-    let house = house_with(StoreSettings { retention: TimeDelta::days(1), ..StoreSettings::default() }).await;
-    house.store.push(vec![CPU.at(NOON)]).await.unwrap();
-    house.clock.set(at("2026-11-22T12:00:00Z"));
-    let mut reader =
-        <sqlx::PgConnection as sqlx::Connection>::connect_with(&house.database.connect_options()).await.unwrap();
-    for statement in ["BEGIN", "SELECT count(*) FROM profile_store.block"] {
-        sqlx::query(statement).execute(&mut reader).await.unwrap();
-    }
-    let done = house.store.maintain().await.unwrap();
-    assert_eq!((done.dropped, done.held), (vec![], vec!["block_20261120".to_owned()]));
-    sqlx::query("COMMIT").execute(&mut reader).await.unwrap();
-    assert_eq!(house.store.maintain().await.unwrap().dropped, ["block_20261120"]);
 }
 
 #[tokio::test]

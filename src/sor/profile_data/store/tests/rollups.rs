@@ -220,7 +220,7 @@ async fn an_hour_that_cannot_be_read_holds_nothing_up() {
     house.database.db.run(Repeat::Safe, move |c| Box::pin(sqlx::query(break_one).execute(c))).await.unwrap();
     assert_eq!((house.roll().await, house.roll().await, house.count("rollup").await), (1, 0, 1));
     house.clock.set(at("2026-11-28T00:00:00Z"));
-    assert!(house.store.maintain().await.unwrap().dropped.contains(&"block_20261120".to_owned()));
+    assert!(house.store.maintain().await.unwrap().expired.dropped.contains(&"block_20261120".to_owned()));
 }
 
 #[rstest]
@@ -248,11 +248,11 @@ async fn months_are_made_and_dropped_as_a_whole_over_their_ends(
     let night = window("2026-11-30T23:00:00Z", "2026-12-01T01:00:00Z");
     let both = house.merged(ProfileType::Cpu, night, "").await.unwrap();
     house.clock.set(at(kept));
-    let dropped = house.store.maintain().await.unwrap().dropped;
+    let dropped = house.store.maintain().await.unwrap().expired.dropped;
     assert!(dropped.contains(&"block_20261130".to_owned()) && !dropped.contains(&"rollup_202611".to_owned()));
     assert_eq!(stacks(&house.merged(ProfileType::Cpu, night, "").await.unwrap()), stacks(&both));
     house.clock.set(at(expired));
-    assert_eq!(house.store.maintain().await.unwrap().dropped, ["rollup_202611"]);
+    assert_eq!(house.store.maintain().await.unwrap().expired.dropped, ["rollup_202611"]);
     assert_eq!(house.merged(ProfileType::Cpu, night, "").await.unwrap().profile.total(0), 40_000_000);
 }
 
