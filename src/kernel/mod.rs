@@ -25,7 +25,7 @@ pub use json::{InvalidJson, JsonObject, MAX_JSON_BYTES, check_json};
 pub use names::{AppName, FunctionName, InvalidName, Text255, Tier, check_text};
 pub use offload::offload;
 pub use page::{Page, all_pages};
-pub use percent::{InvalidPercent, Percent, round2};
+pub use percent::{InvalidPercent, Percent, round2, round4};
 pub use profile_type::{ProfileType, UnknownProfileType};
 pub use selector::{InvalidSelector, LabelMatcher, Labels, MatchOp, Selector};
 pub use severity::{FindingSeverity, LimitSeverity};

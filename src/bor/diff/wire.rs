@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::domain::{DiffRequest, compare};
 use crate::bor::links::{self, LinkSettings};
 use crate::bor::relational::{Absence, Limits};
-use crate::kernel::{AppName, LimitSeverity, ProfileType, Selector, TimeWindow, round2};
+use crate::kernel::{AppName, LimitSeverity, ProfileType, Selector, TimeWindow, round2, round4};
 use crate::sor::profile_data::{MergedProfile, ProfileMeta, ProfileQuery};
 use crate::verdict::{
     ChangeVerdict, ChangedFunction, Comparison, Confidence, DiffVerdict, Limit, LimitViolation, QualityNote,
@@ -351,9 +351,4 @@ impl From<&LimitViolation> for BreachBody {
             confirmed: violation.confirmed,
         }
     }
-}
-
-/// Cores and loads are small numbers: an idle server uses thousandths.
-fn round4(value: f64) -> f64 {
-    (value * 10_000.0).round() / 10_000.0
 }

@@ -9,7 +9,7 @@ use super::domain::{FleetQuery, HotspotsRequest, SearchRequest};
 use crate::bor::owners::Owners;
 use crate::bor::relational::Absence;
 use crate::http::Problem;
-use crate::kernel::{AppName, ProfileType, round2};
+use crate::kernel::{AppName, ProfileType, round2, round4};
 use crate::sor::profile_data::ProfileMeta;
 use crate::sor::registry::Service;
 use crate::verdict::{Category, Hotspot, HotspotService, Match, Matches, Origin, Ranking};
@@ -315,9 +315,4 @@ fn team_owner(service: &Service) -> Option<String> {
 
 fn tier(service: &Service) -> String {
     service.tier.to_string()
-}
-
-/// Cores are small numbers: an idle server uses thousandths.
-fn round4(value: f64) -> f64 {
-    (value * 10_000.0).round() / 10_000.0
 }
