@@ -4,6 +4,7 @@
 //! Nothing here does I/O, knows the web or reads a clock. A value of these types that exists is valid.
 
 mod change;
+mod duration;
 mod error;
 mod ids;
 mod json;
@@ -18,6 +19,7 @@ mod tenant;
 mod time;
 
 pub use change::Change;
+pub use duration::parse_duration;
 pub use error::{PortError, PortResult};
 pub use ids::SequentialIds;
 pub use ids::{IdSource, RandomIds, RowId};
