@@ -24,8 +24,8 @@ pub use client::{Answer, Outward, OutwardSettings};
 pub use codes::{Code, CodeRow};
 pub use documented::{Answers, described, documented};
 pub use extract::{
-    BODY_LIMIT_BYTES, Body, PathParam, Query, SpanParam, TENANT_HEADER, TenantHeader, TimeParam, default_to, parse,
-    window,
+    BODY_LIMIT_BYTES, Body, Ends, PathParam, Query, SpanParam, TENANT_HEADER, TenantHeader, TimeParam, default_to,
+    parse, window, windows,
 };
 pub use middleware::walk;
 pub use mount::Routes;

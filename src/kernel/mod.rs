@@ -33,4 +33,4 @@ pub use selector::{InvalidSelector, LabelMatcher, Labels, MatchOp, Selector};
 pub use severity::{FindingSeverity, LimitSeverity};
 pub use tenant::{InvalidTenant, Tenant};
 pub use time::FixedClock;
-pub use time::{Clock, InvalidWindow, MAX_WINDOW, SystemClock, TimeWindow, rfc3339};
+pub use time::{Clock, DEFAULT_WINDOW, InvalidWindow, MAX_WINDOW, SystemClock, TimeWindow, rfc3339};

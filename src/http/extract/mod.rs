@@ -15,7 +15,7 @@ pub use body::{BODY_LIMIT_BYTES, Body};
 pub use path::PathParam;
 pub use query::Query;
 pub use tenant::{TENANT_HEADER, TenantHeader};
-pub use time::{SpanParam, TimeParam, default_to, window};
+pub use time::{Ends, SpanParam, TimeParam, default_to, window, windows};
 
 use super::codes::Code;
 use super::problem::Problem;

@@ -5,7 +5,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::http::{Code, Problem};
-use crate::kernel::{Clock, InvalidWindow, MAX_WINDOW, TimeWindow, parse_duration};
+use crate::kernel::{Clock, DEFAULT_WINDOW, InvalidWindow, MAX_WINDOW, TimeWindow, parse_duration};
 
 /// The default end of a window is rounded down to this, so that identical questions share one answer.
 const DEFAULT_STEP_S: i64 = 15;
@@ -138,21 +138,38 @@ pub fn default_to(now: DateTime<Utc>) -> DateTime<Utc> {
     now - TimeDelta::seconds(now.timestamp().rem_euclid(DEFAULT_STEP_S))
 }
 
-/// The window of `from` and `to`. Not given: `to` is now and `from` is `default_length` before now, both counted from
-/// now rounded down to 15 seconds.
+/// Start and end of a window, as far as they are given.
+pub type Ends = (Option<TimeParam>, Option<TimeParam>);
+
+/// One window. Not given: it ends at [`default_to`], and begins an hour before that, wherever it ends.
 ///
 /// # Errors
 /// `window_invalid` unless `from` lies before `to` and at most 31 days.
-pub fn window(
-    from: Option<TimeParam>,
-    to: Option<TimeParam>,
-    clock: &dyn Clock,
-    default_length: TimeDelta,
-) -> Result<TimeWindow, Problem> {
+pub fn window(from: Option<TimeParam>, to: Option<TimeParam>, clock: &dyn Clock) -> Result<TimeWindow, Problem> {
     let now = clock.now();
-    let to = to.map_or_else(|| Ok(default_to(now)), |to| to.at(now))?;
-    let from = from.map_or_else(|| Ok(default_to(now) - default_length), |from| from.at(now))?;
-    Ok(TimeWindow::new(from, to)?)
+    let latest = default_to(now);
+    let end = given_or(to, now, latest)?;
+    let start = given_or(from, now, latest - DEFAULT_WINDOW)?;
+    Ok(TimeWindow::new(start, end)?)
+}
+
+/// Two windows to compare: baseline, then current. Each part that is not given is counted from the one after it: the
+/// current window ends at [`default_to`], the baseline where the current one begins, and each is an hour long.
+///
+/// # Errors
+/// As [`window`].
+pub fn windows(baseline: Ends, current: Ends, now: DateTime<Utc>) -> Result<(TimeWindow, TimeWindow), Problem> {
+    let before = |(from, to): Ends, latest: DateTime<Utc>| {
+        let end = given_or(to, now, latest)?;
+        let start = given_or(from, now, end - DEFAULT_WINDOW)?;
+        TimeWindow::new(start, end).map_err(Problem::from)
+    };
+    let current = before(current, default_to(now))?;
+    Ok((before(baseline, current.from())?, current))
+}
+
+fn given_or(given: Option<TimeParam>, now: DateTime<Utc>, default: DateTime<Utc>) -> Result<DateTime<Utc>, Problem> {
+    given.map_or(Ok(default), |time| time.at(now))
 }
 
 impl From<InvalidWindow> for Problem {
@@ -172,6 +189,10 @@ mod tests {
 
     fn clock() -> FixedClock {
         FixedClock::at(DateTime::from_timestamp(NOW, 999_000_000).unwrap())
+    }
+
+    fn ends(window: TimeWindow) -> (i64, i64) {
+        (window.from().timestamp(), window.to().timestamp())
     }
 
     fn seconds(text: &str) -> i64 {
@@ -236,9 +257,31 @@ mod tests {
 
     #[test]
     fn the_default_window_ends_at_the_last_quarter_minute() {
-        let window = window(None, None, &clock(), TimeDelta::hours(1)).unwrap();
-        assert_eq!((window.from().timestamp(), window.to().timestamp()), (NOW - 12 - 3_600, NOW - 12));
+        let window = window(None, None, &clock()).unwrap();
+        assert_eq!(ends(window), (NOW - 12 - 3_600, NOW - 12));
         assert_eq!(window.to().timestamp() % 15, 0);
+    }
+
+    #[test]
+    fn one_window_begins_an_hour_before_now_wherever_it_ends() {
+        let window = window(None, Some("now-30m".parse().unwrap()), &clock()).unwrap();
+        assert_eq!(ends(window), (NOW - 12 - 3_600, NOW - 1_800));
+    }
+
+    #[test]
+    fn two_windows_are_counted_backwards_from_the_end_of_the_current_one() {
+        let time = |text: &str| Some(text.parse::<TimeParam>().unwrap());
+        let two = |baseline, current| {
+            let (baseline, current) = windows(baseline, current, clock().now()).unwrap();
+            (ends(baseline), ends(current))
+        };
+        let (end, hour) = (NOW - 12, 3_600);
+        assert_eq!(two((None, None), (None, None)), ((end - 2 * hour, end - hour), (end - hour, end)));
+        let two_hours_ago = NOW - 2 * hour;
+        let expected = ((two_hours_ago - 2 * hour, two_hours_ago - hour), (two_hours_ago - hour, two_hours_ago));
+        assert_eq!(two((None, None), (None, time("now-2h"))), expected);
+        let expected = ((two_hours_ago, end - hour), (end - hour, end));
+        assert_eq!(two((time("now-2h"), None), (None, None)), expected);
     }
 
     #[rstest]
@@ -247,7 +290,7 @@ mod tests {
     #[case("now-32d", "now", "the window is longer than 31 days")]
     fn a_reversed_or_long_window_is_refused(#[case] from: &str, #[case] to: &str, #[case] detail: &str) {
         let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
-        let problem = window(Some(from), Some(to), &clock(), TimeDelta::hours(1)).unwrap_err();
+        let problem = window(Some(from), Some(to), &clock()).unwrap_err();
         assert_eq!((problem.code(), problem.detail()), (Code::WindowInvalid, detail));
     }
 
