@@ -16,7 +16,7 @@ use super::exchange::{write_one, write_pair};
 use super::port::ProfileDataSor;
 use super::wire::{AppsBody, PairBody, ProfileBody};
 use crate::http::{Code, PathParam, Problem, Query, Resource, Routes, TenantHeader, json, window, windows};
-use crate::kernel::{AppName, Clock, Labels, Percent, ProfileType, Selector, Tenant, TimeWindow, round2};
+use crate::kernel::{AppName, Clock, Labels, Percent, ProfileType, Selector, Tenant, TimeWindow, offload, round2};
 use crate::profile::{FlameGraphText, flame_graph, flame_graph_diff};
 
 /// From this many frames on, a table is computed off the async threads.
@@ -300,7 +300,10 @@ async fn compute(
     heavy: bool,
     work: impl FnOnce() -> Result<Vec<u8>, Problem> + Send + 'static,
 ) -> Result<Vec<u8>, Problem> {
-    if heavy { web::block(work).await.unwrap_or_else(|e| Err(internal(&e.to_string()))) } else { work() }
+    if !heavy {
+        return work();
+    }
+    offload("answering with a profile", work).await.unwrap_or_else(|e| Err(internal(&e.to_string())))
 }
 
 fn internal(why: &str) -> Problem {
