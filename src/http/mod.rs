@@ -20,7 +20,7 @@ mod row_key;
 pub(crate) mod testing;
 
 pub use answer::json;
-pub use client::{Answer, Outward, OutwardSettings};
+pub use client::{Answer, NoAnswer, Outward, OutwardSettings};
 pub use codes::{Code, CodeRow};
 pub use documented::{Answers, described, documented};
 pub use extract::{

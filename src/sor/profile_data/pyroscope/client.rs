@@ -13,7 +13,7 @@ use super::limiter::{Limiter, Outcome, gives_way};
 use super::refusal::{Refusal, refusal_of};
 use super::settings::{Credentials, InvalidSource, PyroscopeSettings};
 use super::span::Span;
-use crate::http::{Outward, OutwardSettings, TENANT_HEADER};
+use crate::http::{NoAnswer, Outward, OutwardSettings, TENANT_HEADER};
 use crate::kernel::{PortError, Tenant};
 use crate::profile::{
     FunctionId, LimitName, Limits, PprofFile, Profile, ReadError, is_compressed, read_flamebearer, read_pprof,
@@ -213,12 +213,10 @@ impl Client {
     async fn call(&self, request: RequestBuilder, selected: bool) -> Result<Bytes, Refusal> {
         let permit = self.limiter.enter().await;
         let second = request.try_clone();
-        let mut answer = self.outward.send(request).await;
-        if let (Err(PortError::Unavailable(text)), Some(second)) = (&answer, second)
-            && !is_too_large(text)
-        {
+        let mut answer = self.outward.fetch(request).await;
+        if let (Err(NoAnswer::Broken(text)), Some(second)) = (&answer, second) {
             tracing::debug!(%text, "asking the source of profiles again");
-            answer = self.outward.send(second).await;
+            answer = self.outward.fetch(second).await;
         }
         match answer {
             Ok(answer) if answer.status == StatusCode::OK => {
@@ -231,21 +229,16 @@ impl Client {
                 Err(refusal_of(&answer, selected))
             }
             Err(error) => {
-                let too_much = match &error {
-                    PortError::Timeout(_) => true,
-                    PortError::Unavailable(text) => is_too_large(text),
-                    _ => false,
+                let (outcome, refusal): (_, fn(PortError) -> Refusal) = match error {
+                    NoAnswer::Timeout(_) => (Outcome::Busy, Refusal::TooMuch),
+                    NoAnswer::TooLarge { .. } => (Outcome::Unknown, Refusal::TooMuch),
+                    NoAnswer::Broken(_) => (Outcome::Unknown, Refusal::Final),
                 };
-                permit.end(if matches!(error, PortError::Timeout(_)) { Outcome::Busy } else { Outcome::Unknown });
-                Err(if too_much { Refusal::TooMuch(error) } else { Refusal::Final(error) })
+                permit.end(outcome);
+                Err(refusal(error.into()))
             }
         }
     }
-}
-
-/// Whether the outward client gave up because of its size cap.
-fn is_too_large(text: &str) -> bool {
-    text.starts_with("the answer is over")
 }
 
 /// "No data" is no bytes, a pprof of nothing, or, behind some proxies, an empty JSON object.
