@@ -5,7 +5,6 @@
 //! value came from, and the rule it breaks; all complaints are reported at once.
 
 mod database;
-mod duration;
 mod env;
 mod function;
 mod history;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use super::{duration, env};
+use super::env;
+use crate::kernel::parse_duration;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +103,7 @@ const DURATION: &str = "a duration from 1ms to 24h such as 30s, 5m, 1h30m";
 
 fn short_duration(text: &str) -> Option<Duration> {
     let range = Duration::from_millis(1)..=Duration::from_hours(24);
-    duration::parse(text).filter(|duration| range.contains(duration))
+    parse_duration(text).filter(|duration| range.contains(duration))
 }
 
 #[expect(clippy::option_option, reason = "outer: whether the rule holds; inner: whether the key is set")]

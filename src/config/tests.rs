@@ -84,6 +84,7 @@ fn every_short_name_sets_a_key_that_exists() {
 #[case(None, &[("HISTORY_REPEATS_EVERY", "25h")], "history.repeats_every (from the environment variable HISTORY_REPEATS_EVERY) must be a duration from 1ms to 24h")]
 #[case(None, &[("LOG_FORMAT", "xml")], "must be text or json")]
 #[case(None, &[("DB_QUERY_TIMEOUT", "30")], "must be a duration")]
+#[case(None, &[("DB_QUERY_TIMEOUT", "30M")], "must be a duration")]
 #[case(None, &[("PYROSCOPE_URL", "localhost:4040")], "must be an http or https URL")]
 #[case(None, &[("BASELINE_URL", "http://user:pass@other")], "must be an http or https URL without credentials")]
 #[case(None, &[("PYROSCOPE_TOKEN", "t")], "pyroscope.token (from the environment variable PYROSCOPE_TOKEN) has no use without")]

@@ -77,6 +77,36 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// Why no answer came.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// The deadline of the settings passed.
+    #[error("{0}")]
+    Timeout(String),
+    /// The server cannot be reached or cut the connection.
+    #[error("{0}")]
+    Broken(String),
+    /// The answer is over the size cap.
+    #[error("the answer is over {cap} bytes")]
+    TooLarge {
+        /// The cap.
+        cap: usize,
+    },
+    /// The call was given up: its own deadline passed, or it was cancelled. It says nothing of the server.
+    #[error(transparent)]
+    GivenUp(#[from] PortError),
+}
+
+impl From<NoAnswer> for PortError {
+    fn from(error: NoAnswer) -> Self {
+        match error {
+            NoAnswer::GivenUp(error) => error,
+            NoAnswer::Timeout(text) => Self::Timeout(text),
+            NoAnswer::Broken(_) | NoAnswer::TooLarge { .. } => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
 impl Outward {
     /// A client for the server of these settings.
     pub fn new(settings: OutwardSettings) -> Result<Self, reqwest::Error> {
@@ -122,30 +152,37 @@ impl Outward {
         request
     }
 
-    /// Sends the request as part of a call and reads the whole answer, whatever its status. No retry happens here.
+    /// The same as [`Outward::fetch`] for callers that do not ask why no answer came.
     ///
     /// # Errors
     /// `Timeout` past the deadline of the settings or of the call; `Unavailable` if the server cannot be reached, cuts the
     /// connection, or its answer is over the size cap.
     pub async fn send(&self, call: &Call, request: reqwest::RequestBuilder) -> PortResult<Answer> {
+        Ok(self.fetch(call, request).await?)
+    }
+
+    /// Sends the request as part of a call and reads the whole answer, whatever its status. No retry happens here.
+    ///
+    /// # Errors
+    /// Why no answer came.
+    pub async fn fetch(&self, call: &Call, request: reqwest::RequestBuilder) -> Result<Answer, NoAnswer> {
         call.bound(self.exchange(identify(call, request))).await
     }
 
-    async fn exchange(&self, request: reqwest::RequestBuilder) -> PortResult<Answer> {
+    async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<Answer, NoAnswer> {
         let _counted = telemetry::upstream_call();
-        let mut response = request.send().await.map_err(|e| port_error(&e))?;
+        let mut response = request.send().await.map_err(|e| no_answer(&e))?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let cap = self.settings.max_answer_bytes;
-        let too_large = || PortError::Unavailable(format!("the answer is over {cap} bytes"));
         let length = response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
         if length > cap {
-            return Err(too_large());
+            return Err(NoAnswer::TooLarge { cap });
         }
         // Room as it is needed from a server that promises much.
         let mut body = BytesMut::with_capacity(length.min(1 << 20));
-        while let Some(chunk) = response.chunk().await.map_err(|e| port_error(&e))? {
+        while let Some(chunk) = response.chunk().await.map_err(|e| no_answer(&e))? {
             if body.len() + chunk.len() > cap {
-                return Err(too_large());
+                return Err(NoAnswer::TooLarge { cap });
             }
             body.extend_from_slice(&chunk);
         }
@@ -153,7 +190,7 @@ impl Outward {
     }
 }
 
-fn port_error(error: &reqwest::Error) -> PortError {
+fn no_answer(error: &reqwest::Error) -> NoAnswer {
     use std::error::Error;
     let mut text = error.to_string();
     let mut source = error.source();
@@ -162,7 +199,7 @@ fn port_error(error: &reqwest::Error) -> PortError {
         text.push_str(&cause.to_string());
         source = cause.source();
     }
-    if error.is_timeout() { PortError::Timeout(text) } else { PortError::Unavailable(text) }
+    if error.is_timeout() { NoAnswer::Timeout(text) } else { NoAnswer::Broken(text) }
 }
 
 #[cfg(test)]

@@ -1,16 +1,21 @@
+//! Compresses answers. actix's own middleware, `Compress`, hands each body over 1 kB to another thread and sends it in
+//! chunks: for 20 kB of JSON it took 1.5 times the CPU of this (364 µs against 243 µs), and the last chunk waited 40 ms for
+//! the client to acknowledge the first.
+
 use std::io::Write;
 
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::web;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::kernel::offload;
+
 /// Below this a body is not worth the work.
 const MIN_BYTES: u64 = 4 * 1024;
-/// Above this a body is compressed on a thread that may block.
+/// Above this a body is compressed off the threads that serve requests.
 const BLOCKING_BYTES: u64 = 128 * 1024;
 const LEVEL: Compression = Compression::new(3);
 
@@ -43,7 +48,7 @@ pub(super) async fn gzip(answer: HttpResponse) -> HttpResponse {
         deflate(&bytes)
     } else {
         let shared = bytes.clone();
-        web::block(move || deflate(&shared)).await.ok().flatten()
+        offload("compressing an answer", move || deflate(&shared)).await.ok().flatten()
     };
     let mut head = head;
     head.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));

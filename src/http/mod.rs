@@ -22,12 +22,12 @@ pub(crate) mod testing;
 
 pub use answer::json;
 pub use call::announce;
-pub use client::{Answer, Outward, OutwardSettings};
+pub use client::{Answer, NoAnswer, Outward, OutwardSettings};
 pub use codes::{Code, CodeRow};
 pub use documented::{Answers, described, documented};
 pub use extract::{
-    BODY_LIMIT_BYTES, Body, PathParam, Query, SpanParam, TENANT_HEADER, TenantHeader, TimeParam, default_to, parse,
-    window,
+    BODY_LIMIT_BYTES, Body, Ends, PathParam, Query, SpanParam, TENANT_HEADER, TenantHeader, TimeParam, default_to,
+    parse, window, windows,
 };
 pub use middleware::walk;
 pub use mount::Routes;

@@ -41,6 +41,28 @@ impl<'de> serde::Deserialize<'de> for Percent {
 
 /// Rounds to two decimals, as answers do and nothing else does.
 pub fn round2(value: f64) -> f64 {
-    let rounded = (value * 100.0).round() / 100.0;
+    round_to(value, 100.0)
+}
+
+/// Rounds to four decimals, as answers do with cores and loads: an idle server uses thousandths of a core.
+pub fn round4(value: f64) -> f64 {
+    round_to(value, 10_000.0)
+}
+
+fn round_to(value: f64, parts: f64) -> f64 {
+    let rounded = (value * parts).round() / parts;
+    // JSON would show the sign of -0.
     if rounded == 0.0 { 0.0 } else { rounded }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_to_decimals_without_a_negative_zero() {
+        assert_eq!([round2(12.345_6), round2(99.996), round2(-1.234)], [12.35, 100.0, -1.23]);
+        assert_eq!([round4(0.001_26), round4(1.000_04), round4(-1.000_06)], [0.001_3, 1.0, -1.000_1]);
+        assert!(round2(-0.001).is_sign_positive() && round4(-0.000_01).is_sign_positive());
+    }
 }

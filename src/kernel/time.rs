@@ -3,6 +3,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// The longest window that may be asked for: 31 days.
 pub const MAX_WINDOW: TimeDelta = TimeDelta::days(31);
 
+/// How long a window is whose start or end is not given: an hour.
+pub const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
+
 /// Where the present comes from, so that tests and replays can fix it.
 pub trait Clock: Send + Sync {
     /// The present.

@@ -5,14 +5,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::bor::SorAnswer;
 use crate::bor::facts::source_facts;
 use crate::bor::relational::{narrowed, tenant_of};
-use crate::http::{Code, Problem, TimeParam, default_to};
-use crate::kernel::{AppName, ProfileType, Selector, Text255, TimeWindow};
+use crate::http::{Code, Problem, TimeParam, default_to, windows};
+use crate::kernel::{AppName, DEFAULT_WINDOW, ProfileType, Selector, Text255, TimeWindow};
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::sor::registry::Service;
 use crate::verdict::{ChangedFunction, Compared, Comparison, Limit, Side};
 
-/// Windows are an hour long where nothing else is asked.
-const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
 /// After a deploy, a service is given so long to warm up.
 const DEFAULT_SETTLE: TimeDelta = TimeDelta::minutes(5);
 
@@ -189,16 +187,10 @@ impl DiffWindows {
         if self.settle.is_some() {
             return Err(Problem::field(Code::ParameterInvalid, "settle", "is given without at"));
         }
-        let window = |from: Option<TimeParam>, to: Option<TimeParam>, default: DateTime<Utc>| {
-            let to = to.map_or(Ok(default), |to| to.at(now))?;
-            let from = from.map_or(Ok(to - DEFAULT_WINDOW), |from| from.at(now))?;
-            TimeWindow::new(from, to).map_err(Problem::from)
-        };
-        let current = window(self.from, self.to, default_to(now))?;
-        if !self.same_series && self.baseline_from.is_none() && self.baseline_to.is_none() {
-            return Ok((current, current));
-        }
-        Ok((window(self.baseline_from, self.baseline_to, current.from())?, current))
+        let baseline_ends = (self.baseline_from, self.baseline_to);
+        let (baseline, current) = windows(baseline_ends, (self.from, self.to), now)?;
+        let over_one_window = !self.same_series && baseline_ends == (None, None);
+        Ok((if over_one_window { current } else { baseline }, current))
     }
 }
 

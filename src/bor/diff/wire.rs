@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::domain::Diff;
 use crate::bor::Absence;
 use crate::bor::links::{self, LinkSettings};
-use crate::kernel::{LimitSeverity, Selector, round2};
+use crate::kernel::{LimitSeverity, Selector, round2, round4};
 use crate::verdict::{ChangeVerdict, ChangedFunction, Confidence, DiffVerdict, LimitViolation, QualityNote};
 
 /// Two windows of one app, compared function by function.
@@ -300,9 +300,4 @@ impl From<&LimitViolation> for BreachBody {
             confirmed: violation.confirmed,
         }
     }
-}
-
-/// Cores and loads are small numbers: an idle server uses thousandths.
-fn round4(value: f64) -> f64 {
-    (value * 10_000.0).round() / 10_000.0
 }

@@ -2,7 +2,6 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use chrono::TimeDelta;
 use serde::Deserialize;
 use utoipa::IntoResponses;
 
@@ -15,8 +14,6 @@ use crate::http::{Answers, Code, Limit, Problem, Query, Resource, Routes, TimePa
 use crate::kernel::{Call, FunctionName, ProfileType, Selector};
 use crate::verdict::Ranking;
 
-/// Windows are an hour long where nothing else is asked.
-const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
 const DEFAULT_MATCHES: usize = 1_000;
 const MOST_MATCHES: u16 = 10_000;
 const DEFAULT_HOTSPOTS: usize = 20;
@@ -128,7 +125,7 @@ pub(super) async fn search_fleet(
     let request = SearchRequest {
         fleet: FleetQuery {
             kind: params.kind.unwrap_or(ProfileType::Cpu),
-            window: window(params.from, params.to, service.clock(), DEFAULT_WINDOW)?,
+            window: window(params.from, params.to, service.clock())?,
             selector: params.selector.unwrap_or_default(),
             apps: params.apps.as_deref().map(apps).transpose()?,
         },
@@ -167,7 +164,7 @@ pub(super) async fn fleet_hotspots(
     let request = HotspotsRequest {
         fleet: FleetQuery {
             kind,
-            window: window(params.from, params.to, service.clock(), DEFAULT_WINDOW)?,
+            window: window(params.from, params.to, service.clock())?,
             selector: params.selector.unwrap_or_default(),
             apps: params.apps.as_deref().map(apps).transpose()?,
         },

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::domain::{AppFailure, FleetHotspots, FleetMatches, FleetQuery, HotspotsRequest, Scan, SearchRequest};
 use crate::bor::{Absence, Refusal};
 use crate::http::{Code, Problem};
-use crate::kernel::{AppName, round2};
+use crate::kernel::{AppName, round2, round4};
 use crate::sor::registry::Service;
 use crate::verdict::{Category, Hotspot, HotspotService, Match, Origin, Ranking};
 
@@ -277,9 +277,4 @@ fn team_owner(service: &Service) -> Option<String> {
 
 fn tier(service: &Service) -> String {
     service.tier.to_string()
-}
-
-/// Cores are small numbers: an idle server uses thousandths.
-fn round4(value: f64) -> f64 {
-    (value * 10_000.0).round() / 10_000.0
 }

@@ -2,7 +2,6 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use chrono::TimeDelta;
 use serde::Deserialize;
 use utoipa::IntoResponses;
 
@@ -14,8 +13,6 @@ use crate::bor::request::{error_responses, requested_by, selector};
 use crate::http::{Answers, Code, PathParam, Problem, Query, Resource, Routes, TimeParam, json, window};
 use crate::kernel::{AppName, Call, Selector};
 
-/// Windows are an hour long where nothing else is asked.
-const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
 /// Top functions where nothing else is asked.
 const DEFAULT_LIMIT: u32 = 10;
 
@@ -91,7 +88,7 @@ pub(super) async fn triage_app(
     let params = params.into_inner();
     let request = TriageRequest {
         app: app.into_inner(),
-        window: window(params.from, params.to, service.clock(), DEFAULT_WINDOW)?,
+        window: window(params.from, params.to, service.clock())?,
         types: params.types.as_deref().map_or(Ok(Requested::Default), requested)?,
         limit: params.limit.unwrap_or(DEFAULT_LIMIT) as usize,
         selector: params.selector.unwrap_or_default(),

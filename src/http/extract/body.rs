@@ -101,7 +101,8 @@ fn problem(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     }
     let text = inner.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-    // serde names the field of these only in its text, and gives the path of the object around it.
+    // serde_json names the field of these only in its text, which is their only mark, and gives the path of the object
+    // around it.
     let detail = if let Some(field) = quoted(text, "missing field `") {
         pointer.push('/');
         pointer.push_str(&escape(field));

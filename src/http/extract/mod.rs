@@ -7,7 +7,7 @@ mod query;
 mod tenant;
 mod time;
 
-use std::any::Any;
+use std::any::TypeId;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -15,7 +15,7 @@ pub use body::{BODY_LIMIT_BYTES, Body};
 pub use path::PathParam;
 pub use query::Query;
 pub use tenant::{TENANT_HEADER, TenantHeader};
-pub use time::{SpanParam, TimeParam, default_to, window};
+pub use time::{Ends, SpanParam, TimeParam, default_to, window, windows};
 
 use super::codes::Code;
 use super::problem::Problem;
@@ -29,11 +29,13 @@ use crate::kernel::UnknownProfileType;
 pub fn parse<T>(name: &str, text: &str) -> Result<T, Problem>
 where
     T: FromStr,
-    T::Err: Display + 'static,
+    T::Err: Display,
 {
-    text.parse().map_err(|error: T::Err| {
-        let unknown_type = (&error as &dyn Any).is::<UnknownProfileType>();
-        let code = if unknown_type { Code::ProfileTypeUnknown } else { Code::ParameterInvalid };
-        Problem::field(code, name, error.to_string())
-    })
+    text.parse().map_err(|error: T::Err| Problem::field(code_of::<T::Err>(), name, error.to_string()))
+}
+
+/// The code of a parameter that was refused with an error of this type.
+fn code_of<E>() -> Code {
+    let unknown_type = typeid::of::<E>() == TypeId::of::<UnknownProfileType>();
+    if unknown_type { Code::ProfileTypeUnknown } else { Code::ParameterInvalid }
 }

@@ -6,23 +6,32 @@ use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
+use super::code_of;
+use crate::http::Code;
+
+const REPEATED: &str = "is given more than once";
+
 /// Why parameters are refused.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// Nobody knows these.
     Unknown { names: Vec<String>, known: &'static [&'static str] },
     /// This one is at fault.
-    Named { name: String, detail: String },
+    Named { name: String, code: Code, detail: String },
     /// Something else, or a value whose parameter is not known yet.
-    Text(String),
+    Unnamed { code: Code, detail: String },
 }
 
 impl Failure {
     fn of(self, name: &str) -> Self {
         match self {
-            Self::Text(detail) => Self::Named { name: name.to_owned(), detail },
+            Self::Unnamed { code, detail } => Self::Named { name: name.to_owned(), code, detail },
             named => named,
         }
+    }
+
+    fn invalid(detail: impl Into<String>) -> Self {
+        Self::Unnamed { code: Code::ParameterInvalid, detail: detail.into() }
     }
 }
 
@@ -30,8 +39,8 @@ impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { names, .. } => write!(f, "unknown: {}", names.join(", ")),
-            Self::Named { name, detail } => write!(f, "{name}: {detail}"),
-            Self::Text(detail) => f.write_str(detail),
+            Self::Named { name, detail, .. } => write!(f, "{name}: {detail}"),
+            Self::Unnamed { detail, .. } => f.write_str(detail),
         }
     }
 }
@@ -40,15 +49,15 @@ impl std::error::Error for Failure {}
 
 impl de::Error for Failure {
     fn custom<T: Display>(detail: T) -> Self {
-        Self::Text(detail.to_string())
+        Self::Unnamed { code: code_of::<T>(), detail: detail.to_string() }
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::Named { name: field.to_owned(), detail: "is missing".to_owned() }
+        Self::invalid("is missing").of(field)
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        Self::Named { name: field.to_owned(), detail: "is given more than once".to_owned() }
+        Self::invalid(REPEATED).of(field)
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
@@ -56,7 +65,7 @@ impl de::Error for Failure {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::Text(format!("unknown value {variant:?}: valid are {}", expected.join(", ")))
+        Self::invalid(format!("unknown value {variant:?}: valid are {}", expected.join(", ")))
     }
 }
 
@@ -96,7 +105,7 @@ impl<'de> Deserializer<'de> for Parameters<'de> {
             return Err(Failure::Unknown { names, known });
         }
         if let Some(name) = self.repeated() {
-            return Err(Failure::Named { name: name.to_owned(), detail: "is given more than once".to_owned() });
+            return Err(Failure::invalid(REPEATED).of(name));
         }
         self.deserialize_any(visitor)
     }
@@ -121,7 +130,7 @@ impl<'de> MapAccess<'de> for Pairs<'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
-        let (name, value) = self.current.take().ok_or_else(|| Failure::Text("a value without a name".to_owned()))?;
+        let (name, value) = self.current.take().ok_or_else(|| Failure::invalid("a value without a name"))?;
         seed.deserialize(Value(value)).map_err(|failure| failure.of(name))
     }
 }
@@ -132,7 +141,7 @@ macro_rules! whole_number {
     ($($method:ident => $visit:ident: $type:ty;)+) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
             let number = self.0.parse().map_err(|_| {
-                Failure::Text(format!("must be a whole number from {} to {}", <$type>::MIN, <$type>::MAX))
+                Failure::invalid(format!("must be a whole number from {} to {}", <$type>::MIN, <$type>::MAX))
             })?;
             visitor.$visit::<Failure>(number)
         }
@@ -158,12 +167,12 @@ impl<'de> Deserializer<'de> for Value<'de> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        visitor.visit_bool(self.0.parse().map_err(|_| Failure::Text("must be true or false".to_owned()))?)
+        visitor.visit_bool(self.0.parse().map_err(|_| Failure::invalid("must be true or false"))?)
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         let number = self.0.parse().ok().filter(|number: &f64| number.is_finite());
-        visitor.visit_f64(number.ok_or_else(|| Failure::Text("must be a number".to_owned()))?)
+        visitor.visit_f64(number.ok_or_else(|| Failure::invalid("must be a number"))?)
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {

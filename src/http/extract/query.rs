@@ -95,13 +95,8 @@ fn problem(failure: Failure) -> Problem {
                 .collect();
             Problem::fields(Code::ParameterUnknown, errors)
         }
-        Failure::Named { name, detail } => {
-            // Kernel's own words for it: the type that parses itself can say no more than a text here.
-            let unknown_type = detail.starts_with("unknown profile type ");
-            let code = if unknown_type { Code::ProfileTypeUnknown } else { Code::ParameterInvalid };
-            Problem::field(code, name, detail)
-        }
-        Failure::Text(detail) => Problem::new(Code::ParameterInvalid, detail),
+        Failure::Named { name, code, detail } => Problem::field(code, name, detail),
+        Failure::Unnamed { code, detail } => Problem::new(code, detail),
     }
 }
 

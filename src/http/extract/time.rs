@@ -5,7 +5,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::http::{Code, Problem};
-use crate::kernel::{Clock, InvalidWindow, MAX_WINDOW, TimeWindow};
+use crate::kernel::{Clock, DEFAULT_WINDOW, InvalidWindow, MAX_WINDOW, TimeWindow, parse_duration};
 
 /// The default end of a window is rounded down to this, so that identical questions share one answer.
 const DEFAULT_STEP_S: i64 = 15;
@@ -66,8 +66,13 @@ impl FromStr for TimeParam {
     type Err = InvalidTime;
 
     fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        if text == "now" {
+            return Ok(Self(Written::Ago(TimeDelta::zero())));
+        }
         if let Some(rest) = text.strip_prefix("now") {
-            return if rest.is_empty() { Ok(TimeDelta::zero()) } else { span(rest) }.map(Written::Ago).map(Self);
+            // An unescaped `+` arrives as a space: `now-3h+30m` must not be read as `now-3h 30m`.
+            let span = rest.strip_prefix('-').filter(|span| !span.contains(char::is_whitespace)).ok_or(SHAPES)?;
+            return whole_seconds(span).map(Written::Ago).map(Self);
         }
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
             if text.len() >= 13 {
@@ -88,24 +93,13 @@ fn in_range(instant: &DateTime<Utc>) -> bool {
     (0..=LAST_EPOCH_S).contains(&instant.timestamp())
 }
 
-/// Reads `-3h30m`: numbers with the units d, h, m and s, the greater first, each at most once.
-fn span(text: &str) -> Result<TimeDelta, InvalidTime> {
-    let mut rest = text.strip_prefix('-').filter(|rest| !rest.is_empty()).ok_or(SHAPES)?;
-    let mut units = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)].into_iter();
-    let mut seconds = 0_i64;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit()).filter(|end| *end > 0).ok_or(SHAPES)?;
-        let (number, tail) = rest.split_at(end);
-        let unit = tail.chars().next().ok_or(SHAPES)?;
-        let (_, each) = units.find(|(name, _)| *name == unit).ok_or(SHAPES)?;
-        let number: i64 = number.parse().map_err(|_| OUT_OF_RANGE)?;
-        seconds = number.checked_mul(each).and_then(|s| s.checked_add(seconds)).ok_or(OUT_OF_RANGE)?;
-        rest = tail.get(unit.len_utf8()..).unwrap_or("");
-    }
-    TimeDelta::try_seconds(seconds).ok_or(OUT_OF_RANGE)
+/// Reads a duration; fractions of a second are cut.
+fn whole_seconds(text: &str) -> Result<TimeDelta, InvalidTime> {
+    let duration = parse_duration(text).ok_or(SHAPES)?;
+    i64::try_from(duration.as_secs()).ok().and_then(TimeDelta::try_seconds).ok_or(OUT_OF_RANGE)
 }
 
-/// A length of time as callers write it: `90s`, `5m`, `1h30m`, the greater unit first.
+/// A length of time as callers write it: `90s`, `5m`, `1h30m`. Whole seconds: fractions are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpanParam(TimeDelta);
 
@@ -121,7 +115,7 @@ impl FromStr for SpanParam {
 
     fn from_str(text: &str) -> Result<Self, InvalidTime> {
         const SPANS: InvalidTime = InvalidTime("must be a length of at most 31 days such as 90s, 5m or 1h30m");
-        let length = span(&format!("-{text}")).map_err(|_| SPANS)?;
+        let length = whole_seconds(text).map_err(|_| SPANS)?;
         Some(length).filter(|length| *length <= MAX_WINDOW).map(Self).ok_or(SPANS)
     }
 }
@@ -144,21 +138,38 @@ pub fn default_to(now: DateTime<Utc>) -> DateTime<Utc> {
     now - TimeDelta::seconds(now.timestamp().rem_euclid(DEFAULT_STEP_S))
 }
 
-/// The window of `from` and `to`. Not given: `to` is now and `from` is `default_length` before now, both counted from
-/// now rounded down to 15 seconds.
+/// Start and end of a window, as far as they are given.
+pub type Ends = (Option<TimeParam>, Option<TimeParam>);
+
+/// One window. Not given: it ends at [`default_to`], and begins an hour before that, wherever it ends.
 ///
 /// # Errors
 /// `window_invalid` unless `from` lies before `to` and at most 31 days.
-pub fn window(
-    from: Option<TimeParam>,
-    to: Option<TimeParam>,
-    clock: &dyn Clock,
-    default_length: TimeDelta,
-) -> Result<TimeWindow, Problem> {
+pub fn window(from: Option<TimeParam>, to: Option<TimeParam>, clock: &dyn Clock) -> Result<TimeWindow, Problem> {
     let now = clock.now();
-    let to = to.map_or_else(|| Ok(default_to(now)), |to| to.at(now))?;
-    let from = from.map_or_else(|| Ok(default_to(now) - default_length), |from| from.at(now))?;
-    Ok(TimeWindow::new(from, to)?)
+    let latest = default_to(now);
+    let end = given_or(to, now, latest)?;
+    let start = given_or(from, now, latest - DEFAULT_WINDOW)?;
+    Ok(TimeWindow::new(start, end)?)
+}
+
+/// Two windows to compare: baseline, then current. Each part that is not given is counted from the one after it: the
+/// current window ends at [`default_to`], the baseline where the current one begins, and each is an hour long.
+///
+/// # Errors
+/// As [`window`].
+pub fn windows(baseline: Ends, current: Ends, now: DateTime<Utc>) -> Result<(TimeWindow, TimeWindow), Problem> {
+    let before = |(from, to): Ends, latest: DateTime<Utc>| {
+        let end = given_or(to, now, latest)?;
+        let start = given_or(from, now, end - DEFAULT_WINDOW)?;
+        TimeWindow::new(start, end).map_err(Problem::from)
+    };
+    let current = before(current, default_to(now))?;
+    Ok((before(baseline, current.from())?, current))
+}
+
+fn given_or(given: Option<TimeParam>, now: DateTime<Utc>, default: DateTime<Utc>) -> Result<DateTime<Utc>, Problem> {
+    given.map_or(Ok(default), |time| time.at(now))
 }
 
 impl From<InvalidWindow> for Problem {
@@ -180,6 +191,10 @@ mod tests {
         FixedClock::at(DateTime::from_timestamp(NOW, 999_000_000).unwrap())
     }
 
+    fn ends(window: TimeWindow) -> (i64, i64) {
+        (window.from().timestamp(), window.to().timestamp())
+    }
+
     fn seconds(text: &str) -> i64 {
         text.parse::<TimeParam>().unwrap().resolve(&clock()).unwrap().timestamp()
     }
@@ -195,6 +210,8 @@ mod tests {
     #[case("now-90m", NOW - 5_400)]
     #[case("now-3h30m", NOW - 12_600)]
     #[case("now-1d2h3m4s", NOW - 93_784)]
+    #[case("now-30m3h", NOW - 12_600)]
+    #[case("now-1500ms", NOW - 1)]
     fn reads_every_way_to_write_a_time(#[case] text: &str, #[case] expected: i64) {
         assert_eq!(seconds(text), expected);
     }
@@ -205,9 +222,10 @@ mod tests {
     #[case("now-", SHAPES.0)]
     #[case("now-5", SHAPES.0)]
     #[case("now+5m", SHAPES.0)]
-    #[case("now-30m3h", SHAPES.0)]
-    #[case("now-1h1h", SHAPES.0)]
-    #[case("now-99999999999999999999s", "must lie between the years 1970 and 9999")]
+    #[case("now--5m", SHAPES.0)]
+    #[case("now-5M", SHAPES.0)]
+    #[case("now-3h 30m", SHAPES.0)]
+    #[case("now-9999999999999999999s", "must lie between the years 1970 and 9999")]
     #[case("-5", SHAPES.0)]
     #[case("", SHAPES.0)]
     #[case("yesterday", SHAPES.0)]
@@ -219,10 +237,12 @@ mod tests {
     #[rstest]
     #[case("5m", Some(300))]
     #[case("1h30m", Some(5_400))]
+    #[case("1h 30m", Some(5_400))]
     #[case("0s", Some(0))]
     #[case("31d", Some(2_678_400))]
     #[case("32d", None)]
     #[case("-5m", None)]
+    #[case("1M", None)]
     #[case("300", None)]
     #[case("", None)]
     fn reads_lengths(#[case] text: &str, #[case] seconds: Option<i64>) {
@@ -237,9 +257,31 @@ mod tests {
 
     #[test]
     fn the_default_window_ends_at_the_last_quarter_minute() {
-        let window = window(None, None, &clock(), TimeDelta::hours(1)).unwrap();
-        assert_eq!((window.from().timestamp(), window.to().timestamp()), (NOW - 12 - 3_600, NOW - 12));
+        let window = window(None, None, &clock()).unwrap();
+        assert_eq!(ends(window), (NOW - 12 - 3_600, NOW - 12));
         assert_eq!(window.to().timestamp() % 15, 0);
+    }
+
+    #[test]
+    fn one_window_begins_an_hour_before_now_wherever_it_ends() {
+        let window = window(None, Some("now-30m".parse().unwrap()), &clock()).unwrap();
+        assert_eq!(ends(window), (NOW - 12 - 3_600, NOW - 1_800));
+    }
+
+    #[test]
+    fn two_windows_are_counted_backwards_from_the_end_of_the_current_one() {
+        let time = |text: &str| Some(text.parse::<TimeParam>().unwrap());
+        let two = |baseline, current| {
+            let (baseline, current) = windows(baseline, current, clock().now()).unwrap();
+            (ends(baseline), ends(current))
+        };
+        let (end, hour) = (NOW - 12, 3_600);
+        assert_eq!(two((None, None), (None, None)), ((end - 2 * hour, end - hour), (end - hour, end)));
+        let two_hours_ago = NOW - 2 * hour;
+        let expected = ((two_hours_ago - 2 * hour, two_hours_ago - hour), (two_hours_ago - hour, two_hours_ago));
+        assert_eq!(two((None, None), (None, time("now-2h"))), expected);
+        let expected = ((two_hours_ago, end - hour), (end - hour, end));
+        assert_eq!(two((time("now-2h"), None), (None, None)), expected);
     }
 
     #[rstest]
@@ -248,7 +290,7 @@ mod tests {
     #[case("now-32d", "now", "the window is longer than 31 days")]
     fn a_reversed_or_long_window_is_refused(#[case] from: &str, #[case] to: &str, #[case] detail: &str) {
         let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
-        let problem = window(Some(from), Some(to), &clock(), TimeDelta::hours(1)).unwrap_err();
+        let problem = window(Some(from), Some(to), &clock()).unwrap_err();
         assert_eq!((problem.code(), problem.detail()), (Code::WindowInvalid, detail));
     }
 

@@ -7,7 +7,6 @@ mod tests;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentEncoding, HeaderValue};
 use actix_web::{HttpResponse, web};
-use chrono::TimeDelta;
 
 use self::params::{
     AppsParams, ExportFormat, ExportParams, FlameGraphParams, PairParams, ProfileErrors, ProfileParams, SourceErrors,
@@ -16,14 +15,11 @@ use super::domain::{MergedProfile, ProfileMeta, ProfileQuery};
 use super::exchange::{write_one, write_pair};
 use super::port::ProfileDataSor;
 use super::wire::{AppsBody, PairBody, ProfileBody};
-use crate::http::{
-    Code, PathParam, Problem, Query, Resource, Routes, TenantHeader, TimeParam, default_to, json, window,
+use crate::http::{Code, PathParam, Problem, Query, Resource, Routes, TenantHeader, json, window, windows};
+use crate::kernel::{
+    AppName, Call, Clock, Labels, Percent, ProfileType, Selector, Tenant, TimeWindow, offload, round2,
 };
-use crate::kernel::{AppName, Call, Clock, Labels, Percent, ProfileType, Selector, Tenant, TimeWindow, round2};
 use crate::profile::{FlameGraphText, flame_graph, flame_graph_diff};
-
-/// Windows are an hour long where nothing else is asked.
-const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
 
 /// From this many frames on, a table is computed off the async threads.
 const HEAVY_FRAMES: usize = 200_000;
@@ -57,7 +53,7 @@ async fn list_profiled_apps(
     params: Query<AppsParams>,
 ) -> Result<HttpResponse, Problem> {
     let AppsParams { from, to } = params.into_inner();
-    let window = window(from, to, &**clock, DEFAULT_WINDOW)?;
+    let window = window(from, to, &**clock)?;
     let apps = port.apps(&call, window).await.map_err(|e| Problem::of_profiles(&e))?;
     json(StatusCode::OK, &AppsBody { apps })
 }
@@ -80,7 +76,7 @@ async fn get_profile(
     tenant: TenantHeader,
 ) -> Result<HttpResponse, Problem> {
     let ProfileParams { kind, from, to, limit, selector, labels } = params.into_inner();
-    let window = window(from, to, &**clock, DEFAULT_WINDOW)?;
+    let window = window(from, to, &**clock)?;
     let (query, _) =
         query(app.into_inner(), kind, window, Series { selector, baseline: None, labels, tenant: tenant.into_inner() });
     let merged = merged(&port, &call, &query).await?;
@@ -109,7 +105,7 @@ async fn get_profile_diff(
 ) -> Result<HttpResponse, Problem> {
     let params = params.into_inner();
     let (baseline_window, current_window) =
-        windows(&**clock, (params.baseline_from, params.baseline_to), (params.from, params.to))?;
+        windows((params.baseline_from, params.baseline_to), (params.from, params.to), clock.now())?;
     let series = Series {
         selector: params.selector,
         baseline: params.baseline_selector,
@@ -148,7 +144,7 @@ async fn draw_flame_graph(
     let params = params.into_inner();
     let baseline = (params.baseline_from, params.baseline_to);
     let differential = baseline != (None, None) || params.baseline_selector.is_some();
-    let (baseline_window, current_window) = windows(&**clock, baseline, (params.from, params.to))?;
+    let (baseline_window, current_window) = windows(baseline, (params.from, params.to), clock.now())?;
     let series = Series {
         selector: params.selector,
         baseline: params.baseline_selector,
@@ -204,9 +200,9 @@ async fn export_profile(
     let baseline = (params.baseline_from, params.baseline_to);
     let paired = baseline != (None, None) || params.baseline_selector.is_some();
     let (baseline_window, window) = if paired {
-        windows(&**clock, baseline, (params.from, params.to)).map(|(before, now)| (Some(before), now))?
+        windows(baseline, (params.from, params.to), clock.now()).map(|(before, now)| (Some(before), now))?
     } else {
-        (None, window(params.from, params.to, &**clock, DEFAULT_WINDOW)?)
+        (None, window(params.from, params.to, &**clock)?)
     };
     let series = Series {
         selector: params.selector,
@@ -269,22 +265,6 @@ fn query(app: AppName, kind: Option<ProfileType>, window: TimeWindow, series: Se
     (ProfileQuery { app, kind, window, selector, tenant: series.tenant }, baseline)
 }
 
-/// Both windows, each part that is not given counted from the one after it: baseline, then current.
-fn windows(
-    clock: &dyn Clock,
-    baseline: (Option<TimeParam>, Option<TimeParam>),
-    current: (Option<TimeParam>, Option<TimeParam>),
-) -> Result<(TimeWindow, TimeWindow), Problem> {
-    let now = clock.now();
-    let before = |(from, to): (Option<TimeParam>, Option<TimeParam>), default| {
-        let to = to.map_or(Ok(default), |to| to.at(now))?;
-        let from = from.map_or(Ok(to - DEFAULT_WINDOW), |from| from.at(now))?;
-        TimeWindow::new(from, to).map_err(Problem::from)
-    };
-    let current = before(current, default_to(now))?;
-    Ok((before(baseline, current.from())?, current))
-}
-
 async fn merged(port: &Port, call: &Call, query: &ProfileQuery) -> Result<MergedProfile, Problem> {
     let merged = port.merged(call, query).await.map_err(|e| Problem::of_profiles(&e))?;
     merged.ok_or_else(|| unknown(&query.app))
@@ -333,7 +313,10 @@ async fn compute(
     heavy: bool,
     work: impl FnOnce() -> Result<Vec<u8>, Problem> + Send + 'static,
 ) -> Result<Vec<u8>, Problem> {
-    if heavy { web::block(work).await.unwrap_or_else(|e| Err(internal(&e.to_string()))) } else { work() }
+    if !heavy {
+        return work();
+    }
+    offload("answering with a profile", work).await.unwrap_or_else(|e| Err(internal(&e.to_string())))
 }
 
 fn internal(why: &str) -> Problem {

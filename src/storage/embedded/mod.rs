@@ -348,7 +348,7 @@ fn initdb(launch: &Launch, place: &Place, durable: bool) -> Result<(), EmbeddedE
     fs::rename(&unfinished, &place.cluster).map_err(|e| EmbeddedError::io("make", &place.cluster, e))
 }
 
-/// Whether a start failed for a reason that passes by itself.
+/// Whether a start failed for a reason that passes by itself. Only the words of PostgreSQL's log tell.
 fn is_passing(log: &str) -> bool {
     ["could not bind", "could not create any TCP/IP sockets", "pre-existing shared memory block"]
         .iter()

@@ -8,7 +8,7 @@ use crate::bor::links::{self, LinkSettings};
 use crate::bor::triage::blocks::Blocks;
 use crate::bor::triage::domain::{Judged, Triage, TypeResult};
 use crate::http::Problem;
-use crate::kernel::round2;
+use crate::kernel::{round2, round4};
 use crate::sor::profile_data::Coverage;
 use crate::verdict::{Assessment, Finding, LimitViolation, Rate, Responsible, Share, Summary};
 
@@ -183,9 +183,4 @@ impl From<&LimitViolation> for ViolationBody {
 
 fn ends(share: &Share) -> (Option<f64>, Option<f64>) {
     (share.interval.map(|(low, _)| round2(low)), share.interval.map(|(_, high)| round2(high)))
-}
-
-/// Cores are small numbers: an idle server uses thousandths.
-fn round4(value: f64) -> f64 {
-    (value * 10_000.0).round() / 10_000.0
 }

@@ -12,7 +12,7 @@ use url::Url;
 use super::refusal::{Refusal, refusal_of};
 use super::settings::{Credentials, InvalidSource, PyroscopeSettings};
 use super::span::Span;
-use crate::http::{Outward, OutwardSettings, TENANT_HEADER};
+use crate::http::{NoAnswer, Outward, OutwardSettings, TENANT_HEADER};
 use crate::kernel::{Call, PortError, Tenant};
 use crate::profile::{
     FunctionId, LimitName, Limits, PprofFile, Profile, ReadError, is_compressed, read_flamebearer, read_pprof,
@@ -216,12 +216,10 @@ impl Client {
     async fn send(&self, call: &Call, request: RequestBuilder, selected: bool) -> Result<Bytes, Refusal> {
         let permit = self.limiter.enter(call).await;
         let second = request.try_clone();
-        let mut answer = self.outward.send(call, request).await;
-        if let (Err(PortError::Unavailable(text)), Some(second)) = (&answer, second)
-            && !is_too_large(text)
-        {
+        let mut answer = self.outward.fetch(call, request).await;
+        if let (Err(NoAnswer::Broken(text)), Some(second)) = (&answer, second) {
             tracing::debug!(%text, "asking the source of profiles again");
-            answer = self.outward.send(call, second).await;
+            answer = self.outward.fetch(call, second).await;
         }
         match answer {
             Ok(answer) if answer.status == StatusCode::OK => {
@@ -234,21 +232,16 @@ impl Client {
                 Err(refusal_of(&answer, selected))
             }
             Err(error) => {
-                let too_much = match &error {
-                    PortError::Timeout(_) => true,
-                    PortError::Unavailable(text) => is_too_large(text),
-                    _ => false,
+                let (outcome, refusal): (_, fn(PortError) -> Refusal) = match error {
+                    NoAnswer::Timeout(_) => (Outcome::Busy, Refusal::TooMuch),
+                    NoAnswer::TooLarge { .. } => (Outcome::Unknown, Refusal::TooMuch),
+                    NoAnswer::Broken(_) | NoAnswer::GivenUp(_) => (Outcome::Unknown, Refusal::Final),
                 };
-                permit.end(if matches!(error, PortError::Timeout(_)) { Outcome::Busy } else { Outcome::Unknown });
-                Err(if too_much { Refusal::TooMuch(error) } else { Refusal::Final(error) })
+                permit.end(outcome);
+                Err(refusal(error.into()))
             }
         }
     }
-}
-
-/// Whether the outward client gave up because of its size cap.
-fn is_too_large(text: &str) -> bool {
-    text.starts_with("the answer is over")
 }
 
 /// "No data" is no bytes, a pprof of nothing, or, behind some proxies, an empty JSON object.

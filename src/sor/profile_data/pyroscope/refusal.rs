@@ -58,17 +58,18 @@ fn message_of(body: &[u8]) -> String {
     text.chars().take(LONGEST_QUOTE).collect()
 }
 
-/// Whether the message is about the selector's text, which is the caller's.
-fn blames_selector(message: &str) -> bool {
-    ["parse error", "parsing label selector", "error parsing regexp", "invalid regexp"]
-        .iter()
-        .any(|sign| message.contains(sign))
-}
+/// Phrases in which a Pyroscope refuses a window that is too long. The status is that of any bad request, so that only
+/// the text tells.
+const WINDOW_TOO_LONG: &[&str] = &["max_query_length", "time range exceeds"];
+/// The same for a selector that it cannot read.
+const SELECTOR_UNREADABLE: &[&str] =
+    &["parse error", "parsing label selector", "error parsing regexp", "invalid regexp"];
 
 /// What an answer that is not 200 means. `selected`: the caller gave a selector, so that an error in one may be theirs.
 pub(super) fn refusal_of(answer: &Answer, selected: bool) -> Refusal {
     let status = answer.status;
     let message = message_of(&answer.body);
+    let says_any = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
     let text = format!("the source answered {}: {message}", status.as_u16());
     let retry_after_s = || {
         let given = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
@@ -82,11 +83,9 @@ pub(super) fn refusal_of(answer: &Answer, selected: bool) -> Refusal {
         | StatusCode::METHOD_NOT_ALLOWED
         | StatusCode::NOT_IMPLEMENTED
         | StatusCode::UNSUPPORTED_MEDIA_TYPE => Refusal::Lacks(text),
-        StatusCode::BAD_REQUEST if message.contains("max_query_length") || message.contains("time range exceeds") => {
-            Refusal::TooLong(text)
-        }
+        StatusCode::BAD_REQUEST if says_any(WINDOW_TOO_LONG) => Refusal::TooLong(text),
         // Version 1 answers 500 to a bad matcher of a label call.
-        StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR if selected && blames_selector(&message) => {
+        StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR if selected && says_any(SELECTOR_UNREADABLE) => {
             tracing::info!(%message, "the source of profiles cannot read the caller's selector");
             PortError::Invalid("selector: the source of profiles cannot read it".to_owned()).into()
         }

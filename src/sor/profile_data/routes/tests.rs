@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use rstest::rstest;
 use serde_json::{Value, json};
 
