@@ -18,12 +18,13 @@ use rustc_hash::FxHashMap;
 use self::join::{Joined, KeyId};
 use self::kinship::{Kinship, kinships};
 use self::load::{SMALLEST_POINTS, Scale};
-use super::confidence::{Confidence, estimated_samples, nanoseconds_per_tick};
-use super::limits::{Limit, LimitViolation, worst_first};
-use super::quality::{QualityCode, QualityNote, SourceFacts, compared_notes};
-use super::{Share, key};
 use crate::kernel::ProfileType;
 use crate::profile::{Profile, SampleType};
+use crate::verdict::limits::{Limit, LimitViolation, worst_first};
+use crate::verdict::names::key;
+use crate::verdict::reliability::{
+    Confidence, QualityCode, QualityNote, Share, SourceFacts, compared_notes, estimated_samples, nanoseconds_per_tick,
+};
 
 pub use self::load::Load;
 pub use self::noise::OwnNoise;
