@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{ChangedFunction, Comparison, DiffVerdict};
+use super::comparison::{ChangedFunction, Comparison};
+use super::verdicts::DiffVerdict;
 use crate::kernel::ProfileType;
 use crate::verdict::names::short_name;
 

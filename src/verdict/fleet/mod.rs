@@ -12,6 +12,3 @@ mod tests;
 pub use hotspots::{Hotspot, HotspotService, Hotspots, Ranking};
 pub use reduced::{AppFunctions, FleetApp};
 pub use search::{AppMatches, Match, Matches, Needle};
-
-/// Apps with fewer samples count, and say nothing of how much a function takes.
-const FEW_SAMPLES: u64 = 100;
