@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 
 use rustc_hash::FxHashMap;
 
-use super::confidence::Share;
-use super::key;
 use crate::kernel::LimitSeverity;
 use crate::profile::Profile;
+use crate::verdict::names::key;
+use crate::verdict::reliability::Share;
 
 /// The approved limit of one function.
 #[derive(Debug, Clone, Copy)]

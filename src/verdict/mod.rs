@@ -1,51 +1,44 @@
 //! The judge: what a frame claims, what a profile's stacks add up to, how sure that is, and what to do about it.
 //!
 //! Pure and synchronous: a profile goes in, findings come out. It knows no BOR, no web, no database, no clock.
+//!
+//! The steps, in the order data walks through them. Each imports only from those above it.
+//!
+//! | Step | What it answers |
+//! |---|---|
+//! | `category` | the words of a verdict: categories, runtimes, whose code a function is |
+//! | `names` | what a frame is called, however a profiler spells it |
+//! | `catalogue` | which rule knows a function, and what it says of a category |
+//! | `claims` | which sample is claimed by which category |
+//! | `reliability` | how sure a share is, and what is wrong with the data |
+//! | `limits` | which functions are over their approved limits |
+//! | `findings` | what the claims of one profile add up to, and what to do about it |
+//! | `compare` | what changed between two profiles of an app |
+//! | `fleet` | what the profiles of many apps add up to |
 
-mod assessment;
 mod catalogue;
 mod category;
+mod claims;
 mod compare;
-mod confidence;
-mod diagnosis;
-mod engine;
-mod explain;
-mod facts;
 mod findings;
 mod fleet;
-mod headline;
-mod impact;
-mod learn;
 mod limits;
-mod memo;
 mod names;
-mod origin;
-mod quality;
-mod rate;
-mod recommendation;
-mod responsible;
-mod shown;
-mod tally;
-#[cfg(test)]
-mod tests;
+mod reliability;
 
-pub use assessment::{Assessment, TopFunction};
-pub use catalogue::{Advice, Reach, Rule, RuleError, RuleIndex, Rules, Threshold, Visibility};
+pub use catalogue::{Advice, Explanation, Reach, Rule, RuleError, RuleIndex, Rules, Threshold, Visibility};
 pub use category::{Category, Origin, Runtime};
+pub use claims::{Claim, Claims, StackExplanation};
 pub use compare::{ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Load, OwnNoise, Side};
-pub use confidence::{BUNCHING, Confidence, Share, estimated_samples};
-pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
-pub use engine::{Claim, Claims};
-pub use explain::{Explanation, StackExplanation};
-pub use findings::{Finding, Subject};
+pub use findings::{
+    Assessment, Diagnosis, Evidence, Finding, Ground, Outcome, Rate, Responsible, Subject, Summary, TopFunction,
+    Verdict, cost_of_allocation, diagnosis_name, fallback_name, label, summarise, weigh_allocations,
+};
 pub use fleet::{
     AppFunctions, AppMatches, FleetApp, Hotspot, HotspotService, Hotspots, Match, Matches, Needle, Ranking,
 };
-pub use headline::{Outcome, Summary, Verdict, label, summarise};
-pub use impact::{cost_of_allocation, weigh_allocations};
 pub use limits::{Limit, LimitReport, LimitViolation, check_limits};
-pub use names::key;
-pub use quality::{LabelValue, QualityCode, QualityNote, SourceFacts};
-pub use rate::Rate;
-pub use responsible::{Evidence, Responsible};
-pub use shown::short_name;
+pub use names::{key, short_name};
+pub use reliability::{
+    BUNCHING, Confidence, LabelValue, QualityCode, QualityNote, Share, SourceFacts, estimated_samples,
+};

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Reach, Space};
-use crate::verdict::Runtime;
+use super::rule::{Reach, Space};
+use crate::verdict::category::Runtime;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

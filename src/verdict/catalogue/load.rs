@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
+use super::advice::{Advice, AdviceRow, BlindRow, Threshold, ThresholdRow, Visibility};
 use super::file::{AdviceEntry, BlindEntry, CatalogueFile, OriginEntry, RuleEntry, ThresholdEntry};
 use super::pattern::Pattern;
-use super::{Advice, AdviceRow, BlindRow, Reach, Rule, RuleError, Rules, Space, Threshold, ThresholdRow, Visibility};
+use super::rule::{Reach, Rule, Space};
+use super::rules::Rules;
 use crate::kernel::ProfileType;
-use crate::verdict::{Category, Runtime};
+use crate::verdict::category::{Category, Runtime};
 
 const BUILTIN: &[(&str, &str)] = &[
     ("advice.toml", include_str!("advice.toml")),
@@ -35,11 +38,40 @@ const BUILTIN: &[(&str, &str)] = &[
     ("zend.toml", include_str!("zend.toml")),
 ];
 
-pub(super) fn builtin() -> Result<Rules, RuleError> {
+/// Why a catalogue cannot be used: which file, which rule of it, and what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {}{problem}", rule.as_ref().map(|r| format!("rule {r:?}: ")).unwrap_or_default())]
+pub struct RuleError {
+    /// The file's name.
+    pub file: String,
+    /// The rule's id, where the fault lies in one.
+    pub rule: Option<String>,
+    /// What is wrong.
+    pub problem: String,
+}
+
+impl Rules {
+    /// The catalogue that is compiled in.
+    #[expect(clippy::expect_used, reason = "a test checks the compiled-in catalogue")]
+    pub fn builtin() -> Arc<Self> {
+        static BUILTIN: OnceLock<Arc<Rules>> = OnceLock::new();
+        Arc::clone(BUILTIN.get_or_init(|| Arc::new(builtin().expect("the compiled-in catalogue is sound"))))
+    }
+
+    /// The compiled-in catalogue with the TOML files of `dir` in place of those of the same name, and beside them.
+    ///
+    /// # Errors
+    /// The first fault found, with its file and rule.
+    pub fn load(dir: &Path) -> Result<Self, RuleError> {
+        directory(dir)
+    }
+}
+
+fn builtin() -> Result<Rules, RuleError> {
     build(BUILTIN.iter().map(|(name, text)| (*name, *text)))
 }
 
-pub(super) fn directory(dir: &Path) -> Result<Rules, RuleError> {
+fn directory(dir: &Path) -> Result<Rules, RuleError> {
     let fault = |problem: String| RuleError { file: dir.display().to_string(), rule: None, problem };
     let mut files: BTreeMap<String, String> = BUILTIN.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
     let entries = std::fs::read_dir(dir).map_err(|e| fault(format!("cannot be read: {e}")))?;

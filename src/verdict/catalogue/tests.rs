@@ -1,4 +1,7 @@
 use super::*;
+use crate::kernel::ProfileType;
+use crate::verdict::category::{Category, Runtime};
+use crate::verdict::names::Frame;
 use rstest::rstest;
 
 fn category(name: &str) -> Option<Category> {

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{ChangedFunction, Comparison, DiffVerdict};
+use super::comparison::{ChangedFunction, Comparison};
+use super::verdicts::DiffVerdict;
 use crate::kernel::ProfileType;
-use crate::verdict::short_name;
+use crate::verdict::names::short_name;
 
 /// The sentence of a comparison whose other fields are there.
 pub(super) fn of(kind: ProfileType, comparison: &Comparison) -> String {

@@ -6,8 +6,8 @@ use std::hash::BuildHasher;
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
-use super::super::key;
 use crate::profile::{FunctionTable, Profile, TextId};
+use crate::verdict::names::key;
 
 /// The place of a key among those of both profiles.
 pub(super) type KeyId = u32;

@@ -1,7 +1,7 @@
 //! How much more was done, and how far a change must reach to be more than chance.
 
-use super::super::confidence::BUNCHING;
 use super::join::Ticks;
+use crate::verdict::reliability::BUNCHING;
 
 /// Only functions with so many samples on both sides tell how the load changed.
 const ENOUGH_SAMPLES: f64 = 50.0;

@@ -6,8 +6,8 @@ use std::hash::BuildHasher;
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::super::{Category, Origin};
 use super::reduced::{AppFunction, AppFunctions};
+use crate::verdict::category::{Category, Origin};
 
 /// By what hotspots are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]

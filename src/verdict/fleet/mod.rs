@@ -1,6 +1,6 @@
 //! Many apps at once: which functions cost most across a fleet, and which apps run a function.
 //!
-//! Each app's profile is reduced to its functions as it comes; spellings of one function are joined by [`key`](super::key).
+//! Each app's profile is reduced to its functions as it comes; spellings of one function are joined by [`key`](super::names::key).
 //! What comes out does not depend on the order in which apps came in.
 
 mod hotspots;
@@ -12,6 +12,3 @@ mod tests;
 pub use hotspots::{Hotspot, HotspotService, Hotspots, Ranking};
 pub use reduced::{AppFunctions, FleetApp};
 pub use search::{AppMatches, Match, Matches, Needle};
-
-/// Apps with fewer samples count, and say nothing of how much a function takes.
-const FEW_SAMPLES: u64 = 100;

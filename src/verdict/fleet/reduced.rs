@@ -4,12 +4,16 @@ use std::borrow::Cow;
 
 use hashbrown::HashMap;
 
-use super::super::confidence::{estimated_samples, nanoseconds_per_tick};
-use super::super::quality::SourceFacts;
-use super::super::{Category, Claims, Origin, Rules, key};
-use super::FEW_SAMPLES;
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionTable, Profile, TextId};
+use crate::verdict::catalogue::Rules;
+use crate::verdict::category::{Category, Origin};
+use crate::verdict::claims::Claims;
+use crate::verdict::names::key;
+use crate::verdict::reliability::{SourceFacts, estimated_samples, nanoseconds_per_tick};
+
+/// Apps with fewer samples count, and say nothing of how much a function takes.
+const FEW_SAMPLES: u64 = 100;
 
 /// One app of a fleet: its profile, under its first sample type, and what is known beside.
 #[derive(Debug, Clone)]

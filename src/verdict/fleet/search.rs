@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 
 use hashbrown::HashMap;
 
-use super::super::key;
 use super::reduced::FleetApp;
 use crate::profile::{FunctionTable, Profile, TextId};
+use crate::verdict::names::key;
 
 /// What is looked for in the names of functions, whatever their case: as it was typed, or as functions are joined, so
 /// that `java.util.HashMap` is found where a profiler writes `java/util/HashMap`.

@@ -5,7 +5,9 @@ use rstest::rstest;
 use super::*;
 use crate::kernel::ProfileType;
 use crate::profile::{Limits, Profile, SampleType, read_folded};
-use crate::verdict::{Category, Origin, Rules, SourceFacts};
+use crate::verdict::catalogue::Rules;
+use crate::verdict::category::{Category, Origin};
+use crate::verdict::reliability::SourceFacts;
 
 /// Folded stacks, root first, in samples of 10 ms of CPU.
 fn cpu(folded: &str) -> Profile {

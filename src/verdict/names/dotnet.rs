@@ -1,6 +1,6 @@
 //! .NET methods: `Namespace!Class.Method`, `Module!Namespace.Class.Method(args)`, plain dots, state machines.
 
-use super::without_groups;
+use super::text::without_groups;
 
 /// The dotted name where the spelling is a .NET method's, else `None`.
 pub(super) fn canonical(name: &str) -> Option<String> {

@@ -1,7 +1,8 @@
 //! Go symbols: import path, receiver, closures, generics, vendored and versioned paths.
 
-use super::{Frame, all_digits, without_groups};
-use crate::verdict::Runtime;
+use super::frame::Frame;
+use super::text::{all_digits, without_groups};
+use crate::verdict::category::Runtime;
 
 const STANDARD: [&str; 62] = [
     "archive",

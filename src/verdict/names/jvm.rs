@@ -1,6 +1,6 @@
 //! Java, Kotlin and Scala methods: slashes, dots, descriptors, full signatures.
 
-use super::all_digits;
+use super::text::all_digits;
 
 const ROOTS: [&str; 30] = [
     "java",

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{all_digits, all_hex, frame_type, jvm, native};
+use super::text::{all_digits, all_hex, frame_type};
+use super::{jvm, native};
 
 /// The name under which a function is joined between windows, with baselines and across a fleet: spellings of one JVM
 /// method fall together, and counters that change from run to run or from build to build are neutralised (lambda and

@@ -1,7 +1,8 @@
 //! C, C++, Rust and kernel symbols: libraries, versions, clones, arguments, templates, hashes.
 
-use super::{Frame, all_digits, all_hex, without_last_group};
-use crate::verdict::Runtime;
+use super::frame::Frame;
+use super::text::{all_digits, all_hex, without_groups, without_last_group};
+use crate::verdict::category::Runtime;
 
 /// Splits `libjvm.so.Parker::park`, `libc-2.31.so.epoll_wait` and ``zfs`zil_commit`` into library and function.
 pub(super) fn library(name: &str) -> Option<(&str, &str)> {
@@ -287,7 +288,7 @@ fn angles_off(text: &str) -> String {
     {
         return text.to_owned();
     }
-    super::without_groups(text, '<', '>').replace("::::", "::")
+    without_groups(text, '<', '>').replace("::::", "::")
 }
 
 fn is_rust_path(text: &str) -> bool {

@@ -1,7 +1,8 @@
 //! Python, Ruby, Node and PHP: languages whose module stands in the file, or whose names carry it.
 
-use super::{Frame, all_digits, without_last_group};
-use crate::verdict::Runtime;
+use super::frame::Frame;
+use super::text::{all_digits, without_last_group};
+use crate::verdict::category::Runtime;
 
 /// A Node frame: by its file, by a module in the name (`node:net:connect:193`), or by V8's own marks.
 pub(super) fn node(name: &str, file: &str) -> Option<Frame> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::verdict::category::Runtime;
 use rstest::rstest;
 
 #[rstest]

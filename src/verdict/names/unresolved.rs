@@ -1,6 +1,6 @@
 //! Names that say that nobody knows what ran.
 
-use super::{all_digits, all_hex};
+use super::text::{all_digits, all_hex};
 
 const MARKERS: [&str; 25] = [
     "[unknown]",

@@ -1,7 +1,7 @@
 use rstest::rstest;
 
 use super::*;
-use crate::verdict::LabelValue;
+use crate::verdict::reliability::LabelValue;
 
 #[test]
 fn one_function_that_grew_blames_no_other() {

@@ -9,6 +9,7 @@ mod unchanged;
 use super::*;
 use crate::kernel::LimitSeverity;
 use crate::profile::{FunctionId, Limits, Profile, ProfileBuilder, SampleType, Stack, merge, read_folded};
+use crate::verdict::reliability::SourceFacts;
 
 /// Folded stacks, root first, in samples of 10 ms of CPU.
 fn cpu(folded: &str) -> Profile {

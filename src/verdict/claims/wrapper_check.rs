@@ -1,6 +1,6 @@
 //! What a wrapper must look at before it claims.
 
-use crate::verdict::Category;
+use crate::verdict::category::Category;
 
 /// What stands nearer the leaf than the frame that is asked: up to four kinds of frame, more admit no wrapper.
 #[derive(Default)]

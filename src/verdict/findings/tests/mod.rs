@@ -2,13 +2,16 @@
 
 #![expect(clippy::float_cmp, reason = "shares of round ticks are exact")]
 
+mod callers;
+
 use std::sync::{Arc, LazyLock};
 
 use super::*;
 use crate::kernel::{FindingSeverity, ProfileType};
 use crate::profile::{Profile, ProfileBuilder, SampleType};
-use proptest::collection::vec;
-use proptest::prelude::*;
+use crate::verdict::catalogue::Rules;
+use crate::verdict::category::{Category, Runtime};
+use crate::verdict::reliability::{Confidence, QualityCode, SourceFacts};
 use rstest::rstest;
 
 const GO: &str = r#"
@@ -351,59 +354,6 @@ fn prefers_the_confirmed_then_the_severe_then_the_first_asked() {
     assert_eq!(summary.verdict, Verdict::NothingStandsOut);
     assert!(summary.headline.ends_with("The alloc profile could not be read."));
 }
-
-#[test]
-fn names_two_sites_where_no_frame_is_on_most_paths() {
-    let a = cpu(&[
-        ("main.main;main.x;sync.Lock", 500),
-        ("main.main;main.y;sync.Lock", 400),
-        ("main.main;main.z;sync.Lock", 100),
-    ]);
-    let sites: Vec<_> = a.diagnosis.responsible.iter().map(|r| (r.function.as_str(), r.percent)).collect();
-    assert_eq!(sites, [("main.x", 50.0), ("main.y", 40.0)]);
-}
-
-#[rstest]
-#[case::four_fifths(20, &[("main.cart", 80.0)])]
-#[case::less(21, &[])]
-fn finds_the_frame_on_most_paths_however_late_it_comes(#[case] before: usize, #[case] expected: &[(&str, f64)]) {
-    let stacks: Vec<_> = (0..100)
-        .map(|i| format!("main.main;{}main.f{i};sync.Lock", if i < before { "" } else { "main.cart;" }))
-        .collect();
-    let stacks: Vec<_> = stacks.iter().map(|stack| (stack.as_str(), 100)).collect();
-    let a = cpu(&stacks);
-    let responsible: Vec<_> = a.diagnosis.responsible.iter().map(|r| (r.function.as_str(), r.percent)).collect();
-    assert_eq!(responsible, expected);
-}
-
-proptest! {
-    /// Few names and fewer weights, so that much is equally heavy.
-    #[test]
-    fn answers_the_same_whatever_order_and_pieces_stacks_come_in(
-        mut stacks in vec((vec(0..CALLERS.len(), 1..5), 0..LEAVES.len(), 1_i64..3), 1..30),
-        seed in any::<prop::sample::Index>(),
-    ) {
-        let named: Vec<(String, i64)> = stacks
-            .drain(..)
-            .map(|(callers, leaf, ticks)| {
-                let callers: Vec<_> = callers.into_iter().map(|at| CALLERS[at]).collect();
-                (format!("main.main;{};{}", callers.join(";"), LEAVES[leaf]), ticks * 500)
-            })
-            .collect();
-        let mut stacks: Vec<(&str, i64)> = named.iter().map(|(stack, ticks)| (stack.as_str(), *ticks)).collect();
-        let first = cpu(&stacks);
-        stacks.rotate_left(seed.index(named.len()));
-        prop_assert_eq!(&first, &cpu(&stacks));
-        stacks.reverse();
-        prop_assert_eq!(&first, &cpu(&stacks));
-        let in_pieces: Vec<_> = stacks.iter().flat_map(|(stack, ticks)| [(*stack, 200), (*stack, ticks - 200)]).collect();
-        prop_assert_eq!(&first, &cpu(&in_pieces));
-    }
-}
-
-const CALLERS: [&str; 6] =
-    ["main.a", "main.b", "main.c", "github.com/x/y.D", "encoding/json.Encode", "database/sql.Query"];
-const LEAVES: [&str; 6] = ["sync.Lock", "runtime.concat", "runtime.alloc", "net.Read", "main.leaf", "runtime.assist"];
 
 #[test]
 fn judges_a_profile_without_ticks_as_no_data() {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::confidence::{Confidence, Share, highest_severity};
-use super::quality::{MOSTLY_IDLE_BELOW, QualityTicks, SourceFacts};
+use super::rate::Rate;
 use super::recommendation::{caveat, not_observable, recommendation};
 use super::responsible::{Detective, Evidence, Responsible};
 use super::tally::Tally;
-use super::{Category, Rate, Rules, Runtime};
 use crate::kernel::{FindingSeverity, ProfileType};
 use crate::profile::Profile;
+use crate::verdict::catalogue::Rules;
+use crate::verdict::category::{Category, Runtime};
+use crate::verdict::reliability::{Confidence, MOSTLY_IDLE_BELOW, QualityTicks, Share, SourceFacts, highest_severity};
 
 /// Findings are listed from this share, percent.
 const LISTED_FROM: f64 = 1.0;

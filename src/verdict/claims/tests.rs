@@ -1,5 +1,8 @@
 use super::*;
+use crate::kernel::ProfileType;
 use crate::profile::{Limits, ProfileBuilder, SampleType, read_pprof};
+use crate::verdict::catalogue::Rules;
+use crate::verdict::category::{Category, Runtime};
 use rstest::rstest;
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 
 use crate::profile::FunctionId;
 use crate::verdict::catalogue::{Reach, Rules, Slot};
-use crate::verdict::{Category, Origin};
+use crate::verdict::category::{Category, Origin};
 
 /// Names that profilers put where a stack could not be walked.
 const BROKEN: &[&str] =

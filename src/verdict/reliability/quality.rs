@@ -11,7 +11,7 @@ const UNRESOLVED_ABOVE: f64 = 30.0;
 /// A share of ticks in broken stacks above this is worth a word, percent. A judgement.
 const BROKEN_ABOVE: f64 = 10.0;
 /// A share of active ticks below this is a program without work, percent.
-pub(super) const MOSTLY_IDLE_BELOW: f64 = 5.0;
+pub(in crate::verdict) const MOSTLY_IDLE_BELOW: f64 = 5.0;
 /// Fewer than this share of a window's minutes with profiles is partial, percent.
 const COVERED_BELOW: f64 = 80.0;
 /// Windows are not alike whose coverage differs by more than this, percent.
@@ -92,15 +92,19 @@ pub struct QualityNote {
 
 /// The ticks that the checks look at.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct QualityTicks {
-    pub(super) total: i64,
-    pub(super) active: i64,
-    pub(super) unresolved: i64,
-    pub(super) broken: i64,
+pub(in crate::verdict) struct QualityTicks {
+    pub(in crate::verdict) total: i64,
+    pub(in crate::verdict) active: i64,
+    pub(in crate::verdict) unresolved: i64,
+    pub(in crate::verdict) broken: i64,
 }
 
 /// All weaknesses of a profile with data, in the order of the codes.
-pub(super) fn notes(facts: &SourceFacts<'_>, ticks: QualityTicks, samples: Option<u64>) -> Vec<QualityNote> {
+pub(in crate::verdict) fn notes(
+    facts: &SourceFacts<'_>,
+    ticks: QualityTicks,
+    samples: Option<u64>,
+) -> Vec<QualityNote> {
     let share = |part: i64| if ticks.total > 0 { part as f64 / ticks.total as f64 * 100.0 } else { 0.0 };
     let mut notes = Vec::new();
     let mut note = |code, detail| notes.push(QualityNote { code, detail });
@@ -147,14 +151,14 @@ pub(super) fn notes(facts: &SourceFacts<'_>, ticks: QualityTicks, samples: Optio
 }
 
 /// The weaknesses of a window without data.
-pub(super) fn notes_without_data(facts: &SourceFacts<'_>) -> Vec<QualityNote> {
+pub(in crate::verdict) fn notes_without_data(facts: &SourceFacts<'_>) -> Vec<QualityNote> {
     let mut notes = Vec::new();
     source_notes(facts, &mut |code, detail| notes.push(QualityNote { code, detail }));
     notes
 }
 
 /// The weaknesses of two windows that are compared, each named with its window; baseline first.
-pub(super) fn compared_notes(
+pub(in crate::verdict) fn compared_notes(
     facts: [&SourceFacts<'_>; 2],
     totals: [i64; 2],
     samples: [Option<u64>; 2],

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::responsible::{Evidence, Responsible};
-use super::{Advice, Category, Runtime};
 use crate::kernel::ProfileType;
+use crate::verdict::catalogue::Advice;
+use crate::verdict::category::{Category, Runtime};
 
 /// The advice with its place: the responsible frame first, then the heaviest function.
 pub(super) fn recommendation(advice: &Advice, responsible: &[Responsible], evidence: &[Evidence]) -> String {

@@ -53,7 +53,7 @@ impl Confidence {
 }
 
 /// Nanoseconds in one tick of that unit; `None` where it is no unit of time.
-pub(super) fn nanoseconds_per_tick(unit: &str) -> Option<u64> {
+pub(in crate::verdict) fn nanoseconds_per_tick(unit: &str) -> Option<u64> {
     match unit {
         "nanoseconds" | "nanosecond" | "ns" => Some(1),
         "microseconds" | "microsecond" | "us" | "µs" => Some(1_000),
@@ -171,7 +171,7 @@ fn wilson(p: f64, n: f64) -> (f64, f64) {
 }
 
 /// What the number of samples allows at most: under 100 no severity above low.
-pub(super) fn highest_severity(samples: Option<u64>) -> FindingSeverity {
+pub(in crate::verdict) fn highest_severity(samples: Option<u64>) -> FindingSeverity {
     if samples.is_some_and(|n| n < 100) { FindingSeverity::Low } else { FindingSeverity::High }
 }
 

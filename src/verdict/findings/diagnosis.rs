@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::Category;
-use super::confidence::Share;
-use super::findings::{Court, Finding};
+use super::finding::{Court, Finding};
 use super::recommendation::{fallback_text, insufficient_text};
 use super::responsible::{Detective, Responsible};
 use crate::kernel::{FindingSeverity, ProfileType};
 use crate::profile::TextId;
+use crate::verdict::category::Category;
+use crate::verdict::reliability::Share;
 
 /// A mechanism with this share of its ticks beneath one purpose is that purpose's, percent.
 const BENEATH: f64 = 60.0;

@@ -2,15 +2,17 @@
 
 use chrono::{DateTime, Utc};
 
-use super::confidence::{Confidence, estimated_samples};
 use super::diagnosis::{self, Diagnosis};
-use super::findings::{Court, Finding, Subject};
-use super::quality::{self, QualityNote, SourceFacts};
+use super::finding::{Court, Finding, Subject};
+use super::rate::Rate;
 use super::responsible::Detective;
 use super::tally::Tally;
-use super::{Category, Claims, Rate, Rules};
 use crate::kernel::ProfileType;
 use crate::profile::{Profile, SampleType};
+use crate::verdict::catalogue::Rules;
+use crate::verdict::category::Category;
+use crate::verdict::claims::Claims;
+use crate::verdict::reliability::{self, Confidence, QualityNote, SourceFacts, estimated_samples};
 
 /// One function of the heaviest.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,7 +89,7 @@ impl Assessment {
             rate: court.rate,
             findings,
             top_functions: top_functions(profile, &tally, subject.top),
-            quality: quality::notes(&subject.facts, court.quality_ticks(), sample_count),
+            quality: reliability::notes(&subject.facts, court.quality_ticks(), sample_count),
             last_profile_at: subject.facts.last_profile_at,
             profiles_came: true,
         }
@@ -107,7 +109,7 @@ impl Assessment {
             rate: None,
             findings: Vec::new(),
             top_functions: Vec::new(),
-            quality: quality::notes_without_data(facts),
+            quality: reliability::notes_without_data(facts),
             last_profile_at: facts.last_profile_at,
             profiles_came,
         }

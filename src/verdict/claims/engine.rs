@@ -1,17 +1,11 @@
 //! Who claims a stack: leaf up, the first claim within its reach wins; a root rule (a VM's thread) is asked first.
 
-mod mark;
-mod nearer;
-mod steps;
-
+use super::flags::Mark;
+use super::leaf_search::{Meaning, Step, Steps};
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, Stack};
-
-use self::mark::Mark;
-use self::steps::{Meaning, Step, Steps};
-use super::catalogue::{Reach, Rule, RuleIndex, Rules, Slot};
-use super::learn::slots;
-use super::{Category, Origin, Runtime};
+use crate::verdict::catalogue::{Reach, Rule, RuleIndex, Rules, Slot, slots};
+use crate::verdict::category::{Category, Origin, Runtime};
 
 /// What one stack was claimed as, and by which of its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,14 +33,14 @@ pub struct Claims {
 
 /// What is known of one stack.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Judged {
+pub(in crate::verdict) struct Judged {
     /// `None` where no rule claims it.
-    pub(super) claim: Option<Claim>,
+    pub(in crate::verdict) claim: Option<Claim>,
     /// `None` where no frame shows one.
-    pub(super) runtime: Option<Runtime>,
+    pub(in crate::verdict) runtime: Option<Runtime>,
     /// What its frames are marked as, together, but that those that may call user code count only where none of it runs
     /// beneath.
-    pub(super) seen: Mark,
+    pub(in crate::verdict) seen: Mark,
 }
 
 impl Claims {
@@ -86,7 +80,7 @@ impl Claims {
     }
 
     /// What is known of each stack of the profile, in order.
-    pub(super) fn stacks(&self) -> impl Iterator<Item = &Judged> {
+    pub(in crate::verdict) fn stacks(&self) -> impl Iterator<Item = &Judged> {
         self.list.iter()
     }
 
@@ -101,12 +95,12 @@ impl Claims {
     }
 
     /// What the function is by its own name, in a stack of no particular runtime.
-    pub(super) fn mark(&self, function: FunctionId) -> Mark {
+    pub(in crate::verdict) fn mark(&self, function: FunctionId) -> Mark {
         self.marks.get(function.index()).copied().unwrap_or(Mark::NONE)
     }
 
     /// Whether the function can be responsible for nothing: the platform's own, without a name, or the entry of everything.
-    pub(super) fn is_platform(&self, function: FunctionId) -> bool {
+    pub(in crate::verdict) fn is_platform(&self, function: FunctionId) -> bool {
         let slot = self.slots.get(function.index());
         slot.is_some_and(|slot| slot.origin == Origin::Runtime || slot.unresolved || slot.entry)
     }
@@ -373,6 +367,3 @@ impl<'j> Judge<'j> {
         claim
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,8 @@
 //! Whose code a function is: the application's, a library's, or the runtime's and its standard library's.
 
-use super::catalogue::Rules;
-use super::names::{Frame, is_standard};
-use super::{Origin, Runtime};
+use super::rules::Rules;
+use crate::verdict::category::{Origin, Runtime};
+use crate::verdict::names::{Frame, is_standard};
 
 const LIBRARY_PLACES: [&str; 9] = [
     "site-packages/",

@@ -1,7 +1,7 @@
 //! What a window amounts to per second.
 
-use super::confidence::nanoseconds_per_tick;
 use crate::kernel::ProfileType;
+use crate::verdict::reliability::nanoseconds_per_tick;
 
 /// What the ticks of a window amount to per second.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,11 +4,12 @@ use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
-use super::shown::short_name;
 use super::tally::{CATEGORIES, Tally};
-use super::{Category, Claims};
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, TextId};
+use crate::verdict::category::Category;
+use crate::verdict::claims::Claims;
+use crate::verdict::names::short_name;
 
 /// A frame on this share of a category's ticks is responsible for it, percent.
 const ON_THE_PATH: f64 = 80.0;

@@ -1,14 +1,15 @@
 //! What an allocation costs the processor.
 
 use super::assessment::Assessment;
-use super::confidence::{Share, highest_severity};
-use super::{Category, diagnosis::Ground};
+use super::diagnosis::Ground;
 use crate::kernel::ProfileType;
+use crate::verdict::category::Category;
+use crate::verdict::reliability::{Confidence, Share, highest_severity};
 
 /// The share of the processor that an app spends on allocating and collecting, of 1. Absent where its cpu profile has too
 /// little to say or cannot show the collector.
 pub fn cost_of_allocation(cpu: &Assessment) -> Option<f64> {
-    let enough = cpu.confidence.is_none_or(|c| c != super::Confidence::Insufficient);
+    let enough = cpu.confidence.is_none_or(|c| c != Confidence::Insufficient);
     if cpu.kind != ProfileType::Cpu || !cpu.has_data() || !enough {
         return None;
     }

@@ -4,14 +4,13 @@ use std::fmt::Write as _;
 
 use chrono::SecondsFormat;
 
-use super::Category;
 use super::assessment::Assessment;
-use super::confidence::Share;
 use super::diagnosis::{Diagnosis, Ground};
-use super::quality::QualityCode;
 use super::rate::Rate;
-use super::shown::short_name;
 use crate::kernel::{FindingSeverity, ProfileType};
+use crate::verdict::category::Category;
+use crate::verdict::names::short_name;
+use crate::verdict::reliability::{QualityCode, Share};
 
 /// What an answer comes down to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -317,6 +316,7 @@ pub fn label(category: Category) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verdict::reliability::SourceFacts;
     use rstest::rstest;
 
     #[rstest]
@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn says_when_the_last_profile_came() {
-        let mut none = Assessment::without_data(ProfileType::Cpu, None, &super::super::SourceFacts::default());
+        let mut none = Assessment::without_data(ProfileType::Cpu, None, &SourceFacts::default());
         none.last_profile_at = chrono::DateTime::from_timestamp(1_706_000_000, 0);
         let summary = summarise("checkout", &[Outcome::Assessed(&none)]);
         assert_eq!(summary.verdict, Verdict::NoData);
@@ -353,7 +353,7 @@ mod tests {
     #[case(ProfileType::Cpu, "its profiles came, and it used too little CPU to be sampled.")]
     #[case(ProfileType::Alloc, "its profiles came, and are empty.")]
     fn tells_profiles_without_samples_from_none(#[case] kind: ProfileType, #[case] why: &str) {
-        let facts = super::super::SourceFacts { coverage: Some((1, 60)), ..Default::default() };
+        let facts = SourceFacts { coverage: Some((1, 60)), ..Default::default() };
         let idle = Assessment::without_data(kind, None, &facts);
         let summary = summarise("checkout", &[Outcome::Assessed(&idle)]);
         assert_eq!((summary.verdict, summary.primary_issue), (Verdict::Insufficient, "no_data"));
@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn is_unavailable_when_the_rest_had_no_data() {
-        let none = Assessment::without_data(ProfileType::Cpu, None, &super::super::SourceFacts::default());
+        let none = Assessment::without_data(ProfileType::Cpu, None, &SourceFacts::default());
         let summary = summarise("checkout", &[Outcome::Assessed(&none), Outcome::Unavailable(ProfileType::Alloc)]);
         assert_eq!((summary.verdict, summary.primary_issue), (Verdict::Unavailable, "unavailable"));
         assert!(summary.headline.starts_with("The alloc profile of checkout could not be read."));

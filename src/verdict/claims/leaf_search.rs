@@ -1,9 +1,10 @@
 //! What functions mean to a search that climbs from the leaf.
 
-use super::mark::Mark;
-use super::nearer::Nearer;
+use super::flags::Mark;
+use super::wrapper_check::Nearer;
 use crate::profile::FunctionId;
-use crate::verdict::{Category, RuleIndex};
+use crate::verdict::catalogue::RuleIndex;
+use crate::verdict::category::Category;
 
 /// What a function means, in stacks of one context.
 #[derive(Clone, Copy)]
@@ -100,7 +101,7 @@ mod tests {
 
     use super::*;
     use crate::profile::{ProfileBuilder, SampleType};
-    use crate::verdict::Rules;
+    use crate::verdict::catalogue::Rules;
     use crate::verdict::names::Frame;
 
     fn step(rule: RuleIndex, kind: u8) -> Step {

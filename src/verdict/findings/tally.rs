@@ -1,9 +1,10 @@
 //! Adds up a profile's claims, once, over dense arrays.
 
-use super::engine::Judged;
-use super::{Category, Claims, RuleIndex, Rules, Runtime};
 use crate::kernel::ProfileType;
 use crate::profile::{Profile, Stack, TextId};
+use crate::verdict::catalogue::{RuleIndex, Rules};
+use crate::verdict::category::{Category, Runtime};
+use crate::verdict::claims::{Claims, Judged};
 
 /// How many categories there are.
 pub(super) const CATEGORIES: usize = Category::ALL.len();

@@ -1,7 +1,7 @@
 //! What rules say of a function by its name and file alone.
 
-use super::RuleIndex;
-use crate::verdict::{Origin, Runtime};
+use super::rule::RuleIndex;
+use crate::verdict::category::{Origin, Runtime};
 
 /// What is known of a function by its name and file alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -4,14 +4,16 @@ use std::hash::Hasher;
 
 use rustc_hash::FxHasher;
 
-use super::catalogue::{Rules, Slot, split};
-use super::names::Frame;
-use super::shown::is_entry;
-use super::{Runtime, origin};
+use super::function_info::Slot;
+use super::origin;
+use super::pattern::split;
+use super::rules::Rules;
 use crate::profile::Profile;
+use crate::verdict::category::Runtime;
+use crate::verdict::names::{Frame, is_entry};
 
 /// What is known of each function of the profile, in order.
-pub(super) fn slots(rules: &Rules, profile: &Profile) -> Vec<Slot> {
+pub(in crate::verdict) fn slots(rules: &Rules, profile: &Profile) -> Vec<Slot> {
     rules.memo.of_each(profile, |name, file| learn(rules, name, file))
 }
 

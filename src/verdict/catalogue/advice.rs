@@ -1,0 +1,68 @@
+//! What the catalogue says of a category: from which share on it is a diagnosis, what to do about it, and what a kind of
+//! profile shows of it.
+
+use std::sync::Arc;
+
+use crate::kernel::ProfileType;
+use crate::verdict::category::{Category, Runtime};
+
+/// From which share on a category is a diagnosis, and who says so.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    /// Percent of the active ticks (cpu, wall) or of all ticks.
+    pub percent: f64,
+    /// Where the figure comes from.
+    pub source: Arc<str>,
+    /// Whether it is a judgement of this catalogue rather than a published figure.
+    pub judgement: bool,
+}
+
+/// What to do about a category.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// The recommendation; `{place}` stands for the responsible frame and the heaviest function.
+    pub recommendation: Arc<str>,
+    /// The steps, in order.
+    pub steps: Arc<[String]>,
+}
+
+impl Advice {
+    /// The recommendation with the place filled in.
+    pub fn recommend(&self, place: &str) -> String {
+        self.recommendation.replace("{place}", place)
+    }
+}
+
+/// What a kind of profile can show of a category.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// All of it.
+    Seen,
+    /// Only the CPU spent on it, such as entering and waking on a cpu profile; the waits themselves are not shown.
+    CostOnly,
+    /// Nothing of it: silence is no good news.
+    Unseen,
+}
+
+#[derive(Debug)]
+pub(super) struct ThresholdRow {
+    pub(super) category: Category,
+    pub(super) kinds: Vec<ProfileType>,
+    pub(super) threshold: Threshold,
+}
+
+#[derive(Debug)]
+pub(super) struct AdviceRow {
+    pub(super) category: Category,
+    pub(super) runtime: Option<Runtime>,
+    pub(super) advice: Advice,
+}
+
+#[derive(Debug)]
+pub(super) struct BlindRow {
+    pub(super) runtimes: Vec<Runtime>,
+    pub(super) kinds: Vec<ProfileType>,
+    pub(super) categories: Vec<Category>,
+    pub(super) without_native_frames: bool,
+    pub(super) visibility: Visibility,
+}

@@ -1,0 +1,95 @@
+//! One rule: which names it speaks of, what it claims, and how far.
+
+use super::pattern::Pattern;
+use crate::verdict::category::{Category, Runtime};
+
+/// The place of a rule in its catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleIndex(pub(super) u16);
+
+/// How far a rule's claim reaches down to the leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// Claims its samples whatever runs beneath.
+    Subtree,
+    /// Claims a sample only if every frame nearer the leaf is of its package or of its category.
+    Wrapper,
+    /// Claims every sample of the thread it stands at the root of.
+    Root,
+}
+
+/// One rule of the catalogue.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The id, unique in the catalogue.
+    pub id: Box<str>,
+    /// The runtime it speaks of.
+    pub runtime: Runtime,
+    /// What it claims; `None` for rules that hold names back from others and for pass-through frames.
+    pub category: Option<Category>,
+    /// How far it reaches.
+    pub reach: Reach,
+    /// Whether the frame never claims and never stands in the way: its caller decides.
+    pub pass_through: bool,
+    /// Whether its frames never run on a processor: only such leave the active ticks of a cpu profile.
+    pub never_runs: bool,
+    /// Whether its samples count in the category; spare-CPU work is reported and not counted.
+    pub counted: bool,
+    /// From which percent on the claims of this rule alone make its category a diagnosis (Go's GC assist).
+    pub alone: Option<f64>,
+    /// How many patterns it has.
+    pub patterns: usize,
+    pub(super) yields_to: Vec<Category>,
+    pub(super) except: Vec<Pattern>,
+    /// The libraries one of which the name must carry, unless its stack is of the rule's runtime; empty: any.
+    pub(super) only_in: Vec<Pattern>,
+}
+
+impl Rule {
+    pub(in crate::verdict) fn yields_to(&self, category: Category) -> bool {
+        self.yields_to.contains(&category)
+    }
+
+    /// Whether the frame's library or its stack lets the rule speak.
+    pub(super) fn is_at_home(&self, library: Option<&str>, context: Option<Runtime>) -> bool {
+        self.only_in.is_empty()
+            || context == Some(self.runtime)
+            || library.is_some_and(|library| self.only_in.iter().any(|p| p.matches(&[library])))
+    }
+
+    pub(in crate::verdict) fn yields(&self) -> bool {
+        !self.yields_to.is_empty()
+    }
+}
+
+/// How names of a rule are spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Space {
+    Jvm,
+    Go,
+    Python,
+    Ruby,
+    Node,
+    Dotnet,
+    Php,
+    Native,
+}
+
+impl Space {
+    pub(super) const COUNT: usize = 8;
+
+    pub(super) fn of(runtime: Runtime) -> Self {
+        match runtime {
+            Runtime::Jvm => Self::Jvm,
+            Runtime::Go => Self::Go,
+            Runtime::Python => Self::Python,
+            Runtime::Ruby => Self::Ruby,
+            Runtime::Node => Self::Node,
+            Runtime::Dotnet => Self::Dotnet,
+            Runtime::Php => Self::Php,
+            Runtime::Rust | Runtime::Native | Runtime::Kernel => Self::Native,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! All rules of a catalogue, and the search for the one that speaks of a frame.
+
+use std::sync::Arc;
+
+use super::advice::{Advice, AdviceRow, BlindRow, Threshold, ThresholdRow, Visibility};
+use super::function_info::Slot;
+use super::name_cache::Memo;
+use super::pattern::{Pattern, PatternSet, split};
+use super::rule::{Rule, RuleIndex, Space};
+use crate::kernel::ProfileType;
+use crate::verdict::category::{Category, Runtime};
+use crate::verdict::names::Frame;
+
+/// The catalogue, ready to judge.
+#[derive(Debug, Default)]
+pub struct Rules {
+    pub(super) list: Vec<Rule>,
+    pub(super) sets: [PatternSet; Space::COUNT],
+    pub(super) libraries: Vec<(Pattern, u16)>,
+    pub(super) origins: [PatternSet; Space::COUNT],
+    pub(super) thresholds: Vec<ThresholdRow>,
+    pub(super) advice: Vec<AdviceRow>,
+    pub(super) blind: Vec<BlindRow>,
+    /// What was learnt of names by these rules.
+    pub(super) memo: Memo<Slot>,
+}
+
+impl Rules {
+    /// All rules, in the order of their files.
+    pub fn rules(&self) -> &[Rule] {
+        &self.list
+    }
+
+    /// A rule by its place.
+    pub fn rule(&self, index: RuleIndex) -> Option<&Rule> {
+        self.list.get(usize::from(index.0))
+    }
+
+    /// From which share on the category is a diagnosis in profiles of this kind.
+    pub fn threshold(&self, category: Category, kind: ProfileType) -> Threshold {
+        let row = self.thresholds.iter().find(|row| row.category == category && row.kinds.contains(&kind));
+        row.map_or_else(
+            || Threshold { percent: 10.0, source: "no figure is published".into(), judgement: true },
+            |row| row.threshold.clone(),
+        )
+    }
+
+    /// What to do about the category, in the words of the runtime where they differ.
+    pub fn advice(&self, category: Category, runtime: Option<Runtime>) -> Advice {
+        let of = |wanted: Option<Runtime>| {
+            self.advice
+                .iter()
+                .find(|row| row.category == category && row.runtime == wanted)
+                .map(|row| row.advice.clone())
+        };
+        runtime
+            .and_then(|r| of(Some(r)))
+            .or_else(|| of(None))
+            .unwrap_or_else(|| Advice { recommendation: "Look at {place} first.".into(), steps: Arc::from([]) })
+    }
+
+    /// What a profile of this kind shows of the category. `native_frames` tells whether its sampler saw frames below
+    /// the language ([`Claims::native_frames`](crate::verdict::Claims::native_frames)); one that did not is blind to the runtime's own work.
+    pub fn visibility(
+        &self,
+        category: Category,
+        runtime: Option<Runtime>,
+        kind: ProfileType,
+        native_frames: bool,
+    ) -> Visibility {
+        let Some(runtime) = runtime else { return Visibility::Seen };
+        self.blind
+            .iter()
+            .find(|row| {
+                row.categories.contains(&category)
+                    && (row.runtimes.is_empty() || row.runtimes.contains(&runtime))
+                    && (row.kinds.is_empty() || row.kinds.contains(&kind))
+                    && !(row.without_native_frames && native_frames)
+            })
+            .map_or(Visibility::Seen, |row| row.visibility)
+    }
+
+    /// Whether a profile of this kind shows anything of the category: [`Self::visibility`] as an answer says it.
+    pub fn observable(
+        &self,
+        category: Category,
+        runtime: Option<Runtime>,
+        kind: ProfileType,
+        native_frames: bool,
+    ) -> bool {
+        self.visibility(category, runtime, kind, native_frames) != Visibility::Unseen
+    }
+
+    /// The rules that the frame's own name proves, read in a stack of no particular runtime and in one of the JVM. They
+    /// differ only where a rule is at home in the one and not in the other, which is seldom: then it is read again.
+    pub(super) fn rules_of(&self, frame: &Frame) -> [Option<RuleIndex>; 2] {
+        let mut elsewhere = false;
+        let rule = self.search(frame, None, &mut elsewhere);
+        [rule, if elsewhere { self.rule_of(frame, Some(Runtime::Jvm)) } else { rule }]
+    }
+
+    /// The rule that the frame's own name proves, read in a stack of that runtime.
+    pub(in crate::verdict) fn rule_of(&self, frame: &Frame, context: Option<Runtime>) -> Option<RuleIndex> {
+        self.search(frame, context, &mut false)
+    }
+
+    /// Sets `elsewhere` where a rule would match that is not at home here.
+    fn search(&self, frame: &Frame, context: Option<Runtime>, elsewhere: &mut bool) -> Option<RuleIndex> {
+        // A bare word may be PHP's builtin or a script's `JSON.parse` only where it looks the part.
+        let telling = frame.text.contains(['_', '.']) || frame.text.contains("::");
+        let spaces: &[Space] = match (frame.own, context) {
+            (Some(Runtime::Php), _) | (None, Some(Runtime::Php)) => &[Space::Php, Space::Native],
+            (Some(Runtime::Native), _) if frame.library.is_none() => &[Space::Native, Space::Php],
+            (Some(own), _) => &[Space::of(own)],
+            (None, _) if telling => &[Space::Native, Space::Php, Space::Node, Space::Ruby],
+            (None, _) => &[Space::Native, Space::Node],
+        };
+        let found = spaces.iter().find_map(|space| self.heaviest(frame, *space, context, elsewhere));
+        found.or_else(|| self.by_library(frame))
+    }
+
+    fn heaviest(
+        &self,
+        frame: &Frame,
+        space: Space,
+        context: Option<Runtime>,
+        elsewhere: &mut bool,
+    ) -> Option<RuleIndex> {
+        let set = self.sets.get(space as usize)?;
+        let mut best: Option<(u32, u16)> = None;
+        for text in std::iter::once(frame.text.as_str()).chain(frame.alt.as_deref()) {
+            let tokens: Vec<&str> = split(text).collect();
+            for (number, weight) in set.all(&tokens) {
+                let index = u16::try_from(number).unwrap_or(u16::MAX);
+                let held_back = self.list.get(usize::from(index)).is_none_or(|r| {
+                    let is_at_home = r.is_at_home(frame.library.as_deref(), context);
+                    *elsewhere |= !is_at_home;
+                    !is_at_home || r.except.iter().any(|p| p.matches(&tokens))
+                });
+                if !held_back && best.is_none_or(|(w, i)| weight > w || weight == w && index < i) {
+                    best = Some((weight, index));
+                }
+            }
+            if best.is_some() {
+                break;
+            }
+        }
+        best.map(|(_, index)| RuleIndex(index))
+    }
+
+    fn by_library(&self, frame: &Frame) -> Option<RuleIndex> {
+        let library = frame.library.as_deref()?;
+        self.libraries.iter().find(|(pattern, _)| pattern.matches(&[library])).map(|(_, index)| RuleIndex(*index))
+    }
+
+    /// Whether the catalogue lists a canonical name as its runtime's own or its standard library's.
+    pub(super) fn is_runtime(&self, own: Option<Runtime>, name: &str) -> Option<bool> {
+        let space = Space::of(own.unwrap_or(Runtime::Native));
+        let tokens: Vec<&str> = split(name).collect();
+        self.origins.get(space as usize)?.all(&tokens).max_by_key(|(_, weight)| *weight).map(|(number, _)| number == 0)
+    }
+}

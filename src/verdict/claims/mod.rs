@@ -1,0 +1,16 @@
+//! Which sample is claimed by which category, and which of its frames proves it.
+//!
+//! Takes a profile and what the [`catalogue`](super::catalogue) knows of its functions; gives one claim, or none, per
+//! stack.
+
+mod engine;
+mod explain;
+mod flags;
+mod leaf_search;
+#[cfg(test)]
+mod tests;
+mod wrapper_check;
+
+pub(super) use engine::Judged;
+pub use engine::{Claim, Claims};
+pub use explain::StackExplanation;

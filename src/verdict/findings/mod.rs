@@ -1,0 +1,24 @@
+//! What the claims of a profile add up to: its findings, its diagnosis, who is responsible, and what to do.
+//!
+//! Takes a profile, its [`claims`](super::claims), the thresholds and the advice of the [`catalogue`](super::catalogue);
+//! gives an [`Assessment`], and of several one [`Summary`] with its headline.
+
+mod assessment;
+mod diagnosis;
+mod finding;
+mod headline;
+mod impact;
+mod rate;
+mod recommendation;
+mod responsible;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+pub use assessment::{Assessment, TopFunction};
+pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
+pub use finding::{Finding, Subject};
+pub use headline::{Outcome, Summary, Verdict, label, summarise};
+pub use impact::{cost_of_allocation, weigh_allocations};
+pub use rate::Rate;
+pub use responsible::{Evidence, Responsible};

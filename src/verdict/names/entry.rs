@@ -1,0 +1,54 @@
+//! Which names stand at the root of every stack.
+
+/// Frames at the root of everything: they are on every path and tell nothing.
+const ENTRIES: &[&str] = &[
+    "main",
+    "main.main",
+    "<module>",
+    "_start",
+    "__libc_start_main",
+    "__libc_start_main_impl",
+    "__libc_start_call_main",
+    "start_thread",
+    "clone",
+    "clone3",
+    "__clone",
+    "__clone3",
+    "thread_start",
+    "all",
+    "root",
+    "total",
+    "(root)",
+    "<top-level>",
+    "{main}",
+];
+
+/// Libraries that are the runtime's own, however a profiler writes them before a name.
+const RUNTIME_LIBRARIES: [&str; 7] =
+    ["libjvm.so", "libc.so", "libc-2", "libpthread", "ld-linux", "libcoreclr.so", "libpython"];
+
+/// Whether the frame is an entry point, a marker or the runtime's library: on every path and telling nothing.
+pub(in crate::verdict) fn is_entry(name: &str) -> bool {
+    name.is_empty()
+        || RUNTIME_LIBRARIES.iter().any(|library| name.starts_with(library))
+        || ENTRIES.contains(&name)
+        || name.starts_with('[')
+        || name.starts_with('(') && name.ends_with(')')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("main.main", true)]
+    #[case("<module>", true)]
+    #[case("(garbage collector)", true)]
+    #[case("libjvm.so.G1CollectedHeap::new_mutator_alloc_region", true)]
+    #[case("main.work", false)]
+    #[case("(*T).M", false)]
+    fn knows_the_entries_of_everything(#[case] name: &str, #[case] expected: bool) {
+        assert_eq!(is_entry(name), expected);
+    }
+}

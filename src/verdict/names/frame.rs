@@ -1,0 +1,28 @@
+//! A frame in the one spelling that rules are written in.
+
+use crate::verdict::category::Runtime;
+
+/// A frame in the one spelling that rules are written in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::verdict) struct Frame {
+    /// The canonical name, dotted, slashed or coloned as its language is.
+    pub(in crate::verdict) text: String,
+    /// A second name that may be claimed too: the trait of a Rust method.
+    pub(in crate::verdict) alt: Option<String>,
+    /// The runtime the spelling proves; `None` for a bare word such as `malloc` or `loads`.
+    pub(in crate::verdict) own: Option<Runtime>,
+    /// The library in the name, without path and version.
+    pub(in crate::verdict) library: Option<String>,
+    /// Says that nobody knows what ran: an address, a library alone, a marker of a broken stack.
+    pub(in crate::verdict) unresolved: bool,
+}
+
+impl Frame {
+    pub(super) fn new(text: impl Into<String>, own: Option<Runtime>) -> Self {
+        Self { text: text.into(), own, ..Self::default() }
+    }
+
+    pub(super) fn unresolved(text: &str) -> Self {
+        Self { text: text.to_owned(), unresolved: true, ..Self::default() }
+    }
+}
