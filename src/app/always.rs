@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, Responder, get, web};
 use serde::Serialize;
 
-use super::health::{self, Looked};
+use super::health::{self, HealthSources};
 use crate::http::{self, Problem, Routes};
 use crate::telemetry::Metrics;
 
@@ -51,8 +51,8 @@ async fn live() -> Result<HttpResponse, Problem> {
 /// Prometheus' text format.
 #[utoipa::path(tag = "health", responses((status = 200, description = "Metrics", body = String, content_type = "text/plain")))]
 #[get("/metrics")]
-async fn metrics(metrics: web::Data<Option<Metrics>>, looked: web::Data<Looked>) -> impl Responder {
-    if let Some(db) = &looked.db {
+async fn metrics(metrics: web::Data<Option<Metrics>>, sources: web::Data<HealthSources>) -> impl Responder {
+    if let Some(db) = &sources.db {
         db.record_stats();
     }
     let text = metrics.as_ref().as_ref().map(Metrics::render).unwrap_or_default();

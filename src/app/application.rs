@@ -7,21 +7,22 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
 use bytes::Bytes;
+use futures::future::{BoxFuture, join_all};
 use utoipa::openapi::OpenApi;
 
 use super::background::Background;
 use super::database::OpenDatabase;
-use super::plan::{Plan, ProfileSource};
-use super::ports::{Ports, Rooms};
+use super::health::HealthSources;
+use super::placement::Placement;
+use super::plan::Plan;
+use super::rooms::{self, Kind, ROOMS};
 use super::self_profile::{Profiler, ProfilerTarget};
+use super::wiring::{Offers, Wiring};
+use crate::bor::{Grafana, LinkSettings};
 use crate::config::Settings;
 use crate::http::{self, RouteTable, Routes};
 use crate::kernel::{Clock, IdSource, RandomIds, SystemClock};
-use crate::sor::history::Spool;
 use crate::telemetry::Metrics;
-
-/// How long undelivered assessments are tried once more when the server stops.
-const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a process takes from the world, so that tests can give it another.
 #[derive(Clone)]
@@ -46,7 +47,8 @@ pub struct Application {
     profiler: Option<Profiler>,
     /// Whether its own profiles come to this server, rather than to a Pyroscope.
     profiles_itself: bool,
-    spool: Option<Arc<Spool>>,
+    /// What rooms have done at the end.
+    endings: Vec<BoxFuture<'static, ()>>,
     database: Option<OpenDatabase>,
 }
 
@@ -83,14 +85,17 @@ impl Application {
             let (db, migrate) = (database.db.clone(), settings.database.migrate);
             background.run_vital(async move { Ok(db.prepare(migrate).await?) });
         }
-        let db = database.as_ref().map(|database| &database.db);
+        let db = database.as_ref().map(|database| database.db.clone());
         let world = (surroundings.clock, surroundings.ids);
-        let ports = Ports::resolve(&settings, &plan, world, db, &mut background)?;
-        let spool = ports.spool.clone();
-        let server = serve(&settings, listener, ports, Rooms::of(&plan), metrics)?;
+        let mut wiring = Wiring::new(&settings, world, db.clone(), &mut background);
+        wiring.offer_service(link_settings(&settings));
+        build_rooms(&mut wiring, &plan)?;
+        let Wiring { mut offers, health, endings, .. } = wiring;
+        offers.add(Arc::new(HealthSources { db, checks: health }));
+        let server = serve(&settings, listener, offers, plan.clone(), metrics)?;
         tracing::info!(functions = %plan.functions, "listening on http://{address}");
-        let profiles_itself = plan.profiles == Some(ProfileSource::Embedded);
-        Ok(Self { server, address, background, profiler, profiles_itself, spool, database })
+        let profiles_itself = *plan.profiles() == Placement::Local;
+        Ok(Self { server, address, background, profiler, profiles_itself, endings, database })
     }
 
     /// Where it listens.
@@ -105,7 +110,7 @@ impl Application {
 
     /// Serves until it is told to stop by SIGTERM, SIGINT or its handle. Then, in this order: it accepts no more, lets
     /// requests in flight finish, takes new connections to the database, since those of its workers ended with them, stops
-    /// its profiler, flushes the spool, ends background tasks, closes the pool, stops the embedded database.
+    /// its profiler, does what rooms have done at the end, ends background tasks, closes the pool, stops the embedded database.
     ///
     /// # Errors
     /// Fails where the listener does, or something without which serving makes no sense.
@@ -121,7 +126,7 @@ impl Application {
         if let Some(database) = &self.database {
             database.db.renew().await;
         }
-        tokio::join!(last_profile(self.profiler, self.profiles_itself), flush(self.spool));
+        tokio::join!(last_profile(self.profiler, self.profiles_itself), join_all(self.endings));
         self.background.stop().await;
         if let Some(database) = self.database {
             database.close().await;
@@ -150,12 +155,24 @@ async fn last_profile(profiler: Option<Profiler>, to_itself: bool) {
     }
 }
 
-async fn flush(spool: Option<Arc<Spool>>) {
-    let Some(spool) = spool else { return };
-    let left = spool.flush(FLUSH_WITHIN).await;
-    if left > 0 {
-        tracing::warn!(left, "assessments were not delivered; they are kept for the next start");
+/// Builds what the plan serves and what it works with, in the order of the list.
+fn build_rooms(wiring: &mut Wiring<'_>, plan: &Plan) -> anyhow::Result<()> {
+    for room in ROOMS {
+        match &room.kind {
+            Kind::Sor(sor) => (sor.build)(wiring, plan.placement(room))?,
+            Kind::Bor(bor) => {
+                if let Some((_, version)) = room.served(|function| plan.functions.serve(function)) {
+                    (bor.build)(wiring, version)?;
+                }
+            }
+        }
     }
+    Ok(())
+}
+
+fn link_settings(settings: &Settings) -> LinkSettings {
+    let grafana = settings.links.grafana.clone();
+    LinkSettings { grafana: grafana.map(|(url, datasource_uid)| Grafana { url: url.to_string(), datasource_uid }) }
 }
 
 fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
@@ -169,19 +186,19 @@ fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
 fn serve(
     settings: &Settings,
     listener: TcpListener,
-    ports: Ports,
-    rooms: Rooms,
+    offers: Offers,
+    plan: Plan,
     metrics: Option<Metrics>,
 ) -> anyhow::Result<Server> {
-    let document = document(&rooms);
+    let document = rooms::document(&plan);
     let metrics = web::Data::new(metrics);
     let table = web::Data::new(RouteTable::of(&document));
     let text = Bytes::from(serde_json::to_vec(&document)?);
     drop(document);
     let server = HttpServer::new(move || {
         App::new()
-            .configure(|config| ports.lend(config))
-            .configure(Routes::serve(|routes| rooms.open(routes)))
+            .configure(|app| offers.mount(app))
+            .configure(Routes::serve(|routes| rooms::open(&plan, routes)))
             .app_data(table.clone())
             .app_data(metrics.clone())
             .service(http::serve_document(text.clone()))
@@ -197,12 +214,7 @@ fn serve(
     Ok(server.shutdown_timeout(seconds).listen(listener)?.run())
 }
 
-/// The document of what a server of these rooms serves.
-fn document(rooms: &Rooms) -> OpenApi {
-    http::with_its_own_tags(Routes::describe(http::document(), |routes| rooms.open(routes)))
-}
-
 /// The document of a server that serves everything.
 pub fn openapi() -> OpenApi {
-    document(&Rooms::all())
+    rooms::document(&Plan::whole())
 }

@@ -1,22 +1,44 @@
 //! What the health paths say of this process: its own database and spool, never other servers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, web};
 use chrono::SecondsFormat;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::http::{self, Code, Problem};
 use crate::kernel::Clock;
-use crate::sor::history::{Spool, SpoolHealth};
+use crate::sor::history::SpoolHealth;
 use crate::storage::{Condition, Db, Health};
 
-/// What there is to look at.
+/// Where the health of a process is read: its database, and what its rooms have checked.
 #[derive(Clone)]
-pub(super) struct Looked {
+pub(super) struct HealthSources {
     pub(super) db: Option<Db>,
-    pub(super) spool: Option<Arc<Spool>>,
+    pub(super) checks: Vec<Arc<dyn HealthCheck>>,
+}
+
+/// A check that a room adds to the health of the process.
+pub(super) trait HealthCheck: Send + Sync {
+    /// Its member of `checks`.
+    fn name(&self) -> &'static str;
+
+    /// How that part does.
+    fn check(&self) -> Check;
+
+    /// Why no requests may be sent: for the caller, and for the log.
+    fn obstacle(&self) -> Option<(&'static str, String)>;
+}
+
+/// How a part of a process does.
+pub(super) struct Check {
+    /// Whether someone should look.
+    pub(super) warn: bool,
+    /// Its counts.
+    pub(super) details: serde_json::Value,
 }
 
 /// How one part does.
@@ -56,35 +78,28 @@ struct HealthBody {
     #[schema(example = "0.1.0")]
     version: &'static str,
     /// Its parts; those that this process does not have are absent.
-    checks: Checks,
+    #[schema(value_type = Checks)]
+    checks: BTreeMap<&'static str, serde_json::Value>,
 }
 
-/// The parts of a process.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+/// The parts of a process, as the document shows them.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is the schema of a map")]
 struct Checks {
     /// Its database.
-    #[serde(skip_serializing_if = "Option::is_none")]
     database: Option<DatabaseCheck>,
     /// Its spool of assessments on their way to the history.
-    #[serde(skip_serializing_if = "Option::is_none")]
     spool: Option<SpoolCheck>,
 }
 
 /// The spool of a process.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is the schema of a check")]
 struct SpoolCheck {
     /// How it does: `warn` while assessments cannot be written to it, or wait for a history that does not take them.
     status: CheckStatus,
     /// Its counts.
     details: SpoolHealth,
-}
-
-impl SpoolCheck {
-    fn of(spool: &Spool) -> Self {
-        let health = spool.health();
-        let warn = health.degraded || health.stalled || health.rejected > 0 || spool.probe().is_err();
-        Self { status: if warn { CheckStatus::Warn } else { CheckStatus::Pass }, details: health }
-    }
 }
 
 /// The database of a process.
@@ -136,8 +151,8 @@ impl DatabaseCheck {
     }
 }
 
-async fn database(looked: &Looked) -> Option<Health> {
-    Some(looked.db.as_ref()?.health().await)
+async fn database(sources: &HealthSources) -> Option<Health> {
+    Some(sources.db.as_ref()?.health().await)
 }
 
 /// Whether requests may be sent here.
@@ -160,15 +175,15 @@ struct Ready {
     )
 )]
 #[get("/ready")]
-pub(super) async fn ready(looked: web::Data<Looked>) -> Result<HttpResponse, Problem> {
+pub(super) async fn ready(sources: web::Data<HealthSources>) -> Result<HttpResponse, Problem> {
     let not_ready = |detail: &str, why: &dyn std::fmt::Display| {
         Err(Problem::new(Code::NotReady, detail).retry_after(1).because(why.to_string()))
     };
-    if let Some(health) = database(&looked).await.filter(|health| !health.is_ready()) {
+    if let Some(health) = database(&sources).await.filter(|health| !health.is_ready()) {
         return not_ready("the database is not ready", &health.reason.unwrap_or_default());
     }
-    if let Some(Err(error)) = looked.spool.as_ref().map(|spool| spool.probe()) {
-        return not_ready("the spool cannot be written", &error);
+    if let Some((told, why)) = sources.checks.iter().find_map(|check| check.obstacle()) {
+        return not_ready(told, &why);
     }
     http::json(StatusCode::OK, &Ready { status: "ready" })
 }
@@ -185,18 +200,26 @@ pub(super) async fn ready(looked: web::Data<Looked>) -> Result<HttpResponse, Pro
     )
 )]
 #[get("/api/v1/health")]
-pub(super) async fn detailed(looked: web::Data<Looked>, clock: web::Data<dyn Clock>) -> Result<HttpResponse, Problem> {
-    let database = database(&looked).await;
+pub(super) async fn detailed(
+    sources: web::Data<HealthSources>,
+    clock: web::Data<dyn Clock>,
+) -> Result<HttpResponse, Problem> {
+    let database = database(&sources).await;
     if let Some(Health { condition, reason: Some(reason), .. }) = &database {
         tracing::warn!(?condition, reason, "the database does not do well");
     }
-    let checks = Checks {
-        database: database.as_ref().map(DatabaseCheck::of),
-        spool: looked.spool.as_ref().map(|spool| SpoolCheck::of(spool)),
-    };
-    let database = checks.database.as_ref().map(|check| check.status);
-    let spool = checks.spool.as_ref().map(|check| check.status);
-    let worst = database.into_iter().chain(spool).max();
+    let mut checks = BTreeMap::new();
+    let mut worst = None;
+    if let Some(check) = database.as_ref().map(DatabaseCheck::of) {
+        worst = Some(check.status);
+        checks.insert("database", json!(check));
+    }
+    for check in &sources.checks {
+        let Check { warn, details } = check.check();
+        let status = if warn { CheckStatus::Warn } else { CheckStatus::Pass };
+        worst = worst.max(Some(status));
+        checks.insert(check.name(), json!({"status": status, "details": details}));
+    }
     let (status, code) = match worst {
         Some(CheckStatus::Fail) => (Overall::Unhealthy, StatusCode::SERVICE_UNAVAILABLE),
         Some(CheckStatus::Warn) => (Overall::Degraded, StatusCode::OK),
@@ -238,8 +261,8 @@ struct HealthMetrics {
 /// Always 200: the numbers say how it does. A process without a database has none of `database_*`.
 #[utoipa::path(tag = "health", responses((status = 200, description = "The numbers", body = HealthMetrics)))]
 #[get("/metrics/health")]
-pub(super) async fn numbers(looked: web::Data<Looked>) -> Result<HttpResponse, Problem> {
-    let numbers = database(&looked).await.map_or_else(HealthMetrics::default, |health| HealthMetrics {
+pub(super) async fn numbers(sources: web::Data<HealthSources>) -> Result<HttpResponse, Problem> {
+    let numbers = database(&sources).await.map_or_else(HealthMetrics::default, |health| HealthMetrics {
         database_healthy: Some(health.is_ready()),
         database_response_time_seconds: Some(health.response_time.as_secs_f64()),
         database_open_connections: Some(health.pool.open),

@@ -5,10 +5,14 @@ mod application;
 mod background;
 mod database;
 mod health;
+mod placement;
 mod plan;
-mod ports;
+mod rooms;
 mod self_profile;
+mod wiring;
 
 pub use application::{Application, Surroundings, openapi};
-pub use plan::{Database, InvalidPlan, Placement, Plan, ProfileSource};
+pub use placement::{InvalidPlan, Placement};
+pub use plan::{Database, Plan};
+pub use rooms::functions;
 pub use self_profile::{Profiler, ProfilerTarget};

@@ -2,31 +2,10 @@
 
 use std::fmt;
 
-use url::Url;
-
-use crate::config::{ConnectTo, Function, Functions, Settings};
-
-/// Where profiles come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProfileSource {
-    /// The embedded store of this process.
-    Embedded,
-    /// A Pyroscope server, read by this process.
-    Pyroscope(Url),
-    /// Another Flamewarden.
-    Remote(Url),
-}
-
-/// Where a relational system of record is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Placement {
-    /// In this process.
-    Local,
-    /// In another Flamewarden.
-    Remote(Url),
-    /// Nowhere: what needs it says so.
-    Off,
-}
+use super::placement::{Asked, InvalidPlan, Placement};
+use super::rooms::{self, Kind, PROFILE_DATA, ROOMS, Room, Sor};
+use crate::config::{ConnectTo, Functions, Settings};
+use crate::kernel::Version;
 
 /// Which database this process opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,34 +23,15 @@ pub enum Database {
 pub struct Plan {
     /// What is served.
     pub functions: Functions,
-    /// Where profiles come from; `None`: nothing here reads any.
-    pub profiles: Option<ProfileSource>,
-    /// Where baselines are.
-    pub baseline: Placement,
-    /// Where the history is.
-    pub history: Placement,
-    /// Where the registry is.
-    pub registry: Placement,
-    /// Where alert rules are.
-    pub alert_rule: Placement,
     /// Which database is opened.
     pub database: Database,
     /// Connections at most.
     pub pool_size: u32,
     /// Whether the server profiles itself.
     pub self_profile: bool,
+    /// Where each room of the list is, by its place there; decisions are nowhere.
+    placements: Vec<Placement>,
     warnings: Vec<String>,
-}
-
-/// Why nothing can be served.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidPlan {
-    /// Something needs profiles, and there is no source of them.
-    #[error(
-        "{0} needs profiles and has no source of them: set PROFILE_DATA_URL to another Flamewarden, or PYROSCOPE_URL to \
-         a Pyroscope server, or add ReadPyroscopeProfile.sor.v1 to FUNCTION"
-    )]
-    NoProfiles(String),
 }
 
 impl Plan {
@@ -81,36 +41,42 @@ impl Plan {
     /// Fails where something that is served lacks what it cannot do without.
     pub fn of(settings: &Settings) -> Result<Self, InvalidPlan> {
         let functions = settings.server.functions.clone();
-        let (records, owners) = (functions.decide_with_records(), functions.decide_with_registry());
-        let profiles = profile_source(settings, &functions)?;
-        let place = |function, url: &Option<Url>, used| placement(url.as_ref(), functions.serve(function), used);
-        let baseline = place(Function::Baseline, &settings.sor.baseline_url, records);
-        let history = place(Function::History, &settings.sor.history_url, records);
-        let registry = place(Function::Registry, &settings.sor.registry_url, owners);
-        let alert_rule = place(Function::AlertRule, &settings.sor.alert_rule_url, false);
-        let store = profiles == Some(ProfileSource::Embedded);
-        let opens = store || [&baseline, &history, &registry, &alert_rule].contains(&&Placement::Local);
-        let database = match (&settings.database.connect_to, opens) {
-            (_, false) => Database::None,
-            (ConnectTo::Embedded, true) => Database::Embedded,
-            (ConnectTo::Url(_) | ConnectTo::Parts { .. }, true) => Database::External,
+        let place = |room: &Room| match room.sor() {
+            Some(sor) => (sor.place)(settings, &asked(settings, room, sor)),
+            None => Ok(Placement::Off),
         };
-        let keeps = matches!(profiles, Some(ProfileSource::Embedded | ProfileSource::Pyroscope(_)));
+        let placements = ROOMS.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+        let database = match &settings.database.connect_to {
+            _ if !placements.contains(&Placement::Local) => Database::None,
+            ConnectTo::Embedded => Database::Embedded,
+            ConnectTo::Url(_) | ConnectTo::Parts { .. } => Database::External,
+        };
         let default_pool = if functions.count() == 1 { 5 } else { 20 };
         let mut plan = Self {
-            self_profile: settings.self_profile.enabled.unwrap_or(keeps) && keeps,
-            pool_size: settings.database.pool_size.unwrap_or(default_pool),
             functions,
-            profiles,
-            baseline,
-            history,
-            registry,
-            alert_rule,
             database,
+            pool_size: settings.database.pool_size.unwrap_or(default_pool),
+            self_profile: false,
+            placements,
             warnings: Vec::new(),
         };
+        let keeps = matches!(plan.profiles(), Placement::Local | Placement::Pyroscope(_));
+        plan.self_profile = settings.self_profile.enabled.unwrap_or(keeps) && keeps;
         plan.warnings = plan.gather_warnings(settings, keeps);
         Ok(plan)
+    }
+
+    /// A server of everything, with all that it keeps in it.
+    pub(super) fn whole() -> Self {
+        let place = |room: &Room| if room.sor().is_some() { Placement::Local } else { Placement::Off };
+        Self {
+            functions: Functions::all(&rooms::functions()),
+            database: Database::Embedded,
+            pool_size: 0,
+            self_profile: false,
+            placements: ROOMS.iter().map(place).collect(),
+            warnings: Vec::new(),
+        }
     }
 
     /// What whoever starts the server should know.
@@ -118,14 +84,20 @@ impl Plan {
         &self.warnings
     }
 
-    /// The relational systems of record, as people and variables call them.
-    fn relational(&self) -> [(&Placement, &'static str, &'static str); 4] {
-        [
-            (&self.baseline, "baselines", "BASELINE_URL"),
-            (&self.history, "history", "HISTORY_URL"),
-            (&self.registry, "registry", "REGISTRY_URL"),
-            (&self.alert_rule, "alert rules", "ALERT_RULE_URL"),
-        ]
+    /// Where profiles come from.
+    pub fn profiles(&self) -> &Placement {
+        self.places().find(|(room, ..)| room.functions.contains(&PROFILE_DATA)).map_or(&Placement::Off, |(_, _, at)| at)
+    }
+
+    /// Where a room of the list is.
+    pub(super) fn placement(&self, room: &Room) -> &Placement {
+        let at = self.places().find(|(other, ..)| std::ptr::eq(*other, room));
+        at.map_or(&Placement::Off, |(_, _, placement)| placement)
+    }
+
+    /// Every system of record, and where it is.
+    fn places(&self) -> impl Iterator<Item = (&'static Room, &'static Sor, &Placement)> {
+        ROOMS.iter().zip(&self.placements).filter_map(|(room, placement)| Some((room, room.sor()?, placement)))
     }
 
     fn gather_warnings(&self, settings: &Settings, keeps: bool) -> Vec<String> {
@@ -136,45 +108,27 @@ impl Plan {
                 settings.server.host
             ));
         }
-        let relational: Vec<_> = self.functions.iter().filter(|f| f.is_relational()).map(Function::as_str).collect();
-        if self.database == Database::Embedded && !self.functions.is_all() && !relational.is_empty() {
+        let kept: Vec<_> = self
+            .places()
+            .filter(|(room, _, at)| **at == Placement::Local && !room.functions.contains(&PROFILE_DATA))
+            .flat_map(|(room, ..)| room.functions)
+            .copied()
+            .collect();
+        if self.database == Database::Embedded && !self.functions.is_all() && !kept.is_empty() {
             warnings.push(format!(
                 "{} keeps its rows in an embedded database of this machine, as neither DATABASE_URL nor DB_HOST is set",
-                relational.join(", ")
+                kept.join(", ")
             ));
         }
-        // No decision reads alert rules.
-        let (records, owners) = (self.functions.decide_with_records(), self.functions.decide_with_registry());
-        let wanted = [records, records, owners, false];
-        for ((placement, name, variable), wanted) in self.relational().into_iter().zip(wanted) {
-            if wanted && *placement == Placement::Off {
-                warnings.push(format!("{name} is off: it is not served here and {variable} is not set"));
+        for (room, sor, placement) in self.places() {
+            let (asked, variable) = (asked(settings, room, sor), sor.variable());
+            if asked.wanted && *placement == Placement::Off {
+                warnings.push(format!("{} is off: it is not served here and {variable} is not set", sor.title));
             }
-        }
-        let sor = &settings.sor;
-        let ignored = [
-            ("PROFILE_DATA_URL", sor.profile_data_url.as_ref(), self.profiles.is_some()),
-            ("BASELINE_URL", sor.baseline_url.as_ref(), self.baseline != Placement::Off),
-            ("HISTORY_URL", sor.history_url.as_ref(), self.history != Placement::Off),
-            ("REGISTRY_URL", sor.registry_url.as_ref(), self.registry != Placement::Off),
-            ("ALERT_RULE_URL", sor.alert_rule_url.as_ref(), self.alert_rule != Placement::Off),
-        ];
-        for (variable, url, used) in ignored {
-            if url.is_some() && !used {
+            if asked.url.is_some() && *placement == Placement::Off {
                 warnings.push(format!("{variable} is ignored: nothing that is served here uses it"));
             }
-        }
-        if settings.pyroscope.url.is_some() && !matches!(self.profiles, Some(ProfileSource::Pyroscope(_))) {
-            warnings
-                .push("PYROSCOPE_URL is ignored: profiles come from PROFILE_DATA_URL, or nobody reads any".to_owned());
-        }
-        if settings.history.retention_days.is_some() && self.history != Placement::Local {
-            warnings.push("HISTORY_RETENTION_DAYS is ignored: the history is not kept by this process".to_owned());
-        }
-        let records = self.functions.decide_with_records() && self.history != Placement::Off;
-        if settings.history.repeats_every.is_some() && !records {
-            warnings
-                .push("HISTORY_REPEATS_EVERY is ignored: nothing that is served here writes the history".to_owned());
+            warnings.extend((sor.warnings)(settings, placement, &asked));
         }
         if settings.self_profile.enabled == Some(true) && !keeps {
             warnings.push(
@@ -185,45 +139,35 @@ impl Plan {
     }
 }
 
-fn profile_source(settings: &Settings, functions: &Functions) -> Result<Option<ProfileSource>, InvalidPlan> {
-    let serves = functions.serve(Function::ProfileData);
-    let reader = functions.decisions().next().map(|decision| decision.as_str().to_owned());
-    if !serves && reader.is_none() {
-        return Ok(None);
-    }
-    if let Some(url) = &settings.sor.profile_data_url {
-        return Ok(Some(ProfileSource::Remote(url.clone())));
-    }
-    match (&settings.pyroscope.url, reader) {
-        (Some(url), _) => Ok(Some(ProfileSource::Pyroscope(url.clone()))),
-        (None, Some(reader)) if !serves => Err(InvalidPlan::NoProfiles(reader)),
-        (None, _) => Ok(Some(ProfileSource::Embedded)),
-    }
-}
-
-/// `served`: its routes are; `used`: a decision wants it.
-fn placement(url: Option<&Url>, served: bool, used: bool) -> Placement {
-    match url {
-        Some(url) if served || used => Placement::Remote(url.clone()),
-        None if served => Placement::Local,
-        _ => Placement::Off,
+/// What a process of these settings asks of a system of record.
+fn asked<'s>(settings: &'s Settings, room: &Room, sor: &Sor) -> Asked<'s> {
+    let functions = &settings.server.functions;
+    let serves = |function: &str| functions.serve(function);
+    let asks = |list: &[&str]| list.iter().any(|function| room.functions.contains(function));
+    let decisions = || {
+        ROOMS.iter().filter_map(|decision| match &decision.kind {
+            Kind::Bor(bor) => Some((bor, decision.served(serves)?)),
+            Kind::Sor(_) => None,
+        })
+    };
+    Asked {
+        url: settings.sor.url(sor.url_key),
+        served: room.served(serves).is_some(),
+        needed_by: decisions().find(|(bor, _)| asks(bor.needs)).map(|(_, (function, _))| function),
+        wanted: decisions().any(|(bor, (_, version))| version == Version::V2 && asks(bor.wants)),
     }
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "serves: {}", self.functions)?;
-        match &self.profiles {
-            None => writeln!(f, "profiles: not read")?,
-            Some(ProfileSource::Embedded) => writeln!(f, "profiles: the embedded store")?,
-            Some(ProfileSource::Pyroscope(url)) => writeln!(f, "profiles: Pyroscope at {url}")?,
-            Some(ProfileSource::Remote(url)) => writeln!(f, "profiles: Flamewarden at {url}")?,
-        }
-        for (placement, name, _) in self.relational() {
+        for (_, sor, placement) in self.places() {
+            let [local, off] = sor.told;
             match placement {
-                Placement::Local => writeln!(f, "{name}: local")?,
-                Placement::Remote(url) => writeln!(f, "{name}: Flamewarden at {url}")?,
-                Placement::Off => writeln!(f, "{name}: off")?,
+                Placement::Off => writeln!(f, "{}: {off}", sor.title)?,
+                Placement::Local => writeln!(f, "{}: {local}", sor.title)?,
+                Placement::Pyroscope(url) => writeln!(f, "{}: Pyroscope at {url}", sor.title)?,
+                Placement::Remote(url) => writeln!(f, "{}: Flamewarden at {url}", sor.title)?,
             }
         }
         let database = match self.database {
@@ -259,25 +203,24 @@ mod tests {
     fn plan(functions: &[&str], variables: &[(&str, &str)]) -> Result<Plan, String> {
         let functions = functions.join(",");
         let all = variables.iter().copied().chain([("FUNCTION", functions.as_str()), ("DATA_DIR", "/tmp/x")]);
-        let (settings, _) = Settings::load(None, all.map(|(n, v)| (n.to_owned(), v.to_owned()))).unwrap();
+        let (settings, _) =
+            Settings::load(&rooms::functions(), None, all.map(|(n, v)| (n.to_owned(), v.to_owned()))).unwrap();
         Plan::of(&settings).map_err(|error| error.to_string())
     }
 
     fn short(plan: &Plan) -> String {
-        let profiles = match &plan.profiles {
-            None => "-",
-            Some(ProfileSource::Embedded) => "store",
-            Some(ProfileSource::Pyroscope(_)) => "pyroscope",
-            Some(ProfileSource::Remote(_)) => "remote",
-        };
-        let place = |placement: &Placement| match placement {
-            Placement::Local => "local",
+        let place = |placement: &Placement, [local, off]: [&'static str; 2]| match placement {
+            Placement::Off => off,
+            Placement::Local => local,
+            Placement::Pyroscope(_) => "pyroscope",
             Placement::Remote(_) => "remote",
-            Placement::Off => "off",
         };
+        let told = |room: &Room| {
+            if room.functions.contains(&PROFILE_DATA) { ["store", "-"] } else { ["local", "off"] }
+        };
+        let places: Vec<_> = plan.places().map(|(room, _, placement)| place(placement, told(room))).collect();
         let self_profile = if plan.self_profile { "profiled" } else { "not" };
-        let relational = plan.relational().map(|(placement, ..)| place(placement)).join(" ");
-        format!("{profiles} {relational} {:?} {} {self_profile}", plan.database, plan.pool_size)
+        format!("{} {:?} {} {self_profile}", places.join(" "), plan.database, plan.pool_size)
     }
 
     #[rstest]

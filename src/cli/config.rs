@@ -19,7 +19,7 @@ pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<Exit> {
     match command {
         Command::Default => out.write_all(DEFAULTS.as_bytes())?,
         Command::Check => {
-            let (settings, effective) = Settings::of_process(common.config.as_deref())?;
+            let (settings, effective) = Settings::of_process(&crate::app::functions(), common.config.as_deref())?;
             let plan = Plan::of(&settings)?;
             for row in effective {
                 writeln!(out, "{} = {:?}  # {}", row.key, row.value, row.origin)?;

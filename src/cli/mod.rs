@@ -72,7 +72,7 @@ struct Common {
 impl Common {
     /// The settings of this process.
     fn settings(&self) -> Result<Settings, InvalidSettings> {
-        Settings::of_process(self.config.as_deref()).map(|(settings, _)| settings)
+        Settings::of_process(&crate::app::functions(), self.config.as_deref()).map(|(settings, _)| settings)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The short names of environment variables.
 
-/// Name of a variable and the key it sets.
+/// Name of a variable and the key it sets. Those of the systems of record follow from their keys.
 pub(super) const NAMES: &[(&str, &str)] = &[
     ("HOST", "server.host"),
     ("PORT", "server.port"),
@@ -15,11 +15,6 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("PYROSCOPE_BASIC_AUTH", "pyroscope.basic_auth"),
     ("PYROSCOPE_TOKEN", "pyroscope.token"),
     ("PYROSCOPE_TIMEOUT", "pyroscope.timeout"),
-    ("PROFILE_DATA_URL", "sor.profile_data_url"),
-    ("BASELINE_URL", "sor.baseline_url"),
-    ("HISTORY_URL", "sor.history_url"),
-    ("REGISTRY_URL", "sor.registry_url"),
-    ("ALERT_RULE_URL", "sor.alert_rule_url"),
     ("SOR_TIMEOUT", "sor.timeout"),
     ("DATABASE_URL", "database.url"),
     ("DB_HOST", "database.host"),

@@ -24,7 +24,7 @@ mod store;
 use std::path::Path;
 
 pub use database::{ConnectTo, DatabaseSettings, SslMode};
-pub use function::{Function, Functions, InvalidFunction};
+pub use function::{Functions, InvalidFunction};
 pub use history::HistorySettings;
 pub use links::LinksSettings;
 pub use log::{LogFormat, LogSettings};
@@ -73,16 +73,18 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings of this file, if any, and these environment variables, with what each key came to be.
+    /// The settings of this file, if any, and these environment variables, with what each key came to be. `functions` are
+    /// the values that `FUNCTION` may hold.
     ///
     /// # Errors
     /// Every complaint about them.
     pub fn load(
+        functions: &[&'static str],
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<(Self, Vec<Effective>), InvalidSettings> {
         let mut reader = Reader::new(sources::collect(file, environment)?);
-        let settings = Self::read(&mut reader);
+        let settings = Self::read(&mut reader, functions);
         let effective = reader.finish()?;
         let settings = settings.ok_or_else(InvalidSettings::unexplained)?;
         Ok((settings, effective))
@@ -92,14 +94,17 @@ impl Settings {
     ///
     /// # Errors
     /// Every complaint about them.
-    pub fn of_process(file: Option<&Path>) -> Result<(Self, Vec<Effective>), InvalidSettings> {
+    pub fn of_process(
+        functions: &[&'static str],
+        file: Option<&Path>,
+    ) -> Result<(Self, Vec<Effective>), InvalidSettings> {
         let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
-        Self::load(file, std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+        Self::load(functions, file, std::env::vars_os().map(|(name, value)| (text(name), text(value))))
     }
 
-    fn read(reader: &mut Reader) -> Option<Self> {
+    fn read(reader: &mut Reader, functions: &[&'static str]) -> Option<Self> {
         // Each is read before any is asked for, so that all complaints are heard.
-        let server = ServerSettings::read(reader);
+        let server = ServerSettings::read(reader, functions);
         let log = LogSettings::read(reader);
         let profiles = ProfilesSettings::read(reader);
         let store = StoreSettings::read(reader);

@@ -129,6 +129,11 @@ impl Reader {
             .collect())
     }
 
+    /// Every key.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &String> {
+        self.values.keys()
+    }
+
     /// Notes that the value of a key breaks a rule.
     pub(super) fn refuse(&mut self, key: &str, rule: impl Into<String>) {
         let origin = self.values.get(key).map_or(Origin::Default, |raw| raw.origin.clone());

@@ -6,6 +6,7 @@ use url::{Host, Url};
 
 use super::function::Functions;
 use super::reader::Reader;
+use super::sor::url_keys;
 
 /// Section `server`.
 #[derive(Debug, Clone)]
@@ -25,12 +26,12 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
-    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+    pub(super) fn read(reader: &mut Reader, functions: &[&'static str]) -> Option<Self> {
         let host = reader.required("server.host", "an IP address such as 127.0.0.1, 0.0.0.0 or ::1", |text| {
             if text == "localhost" { Some(IpAddr::from([127, 0, 0, 1])) } else { text.parse().ok() }
         });
         let port = reader.number("server.port", 0..=u16::MAX);
-        let functions = match reader.text("server.function").unwrap_or_default().parse::<Functions>() {
+        let functions = match Functions::parse(&reader.text("server.function").unwrap_or_default(), functions) {
             Ok(functions) => Some(functions),
             Err(error) => {
                 reader.refuse("server.function", error.to_string());
@@ -58,14 +59,9 @@ impl ServerSettings {
 
     /// A server that asks itself would wait for itself.
     pub(super) fn refuse_own_urls(&self, reader: &mut Reader) {
-        for key in [
-            "pyroscope.url",
-            "sor.profile_data_url",
-            "sor.baseline_url",
-            "sor.history_url",
-            "sor.registry_url",
-            "sor.alert_rule_url",
-        ] {
+        let sors = url_keys(reader.keys()).map(str::to_owned);
+        for key in sors.chain(["pyroscope.url".to_owned()]).collect::<Vec<_>>() {
+            let key = key.as_str();
             let url = reader.text(key).and_then(|text| Url::parse(&text).ok());
             if url.is_some_and(|url| self.listens_at(&url)) {
                 reader.refuse(key, "is the address that this server itself listens on");

@@ -1,22 +1,18 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use url::Url;
 
 use super::reader::Reader;
 
-/// Section `sor`: where systems of record listen that are not in this process.
+/// How keys of the section end that say where a system of record listens.
+const URL: &str = "_url";
+
+/// Section `sor`: where systems of record listen that are not in this process. Any of its keys that ends with `_url` is such
+/// an address, and its variable is the key in capitals: `baseline_url` and `BASELINE_URL`.
 #[derive(Debug, Clone)]
 pub struct SorSettings {
-    /// Profile data.
-    pub profile_data_url: Option<Url>,
-    /// Baselines.
-    pub baseline_url: Option<Url>,
-    /// History.
-    pub history_url: Option<Url>,
-    /// Registry.
-    pub registry_url: Option<Url>,
-    /// Alert rules.
-    pub alert_rule_url: Option<Url>,
+    urls: BTreeMap<String, Url>,
     /// Deadline of a call for profiles.
     pub timeout: Duration,
     /// Deadline of a call to any other.
@@ -25,21 +21,30 @@ pub struct SorSettings {
 
 impl SorSettings {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
-        let profile_data_url = reader.url("sor.profile_data_url");
-        let baseline_url = reader.url("sor.baseline_url");
-        let history_url = reader.url("sor.history_url");
-        let registry_url = reader.url("sor.registry_url");
-        let alert_rule_url = reader.url("sor.alert_rule_url");
+        let keys: Vec<String> = url_keys(reader.keys()).map(str::to_owned).collect();
+        let urls: Vec<_> = keys.into_iter().map(|key| (reader.url(&key), key)).collect();
         let timeout = reader.duration("sor.timeout");
         let relational_timeout = reader.duration("sor.relational_timeout");
-        Some(Self {
-            profile_data_url: profile_data_url?,
-            baseline_url: baseline_url?,
-            history_url: history_url?,
-            registry_url: registry_url?,
-            alert_rule_url: alert_rule_url?,
-            timeout: timeout?,
-            relational_timeout: relational_timeout?,
-        })
+        let mut known = BTreeMap::new();
+        for (url, key) in urls {
+            known.extend(url?.map(|url| (key.trim_start_matches("sor.").to_owned(), url)));
+        }
+        Some(Self { urls: known, timeout: timeout?, relational_timeout: relational_timeout? })
     }
+
+    /// Where the system of record of a key listens, such as `baseline_url`; `None` where that is not set.
+    pub fn url(&self, key: &str) -> Option<&Url> {
+        self.urls.get(key)
+    }
+}
+
+/// The keys that say where a system of record listens.
+pub(super) fn url_keys<'k>(keys: impl Iterator<Item = &'k String>) -> impl Iterator<Item = &'k str> {
+    keys.map(String::as_str).filter(|key| key.starts_with("sor.") && key.ends_with(URL))
+}
+
+/// The key that a variable names, if there is such a system of record.
+pub(super) fn key_of<'k>(variable: &str, mut keys: impl Iterator<Item = &'k String>) -> Option<&'k str> {
+    keys.find(|key| key.strip_prefix("sor.").is_some_and(|name| name.ends_with(URL) && name.to_uppercase() == variable))
+        .map(String::as_str)
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use config::{Config, File, FileFormat, Source, Value, ValueKind};
 
-use super::env;
 use super::reader::{InvalidSettings, Origin, Raw, SettingError};
+use super::{env, sor};
 
 /// The value of every key, from its last source.
 pub(super) fn collect(
@@ -23,7 +23,7 @@ pub(super) fn collect(
             Err(error) => errors.push(error),
         }
     }
-    let given = variables(environment, &mut errors);
+    let given = variables(environment, &values, &mut errors);
     merge(&mut values, given, &mut errors);
     if errors.is_empty() { Ok(values) } else { Err(InvalidSettings::new(errors)) }
 }
@@ -75,6 +75,7 @@ fn flatten(prefix: &str, value: &Value, origin: &Origin, flat: &mut BTreeMap<Str
 /// The keys that variables set. An empty variable is not set.
 fn variables(
     environment: impl IntoIterator<Item = (String, String)>,
+    known: &BTreeMap<String, Raw>,
     errors: &mut Vec<SettingError>,
 ) -> BTreeMap<String, Raw> {
     let mut given: BTreeMap<String, Raw> = BTreeMap::new();
@@ -82,6 +83,7 @@ fn variables(
     sorted.sort();
     for (name, text) in sorted {
         let short = env::NAMES.iter().find(|(known, _)| *known == name).map(|(_, key)| (*key).to_owned());
+        let short = short.or_else(|| sor::key_of(&name, known.keys()).map(str::to_owned));
         let long = || name.strip_prefix(env::PREFIX).map(|rest| rest.to_ascii_lowercase().replace("__", "."));
         let Some(key) = short.or_else(long) else { continue };
         let raw = Raw { text, origin: Origin::Variable(name) };

@@ -13,7 +13,7 @@ fn load(file: Option<&str>, variables: &[(&str, &str)]) -> Result<(Settings, Vec
     });
     let path = written.as_ref().map(|written| written.path().to_owned());
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let result = Settings::load(path.as_deref(), variables);
+    let result = Settings::load(&crate::app::functions(), path.as_deref(), variables);
     result.map_err(|error| match path {
         Some(path) => error.to_string().replace(&path.display().to_string(), "FILE"),
         None => error.to_string(),
@@ -143,13 +143,15 @@ fn every_example_of_a_deployment_is_understood() {
     let mut listening = BTreeMap::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        let (settings, _) = Settings::load(Some(&path), []).unwrap_or_else(|error| panic!("{error}"));
+        let (settings, _) =
+            Settings::load(&crate::app::functions(), Some(&path), []).unwrap_or_else(|error| panic!("{error}"));
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         if name.starts_with("split-") {
             let other = listening.insert(settings.server.port, name.clone());
             assert_eq!(other, None, "{name} listens where another does");
-            for url in [&settings.sor.baseline_url, &settings.sor.history_url, &settings.sor.registry_url] {
-                assert!(url.as_ref().is_none_or(|url| url.port() != Some(settings.server.port)), "{name} asks itself");
+            for key in ["baseline_url", "history_url", "registry_url"] {
+                let url = settings.sor.url(key);
+                assert!(url.is_none_or(|url| url.port() != Some(settings.server.port)), "{name} asks itself");
             }
         }
     }
@@ -175,6 +177,8 @@ fn variables() -> BTreeMap<String, Option<String>> {
     let mut all: BTreeMap<_, _> = crate::cli::variables().into_iter().map(|name| (name, None)).collect();
     for (key, raw) in keys {
         let mut names: Vec<_> = env::NAMES.iter().filter(|(_, of)| *of == key).map(|(n, _)| (*n).to_owned()).collect();
+        let sors = key.strip_prefix("sor.").filter(|key| key.ends_with("_url"));
+        names.extend(sors.map(str::to_uppercase));
         if names.is_empty() {
             names.push(format!("{}{}", env::PREFIX, key.replace('.', "__").to_uppercase()));
         }

@@ -11,8 +11,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 /// Where the document is served.
 const DOCUMENT: &str = "/api-docs/openapi.json";
 
-/// The document that the rooms' routes are added to.
-pub fn document() -> OpenApi {
+/// The document that the rooms' routes are added to, with chapters by name and what they are about.
+pub fn document(chapters: impl Iterator<Item = (&'static str, &'static str)>) -> OpenApi {
     let mut license = License::new("Apache-2.0");
     license.identifier = Some("Apache-2.0".to_owned());
     let mut info = Info::new("Flamewarden", env!("CARGO_PKG_VERSION"));
@@ -25,26 +25,12 @@ pub fn document() -> OpenApi {
     );
     info.license = Some(license);
     info.contact = None::<Contact>;
-    let tag = |name: &str, text: &str| {
+    let tag = |(name, text): (&str, &str)| {
         let mut tag = Tag::new(name);
         tag.description = Some(text.to_owned());
         tag
     };
-    OpenApiBuilder::new()
-        .info(info)
-        .tags(Some([
-            tag("triage", "What is wrong with an app"),
-            tag("diff", "What changed between two windows"),
-            tag("fleet", "Which functions cost most over all apps, and where one is found"),
-            tag("profiles", "Profiles, from a Pyroscope server or the embedded store"),
-            tag("receivers", "Where profilers push to"),
-            tag("baselines", "Approved shares of functions"),
-            tag("history", "The audit trail of assessments"),
-            tag("services", "Who owns an app, and how much it matters"),
-            tag("rules", "From which share of a profile on somebody is to be told"),
-            tag("health", "Whether this process is well"),
-        ]))
-        .build()
+    OpenApiBuilder::new().info(info).tags(Some(chapters.map(tag).collect::<Vec<_>>())).build()
 }
 
 /// The document without the chapters that none of its routes stands in.

@@ -321,7 +321,7 @@ mod tests {
         assert!(joined.as_mut().now_or_never().is_none());
         assert!(other.as_mut().now_or_never().is_none());
         drop(first);
-        assert!(joined.now_or_never().is_some(), "it lined up before the other");
+        let _joined = joined.now_or_never().expect("it lined up before the other");
         assert!(other.now_or_never().is_none());
     }
 

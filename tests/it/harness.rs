@@ -49,7 +49,7 @@ impl Setup {
     pub(crate) async fn start(mut self) -> Flamewarden {
         let data_dir = tempfile::tempdir().unwrap();
         self.variables.entry("DATA_DIR".to_owned()).or_insert_with(|| data_dir.path().display().to_string());
-        let (settings, _) = Settings::load(None, self.variables).unwrap();
+        let (settings, _) = Settings::load(&flamewarden::app::functions(), None, self.variables).unwrap();
         let application = Application::build(settings).await.unwrap();
         let base = format!("http://{}", application.address());
         let handle = application.handle();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::domain::{
     AppFailure, AppTicks, FleetHotspots, FleetMatches, FleetQuery, HotspotsRequest, Scan, SearchRequest, fleet_app,
@@ -131,7 +131,16 @@ impl FleetService {
                 async move { (place, self.read(call, &query, reduce).await) }
             });
             let mut reads = futures::stream::iter(reads).buffer_unordered(Limiter::MOST);
-            while let Ok(Some((place, read))) = timeout_at(deadline, reads.next()).await {
+            loop {
+                let (place, read) = tokio::select! {
+                    biased;
+                    // The deadline of the reads too: who has it is not reached, rather than failed.
+                    () = sleep_until(deadline) => break,
+                    next = reads.next() => match next {
+                        Some(next) => next,
+                        None => break,
+                    },
+                };
                 done += 1;
                 call.report(Phase::Fetch, done, apps.len());
                 let failure = match read {

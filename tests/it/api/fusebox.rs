@@ -91,14 +91,16 @@ async fn a_start_that_cannot_serve_is_refused_with_the_reason() {
         (vec![("FUNCTION", V2), ("DATABASE_URL", "postgres://u:p@127.0.0.1:9/x")], "PYROSCOPE_URL"),
     ] {
         let all = variables.iter().chain(&[("PORT", "0")]).map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
-        let (settings, _) = Settings::load(None, all).unwrap();
+        let (settings, _) = Settings::load(&flamewarden::app::functions(), None, all).unwrap();
         let error = Application::build(settings).await.err().unwrap().to_string();
         assert!(error.contains(reason), "{error}");
     }
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let variables = [("PORT", port.as_str()), ("PYROSCOPE_URL", "http://127.0.0.1:9"), ("FUNCTION", PROFILE)];
-    let (settings, _) = Settings::load(None, variables.map(|(n, v)| (n.to_owned(), v.to_owned()))).unwrap();
+    let (settings, _) =
+        Settings::load(&flamewarden::app::functions(), None, variables.map(|(n, v)| (n.to_owned(), v.to_owned())))
+            .unwrap();
     let error = format!("{:#}", Application::build(settings).await.err().unwrap());
     assert!(error.contains("set PORT or HOST"), "{error}");
 }

@@ -1,0 +1,103 @@
+use super::{Bor, Kind, Room, Sor, history, profile_data};
+use crate::app::placement::{nothing_to_add, relational};
+use crate::bor::diff::{self, DiffParts, DiffService};
+use crate::bor::fleet::{self, FleetParts, FleetService};
+use crate::bor::triage::{self, TriageParts, TriageService};
+use crate::sor::alert_rule::{self, AlertRuleSor};
+use crate::sor::baseline::{self, BaselineSor};
+use crate::sor::registry::{self, RegistrySor};
+
+const BASELINE: &str = "ReadPyroscopeBaseline.sor.v1";
+const REGISTRY: &str = "ReadPyroscopeServiceRegistry.sor.v1";
+
+/// How a relational system of record is told of in `flamewarden config check`: local, or off.
+pub(super) const RELATIONAL: [&str; 2] = ["local", "off"];
+
+/// Every room: systems of record first, since decisions ask for their ports.
+pub(in crate::app) static ROOMS: &[Room] = &[
+    profile_data::ROOM,
+    Room {
+        functions: &[BASELINE],
+        chapters: &[("baselines", "Approved shares of functions")],
+        kind: Kind::Sor(Sor {
+            title: "baselines",
+            url_key: "baseline_url",
+            place: relational,
+            told: RELATIONAL,
+            warnings: nothing_to_add,
+            build: |wiring, place| wiring.relational::<dyn BaselineSor>(place, baseline::local, baseline::remote),
+            routes: |routes, _| baseline::routes(routes),
+        }),
+    },
+    history::ROOM,
+    Room {
+        functions: &[REGISTRY],
+        chapters: &[("services", "Who owns an app, and how much it matters")],
+        kind: Kind::Sor(Sor {
+            title: "registry",
+            url_key: "registry_url",
+            place: relational,
+            told: RELATIONAL,
+            warnings: nothing_to_add,
+            build: |wiring, place| wiring.relational::<dyn RegistrySor>(place, registry::local, registry::remote),
+            routes: |routes, _| registry::routes(routes),
+        }),
+    },
+    Room {
+        functions: &["ReadPyroscopeAlertRule.sor.v1"],
+        chapters: &[("rules", "From which share of a profile on somebody is to be told")],
+        kind: Kind::Sor(Sor {
+            title: "alert rules",
+            url_key: "alert_rule_url",
+            place: relational,
+            told: RELATIONAL,
+            warnings: nothing_to_add,
+            build: |wiring, place| wiring.relational::<dyn AlertRuleSor>(place, alert_rule::local, alert_rule::remote),
+            routes: |routes, _| alert_rule::routes(routes),
+        }),
+    },
+    Room {
+        functions: &["ReadPyroscopeTriageAssessment.v1", "ReadPyroscopeTriageAssessment.v2"],
+        chapters: &[("triage", "What is wrong with an app")],
+        kind: Kind::Bor(Bor {
+            needs: &[profile_data::FUNCTION],
+            wants: &[BASELINE, history::FUNCTION, REGISTRY],
+            build: |wiring, version| {
+                let (profiles, relational) = (wiring.profiles()?, wiring.relational_ports(version)?);
+                let rules = wiring.rules()?;
+                wiring.offer_service(TriageService::new(TriageParts { profiles, relational, rules }));
+                Ok(())
+            },
+            routes: triage::routes,
+        }),
+    },
+    Room {
+        functions: &["ReadPyroscopeDiffReport.v1", "ReadPyroscopeDiffReport.v2"],
+        chapters: &[("diff", "What changed between two windows")],
+        kind: Kind::Bor(Bor {
+            needs: &[profile_data::FUNCTION],
+            wants: &[BASELINE, history::FUNCTION, REGISTRY],
+            build: |wiring, version| {
+                let (profiles, relational) = (wiring.profiles()?, wiring.relational_ports(version)?);
+                wiring.offer_service(DiffService::new(DiffParts { profiles, relational }));
+                Ok(())
+            },
+            routes: diff::routes,
+        }),
+    },
+    Room {
+        functions: &["ReadPyroscopeFleetSearch.v1", "ReadPyroscopeFleetSearch.v2"],
+        chapters: &[("fleet", "Which functions cost most over all apps, and where one is found")],
+        kind: Kind::Bor(Bor {
+            needs: &[profile_data::FUNCTION],
+            wants: &[REGISTRY],
+            build: |wiring, version| {
+                let (profiles, relational) = (wiring.profiles()?, wiring.relational_ports(version)?);
+                let rules = wiring.rules()?;
+                wiring.offer_service(FleetService::new(FleetParts { profiles, relational, rules }));
+                Ok(())
+            },
+            routes: fleet::routes,
+        }),
+    },
+];
