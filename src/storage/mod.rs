@@ -12,8 +12,9 @@ mod rows;
 mod schema;
 mod source;
 mod sqlstate;
-#[doc(hidden)]
-pub mod testing;
+#[cfg(test)]
+#[expect(dead_code, reason = "the integration tests need the rest")]
+pub(crate) mod testing;
 mod warm;
 
 pub use db::{Db, DbError, Repeat};

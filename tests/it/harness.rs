@@ -8,10 +8,11 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use flamewarden::app::Application;
 use flamewarden::config::Settings;
-use flamewarden::storage::testing::{self, TestDatabase};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::testing::{self, TestDatabase};
 
 /// The functions that hold data.
 pub(crate) const SORS: [(&str, &str); 5] = [

@@ -5,7 +5,8 @@
 //!
 //! With `FLAMEWARDEN_TEST_POSTGRES=newest` it is a cluster of the newest version served, downloaded once, whatever the
 //! system has.
-#![expect(clippy::expect_used, reason = "a test without its database ends")]
+//!
+//! Not a part of the library: its tests, the integration tests and benches each compile this file.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -17,26 +18,31 @@ use std::sync::mpsc::{Sender, channel};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-use super::{Db, Embedded, EmbeddedSettings, PoolSettings, Schema, migrate};
+use crate::storage::{Db, Embedded, EmbeddedSettings, PoolSettings, migrate};
 
 const TEMPLATE: &str = "flamewarden";
 
 /// A database of its own for one test, migrated and empty. It is dropped with this value.
 #[derive(Debug)]
-pub struct TestDatabase {
+pub(crate) struct TestDatabase {
     /// The database.
-    pub db: Db,
+    pub(crate) db: Db,
     name: String,
 }
 
 impl TestDatabase {
+    fn open(name: String) -> Self {
+        let options = cluster().options.clone().database(&name);
+        Self { db: Db::open(options, PoolSettings::of_size(5)), name }
+    }
+
     /// How to connect to it.
-    pub fn connect_options(&self) -> PgConnectOptions {
+    pub(crate) fn connect_options(&self) -> PgConnectOptions {
         cluster().options.clone().database(&self.name)
     }
 
     /// Its URL, for a server that is told where its database is.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.connect_options().to_url_lossy().to_string()
     }
 }
@@ -48,50 +54,48 @@ impl Drop for TestDatabase {
 }
 
 /// A fresh database, copied from the migrated template.
-pub async fn database() -> TestDatabase {
-    let (name, options) = copy(TEMPLATE).await;
-    let db = Db::open(options, PoolSettings::of_size(5));
-    db.schema.send_replace(Schema::Ready);
-    TestDatabase { db, name }
+pub(crate) async fn database() -> TestDatabase {
+    let test = TestDatabase::open(copy(TEMPLATE).await);
+    test.db.prepare(false).await.expect("migrated template");
+    test
 }
 
 /// A fresh database without any table.
-pub async fn empty_database() -> TestDatabase {
-    let (name, options) = copy("template1").await;
-    TestDatabase { db: Db::open(options, PoolSettings::of_size(5)), name }
+pub(crate) async fn empty_database() -> TestDatabase {
+    TestDatabase::open(copy("template1").await)
 }
 
 /// A cluster of its own for a test that kills, stops or starts one; it and its directory go with this value.
 #[derive(Debug)]
-pub struct PrivateCluster {
+pub(crate) struct PrivateCluster {
     /// The running database; `None` once a test has taken it.
-    pub embedded: Option<Embedded>,
+    pub(crate) embedded: Option<Embedded>,
     directory: PathBuf,
     _watchdog: Watchdog,
 }
 
 impl PrivateCluster {
     /// Makes a directory without a cluster in it yet.
-    pub fn unstarted() -> Self {
+    pub(crate) fn unstarted() -> Self {
         let directory = temporary_directory();
         let watchdog = Watchdog::over(&directory);
         Self { embedded: None, directory, _watchdog: watchdog }
     }
 
     /// Makes and starts a cluster.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let mut cluster = Self::unstarted();
         cluster.embedded = Some(Embedded::start(cluster.settings()).await.expect("embedded PostgreSQL"));
         cluster
     }
 
     /// The settings to start it, or another server, on this directory.
-    pub fn settings(&self) -> EmbeddedSettings {
+    pub(crate) fn settings(&self) -> EmbeddedSettings {
         EmbeddedSettings { durable: false, ..EmbeddedSettings::new(&self.directory) }
     }
 
     /// Its data directory.
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 }
@@ -102,7 +106,7 @@ impl Drop for PrivateCluster {
     }
 }
 
-async fn copy(template: &str) -> (String, PgConnectOptions) {
+async fn copy(template: &str) -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let cluster = tokio::task::spawn_blocking(cluster).await.expect("cluster");
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -110,8 +114,7 @@ async fn copy(template: &str) -> (String, PgConnectOptions) {
     let sql = AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE {template}"));
     sqlx::raw_sql(sql).execute(&mut connection).await.expect("copy of the template");
     connection.close().await.expect("close");
-    let options = cluster.options.clone().database(&name);
-    (name, options)
+    name
 }
 
 struct Cluster {
@@ -184,13 +187,13 @@ fn temporary_directory() -> PathBuf {
 
 /// A shell that stops the cluster of a directory and removes the directory when this process is gone.
 #[derive(Debug)]
-pub struct Watchdog {
+pub(crate) struct Watchdog {
     shell: Child,
 }
 
 impl Watchdog {
     /// Watches over a data directory.
-    pub fn over(directory: &Path) -> Self {
+    pub(crate) fn over(directory: &Path) -> Self {
         let shell = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "watchdog"])
             .arg(directory)
@@ -225,22 +228,3 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
     sleep 0.2
 done
 "#;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn every_test_has_a_database_of_its_own() {
-        let (a, b) = (database().await, database().await);
-        let name = |db: Db| async move {
-            db.run(crate::storage::Repeat::Safe, |c| {
-                Box::pin(async move { sqlx::query_scalar::<_, String>("SELECT current_database()").fetch_one(c).await })
-            })
-            .await
-            .unwrap()
-        };
-        assert_eq!(name(a.db.clone()).await, a.name);
-        assert_ne!(name(b.db.clone()).await, a.name);
-    }
-}
