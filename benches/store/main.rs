@@ -19,8 +19,8 @@ use std::path::PathBuf;
 use divan::counter::ItemsCount;
 use flamewarden::profile::{FunctionTable, Limits, Profile, ProfileBuilder, SampleType, read_pprof, write_pprof};
 use flamewarden::sor::profile_data::store::{Block, DictionaryLimits, EpochSum, Joined, OpenDictionary, Tables};
-// `testing` names it as the library's own tests do.
-use flamewarden::storage;
+// `testing` names them as the library's own tests do.
+use flamewarden::{config, storage};
 
 /// Pushes of one app in an hour, every 15 s.
 const PER_HOUR: u32 = 240;

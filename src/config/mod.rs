@@ -24,7 +24,7 @@ mod store;
 
 use std::path::Path;
 
-pub use database::{ConnectTo, DatabaseSettings, SslMode};
+pub use database::{ConnectTo, DatabaseSettings, Pooler, SslMode};
 pub use function::{Function, Functions, InvalidFunction, Version};
 pub use history::HistorySettings;
 pub use links::LinksSettings;

@@ -6,8 +6,8 @@
     reason = "a test that meets what it does not expect ends"
 )]
 
-// `testing` names it as the library's own tests do.
-use flamewarden::storage;
+// `testing` names them as the library's own tests do.
+use flamewarden::{config, storage};
 
 mod alike;
 mod api;

@@ -6,7 +6,11 @@
 //! With `FLAMEWARDEN_TEST_POSTGRES=newest` it is a cluster of the newest version served, downloaded once, whatever the
 //! system has.
 //!
+//! With `FLAMEWARDEN_TEST_POOLER=transaction` databases are reached through a PgBouncer of its own.
+//!
 //! Not a part of the library: its tests, the integration tests and benches each compile this file.
+
+mod pgbouncer;
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +22,8 @@ use std::sync::mpsc::{Sender, channel};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-use crate::storage::{Db, Embedded, EmbeddedSettings, PoolSettings, migrate};
+use crate::config::Pooler;
+use crate::storage::{self, Db, Embedded, EmbeddedSettings, PoolSettings, migrate};
 
 const TEMPLATE: &str = "flamewarden";
 
@@ -32,18 +37,24 @@ pub(crate) struct TestDatabase {
 
 impl TestDatabase {
     fn open(name: String) -> Self {
-        let options = cluster().options.clone().database(&name);
-        Self { db: Db::open(options, PoolSettings::of_size(5)), name }
+        let settings = PoolSettings { pooler: pooler(), ..PoolSettings::of_size(5) };
+        let options = cluster().options_behind(pooler()).database(&name);
+        Self { db: Db::open(options, settings), name }
     }
 
-    /// How to connect to it.
+    /// How to connect to it, past any pooler.
     pub(crate) fn connect_options(&self) -> PgConnectOptions {
         cluster().options.clone().database(&self.name)
     }
 
-    /// Its URL, for a server that is told where its database is.
+    /// How to connect to it through PgBouncer.
+    pub(crate) fn options_behind_pgbouncer(&self) -> PgConnectOptions {
+        cluster().options_behind(Pooler::Transaction).database(&self.name)
+    }
+
+    /// Its URL, for a server that is told where its database is, and that it is behind [`pooler`].
     pub(crate) fn url(&self) -> String {
-        self.connect_options().to_url_lossy().to_string()
+        cluster().options_behind(pooler()).database(&self.name).to_url_lossy().to_string()
     }
 }
 
@@ -63,6 +74,14 @@ pub(crate) async fn database() -> TestDatabase {
 /// A fresh database without any table.
 pub(crate) async fn empty_database() -> TestDatabase {
     TestDatabase::open(copy("template1").await)
+}
+
+/// The pooler that this run puts in front of databases.
+pub(crate) fn pooler() -> Pooler {
+    match std::env::var("FLAMEWARDEN_TEST_POOLER").as_deref() {
+        Ok("transaction") => Pooler::Transaction,
+        _ => Pooler::None,
+    }
 }
 
 /// A cluster of its own for a test that kills, stops or starts one; it and its directory go with this value.
@@ -119,12 +138,24 @@ async fn copy(template: &str) -> String {
 
 struct Cluster {
     options: PgConnectOptions,
+    directory: PathBuf,
+    pgbouncer: OnceLock<u16>,
     drops: Sender<String>,
     _embedded: Embedded,
     _watchdog: Watchdog,
 }
 
 impl Cluster {
+    fn options_behind(&self, pooler: Pooler) -> PgConnectOptions {
+        let options = storage::options_behind(pooler, self.options.clone());
+        match pooler {
+            Pooler::None => options,
+            Pooler::Transaction => {
+                options.port(*self.pgbouncer.get_or_init(|| pgbouncer::start(&self.directory, &self.options)))
+            }
+        }
+    }
+
     fn maintenance(&self) -> PgConnectOptions {
         self.options.clone().database("postgres")
     }
@@ -166,7 +197,7 @@ fn start() -> Cluster {
             });
         }
     });
-    Cluster { options, drops, _embedded: embedded, _watchdog: watchdog }
+    Cluster { options, directory, pgbouncer: OnceLock::new(), drops, _embedded: embedded, _watchdog: watchdog }
 }
 
 /// Keeps what this data directory downloads for the next test process too.
@@ -185,7 +216,7 @@ fn temporary_directory() -> PathBuf {
     path
 }
 
-/// A shell that stops the cluster of a directory and removes the directory when this process is gone.
+/// A shell that stops the cluster of a directory and its PgBouncer, and removes the directory when this process is gone.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     shell: Child,
@@ -217,6 +248,7 @@ impl Drop for Watchdog {
 /// Waits for the pipe to close; immediate shutdown is enough for what is removed next.
 const SCRIPT: &str = r#"
 cd / && read -r _
+if read -r pid < "$1/pgbouncer.pid"; then kill -QUIT "$pid"; fi
 file="$1/postgres/data/postmaster.pid"
 for _ in 1 2 3 4 5 6 7 8 9 10; do
     if read -r pid < "$file"; then
