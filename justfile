@@ -17,9 +17,9 @@ test:
 test-split:
     FLAMEWARDEN_TEST_SORS=remote cargo test --test it -- api:: cli
 
+# One test is left out: how long a database counts as away is for PgBouncer to say.
 # The api suite and the systems of record once more, behind PgBouncer in transaction mode (needs pgbouncer)
 test-pooler:
-    # How long a database counts as away is for PgBouncer to say.
     FLAMEWARDEN_TEST_POOLER=transaction cargo test --lib -- --include-ignored storage::pooler sor:: --skip a_database_that_is_away
     FLAMEWARDEN_TEST_POOLER=transaction cargo test --test it -- api::
 

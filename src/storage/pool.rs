@@ -207,7 +207,10 @@ impl Pool {
         if self.settings.pooler == Pooler::None {
             return work(connection).await;
         }
-        let mut transaction = pooler::begin(connection, &statement_timeout(&self.settings)).await?;
+        // A pooler takes connections at once and makes us wait for a session here.
+        let limit = statement_timeout(&self.settings);
+        let begun = tokio::time::timeout(self.settings.connect_timeout, pooler::begin(connection, &limit)).await;
+        let mut transaction = begun.map_err(|_| sqlx::Error::PoolTimedOut)??;
         let found = work(&mut transaction).await?;
         transaction.commit().await?;
         Ok(found)

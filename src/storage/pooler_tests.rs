@@ -82,6 +82,25 @@ async fn the_time_limit_of_one_client_is_not_that_of_another() {
 
 #[tokio::test]
 #[ignore = "needs PgBouncer"]
+async fn a_session_is_waited_for_no_longer_than_a_connection() {
+    let test = database().await;
+    let patience = PoolSettings { connect_timeout: Duration::from_millis(200), ..PoolSettings::of_size(1) };
+    let db = behind_pgbouncer(&test, patience);
+    let mut holders = Vec::new();
+    for _ in 0..3 {
+        let mut holder = test.options_behind_pgbouncer().connect().await.unwrap();
+        sqlx::raw_sql("BEGIN").execute(&mut holder).await.unwrap();
+        holders.push(holder);
+    }
+    let ask = || db.run(Repeat::Unsafe, |c| Box::pin(sqlx::query_scalar::<_, i32>("SELECT 7").fetch_one(c)));
+    let outcome = ask().await;
+    assert!(matches!(outcome, Err(DbError::Port(PortError::Unavailable(_)))), "{outcome:?}");
+    holders.pop().unwrap().close().await.unwrap();
+    assert_eq!(ask().await.unwrap(), 7);
+}
+
+#[tokio::test]
+#[ignore = "needs PgBouncer"]
 async fn work_that_fails_is_taken_back_whole() {
     let test = database().await;
     let db = behind_pgbouncer(&test, PoolSettings::of_size(1));
