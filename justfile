@@ -17,6 +17,12 @@ test:
 test-split:
     FLAMEWARDEN_TEST_SORS=remote cargo test --test it -- api:: cli
 
+# One test is left out: how long a database counts as away is for PgBouncer to say.
+# The api suite and the systems of record once more, behind PgBouncer in transaction mode (needs pgbouncer)
+test-pooler:
+    FLAMEWARDEN_TEST_POOLER=transaction cargo test --lib -- --include-ignored storage::pooler sor:: --skip a_database_that_is_away
+    FLAMEWARDEN_TEST_POOLER=transaction cargo test --test it -- api::
+
 # What needs a database once more, on the newest PostgreSQL served (downloaded once), whatever the system has
 test-newest-postgres:
     FLAMEWARDEN_TEST_POSTGRES=newest cargo test --lib sor::
@@ -93,4 +99,4 @@ soak-short:
     SOAK_SECONDS=6 cargo bench --profile dev --bench soak
 
 # Exactly what CI runs
-ci: lint deny test test-split test-newest-postgres prepare-check migrations schemathesis soak-short
+ci: lint deny test test-split test-pooler test-newest-postgres prepare-check migrations schemathesis soak-short

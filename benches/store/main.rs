@@ -9,6 +9,9 @@
 
 mod hour;
 mod rollups;
+#[path = "../../src/storage/testing/mod.rs"]
+#[expect(dead_code, clippy::expect_used, reason = "tests need more than this bench does")]
+mod testing;
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -16,6 +19,8 @@ use std::path::PathBuf;
 use divan::counter::ItemsCount;
 use flamewarden::profile::{FunctionTable, Limits, Profile, ProfileBuilder, SampleType, read_pprof, write_pprof};
 use flamewarden::sor::profile_data::store::{Block, DictionaryLimits, EpochSum, Joined, OpenDictionary, Tables};
+// `testing` names them as the library's own tests do.
+use flamewarden::{config, storage};
 
 /// Pushes of one app in an hour, every 15 s.
 const PER_HOUR: u32 = 240;

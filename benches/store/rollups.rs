@@ -10,10 +10,10 @@ use flamewarden::kernel::{Call, FixedClock, ProfileType, Selector, TimeWindow};
 use flamewarden::profile::{FunctionTable, Profile, ProfileBuilder, SampleType};
 use flamewarden::sor::profile_data::store::{ProfileStore, PushId, Pushed, StoreSettings};
 use flamewarden::sor::profile_data::{ProfileDataSor, ProfileQuery};
-use flamewarden::storage::testing;
 use sqlx::{ConnectOptions, Connection};
 
 use super::{Input, PER_HOUR, later, random, read, shared};
+use crate::testing;
 
 /// Tables asked for, of which the fastest and the median are shown.
 const ROUNDS: usize = 9;

@@ -18,7 +18,7 @@ impl OpenDatabase {
         let (options, embedded) = match plan.database {
             Database::None => return Ok(None),
             Database::External => {
-                let options = storage::options_of(&settings.database.connect_to)?;
+                let options = storage::options_of(&settings.database)?;
                 (options.context("the settings name no database that runs elsewhere")?, None)
             }
             Database::Embedded => {
@@ -55,6 +55,7 @@ async fn start_embedded(settings: &Settings) -> anyhow::Result<Embedded> {
 fn pool_settings(settings: &Settings, plan: &Plan) -> PoolSettings {
     let database = &settings.database;
     PoolSettings {
+        pooler: database.pooler,
         size: plan.pool_size,
         max_idle: database.max_idle.unwrap_or(plan.pool_size),
         max_lifetime: database.max_lifetime,

@@ -55,7 +55,7 @@ async fn connect(
     settings: &crate::config::DatabaseSettings,
     data_dir: &Path,
 ) -> anyhow::Result<(PgConnection, Option<Embedded>)> {
-    if let Some(options) = storage::options_of(&settings.connect_to)? {
+    if let Some(options) = storage::options_of(settings)? {
         return Ok((options.connect().await?, None));
     }
     match Embedded::start(storage::embedded_settings(settings, data_dir)).await {

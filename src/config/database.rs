@@ -18,6 +18,15 @@ pub enum SslMode {
     VerifyFull,
 }
 
+/// What is between this process and the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooler {
+    /// Nothing, or a pooler that gives each connection a session of its own.
+    None,
+    /// A pooler that may run each transaction in another session, such as PgBouncer with `pool_mode = transaction`.
+    Transaction,
+}
+
 /// Which database.
 #[derive(Debug, Clone)]
 pub enum ConnectTo {
@@ -47,6 +56,8 @@ pub enum ConnectTo {
 pub struct DatabaseSettings {
     /// Which one.
     pub connect_to: ConnectTo,
+    /// The pooler in front of it.
+    pub pooler: Pooler,
     /// Connections at most; `None`: decided by what the process serves.
     pub pool_size: Option<u32>,
     /// Idle connections at most; `None`: as many as the pool holds.
@@ -75,6 +86,15 @@ const PARTS: [(&str, &str); 4] = [
 impl DatabaseSettings {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let connect_to = connect_to(reader);
+        let pooler = reader.required("database.pooler", "none or transaction", |text| match text {
+            "none" => Some(Pooler::None),
+            "transaction" => Some(Pooler::Transaction),
+            _ => None,
+        });
+        if let (Some(ConnectTo::Embedded), Some(Pooler::Transaction)) = (&connect_to, pooler) {
+            reader
+                .refuse("database.pooler", "has no use without database.url (DATABASE_URL) or database.host (DB_HOST)");
+        }
         let pool_size = reader.optional_number("database.pool_size", 1..=1_000_u32);
         let max_idle = reader.optional_number("database.max_idle", 0..=1_000_u32);
         if let (Some(Some(pool)), Some(Some(idle))) = (pool_size, max_idle)
@@ -90,6 +110,7 @@ impl DatabaseSettings {
         let binaries_dir = reader.text("database.binaries_dir").map(PathBuf::from);
         Some(Self {
             connect_to: connect_to?,
+            pooler: pooler?,
             pool_size: pool_size?,
             max_idle: max_idle?,
             max_lifetime: max_lifetime?,

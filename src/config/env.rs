@@ -23,6 +23,7 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("DB_USER", "database.user"),
     ("DB_PASSWORD", "database.password"),
     ("DB_SSLMODE", "database.sslmode"),
+    ("DB_POOLER", "database.pooler"),
     ("DB_POOL_SIZE", "database.pool_size"),
     ("DB_MAX_OPEN_CONNS", "database.pool_size"),
     ("DB_MAX_IDLE_CONNS", "database.max_idle"),

@@ -23,7 +23,7 @@ mod store;
 
 use std::path::Path;
 
-pub use database::{ConnectTo, DatabaseSettings, SslMode};
+pub use database::{ConnectTo, DatabaseSettings, Pooler, SslMode};
 pub use function::{Functions, InvalidFunction};
 pub use history::HistorySettings;
 pub use links::LinksSettings;

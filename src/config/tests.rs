@@ -92,6 +92,8 @@ fn every_short_name_sets_a_key_that_exists() {
 #[case(None, &[("DB_NAME", "n"), ("DB_USER", "u"), ("DB_PASSWORD", "p")], "(DB_HOST) must be set, as DB_NAME, DB_USER, DB_PASSWORD is")]
 #[case(None, &[("DATABASE_URL", "postgres://a/b"), ("DB_HOST", "db")], "database.host (from the environment variable DB_HOST) must not be set together with database.url (DATABASE_URL)")]
 #[case(None, &[("DB_PORT", "1")], "has no use without database.host (DB_HOST)")]
+#[case(None, &[("DB_POOLER", "session")], "database.pooler (from the environment variable DB_POOLER) must be none or transaction")]
+#[case(None, &[("DB_POOLER", "transaction")], "database.pooler (from the environment variable DB_POOLER) has no use without database.url (DATABASE_URL) or database.host (DB_HOST)")]
 #[case(None, &[("DATABASE_URL", "mysql://a/b")], "must be a URL such as postgres://")]
 #[case(None, &[("RULES_DIR", "x"), ("FLAMEWARDEN__RULES__DIR", "/does/not/exist")], "must be a directory that exists")]
 fn a_complaint_names_key_source_and_rule(

@@ -134,7 +134,7 @@ impl Db {
         let counted = telemetry::query();
         let begun = Instant::now();
         let limit = self.pool.settings().query_timeout + GRACE;
-        let done = tokio::time::timeout(limit, work(connection)).await;
+        let done = tokio::time::timeout(limit, self.pool.run(connection, work)).await;
         drop(counted);
         let outcome = match &done {
             Ok(Ok(_)) => "ok",

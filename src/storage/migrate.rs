@@ -1,4 +1,5 @@
-//! Migrations: embedded in the binary, run in order under one advisory lock, taken back when asked.
+//! Migrations: embedded in the binary, run in order in one transaction, which one process at a time may hold; taken back
+//! when asked.
 //!
 //! What was applied stands in `_sqlx_migrations`, with a checksum. Migrations that only a newer binary knows are let
 //! be; one that was changed after it was applied is refused.
@@ -8,7 +9,9 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use sqlx::migrate::{Migrate as _, Migration, Migrator};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row as _, Transaction};
+
+use super::{pooler, sqlstate};
 
 /// The migrations that this binary brings.
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -16,7 +19,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 const TABLE: &str = "_sqlx_migrations";
 /// The oldest PostgreSQL that is served.
 const OLDEST_SERVER: i32 = 150_000;
-/// What one session at a time may do; the number is arbitrary and ours.
+/// What one transaction at a time may hold; the number is arbitrary and ours.
 const LOCK: i64 = 0x464c_414d_4557_4152;
 
 /// Why the schema is not what it should be.
@@ -58,7 +61,7 @@ pub enum MigrateError {
     #[error("the server is PostgreSQL {0}; 15 to 18 are served")]
     OldServer(String),
     /// The database is away or says no.
-    #[error("database: {0}")]
+    #[error("database: {}", sqlstate::said(.0))]
     Database(#[from] sqlx::Error),
 }
 
@@ -112,22 +115,21 @@ fn name_of(version: i64) -> String {
 
 /// Refuses a server that is too old.
 pub(super) async fn check_server(connection: &mut PgConnection) -> Result<(), MigrateError> {
-    let (number, name): (i32, String) =
-        sqlx::query_as("SELECT current_setting('server_version_num')::int, current_setting('server_version')")
-            .fetch_one(connection)
-            .await?;
+    let sql = "SELECT current_setting('server_version_num')::int, current_setting('server_version')";
+    let row = sqlx::raw_sql(sql).fetch_one(connection).await?;
+    let (number, name): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
     if number < OLDEST_SERVER { Err(MigrateError::OldServer(name)) } else { Ok(()) }
 }
 
-/// Applies what is missing, in order, up to `target`; returns the numbers applied. Other sessions that migrate wait.
+/// Applies what is missing, in order, up to `target`, all or none; returns the numbers applied. Other processes that migrate
+/// wait.
 pub async fn up(connection: &mut PgConnection, target: Option<i64>) -> Result<Vec<i64>, MigrateError> {
     if let Some(target) = target {
         known(target)?;
     }
-    lock(connection).await?;
-    let done = up_locked(connection, target).await;
-    unlock(connection).await;
-    done
+    let mut transaction = lock(connection).await?;
+    let done = up_locked(&mut transaction, target).await;
+    end(transaction, done).await
 }
 
 async fn up_locked(connection: &mut PgConnection, target: Option<i64>) -> Result<Vec<i64>, MigrateError> {
@@ -157,10 +159,9 @@ pub async fn down(
     if let Some(target) = target.filter(|target| *target != 0) {
         known(target)?;
     }
-    lock(connection).await?;
-    let done = down_locked(connection, target, lose_rows).await;
-    unlock(connection).await;
-    done
+    let mut transaction = lock(connection).await?;
+    let done = down_locked(&mut transaction, target, lose_rows).await;
+    end(transaction, done).await
 }
 
 async fn down_locked(
@@ -174,30 +175,29 @@ async fn down_locked(
     let newest = applied.keys().next_back().copied().unwrap_or_default();
     let doomed: Vec<i64> =
         applied.keys().rev().copied().filter(|v| target.map_or(*v == newest, |target| *v > target)).collect();
-    let mut transaction = connection.begin().await?;
-    let before = columns(&mut transaction).await?;
-    let holding = holding_rows(&mut transaction, before.keys()).await?;
+    let before = columns(connection).await?;
+    let holding = holding_rows(connection, before.keys()).await?;
     for version in &doomed {
         let migration = downs().find(|m| m.version == *version).ok_or(MigrateError::Newer(*version))?;
-        transaction.revert(TABLE, migration).await?;
+        connection.revert(TABLE, migration).await?;
     }
-    let after = columns(&mut transaction).await?;
+    let after = columns(connection).await?;
     let losing: Vec<&str> = holding
         .iter()
         .filter(|table| after.get(*table).is_none_or(|left| before.get(*table).is_some_and(|had| !had.is_subset(left))))
         .map(String::as_str)
         .collect();
     if !losing.is_empty() && !lose_rows {
-        transaction.rollback().await?;
         return Err(MigrateError::HoldsRows(losing.join(", ")));
     }
-    transaction.commit().await?;
     Ok(doomed)
 }
 
 /// Every migration that this binary or this database knows, in order.
 pub async fn status(connection: &mut PgConnection) -> Result<Vec<Status>, MigrateError> {
-    let applied = if exists(connection).await? { applied(connection).await? } else { BTreeMap::new() };
+    let mut transaction = begin(connection).await?;
+    let applied = if exists(&mut transaction).await? { applied(&mut transaction).await? } else { BTreeMap::new() };
+    transaction.commit().await?;
     let mut all: BTreeMap<i64, Status> = ups()
         .map(|migration| {
             let state = match applied.get(&migration.version) {
@@ -279,16 +279,28 @@ fn known(version: i64) -> Result<(), MigrateError> {
     if ups().any(|migration| migration.version == version) { Ok(()) } else { Err(MigrateError::Unknown(version)) }
 }
 
-/// A session lock: it goes with the connection, however that ends.
-async fn lock(connection: &mut PgConnection) -> Result<(), MigrateError> {
+/// Begins a transaction as a pooler wants it; where there is none that does no harm.
+async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, MigrateError> {
     // Migrations are written to find things there already; the server need not say so each time.
-    sqlx::raw_sql("SET client_min_messages = warning").execute(&mut *connection).await?;
-    sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(connection).await?;
-    Ok(())
+    Ok(pooler::begin(connection, "client_min_messages = warning").await?)
 }
 
-async fn unlock(connection: &mut PgConnection) {
-    let _ = sqlx::query("SELECT pg_advisory_unlock($1)").bind(LOCK).execute(connection).await;
+/// Begins a transaction once no other process migrates. The lock goes with the transaction, however that ends.
+async fn lock(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, MigrateError> {
+    let mut transaction = begin(connection).await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
+    Ok(transaction)
+}
+
+/// Keeps all that was done, or none of it where a part failed; others may migrate then.
+async fn end<T>(transaction: Transaction<'_, Postgres>, done: Result<T, MigrateError>) -> Result<T, MigrateError> {
+    if done.is_ok() {
+        transaction.commit().await?;
+    } else {
+        // The server takes it back without being told where the connection is lost.
+        let _ = transaction.rollback().await;
+    }
+    done
 }
 
 /// The tables that are not the server's own, with their columns.

@@ -2,7 +2,7 @@ use sqlx::ConnectOptions;
 
 use super::*;
 use crate::storage::testing::{TestDatabase, database, empty_database};
-use crate::storage::{Db, PoolSettings, Schema};
+use crate::storage::{Db, PoolSettings, Repeat, Schema};
 
 async fn connect(test: &TestDatabase) -> PgConnection {
     test.connect_options().connect().await.unwrap()
@@ -158,6 +158,21 @@ async fn the_printed_ddl_run_by_hand_counts_as_migrated() {
     let other = database().await;
     let mut migrated = connect(&other).await;
     assert_eq!(shape(&mut connection).await, shape(&mut migrated).await);
+}
+
+#[tokio::test]
+async fn every_test_has_a_migrated_database_of_its_own() {
+    let (a, b) = (database().await, database().await);
+    let name = "SELECT current_database()";
+    let mut names = Vec::new();
+    for test in [&a, &b] {
+        assert_eq!(test.db.schema(), Schema::Ready);
+        let found = test.db.run(Repeat::Safe, |c| Box::pin(sqlx::query_scalar::<_, String>(name).fetch_one(c)));
+        let found = found.await.unwrap();
+        assert_eq!(test.connect_options().get_database(), Some(found.as_str()));
+        names.push(found);
+    }
+    assert_ne!(names[0], names[1]);
 }
 
 /// As somebody who read the contract would write the tables.

@@ -12,12 +12,14 @@ mod maintenance;
 pub mod migrate;
 mod partitions;
 mod pool;
+mod pooler;
 mod rows;
 mod schema;
 mod source;
 mod sqlstate;
-#[doc(hidden)]
-pub mod testing;
+#[cfg(test)]
+#[expect(dead_code, reason = "the integration tests need the rest")]
+pub(crate) mod testing;
 mod warm;
 
 pub use db::{Db, DbError, Repeat};
@@ -26,6 +28,7 @@ pub use health::{Condition, Health};
 pub use maintenance::{MaintenanceRound, run_maintenance};
 pub use partitions::{Expired, PartitionedTable, Period, TableName};
 pub use pool::{PoolSettings, PoolStats};
+pub use pooler::options_behind;
 pub use rows::{Broken, Columns, begin, keep, kept, readable};
 pub use schema::Schema;
 pub use source::{InvalidUrl, embedded_settings, options_of};

@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::config::Pooler;
+
+use super::pooler;
 use super::warm::{Lent, TRUSTED_FOR, Warm};
 
 /// A connection that takes longer than this is doubted: the server may be away.
@@ -19,6 +23,8 @@ const AWAY_LIMIT: Duration = Duration::from_secs(2);
 /// The limits of the pool; api.md's variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolSettings {
+    /// The pooler in front of the server (`DB_POOLER`).
+    pub pooler: Pooler,
     /// Most connections at once (`DB_POOL_SIZE`).
     pub size: u32,
     /// Most connections kept while nobody uses them (`DB_MAX_IDLE_CONNS`).
@@ -37,6 +43,7 @@ impl PoolSettings {
     /// The defaults for a pool of this size.
     pub fn of_size(size: u32) -> Self {
         Self {
+            pooler: Pooler::None,
             size: size.max(1),
             max_idle: size.max(1),
             max_lifetime: Duration::from_mins(5),
@@ -106,7 +113,7 @@ pub(super) struct Pool {
 impl Pool {
     /// A pool that connects when it is first asked.
     pub(super) fn lazy(options: PgConnectOptions, settings: PoolSettings) -> Self {
-        let limit = settings.query_timeout.as_millis();
+        let limit = (settings.pooler == Pooler::None).then(|| statement_timeout(&settings));
         let connections = PgPoolOptions::new()
             .max_connections(settings.size)
             .max_lifetime(settings.max_lifetime)
@@ -123,9 +130,11 @@ impl Pool {
                 })
             })
             .after_connect(move |connection, _| {
+                let limit = limit.clone();
                 Box::pin(async move {
+                    let Some(limit) = limit else { return Ok(()) };
                     // Not as a start option: poolers between us and the server refuse those they do not know.
-                    let sql = sqlx::AssertSqlSafe(format!("SET statement_timeout = {limit}"));
+                    let sql = sqlx::AssertSqlSafe(format!("SET {limit}"));
                     sqlx::raw_sql(sql).execute(connection).await.map(|_| ())
                 })
             })
@@ -186,6 +195,25 @@ impl Pool {
                 Err(NoConnection::Away(error))
             }
         }
+    }
+
+    /// Does `work` on a connection: one statement or one transaction, with the time limit of the settings. Behind a pooler
+    /// the limit cannot stay with the connection, and all of it is one transaction.
+    pub(super) async fn run<T>(
+        &self,
+        connection: &mut PgConnection,
+        work: &(impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send + Sync),
+    ) -> Result<T, sqlx::Error> {
+        if self.settings.pooler == Pooler::None {
+            return work(connection).await;
+        }
+        // A pooler takes connections at once and makes us wait for a session here.
+        let limit = statement_timeout(&self.settings);
+        let begun = tokio::time::timeout(self.settings.connect_timeout, pooler::begin(connection, &limit)).await;
+        let mut transaction = begun.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        let found = work(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(found)
     }
 
     /// One that came back a moment ago, or one of the driver's pool, which may connect.
@@ -255,6 +283,11 @@ impl Pool {
         self.warm.clear().await;
         self.connections.close().await;
     }
+}
+
+/// The setting that ends a statement on the server when its time is over.
+fn statement_timeout(settings: &PoolSettings) -> String {
+    format!("statement_timeout = {}", settings.query_timeout.as_millis())
 }
 
 /// A connection in use.

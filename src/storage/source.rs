@@ -6,7 +6,7 @@ use std::str::FromStr;
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::EmbeddedSettings;
+use super::{EmbeddedSettings, options_behind};
 use crate::config::{ConnectTo, DatabaseSettings, SslMode};
 
 /// The URL of the settings is none; its text is not repeated, as it holds a password.
@@ -23,7 +23,12 @@ pub fn embedded_settings(settings: &DatabaseSettings, data_dir: &Path) -> Embedd
 ///
 /// # Errors
 /// A URL that is none.
-pub fn options_of(connect_to: &ConnectTo) -> Result<Option<PgConnectOptions>, InvalidUrl> {
+pub fn options_of(settings: &DatabaseSettings) -> Result<Option<PgConnectOptions>, InvalidUrl> {
+    let options = connect_to(&settings.connect_to)?;
+    Ok(options.map(|options| options_behind(settings.pooler, options)))
+}
+
+fn connect_to(connect_to: &ConnectTo) -> Result<Option<PgConnectOptions>, InvalidUrl> {
     Ok(match connect_to {
         ConnectTo::Embedded => None,
         ConnectTo::Url(url) => Some(PgConnectOptions::from_str(url.expose_secret()).map_err(|_| InvalidUrl)?),
@@ -62,7 +67,7 @@ mod tests {
             password: SecretString::from("p@ss/word"),
             sslmode: SslMode::VerifyFull,
         };
-        let options = options_of(&parts).unwrap().unwrap();
+        let options = connect_to(&parts).unwrap().unwrap();
         assert_eq!((options.get_host(), options.get_port()), ("db.example", 6432));
         assert_eq!((options.get_username(), options.get_database()), ("me", Some("prof")));
         assert!(matches!(options.get_ssl_mode(), PgSslMode::VerifyFull));
@@ -71,11 +76,11 @@ mod tests {
     #[test]
     fn a_url_becomes_options_and_embedded_none() {
         let url = ConnectTo::Url(SecretString::from("postgres://me@db.example:6432/prof?sslmode=require"));
-        let options = options_of(&url).unwrap().unwrap();
+        let options = connect_to(&url).unwrap().unwrap();
         assert_eq!(
             (options.get_host(), options.get_port(), options.get_database()),
             ("db.example", 6432, Some("prof"))
         );
-        assert!(options_of(&ConnectTo::Embedded).unwrap().is_none());
+        assert!(connect_to(&ConnectTo::Embedded).unwrap().is_none());
     }
 }

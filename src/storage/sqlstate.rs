@@ -3,6 +3,7 @@
 use crate::kernel::PortError;
 
 use super::DbError;
+use super::pooler::hint;
 
 /// What a failure means for the statement and for a second try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,15 +78,16 @@ pub(super) fn translate(error: &sqlx::Error) -> DbError {
     })
 }
 
-/// The error with its SQLSTATE, for the log.
-fn said(error: &sqlx::Error) -> String {
-    match error {
+/// The error with its SQLSTATE, and with what to do about it where that is known; for the log.
+pub(super) fn said(error: &sqlx::Error) -> String {
+    let text = match error {
         sqlx::Error::Database(database) => match database.code() {
             Some(code) => format!("{database} (SQLSTATE {code})"),
             None => database.to_string(),
         },
         other => other.to_string(),
-    }
+    };
+    hint(error).map_or_else(|| text.clone(), |hint| format!("{text}: {hint}"))
 }
 
 #[cfg(test)]

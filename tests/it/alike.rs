@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::LazyLock;
 
-use flamewarden::storage::testing::{self, TestDatabase};
 use regex::Regex;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use crate::harness::{Flamewarden, SORS, Setup};
 use crate::processes::until;
 use crate::pyroscope::{AFTER, BOTH, Canned};
+use crate::testing::{self, TestDatabase};
 
 /// What differs from one request to the next: times of now, and the id of the request.
 static PASSING: LazyLock<Regex> =

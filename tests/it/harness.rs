@@ -1,17 +1,19 @@
 //! A whole server on a free port, with a database of its own.
 //!
 //! `FLAMEWARDEN_TEST_SORS=remote` puts every system of record behind real HTTP: the same tests, split.
+//! `FLAMEWARDEN_TEST_POOLER=transaction` puts PgBouncer in front of every database.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use flamewarden::app::Application;
-use flamewarden::config::Settings;
-use flamewarden::storage::testing::{self, TestDatabase};
+use flamewarden::config::{Pooler, Settings};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::testing::{self, TestDatabase};
 
 /// The functions that hold data.
 pub(crate) const SORS: [(&str, &str); 5] = [
@@ -49,6 +51,9 @@ impl Setup {
     pub(crate) async fn start(mut self) -> Flamewarden {
         let data_dir = tempfile::tempdir().unwrap();
         self.variables.entry("DATA_DIR".to_owned()).or_insert_with(|| data_dir.path().display().to_string());
+        if self.variables.contains_key("DATABASE_URL") && testing::pooler() == Pooler::Transaction {
+            self.variables.entry("DB_POOLER".to_owned()).or_insert_with(|| "transaction".to_owned());
+        }
         let (settings, _) = Settings::load(&flamewarden::app::functions(), None, self.variables).unwrap();
         let application = Application::build(settings).await.unwrap();
         let base = format!("http://{}", application.address());

@@ -3,12 +3,12 @@
 use std::io::Write;
 
 use flamewarden::profile::{PprofHeader, ProfileBuilder, SampleType, write_pprof};
-use flamewarden::storage::testing;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 
 use crate::processes::{Node, free_port};
+use crate::testing;
 
 /// What the process may be resident with at the worst: a profile of 256 MiB inflated and all that is made of it, the largest
 /// body, and the server itself.

@@ -1,5 +1,13 @@
 //! The whole server, over HTTP, and the rules of the house.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets what it does not expect ends")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that meets what it does not expect ends"
+)]
+
+// `testing` names them as the library's own tests do.
+use flamewarden::{config, storage};
 
 mod alike;
 mod api;
@@ -17,3 +25,6 @@ mod processes;
 mod pyroscope;
 mod retention;
 mod split;
+#[path = "../../src/storage/testing/mod.rs"]
+#[expect(dead_code, reason = "the library's own tests need the rest")]
+mod testing;

@@ -13,7 +13,7 @@ use crate::harness::{Flamewarden, Setup};
 async fn the_committed_document_is_the_served_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/openapi.json");
     // One process: split, the receivers are elsewhere.
-    let database = flamewarden::storage::testing::database().await;
+    let database = crate::testing::database().await;
     let server = Setup::of(&[("DATABASE_URL", &database.url())]).start().await;
     let served: serde_json::Value = server.get("/api-docs/openapi.json").send().await.unwrap().json().await.unwrap();
     let printed = flamewarden::app::openapi().to_pretty_json().unwrap() + "\n";
@@ -92,7 +92,7 @@ fn example_path(path: &str, operation: &Value) -> String {
 /// Whoever presses \"Execute\" sees an answer: what is pushed and written first is what is read then.
 #[actix_web::test]
 async fn every_example_runs() {
-    let database = flamewarden::storage::testing::database().await;
+    let database = crate::testing::database().await;
     let server = Setup::of(&[("DATABASE_URL", &database.url())]).start().await;
     server.ready().await;
     let document: Value = server.get("/api-docs/openapi.json").send().await.unwrap().json().await.unwrap();

@@ -1,13 +1,13 @@
 //! What is kept for a time, by the settings of a server.
 
 use flamewarden::kernel::{Clock, SystemClock};
-use flamewarden::storage::testing;
 use reqwest::Method;
 use serde_json::json;
 use sqlx::ConnectOptions;
 
 use crate::harness::{Flamewarden, Setup};
 use crate::processes::until;
+use crate::testing;
 
 #[actix_web::test]
 async fn a_server_deletes_assessments_that_are_older_than_its_history_is_kept() {

@@ -165,7 +165,7 @@ async fn without_a_database() -> Vec<Code> {
 
 /// One connection, and a table that is locked: who holds the one runs out of time, who waits for it is turned away.
 async fn of_a_busy_database() -> Vec<Code> {
-    let database = flamewarden::storage::testing::database().await;
+    let database = crate::testing::database().await;
     let setup = Setup::of(&[("FUNCTION", BASELINE), ("DB_POOL_SIZE", "1")]);
     let setup = setup.with("DB_CONNECT_TIMEOUT", "1s").with("DB_QUERY_TIMEOUT", "4s");
     let server = setup.with("DATABASE_URL", &database.url()).start().await;

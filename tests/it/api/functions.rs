@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use flamewarden::storage::testing;
 use rstest::rstest;
 use serde_json::Value;
 
 use crate::harness::{Flamewarden, Setup};
+use crate::testing;
 
 /// Whom a process is told of; nobody is there, and nobody is asked before a request comes.
 const NOBODY: &str = "http://127.0.0.1:9";

@@ -42,7 +42,7 @@ async fn a_dead_source_of_profiles_does_not_make_a_process_unready() {
 
 #[actix_web::test]
 async fn a_remote_system_of_record_passes_through() {
-    let database = flamewarden::storage::testing::database().await;
+    let database = crate::testing::database().await;
     let sor = Setup::of(&[("DATABASE_URL", &database.url()), ("FUNCTION", BASELINE)]).start().await;
     sor.ready().await;
     let front = Setup::of(&[("BASELINE_URL", sor.base()), ("FUNCTION", BASELINE)]).start().await;
@@ -67,7 +67,7 @@ async fn owners_and_rules_of_another_server_are_the_same_here(
     #[case] new: Value,
     #[case] row: &str,
 ) {
-    let database = flamewarden::storage::testing::database().await;
+    let database = crate::testing::database().await;
     let sor = Setup::of(&[("DATABASE_URL", &database.url()), ("FUNCTION", function)]).start().await;
     sor.ready().await;
     let front = Setup::of(&[(variable, sor.base()), ("FUNCTION", function)]).start().await;

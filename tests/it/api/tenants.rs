@@ -1,10 +1,10 @@
 //! Apps of other tenants than the configured one, on a Pyroscope that keeps tenants apart.
 
-use flamewarden::storage::testing;
 use serde_json::{Value, json};
 
 use crate::harness::{Flamewarden, Setup};
 use crate::pyroscope::{AFTER, BOTH, Canned};
+use crate::testing;
 
 async fn asked(server: &Flamewarden, path: &str) -> (u16, Value) {
     let (status, body) = server.json(path).await;

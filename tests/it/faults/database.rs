@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flamewarden::storage::Embedded;
-use flamewarden::storage::testing::{self, PrivateCluster};
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,6 +17,7 @@ use super::{Said, ask};
 use crate::harness::{Flamewarden, Setup};
 use crate::processes::until;
 use crate::pyroscope::{AFTER, BOTH, Canned};
+use crate::testing::{self, PrivateCluster};
 
 /// How long the database is away; `FAULT_OUTAGE_SECONDS` sets another.
 const OUTAGE: Duration = Duration::from_secs(3);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use flamewarden::storage::testing;
 use futures::future::join_all;
 use reqwest::{Method, RequestBuilder};
 use rstest::rstest;
@@ -14,6 +13,7 @@ use crate::harness::{Flamewarden, SORS, Setup};
 use crate::json::Differences;
 use crate::processes::until;
 use crate::pyroscope::{AFTER, BOTH, Canned};
+use crate::testing;
 
 /// What a route answers under a fault.
 #[derive(Debug, Clone, Copy)]

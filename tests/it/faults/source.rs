@@ -1,12 +1,12 @@
 //! A Pyroscope that fails in every way.
 
-use flamewarden::storage::testing;
 use futures::future::join_all;
 
 use super::proxy::{Fault, Proxy};
 use super::{Said, ask};
 use crate::harness::Setup;
 use crate::pyroscope::Canned;
+use crate::testing;
 
 /// What all routes that read profiles answer.
 const TABLE: &[(Fault, u16, &str)] = &[

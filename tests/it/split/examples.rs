@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flamewarden::storage::testing;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::processes::{Node, free_port, until};
 use crate::pyroscope::{AFTER, BOTH, Canned};
+use crate::testing;
 
 /// The files of `config/examples`, with ports that are free here in place of theirs and the canned Pyroscope in place of
 /// one.

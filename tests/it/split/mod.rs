@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 
 use flamewarden::kernel::{Clock, SystemClock};
 use flamewarden::profile::{PprofHeader, ProfileBuilder, SampleType, write_pprof};
-use flamewarden::storage::testing;
 use serde_json::Value;
 
 use crate::processes::{Node, free_port, until};
+use crate::testing;
 
 const APP: &str = "shop";
 const BORS: &str = "ReadPyroscopeTriageAssessment.v2,ReadPyroscopeDiffReport.v2,ReadPyroscopeFleetSearch.v2";

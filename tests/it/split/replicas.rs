@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use flamewarden::storage::testing;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::recorded;
 use crate::processes::{Node, free_port, until};
 use crate::pyroscope::{AFTER, BOTH, Canned};
+use crate::testing;
 
 /// The names of those whose decisions were answered: by each of two servers.
 type Answered = Arc<Mutex<[BTreeSet<String>; 2]>>;

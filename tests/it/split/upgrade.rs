@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use flamewarden::storage::testing;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -10,6 +9,7 @@ use super::examples::{Examples, write};
 use crate::json::Differences;
 use crate::processes::{Node, until};
 use crate::pyroscope::{AFTER, BOTH, Canned};
+use crate::testing;
 
 /// What is asked at each step, and the members that its answers have beyond those of v1 once baselines are there, and
 /// once the registry is.

@@ -5,7 +5,12 @@
 //!
 //! With `FLAMEWARDEN_TEST_POSTGRES=newest` it is a cluster of the newest version served, downloaded once, whatever the
 //! system has.
-#![expect(clippy::expect_used, reason = "a test without its database ends")]
+//!
+//! With `FLAMEWARDEN_TEST_POOLER=transaction` databases are reached through a PgBouncer of its own.
+//!
+//! Not a part of the library: its tests, the integration tests and benches each compile this file.
+
+mod pgbouncer;
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -17,27 +22,39 @@ use std::sync::mpsc::{Sender, channel};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-use super::{Db, Embedded, EmbeddedSettings, PoolSettings, Schema, migrate};
+use crate::config::Pooler;
+use crate::storage::{self, Db, Embedded, EmbeddedSettings, PoolSettings, migrate};
 
 const TEMPLATE: &str = "flamewarden";
 
 /// A database of its own for one test, migrated and empty. It is dropped with this value.
 #[derive(Debug)]
-pub struct TestDatabase {
+pub(crate) struct TestDatabase {
     /// The database.
-    pub db: Db,
+    pub(crate) db: Db,
     name: String,
 }
 
 impl TestDatabase {
-    /// How to connect to it.
-    pub fn connect_options(&self) -> PgConnectOptions {
+    fn open(name: String) -> Self {
+        let settings = PoolSettings { pooler: pooler(), ..PoolSettings::of_size(5) };
+        let options = cluster().options_behind(pooler()).database(&name);
+        Self { db: Db::open(options, settings), name }
+    }
+
+    /// How to connect to it, past any pooler.
+    pub(crate) fn connect_options(&self) -> PgConnectOptions {
         cluster().options.clone().database(&self.name)
     }
 
-    /// Its URL, for a server that is told where its database is.
-    pub fn url(&self) -> String {
-        self.connect_options().to_url_lossy().to_string()
+    /// How to connect to it through PgBouncer.
+    pub(crate) fn options_behind_pgbouncer(&self) -> PgConnectOptions {
+        cluster().options_behind(Pooler::Transaction).database(&self.name)
+    }
+
+    /// Its URL, for a server that is told where its database is, and that it is behind [`pooler`].
+    pub(crate) fn url(&self) -> String {
+        cluster().options_behind(pooler()).database(&self.name).to_url_lossy().to_string()
     }
 }
 
@@ -48,50 +65,56 @@ impl Drop for TestDatabase {
 }
 
 /// A fresh database, copied from the migrated template.
-pub async fn database() -> TestDatabase {
-    let (name, options) = copy(TEMPLATE).await;
-    let db = Db::open(options, PoolSettings::of_size(5));
-    db.schema.send_replace(Schema::Ready);
-    TestDatabase { db, name }
+pub(crate) async fn database() -> TestDatabase {
+    let test = TestDatabase::open(copy(TEMPLATE).await);
+    test.db.prepare(false).await.expect("migrated template");
+    test
 }
 
 /// A fresh database without any table.
-pub async fn empty_database() -> TestDatabase {
-    let (name, options) = copy("template1").await;
-    TestDatabase { db: Db::open(options, PoolSettings::of_size(5)), name }
+pub(crate) async fn empty_database() -> TestDatabase {
+    TestDatabase::open(copy("template1").await)
+}
+
+/// The pooler that this run puts in front of databases.
+pub(crate) fn pooler() -> Pooler {
+    match std::env::var("FLAMEWARDEN_TEST_POOLER").as_deref() {
+        Ok("transaction") => Pooler::Transaction,
+        _ => Pooler::None,
+    }
 }
 
 /// A cluster of its own for a test that kills, stops or starts one; it and its directory go with this value.
 #[derive(Debug)]
-pub struct PrivateCluster {
+pub(crate) struct PrivateCluster {
     /// The running database; `None` once a test has taken it.
-    pub embedded: Option<Embedded>,
+    pub(crate) embedded: Option<Embedded>,
     directory: PathBuf,
     _watchdog: Watchdog,
 }
 
 impl PrivateCluster {
     /// Makes a directory without a cluster in it yet.
-    pub fn unstarted() -> Self {
+    pub(crate) fn unstarted() -> Self {
         let directory = temporary_directory();
         let watchdog = Watchdog::over(&directory);
         Self { embedded: None, directory, _watchdog: watchdog }
     }
 
     /// Makes and starts a cluster.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let mut cluster = Self::unstarted();
         cluster.embedded = Some(Embedded::start(cluster.settings()).await.expect("embedded PostgreSQL"));
         cluster
     }
 
     /// The settings to start it, or another server, on this directory.
-    pub fn settings(&self) -> EmbeddedSettings {
+    pub(crate) fn settings(&self) -> EmbeddedSettings {
         EmbeddedSettings { durable: false, ..EmbeddedSettings::new(&self.directory) }
     }
 
     /// Its data directory.
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 }
@@ -102,7 +125,7 @@ impl Drop for PrivateCluster {
     }
 }
 
-async fn copy(template: &str) -> (String, PgConnectOptions) {
+async fn copy(template: &str) -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let cluster = tokio::task::spawn_blocking(cluster).await.expect("cluster");
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -110,18 +133,29 @@ async fn copy(template: &str) -> (String, PgConnectOptions) {
     let sql = AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE {template}"));
     sqlx::raw_sql(sql).execute(&mut connection).await.expect("copy of the template");
     connection.close().await.expect("close");
-    let options = cluster.options.clone().database(&name);
-    (name, options)
+    name
 }
 
 struct Cluster {
     options: PgConnectOptions,
+    directory: PathBuf,
+    pgbouncer: OnceLock<u16>,
     drops: Sender<String>,
     _embedded: Embedded,
     _watchdog: Watchdog,
 }
 
 impl Cluster {
+    fn options_behind(&self, pooler: Pooler) -> PgConnectOptions {
+        let options = storage::options_behind(pooler, self.options.clone());
+        match pooler {
+            Pooler::None => options,
+            Pooler::Transaction => {
+                options.port(*self.pgbouncer.get_or_init(|| pgbouncer::start(&self.directory, &self.options)))
+            }
+        }
+    }
+
     fn maintenance(&self) -> PgConnectOptions {
         self.options.clone().database("postgres")
     }
@@ -163,7 +197,7 @@ fn start() -> Cluster {
             });
         }
     });
-    Cluster { options, drops, _embedded: embedded, _watchdog: watchdog }
+    Cluster { options, directory, pgbouncer: OnceLock::new(), drops, _embedded: embedded, _watchdog: watchdog }
 }
 
 /// Keeps what this data directory downloads for the next test process too.
@@ -182,15 +216,15 @@ fn temporary_directory() -> PathBuf {
     path
 }
 
-/// A shell that stops the cluster of a directory and removes the directory when this process is gone.
+/// A shell that stops the cluster of a directory and its PgBouncer, and removes the directory when this process is gone.
 #[derive(Debug)]
-pub struct Watchdog {
+pub(crate) struct Watchdog {
     shell: Child,
 }
 
 impl Watchdog {
     /// Watches over a data directory.
-    pub fn over(directory: &Path) -> Self {
+    pub(crate) fn over(directory: &Path) -> Self {
         let shell = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "watchdog"])
             .arg(directory)
@@ -214,6 +248,7 @@ impl Drop for Watchdog {
 /// Waits for the pipe to close; immediate shutdown is enough for what is removed next.
 const SCRIPT: &str = r#"
 cd / && read -r _
+if read -r pid < "$1/pgbouncer.pid"; then kill -QUIT "$pid"; fi
 file="$1/postgres/data/postmaster.pid"
 for _ in 1 2 3 4 5 6 7 8 9 10; do
     if read -r pid < "$file"; then
@@ -225,22 +260,3 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
     sleep 0.2
 done
 "#;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn every_test_has_a_database_of_its_own() {
-        let (a, b) = (database().await, database().await);
-        let name = |db: Db| async move {
-            db.run(crate::storage::Repeat::Safe, |c| {
-                Box::pin(async move { sqlx::query_scalar::<_, String>("SELECT current_database()").fetch_one(c).await })
-            })
-            .await
-            .unwrap()
-        };
-        assert_eq!(name(a.db.clone()).await, a.name);
-        assert_ne!(name(b.db.clone()).await, a.name);
-    }
-}
