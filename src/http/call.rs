@@ -76,6 +76,22 @@ fn call_of(request: &HttpRequest) -> Result<Call, Problem> {
     }
 }
 
+/// What another Flamewarden says of the urgency of a call, for the log.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct GivenUrgency {
+    /// Milliseconds left when it was sent.
+    pub(super) deadline_ms: Option<u64>,
+    /// Whether it gives way to others.
+    pub(super) scan: bool,
+}
+
+impl GivenUrgency {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        Self { deadline_ms: text(DEADLINE).and_then(|ms| ms.parse().ok()), scan: text(PRIORITY) == Some(SCAN) }
+    }
+}
+
 /// Who asks: whom another Flamewarden names, else whoever reaches an open server.
 fn actor_of(headers: &HeaderMap) -> Result<Actor, Problem> {
     let Some(text) = text(headers, ACTOR)? else {
@@ -127,4 +143,122 @@ pub fn announce(call: &Call, mut request: RequestBuilder) -> RequestBuilder {
         request = request.header(DEADLINE, left.as_millis().to_string());
     }
     if call.is_scan() { request.header(PRIORITY, SCAN) } else { request }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use actix_web::http::StatusCode;
+    use actix_web::test::TestRequest;
+    use actix_web::{HttpResponse, web};
+    use reqwest::Method;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::http::Peer;
+    use crate::http::peer::Repeatable;
+    use crate::http::testing::Served;
+    use crate::kernel::Priority;
+
+    const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    /// The call as another Flamewarden has it, which is asked for this one.
+    async fn carried(call: &Call) -> Call {
+        let seen = web::Data::new(Mutex::new(None));
+        let kept = seen.clone();
+        let served = Served::with(move |app| {
+            app.app_data(kept.clone()).route("/baselines", web::get().to(keep));
+        });
+        let peer = Peer::new(served.client(), Code::BaselineUnknown);
+        let ask = |outward: &crate::http::Outward| outward.request(Method::GET, outward.url(["baselines"]));
+        assert_eq!(peer.read::<u32>(call, Repeatable::No, ask).await, Ok(Some(7)));
+        seen.lock().unwrap().take().unwrap()
+    }
+
+    async fn keep(call: Call, id: web::Header<GivenId>, kept: web::Data<Mutex<Option<Call>>>) -> HttpResponse {
+        // In a whole server the middleware takes the id from the header.
+        let call = match id.into_inner().0 {
+            Some(id) => call.of_request(id),
+            None => call,
+        };
+        *kept.lock().unwrap() = Some(call);
+        HttpResponse::Ok().json(7)
+    }
+
+    struct GivenId(Option<String>);
+
+    impl actix_web::http::header::Header for GivenId {
+        fn name() -> actix_web::http::header::HeaderName {
+            actix_web::http::header::HeaderName::from_static(REQUEST_ID)
+        }
+
+        fn parse<M: HttpMessage>(message: &M) -> Result<Self, actix_web::error::ParseError> {
+            let id = message.headers().get(REQUEST_ID).map(|id| id.to_str().unwrap().to_owned());
+            Ok(Self(id))
+        }
+    }
+
+    impl actix_web::http::header::TryIntoHeaderValue for GivenId {
+        type Error = actix_web::http::header::InvalidHeaderValue;
+
+        fn try_into_value(self) -> Result<actix_web::http::header::HeaderValue, Self::Error> {
+            self.0.unwrap_or_default().try_into()
+        }
+    }
+
+    #[actix_web::test]
+    async fn who_asks_and_from_where_is_carried() {
+        for name in ["ci", "größe:%2F 🔥"] {
+            let actor = Actor { method: AccessMethod::Token, name: name.parse().unwrap() };
+            let caller = Caller { actor, client: Some("2001:db8::7".parse().unwrap()), projects: None };
+            assert_eq!(carried(&Call::default().by(caller.clone())).await.caller(), Some(&caller));
+        }
+        assert_eq!(carried(&Call::system("spool")).await.caller().unwrap().actor.to_string(), "system:spool");
+    }
+
+    #[actix_web::test]
+    async fn who_says_nothing_is_local_and_asks_from_its_own_address() {
+        let call = carried(&Call::default()).await;
+        let caller = call.caller().unwrap();
+        assert_eq!((caller.actor.to_string().as_str(), caller.client.unwrap().is_loopback()), ("open:local", true));
+        assert_eq!((call.request_id(), call.trace(), call.urgency().deadline), (None, None, None));
+        assert_eq!(call.urgency().priority, Priority::Prompt);
+    }
+
+    #[actix_web::test]
+    async fn the_request_and_its_trace_are_carried() {
+        let call = Call::default().of_request("r-1").traced(TRACEPARENT.parse().ok());
+        let call = carried(&call).await;
+        assert_eq!((call.request_id(), call.trace().unwrap().to_string().as_str()), (Some("r-1"), TRACEPARENT));
+    }
+
+    #[actix_web::test]
+    async fn the_time_that_is_left_and_the_priority_are_carried() {
+        let deadline = Instant::now() + Duration::from_hours(1);
+        let call = carried(&Call::default().until(deadline).scanning()).await;
+        let there = call.urgency().deadline.unwrap();
+        assert!(there > deadline - Duration::from_mins(1) && there < deadline + Duration::from_mins(1), "{there:?}");
+        assert!(call.is_scan());
+    }
+
+    #[rstest]
+    #[case("x-flamewarden-actor", "ci", "must be method:name")]
+    #[case("x-flamewarden-actor", "token:%FF", "is not UTF-8")]
+    #[case("x-flamewarden-client", "here", "must be an IP address")]
+    #[case("x-flamewarden-deadline-ms", "soon", "must be whole milliseconds")]
+    #[case("x-flamewarden-deadline-ms", "-1", "must be whole milliseconds")]
+    #[case("x-flamewarden-priority", "first", "must be scan or prompt")]
+    fn a_header_that_cannot_be_read_is_refused_by_name(#[case] name: &str, #[case] value: &str, #[case] why: &str) {
+        let request = TestRequest::get().insert_header((name, value)).to_http_request();
+        let problem = call_of(&request).unwrap_err();
+        assert_eq!(problem.code().status(), StatusCode::BAD_REQUEST);
+        assert!(problem.detail().contains(name) && problem.detail().contains(why), "{problem}");
+    }
+
+    #[test]
+    fn a_trace_that_cannot_be_read_is_taken_for_none() {
+        let request = TestRequest::get().insert_header((TRACE, "00-x")).to_http_request();
+        assert_eq!(call_of(&request).unwrap().trace(), None);
+    }
 }

@@ -14,7 +14,7 @@ use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
 use futures::FutureExt;
 use tracing::Instrument;
 
-use super::call::{self, RequestId};
+use super::call::{self, GivenUrgency, RequestId};
 use super::codes::Code;
 use super::compress;
 use super::problem::{PROBLEM_JSON, Problem};
@@ -42,6 +42,7 @@ pub async fn walk<B: MessageBody + 'static>(
     }
     let path = request.path().to_owned();
     let gzip = compress::accepts_gzip(request.headers());
+    let urgency = GivenUrgency::of(request.headers());
     let scope = RequestScope::new(Arc::clone(&id));
     let span = tracing::info_span!("request", request_id = %id);
     let outcome = scope
@@ -52,7 +53,7 @@ pub async fn walk<B: MessageBody + 'static>(
         })
         .instrument(span.clone())
         .await;
-    span.in_scope(|| log(&method, &path, &outcome, start.elapsed(), &scope));
+    span.in_scope(|| log((&method, &path), urgency, &outcome, start.elapsed(), &scope));
     let id = HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static(""));
     match outcome.answer {
         Ok(mut answer) => {
@@ -156,7 +157,14 @@ fn new_id(request: &ServiceRequest) -> String {
     request.app_data::<web::Data<dyn IdSource>>().map_or_else(String::new, |ids| ids.next().to_string())
 }
 
-fn log(method: &Method, path: &str, outcome: &Outcome, took: Duration, scope: &RequestScope) {
+fn log(
+    (method, path): (&Method, &str),
+    urgency: GivenUrgency,
+    outcome: &Outcome,
+    took: Duration,
+    scope: &RequestScope,
+) {
+    let GivenUrgency { deadline_ms, scan } = urgency;
     let status = outcome.status();
     let route = outcome.route.as_str();
     metrics::histogram!(
@@ -169,7 +177,7 @@ fn log(method: &Method, path: &str, outcome: &Outcome, took: Duration, scope: &R
         ($level:expr $(, $($more:tt)+)?) => {
             tracing::event!(
                 $level, method = method.as_str(), route, path, status = status.as_u16(), duration_us, queries, db_us,
-                upstream_calls, upstream_us $(, $($more)+)?, "answered"
+                upstream_calls, upstream_us, scan, deadline_ms $(, $($more)+)?, "answered"
             )
         };
     }

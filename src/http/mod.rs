@@ -35,7 +35,7 @@ pub use openapi::{document, serve_document, swagger_ui, with_its_own_tags};
 pub use pagination::{Cursor, InvalidCursor, Limit};
 pub use peer::{Peer, Repeatable};
 pub use problem::{FieldError, PROBLEM_JSON, Problem};
-pub use relational::{NoParams, RelationalErrors, WriteErrors, given};
+pub use relational::{NoParams, RelationalErrors, WriteErrors, created, found, given, removed};
 pub use resource::Resource;
 pub use routes::{RouteTable, unknown_route};
 pub use row_key::RowKey;

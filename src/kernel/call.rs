@@ -214,7 +214,8 @@ impl Call {
         tokio::select! {
             biased;
             () = self.cancelled() => Err(PortError::Cancelled.into()),
-            done = work => done,
+            // It may have been cancelled while the last part of the work was done.
+            done = work => if self.is_cancelled() { Err(PortError::Cancelled.into()) } else { done },
         }
     }
 
@@ -247,6 +248,10 @@ impl Call {
             // Nobody can change it any more.
             std::future::pending().await
         }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancellation.as_ref().is_some_and(CancellationToken::is_cancelled)
     }
 
     async fn cancelled(&self) {

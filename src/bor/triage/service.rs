@@ -166,3 +166,6 @@ impl TriageService {
         TypeResult { kind, query, result: offload("judging a profile", work).await }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use super::port::AlertRuleSor;
 use super::wire::{NewRuleBody, RuleBody, RuleChangeBody, RulesBody};
 use crate::http::{
     Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey,
-    WriteErrors, json,
+    WriteErrors, created, found, json, removed,
 };
 use crate::kernel::{AppName, Call};
 
@@ -72,8 +72,7 @@ pub(super) async fn create_rule(
     _: Query<NoParams>,
     body: Body<NewRuleBody>,
 ) -> Result<HttpResponse, Problem> {
-    let row = port.create(&call, body.into_inner().into()).await.map_err(|e| Problem::of_relational(&e))?;
-    json(StatusCode::CREATED, &RuleBody::from(row))
+    created::<RuleBody, _>(port.create(&call, body.into_inner().into()).await)
 }
 
 /// List alert rules
@@ -169,8 +168,7 @@ pub(super) async fn change_rule(
         return Err(Problem::new(Code::BodyInvalid, detail));
     }
     let id = id.into_inner().known(Code::RuleUnknown)?;
-    let row = port.change(&call, id, change).await.map_err(|e| Problem::of_relational(&e))?;
-    json(StatusCode::OK, &RuleBody::from(row.ok_or_else(unknown)?))
+    found::<RuleBody, _>(port.change(&call, id, change).await, unknown)
 }
 
 /// Remove an alert rule
@@ -192,11 +190,7 @@ pub(super) async fn remove_rule(
     _: Query<NoParams>,
 ) -> Result<HttpResponse, Problem> {
     let id = id.into_inner().known(Code::RuleUnknown)?;
-    if port.remove(&call, id).await.map_err(|e| Problem::of_relational(&e))? {
-        Ok(HttpResponse::NoContent().finish())
-    } else {
-        Err(unknown())
-    }
+    removed(port.remove(&call, id).await, unknown)
 }
 
 fn unknown() -> Problem {

@@ -9,7 +9,7 @@ use super::port::BaselineSor;
 use super::wire::{BaselineBody, BaselineChangeBody, BaselinesBody, NewBaselineBody};
 use crate::http::{
     Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey,
-    WriteErrors, json,
+    WriteErrors, created, found, json, removed,
 };
 use crate::kernel::{AppName, Call, ProfileType};
 
@@ -59,8 +59,7 @@ pub(super) async fn set_baseline(
     _: Query<NoParams>,
     body: Body<NewBaselineBody>,
 ) -> Result<HttpResponse, Problem> {
-    let row = port.set(&call, body.into_inner().into()).await.map_err(|e| Problem::of_relational(&e))?;
-    json(StatusCode::CREATED, &BaselineBody::from(row))
+    created::<BaselineBody, _>(port.set(&call, body.into_inner().into()).await)
 }
 
 /// List an app's limits
@@ -145,8 +144,7 @@ pub(super) async fn change_baseline(
         return Err(Problem::new(Code::BodyInvalid, "give at least one of maxSelfPercent, severity"));
     }
     let id = key.into_inner().known(Code::BaselineUnknown)?;
-    let row = port.change(&call, id, change).await.map_err(|e| Problem::of_relational(&e))?;
-    json(StatusCode::OK, &BaselineBody::from(row.ok_or_else(unknown)?))
+    found::<BaselineBody, _>(port.change(&call, id, change).await, unknown)
 }
 
 /// Remove a limit
@@ -168,11 +166,7 @@ pub(super) async fn remove_baseline(
     _: Query<NoParams>,
 ) -> Result<HttpResponse, Problem> {
     let id = key.into_inner().known(Code::BaselineUnknown)?;
-    if port.remove(&call, id).await.map_err(|e| Problem::of_relational(&e))? {
-        Ok(HttpResponse::NoContent().finish())
-    } else {
-        Err(unknown())
-    }
+    removed(port.remove(&call, id).await, unknown)
 }
 
 fn unknown() -> Problem {

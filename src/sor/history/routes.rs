@@ -11,7 +11,7 @@ use super::port::HistorySor;
 use super::wire::{AssessmentBody, HistoryBody, IDEMPOTENCY_KEY, NewAssessmentBody};
 use crate::http::{
     Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey,
-    TimeParam, WriteErrors, json,
+    TimeParam, WriteErrors, created, json, removed,
 };
 use crate::kernel::{AppName, Call, Clock};
 
@@ -99,8 +99,7 @@ pub(super) async fn create_assessment(
     let entry = NewAssessment { idempotency_key: idempotency_key(&request)?, ..body.into_inner().into() };
     check_assessed_at(entry.assessed_at, clock.now())
         .map_err(|error| Problem::field(Code::BodyInvalid, "/assessedAt", error.to_string()))?;
-    let row = port.create(&call, entry).await.map_err(|e| Problem::of_relational(&e))?;
-    json(StatusCode::CREATED, &AssessmentBody::from(row))
+    created::<AssessmentBody, _>(port.create(&call, entry).await)
 }
 
 fn idempotency_key(request: &HttpRequest) -> Result<Option<Uuid>, Problem> {
@@ -189,9 +188,5 @@ pub(super) async fn remove_assessment(
     _: Query<NoParams>,
 ) -> Result<HttpResponse, Problem> {
     let id = key.into_inner().known(Code::HistoryUnknown)?;
-    if port.remove(&call, id).await.map_err(|e| Problem::of_relational(&e))? {
-        Ok(HttpResponse::NoContent().finish())
-    } else {
-        Err(Problem::new(Code::HistoryUnknown, "no assessment has this id"))
-    }
+    removed(port.remove(&call, id).await, || Problem::new(Code::HistoryUnknown, "no assessment has this id"))
 }

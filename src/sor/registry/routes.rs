@@ -9,7 +9,7 @@ use super::port::RegistrySor;
 use super::wire::{NewServiceBody, ServiceBody, ServiceChangeBody, ServicesBody};
 use crate::http::{
     Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, WriteErrors,
-    json,
+    created, found, json, removed,
 };
 use crate::kernel::{AppName, Call, Tier};
 
@@ -62,8 +62,7 @@ pub(super) async fn register_service(
     _: Query<NoParams>,
     body: Body<NewServiceBody>,
 ) -> Result<HttpResponse, Problem> {
-    let row = port.register(&call, body.into_inner().into()).await.map_err(|e| Problem::of_relational(&e))?;
-    json(StatusCode::CREATED, &ServiceBody::from(row))
+    created::<ServiceBody, _>(port.register(&call, body.into_inner().into()).await)
 }
 
 /// List services
@@ -113,8 +112,7 @@ pub(super) async fn read_service(
     _: Query<NoParams>,
 ) -> Result<HttpResponse, Problem> {
     let app = app.into_inner();
-    let row = port.get(&call, &app).await.map_err(|e| Problem::of_relational(&e))?;
-    json(StatusCode::OK, &ServiceBody::from(row.ok_or_else(|| unknown(&app))?))
+    found::<ServiceBody, _>(port.get(&call, &app).await, || unknown(&app))
 }
 
 /// Change a service
@@ -143,8 +141,7 @@ pub(super) async fn change_service(
             "give at least one of teamOwner, tier, environment, notificationChannel, pyroscopeLabels, metadata";
         return Err(Problem::new(Code::BodyInvalid, detail));
     }
-    let row = port.change(&call, &app, change).await.map_err(|e| Problem::of_relational(&e))?;
-    json(StatusCode::OK, &ServiceBody::from(row.ok_or_else(|| unknown(&app))?))
+    found::<ServiceBody, _>(port.change(&call, &app, change).await, || unknown(&app))
 }
 
 /// Remove a service
@@ -166,11 +163,7 @@ pub(super) async fn remove_service(
     _: Query<NoParams>,
 ) -> Result<HttpResponse, Problem> {
     let app = app.into_inner();
-    if port.remove(&call, &app).await.map_err(|e| Problem::of_relational(&e))? {
-        Ok(HttpResponse::NoContent().finish())
-    } else {
-        Err(unknown(&app))
-    }
+    removed(port.remove(&call, &app).await, || unknown(&app))
 }
 
 fn unknown(app: &AppName) -> Problem {

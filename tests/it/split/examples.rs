@@ -34,6 +34,12 @@ impl Examples {
         Self { files, ports, data, database, pyroscope }
     }
 
+    /// What the process of a file logged so far, a line each.
+    fn log(&self, name: &str) -> Vec<Value> {
+        let log = fs::read_to_string(self.data.join(format!("data-{}", port(&self.files[name]))).join("log")).unwrap();
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
     /// The names of the files that begin so.
     pub(super) fn names(&self, prefix: &str) -> Vec<&str> {
         self.files.keys().map(String::as_str).filter(|name| name.starts_with(prefix)).collect()
@@ -150,6 +156,21 @@ async fn the_split_of_the_examples_serves_what_the_monolith_serves_and_answers_a
             ["baselines", "history", "labels"].into_iter().filter(|m| answer.get(m).is_some()).collect();
         assert!(missing.is_empty(), "{answer}");
     }
+    // A window that nobody has read yet, asked for by a caller who waits three seconds.
+    let hotspots = format!("{}/fleet/hotspots?from=1795176000&to=1795179000", of(10).await.url);
+    let asked_for = of(10).await.client().get(hotspots).header("x-flamewarden-deadline-ms", "3000").send().await;
+    assert_eq!(asked_for.unwrap().status(), 200);
+    let exports: Vec<_> = examples
+        .log("split-profile-data")
+        .into_iter()
+        .filter(|line| line["route"] == "/profiles/{appName}/export")
+        .map(|line| (line["scan"] == true, line["deadline_ms"].as_u64().unwrap()))
+        .collect();
+    let within =
+        |scan: bool, from: u64, to: u64| exports.iter().any(|(is, ms)| *is == scan && (from..=to).contains(ms));
+    assert!(within(true, 1, 3_000), "hotspots is a scan with the caller's deadline: {exports:?}");
+    assert!(within(true, 3_001, 10_000), "a search is a scan, each app with ten seconds: {exports:?}");
+    assert!(within(false, 10_001, 40_000), "a triage is none: {exports:?}");
     let hotspots: Value = serde_json::from_str(&of(10).await.get(&asked[10]).await).unwrap();
     assert_eq!(hotspots["hotspots"][0]["criticalServiceCount"], 1, "{hotspots}");
     let active: Value = serde_json::from_str(&of(7).await.get("/rules/active/shop").await).unwrap();

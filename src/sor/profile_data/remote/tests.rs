@@ -221,3 +221,21 @@ async fn nobody_there_is_unavailable() {
     let nobody = to("http://127.0.0.1:1").merged(&CALL, &query()).await;
     assert!(matches!(nobody, Err(PortError::Unavailable(_))), "{nobody:?}");
 }
+
+#[actix_web::test]
+async fn the_other_server_is_told_who_asks_until_when_and_how_urgently() {
+    let mut port = MockProfileDataSor::new();
+    port.expect_merged()
+        .withf(|call, _| {
+            let left = call.urgency().deadline.map(|deadline| deadline - tokio::time::Instant::now());
+            call.is_scan()
+                && call.caller().is_some_and(|caller| caller.actor.to_string() == "system:test")
+                && left.is_some_and(|left| left <= std::time::Duration::from_mins(1))
+        })
+        .returning(|_, _| Ok(None));
+    let (sor, server) = serve(Arc::new(port));
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_mins(1);
+    let call = crate::kernel::Call::system("test").until(deadline).scanning();
+    assert!(sor.merged(&call, &query()).await.unwrap().is_none());
+    server.stop(false).await;
+}
