@@ -82,7 +82,7 @@ struct HealthBody {
     checks: BTreeMap<&'static str, serde_json::Value>,
 }
 
-/// The parts of a process, as the document shows them.
+/// The parts of a process.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it is the schema of a map")]
 struct Checks {

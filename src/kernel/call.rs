@@ -1,7 +1,7 @@
 //! What every call of a port or a service carries beside its arguments.
 
 use std::fmt;
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
