@@ -20,6 +20,6 @@ pub use db::{Db, DbError, Repeat};
 pub use embedded::{Embedded, EmbeddedError, EmbeddedSettings};
 pub use health::{Condition, Health};
 pub use pool::{PoolSettings, PoolStats};
-pub use rows::{Broken, Columns, begin, keep, kept, readable};
+pub use rows::{Broken, Columns, apart, begin, keep, kept, readable};
 pub use schema::Schema;
 pub use source::{InvalidUrl, embedded_settings, options_of};
