@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flamewarden::kernel::{AppName, Call, PortError, PortResult, RandomIds, RowId, SystemClock};
 use flamewarden::sor::history::{
-    Assessment, AssessmentSeverity, Fsync, HistoryPage, HistoryQuery, HistorySor, NewAssessment, Recommendation, Spool,
-    SpoolSettings, TopFunctions,
+    Assessment, AssessmentSeverity, Batch, Fsync, HistoryPage, HistoryQuery, HistorySor, NewAssessment, Recommendation,
+    Recorded, Spool, SpoolSettings, TopFunctions,
 };
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -36,6 +36,14 @@ impl HistorySor for History {
             requested_by: entry.requested_by,
             created_at: entry.assessed_at.unwrap_or_default(),
         })
+    }
+
+    async fn create_all(&self, call: &Call, batch: Batch<Recorded>) -> PortResult<Vec<PortResult<RowId>>> {
+        let mut ids = Vec::new();
+        for recorded in batch.into_inner() {
+            ids.push(Ok(self.create(call, recorded.into_new()).await?.id));
+        }
+        Ok(ids)
     }
 
     async fn list(&self, _: &Call, _: &HistoryQuery) -> PortResult<HistoryPage> {

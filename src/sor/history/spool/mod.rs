@@ -26,6 +26,7 @@ use uuid::Uuid;
 use self::deliver::Pace;
 use self::frame::frame;
 use self::journal::{AppendError, Journal};
+use super::batch::{Batch, Recorded};
 use super::domain::{Assessment, HistoryPage, HistoryQuery, NewAssessment};
 use super::port::HistorySor;
 use super::wire::NewAssessmentBody;
@@ -310,6 +311,10 @@ impl Shared {
 impl HistorySor for Spool {
     async fn create(&self, call: &Call, entry: NewAssessment) -> PortResult<Assessment> {
         self.shared.inner.create(call, entry).await
+    }
+
+    async fn create_all(&self, call: &Call, batch: Batch<Recorded>) -> PortResult<Vec<PortResult<RowId>>> {
+        self.shared.inner.create_all(call, batch).await
     }
 
     async fn record(&self, _: &Call, mut entry: NewAssessment) -> PortResult<()> {

@@ -81,6 +81,19 @@ impl HistorySor for Fake {
         }
     }
 
+    /// Like another server: what breaks it over one entry fails them all.
+    async fn create_all(&self, call: &Call, batch: Batch<Recorded>) -> PortResult<Vec<PortResult<RowId>>> {
+        let mut results = Vec::new();
+        for recorded in batch.into_inner() {
+            results.push(match self.create(call, recorded.into_new()).await {
+                Ok(row) => Ok(row.id),
+                Err(error @ (PortError::Invalid(_) | PortError::Conflict(_))) => Err(error),
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(results)
+    }
+
     async fn list(&self, _: &Call, _: &HistoryQuery) -> PortResult<HistoryPage> {
         Ok(HistoryPage { entries: Vec::new(), next: None })
     }
