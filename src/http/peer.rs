@@ -37,7 +37,8 @@ struct Told {
 }
 
 impl Peer {
-    /// The entity whose absence has the code `unknown`, at that server.
+    /// The entity whose absence has the code `unknown`, at that server. With [`Code::RouteUnknown`]: a route that not every
+    /// version serves.
     pub fn new(outward: Outward, unknown: Code) -> Self {
         Self { outward, unknown }
     }
@@ -111,6 +112,8 @@ impl Peer {
         let strange = || PortError::Unavailable(format!("the other server answered {status}: {detail}"));
         Err(match status {
             StatusCode::NOT_FOUND if code == Some(self.unknown) => return Ok(None),
+            // A server that has not this route may have another one of its path.
+            StatusCode::METHOD_NOT_ALLOWED if self.unknown == Code::RouteUnknown => return Ok(None),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => PortError::Denied(detail),
             StatusCode::CONFLICT => PortError::Conflict(detail),
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
@@ -194,6 +197,19 @@ mod tests {
         assert!(matches!(result, Err(PortError::Unavailable(_))), "{result:?}");
         assert_eq!(calls, 3);
         assert_eq!(ask(Repeatable::No, answer).await.1, 1);
+    }
+
+    #[rstest]
+    #[case(problem(404, "route_unknown"))]
+    #[case(problem(405, "method_not_allowed"))]
+    #[case(ResponseTemplate::new(405))]
+    #[tokio::test]
+    async fn a_route_that_not_every_version_has_may_be_missing(#[case] answer: ResponseTemplate) {
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        let peer = Peer { unknown: Code::RouteUnknown, ..peer(&server) };
+        let request = |outward: &Outward| outward.request(Method::POST, outward.url(["baselines", "batch"]));
+        assert_eq!(peer.read::<u32>(&Call::default(), Repeatable::Yes, request).await, Ok(None));
     }
 
     #[rstest]

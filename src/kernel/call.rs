@@ -1,7 +1,7 @@
 //! What every call of a port or a service carries beside its arguments.
 
-use std::fmt;
 use core::net::IpAddr;
+use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::watch;

@@ -29,6 +29,6 @@ pub use maintenance::{MaintenanceRound, run_maintenance};
 pub use partitions::{Expired, PartitionedTable, Period, TableName};
 pub use pool::{PoolSettings, PoolStats};
 pub use pooler::options_behind;
-pub use rows::{Broken, Columns, begin, keep, kept, readable};
+pub use rows::{Broken, Columns, apart, begin, keep, kept, readable};
 pub use schema::Schema;
 pub use source::{InvalidUrl, embedded_settings, options_of};

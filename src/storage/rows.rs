@@ -1,9 +1,11 @@
 //! Rows that become values of a domain, and rows that cannot: a table that was made by hand is adopted with what it
 //! holds.
 
+use futures::future::BoxFuture;
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::DbError;
+use super::sqlstate::{Meaning, translate};
 use crate::kernel::{Page, PortError, PortResult, RowId};
 
 /// A column of a stored row that no value can be made of: somebody wrote it past the routes.
@@ -97,6 +99,28 @@ pub async fn keep<R, T: TryFrom<R, Error = Broken>>(
 /// Begins what [`keep`] ends.
 pub async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
     sqlx::Connection::begin(connection).await
+}
+
+/// Runs a statement of a transaction so that the transaction goes on where the statement alone fails.
+///
+/// # Errors
+/// What ends the transaction as well, such as a lost connection.
+pub async fn apart<T>(
+    transaction: &mut PgConnection,
+    statement: impl for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send,
+) -> Result<Result<T, DbError>, sqlx::Error> {
+    let mut savepoint = begin(transaction).await?;
+    match statement(&mut savepoint).await {
+        Ok(done) => {
+            savepoint.commit().await?;
+            Ok(Ok(done))
+        }
+        Err(error) if matches!(Meaning::of(&error), Meaning::Refused | Meaning::Ours) => {
+            savepoint.rollback().await?;
+            Ok(Err(translate(&error)))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What came of a write that [`keep`] ended. A row of an adopted table may hold what is not valid: a write that would

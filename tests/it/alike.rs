@@ -76,6 +76,10 @@ fn history() -> Vec<Asked> {
             "topFunctions": {"cpu": [{"name": "main", "selfPercent": 12.34}]}, "recommendation": "less", "assessedAt": at})
     };
     let key = "018d3f3e-7c1a-7000-8000-000000000002";
+    let keyed = |key: &str| {
+        json!({"appName": "cart", "diagnosis": "cpu_bound", "severity": "low", "idempotencyKey": key,
+            "assessedAt": "2026-01-22T08:53:20Z"})
+    };
     vec![
         with(post("/history", entry("2026-01-23T08:53:20Z")), "idempotency-key", key),
         with(post("/history", entry("2026-01-23T08:53:20Z")), "idempotency-key", key),
@@ -83,6 +87,9 @@ fn history() -> Vec<Asked> {
         post("/history", entry("2099-01-24T08:53:20Z")),
         with(post("/history", entry("2026-01-23T08:53:20Z")), "idempotency-key", "no key"),
         post("/history", json!({"appName": "cart", "diagnosis": "cpu_bound", "severity": "dreadful"})),
+        post("/history/batch", json!({"entries": [keyed(key), keyed("018d3f3e-7c1a-7000-8000-000000000003"), {}]})),
+        post("/history/batch", json!({"entries": []})),
+        get("/history/batch"),
         get("/history/cart"),
         get("/history/cart?limit=1"),
         get("/history/cart?from=2026-01-24T00:00:00Z"),

@@ -7,10 +7,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Assessment, AssessmentSeverity, HistoryQuery, HistorySor, NewAssessment, Recommendation, TopFunctions};
+use super::{
+    Assessment, AssessmentSeverity, Batch, HistoryQuery, HistorySor, MAX_BATCH, NewAssessment, Recommendation,
+    Recorded, TopFunctions,
+};
 use crate::http::Routes;
 use crate::http::testing::Served;
-use crate::kernel::{CALL, Clock, FixedClock, PortError, ProfileType};
+use crate::kernel::{CALL, Clock, FixedClock, PortError, PortResult, ProfileType, RowId};
 use crate::sor::testing::{Fixture, suite};
 
 pub(super) fn now() -> DateTime<Utc> {
@@ -159,7 +162,103 @@ async fn removes_once(port: &dyn HistorySor) {
     assert_eq!(port.latest(&CALL, &row.app_name).await.unwrap(), None);
 }
 
+/// An entry under the key of this number.
+pub(super) fn recorded(key: u128, entry: NewAssessment) -> Recorded {
+    Recorded { key: Uuid::from_u128(key), trace: None, entry }
+}
+
+pub(super) async fn create_all(port: &dyn HistorySor, entries: Vec<Recorded>) -> Vec<PortResult<RowId>> {
+    port.create_all(&CALL, Batch::try_from(entries).unwrap()).await.unwrap()
+}
+
+async fn keeps_the_largest_batch_in_its_order(port: &dyn HistorySor) {
+    let keys = 1..=u128::try_from(MAX_BATCH).unwrap();
+    // Neither keys nor times are in the order of the entries.
+    let entry = |key| recorded(1_000 - key, at(i64::try_from(key * 7 % 11).unwrap(), &format!("d{key}")));
+    let results = create_all(port, keys.clone().map(entry).collect()).await;
+    let ids: Vec<_> = results.into_iter().map(Result::unwrap).collect();
+    assert_eq!(ids.len(), MAX_BATCH);
+    assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
+    let list = port.list(&CALL, &HistoryQuery::newest("shop".parse().unwrap(), 500)).await.unwrap();
+    let mut rows: Vec<_> = list.entries.into_iter().map(|row| (row.id, row.diagnosis.to_string())).collect();
+    rows.sort();
+    let expected: Vec<_> = ids.into_iter().zip(keys.map(|key| format!("d{key}"))).collect();
+    assert_eq!(rows, expected);
+}
+
+async fn an_entry_of_a_batch_is_kept_as_it_would_be_alone(port: &dyn HistorySor) {
+    let full = NewAssessment {
+        profile_types: vec![ProfileType::Wall, ProfileType::Alloc],
+        top_functions: Some(
+            TopFunctions::try_from(json!([["größe\n\"", i64::MAX, 0.1 + 0.2], [], {"a": null}])).unwrap(),
+        ),
+        recommendation: Some(Recommendation::fitting("do: ü\n\u{1}")),
+        requested_by: Some("ana".parse().unwrap()),
+        assessed_at: Some(now() + TimeDelta::microseconds(59_123_456)),
+        ..new("größe/🔥 {x}%2F\t?#", "{\"},NULL,")
+    };
+    for (key, entry) in [(1, full), (2, NewAssessment { profile_types: Vec::new(), ..at(0, "bare") })] {
+        let alone = port.create(&CALL, entry.clone()).await.unwrap();
+        let ids = create_all(port, vec![recorded(key, entry), recorded(10 + key, new("other", "x"))]).await;
+        let row = port.latest(&CALL, &alone.app_name).await.unwrap().unwrap();
+        assert_eq!(ids[0], Ok(row.id));
+        assert_eq!(Assessment { id: alone.id, ..row }, alone);
+    }
+}
+
+async fn the_same_batch_again_answers_the_same_rows(port: &dyn HistorySor) {
+    let known = NewAssessment { idempotency_key: Some(Uuid::from_u128(2)), ..at(3, "known") };
+    let known = port.create(&CALL, known).await.unwrap();
+    let batch = || vec![recorded(1, at(2, "a")), recorded(2, at(2, "b")), recorded(3, at(1, "c"))];
+    let first = create_all(port, batch()).await;
+    assert_eq!(first[1], Ok(known.id));
+    assert_eq!(create_all(port, batch()).await, first);
+    let list = port.list(&CALL, &HistoryQuery::newest(known.app_name, 50)).await.unwrap();
+    assert_eq!(diagnoses(&list.entries), ["c", "a", "known"]);
+}
+
+async fn a_key_that_comes_twice_in_a_batch_is_one_assessment(port: &dyn HistorySor) {
+    let results =
+        create_all(port, vec![recorded(1, at(3, "a")), recorded(2, at(2, "b")), recorded(1, at(1, "again"))]).await;
+    assert_eq!(results[2], results[0]);
+    assert_ne!(results[1], results[0]);
+    let list = port.list(&CALL, &HistoryQuery::newest("shop".parse().unwrap(), 50)).await.unwrap();
+    assert_eq!(diagnoses(&list.entries), ["b", "a"]);
+}
+
+async fn an_entry_that_is_refused_keeps_no_other_from_being_kept(port: &dyn HistorySor) {
+    let batch = vec![recorded(1, at(2, "a")), recorded(2, at(-61, "later")), recorded(3, at(1, "c"))];
+    let results = create_all(port, batch).await;
+    assert!(
+        matches!(&results[1], Err(PortError::Invalid(why)) if why.contains("60 seconds in the future")),
+        "{results:?}"
+    );
+    let list = port.list(&CALL, &HistoryQuery::newest("shop".parse().unwrap(), 50)).await.unwrap();
+    assert_eq!(diagnoses(&list.entries), ["c", "a"]);
+    assert_eq!([results[2].clone(), results[0].clone()], [Ok(list.entries[0].id), Ok(list.entries[1].id)]);
+    let results = create_all(port, vec![recorded(2, at(-61, "later"))]).await;
+    assert!(matches!(results.as_slice(), [Err(PortError::Invalid(_))]), "{results:?}");
+}
+
+async fn keeps_a_batch_of_the_largest_entries(port: &dyn HistorySor) {
+    let entry = NewAssessment {
+        top_functions: Some(TopFunctions::try_from(json!(["x".repeat(65_000)])).unwrap()),
+        recommendation: Some(Recommendation::fitting(&"\u{1}".repeat(60_000))),
+        ..new("shop", &"d".repeat(255))
+    };
+    let results = create_all(port, (0..16).map(|key| recorded(key, entry.clone())).collect()).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    let latest = port.latest(&CALL, &"shop".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((latest.top_functions, latest.recommendation), (entry.top_functions, entry.recommendation));
+}
+
 suite! {
+    keeps_the_largest_batch_in_its_order
+    an_entry_of_a_batch_is_kept_as_it_would_be_alone
+    the_same_batch_again_answers_the_same_rows
+    a_key_that_comes_twice_in_a_batch_is_one_assessment
+    an_entry_that_is_refused_keeps_no_other_from_being_kept
+    keeps_a_batch_of_the_largest_entries
     answers_the_row_as_it_was_given
     a_bare_entry_is_stored_when_it_comes
     the_same_key_is_the_same_assessment

@@ -4,6 +4,7 @@
 //! answer waits for a database or another server. [`Repeats`] leaves out what was said before, and [`Retention`]
 //! deletes what is older than it is kept for, each only where a setting asks for it.
 
+mod batch;
 mod bounded;
 mod domain;
 mod port;
@@ -22,6 +23,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use batch::{Batch, MAX_BATCH, NoBatch, Recorded};
 pub use bounded::{InvalidRecommendation, Recommendation, TopFunctions};
 pub use domain::{
     Assessment, AssessmentSeverity, HistoryPage, HistoryPosition, HistoryQuery, NewAssessment, TooFarAhead,

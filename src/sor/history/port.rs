@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 
+use super::batch::{Batch, Recorded};
 use super::domain::{Assessment, HistoryPage, HistoryQuery, NewAssessment};
 use crate::kernel::{AppName, Call, PortResult, RowId};
 
@@ -9,6 +10,11 @@ use crate::kernel::{AppName, Call, PortResult, RowId};
 pub trait HistorySor: Send + Sync {
     /// Keeps an assessment and answers its row. The same idempotency key again answers the row that exists.
     async fn create(&self, call: &Call, entry: NewAssessment) -> PortResult<Assessment>;
+
+    /// Keeps several assessments in one transaction and answers what became of each, in order: its id, or why it is not
+    /// kept, which keeps no other from it. A key that is known, or that the batch holds twice, answers the row that
+    /// exists. So the same batch may be sent again, which is what to do where it fails as a whole.
+    async fn create_all(&self, call: &Call, batch: Batch<Recorded>) -> PortResult<Vec<PortResult<RowId>>>;
 
     /// Takes an assessment for keeping, without waiting for its row: once this returns, it is not lost, unless a setting
     /// says that what repeats the last one is left out. The spool appends it to a file and delivers it later; without a

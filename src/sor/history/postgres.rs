@@ -1,10 +1,16 @@
 //! History in PostgreSQL.
 
+mod batch;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
 
+use super::batch::{Batch, Recorded};
 use super::bounded::{Recommendation, TopFunctions};
 use super::domain::{
     Assessment, HistoryPage, HistoryPosition, HistoryQuery, NewAssessment, ProfileTypes, check_assessed_at,
@@ -69,40 +75,62 @@ fn refused(error: DbError) -> PortError {
     }
 }
 
+fn check_time(entry: &NewAssessment, now: DateTime<Utc>) -> PortResult<()> {
+    check_assessed_at(entry.assessed_at, now).map_err(|error| PortError::Invalid(format!("assessedAt {error}")))
+}
+
+async fn insert(connection: &mut PgConnection, new: NewAssessment) -> Result<Row, sqlx::Error> {
+    // The key again changes nothing, and this way the row that exists comes back from the same statement.
+    sqlx::query_as!(
+        Row,
+        "INSERT INTO public.triage_history AS h
+             (app_name, profile_types, diagnosis, severity, top_functions, recommendation, requested_by,
+              created_at, idempotency_key)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, now()), $9)
+         ON CONFLICT (idempotency_key) DO UPDATE SET idempotency_key = excluded.idempotency_key
+         RETURNING h.id, h.app_name, h.profile_types, h.diagnosis, h.severity, h.top_functions,
+                   h.recommendation, h.requested_by, h.created_at",
+        new.app_name.as_str(),
+        ProfileTypes(new.profile_types).to_string(),
+        new.diagnosis.as_str(),
+        new.severity.as_str(),
+        new.top_functions.as_ref().map(TopFunctions::as_value),
+        new.recommendation.as_ref().map(Recommendation::as_str),
+        new.requested_by.as_ref().map(Text255::as_str),
+        new.assessed_at,
+        new.idempotency_key,
+    )
+    .fetch_one(connection)
+    .await
+}
+
 #[async_trait]
 impl HistorySor for PostgresHistory {
     async fn create(&self, call: &Call, entry: NewAssessment) -> PortResult<Assessment> {
-        check_assessed_at(entry.assessed_at, self.clock.now())
-            .map_err(|error| PortError::Invalid(format!("assessedAt {error}")))?;
+        check_time(&entry, self.clock.now())?;
         let repeat = if entry.idempotency_key.is_some() { Repeat::Safe } else { Repeat::Unsafe };
         let row = call.bound(self.db.run(repeat, move |connection| {
             let new = entry.clone();
-            Box::pin(async move {
-                // The key again changes nothing, and this way the row that exists comes back from the same statement.
-                sqlx::query_as!(
-                    Row,
-                    "INSERT INTO public.triage_history AS h
-                         (app_name, profile_types, diagnosis, severity, top_functions, recommendation, requested_by,
-                          created_at, idempotency_key)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, now()), $9)
-                     ON CONFLICT (idempotency_key) DO UPDATE SET idempotency_key = excluded.idempotency_key
-                     RETURNING h.id, h.app_name, h.profile_types, h.diagnosis, h.severity, h.top_functions,
-                               h.recommendation, h.requested_by, h.created_at",
-                    new.app_name.as_str(),
-                    ProfileTypes(new.profile_types).to_string(),
-                    new.diagnosis.as_str(),
-                    new.severity.as_str(),
-                    new.top_functions.as_ref().map(TopFunctions::as_value),
-                    new.recommendation.as_ref().map(Recommendation::as_str),
-                    new.requested_by.as_ref().map(Text255::as_str),
-                    new.assessed_at,
-                    new.idempotency_key,
-                )
-                .fetch_one(connection)
-                .await
-            })
+            Box::pin(async move { insert(connection, new).await })
         }));
         Ok(row.await.map_err(refused)?.try_into()?)
+    }
+
+    async fn create_all(&self, call: &Call, batch: Batch<Recorded>) -> PortResult<Vec<PortResult<RowId>>> {
+        let now = self.clock.now();
+        let (mut results, mut new, mut wanted) = (Vec::new(), Vec::new(), HashSet::new());
+        for recorded in batch.into_inner() {
+            let valid = check_time(&recorded.entry, now);
+            results.push(valid.as_ref().map(|()| recorded.key).map_err(Clone::clone));
+            // One statement cannot write a row twice.
+            if valid.is_ok() && wanted.insert(recorded.key) {
+                new.push(recorded);
+            }
+        }
+        let kept = batch::insert_all(&self.db, call, new.into()).await?;
+        let unanswered = || PortError::Internal("the database answered no row for an entry".to_owned());
+        let result = |key: Uuid| kept.get(&key).cloned().unwrap_or_else(|| Err(unanswered()));
+        Ok(results.into_iter().map(|key| key.and_then(result)).collect())
     }
 
     async fn list(&self, call: &Call, query: &HistoryQuery) -> PortResult<HistoryPage> {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use moka::future::Cache;
 
+use super::batch::{Batch, Recorded};
 use super::domain::{Assessment, AssessmentSeverity, HistoryPage, HistoryQuery, NewAssessment};
 use super::port::HistorySor;
 use crate::kernel::{AppName, Call, Clock, PortResult, ProfileType, RowId, Text255};
@@ -53,6 +54,10 @@ impl Repeats {
 impl HistorySor for Repeats {
     async fn create(&self, call: &Call, entry: NewAssessment) -> PortResult<Assessment> {
         self.history.create(call, entry).await
+    }
+
+    async fn create_all(&self, call: &Call, batch: Batch<Recorded>) -> PortResult<Vec<PortResult<RowId>>> {
+        self.history.create_all(call, batch).await
     }
 
     async fn record(&self, call: &Call, entry: NewAssessment) -> PortResult<()> {

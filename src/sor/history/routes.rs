@@ -6,14 +6,17 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, de};
 use uuid::Uuid;
 
+use super::batch::{Recorded, create_valid};
 use super::domain::{HistoryPosition, HistoryQuery, NewAssessment, check_assessed_at};
 use super::port::HistorySor;
-use super::wire::{AssessmentBody, HistoryBody, IDEMPOTENCY_KEY, NewAssessmentBody};
+use super::wire::{
+    AssessmentBody, BatchBody, BatchResultsBody, HistoryBody, IDEMPOTENCY_KEY, KeyedAssessmentBody, NewAssessmentBody,
+};
 use crate::http::{
     Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey,
     TimeParam, WriteErrors, created, json, removed,
 };
-use crate::kernel::{AppName, Call, Clock};
+use crate::kernel::{AppName, Call, Clock, PortError};
 
 /// How many assessments one answer holds unless asked otherwise.
 const DEFAULT_LIMIT: u16 = 50;
@@ -22,6 +25,8 @@ const DEFAULT_LIMIT: u16 = 50;
 pub fn routes(routes: &mut Routes<'_>) {
     routes
         .service(Resource::at("/history").with(__path_create_assessment, create_assessment))
+        // Before the path of an app: one that is called "batch" has a newest assessment, but no list.
+        .service(Resource::at("/history/batch").with(__path_create_assessments, create_assessments))
         .service(
             Resource::at("/history/{key}")
                 .with(__path_list_history, list_history)
@@ -97,8 +102,7 @@ pub(super) async fn create_assessment(
     body: Body<NewAssessmentBody>,
 ) -> Result<HttpResponse, Problem> {
     let entry = NewAssessment { idempotency_key: idempotency_key(&request)?, ..body.into_inner().into() };
-    check_assessed_at(entry.assessed_at, clock.now())
-        .map_err(|error| Problem::field(Code::BodyInvalid, "/assessedAt", error.to_string()))?;
+    check_time(&entry, &**clock)?;
     created::<AssessmentBody, _>(port.create(&call, entry).await)
 }
 
@@ -110,6 +114,52 @@ fn idempotency_key(request: &HttpRequest) -> Result<Option<Uuid>, Problem> {
         (Some(Some(key)), None) => Ok(Some(key)),
         _ => Err(Problem::field(Code::ParameterInvalid, "Idempotency-Key", "must be one UUID")),
     }
+}
+
+fn check_time(entry: &NewAssessment, clock: &dyn Clock) -> Result<(), Problem> {
+    check_assessed_at(entry.assessed_at, clock.now())
+        .map_err(|error| Problem::field(Code::BodyInvalid, "/assessedAt", error.to_string()))
+}
+
+/// Keep several assessments
+///
+/// 1 to 500 in one transaction, with a result for each in their order. One that is not valid, or that the table refuses,
+/// keeps no other from being kept. A key that is known, or that comes twice, is answered with the row that exists, so the
+/// same batch may be sent again.
+#[utoipa::path(
+    post, path = "/history/batch", tag = "history", operation_id = "createAssessments",
+    request_body = BatchBody,
+    responses(
+        (status = 200, description = "What became of each entry", body = BatchResultsBody),
+        WriteErrors,
+    ),
+)]
+pub(super) async fn create_assessments(
+    port: Port,
+    call: Call,
+    clock: web::Data<dyn Clock>,
+    _: Query<NoParams>,
+    body: Body<BatchBody>,
+) -> Result<HttpResponse, Problem> {
+    let entries = body.into_inner().entries.into_inner();
+    let read = entries.iter().map(|text| read_entry(text.get(), &**clock)).collect();
+    let results = create_valid(&**port, &call, read).await.map_err(|e| Problem::of_relational(&e))?;
+    let results = results.into_iter().map(|kept| kept.and_then(|kept| kept.map_err(|e| entry_problem(&e))).into());
+    json(StatusCode::OK, &BatchResultsBody { results: results.collect() })
+}
+
+fn read_entry(text: &str, clock: &dyn Clock) -> Result<Recorded, Problem> {
+    let recorded = Recorded::from(Body::<KeyedAssessmentBody>::from_json(text.as_bytes())?.into_inner());
+    check_time(&recorded.entry, clock)?;
+    Ok(recorded)
+}
+
+/// Why one entry of several is not kept. Nobody logs it for the request, as the request succeeds.
+fn entry_problem(error: &PortError) -> Problem {
+    if !matches!(error, PortError::Invalid(_) | PortError::Conflict(_)) {
+        tracing::warn!(%error, "an assessment of a batch is not kept");
+    }
+    Problem::of_relational(error)
 }
 
 /// List an app's assessments

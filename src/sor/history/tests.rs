@@ -1,5 +1,7 @@
 //! The routes over a real database, and what an adopted table looks like through them.
 
+mod batches;
+
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;

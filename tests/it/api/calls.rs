@@ -161,6 +161,18 @@ async fn a_decision_calls_as_often_as_is_promised(
 }
 
 #[actix_web::test]
+async fn a_decision_is_delivered_as_the_spool_in_the_trace_of_its_request() {
+    let (sors, trace) = (Sors::start().await, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let server = sors.triage().await;
+    let asked = server.get("/triage/shop?types=cpu").header("traceparent", trace).send().await.unwrap();
+    assert_eq!(asked.status(), 200);
+    until("the decision to be delivered", || async { !calls(&sors.history).await.is_empty() }).await;
+    let delivered = &sors.history.received_requests().await.unwrap()[0].headers;
+    let sent = [&delivered["traceparent"], &delivered["x-flamewarden-actor"]].map(|value| value.to_str().unwrap());
+    assert_eq!(sent, [trace, "system:spool"]);
+}
+
+#[actix_web::test]
 async fn a_kind_that_cannot_be_had_is_said_in_its_place_and_the_rest_answers() {
     let sors = Sors::start().await;
     let server = sors.triage().await;

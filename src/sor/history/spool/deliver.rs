@@ -8,14 +8,18 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::frame::{Line, first};
-use super::journal::Front;
+use super::journal::{Front, Journal};
 use super::segment::adopt_all;
 use super::{Entry, Shared};
-use crate::kernel::{Call, PortError, PortResult};
-use crate::sor::history::domain::NewAssessment;
+use crate::kernel::{Call, PortError, PortResult, RowId};
+use crate::sor::history::batch::{MAX_BATCH, Recorded, create_valid};
 
 /// So many internal errors in a row over one entry make it suspicious.
 const SUSPICIOUS: u32 = 5;
+/// So many bytes of lines are delivered together, of which a body is not longer: an eighth of what the other server takes,
+/// and what proxies let through unless told otherwise.
+const BATCH_BYTES: usize = 1_000_000;
+
 /// How long the background tasks wait.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
@@ -54,47 +58,53 @@ impl Pace {
 
 /// Delivers entries in order, for ever.
 pub(super) async fn deliver(shared: Arc<Shared>) {
-    let mut failures = 0;
+    let (mut failures, mut at_once) = (0, MAX_BATCH);
     loop {
-        let Some(front) = next(&shared) else {
+        let batch = next(&shared, at_once);
+        if batch.is_empty() {
             shared.drained.notify_waiters();
             shared.arrived.notified().await;
             continue;
+        }
+        let (settled, failure) = match send(&shared, &batch).await {
+            Ok(results) => settle(&shared, &batch, results),
+            Err(error) => (0, Some(error)),
         };
-        match create(&shared, &front).await {
-            Ok(()) => {
-                settle(&shared, &front, None);
-                if failures > 0 {
-                    tracing::info!(failures, "history is delivered again");
-                }
-                failures = 0;
+        if settled > 0 {
+            if failures > 0 {
+                tracing::info!(failures, "history is delivered again");
             }
-            Err(error @ (PortError::Invalid(_) | PortError::Conflict(_))) => {
-                settle(&shared, &front, Some(&error));
-                failures = 0;
-            }
-            Err(error) => {
-                failures += 1;
-                shared.stalled.store(true, Ordering::Relaxed);
-                if failures == 1 {
-                    tracing::warn!(%error, "history cannot be delivered, it is tried again");
-                }
-                if matches!(error, PortError::Internal(_)) && failures >= SUSPICIOUS && only_this_fails(&shared).await {
-                    settle(&shared, &front, Some(&error));
-                    failures = 0;
-                    continue;
-                }
-                pause(&shared, failures, &error).await;
-            }
+            failures = 0;
+        }
+        let Some(error) = failure else {
+            at_once = (at_once * 2).min(MAX_BATCH);
+            continue;
+        };
+        // One entry may be at fault, or there are too many for the time: three failures lead to batches of one.
+        at_once = (batch.len() / 8).max(1);
+        failures += 1;
+        shared.stalled.store(true, Ordering::Relaxed);
+        if failures == 1 {
+            tracing::warn!(%error, "history cannot be delivered, it is tried again");
+        }
+        if let ([only], PortError::Internal(_)) = (batch.as_slice(), &error)
+            && failures >= SUSPICIOUS
+            && next_one_passes(&shared).await
+        {
+            refuse(&shared, &mut shared.journal(), only, &error);
+            failures = 0;
+        } else {
+            pause(&shared, failures, &error).await;
         }
     }
 }
 
-fn next(shared: &Shared) -> Option<Front> {
+/// The first pending entries, at most so many.
+fn next(shared: &Shared, at_once: usize) -> Vec<Front> {
     let mut journal = shared.journal();
     loop {
-        match journal.peek(0) {
-            Ok(front) => return front,
+        match journal.peek(at_once, BATCH_BYTES) {
+            Ok(batch) => return batch,
             Err((segment, error)) => {
                 tracing::error!(%error, "a spooled assessment cannot be read back and is given up");
                 journal.done(segment);
@@ -105,48 +115,76 @@ fn next(shared: &Shared) -> Option<Front> {
     }
 }
 
-fn read(line: &[u8]) -> PortResult<NewAssessment> {
+fn read(line: &[u8]) -> PortResult<Recorded> {
     let Some(Line::Whole { payload, .. }) = first(line) else {
         return Err(PortError::Invalid("the spooled entry is damaged".to_owned()));
     };
-    let Entry { key, entry } = serde_json::from_slice(payload)
+    let Entry { key, trace, assessment } = serde_json::from_slice(payload)
         .map_err(|error| PortError::Invalid(format!("the spooled entry is not understood: {error}")))?;
-    Ok(NewAssessment { idempotency_key: Some(key), ..entry.into() })
+    Ok(Recorded { key, trace: trace.and_then(|trace| trace.parse().ok()), entry: assessment.into() })
 }
 
-async fn create(shared: &Shared, front: &Front) -> PortResult<()> {
-    shared.inner.create(&Call::system("spool"), read(&front.line)?).await.map(drop)
+/// Delivers entries: what became of each, in order.
+async fn send(shared: &Shared, batch: &[Front]) -> PortResult<Vec<PortResult<RowId>>> {
+    if let [only] = batch {
+        return Ok(vec![send_alone(shared, only).await]);
+    }
+    let read = batch.iter().map(|front| read(&front.line)).collect();
+    let results = create_valid(&*shared.inner, &Call::system("spool"), read).await?;
+    Ok(results.into_iter().map(Result::flatten).collect())
+}
+
+/// Delivers an entry as part of the trace that it was recorded in, which several cannot share.
+async fn send_alone(shared: &Shared, front: &Front) -> PortResult<RowId> {
+    let recorded = read(&front.line)?;
+    let call = Call::system("spool").traced(recorded.trace);
+    Ok(shared.inner.create(&call, recorded.into_new()).await?.id)
 }
 
 /// Whether the entry after the first is taken: then the first is at fault, and not the SOR. That one will be delivered
 /// again, which its key makes harmless.
-async fn only_this_fails(shared: &Shared) -> bool {
-    let second = shared.journal().peek(1).ok().flatten();
-    match second {
-        Some(second) => create(shared, &second).await.is_ok(),
-        None => false,
+async fn next_one_passes(shared: &Shared) -> bool {
+    let first_two = shared.journal().peek(2, usize::MAX).unwrap_or_default();
+    match first_two.as_slice() {
+        [_, second] => send_alone(shared, second).await.is_ok(),
+        _ => false,
     }
 }
 
-/// Takes an entry from those that are pending: delivered, or refused.
-fn settle(shared: &Shared, front: &Front, refused: Option<&PortError>) {
+/// Takes entries from those that are pending, delivered or refused, up to the first that has to be tried again: how many,
+/// and why that one has to.
+fn settle(shared: &Shared, batch: &[Front], results: Vec<PortResult<RowId>>) -> (usize, Option<PortError>) {
     let mut journal = shared.journal();
-    match refused {
-        None => {
-            shared.delivered.fetch_add(1, Ordering::Relaxed);
-            shared.gauges.delivered.increment(1);
-        }
-        Some(error) => {
-            let kept = journal.reject(&front.line);
-            shared.rejected.fetch_add(1, Ordering::Relaxed);
-            shared.gauges.rejected.increment(1);
-            let kept = kept.err().map_or_else(|| "spool/rejected".to_owned(), |error| format!("nowhere: {error}"));
-            tracing::error!(%error, kept, "an assessment was refused by history");
+    for (settled, (front, result)) in batch.iter().zip(results).enumerate() {
+        match result {
+            Ok(_) => {
+                shared.delivered.fetch_add(1, Ordering::Relaxed);
+                shared.gauges.delivered.increment(1);
+                take(shared, &mut journal, front);
+            }
+            Err(error @ (PortError::Invalid(_) | PortError::Conflict(_))) => {
+                refuse(shared, &mut journal, front, &error);
+            }
+            Err(error) => return (settled, Some(error)),
         }
     }
+    (batch.len(), None)
+}
+
+/// Sets an entry aside.
+fn refuse(shared: &Shared, journal: &mut Journal, front: &Front, error: &PortError) {
+    let kept = journal.reject(&front.line);
+    shared.rejected.fetch_add(1, Ordering::Relaxed);
+    shared.gauges.rejected.increment(1);
+    let kept = kept.err().map_or_else(|| "spool/rejected".to_owned(), |error| format!("nowhere: {error}"));
+    tracing::error!(%error, kept, "an assessment was refused by history");
+    take(shared, journal, front);
+}
+
+fn take(shared: &Shared, journal: &mut Journal, front: &Front) {
     journal.done(front.segment);
     shared.stalled.store(false, Ordering::Relaxed);
-    shared.measure(&journal);
+    shared.measure(journal);
 }
 
 async fn pause(shared: &Shared, failures: u32, error: &PortError) {

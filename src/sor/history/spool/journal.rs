@@ -23,7 +23,7 @@ pub(super) enum AppendError {
     Io(io::Error),
 }
 
-/// The first pending entry.
+/// One of the first pending entries.
 #[derive(Debug)]
 pub(super) struct Front {
     pub(super) segment: u64,
@@ -124,21 +124,26 @@ impl Journal {
         self.pending
     }
 
-    /// The first pending entry, or the `n`th after it.
+    /// The first pending entries: at most so many, and of so many bytes unless the first alone has more.
     ///
     /// # Errors
-    /// Names the segment of the entry that cannot be read back.
-    pub(super) fn peek(&self, n: usize) -> Result<Option<Front>, (u64, io::Error)> {
-        let mut skip = n as u64;
-        for (number, segment) in &self.segments {
-            if skip < segment.pending() {
-                let line = segment.line(usize::try_from(skip).unwrap_or(usize::MAX));
-                let line = line.map_err(|error| (*number, error))?;
-                return Ok(line.map(|line| Front { segment: *number, line }));
+    /// Names the segment of the first entry where that cannot be read back.
+    pub(super) fn peek(&self, entries: usize, bytes: usize) -> Result<Vec<Front>, (u64, io::Error)> {
+        let (mut first, mut size) = (Vec::new(), 0);
+        let all = self.segments.iter().flat_map(|(number, segment)| segment.lines().map(|line| (*number, line)));
+        for (segment, line) in all.take(entries) {
+            let line = match line {
+                Ok(line) => line,
+                Err(error) if first.is_empty() => return Err((segment, error)),
+                Err(_) => break,
+            };
+            size += line.len();
+            if size > bytes && !first.is_empty() {
+                break;
             }
-            skip -= segment.pending();
+            first.push(Front { segment, line });
         }
-        Ok(None)
+        Ok(first)
     }
 
     /// Takes the first pending entry of a segment from those that are pending, and frees the space of drained ones.

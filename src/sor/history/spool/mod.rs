@@ -1,4 +1,4 @@
-//! The spool: what is recorded is in a file before it is answered, and delivered when the inner port takes it.
+//! The spool: what is recorded is in a file before it is answered, and delivered in batches when the inner port takes it.
 //!
 //! `kill -9` loses nothing: the file is adopted by whichever process starts next or looks around, and the idempotency key
 //! of each entry makes it harmless to deliver one twice. A power cut may lose the last second, or nothing with
@@ -26,6 +26,7 @@ use uuid::Uuid;
 use self::deliver::Pace;
 use self::frame::frame;
 use self::journal::{AppendError, Journal};
+use super::batch::{Batch, Recorded};
 use super::domain::{Assessment, HistoryPage, HistoryQuery, NewAssessment};
 use super::port::HistorySor;
 use super::wire::NewAssessmentBody;
@@ -151,7 +152,11 @@ impl Gauges {
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
     key: Uuid,
-    entry: NewAssessmentBody,
+    /// The `traceparent` of the request that it was recorded for, which older files do not have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
+    #[serde(rename = "entry")]
+    assessment: NewAssessmentBody,
 }
 
 impl Spool {
@@ -312,12 +317,17 @@ impl HistorySor for Spool {
         self.shared.inner.create(call, entry).await
     }
 
-    async fn record(&self, _: &Call, mut entry: NewAssessment) -> PortResult<()> {
+    async fn create_all(&self, call: &Call, batch: Batch<Recorded>) -> PortResult<Vec<PortResult<RowId>>> {
+        self.shared.inner.create_all(call, batch).await
+    }
+
+    async fn record(&self, call: &Call, mut entry: NewAssessment) -> PortResult<()> {
         let shared = &self.shared;
         // It may be delivered much later, and more than once.
         entry.assessed_at.get_or_insert_with(|| shared.clock.now());
         let key = entry.idempotency_key.unwrap_or_else(|| shared.ids.next());
-        let payload = serde_json::to_string(&Entry { key, entry: NewAssessmentBody::from(&entry) });
+        let trace = call.trace().map(|trace| trace.to_string());
+        let payload = serde_json::to_string(&Entry { key, trace, assessment: NewAssessmentBody::from(&entry) });
         let payload = payload.map_err(|error| shared.append_failed(PortError::Internal(error.to_string())))?;
         let file = shared.append(&frame(&payload))?;
         if shared.settings.fsync == Fsync::Always && !deliver::sync(file.into_iter().collect()).await {

@@ -165,20 +165,20 @@ impl Segment {
         if written? < PROBE.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
-    /// The line of the `n`th pending entry.
-    pub(super) fn line(&self, n: usize) -> io::Result<Option<Vec<u8>>> {
-        let Some(span) = self.pending.get(n) else { return Ok(None) };
-        match &self.store {
+    /// The lines of the pending entries.
+    pub(super) fn lines(&self) -> impl Iterator<Item = io::Result<Vec<u8>>> {
+        self.pending.iter().map(|span| match &self.store {
             Store::File { file, .. } => {
                 let mut line = vec![0; span.length];
                 file.read_exact_at(&mut line, span.offset)?;
-                Ok(Some(line))
+                Ok(line)
             }
             Store::Memory(bytes) => {
                 let start = usize::try_from(span.offset).unwrap_or(usize::MAX);
-                Ok(bytes.get(start..start.saturating_add(span.length)).map(<[u8]>::to_vec))
+                let line = bytes.get(start..start.saturating_add(span.length));
+                line.map(<[u8]>::to_vec).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
             }
-        }
+        })
     }
 
     /// Takes the first entry from those that are pending.

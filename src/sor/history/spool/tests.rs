@@ -1,3 +1,4 @@
+mod batches;
 mod left_behind;
 mod refused;
 
@@ -9,7 +10,7 @@ use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
 use super::*;
-use crate::kernel::{CALL, Call, FixedClock, RandomIds};
+use crate::kernel::{CALL, Call, FixedClock, RandomIds, Trace};
 use crate::sor::history::conformance::{new, now};
 use crate::sor::history::domain::AssessmentSeverity;
 
@@ -23,6 +24,10 @@ struct Fake {
     refuses: Mutex<Vec<(&'static str, PortError)>>,
     down: AtomicBool,
     calls: AtomicU64,
+    /// How many entries came together each time.
+    batches: Mutex<Vec<usize>>,
+    /// The traces of what was kept.
+    traces: Mutex<Vec<Option<Trace>>>,
     changed: Notify,
 }
 
@@ -53,7 +58,7 @@ impl Fake {
 
 #[async_trait]
 impl HistorySor for Fake {
-    async fn create(&self, _: &Call, entry: NewAssessment) -> PortResult<Assessment> {
+    async fn create(&self, call: &Call, entry: NewAssessment) -> PortResult<Assessment> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let refused = self.refuses.lock().unwrap().iter().find(|(name, _)| *name == entry.diagnosis.as_str()).cloned();
         let failure = self.failures.lock().unwrap().pop_front().or(refused.map(|(_, error)| error));
@@ -62,6 +67,7 @@ impl HistorySor for Fake {
             let mut kept = self.kept.lock().unwrap();
             if !kept.iter().any(|other| other.idempotency_key == entry.idempotency_key) {
                 kept.push(entry.clone());
+                self.traces.lock().unwrap().push(call.trace());
             }
         }
         self.changed.notify_waiters();
@@ -79,6 +85,21 @@ impl HistorySor for Fake {
                 created_at: now(),
             }),
         }
+    }
+
+    /// Like another server: what breaks it over one entry fails them all.
+    async fn create_all(&self, call: &Call, batch: Batch<Recorded>) -> PortResult<Vec<PortResult<RowId>>> {
+        let (batch, mut results) = (batch.into_inner(), Vec::new());
+        self.batches.lock().unwrap().push(batch.len());
+        for recorded in batch {
+            let call = call.clone().traced(recorded.trace);
+            results.push(match self.create(&call, recorded.into_new()).await {
+                Ok(row) => Ok(row.id),
+                Err(error @ (PortError::Invalid(_) | PortError::Conflict(_))) => Err(error),
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(results)
     }
 
     async fn list(&self, _: &Call, _: &HistoryQuery) -> PortResult<HistoryPage> {
@@ -129,9 +150,9 @@ fn down() -> Arc<Fake> {
     Arc::new(fake)
 }
 
-async fn record(spool: &Spool, diagnoses: &[&str]) {
+async fn record(spool: &Spool, diagnoses: &[impl AsRef<str>]) {
     for diagnosis in diagnoses {
-        spool.record(&CALL, new("shop", diagnosis)).await.unwrap();
+        spool.record(&CALL, new("shop", diagnosis.as_ref())).await.unwrap();
     }
 }
 

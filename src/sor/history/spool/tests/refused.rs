@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn rejected(directory: &TempDir) -> String {
+pub(super) fn rejected(directory: &TempDir) -> String {
     let files = std::fs::read_dir(directory.path().join("spool/rejected")).unwrap();
     files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect()
 }
