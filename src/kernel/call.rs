@@ -193,12 +193,21 @@ impl Call {
     ///
     /// # Errors
     /// The work's own; `Timeout` past the deadline; `Cancelled`.
-    pub async fn bound<T, E: From<PortError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        tokio::select! {
-            biased;
-            done = work => done,
-            () = self.expired() => Err(PortError::Timeout("no answer before the deadline of the call".to_owned()).into()),
-            () = self.cancelled() => Err(PortError::Cancelled.into()),
+    pub fn bound<T, E: From<PortError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, E>> {
+        // Work on a database is some kilobytes large, and would be held several times.
+        let work = Box::pin(work);
+        async {
+            tokio::select! {
+                biased;
+                done = work => done,
+                () = self.expired() => {
+                    Err(PortError::Timeout("no answer before the deadline of the call".to_owned()).into())
+                }
+                () = self.cancelled() => Err(PortError::Cancelled.into()),
+            }
         }
     }
 
@@ -246,7 +255,7 @@ impl Call {
         let Some(shared) = &self.shared else { return std::future::pending().await };
         if shared.clone().wait_for(such).await.is_err() {
             // Nobody can change it any more.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

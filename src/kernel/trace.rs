@@ -4,7 +4,7 @@ use std::str::FromStr;
 /// The trace that a call belongs to: a W3C `traceparent`, version 00.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Trace {
-    trace_id: u128,
+    id: u128,
     parent_id: u64,
     flags: u8,
 }
@@ -17,13 +17,13 @@ pub struct InvalidTrace;
 impl Trace {
     /// The id of the whole trace, 32 hexadecimal digits when written.
     pub fn trace_id(self) -> u128 {
-        self.trace_id
+        self.id
     }
 }
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.parent_id, self.flags)
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.id, self.parent_id, self.flags)
     }
 }
 
@@ -38,11 +38,11 @@ impl FromStr for Trace {
             return Err(InvalidTrace);
         }
         let trace = Self {
-            trace_id: u128::from_str_radix(trace_id, 16).map_err(|_| InvalidTrace)?,
+            id: u128::from_str_radix(trace_id, 16).map_err(|_| InvalidTrace)?,
             parent_id: u64::from_str_radix(parent_id, 16).map_err(|_| InvalidTrace)?,
             flags: u8::from_str_radix(flags, 16).map_err(|_| InvalidTrace)?,
         };
-        if trace.trace_id == 0 || trace.parent_id == 0 { Err(InvalidTrace) } else { Ok(trace) }
+        if trace.id == 0 || trace.parent_id == 0 { Err(InvalidTrace) } else { Ok(trace) }
     }
 }
 
