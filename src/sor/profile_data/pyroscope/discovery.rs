@@ -112,7 +112,7 @@ impl Discovery {
         for (app, sets) in &apps {
             if !sets.is_empty() {
                 let seen = Arc::new(Seen::of(window, sets.iter().cloned().collect()));
-                self.windows.put(((None, app.clone()), Selector::default()), window, Some(seen), now, HIT).await;
+                self.windows.put(((None, app.clone()), Selector::default()), window, Some(seen), now, HIT);
             }
         }
         Ok(apps.into_keys().collect())
@@ -120,7 +120,7 @@ impl Discovery {
 
     /// What the window has of the app, perhaps as of a moment ago. `None`: nobody knows the app.
     pub(super) async fn seen(self: &Arc<Self>, call: &Call, query: &ProfileQuery) -> PortResult<Option<Arc<Seen>>> {
-        match self.windows.get(&key_of(query), query.window, self.clock.now()).await {
+        match self.windows.get(&key_of(query), query.window, self.clock.now()) {
             Some(seen) => Ok(seen),
             None => self.look(call, query).await,
         }
@@ -141,7 +141,7 @@ impl Discovery {
         let now = self.clock.now();
         if !sets.is_empty() {
             let seen = Arc::new(Seen::of(window, sets));
-            self.windows.put(key, window, Some(Arc::clone(&seen)), now, HIT).await;
+            self.windows.put(key, window, Some(Arc::clone(&seen)), now, HIT);
             return Ok(Some(seen));
         }
         let seen = match self.newest(call, app, selector, window).await? {
@@ -151,7 +151,7 @@ impl Discovery {
                 Some(Arc::new(Seen { window: Some(window), last_profile_at, ..Seen::default() }))
             }
         };
-        self.windows.put(key, window, seen.clone(), now, MISS).await;
+        self.windows.put(key, window, seen.clone(), now, MISS);
         Ok(seen)
     }
 
@@ -164,7 +164,7 @@ impl Discovery {
         window: TimeWindow,
     ) -> PortResult<Option<Newest>> {
         let now = self.clock.now();
-        if let Some(newest) = self.known.get(app, now).await {
+        if let Some(newest) = self.known.get(app, now) {
             return Ok(newest);
         }
         let mut spans = Vec::new();
@@ -179,11 +179,11 @@ impl Discovery {
                 // CPU profiles come most often.
                 let cpu = sets.iter().find(|set| set.type_id.is("process_cpu", "cpu"));
                 let newest = Some(Newest { span, type_id: cpu.unwrap_or(any).type_id.clone() });
-                self.known.put(app.clone(), newest.clone(), now, HIT).await;
+                self.known.put(app.clone(), newest.clone(), now, HIT);
                 return Ok(newest);
             }
         }
-        self.known.put(app.clone(), None, now, MISS).await;
+        self.known.put(app.clone(), None, now, MISS);
         Ok(None)
     }
 

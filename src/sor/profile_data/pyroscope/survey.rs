@@ -77,7 +77,7 @@ impl Surveyor {
     ) -> Arc<Survey> {
         let key: Key = (wanted.tenant.clone(), Arc::clone(&wanted.ids), Arc::clone(&wanted.selector), labels);
         let window = wanted.window;
-        if let Some(survey) = self.recent.get(&key, window, self.clock.now()).await {
+        if let Some(survey) = self.recent.get(&key, window, self.clock.now()) {
             return survey;
         }
         let flight = (key, window);
@@ -85,7 +85,7 @@ impl Surveyor {
             let (this, key) = (Arc::clone(self), flight.0.clone());
             Box::pin(async move {
                 let survey = Arc::new(this.survey_now(&call, &key, window).await);
-                this.recent.put(key, window, Arc::clone(&survey), this.clock.now(), LIFETIME).await;
+                this.recent.put(key, window, Arc::clone(&survey), this.clock.now(), LIFETIME);
                 Ok(survey)
             }) as futures::future::BoxFuture<'static, _>
         };
