@@ -32,6 +32,12 @@ impl SorSettings {
         Some(Self { urls: known, timeout: timeout?, relational_timeout: relational_timeout? })
     }
 
+    /// Every address that is set.
+    #[cfg(test)]
+    pub(super) fn urls(&self) -> impl Iterator<Item = &Url> {
+        self.urls.values()
+    }
+
     /// Where the system of record of a key listens, such as `baseline_url`; `None` where that is not set.
     pub fn url(&self, key: &str) -> Option<&Url> {
         self.urls.get(key)

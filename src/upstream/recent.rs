@@ -1,4 +1,7 @@
 //! What was found out a moment ago, for windows that slide with the present.
+//!
+//! Bounded by hand: on moka, tried with its least-recently-used policy, a hit costs 0.3 to 0.4 µs more, a new key 4 µs in
+//! place of 0.4 (which a discovery of 1,000 apps pays for each of them), and full caches take half as much memory again.
 
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
