@@ -8,18 +8,18 @@ mod profile_data;
 
 use utoipa::openapi::OpenApi;
 
+use super::always;
 use super::placement::{Asked, InvalidPlan, Placement};
+use super::plan::Plan;
 use super::wiring::Wiring;
 use crate::config::Settings;
 use crate::http::{self, Routes};
 use crate::kernel::Version;
-use crate::{app::always, ui};
+use crate::ui;
 
 pub(super) use history::recorder;
 pub(super) use list::ROOMS;
 pub(super) use profile_data::FUNCTION as PROFILE_DATA;
-
-use super::plan::Plan;
 
 /// A room that a process may serve.
 pub(super) struct Room {
