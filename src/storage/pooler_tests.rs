@@ -1,4 +1,4 @@
-//! Those that need a PgBouncer are left out of `cargo test`: `just test-pooler` runs them.
+//! Tests that need a PgBouncer are not part of `cargo test`; `just test-pooler` runs them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

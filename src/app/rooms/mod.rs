@@ -49,7 +49,7 @@ pub(super) struct Sor {
     pub(super) place: fn(&Settings, &Asked<'_>) -> Result<Placement, InvalidPlan>,
     /// How its being local or off is told.
     pub(super) told: [&'static str; 2],
-    /// What whoever starts the server should know, beside what holds for every system of record.
+    /// Warnings at start that only this system of record has.
     pub(super) warnings: fn(&Settings, &Placement, &Asked<'_>) -> Vec<String>,
     /// Offers its port, and with it what belongs to it: maintenance, health checks, what is to be done at the end.
     pub(super) build: fn(&mut Wiring<'_>, &Placement) -> anyhow::Result<()>,
