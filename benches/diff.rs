@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use flamewarden::kernel::ProfileType;
-use flamewarden::profile::{FunctionId, FunctionTable, Limits, Profile, ProfileBuilder, SampleType, Stack, read_pprof};
+use flamewarden::profile::{
+    FunctionId, FunctionTable, Profile, ProfileBuilder, ReadLimits, SampleType, Stack, read_pprof,
+};
 use flamewarden::verdict::{ChangeVerdict, Compared, Comparison, Side, SourceFacts};
 use resampled::{Dice, Drawn, altered, draw};
 
@@ -29,7 +31,7 @@ fn services() -> Vec<(&'static str, Profile)> {
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let read = |(name, sample_type)| {
         let bytes = std::fs::read(root.join(format!("profiles/{name}.pb.gz"))).ok()?;
-        Some((name, read_pprof(&bytes, &Limits::default()).ok()?.profile.only(sample_type)))
+        Some((name, read_pprof(&bytes, &ReadLimits::default()).ok()?.profile.only(sample_type)))
     };
     SERVICES.into_iter().filter_map(read).collect()
 }

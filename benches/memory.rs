@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::io::{Read, Write};
 
 use anyhow::{Context, Result};
-use flamewarden::profile::{Limits, PprofHeader, ProfileBuilder, SampleType, read_pprof, write_pprof};
+use flamewarden::profile::{PprofHeader, ProfileBuilder, ReadLimits, SampleType, read_pprof, write_pprof};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,7 +41,7 @@ fn status(key: &str) -> Result<f64> {
 
 fn measure(gzip: &[u8], inflated: usize) -> Result<()> {
     let before = status("VmRSS:")?;
-    let file = read_pprof(gzip, &Limits::default())?;
+    let file = read_pprof(gzip, &ReadLimits::default())?;
     black_box(&file);
     let (peak, inflated) = (status("VmHWM:")? - before, inflated as f64 / MIB);
     println!("{inflated:.1} MiB inflated, at most {peak:.1} MiB to read it, {:.2}x", peak / inflated);

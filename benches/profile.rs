@@ -7,7 +7,9 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use divan::counter::BytesCount;
-use flamewarden::profile::{FunctionTable, Limits, PprofHeader, ProfileBuilder, SampleType, read_pprof, write_pprof};
+use flamewarden::profile::{
+    FunctionTable, PprofHeader, ProfileBuilder, ReadLimits, SampleType, read_pprof, write_pprof,
+};
 
 fn main() {
     divan::main();
@@ -64,7 +66,7 @@ fn inflate(gzip: &[u8]) -> Vec<u8> {
 }
 
 fn table(bytes: &[u8]) -> usize {
-    let profile = read_pprof(bytes, &Limits::default()).map(|file| file.profile).unwrap_or_default();
+    let profile = read_pprof(bytes, &ReadLimits::default()).map(|file| file.profile).unwrap_or_default();
     FunctionTable::of(&profile, 0).rows().len()
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use divan::counter::ItemsCount;
 use flamewarden::http::{Outward, OutwardSettings};
-use flamewarden::kernel::{AppName, Call, PortError, PortResult, RandomIds, RowId, SystemClock};
+use flamewarden::kernel::{AppName, Call, PortError, PortResult, RandomIds, RowId, Stored, SystemClock};
 use flamewarden::sor::history::{
     self, Assessment, AssessmentSeverity, Batch, Fsync, HistoryPage, HistoryQuery, HistorySor, NewAssessment,
     Recommendation, Recorded, Spool, SpoolSettings, TopFunctions,
@@ -62,7 +62,7 @@ impl HistorySor for History {
         Ok(HistoryPage { entries: Vec::new(), next: None })
     }
 
-    async fn latest(&self, _: &Call, _: &AppName) -> PortResult<Option<Assessment>> {
+    async fn latest(&self, _: &Call, _: &AppName) -> PortResult<Option<Stored<Assessment>>> {
         Ok(None)
     }
 

@@ -1,4 +1,4 @@
-//! Limits read and written under load: requests per second of a relational system of record, and how much of the CPU is
+//! ReadLimits read and written under load: requests per second of a relational system of record, and how much of the CPU is
 //! PostgreSQL's.
 //!
 //! One process of the server with an embedded cluster that is as durable as anybody's, and the load. Each `GET` reads the
@@ -26,9 +26,9 @@ use serde_json::{Value, json};
 
 const ADDRESS: &str = "127.0.0.1:19055";
 const APPS: u64 = 20;
-/// Limits of each app that are read.
+/// ReadLimits of each app that are read.
 const READ: u64 = 10;
-/// Limits that are written in turn.
+/// ReadLimits that are written in turn.
 const WRITTEN: u64 = 1_000;
 
 fn limit(app: &str, n: u64) -> Value {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use flamewarden::kernel::{Clock, SystemClock};
-use flamewarden::profile::{Limits, PprofHeader, SampleType, read_pprof, write_pprof};
+use flamewarden::profile::{PprofHeader, ReadLimits, SampleType, read_pprof, write_pprof};
 use flamewarden::storage::Embedded;
 use futures::{StreamExt, TryStreamExt, stream};
 use prost::Message;
@@ -59,7 +59,7 @@ fn sources() -> Vec<Input> {
             sources.extend(raw.into_iter().map(|gzip| Input { name, gzip }));
         }
     }
-    sources.retain(|input| read_pprof(&input.gzip, &Limits::default()).is_ok_and(|f| f.profile.stack_count() > 0));
+    sources.retain(|input| read_pprof(&input.gzip, &ReadLimits::default()).is_ok_and(|f| f.profile.stack_count() > 0));
     if sources.is_empty() {
         sources.push(made_up());
     }

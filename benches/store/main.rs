@@ -17,7 +17,7 @@ use std::hint::black_box;
 use std::path::PathBuf;
 
 use divan::counter::ItemsCount;
-use flamewarden::profile::{FunctionTable, Limits, Profile, ProfileBuilder, SampleType, read_pprof, write_pprof};
+use flamewarden::profile::{FunctionTable, Profile, ProfileBuilder, ReadLimits, SampleType, read_pprof, write_pprof};
 use flamewarden::sor::profile_data::store::{Block, DictionaryLimits, EpochSum, Joined, OpenDictionary, Tables};
 // `testing` names them as the library's own tests do.
 use flamewarden::{config, storage};
@@ -103,7 +103,7 @@ pub(crate) fn made_up() -> Input {
 }
 
 pub(crate) fn read(input: &Input) -> Profile {
-    read_pprof(&input.gzip, &Limits::default()).map(|file| file.profile).unwrap_or_default()
+    read_pprof(&input.gzip, &ReadLimits::default()).map(|file| file.profile).unwrap_or_default()
 }
 
 /// The profile as it might be a little later: a tenth of its stacks is not seen, and values are others.

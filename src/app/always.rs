@@ -21,7 +21,7 @@ pub(super) fn routes(routes: &mut Routes<'_>) {
 
 /// A process that answers.
 ///
-/// Says `OK` as long as the process answers at all.
+/// Answers `OK` as long as the process answers at all.
 #[utoipa::path(tag = "health", responses((status = 200, description = "It answers", body = String, content_type = "text/plain", example = "OK")))]
 #[get("/health")]
 async fn health_text() -> impl Responder {

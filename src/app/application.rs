@@ -22,18 +22,19 @@ use crate::bor::{Grafana, LinkSettings};
 use crate::config::Settings;
 use crate::http::{self, RouteTable, Routes};
 use crate::kernel::{Clock, IdSource, RandomIds, SystemClock};
+use crate::storage::PoolWatch;
 use crate::telemetry::Metrics;
 
-/// What a process takes from the world, so that tests can give it another.
+/// What a process takes from its environment, so that tests can replace it.
 #[derive(Clone)]
-pub struct Surroundings {
-    /// Where the present comes from.
+pub struct TimeAndIds {
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Where ids come from.
     pub ids: Arc<dyn IdSource>,
 }
 
-impl Default for Surroundings {
+impl Default for TimeAndIds {
     fn default() -> Self {
         Self { clock: Arc::new(SystemClock), ids: Arc::new(RandomIds) }
     }
@@ -47,7 +48,7 @@ pub struct Application {
     profiler: Option<Profiler>,
     /// Whether its own profiles come to this server, rather than to a Pyroscope.
     profiles_itself: bool,
-    /// What rooms have done at the end.
+    /// Work that rooms registered for the end.
     endings: Vec<BoxFuture<'static, ()>>,
     database: Option<OpenDatabase>,
 }
@@ -58,22 +59,22 @@ impl Application {
     /// # Errors
     /// Fails where the settings contradict each other or something the server cannot do without is missing.
     pub async fn build(settings: Settings) -> anyhow::Result<Self> {
-        Self::build_in(settings, Surroundings::default()).await
+        Self::build_with(settings, TimeAndIds::default()).await
     }
 
-    /// The same, in other surroundings.
+    /// The same, with this clock and these ids.
     ///
     /// # Errors
     /// As [`Application::build`].
-    pub async fn build_in(settings: Settings, surroundings: Surroundings) -> anyhow::Result<Self> {
+    pub async fn build_with(settings: Settings, time_and_ids: TimeAndIds) -> anyhow::Result<Self> {
         let plan = Plan::of(&settings)?;
         for warning in plan.warnings() {
             tracing::warn!("{warning}");
         }
-        // Before the database: who finds the port taken should not wait for it, nor start a cluster in vain.
+        // Before the database, so that a start with a taken port ends at once and starts no cluster.
         let listener = listen(&settings)?;
         let address = listener.local_addr()?;
-        // As early as can be: what a server does to start is most of what an idle one ever has to show of itself.
+        // As early as possible, because the start is most of what an idle server's profile shows.
         let profiler = profile_itself(&settings, &plan, address);
         let metrics = Metrics::of_process();
         let mut background = Background::new();
@@ -83,10 +84,14 @@ impl Application {
         let database = OpenDatabase::open(&settings, &plan).await?;
         if let Some(database) = &database {
             let (db, migrate) = (database.db.clone(), settings.database.migrate);
+            let mut pool = db.watch_pool();
+            background.every(PoolWatch::EVERY, move || {
+                pool.look();
+            });
             background.run_vital(async move { Ok(db.prepare(migrate).await?) });
         }
         let db = database.as_ref().map(|database| database.db.clone());
-        let world = (surroundings.clock, surroundings.ids);
+        let world = (time_and_ids.clock, time_and_ids.ids);
         let mut wiring = Wiring::new(&settings, world, db.clone(), &mut background);
         wiring.offer_service(link_settings(&settings));
         build_rooms(&mut wiring, &plan)?;
@@ -119,7 +124,8 @@ impl Application {
         let ended = tokio::select! {
             ended = &mut self.server => ended.map_err(anyhow::Error::from),
             error = self.background.failed() => {
-                handle.stop(true).await;
+                // The server does the stopping, so it has to go on running meanwhile.
+                let ((), _) = tokio::join!(handle.stop(true), &mut self.server);
                 Err(error)
             }
         };
@@ -146,7 +152,7 @@ fn profile_itself(settings: &Settings, plan: &Plan, address: SocketAddr) -> Opti
     Profiler::start(target).inspect_err(|error| tracing::warn!(%error, "this process cannot be profiled")).ok()
 }
 
-/// Has the profiler send what it saw last, where somebody is left to take it.
+/// Lets the profiler send its last profile, if there is a server that takes it.
 async fn last_profile(profiler: Option<Profiler>, to_itself: bool) {
     match profiler {
         Some(profiler) if to_itself => profiler.abandon(),
@@ -204,7 +210,7 @@ fn serve(
             .service(http::serve_document(text.clone()))
             .service(http::swagger_ui())
             .default_service(web::to(http::unknown_route))
-            .wrap(from_fn(http::walk))
+            .wrap(from_fn(http::handle_request))
     });
     let server = match settings.server.workers {
         Some(workers) => server.workers(workers),

@@ -1,4 +1,4 @@
-//! The one owner of tasks that run beside requests.
+//! Owns the tasks that run beside requests.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl Background {
         Self { tasks: JoinSet::new(), stop: CancellationToken::new(), fatal: mpsc::unbounded_channel() }
     }
 
-    /// Runs a task that is cut off where it stands when the server stops.
+    /// Runs a task that is aborted when the server stops.
     pub(super) fn run(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
@@ -32,7 +32,7 @@ impl Background {
         });
     }
 
-    /// Runs a task without whose success the server makes no sense: its error stops the server.
+    /// Runs a task that the server cannot do without: its error stops the server.
     pub(super) fn run_vital(&mut self, task: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
         let fatal = self.fatal.0.clone();
         self.run(async move {

@@ -1,15 +1,17 @@
-//! What the health paths say of this process: its own database and spool, never other servers.
+//! The health of this process: its own database and spool, and whether the server that its profiles come from can be read.
+//! `/ready` asks for the former alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, web};
+use async_trait::async_trait;
 use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::http::{self, Code, Problem};
+use crate::http::{self, Code, Problem, Unreachable};
 use crate::kernel::Clock;
 use crate::sor::history::SpoolHealth;
 use crate::storage::{Condition, Db, Health};
@@ -22,18 +24,21 @@ pub(super) struct HealthSources {
 }
 
 /// A check that a room adds to the health of the process.
+#[async_trait]
 pub(super) trait HealthCheck: Send + Sync {
     /// Its member of `checks`.
     fn name(&self) -> &'static str;
 
     /// How that part does.
-    fn check(&self) -> Check;
+    async fn check(&self) -> Check;
 
-    /// Why no requests may be sent: for the caller, and for the log.
-    fn obstacle(&self) -> Option<(&'static str, String)>;
+    /// Why no requests may be sent: for the caller, and for the log. `None` where that never happens.
+    fn obstacle(&self) -> Option<(&'static str, String)> {
+        None
+    }
 }
 
-/// How a part of a process does.
+/// The health of a part of a process.
 pub(super) struct Check {
     /// Whether someone should look.
     pub(super) warn: bool,
@@ -90,6 +95,34 @@ struct Checks {
     database: Option<DatabaseCheck>,
     /// Its spool of assessments on their way to the history.
     spool: Option<SpoolCheck>,
+    /// The other server that its profiles come from.
+    profiles: Option<SourceCheck>,
+}
+
+/// The server that profiles come from.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is the schema of a check")]
+struct SourceCheck {
+    /// How it does: `warn` where it cannot be read.
+    status: CheckStatus,
+    /// Where it is, and why it cannot be read.
+    details: SourceHealth,
+}
+
+/// Whether the server that profiles come from can be read.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub(super) struct SourceHealth {
+    /// Its host and port.
+    #[schema(example = "pyroscope:4040")]
+    pub(super) host: String,
+    /// Whether its apps could be listed within the last 15 seconds.
+    pub(super) reachable: bool,
+    /// Where not: why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) class: Option<Unreachable>,
+    /// Where not: what to check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) detail: Option<&'static str>,
 }
 
 /// The spool of a process.
@@ -122,7 +155,7 @@ struct PoolDetails {
     idle_connections: u32,
     /// Of these, those in use.
     in_use_connections: u32,
-    /// How often a connection was waited for.
+    /// How often a caller waited for a connection.
     wait_count: u64,
 }
 
@@ -179,8 +212,8 @@ pub(super) async fn ready(sources: web::Data<HealthSources>) -> Result<HttpRespo
     let not_ready = |detail: &str, why: &dyn std::fmt::Display| {
         Err(Problem::new(Code::NotReady, detail).retry_after(1).because(why.to_string()))
     };
-    if let Some(health) = database(&sources).await.filter(|health| !health.is_ready()) {
-        return not_ready("the database is not ready", &health.reason.unwrap_or_default());
+    if let Some(Health { reason: Some(reason), .. }) = database(&sources).await.filter(|health| !health.is_ready()) {
+        return not_ready(&format!("the database is not ready: {}", reason.public), &reason.internal);
     }
     if let Some((told, why)) = sources.checks.iter().find_map(|check| check.obstacle()) {
         return not_ready(told, &why);
@@ -188,7 +221,7 @@ pub(super) async fn ready(sources: web::Data<HealthSources>) -> Result<HttpRespo
     http::json(StatusCode::OK, &Ready { status: "ready" })
 }
 
-/// How this process does, part by part.
+/// Reports the health of this process, part by part.
 ///
 /// `healthy` and `degraded` are 200, `unhealthy` is 503 with the same body. A process without a database has no
 /// `checks.database`.
@@ -206,7 +239,7 @@ pub(super) async fn detailed(
 ) -> Result<HttpResponse, Problem> {
     let database = database(&sources).await;
     if let Some(Health { condition, reason: Some(reason), .. }) = &database {
-        tracing::warn!(?condition, reason, "the database does not do well");
+        tracing::warn!(?condition, reason = reason.internal, "the database is not healthy");
     }
     let mut checks = BTreeMap::new();
     let mut worst = None;
@@ -215,7 +248,7 @@ pub(super) async fn detailed(
         checks.insert("database", json!(check));
     }
     for check in &sources.checks {
-        let Check { warn, details } = check.check();
+        let Check { warn, details } = check.check().await;
         let status = if warn { CheckStatus::Warn } else { CheckStatus::Pass };
         worst = worst.max(Some(status));
         checks.insert(check.name(), json!({"status": status, "details": details}));
@@ -248,17 +281,17 @@ struct HealthMetrics {
     /// The share of connections in use, 0 to 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     database_utilization_percent: Option<f64>,
-    /// How often a connection was waited for.
+    /// How often a caller waited for a connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     database_wait_count: Option<u64>,
-    /// How long was waited, in all.
+    /// How long callers waited, in all.
     #[serde(skip_serializing_if = "Option::is_none")]
     database_wait_duration_seconds: Option<f64>,
 }
 
-/// How this process does, in numbers.
+/// Reports the health of this process in numbers.
 ///
-/// Always 200: the numbers say how it does. A process without a database has none of `database_*`.
+/// Always 200: the numbers tell its health. A process without a database has none of `database_*`.
 #[utoipa::path(tag = "health", responses((status = 200, description = "The numbers", body = HealthMetrics)))]
 #[get("/metrics/health")]
 pub(super) async fn numbers(sources: web::Data<HealthSources>) -> Result<HttpResponse, Problem> {

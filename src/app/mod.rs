@@ -1,4 +1,5 @@
-//! The fuse box, the only wiring: which port is local, remote or off; which routes are served; start and stop order.
+//! The only wiring: which port is local, remote or off, which routes are served, and the order of starting and
+//! stopping.
 
 mod always;
 mod application;
@@ -11,7 +12,7 @@ mod rooms;
 mod self_profile;
 mod wiring;
 
-pub use application::{Application, Surroundings, openapi};
+pub use application::{Application, TimeAndIds, openapi};
 pub use placement::{InvalidPlan, Placement};
 pub use plan::{Database, Plan};
 pub use rooms::functions;

@@ -7,7 +7,7 @@ use crate::config::Settings;
 /// Where a system of record is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Placement {
-    /// Nowhere: what wants it says so.
+    /// Nowhere. Decisions that use it say so in their answers.
     Off,
     /// In this process, in its database.
     Local,
@@ -17,7 +17,7 @@ pub enum Placement {
     Remote(Url),
 }
 
-/// What a process asks of a system of record.
+/// What the settings say about a system of record.
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
     /// Where it listens, if not here.

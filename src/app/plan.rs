@@ -7,7 +7,7 @@ use super::rooms::{self, Kind, PROFILE_DATA, ROOMS, Room, Sor};
 use crate::config::{ConnectTo, Functions, Settings};
 use crate::kernel::Version;
 
-/// Which database this process opens.
+/// The database that this process opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Database {
     /// None.
@@ -35,7 +35,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What these settings ask for.
+    /// The plan of these settings.
     ///
     /// # Errors
     /// Fails where something that is served lacks what it cannot do without.
@@ -66,7 +66,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// A server of everything, with all that it keeps in it.
+    /// A server of everything, with all data in this process.
     pub(super) fn whole() -> Self {
         let place = |room: &Room| if room.sor().is_some() { Placement::Local } else { Placement::Off };
         Self {
@@ -79,7 +79,7 @@ impl Plan {
         }
     }
 
-    /// What whoever starts the server should know.
+    /// Warnings for the operator who starts the server.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -139,7 +139,7 @@ impl Plan {
     }
 }
 
-/// What a process of these settings asks of a system of record.
+/// What these settings say about a system of record.
 fn asked<'s>(settings: &'s Settings, room: &Room, sor: &Sor) -> Asked<'s> {
     let functions = &settings.server.functions;
     let serves = |function: &str| functions.serve(function);

@@ -1,5 +1,5 @@
-//! The server under Pyroscope's own profiler, so that there is always one real application to look at, and a real
-//! client tries the receivers every ten seconds.
+//! Profiles the server with Pyroscope's own profiler. So there is always one real application to look at, and a real
+//! client uses the receivers every ten seconds.
 
 use std::collections::HashMap;
 use std::fs;
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use crate::config::{Credentials, Settings};
 use crate::kernel::FunctionName;
 
-/// The app that the server is.
+/// The app name of the server.
 const APP: &str = "flamewarden";
 
 /// Samples per second of CPU time.
@@ -101,7 +101,7 @@ impl Profiler {
                 Ok(agent) => {
                     let _ = begun.send(());
                     tracing::info!(app = target.app, url = target.url, "profiling this process");
-                    // An error means that nobody is left to ask: then it is time as well.
+                    // An error means that the sender is gone, so the time has come as well.
                     let _ = asked_to_stop.recv();
                     match agent.stop() {
                         Ok(agent) => agent.shutdown(),
@@ -115,7 +115,7 @@ impl Profiler {
         Ok(Self { stop, started: Some(started), stopped })
     }
 
-    /// Leaves it running until the process ends: where its profiles go to this very server, which takes none any more.
+    /// Leaves it running until the process ends, for a server that receives its own profiles and no longer accepts any.
     pub fn abandon(self) {
         std::mem::forget(self.stop);
     }
@@ -129,7 +129,7 @@ impl Profiler {
         }
     }
 
-    /// Sends what was seen last and stops, on the profiler's own threads; answers when that is done or took too long.
+    /// Sends the last profile and stops, on the profiler's own threads. Returns when that is done or takes too long.
     pub async fn stop(self) {
         if !self.stop_within(STOP_WITHIN).await {
             tracing::warn!("the profiler did not stop in time");
@@ -168,7 +168,7 @@ fn agent(target: &ProfilerTarget) -> pyroscope::Result<PyroscopeAgent<PyroscopeA
     builder.build()?.start()
 }
 
-/// Names of generic code can be tens of thousands of bytes long, which receivers refuse. Cut, they still tell.
+/// Names of generic code can be tens of thousands of bytes long, which receivers refuse. They are cut.
 fn with_short_names(report: Report) -> Report {
     let mut short = Report::new(HashMap::with_capacity(report.data.len())).metadata(report.metadata);
     for (mut stack, count) in report.data {

@@ -28,7 +28,7 @@ use crate::verdict::Rules;
 /// The largest answer taken from another Flamewarden: an export of 31 days is far below.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
-/// Hands one value to an app.
+/// Adds one value to an app.
 type Mount = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
 
 /// What handlers share, found by type. Built once, mounted by every worker.
@@ -52,7 +52,7 @@ impl Offers {
         self.by_type.get(&TypeId::of::<P>())?.downcast_ref::<Arc<P>>().map(Arc::clone)
     }
 
-    /// Gives handlers what they ask for.
+    /// Adds the shared values to an app.
     pub(super) fn mount(&self, app: &mut web::ServiceConfig) {
         for mount in &self.mounts {
             mount(app);
@@ -64,7 +64,7 @@ impl Offers {
 pub(super) struct Wiring<'a> {
     /// The settings.
     pub(super) settings: &'a Settings,
-    /// Where the present comes from.
+    /// The clock.
     pub(super) clock: Arc<dyn Clock>,
     /// Where ids come from.
     pub(super) ids: Arc<dyn IdSource>,
@@ -179,7 +179,7 @@ impl<'a> Wiring<'a> {
         self.health.push(check);
     }
 
-    /// Has something done when the server stops, after the last request.
+    /// Registers work for the end, after the last request.
     pub(super) fn before_the_end(&mut self, work: impl Future<Output = ()> + Send + 'static) {
         self.endings.push(work.boxed());
     }

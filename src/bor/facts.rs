@@ -1,4 +1,4 @@
-//! What sources and limits say, in the words of the judge.
+//! Turns what sources and limits say into the types of `verdict`.
 
 use chrono::{DateTime, Utc};
 
@@ -38,7 +38,7 @@ fn label_value(share: &LabelShare) -> LabelValue<'_> {
     LabelValue { label: &share.label, value: &share.value, ticks: share.ticks }
 }
 
-/// Seconds of a window that have passed: `to` may lie in the future, and rates are of the past.
+/// The seconds of a window that have passed. `to` may lie in the future, but rates are of the past.
 pub(super) fn passed_seconds(window: TimeWindow, now: DateTime<Utc>) -> f64 {
     let to = window.to().min(now).max(window.from());
     (to - window.from()).num_milliseconds() as f64 / 1_000.0

@@ -1,4 +1,4 @@
-//! Where to look next: links with absolute times.
+//! Links to where to look next, with absolute times.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::kernel::{Selector, TimeWindow};
 use crate::sor::profile_data::ProfileQuery;
 
-/// What a query value or path segment may hold unescaped.
+/// The characters of a query value or path segment that are not escaped.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// How links are made.
@@ -54,7 +54,7 @@ fn begun(query: &ProfileQuery) -> String {
     link
 }
 
-/// A query in Grafana's profiles app; it knows single profile types only, so the first.
+/// The query in Grafana's profiles app. The app shows one profile type, so the first is taken.
 pub(super) fn grafana(settings: &LinkSettings, query: &ProfileQuery, profile_types: &[String]) -> Option<String> {
     let (grafana, profile_type) = (settings.grafana.as_ref()?, profile_types.first()?);
     Some(format!(

@@ -1,4 +1,4 @@
-//! Business decisions: they reach data through ports only.
+//! Business decisions (BORs). They reach data through ports only.
 
 pub mod diff;
 mod facts;

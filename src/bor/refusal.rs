@@ -1,21 +1,33 @@
 //! Why a decision was not made.
 
-use crate::kernel::{AppName, PortError};
+use crate::kernel::{AppName, Call, Clock, PortError};
+use crate::sor::profile_data::{ProfileDataSor, near_apps};
 
 /// Why a decision was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Nobody knows the app.
-    #[error("no profile of {:?} was ever seen", .0.as_str())]
-    AppUnknown(AppName),
+    /// The app is unknown.
+    #[error("no profiles of the app {:?} are known", app.as_str())]
+    AppUnknown {
+        /// The app.
+        app: AppName,
+        /// The apps that may have been meant, the nearest first.
+        near: Vec<AppName>,
+    },
     /// Nothing could be read, or judged.
     #[error(transparent)]
     Profiles(#[from] PortError),
 }
 
 impl Refusal {
-    /// The refusal where nothing could be read: a timeout only if all timed out, overload only if all were refused for
-    /// it, else the first failure that says more.
+    /// The refusal of an unknown app, with the apps that may have been meant.
+    pub(super) async fn unknown(profiles: &dyn ProfileDataSor, call: &Call, app: &AppName, clock: &dyn Clock) -> Self {
+        let near = near_apps(profiles, call, app, clock.now()).await;
+        Self::AppUnknown { app: app.clone(), near }
+    }
+
+    /// The refusal if nothing could be read: a timeout only if all timed out, overload only if all were refused for it,
+    /// else the first failure that says more.
     pub(super) fn all_failed(errors: &[&PortError]) -> Self {
         let chosen = errors
             .iter()

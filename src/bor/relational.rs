@@ -1,5 +1,5 @@
-//! What every decision does with the systems of record beside the profiles: it asks them, it records in them, and it never
-//! fails for them.
+//! What every decision does with the systems of record other than profile data: it asks them and records in them, and
+//! it never fails because of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::kernel::{AppName, Call, Clock, IdSource, PortResult, ProfileType, Selector, Tenant, Version};
+use crate::kernel::{AppName, Call, Clock, IdSource, PortResult, ProfileType, Selector, Stored, Tenant, Version};
 use crate::sor::baseline::{Baseline, BaselineSor};
 use crate::sor::history::{HistorySor, NewAssessment};
 use crate::sor::registry::{RegistrySor, Service};
 
-/// The longest that profiles wait for the registry: most of a decision's time is left then.
+/// The longest time that reading profiles waits for the registry. Most of the time for a decision is left then.
 const REGISTRY_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why the fields of a SOR are absent.
@@ -27,10 +27,10 @@ pub enum Absence {
     Unavailable,
 }
 
-/// What a SOR beside the profiles answered.
+/// The answer of a SOR other than profile data.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SorAnswer<T> {
-    /// It is not part of the contract (v1), or nobody is there to ask.
+    /// It is not part of the contract (v1), or there is nothing to ask.
     NotAsked,
     /// It is off.
     Off,
@@ -98,7 +98,7 @@ impl RelationalPorts {
     /// The service that an app is registered as.
     pub(super) async fn service(&self, call: &Call, app: &AppName) -> SorAnswer<Option<Service>> {
         let call = &call.until(Instant::now() + REGISTRY_WITHIN);
-        let ask = |port| RegistrySor::get(port, call, app);
+        let ask = async |port| Ok(RegistrySor::get(port, call, app).await?.and_then(Stored::valid));
         let failed = "labels and tenant could not be read: all series of the app are read";
         self.ask(call, self.registry.as_deref(), Some(app), failed, ask).await
     }
@@ -135,7 +135,7 @@ impl RelationalPorts {
         }
     }
 
-    /// Records an assessment, now and under a new key. The entry is made only where one is kept.
+    /// Records an assessment with the present time and a new key. `entry` is called only if the history is on.
     pub(super) async fn record(
         &self,
         call: &Call,
@@ -164,14 +164,14 @@ impl RelationalPorts {
     }
 }
 
-/// A selector, narrowed to the series of a registered service; of any other app, all series that carry its name are its
-/// own.
+/// Narrows a selector to the series of a registered service. An app that is not registered owns all series with its
+/// name.
 pub(super) fn narrowed(selector: &Selector, service: Option<&Service>) -> Selector {
     let labels = service.and_then(|service| service.pyroscope_labels.as_ref());
     labels.map_or_else(|| selector.clone(), |labels| selector.and(labels.matchers()))
 }
 
-/// The tenant of a service, where that is not the one the source is configured with.
+/// The tenant of a service, if it is not the one that the source is configured with.
 pub(super) fn tenant_of(service: Option<&Service>) -> Option<Tenant> {
     service.and_then(Service::tenant).cloned()
 }

@@ -1,5 +1,4 @@
-//! What the routes of decisions have in common: who asks, which series, how a refusal is told, and the errors they
-//! document.
+//! What the routes of decisions share: who asks, which series, the answer to a refusal, and the errors they document.
 
 use actix_web::HttpRequest;
 use serde::Deserialize;
@@ -34,20 +33,20 @@ pub(super) fn selector<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Res
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match &refusal {
-            Refusal::AppUnknown(_) => Self::new(Code::AppUnknown, refusal.to_string()),
+            Refusal::AppUnknown { app, near } => Self::app_unknown(app, near),
             Refusal::Profiles(error) => Self::of_profiles(error),
         }
     }
 }
 
-/// What a decision on one app may answer beside 200; `bad` are its codes of 400.
+/// The errors that a decision on one app may answer; `bad` are its codes for 400.
 pub(super) fn error_responses(bad: &[Code]) -> Answers {
     let mut answers = source_responses(bad);
     answers.extend(documented(&[("404", &[Code::AppUnknown])]));
     answers
 }
 
-/// What a decision that reads profiles may answer beside 200, whatever app it is asked about.
+/// The errors that any decision that reads profiles may answer.
 pub(super) fn source_responses(bad: &[Code]) -> Answers {
     documented(&[
         ("400", bad),

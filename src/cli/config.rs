@@ -24,7 +24,7 @@ pub(super) fn run(command: &Command, common: &Common) -> anyhow::Result<Exit> {
             for row in effective {
                 writeln!(out, "{} = {:?}  # {}", row.key, row.value, row.origin)?;
             }
-            writeln!(out, "\n{plan}")?;
+            writeln!(out, "\n{plan}\ndata directory: {}", settings.server.data_dir.display())?;
             for warning in plan.warnings() {
                 writeln!(out, "warning: {warning}")?;
             }

@@ -4,19 +4,20 @@
 mod files;
 mod table;
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use url::Url;
 
-use super::{Exit, server};
+use super::server::{self, ServerAddress};
+use super::{Common, Exit};
 use crate::bor::diff::{DiffBody, command, markdown, shell_word};
 use crate::kernel::{AppName, ProfileType};
 use crate::verdict::{ChangeVerdict, DiffVerdict};
 
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "flamewarden diff [OPTIONS] <APP>
+       flamewarden diff [OPTIONS] --files <BASELINE> <CURRENT> [--app <NAME> | --baselines <FILE>]")]
 pub(super) struct Args {
     /// The app.
     #[arg(required_unless_present = "files", conflicts_with = "files")]
@@ -31,34 +32,33 @@ pub(super) struct Args {
     /// Ask the server for this app's approved limits, for --files.
     #[arg(long = "app", value_name = "NAME", id = "limits_of", requires = "files", conflicts_with = "baselines")]
     limits_of: Option<AppName>,
-    /// The kind of profile; from a server cpu, in files guessed from their sample types if not given.
+    /// The kind of profile [default: cpu; of files as their sample types show].
     #[arg(long = "type", value_name = "KIND")]
     kind: Option<ProfileType>,
-    /// The server to ask.
-    #[arg(long, value_name = "URL", env = "FLAMEWARDEN_URL", default_value = "http://127.0.0.1:8080")]
-    server: Url,
-    /// The current window's start: epoch seconds, RFC 3339, now-90m.
+    #[command(flatten)]
+    server: ServerAddress,
+    /// The current window's start: epoch seconds, RFC 3339, now-90m [default: an hour before its end].
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// The current window's end.
+    /// The current window's end [default: now].
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
-    /// The baseline window's start.
+    /// The baseline window's start [default: an hour before its end].
     #[arg(long, value_name = "TIME")]
     baseline_from: Option<String>,
-    /// The baseline window's end.
+    /// The baseline window's end [default: the start of the current one].
     #[arg(long, value_name = "TIME")]
     baseline_to: Option<String>,
     /// When something was deployed, in place of the four times.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// How long after the deploy the current window begins, such as 5m.
+    /// With --at: how long after the deploy the current window begins, such as 5m [default: 5m].
     #[arg(long, value_name = "LENGTH")]
     settle: Option<String>,
     /// Which of the app's series: name="value", also !=, =~, !~, joined by commas.
     #[arg(long, value_name = "SELECTOR")]
     selector: Option<String>,
-    /// Which of the app's series in the baseline window; a canary is held against the stable version over one window.
+    /// Which of the app's series in the baseline window [default: as --selector]; a canary is held against the stable version over one window.
     #[arg(long, value_name = "SELECTOR")]
     baseline_selector: Option<String>,
     /// At most this many rows in each list; 0 means all.
@@ -100,7 +100,7 @@ enum Inconclusive {
     Fail,
 }
 
-pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
+pub(super) async fn run(args: &Args, common: &Common) -> anyhow::Result<Exit> {
     let (mut body, again) = match &args.files {
         Some(paths) => match files::compare(args, paths).await? {
             Ok(body) => (body, files::command(paths)),
@@ -108,7 +108,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
         },
         None => match ask(args).await? {
             Ok(body) => {
-                let again = format!("{} --server {}", command(&body), shell_word(args.server.as_str()));
+                let again = format!("{} --server {}", command(&body), shell_word(args.server.url.as_str()));
                 (body, again)
             }
             Err(exit) => return Ok(exit),
@@ -121,15 +121,18 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Usage);
     }
     let exit = exit(args, &body);
-    let shown = if args.limit == 0 { usize::MAX } else { args.limit };
-    body.regressions.truncate(shown);
-    body.improvements.truncate(shown);
-    let text = match if args.json { Format::Json } else { args.format } {
-        Format::Json => serde_json::to_string_pretty(&body)? + "\n",
-        Format::Markdown => markdown(&body, &again, Some(args.server.as_str().trim_end_matches('/'))),
-        Format::Text => table::of(&body),
+    let format = if args.json { Format::Json } else { args.format };
+    let text = if format == Format::Markdown {
+        markdown(&body, args.limit, &again, Some(args.server.base()))
+    } else {
+        body.cut(args.limit);
+        if format == Format::Json {
+            serde_json::to_string_pretty(&body)? + "\n"
+        } else {
+            table::of(&body, args.server.base())
+        }
     };
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+    match common.show(&text) {
         // A reader that has seen enough does not change what was found.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
         written => written?,
@@ -153,12 +156,12 @@ async fn ask(args: &Args) -> anyhow::Result<Result<DiffBody, Exit>> {
         ("selector", args.selector.clone()),
         ("baselineSelector", args.baseline_selector.clone()),
     ];
-    let text = match server::ask(&args.server, ["diff", app], &parameters).await? {
+    let text = match server::ask(&args.server.url, ["diff", app], &parameters).await? {
         Ok(text) => text,
         Err(exit) => return Ok(Err(exit)),
     };
     let body =
-        serde_json::from_str(&text).with_context(|| format!("{} gave an answer that is no diff", args.server))?;
+        serde_json::from_str(&text).with_context(|| format!("{} gave an answer that is no diff", args.server.url))?;
     Ok(Ok(body))
 }
 

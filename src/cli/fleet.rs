@@ -1,14 +1,13 @@
 //! What the commands that ask about a whole fleet have in common.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
-use url::Url;
 
-use super::{Exit, server};
+use super::server::{self, ServerAddress};
+use super::{Common, Exit};
 use crate::bor::Absence;
 use crate::bor::fleet::AppErrorBody;
 use crate::kernel::ProfileType;
@@ -16,19 +15,18 @@ use crate::kernel::ProfileType;
 /// Which profiles to read, and how to show what they say.
 #[derive(Debug, clap::Args)]
 pub(super) struct FleetArgs {
-    /// The server to ask.
-    #[arg(long, value_name = "URL", env = "FLAMEWARDEN_URL", default_value = "http://127.0.0.1:8080")]
-    server: Url,
-    /// The kind of profile; cpu if not given.
-    #[arg(long = "type", value_name = "KIND")]
-    kind: Option<ProfileType>,
-    /// The window's start: epoch seconds, RFC 3339, now-90m.
+    #[command(flatten)]
+    server: ServerAddress,
+    /// The kind of profile.
+    #[arg(long = "type", value_name = "KIND", default_value = "cpu")]
+    kind: ProfileType,
+    /// The window's start: epoch seconds, RFC 3339, now-90m [default: an hour before its end].
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// The window's end.
+    /// The window's end [default: now].
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
-    /// The apps, comma-separated; all that have profiles in the window if not given.
+    /// The apps, comma-separated [default: all that have profiles in the window].
     #[arg(long, value_name = "LIST")]
     apps: Option<String>,
     /// Which of each app's series: name="value", also !=, =~, !~, joined by commas.
@@ -43,31 +41,27 @@ impl FleetArgs {
     /// Asks the server and prints its answer: as it was sent, or as the table that is made of it.
     pub(super) async fn print<B: DeserializeOwned>(
         &self,
+        common: &Common,
         path: &[&str],
         more: &[(&str, Option<String>)],
         table: fn(&B) -> String,
         with_data: fn(&B) -> usize,
     ) -> anyhow::Result<Exit> {
         let mut parameters = vec![
-            ("type", self.kind.map(|kind| kind.to_string())),
+            ("type", Some(self.kind.to_string())),
             ("from", self.from.clone()),
             ("to", self.to.clone()),
             ("apps", self.apps.clone()),
             ("selector", self.selector.clone()),
         ];
         parameters.extend_from_slice(more);
-        let text = match server::ask(&self.server, path.iter().copied(), &parameters).await? {
+        let text = match server::ask(&self.server.url, path.iter().copied(), &parameters).await? {
             Ok(text) => text,
             Err(exit) => return Ok(exit),
         };
         let body = serde_json::from_str(&text);
-        let body = body.with_context(|| format!("{} gave an answer that is none of a fleet", self.server))?;
-        let mut out = std::io::stdout().lock();
-        if self.json {
-            writeln!(out, "{text}")?;
-        } else {
-            write!(out, "{}", table(&body))?;
-        }
+        let body = body.with_context(|| format!("{} gave an answer that is none of a fleet", self.server.url))?;
+        common.show(&if self.json { text + "\n" } else { table(&body) })?;
         // No data of any app is no answer to rely on.
         Ok(if with_data(&body) == 0 { Exit::NoData } else { Exit::Fine })
     }

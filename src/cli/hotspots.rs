@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::Exit;
 use super::fleet::{self, FleetArgs};
+use super::{Common, Exit};
 use crate::bor::fleet::{HotspotBody, HotspotServiceBody, HotspotsBody};
 
 /// Services named beside a function; how many more there are is said.
@@ -17,17 +17,20 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: u32,
     /// Categories, comma-separated, whose functions are left out; empty for none.
-    #[arg(long, value_name = "LIST")]
-    exclude: Option<String>,
+    #[arg(long, value_name = "LIST", default_value = "idle,profiler_overhead,unresolved")]
+    exclude: String,
     /// By what functions are ranked: impact (services × largest share), or cores.
-    #[arg(long, value_name = "WHAT")]
-    sort: Option<String>,
+    #[arg(long, value_name = "WHAT", default_value = "impact")]
+    sort: String,
 }
 
-pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
-    let more =
-        [("limit", Some(args.limit.to_string())), ("exclude", args.exclude.clone()), ("sort", args.sort.clone())];
-    args.fleet.print(&["fleet", "hotspots"], &more, table, |body| body.apps_with_data).await
+pub(super) async fn run(args: &Args, common: &Common) -> anyhow::Result<Exit> {
+    let more = [
+        ("limit", Some(args.limit.to_string())),
+        ("exclude", Some(args.exclude.clone())),
+        ("sort", Some(args.sort.clone())),
+    ];
+    args.fleet.print(common, &["fleet", "hotspots"], &more, table, |body| body.apps_with_data).await
 }
 
 /// The answer as text, a line break at its end.

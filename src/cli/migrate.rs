@@ -42,7 +42,15 @@ pub(super) async fn run(command: &Command, common: &Common) -> anyhow::Result<Ex
         return Ok(Exit::Fine);
     }
     let settings = common.settings()?;
-    let (mut connection, embedded) = connect(&settings.database, &settings.server.data_dir).await?;
+    let data_dir = &settings.server.data_dir;
+    if matches!(command, Command::Status)
+        && storage::options_of(&settings.database)?.is_none()
+        && !Embedded::has_cluster(data_dir)
+    {
+        eprintln!("there is no embedded database in {} yet: the first start makes it", data_dir.display());
+        return Ok(report(migrate::status_without_database()));
+    }
+    let (mut connection, embedded) = connect(&settings.database, data_dir).await?;
     let exit = act(command, &mut connection).await;
     let _ = connection.close().await;
     if let Some(embedded) = embedded {
@@ -89,7 +97,7 @@ async fn act(command: &Command, connection: &mut PgConnection) -> anyhow::Result
                 Err(error) => Err(error.into()),
             }
         }
-        Command::Status => status(connection).await,
+        Command::Status => Ok(report(migrate::status(connection).await?)),
         Command::Sql => Ok(Exit::Fine),
     }
 }
@@ -103,9 +111,10 @@ fn say(what: &str, versions: &[i64]) {
     }
 }
 
-async fn status(connection: &mut PgConnection) -> anyhow::Result<Exit> {
+/// Prints how migrations stand.
+fn report(statuses: Vec<migrate::Status>) -> Exit {
     let mut exit = Exit::Fine;
-    for migrate::Status { version, name, state } in migrate::status(connection).await? {
+    for migrate::Status { version, name, state } in statuses {
         let state = match state {
             State::Pending => {
                 exit = Exit::CheckFailed;
@@ -120,5 +129,5 @@ async fn status(connection: &mut PgConnection) -> anyhow::Result<Exit> {
         };
         println!("{version:04}  {name:<40}  {state}");
     }
-    Ok(exit)
+    exit
 }

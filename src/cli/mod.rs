@@ -2,11 +2,13 @@
 //!
 //! Exit codes of all commands: 0 fine, 1 the check failed, 2 usage, 3 no data or unreachable.
 
+mod completions;
 mod config;
 mod demo;
 mod diff;
 mod fleet;
 mod hotspots;
+mod lists;
 mod migrate;
 mod openapi;
 mod profile_file;
@@ -14,12 +16,15 @@ mod rules;
 mod search;
 mod serve;
 mod server;
+mod terminal;
 mod triage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use self::terminal::Color;
 
 use crate::config::{InvalidSettings, Settings};
 
@@ -67,19 +72,33 @@ struct Common {
     /// A file of settings (TOML); `flamewarden config default` prints every key.
     #[arg(long, value_name = "FILE", env = "FLAMEWARDEN_CONFIG", global = true)]
     config: Option<PathBuf>,
+    /// When to colour what is printed for a person.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t, global = true)]
+    color: Color,
 }
 
 impl Common {
+    /// Prints what was asked for.
+    fn show(&self, text: &str) -> std::io::Result<()> {
+        terminal::show(text, self.color)
+    }
+
     /// The settings of this process.
     fn settings(&self) -> Result<Settings, InvalidSettings> {
-        Settings::of_process(&crate::app::functions(), self.config.as_deref()).map(|(settings, _)| settings)
+        self.settings_with(Vec::new())
+    }
+
+    /// The settings of this process, with these values of keys in place of what the environment says of them.
+    fn settings_with(&self, given: Vec<(&str, String)>) -> Result<Settings, InvalidSettings> {
+        let settings = Settings::of_process_with(&crate::app::functions(), self.config.as_deref(), given);
+        settings.map(|(settings, _)| settings)
     }
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve (the default).
-    Serve,
+    Serve(serve::Args),
     /// Look at the settings.
     #[command(subcommand)]
     Config(config::Command),
@@ -94,28 +113,43 @@ enum Command {
     Hotspots(hotspots::Args),
     /// Say which apps run a function, and what share of theirs it takes, by a server.
     Search(search::Args),
+    /// List the apps that have profiles, by a server.
+    Apps(lists::AppsArgs),
+    /// List the services of the registry with their owners, by a server.
+    Services(lists::ServicesArgs),
+    /// List the approved limits of an app, by a server.
+    Baselines(lists::BaselinesArgs),
+    /// List the past assessments of an app, by a server.
+    History(lists::HistoryArgs),
     /// Run four programs under the profiler, push them to a server, and see what it makes of them.
     Demo(demo::Arguments),
     /// List, check and explain the rules that frames are judged by.
     Rules(rules::RulesArgs),
     /// Print the OpenAPI document.
     Openapi,
+    /// Print what makes a shell complete these commands.
+    Completions(completions::Args),
 }
 
 impl Command {
     /// Runs on the runtime that [`run`] made.
     async fn run(self, common: &Common) -> anyhow::Result<Exit> {
         match self {
-            Self::Serve => serve::run(common).await,
+            Self::Serve(args) => serve::run(&args, common).await,
             Self::Config(command) => config::run(&command, common),
             Self::Migrate(command) => migrate::run(&command, common).await,
             Self::Triage(args) => triage::run(&args, common).await,
-            Self::Diff(args) => diff::run(&args).await,
-            Self::Hotspots(args) => hotspots::run(&args).await,
-            Self::Search(args) => search::run(&args).await,
+            Self::Diff(args) => diff::run(&args, common).await,
+            Self::Hotspots(args) => hotspots::run(&args, common).await,
+            Self::Search(args) => search::run(&args, common).await,
+            Self::Apps(args) => lists::apps(&args, common).await,
+            Self::Services(args) => lists::services(&args, common).await,
+            Self::Baselines(args) => lists::baselines(&args, common).await,
+            Self::History(args) => lists::history(&args, common).await,
             Self::Demo(arguments) => demo::run(&arguments).await,
             Self::Rules(args) => Ok(rules::run(&args)),
             Self::Openapi => openapi::run(),
+            Self::Completions(args) => completions::run(&args),
         }
     }
 }
@@ -123,7 +157,7 @@ impl Command {
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
     let CommandLine { common, command } = CommandLine::parse();
-    let command = command.unwrap_or(Command::Serve);
+    let command = command.unwrap_or_else(|| Command::Serve(serve::Args::default()));
     let result = actix_web::rt::System::new().block_on(command.run(&common));
     match result {
         Ok(exit) => exit.into(),

@@ -1,13 +1,16 @@
-//! Profiles in files: what they are, is told by their content.
+//! Profiles in files. Their content shows what they are.
+
+mod format;
 
 use std::io::Read;
 use std::path::Path;
 
 use chrono::TimeDelta;
 
+use self::format::{Format, format_of, looks_like};
 use super::Exit;
 use crate::kernel::{AppName, MAX_WINDOW, ProfileType, TimeWindow};
-use crate::profile::{Limits, ReadError, SampleType, read_flamebearer, read_folded, read_pprof};
+use crate::profile::{ReadError, ReadLimits, SampleType, read_flamebearer, read_folded, read_pprof};
 use crate::sor::profile_data::{FileProfile, MergedProfile};
 
 /// What is found in a file without sample types.
@@ -16,18 +19,32 @@ const NOTHING: &str = "none";
 /// Why a file cannot be judged.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
-    #[error("{path}: {source}")]
-    Io { path: String, source: std::io::Error },
-    #[error("{path}: {source}")]
-    Unreadable { path: String, source: ReadError },
+    #[error("{path}: {said}")]
+    Io { path: String, said: std::io::Error },
+    #[error("{path}: {why}")]
+    Unreadable { path: String, why: ReadError },
+    #[error("{path}: this looks like {looks_like}; pprof, folded stacks and flame graph JSON (flamebearer) are read")]
+    Foreign { path: String, looks_like: &'static str },
     #[error("{path} holds no {kind} profile: its sample types are {found}")]
     NoSuchKind { path: String, kind: String, found: String },
 }
 
 impl FileError {
+    /// What is said of a file that a reader refused: why, where it is of a format that is read; else what it looks like.
+    fn unreadable(path: String, bytes: &[u8], why: ReadError) -> Self {
+        let looks_like = match (&why, format_of(bytes)) {
+            (ReadError::Limit { .. }, _) | (_, Format::Folded) => None,
+            (_, Format::Flamebearer | Format::Pprof) => looks_like(bytes),
+        };
+        match looks_like {
+            Some(looks_like) => Self::Foreign { path, looks_like },
+            None => Self::Unreadable { path, why },
+        }
+    }
+
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Io { .. } | Self::Unreadable { .. } => Exit::NoData,
+            Self::Io { .. } | Self::Unreadable { .. } | Self::Foreign { .. } => Exit::NoData,
             // A file that holds nothing at all was not asked wrongly.
             Self::NoSuchKind { found, .. } if found == NOTHING => Exit::NoData,
             Self::NoSuchKind { .. } => Exit::Usage,
@@ -46,8 +63,8 @@ impl ReadFile {
     /// Reads a file, or standard input where the path is `-`. The kind says what folded stacks count.
     pub(super) fn at(path: &Path, kind: Option<ProfileType>) -> Result<Self, FileError> {
         let shown = path.display().to_string();
-        let bytes = bytes_of(path).map_err(|source| FileError::Io { path: shown.clone(), source })?;
-        let (file, window) = read(&bytes, kind).map_err(|source| FileError::Unreadable { path: shown, source })?;
+        let bytes = bytes_of(path).map_err(|said| FileError::Io { path: shown.clone(), said })?;
+        let (file, window) = read(&bytes, kind).map_err(|why| FileError::unreadable(shown, &bytes, why))?;
         Ok(Self { file, window })
     }
 
@@ -88,7 +105,7 @@ pub(super) fn name_of(path: &Path) -> AppName {
 
 /// The profile, and the window it says it is of.
 fn read(bytes: &[u8], kind: Option<ProfileType>) -> Result<(FileProfile, Option<TimeWindow>), ReadError> {
-    let limits = Limits::default();
+    let limits = ReadLimits::default();
     Ok(match format_of(bytes) {
         Format::Flamebearer => {
             let file = read_flamebearer(bytes, &limits)?;
@@ -103,27 +120,6 @@ fn read(bytes: &[u8], kind: Option<ProfileType>) -> Result<(FileProfile, Option<
             (FileProfile::of_pprof(file), window)
         }
     })
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Format {
-    Pprof,
-    Folded,
-    Flamebearer,
-}
-
-/// Told by content: JSON begins with a brace, folded stacks are text whose lines end in a number, all else is pprof.
-fn format_of(bytes: &[u8]) -> Format {
-    let start = bytes.trim_ascii_start();
-    if start.starts_with(b"{") {
-        return Format::Flamebearer;
-    }
-    let line = start.split(|b| *b == b'\n').next().unwrap_or(&[]).trim_ascii_end();
-    let ends_in_number = || {
-        let text = std::str::from_utf8(line).ok().and_then(|line| line.rsplit_once([' ', '\t']));
-        text.is_some_and(|(stack, n)| !stack.contains('\0') && !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-    };
-    if ends_in_number() { Format::Folded } else { Format::Pprof }
 }
 
 /// Folded stacks do not say what they count: samples, unless the kind says bytes.
@@ -150,21 +146,5 @@ fn choose(file: &FileProfile, kind: Option<ProfileType>) -> Vec<(ProfileType, Me
         [Wall, Inuse, Lock, Goroutine, Exception].into_iter().find_map(find).into_iter().collect()
     } else {
         first
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    #[rstest]
-    #[case(b"{\"flamebearer\":{}}", Format::Flamebearer)]
-    #[case(b"\n main;a b 12\nmain 1\n", Format::Folded)]
-    #[case(b"\x0a\x04\x08\x01\x10\x02", Format::Pprof)]
-    #[case(b"\x1f\x8b\x08", Format::Pprof)]
-    #[case(b"", Format::Pprof)]
-    fn tells_formats_by_content(#[case] bytes: &[u8], #[case] format: Format) {
-        assert_eq!(format_of(bytes), format);
     }
 }

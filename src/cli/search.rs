@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::Exit;
 use super::fleet::{self, FleetArgs};
+use super::{Common, Exit};
 use crate::bor::fleet::SearchBody;
 use crate::kernel::FunctionName;
 
@@ -18,9 +18,9 @@ pub(super) struct Args {
     limit: u32,
 }
 
-pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
+pub(super) async fn run(args: &Args, common: &Common) -> anyhow::Result<Exit> {
     let more = [("function", Some(args.function.to_string())), ("limit", Some(args.limit.to_string()))];
-    args.fleet.print(&["search"], &more, table, |body| body.apps_with_data).await
+    args.fleet.print(common, &["search"], &more, table, |body| body.apps_with_data).await
 }
 
 /// The answer as text, a line break at its end.

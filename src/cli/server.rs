@@ -15,6 +15,31 @@ const TIMEOUT: Duration = Duration::from_secs(65);
 /// Largest answer taken.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
+/// Which server a command asks.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct ServerAddress {
+    /// The server to ask; an address without http:// will do.
+    #[arg(long = "server", value_name = "URL", env = "FLAMEWARDEN_URL", default_value = "http://127.0.0.1:8080",
+          value_parser = address)]
+    pub(super) url: Url,
+}
+
+impl ServerAddress {
+    /// The address without a slash at its end, to put a path behind.
+    pub(super) fn base(&self) -> &str {
+        self.url.as_str().trim_end_matches('/')
+    }
+}
+
+/// Reads an address as people write it: `localhost:8080` is one too.
+fn address(text: &str) -> Result<Url, String> {
+    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    match Url::parse(&whole) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        Ok(_) | Err(_) => Err("must be an address such as http://127.0.0.1:8080 or localhost:8080".to_owned()),
+    }
+}
+
 /// A server to be asked.
 #[derive(Debug)]
 pub(super) struct Server(Outward);
@@ -63,7 +88,7 @@ pub(super) async fn ask<'a>(
     parameters: &[(&str, Option<String>)],
 ) -> anyhow::Result<Result<String, Exit>> {
     let answer = Server::at(server)?.get(path, parameters).await;
-    let answer = answer.with_context(|| format!("asking {server}"))?;
+    let answer = answer.with_context(|| what_to_check(server))?;
     if answer.status != StatusCode::OK {
         eprintln!("error: {}", refusal(&answer));
         return Ok(Err(if answer.status == StatusCode::BAD_REQUEST { Exit::Usage } else { Exit::NoData }));
@@ -71,9 +96,38 @@ pub(super) async fn ask<'a>(
     Ok(Ok(String::from_utf8_lossy(&answer.body).into_owned()))
 }
 
+/// What to look at where a server gave no answer.
+pub(super) fn what_to_check(server: &Url) -> String {
+    format!(
+        "no answer from {server}: check that a server runs there (`flamewarden` starts one), or name another with --server or FLAMEWARDEN_URL"
+    )
+}
+
 /// What a problem document says, or the status where there is none.
 pub(super) fn refusal(answer: &Answer) -> String {
     let document: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
     let detail = document.as_ref().and_then(|d| d.get("detail")).and_then(serde_json::Value::as_str);
-    detail.map_or_else(|| format!("the server answered {}", answer.status), str::to_owned)
+    let detail = detail.map_or_else(|| format!("the server answered {}", answer.status), str::to_owned);
+    if matches!(answer.status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE) {
+        return format!("{detail} (its /api/v1/health says what to check)");
+    }
+    detail
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("localhost:8080", Some("http://localhost:8080/"))]
+    #[case("shop.example", Some("http://shop.example/"))]
+    #[case("https://shop.example/flame", Some("https://shop.example/flame"))]
+    #[case("[::1]:8080", Some("http://[::1]:8080/"))]
+    #[case("ftp://shop.example", None)]
+    #[case("", None)]
+    #[case("http://", None)]
+    fn an_address_needs_no_scheme(#[case] text: &str, #[case] expected: Option<&str>) {
+        assert_eq!(address(text).ok().as_ref().map(Url::as_str), expected);
+    }
 }

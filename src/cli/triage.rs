@@ -3,18 +3,20 @@
 mod file;
 mod table;
 
-use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
-use url::Url;
+use clap::ValueEnum;
 
-use super::{Common, Exit, server};
+use super::server::{self, ServerAddress};
+use super::{Common, Exit};
 use crate::bor::triage::TriageBody;
 use crate::kernel::{AppName, ProfileType};
 use crate::verdict::{Rules, Verdict};
 
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "flamewarden triage [OPTIONS] <APP>
+       flamewarden triage [OPTIONS] --file <FILE> [APP]")]
 pub(super) struct Args {
     /// The app; with --file only a name to show.
     #[arg(required_unless_present = "file")]
@@ -22,19 +24,18 @@ pub(super) struct Args {
     /// Judge this file instead of asking a server: pprof, folded stacks or flame graph JSON; - is standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["types", "from", "to", "selector"])]
     file: Option<std::path::PathBuf>,
-    /// The kind of profile in the file; guessed from its sample types if not given.
+    /// The kind of profile in the file [default: as its sample types show].
     #[arg(long = "type", value_name = "KIND", requires = "file")]
     kind: Option<ProfileType>,
-    /// The server to ask.
-    #[arg(long, value_name = "URL", env = "FLAMEWARDEN_URL", default_value = "http://127.0.0.1:8080")]
-    server: Url,
-    /// Kinds of profile to ask for, comma-separated.
+    #[command(flatten)]
+    server: ServerAddress,
+    /// Kinds of profile to ask for, comma-separated [default: cpu,alloc, where the app has them].
     #[arg(long, value_name = "LIST")]
     types: Option<String>,
-    /// The window's start: epoch seconds, RFC 3339, now-90m.
+    /// The window's start: epoch seconds, RFC 3339, now-90m [default: an hour before its end].
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// The window's end.
+    /// The window's end [default: now].
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
     /// Which of the app's series: name="value", also !=, =~, !~, joined by commas.
@@ -46,6 +47,15 @@ pub(super) struct Args {
     /// Print the answer as JSON.
     #[arg(long)]
     json: bool,
+    /// End with 1 if there is a problem, or if a function is over its approved limit.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
+    fail_on: Vec<FailOn>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    Problem,
+    Breach,
 }
 
 pub(super) async fn run(args: &Args, common: &Common) -> anyhow::Result<Exit> {
@@ -76,16 +86,20 @@ pub(super) async fn run(args: &Args, common: &Common) -> anyhow::Result<Exit> {
             Err(exit) => return Ok(exit),
         },
     };
-    let mut out = std::io::stdout().lock();
-    if args.json {
-        writeln!(out, "{text}")?;
-    } else {
-        write!(out, "{}", table::of(&body))?;
-    }
-    Ok(match body.summary.verdict {
-        Verdict::Problem | Verdict::NothingStandsOut | Verdict::Insufficient => Exit::Fine,
+    common.show(&if args.json { text + "\n" } else { table::of(&body, args.server.base()) })?;
+    Ok(exit(&args.fail_on, &body))
+}
+
+fn exit(fail_on: &[FailOn], body: &TriageBody) -> Exit {
+    let fails = fail_on.iter().any(|what| match what {
+        FailOn::Problem => body.summary.verdict == Verdict::Problem,
+        FailOn::Breach => body.summary.baseline_violations.is_some_and(|violations| violations > 0),
+    });
+    match body.summary.verdict {
         Verdict::NoData | Verdict::Unavailable => Exit::NoData,
-    })
+        _ if fails => Exit::CheckFailed,
+        Verdict::Problem | Verdict::NothingStandsOut | Verdict::Insufficient => Exit::Fine,
+    }
 }
 
 /// The server's answer, read and as it was sent; or how to end where it refused.
@@ -98,11 +112,11 @@ async fn ask(args: &Args) -> anyhow::Result<Result<(TriageBody, String), Exit>> 
         ("to", args.to.clone()),
         ("selector", args.selector.clone()),
     ];
-    let text = match server::ask(&args.server, ["triage", app], &parameters).await? {
+    let text = match server::ask(&args.server.url, ["triage", app], &parameters).await? {
         Ok(text) => text,
         Err(exit) => return Ok(Err(exit)),
     };
     let body =
-        serde_json::from_str(&text).with_context(|| format!("{} gave an answer that is no triage", args.server))?;
+        serde_json::from_str(&text).with_context(|| format!("{} gave an answer that is no triage", args.server.url))?;
     Ok(Ok((body, text)))
 }

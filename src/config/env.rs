@@ -46,3 +46,13 @@ pub(super) const PREFIX: &str = "FLAMEWARDEN__";
 /// Keys whose values are never shown.
 pub(super) const SECRET_KEYS: &[&str] =
     &["pyroscope.basic_auth", "pyroscope.token", "database.url", "database.password"];
+
+/// The variable that sets a key by its long name.
+pub(super) fn long_name(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
+}
+
+/// Whether a variable sets a key.
+pub(super) fn sets(name: &str, key: &str) -> bool {
+    NAMES.contains(&(name, key)) || name.eq_ignore_ascii_case(&long_name(key))
+}

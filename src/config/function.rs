@@ -1,8 +1,8 @@
-//! What a process serves: the values of `FUNCTION`. Which values there are is told by whoever reads the settings.
+//! What a process serves: the values of `FUNCTION`. The caller that reads the settings gives the list of values.
 
 use std::fmt;
 
-/// Why a text is no list of functions.
+/// Why a text is not a list of functions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidFunction {
     /// No such function.
@@ -30,7 +30,7 @@ pub enum InvalidFunction {
 /// What a process serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Functions {
-    /// In the order of those that there are.
+    /// In the order of the known functions.
     names: Vec<&'static str>,
     all: bool,
 }

@@ -1,8 +1,8 @@
 //! Settings: compiled-in defaults, then a file, then environment variables; parsed and validated as a whole before
 //! anything starts.
 //!
-//! Every key stands in `config/default.toml`; a key that does not is refused. Each complaint names the key, where the
-//! value came from, and the rule it breaks; all complaints are reported at once.
+//! Every key stands in `config/default.toml`; a key that does not is refused. Each error names the key, where the value
+//! came from, and the rule it breaks. All errors are reported at once.
 
 mod database;
 mod env;
@@ -98,12 +98,27 @@ impl Settings {
         functions: &[&'static str],
         file: Option<&Path>,
     ) -> Result<(Self, Vec<Effective>), InvalidSettings> {
+        Self::of_process_with(functions, file, Vec::new())
+    }
+
+    /// The same, with values of keys that stand in place of what the environment says of them.
+    ///
+    /// # Errors
+    /// Every complaint about them.
+    pub fn of_process_with(
+        functions: &[&'static str],
+        file: Option<&Path>,
+        given: Vec<(&str, String)>,
+    ) -> Result<(Self, Vec<Effective>), InvalidSettings> {
         let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
-        Self::load(functions, file, std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+        let of_process = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+        let kept: Vec<_> = of_process.filter(|(name, _)| !given.iter().any(|(key, _)| env::sets(name, key))).collect();
+        let given = given.into_iter().map(|(key, value)| (env::long_name(key), value));
+        Self::load(functions, file, kept.into_iter().chain(given))
     }
 
     fn read(reader: &mut Reader, functions: &[&'static str]) -> Option<Self> {
-        // Each is read before any is asked for, so that all complaints are heard.
+        // All are read before any is used, so that all errors are reported.
         let server = ServerSettings::read(reader, functions);
         let log = LogSettings::read(reader);
         let profiles = ProfilesSettings::read(reader);

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::reader::Reader;
 
-/// How a Pyroscope server knows us.
+/// How this server authenticates with a Pyroscope server.
 #[derive(Debug, Clone)]
 pub enum Credentials {
     /// `user:password`.

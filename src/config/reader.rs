@@ -1,4 +1,4 @@
-//! Reads keys as typed values and gathers every complaint.
+//! Reads keys as typed values and gathers every error.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -53,7 +53,7 @@ pub struct SettingError {
     pub rule: String,
 }
 
-/// Every complaint about the settings.
+/// Every error in the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidSettings(Vec<SettingError>);
 
@@ -93,7 +93,7 @@ pub struct Effective {
     pub origin: Origin,
 }
 
-/// Hands out the values of keys.
+/// Gives the values of keys.
 pub(super) struct Reader {
     values: BTreeMap<String, Raw>,
     errors: Vec<SettingError>,
@@ -112,7 +112,7 @@ impl Reader {
         Self { values, errors: Vec::new() }
     }
 
-    /// What each key came to be, or every complaint.
+    /// The value and origin of each key, or every error.
     pub(super) fn finish(mut self) -> Result<Vec<Effective>, InvalidSettings> {
         if !self.errors.is_empty() {
             self.errors.sort_by(|a, b| a.key.cmp(&b.key));

@@ -57,7 +57,7 @@ impl ServerSettings {
         })
     }
 
-    /// A server that asks itself would wait for itself.
+    /// A server must not call itself.
     pub(super) fn refuse_own_urls(&self, reader: &mut Reader) {
         let sors = url_keys(reader.keys()).map(str::to_owned);
         for key in sors.chain(["pyroscope.url".to_owned()]).collect::<Vec<_>>() {

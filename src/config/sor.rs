@@ -5,10 +5,10 @@ use url::Url;
 
 use super::reader::Reader;
 
-/// How keys of the section end that say where a system of record listens.
+/// The ending of keys that hold the address of a system of record.
 const URL: &str = "_url";
 
-/// Section `sor`: where systems of record listen that are not in this process. Any of its keys that ends with `_url` is such
+/// Section `sor`: the addresses of systems of record in other processes. Any of its keys that ends with `_url` is such
 /// an address, and its variable is the key in capitals: `baseline_url` and `BASELINE_URL`.
 #[derive(Debug, Clone)]
 pub struct SorSettings {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::problem::Problem;
 
-/// A JSON answer of that status.
+/// Answers a value as JSON, with a status.
 ///
 /// # Errors
 /// `internal` if the value cannot be written as JSON, such as a map with keys that are no texts.

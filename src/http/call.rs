@@ -1,4 +1,4 @@
-//! A [`Call`] across HTTP: made from a request, and told to another Flamewarden.
+//! How a [`Call`] crosses HTTP: it is made from the headers of a request, and sent to another Flamewarden in headers.
 //!
 //! | Header | Says |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | `X-Flamewarden-Deadline-Ms` | milliseconds left: no clocks are compared |
 //! | `X-Flamewarden-Priority` | `scan` where it gives way to others |
 //!
-//! The deadline only shortens what a service takes, and the priority only lowers it.
+//! A deadline can only shorten the time that a service takes, and a priority can only lower its own.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -33,11 +33,11 @@ const ACTOR: &str = "x-flamewarden-actor";
 const CLIENT: &str = "x-flamewarden-client";
 const DEADLINE: &str = "x-flamewarden-deadline-ms";
 const PRIORITY: &str = "x-flamewarden-priority";
-/// The priorities; only that of a scan is told, the other one is usual.
+/// The priorities. Only that of a scan is sent; the other is the usual one.
 const SCAN: &str = "scan";
 const PROMPT: &str = "prompt";
 
-/// What an actor may hold unencoded.
+/// The characters of an actor that are not percent-encoded.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
 /// The id that the middleware gave a request.
@@ -76,12 +76,12 @@ fn call_of(request: &HttpRequest) -> Result<Call, Problem> {
     }
 }
 
-/// What another Flamewarden says of the urgency of a call, for the log.
+/// How urgent another Flamewarden says that a call is, for the log.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct GivenUrgency {
     /// Milliseconds left when it was sent.
     pub(super) deadline_ms: Option<u64>,
-    /// Whether it gives way to others.
+    /// Whether prompt calls go first.
     pub(super) scan: bool,
 }
 
@@ -92,7 +92,7 @@ impl GivenUrgency {
     }
 }
 
-/// Who asks: whom another Flamewarden names, else whoever reaches an open server.
+/// Who asks: the actor that another Flamewarden names, or else whoever reaches an open server.
 fn actor_of(headers: &HeaderMap) -> Result<Actor, Problem> {
     let Some(text) = text(headers, ACTOR)? else {
         let name = "local".parse().map_err(|_| invalid(ACTOR, "cannot be named"))?;
@@ -118,7 +118,7 @@ fn invalid(header: &str, why: &str) -> Problem {
     Problem::field(Code::ParameterInvalid, header, why)
 }
 
-/// Tells any server which request and trace its work is part of.
+/// Adds the headers that tell any server which request and trace its work belongs to.
 pub(super) fn identify(call: &Call, mut request: RequestBuilder) -> RequestBuilder {
     if let Some(id) = call.request_id() {
         request = request.header(REQUEST_ID, id);
@@ -129,7 +129,7 @@ pub(super) fn identify(call: &Call, mut request: RequestBuilder) -> RequestBuild
     request
 }
 
-/// Tells another Flamewarden who asks, until when and how urgently.
+/// Adds the headers that tell another Flamewarden who asks, until when, and how urgently.
 pub fn announce(call: &Call, mut request: RequestBuilder) -> RequestBuilder {
     if let Some(caller) = call.caller() {
         request = request.header(ACTOR, utf8_percent_encode(&caller.actor.to_string(), PLAIN).to_string());

@@ -15,17 +15,18 @@ use super::call::identify;
 use crate::kernel::{Call, PortError, PortResult};
 use crate::telemetry;
 
-/// What a path segment may hold unencoded. The segments of `url` itself would lose tabs and line ends.
+/// The characters of a path segment that are not percent-encoded. The segments of `url` itself would lose tabs and line
+/// ends.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// How long an unused connection is kept. Servers close theirs too, this one after 5 s: a request that meets that moment
-/// is lost, and not every request may be sent again.
+/// How long an unused connection is kept. Servers close unused connections too, this one after 5 s. A request that is
+/// sent at that moment is lost, and not every request may be sent again.
 const IDLE: Duration = Duration::from_secs(3);
 
 /// How to reach one other server.
 #[derive(Debug, Clone)]
 pub struct OutwardSettings {
-    /// Where it listens; a path is kept as prefix. Must hold no credentials.
+    /// Its address. A path is kept as a prefix. The address must not hold credentials.
     pub base: Url,
     /// Deadline of one call, from connect to the last byte.
     pub timeout: Duration,
@@ -36,7 +37,7 @@ pub struct OutwardSettings {
 }
 
 impl OutwardSettings {
-    /// Whether the other server is spoken to without TLS.
+    /// Whether connections to the other server use no TLS.
     fn is_plain(&self) -> bool {
         self.base.scheme() == "http"
     }
@@ -56,9 +57,9 @@ impl OutwardSettings {
 
 /// A client of one other server.
 ///
-/// Where there is no TLS, each thread that calls has connections of its own. What serves a connection runs on the thread
-/// that opened it: a call from another thread would wake that one to be sent, and be woken by it for every piece of the
-/// answer. Over TLS, connections and the certificates that are believed are shared: either takes long to make.
+/// Without TLS, each thread that calls has its own connections. A connection is served by the thread that opened it. A
+/// call from another thread would have to wake that thread to be sent, and be woken by it for every piece of the
+/// answer. Connections over TLS are shared by all threads, as are the trusted certificates: both take long to set up.
 #[derive(Debug, Clone)]
 pub struct Outward {
     threads: Arc<ThreadLocal<reqwest::Client>>,
@@ -66,7 +67,7 @@ pub struct Outward {
     settings: OutwardSettings,
 }
 
-/// What the other server answered, whole.
+/// The whole answer of the other server.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The status.
@@ -77,7 +78,7 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Why no answer came.
+/// Why there was no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer {
     /// The deadline of the settings passed.
@@ -92,7 +93,7 @@ pub enum NoAnswer {
         /// The cap.
         cap: usize,
     },
-    /// The call was given up: its own deadline passed, or it was cancelled. It says nothing of the server.
+    /// The call was given up because its own deadline passed or it was cancelled. That says nothing about the server.
     #[error(transparent)]
     GivenUp(#[from] PortError),
 }
@@ -113,7 +114,7 @@ impl Outward {
         Ok(Self { threads: Arc::default(), shared: settings.connections()?, settings })
     }
 
-    /// The connections that this thread calls over.
+    /// The client of this thread.
     fn connections(&self) -> &reqwest::Client {
         if !self.settings.is_plain() {
             return &self.shared;
@@ -152,7 +153,7 @@ impl Outward {
         request
     }
 
-    /// The same as [`Outward::fetch`] for callers that do not ask why no answer came.
+    /// The same as [`Outward::fetch`], for callers that do not need to know why there was no answer.
     ///
     /// # Errors
     /// `Timeout` past the deadline of the settings or of the call; `Unavailable` if the server cannot be reached, cuts the

@@ -13,13 +13,13 @@ use flate2::write::GzEncoder;
 
 use crate::kernel::offload;
 
-/// Below this a body is not worth the work.
+/// Smaller bodies are not worth compressing.
 const MIN_BYTES: u64 = 4 * 1024;
-/// Above this a body is compressed off the threads that serve requests.
+/// Larger bodies are compressed on other threads than those that serve requests.
 const BLOCKING_BYTES: u64 = 128 * 1024;
 const LEVEL: Compression = Compression::new(3);
 
-/// Whether the client takes gzip.
+/// Whether the client accepts gzip.
 pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let mut items = headers
         .get_all(header::ACCEPT_ENCODING)
@@ -32,7 +32,7 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Compresses a large body of text that is at hand in whole.
+/// Compresses a large text body that is complete in memory.
 pub(super) async fn gzip(answer: HttpResponse) -> HttpResponse {
     let BodySize::Sized(size) = answer.body().size() else { return answer };
     let headers = answer.headers();

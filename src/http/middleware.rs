@@ -1,4 +1,4 @@
-//! What every request walks through: its id, its counts, its one line in the log, and the shape of its errors.
+//! What is done around every request: its id, its counts, its one log line, and errors in one shape.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -24,11 +24,12 @@ use crate::telemetry::{REQUEST_DURATION, RequestScope};
 const REQUEST_ID: HeaderName = HeaderName::from_static(call::REQUEST_ID);
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// Walks a request in and its answer out. The app's data must hold a `dyn IdSource`.
+/// Does what is done around every route: request id, tracing span, counts, log line, and a problem document for an
+/// error or a panic. The app's data must hold a `dyn IdSource`.
 ///
 /// # Errors
 /// Only where there is no request left to answer to, after a panic; the error carries the answer.
-pub async fn walk<B: MessageBody + 'static>(
+pub async fn handle_request<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -49,7 +50,7 @@ pub async fn walk<B: MessageBody + 'static>(
         .clone()
         .run(async {
             let answer = AssertUnwindSafe(next.call(request)).catch_unwind().await;
-            Outcome::of(answer.unwrap_or_else(|panic| Err(Problem::internal_error(panic_text(&*panic)).into())))
+            RequestOutcome::of(answer.unwrap_or_else(|panic| Err(Problem::internal_error(panic_text(&*panic)).into())))
         })
         .instrument(span.clone())
         .await;
@@ -71,15 +72,15 @@ pub async fn walk<B: MessageBody + 'static>(
     }
 }
 
-/// What became of a request.
-struct Outcome {
+/// How a request ended.
+struct RequestOutcome {
     answer: Result<ServiceResponse<BoxBody>, HttpResponse>,
     route: String,
     problem: Option<Problem>,
 }
 
-impl Outcome {
-    /// Takes the answer, with every error in the shape of a problem document. Runs within the request's scope, as the
+impl RequestOutcome {
+    /// Reads the answer and turns every error into a problem document. It runs within the request's scope, because the
     /// document names the request.
     fn of<B: MessageBody + 'static>(answer: Result<ServiceResponse<B>, Error>) -> Self {
         let answer = match answer {
@@ -111,7 +112,7 @@ impl Outcome {
     }
 }
 
-/// Whether an error answer says what is wrong in a shape of its own.
+/// Whether an error answer already has a body of its own.
 fn is_told(answer: &HttpResponse) -> bool {
     let kind = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     kind.starts_with(PROBLEM_JSON) || kind.starts_with("application/json")
@@ -124,7 +125,7 @@ fn problem_of(error: &Error) -> Problem {
     })
 }
 
-/// The problem that a framework's refusal stands for.
+/// The problem document for a refusal of the framework.
 fn problem_of_status(status: StatusCode, text: &str) -> Problem {
     let (code, detail) = match status {
         StatusCode::NOT_FOUND => (Code::RouteUnknown, "no such route"),
@@ -160,7 +161,7 @@ fn new_id(request: &ServiceRequest) -> String {
 fn log(
     (method, path): (&Method, &str),
     urgency: GivenUrgency,
-    outcome: &Outcome,
+    outcome: &RequestOutcome,
     took: Duration,
     scope: &RequestScope,
 ) {
@@ -195,7 +196,7 @@ fn log(
     }
 }
 
-/// The method as a label; methods that nobody knows share one, so that callers cannot make labels.
+/// The method as a label. Unknown methods share one label, so that callers cannot create labels.
 fn label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,4 +1,5 @@
-//! The hallway: problem documents, error codes, extractors, pagination, middleware, OpenAPI, and the outward client.
+//! What all HTTP routes and clients share: problem documents, error codes, extractors, pagination, middleware, OpenAPI,
+//! and the client for other servers.
 
 mod answer;
 mod call;
@@ -13,10 +14,12 @@ mod openapi;
 mod pagination;
 mod peer;
 mod problem;
+mod reach;
 mod relational;
 mod resource;
 mod routes;
 mod row_key;
+mod stored;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -26,16 +29,18 @@ pub use client::{Answer, NoAnswer, Outward, OutwardSettings};
 pub use codes::{Code, CodeRow};
 pub use documented::{Answers, described, documented};
 pub use extract::{
-    BODY_LIMIT_BYTES, Body, Ends, PathParam, Query, SpanParam, TENANT_HEADER, TenantHeader, TimeParam, default_to,
-    parse, window, windows,
+    BODY_LIMIT_BYTES, Body, ChangeBody, Ends, PathParam, Query, ReadOnly, SpanParam, TENANT_HEADER, TenantHeader,
+    TimeParam, default_to, parse, window, windows,
 };
-pub use middleware::walk;
+pub use middleware::handle_request;
 pub use mount::Routes;
 pub use openapi::{document, serve_document, swagger_ui, with_its_own_tags};
 pub use pagination::{Cursor, InvalidCursor, Limit};
 pub use peer::{Peer, Repeatable};
 pub use problem::{FieldError, PROBLEM_JSON, Problem};
+pub use reach::{Unreachable, why_unreachable};
 pub use relational::{NoParams, RelationalErrors, WriteErrors, created, found, given, removed};
 pub use resource::Resource;
 pub use routes::{RouteTable, unknown_route};
 pub use row_key::RowKey;
+pub use stored::{StoredBody, empty_for_none, with_repeated};

@@ -1,4 +1,4 @@
-//! What rooms hand their routes to.
+//! Collects the routes of rooms.
 
 use actix_web::Route;
 use actix_web::dev::HttpServiceFactory;
@@ -6,8 +6,8 @@ use actix_web::web::ServiceConfig;
 use utoipa::openapi::{Components, OpenApi};
 use utoipa_actix_web::OpenApiFactory;
 
-/// Takes routes, either to serve them or to describe them: every worker serves them, and what there is to say of them,
-/// megabytes while it is gathered, is said once.
+/// Takes routes either to serve or to describe them. Every worker serves them. They are described only once, because a
+/// description takes megabytes while it is put together.
 pub enum Routes<'a> {
     /// Served by this app.
     Served(&'a mut ServiceConfig),
@@ -21,13 +21,13 @@ impl Routes<'_> {
         |app| open(&mut Routes::Served(app))
     }
 
-    /// Answers the document with what `open` adds.
+    /// Returns the document with the routes that `open` adds.
     pub fn describe(mut document: OpenApi, open: impl FnOnce(&mut Routes<'_>)) -> OpenApi {
         open(&mut Routes::Described(&mut document));
         document
     }
 
-    /// Adds a route that stands in the document.
+    /// Adds a route that is in the document.
     pub fn service(&mut self, route: impl HttpServiceFactory + OpenApiFactory + 'static) -> &mut Self {
         match self {
             Self::Served(app) => {
@@ -43,7 +43,7 @@ impl Routes<'_> {
         self
     }
 
-    /// Adds a route that does not.
+    /// Adds a route that is not in the document.
     pub fn route(&mut self, path: &str, route: Route) -> &mut Self {
         if let Self::Served(app) = self {
             app.route(path, route);

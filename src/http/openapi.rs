@@ -6,12 +6,12 @@ use actix_web::{HttpResponse, guard, web};
 use bytes::Bytes;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{Contact, Info, License, OpenApi, OpenApiBuilder, PathItem, Tag};
-use utoipa_swagger_ui::{Config, SwaggerUi};
+use utoipa_swagger_ui::SwaggerUi;
 
 /// Where the document is served.
 const DOCUMENT: &str = "/api-docs/openapi.json";
 
-/// The document that the rooms' routes are added to, with chapters by name and what they are about.
+/// The document without routes; rooms add theirs. `chapters` are names and what they are about.
 pub fn document(chapters: impl Iterator<Item = (&'static str, &'static str)>) -> OpenApi {
     let mut license = License::new("Apache-2.0");
     license.identifier = Some("Apache-2.0".to_owned());
@@ -33,7 +33,7 @@ pub fn document(chapters: impl Iterator<Item = (&'static str, &'static str)>) ->
     OpenApiBuilder::new().info(info).tags(Some(chapters.map(tag).collect::<Vec<_>>())).build()
 }
 
-/// The document without the chapters that none of its routes stands in.
+/// The document without chapters that no route belongs to.
 pub fn with_its_own_tags(mut document: OpenApi) -> OpenApi {
     let operations = document.paths.paths.values().flat_map(operations);
     let used: BTreeSet<_> = operations.flat_map(|operation| operation.tags.iter().flatten()).collect();
@@ -47,14 +47,22 @@ fn operations(item: &PathItem) -> impl Iterator<Item = &Operation> {
     [&item.get, &item.put, &item.post, &item.delete, &item.patch].into_iter().flatten()
 }
 
+/// The page that shows and runs every route, with the scripts of Swagger UI.
+const SWAGGER_PAGE: &str = include_str!("swagger.html");
+
 /// The pages that show and run every route, served by this process alone.
-pub fn swagger_ui() -> SwaggerUi {
-    let config = Config::from(DOCUMENT);
-    SwaggerUi::new("/swagger-ui/{_:.*}")
-        .config(config.try_it_out_enabled(true).display_request_duration(true).validator_url("none"))
+pub fn swagger_ui() -> impl HttpServiceFactory {
+    let page = || {
+        web::get().to(|| std::future::ready(HttpResponse::Ok().content_type(ContentType::html()).body(SWAGGER_PAGE)))
+    };
+    (
+        web::redirect("/swagger-ui", "/swagger-ui/"),
+        web::resource(["/swagger-ui/", "/swagger-ui/index.html"]).route(page()),
+        SwaggerUi::new("/swagger-ui/{_:.*}"),
+    )
 }
 
-/// Serves the finished document: one text for all workers, as the tree that it is made from takes megabytes in each.
+/// Serves the finished document as one text that all workers share: as a tree it would take megabytes in each.
 pub fn serve_document(text: Bytes) -> impl HttpServiceFactory {
     web::resource(DOCUMENT).guard(guard::Get()).to(move || {
         let answer = HttpResponse::Ok().content_type(ContentType::json()).body(text.clone());

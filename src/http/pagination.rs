@@ -11,14 +11,14 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::kernel::{PortError, PortResult, check_json};
 
-/// Longest cursor read, in bytes: room for the longest key.
+/// The longest cursor that is read, in bytes. It has room for the longest key.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// A place in a list, as callers hand it back: opaque to them, the position `P` to us.
+/// A place in a list that callers hand back. Its text is opaque to them and holds the position `P`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor<P>(pub P);
 
-/// The text is no cursor of this list.
+/// The text is not a cursor of this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is no cursor of this list: take it from nextCursor, unchanged")]
 pub struct InvalidCursor;

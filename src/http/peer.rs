@@ -1,4 +1,4 @@
-//! A relational SOR of another Flamewarden, reached by its public routes.
+//! A relational SOR of another Flamewarden, called by its public routes.
 
 use std::time::Duration;
 
@@ -13,16 +13,17 @@ use super::client::{Answer, Outward};
 use super::codes::Code;
 use crate::kernel::{Call, PortError, PortResult};
 
-/// Whether a request may be sent again after no answer came.
+/// Whether a request may be sent again when there was no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeatable {
-    /// It may: a read, or a write that is the same when done twice.
+    /// It may: it is a read, or a write that has the same effect when it is done twice.
     Yes,
-    /// It may not.
+    /// It must not.
     No,
 }
 
-/// One entity of another Flamewarden. Its answers become port results with the same meaning they had over there.
+/// One kind of entity on another Flamewarden. Answers become port results with the meaning that they had on that
+/// server.
 #[derive(Debug, Clone)]
 pub struct Peer {
     outward: Outward,
@@ -31,14 +32,14 @@ pub struct Peer {
 
 /// The members of a problem document that matter to a caller.
 #[derive(Debug, Deserialize)]
-struct Told {
+struct ProblemMembers {
     code: String,
     detail: String,
 }
 
 impl Peer {
-    /// The entity whose absence has the code `unknown`, at that server. With [`Code::RouteUnknown`]: a route that not every
-    /// version serves.
+    /// An entity of that server; `unknown` is the code for its absence. [`Code::RouteUnknown`] stands for a route that
+    /// not every version has.
     pub fn new(outward: Outward, unknown: Code) -> Self {
         Self { outward, unknown }
     }
@@ -48,7 +49,7 @@ impl Peer {
         &self.outward
     }
 
-    /// Sends a request and reads the JSON of its answer; `None` where that server says that it has no such entity.
+    /// Sends a request and reads the JSON of its answer. `None` if the server says that it has no such entity.
     pub async fn read<T: DeserializeOwned>(
         &self,
         call: &Call,
@@ -60,7 +61,7 @@ impl Peer {
         value.map(Some).map_err(|error| PortError::Unavailable(format!("the answer is not understood: {error}")))
     }
 
-    /// The same where the answer must hold something.
+    /// The same, for answers that must hold a row.
     pub async fn written<T: DeserializeOwned>(
         &self,
         call: &Call,
@@ -71,7 +72,7 @@ impl Peer {
         row.ok_or_else(|| PortError::Unavailable("the answer has no row".to_owned()))
     }
 
-    /// Removes what stands at a path; whether there was something.
+    /// Removes the entity at a path. Returns whether there was one.
     pub async fn remove(&self, call: &Call, path: &[&str]) -> PortResult<bool> {
         // Not repeated: the second try would find nothing and say that there was nothing.
         let remove = |outward: &Outward| outward.request(Method::DELETE, outward.url(path.iter().copied()));
@@ -102,11 +103,11 @@ impl Peer {
         if status.is_success() {
             return Ok(Some(answer));
         }
-        let told = serde_json::from_slice::<Told>(&answer.body).ok();
-        let code = told.as_ref().and_then(|told| Code::of_id(&told.code));
+        let problem = serde_json::from_slice::<ProblemMembers>(&answer.body).ok();
+        let code = problem.as_ref().and_then(|problem| Code::of_id(&problem.code));
         // A text may be shown to the caller only if another Flamewarden wrote it.
-        let detail = match (&told, code) {
-            (Some(told), Some(_)) => told.detail.clone(),
+        let detail = match (&problem, code) {
+            (Some(problem), Some(_)) => problem.detail.clone(),
             _ => format!("the other server answered {status}"),
         };
         let strange = || PortError::Unavailable(format!("the other server answered {status}: {detail}"));
@@ -122,6 +123,7 @@ impl Peer {
             StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => PortError::Timeout(detail),
             StatusCode::TOO_MANY_REQUESTS => overloaded(&answer, detail),
             StatusCode::SERVICE_UNAVAILABLE if code == Some(Code::Overloaded) => overloaded(&answer, detail),
+            StatusCode::SERVICE_UNAVAILABLE if code == Some(Code::NotReady) => PortError::Starting(detail),
             StatusCode::INTERNAL_SERVER_ERROR if code == Some(Code::Internal) => PortError::Internal(detail),
             _ => strange(),
         })
@@ -174,6 +176,7 @@ mod tests {
     #[case(problem(504, "timeout"), Err(PortError::Timeout("why".into())))]
     #[case(problem(500, "internal"), Err(PortError::Internal("why".into())))]
     #[case(problem(503, "overloaded").insert_header("retry-after", "7"), Err(PortError::Overloaded { detail: "why".into(), retry_after_s: 7 }))]
+    #[case(problem(503, "not_ready"), Err(PortError::Starting("why".into())))]
     #[case(ResponseTemplate::new(403), Err(PortError::Denied("the other server answered 403 Forbidden".into())))]
     #[case(ResponseTemplate::new(400).set_body_string("<html>"), Err(PortError::Invalid("the other server answered 400 Bad Request".into())))]
     #[case(ResponseTemplate::new(200).set_body_string("7"), Ok(Some(7)))]

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
 use super::codes::Code;
-use crate::kernel::PortError;
+use crate::kernel::{AppName, PortError};
 
 /// One invalid member of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -16,7 +16,7 @@ pub struct FieldError {
     pub detail: String,
 }
 
-/// An error on its way to the caller. `detail` is for the caller; `internal` goes to the log, once, and never leaves.
+/// An error to be answered. `detail` is for the caller. `internal` is logged once and never sent.
 #[derive(Debug, Clone)]
 pub struct Problem {
     code: Code,
@@ -53,7 +53,7 @@ impl Problem {
         Self { code, detail: detail.into(), errors: Vec::new(), internal: None, retry_after_s: None, allow: None }
     }
 
-    /// A bad parameter or member, named.
+    /// An error in one parameter or member.
     pub fn field(code: Code, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let (pointer, detail) = (pointer.into(), detail.into());
         let mut problem = Self::new(code, format!("{pointer}: {detail}"));
@@ -61,13 +61,14 @@ impl Problem {
         problem
     }
 
-    /// Several bad parameters or members; the detail is the first.
-    pub fn fields(code: Code, errors: Vec<FieldError>) -> Self {
-        let detail = errors.first().map_or_else(String::new, |e| format!("{}: {}", e.pointer, e.detail));
-        Self { errors, ..Self::new(code, detail) }
+    /// The same error in several parameters or members.
+    pub fn fields(code: Code, pointers: Vec<String>, detail: &str) -> Self {
+        let problem = Self::new(code, format!("{}: {detail}", pointers.join(", ")));
+        let error = |pointer| FieldError { pointer, detail: detail.to_owned() };
+        Self { errors: pointers.into_iter().map(error).collect(), ..problem }
     }
 
-    /// Adds the true text for the log.
+    /// Adds the full text for the log.
     #[must_use]
     pub fn because(mut self, internal: impl std::fmt::Display) -> Self {
         self.internal = Some(internal.to_string());
@@ -88,7 +89,18 @@ impl Problem {
         self
     }
 
-    /// A fault of our own; `internal` goes to the log.
+    /// An unknown app, with the names that may have been meant.
+    pub fn app_unknown(app: &AppName, near: &[AppName]) -> Self {
+        let near: Vec<_> = near.iter().map(|app| format!("{:?}", app.as_str())).collect();
+        let hint = if near.is_empty() {
+            "GET /profiles/apps lists those that are".to_owned()
+        } else {
+            format!("did you mean {}?", near.join(" or "))
+        };
+        Self::new(Code::AppUnknown, format!("no profiles of the app {:?} are known; {hint}", app.as_str()))
+    }
+
+    /// A fault of this server. `internal` goes to the log.
     pub fn internal_error(internal: impl std::fmt::Display) -> Self {
         Self::new(Code::Internal, "an internal error, see the log under this request id").because(internal)
     }
@@ -108,11 +120,17 @@ impl Problem {
         self.internal.as_deref()
     }
 
-    /// What a relational SOR's own route answers when its port fails.
+    /// The answer of a server that is starting.
+    fn starting(why: &str) -> Self {
+        Self::new(Code::NotReady, why).retry_after(1)
+    }
+
+    /// The answer of a relational SOR's own route whose port failed.
     pub fn of_relational(error: &PortError) -> Self {
         match error {
             PortError::Conflict(detail) => Self::new(Code::Conflict, detail),
             PortError::Invalid(detail) => Self::new(Code::BodyInvalid, detail),
+            PortError::Starting(why) => Self::starting(why),
             PortError::Unavailable(_) | PortError::Denied(_) => {
                 Self::new(Code::DatabaseUnavailable, "the database is away, try again").retry_after(1)
             }
@@ -127,10 +145,11 @@ impl Problem {
         .because(error)
     }
 
-    /// What a profile route or a BOR answers when the profile port fails.
+    /// The answer of a profile route or a BOR whose profile port failed.
     pub fn of_profiles(error: &PortError) -> Self {
         match error {
             PortError::Conflict(detail) | PortError::Invalid(detail) => Self::new(Code::ParameterInvalid, detail),
+            PortError::Starting(why) => Self::starting(why),
             PortError::Unavailable(_) => Self::new(Code::ProfileSourceFailed, "the source of profiles failed"),
             PortError::Denied(_) => {
                 Self::new(Code::ProfileSourceDenied, "the source of profiles refused this server's credentials")

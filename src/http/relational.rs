@@ -17,11 +17,11 @@ use crate::kernel::PortResult;
 #[serde(deny_unknown_fields)]
 pub struct NoParams {}
 
-/// The errors that any route of a relational SOR can answer, for its documentation.
+/// The errors that any route of a relational SOR may answer, for its documentation.
 #[derive(Debug)]
 pub struct RelationalErrors;
 
-/// The errors that a route of a relational SOR can answer which takes a body, for its documentation.
+/// The errors that a route of a relational SOR with a body may answer, for its documentation.
 #[derive(Debug)]
 pub struct WriteErrors;
 
@@ -48,7 +48,7 @@ impl IntoResponses for WriteErrors {
     }
 }
 
-/// Reads a member that may be absent but not null: for `#[serde(default, deserialize_with = "given")]`.
+/// Reads a member that may be absent but must not be null, for `#[serde(default, deserialize_with = "given")]`.
 pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

@@ -10,8 +10,8 @@ use utoipa_actix_web::OpenApiFactory;
 use super::codes::Code;
 use super::problem::Problem;
 
-/// One path with all its methods. Any other method is answered 405 with `Allow`, which handlers mounted one by one
-/// under the same path could not do.
+/// One path with all its methods. Any other method is answered with 405 and `Allow`, which would not work if handlers
+/// were mounted one by one.
 pub struct Resource {
     path: &'static str,
     inner: actix_web::Resource,

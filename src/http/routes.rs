@@ -18,7 +18,7 @@ impl RouteTable {
         Self { rows: rows.map(|(pattern, item)| (pattern.clone(), methods(item))).collect() }
     }
 
-    /// The methods that a path knows, sorted; none for an unknown path. What answers GET answers HEAD.
+    /// The methods of a path, sorted. There are none for an unknown path. HEAD is there where GET is.
     pub fn allowed(&self, path: &str) -> Vec<Method> {
         let matching = self.rows.iter().filter(|(pattern, _)| is_match(pattern, path));
         let mut allowed: Vec<Method> = matching.flat_map(|(_, methods)| methods.iter().cloned()).collect();
@@ -31,7 +31,7 @@ impl RouteTable {
     }
 }
 
-/// Whether the path is one of the pattern's, in which `{name}` stands for one segment.
+/// Whether a path fits a pattern in which `{name}` stands for one segment.
 fn is_match(pattern: &str, path: &str) -> bool {
     let (wanted, given) = (pattern.split('/'), path.split('/'));
     wanted.clone().count() == given.clone().count()
@@ -49,7 +49,7 @@ fn methods(item: &PathItem) -> Vec<Method> {
     operations.into_iter().filter(|(operation, _)| operation.is_some()).map(|(_, method)| method).collect()
 }
 
-/// Answers what no route takes: 405 with `Allow` where the path is known, else 404.
+/// Answers requests that no route takes: 405 with `Allow` if the path is known, else 404.
 pub async fn unknown_route(request: HttpRequest, routes: web::Data<RouteTable>) -> Result<HttpResponse, Problem> {
     Err(problem(&request, &routes))
 }

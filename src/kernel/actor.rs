@@ -45,7 +45,7 @@ pub struct Actor {
     pub name: Text255,
 }
 
-/// Why a text names no actor.
+/// Why a text does not name an actor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidActor {
     /// No colon, or no known method before it.

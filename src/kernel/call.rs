@@ -21,22 +21,21 @@ pub struct Caller {
     pub projects: Option<Vec<Text255>>,
 }
 
-/// Whose turn comes first where calls have to wait.
+/// Which calls go first where calls have to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// One of many calls of a fleet search or an alert round: it gives way, and asks for stacks alone, not for what is
-    /// known beside them.
+    /// One of many calls of a fleet search or an alert round. Prompt calls go first, and it reads stacks only.
     Scan,
-    /// Somebody waits for the answer.
+    /// A person or a service waits for the answer.
     Prompt,
 }
 
 /// How urgent a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Urgency {
-    /// Nobody waits longer; `None`: as long as it takes.
+    /// When the callers stop waiting; `None`: never.
     pub deadline: Option<Instant>,
-    /// Whose turn comes first.
+    /// Which calls go first.
     pub priority: Priority,
 }
 
@@ -51,10 +50,10 @@ impl Urgency {
     }
 }
 
-/// What every call of a port or a service carries beside its arguments: who asks, which request and trace it belongs to,
-/// until when and how urgently, who watches its progress, and whether it was cancelled. Clones are cheap.
+/// What every call of a port or a service carries beside its arguments: the caller, the request and trace, the deadline
+/// and priority, the listener for progress, and the cancellation. Clones are cheap.
 ///
-/// The default is a call of nobody in particular, prompt and without a deadline.
+/// The default is a prompt call without a caller and without a deadline.
 #[derive(Clone)]
 pub struct Call {
     caller: Option<Arc<Caller>>,
@@ -81,7 +80,7 @@ impl Default for Call {
     }
 }
 
-/// A call for tests that do not mind what it carries.
+/// A call for tests to which its content does not matter.
 #[cfg(test)]
 pub(crate) static CALL: std::sync::LazyLock<Call> = std::sync::LazyLock::new(Call::default);
 
@@ -130,7 +129,7 @@ impl Call {
         Self { urgency: Urgency { deadline: Some(deadline), ..urgency }, shared: None, ..self.clone() }
     }
 
-    /// The same call as one of many that give way to others.
+    /// The same call with the priority of a scan.
     #[must_use]
     pub fn scanning(&self) -> Self {
         let urgency = Urgency { priority: Priority::Scan, ..self.urgency() };
@@ -144,7 +143,7 @@ impl Call {
         Self { caller: None, shared: Some(shared), progress: None, cancellation: None, ..self.clone() }
     }
 
-    /// The same call, watched.
+    /// The same call, which reports its progress to this listener.
     #[must_use]
     pub fn watched_by(self, progress: Arc<dyn Progress>) -> Self {
         Self { progress: Some(progress), ..self }
@@ -176,12 +175,12 @@ impl Call {
         self.shared.as_ref().map_or(self.urgency, |shared| *shared.borrow())
     }
 
-    /// Whether it gives way to others.
+    /// Whether prompt calls go first.
     pub fn is_scan(&self) -> bool {
         self.urgency().priority == Priority::Scan
     }
 
-    /// Tells who watches that `done` of `of` parts of a phase are done.
+    /// Reports that `done` of `of` parts of a phase are done.
     pub fn report(&self, phase: Phase, done: usize, of: usize) {
         if let Some(progress) = &self.progress {
             let count = |n| u32::try_from(n).unwrap_or(u32::MAX);
@@ -228,24 +227,23 @@ impl Call {
         }
     }
 
-    /// Waits until it no longer gives way; for ever where that does not happen.
+    /// Waits until the call is prompt; for ever if that does not happen.
     pub async fn prompted(&self) {
         self.until_shared(|urgency| urgency.priority == Priority::Prompt).await;
     }
 
-    /// Waits until its deadline has passed.
+    /// Waits until its deadline has passed. A deadline of shared work may change: a later one counts when the earlier one
+    /// has passed. An earlier one need not be noticed, since callers who leave take the work with them; to be woken by each
+    /// caller who joins or leaves would cost more than the wait.
     async fn expired(&self) {
         loop {
-            let urgency = self.urgency();
-            let passed = async {
-                match urgency.deadline {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
+            let Some(deadline) = self.urgency().deadline else {
+                self.until_shared(|urgency| urgency.deadline.is_some()).await;
+                continue;
             };
-            tokio::select! {
-                () = passed => return,
-                () = self.until_shared(|now| *now != urgency) => {}
+            sleep_until(deadline).await;
+            if self.urgency().deadline.is_some_and(|now| now <= deadline) {
+                return;
             }
         }
     }
@@ -315,7 +313,8 @@ mod tests {
     #[tokio::test]
     async fn shared_work_goes_on_for_those_who_wait_now() {
         let now = Instant::now();
-        let (sender, receiver) = watch::channel(urgency(Some(now + 3_600 * SECOND), Priority::Scan));
+        let first = now + Duration::from_millis(1);
+        let (sender, receiver) = watch::channel(urgency(Some(first), Priority::Scan));
         let call = Call::system("test").shared(receiver);
         assert!(call.is_scan() && call.caller().is_none());
         let mut work = Box::pin(call.bound(never()));
@@ -323,7 +322,8 @@ mod tests {
         sender.send_replace(urgency(None, Priority::Prompt));
         assert!(!call.is_scan());
         call.prompted().await;
-        assert!(work.as_mut().now_or_never().is_none());
+        sleep_until(first).await;
+        assert!(work.as_mut().now_or_never().is_none(), "the deadline is a later one now");
         sender.send_replace(urgency(Some(now), Priority::Prompt));
         assert!(matches!(work.await, Err(PortError::Timeout(_))));
     }

@@ -10,10 +10,13 @@ pub enum PortError {
     /// The request can never succeed as it is.
     #[error("invalid: {0}")]
     Invalid(String),
-    /// The other side is away, refuses, or answers nonsense.
+    /// The other side cannot be reached, refuses, or gives an invalid answer.
     #[error("unavailable: {0}")]
     Unavailable(String),
-    /// The other side knows who we are and says no.
+    /// The other side is starting and serves nothing yet. The text may be shown to the caller.
+    #[error("starting: {0}")]
+    Starting(String),
+    /// The other side refused our credentials.
     #[error("denied: {0}")]
     Denied(String),
     /// No answer within the deadline.
@@ -27,7 +30,7 @@ pub enum PortError {
         /// Seconds to wait before another try.
         retry_after_s: u32,
     },
-    /// Whoever asked does not wait for the answer any more. It never travels over HTTP, where the connection is closed.
+    /// The call was cancelled. This never travels over HTTP, where the connection is closed.
     #[error("cancelled by the caller")]
     Cancelled,
     /// A fault of our own, such as a row that breaks an invariant.
@@ -41,6 +44,6 @@ pub type PortResult<T> = Result<T, PortError>;
 impl PortError {
     /// Whether the same call may succeed later without a change.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Timeout(_) | Self::Overloaded { .. })
+        matches!(self, Self::Unavailable(_) | Self::Starting(_) | Self::Timeout(_) | Self::Overloaded { .. })
     }
 }

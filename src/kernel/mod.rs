@@ -1,7 +1,8 @@
-//! The words every room shares: names, kinds of profile, windows, severities, time, ids, the one error of ports, and what
-//! a call carries beside its arguments; and where heavy work waits for its turn.
+//! The types that all rooms share: names, kinds of profile, windows, severities, time, ids, the error of ports and the
+//! call; and the threads for heavy work.
 //!
-//! Nothing here does I/O, knows the web or reads a clock. A value of these types that exists is valid.
+//! Nothing here does I/O or depends on the web. Every value of these types is valid, because it is checked when it is
+//! made.
 
 mod actor;
 mod call;
@@ -11,6 +12,7 @@ mod error;
 mod ids;
 mod json;
 mod names;
+mod near;
 mod offload;
 mod page;
 mod percent;
@@ -18,7 +20,10 @@ mod profile_type;
 mod progress;
 mod selector;
 mod severity;
+mod stored;
 mod tenant;
+#[cfg(test)]
+pub(crate) mod testing;
 mod time;
 mod trace;
 mod version;
@@ -34,13 +39,15 @@ pub use ids::SequentialIds;
 pub use ids::{IdSource, RandomIds, RowId};
 pub use json::{InvalidJson, JsonObject, MAX_JSON_BYTES, check_json};
 pub use names::{AppName, FunctionName, InvalidName, Text255, Tier, check_text};
+pub use near::near;
 pub use offload::offload;
 pub use page::{Page, all_pages};
-pub use percent::{InvalidPercent, Percent, round2, round4};
+pub use percent::{InvalidPercent, Percent, percent_of, round2, round4};
 pub use profile_type::{ProfileType, UnknownProfileType};
 pub use progress::{Phase, Progress};
 pub use selector::{InvalidSelector, LabelMatcher, Labels, MatchOp, Selector};
 pub use severity::{FindingSeverity, LimitSeverity};
+pub use stored::{OddRow, Repeated, Stored};
 pub use tenant::{InvalidTenant, Tenant};
 pub use time::FixedClock;
 pub use time::{Clock, DEFAULT_WINDOW, InvalidWindow, MAX_WINDOW, SystemClock, TimeWindow, rfc3339};

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a text is no valid name.
+/// Why a text is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
     /// Empty or only blanks.

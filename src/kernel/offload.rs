@@ -10,14 +10,14 @@ use super::{PortError, PortResult};
 
 /// Threads per core: one piece of work may be long, and the others should not wait for it.
 const PER_CORE: usize = 2;
-/// For ever: threads that came and went would leave memory behind.
+/// They are never stopped, because threads that come and go leave memory behind.
 const KEPT: Duration = Duration::MAX;
 
 static THREADS: LazyLock<io::Result<Runtime>> =
     LazyLock::new(|| threads(available_parallelism().map_or(1, usize::from) * PER_CORE));
 
-/// Does heavy work off the threads that serve requests, on a few threads that the whole process shares, first come, first
-/// served: more of them than cores can feed would only hold more memory. What nobody waits for any more is not begun.
+/// Does heavy work off the threads that serve requests, on a few threads that the whole process shares, first come,
+/// first served: more of them than cores can feed would only hold more memory. Work whose caller has gone is not begun.
 ///
 /// # Errors
 /// `Internal`, with `what` was being done, where the work panicked.
@@ -28,7 +28,7 @@ pub async fn offload<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + S
     }
 }
 
-/// Threads for work that blocks are all that this runtime is for: nothing else runs on it.
+/// This runtime exists only for its threads for blocking work.
 fn threads(number: usize) -> io::Result<Runtime> {
     Builder::new_current_thread().max_blocking_threads(number).thread_keep_alive(KEPT).thread_name("work").build()
 }

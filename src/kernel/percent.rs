@@ -14,11 +14,6 @@ impl Percent {
         if value.is_finite() && (0.0..=100.0).contains(&value) { Ok(Self(value)) } else { Err(InvalidPercent) }
     }
 
-    /// The share of `part` in `whole`; 0 where the whole is nothing.
-    pub fn of(part: i64, whole: i64) -> Self {
-        if whole <= 0 { Self(0.0) } else { Self((part as f64 / whole as f64 * 100.0).clamp(0.0, 100.0)) }
-    }
-
     /// The number, unrounded.
     pub fn get(self) -> f64 {
         self.0
@@ -39,7 +34,13 @@ impl<'de> serde::Deserialize<'de> for Percent {
     }
 }
 
-/// Rounds to two decimals, as answers do and nothing else does.
+/// The share of `part` ticks in `whole` ticks, 0 to 100, unrounded; 0 where the whole is empty. All shares of a profile are
+/// computed here; the caller says which whole is meant: all ticks of the profile, or the active ones.
+pub fn percent_of(part: i64, whole: i64) -> f64 {
+    if whole > 0 { (part as f64 / whole as f64 * 100.0).clamp(0.0, 100.0) } else { 0.0 }
+}
+
+/// Rounds to two decimals. Only what leaves the process is rounded: answers and entries of the history.
 pub fn round2(value: f64) -> f64 {
     round_to(value, 100.0)
 }
@@ -58,6 +59,12 @@ fn round_to(value: f64, parts: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_between_0_and_100_whatever_the_ticks() {
+        assert_eq!([percent_of(1, 4), percent_of(4, 4), percent_of(0, 4)], [25.0, 100.0, 0.0]);
+        assert_eq!([percent_of(3, 0), percent_of(-1, 4), percent_of(5, 4)], [0.0, 0.0, 100.0]);
+    }
 
     #[test]
     fn rounds_to_decimals_without_a_negative_zero() {

@@ -52,11 +52,12 @@ impl ProfileType {
     }
 }
 
+/// Reads a name or an alias, whatever its case.
 impl FromStr for ProfileType {
     type Err = UnknownProfileType;
 
     fn from_str(name: &str) -> Result<Self, UnknownProfileType> {
-        Ok(match name {
+        Ok(match name.to_ascii_lowercase().as_str() {
             "cpu" => Self::Cpu,
             "alloc" | "allocation" | "memory" => Self::Alloc,
             "lock" | "mutex" | "contention" => Self::Lock,
@@ -64,7 +65,7 @@ impl FromStr for ProfileType {
             "inuse" => Self::Inuse,
             "goroutine" => Self::Goroutine,
             "exception" => Self::Exception,
-            other => return Err(UnknownProfileType(other.to_owned())),
+            _ => return Err(UnknownProfileType(name.to_owned())),
         })
     }
 }

@@ -15,7 +15,7 @@ pub enum Phase {
     Report,
 }
 
-/// Watches a decision being made. Nothing in an answer depends on it.
+/// Listens to the progress of a decision. No answer depends on it.
 pub trait Progress: Send + Sync {
     /// `done` of `of` parts of a phase are done. Returns at once.
     fn at(&self, phase: Phase, done: u32, of: u32);

@@ -98,7 +98,7 @@ impl fmt::Display for LabelMatcher {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Selector(Vec<LabelMatcher>);
 
-/// Why a text is no selector.
+/// Why a text is not a selector.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSelector {
     /// Does not follow `name="value"`, comma-joined.

@@ -1,4 +1,4 @@
-/// How bad a finding is. `High` is greatest.
+/// How severe a finding is. `High` is greatest.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
 )]
@@ -23,7 +23,7 @@ impl FindingSeverity {
     }
 }
 
-/// How bad it is to pass an approved limit. `Critical` is greatest.
+/// How severe it is to exceed an approved limit. `Critical` is greatest.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
 )]

@@ -1,12 +1,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The longest window that may be asked for: 31 days.
+/// The longest window of a request: 31 days.
 pub const MAX_WINDOW: TimeDelta = TimeDelta::days(31);
 
 /// How long a window is whose start or end is not given: an hour.
 pub const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
 
-/// Where the present comes from, so that tests and replays can fix it.
+/// The source of the current time, so that tests and replays can fix it.
 pub trait Clock: Send + Sync {
     /// The present.
     fn now(&self) -> DateTime<Utc>;
@@ -23,7 +23,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands until it is moved.
+/// A clock that only moves when it is set.
 #[derive(Debug)]
 pub struct FixedClock(std::sync::Mutex<DateTime<Utc>>);
 
@@ -67,7 +67,7 @@ pub struct TimeWindow {
     to: DateTime<Utc>,
 }
 
-/// Why two times make no window.
+/// Why two times do not make a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidWindow {
     /// `from` is not before `to`.

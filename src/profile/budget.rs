@@ -5,19 +5,19 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::inflate::claimed_size;
-use super::limits::{LimitName, Limits, ReadError};
+use super::limits::{LimitName, ReadError, ReadLimits};
 
 /// What the budget is counted in.
 const UNIT: u64 = 64 << 10;
 
-/// Room for the largest profile that [`Limits`] allow, with the largest body that it may come in, and some for others.
+/// Space for the largest profile that [`ReadLimits`] allow with its body, and some for others.
 const DEFAULT_BYTES: u64 = 320 << 20;
 
-/// A budget of inflated bytes. Taken before a profile is inflated and held until its bytes are dropped; what a model keeps
-/// of them is the caller's. Clones are the same budget: a process has one, for all that reads what others sent.
+/// A budget of inflated bytes. A part of it is taken before a profile is inflated, and held until the inflated bytes
+/// are dropped. Clones share the budget: a process has one for everything it reads from others.
 ///
-/// A permit is for what the profile *says* that it inflates to; [`Permit::limits`] holds the reader to that, so a lie is
-/// an error, not memory. Whoever waits is served in the order of asking.
+/// A permit is for the size that the profile *claims*. [`Permit::limits`] makes the reader stop at that size, so a
+/// false claim is an error and takes no memory. Requests that wait are served in their order.
 #[derive(Debug, Clone)]
 pub struct Budget {
     free: Arc<Semaphore>,
@@ -55,7 +55,7 @@ impl Budget {
     ///
     /// # Errors
     /// More than the whole budget, or than a limit.
-    pub async fn take(&self, bytes: &[u8], limits: &Limits, held: u64) -> Result<Permit, ReadError> {
+    pub async fn take(&self, bytes: &[u8], limits: &ReadLimits, held: u64) -> Result<Permit, ReadError> {
         LimitName::Body.check(bytes.len(), limits.body)?;
         let claimed = claimed_size(bytes).max(bytes.len() as u64);
         let most = self.most(limits, held);
@@ -70,14 +70,14 @@ impl Budget {
     ///
     /// # Errors
     /// Nothing is left to wait for: `held` is all of it.
-    pub async fn take_whole(&self, limits: &Limits, held: u64) -> Result<Permit, ReadError> {
+    pub async fn take_whole(&self, limits: &ReadLimits, held: u64) -> Result<Permit, ReadError> {
         match self.most(limits, held) {
             0 => Err(ReadError::Limit { limit: LimitName::Inflated, number: 0 }),
             most => self.wait(most).await,
         }
     }
 
-    fn most(&self, limits: &Limits, held: u64) -> u64 {
+    fn most(&self, limits: &ReadLimits, held: u64) -> u64 {
         limits.inflated.min(self.bytes().saturating_sub(held))
     }
 
@@ -101,8 +101,8 @@ impl Permit {
     /// The limits with those lowered that stand for memory, to what was taken: a frame of a stack is four bytes and is
     /// sent as one or two, a function or location takes dozens and is hardly sent as less than four.
     #[must_use]
-    pub fn limits(&self, limits: &Limits) -> Limits {
-        Limits {
+    pub fn limits(&self, limits: &ReadLimits) -> ReadLimits {
+        ReadLimits {
             inflated: limits.inflated.min(self.bytes),
             frames: limits.frames.min(self.bytes),
             symbols: limits.symbols.min(self.bytes / 4),
@@ -122,13 +122,13 @@ mod tests {
 
     #[tokio::test]
     async fn refuses_a_profile_larger_than_the_budget_by_name() {
-        let error = Budget::new(MIB).take(&vec![0; 2 << 20], &Limits::default(), 0).await.unwrap_err();
+        let error = Budget::new(MIB).take(&vec![0; 2 << 20], &ReadLimits::default(), 0).await.unwrap_err();
         assert_eq!(error, ReadError::Limit { limit: LimitName::Inflated, number: MIB });
     }
 
     #[tokio::test]
     async fn gives_back_what_is_dropped() {
-        let (budget, limits) = (Budget::new(2 * MIB), Limits::default());
+        let (budget, limits) = (Budget::new(2 * MIB), ReadLimits::default());
         let other = budget.clone();
         let first = budget.take(&vec![0; 2 << 20], &limits, 0).await.unwrap();
         assert!(other.take(b"small", &limits, 0).now_or_never().is_none());
@@ -138,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_waits_for_what_they_hold_themselves() {
-        let (budget, limits) = (Budget::new(2 * MIB), Limits::default());
+        let (budget, limits) = (Budget::new(2 * MIB), ReadLimits::default());
         let first = budget.take(&vec![0; 3 << 19], &limits, 0).await.unwrap();
         let error = budget.take(&vec![0; 1 << 20], &limits, first.bytes()).await.unwrap_err();
         assert_eq!(error, ReadError::Limit { limit: LimitName::Inflated, number: MIB / 2 });
@@ -147,14 +147,14 @@ mod tests {
 
     #[tokio::test]
     async fn holds_the_largest_profile_in_the_largest_body_by_default() {
-        let (budget, limits) = (Budget::default(), Limits::default());
+        let (budget, limits) = (Budget::default(), ReadLimits::default());
         let body = budget.wait(limits.body + MIB).await.unwrap();
         assert_eq!(budget.take_whole(&limits, body.bytes()).await.unwrap().bytes(), limits.inflated);
     }
 
     #[tokio::test]
     async fn holds_a_profile_to_what_it_claims() {
-        let (budget, limits) = (Budget::new(4 * MIB), Limits::default());
+        let (budget, limits) = (Budget::new(4 * MIB), ReadLimits::default());
         // Two members: the trailer tells of the second only.
         let large = {
             let header = PprofHeader { comments: vec!["x".repeat(2 << 20)], ..PprofHeader::default() };

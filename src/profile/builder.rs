@@ -1,4 +1,4 @@
-//! Makes profiles: texts and functions are kept once each.
+//! Builds profiles. Each text and each function is kept once.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
-//! Draws flame graphs as SVG. Pure: the same profile gives the same bytes.
+//! Draws flame graphs as SVG, the root on top. Pure: the same profile gives the same bytes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use inferno::flamegraph::{self, Options, TextTruncateDirection};
+use inferno::flamegraph::{self, Direction, Options, TextTruncateDirection};
 use rustc_hash::FxHashMap;
 
 use super::model::Profile;
@@ -12,6 +12,12 @@ use super::table::FunctionTable;
 /// Frames narrower than this share of the whole, in percent, are not drawn and count as their caller's own: under half
 /// a pixel of a wide screen.
 const MIN_WIDTH_PERCENT: f64 = 0.05;
+
+/// The height of the frames of a screen, in pixels: shallow graphs get higher frames, within these bounds.
+const SCREEN: usize = 860;
+const FRAME_HEIGHT: std::ops::RangeInclusive<usize> = 16..=26;
+/// The pixels of the text; the lines that are added stand beside the subtitle.
+const FONT_SIZE: usize = 12;
 
 const NO_STACK: &str = FunctionTable::NO_STACK;
 
@@ -24,6 +30,31 @@ pub struct FlameGraphText {
     pub subtitle: String,
     /// What is counted, such as `nanoseconds`.
     pub unit: String,
+    /// Where to read on: an address and the words to show for it.
+    pub link: Option<(String, String)>,
+}
+
+impl FlameGraphText {
+    /// What width and colour mean, and the link, as SVG to be written into a graph.
+    fn legend(&self, is_difference: bool) -> String {
+        let meaning = if is_difference {
+            "width: share now; red: larger than before, blue: smaller"
+        } else {
+            "width: share; below: callees; colours mean nothing"
+        };
+        let y = FONT_SIZE * 4;
+        let mut svg =
+            format!("<text id=\"legend\" x=\"100%\" dx=\"-10\" y=\"{y}\" text-anchor=\"end\">{meaning}</text>");
+        if let Some((address, words)) = &self.link {
+            let (address, words) = (escape(address), escape(words));
+            let _ = write!(
+                svg,
+                "<a href=\"{address}\"><text x=\"10\" y=\"{y}\" fill=\"rgb(0,0,190)\" \
+                 text-decoration=\"underline\">{words}</text></a>"
+            );
+        }
+        svg
+    }
 }
 
 /// Draws the stacks of one sample type. Values of 0 and below are not drawn. Without anything to draw the SVG says so.
@@ -138,6 +169,10 @@ impl Tree {
         options.title.clone_from(&text.title);
         options.subtitle = (!text.subtitle.is_empty()).then(|| text.subtitle.clone());
         options.count_name.clone_from(&text.unit);
+        options.direction = Direction::Inverted;
+        options.font_size = FONT_SIZE;
+        let rows = 1 + lines.iter().map(|line| line.matches(';').count() + 1).max().unwrap_or(1);
+        options.frame_height = (SCREEN / rows).clamp(*FRAME_HEIGHT.start(), *FRAME_HEIGHT.end());
         options.deterministic = true;
         options.min_width = MIN_WIDTH_PERCENT;
         options.text_truncate_direction = TextTruncateDirection::Right;
@@ -145,6 +180,8 @@ impl Tree {
         options.flame_chart = true;
         let mut svg = Vec::new();
         flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), &mut svg).map_err(|e| e.to_string())?;
+        let end = svg.windows(6).rposition(|found| found == b"</svg>").ok_or("the drawing has no end")?;
+        svg.splice(end..end, text.legend(baseline_scale.is_some()).into_bytes());
         Ok(svg)
     }
 
@@ -238,8 +275,11 @@ fn drawable(name: &str) -> String {
     if drawn.is_empty() { "[unknown]".to_owned() } else { drawn }
 }
 
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 fn nothing_to_draw(text: &FlameGraphText) -> Vec<u8> {
-    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     format!(
         "<?xml version=\"1.0\" standalone=\"no\"?>\n<svg version=\"1.1\" width=\"1200\" height=\"90\" \
          xmlns=\"http://www.w3.org/2000/svg\" font-family=\"monospace\" font-size=\"14\" text-anchor=\"middle\">\
@@ -254,15 +294,20 @@ fn nothing_to_draw(text: &FlameGraphText) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::{Limits, SampleType, read_folded};
+    use crate::profile::{ReadLimits, SampleType, read_folded};
     use rstest::rstest;
 
     fn profile(folded: &str) -> Profile {
-        read_folded(folded.as_bytes(), SampleType::new("cpu", "nanoseconds"), &Limits::default()).unwrap()
+        read_folded(folded.as_bytes(), SampleType::new("cpu", "nanoseconds"), &ReadLimits::default()).unwrap()
     }
 
     fn text() -> FlameGraphText {
-        FlameGraphText { title: "checkout <cpu>".into(), subtitle: "12:00".into(), unit: "nanoseconds".into() }
+        FlameGraphText {
+            title: "checkout <cpu>".into(),
+            subtitle: "12:00".into(),
+            unit: "nanoseconds".into(),
+            link: None,
+        }
     }
 
     fn titles(svg: &[u8]) -> Vec<String> {
@@ -340,6 +385,33 @@ mod tests {
         let titles = titles(&svg);
         assert!(titles.contains(&"a (30 nanoseconds, 75.00%; +25.00%)".to_owned()), "{titles:?}");
         assert!(titles.contains(&"b (10 nanoseconds, 25.00%; -25.00%)".to_owned()), "{titles:?}");
+    }
+
+    #[test]
+    fn the_root_is_on_top_and_says_what_width_and_colour_mean() {
+        let link = Some(("/triage/shop?from=1&to=2".to_owned(), "triage \"shop\"".to_owned()));
+        let text = FlameGraphText { link, ..text() };
+        let svg = String::from_utf8(flame_graph(&profile("main;a 30"), 0, &text).unwrap()).unwrap();
+        let y = |name: &str| {
+            let (_, group) = svg.split_once(&format!("<title>{name} (")).unwrap();
+            group.split_once(" y=\"").unwrap().1.split_once('"').unwrap().0.parse::<u32>().unwrap()
+        };
+        assert!(y("all") < y("main") && y("main") < y("a"));
+        assert!(svg.contains("colours mean nothing"), "{svg}");
+        assert!(svg.contains("<a href=\"/triage/shop?from=1&amp;to=2\">") && svg.contains(">triage &quot;shop&quot;<"));
+        assert!(svg.trim_end().ends_with("</svg>"), "{svg}");
+        let svg = flame_graph_diff(&profile("a 1"), &profile("a 2"), 0, &text).unwrap();
+        assert!(String::from_utf8(svg).unwrap().contains("red: larger than before"));
+    }
+
+    #[rstest]
+    #[case::shallow(3, 26)]
+    #[case::fits(40, 20)]
+    #[case::deep(200, 16)]
+    fn frames_are_as_high_as_a_screen_allows(#[case] depth: usize, #[case] height: usize) {
+        let stack = (0..depth).map(|at| format!("f{at}")).collect::<Vec<_>>().join(";");
+        let svg = String::from_utf8(flame_graph(&profile(&format!("{stack} 1")), 0, &text()).unwrap()).unwrap();
+        assert!(svg.contains(&format!("height=\"{}\"", height - 1)), "{svg}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::builder::ProfileBuilder;
 use super::inflate::inflate;
-use super::limits::{LimitName, Limits, ReadError};
+use super::limits::{LimitName, ReadError, ReadLimits};
 use super::model::{FunctionId, Profile, SampleType};
 use super::text::sanitise;
 
@@ -64,7 +64,7 @@ struct Metadata {
 ///
 /// # Errors
 /// The limit passed, or what cannot be read; `at` is the level.
-pub fn read_flamebearer(json: &[u8], limits: &Limits) -> Result<FlamebearerFile, ReadError> {
+pub fn read_flamebearer(json: &[u8], limits: &ReadLimits) -> Result<FlamebearerFile, ReadError> {
     let inflated = inflate(json, limits)?;
     let Document { flamebearer, metadata } = serde_json::from_slice(&inflated)
         .map_err(|e| ReadError::malformed(format!("no flame graph JSON: {e}"), e.line()))?;
@@ -102,7 +102,7 @@ fn sample_type(name: String, units: String, sample_rate: i64) -> SampleType {
 }
 
 /// Where a node starts and ends.
-type Span = (i64, i64);
+type Interval = (i64, i64);
 
 /// A node of the level last read.
 #[derive(Clone, Copy)]
@@ -125,10 +125,10 @@ struct FlameGraph<'g> {
     names: &'g [Option<String>],
     levels: &'g [Vec<i64>],
     sides: usize,
-    limits: &'g Limits,
+    limits: &'g ReadLimits,
 }
 
-/// A profile in the making.
+/// A profile while it is built.
 struct Side {
     builder: ProfileBuilder,
     functions: Vec<Option<FunctionId>>,
@@ -197,7 +197,7 @@ impl FlameGraph<'_> {
     }
 
     /// A node's span on the axis of all sides together, its self per side, and its name.
-    fn node(node: &[i64], ends: &mut [i64; 2], depth: usize) -> Result<(Span, [i64; 2], i64), ReadError> {
+    fn node(node: &[i64], ends: &mut [i64; 2], depth: usize) -> Result<(Interval, [i64; 2], i64), ReadError> {
         let bad = || ReadError::malformed("a node with numbers that make no span", depth);
         let (mut start, mut width, mut of_self) = (0_i64, 0_i64, [0_i64; 2]);
         for ((side, end), of_self) in node.chunks_exact(3).zip(ends.iter_mut()).zip(of_self.iter_mut()) {

@@ -2,7 +2,7 @@
 
 use super::builder::ProfileBuilder;
 use super::inflate::inflate;
-use super::limits::{LimitName, Limits, ReadError};
+use super::limits::{LimitName, ReadError, ReadLimits};
 use super::model::{Profile, SampleType};
 use super::text::sanitise;
 
@@ -11,7 +11,7 @@ use super::text::sanitise;
 ///
 /// # Errors
 /// The limit passed, or the line that cannot be read.
-pub fn read_folded(text: &[u8], sample_type: SampleType, limits: &Limits) -> Result<Profile, ReadError> {
+pub fn read_folded(text: &[u8], sample_type: SampleType, limits: &ReadLimits) -> Result<Profile, ReadError> {
     let inflated = inflate(text, limits)?;
     let name = sample_type.name.clone();
     let mut builder = ProfileBuilder::new(vec![sample_type]);

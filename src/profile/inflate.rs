@@ -7,7 +7,7 @@ use std::ops::Deref;
 use flate2::{Decompress, FlushDecompress, Status};
 use memmap2::MmapMut;
 
-use super::limits::{LimitName, Limits, ReadError};
+use super::limits::{LimitName, ReadError, ReadLimits};
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -24,7 +24,7 @@ pub fn is_compressed(bytes: &[u8]) -> bool {
 }
 
 /// The inflated bytes. Plain ones are borrowed. Stops at the limit: never holds more than `limits.inflated` bytes.
-pub(super) fn inflate<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Cow<'b, [u8]>, ReadError> {
+pub(super) fn inflate<'b>(bytes: &'b [u8], limits: &ReadLimits) -> Result<Cow<'b, [u8]>, ReadError> {
     LimitName::Body.check(bytes.len(), limits.body)?;
     if bytes.starts_with(&GZIP) {
         gunzip(bytes, limits).map(Cow::Owned)
@@ -40,7 +40,7 @@ pub(super) fn inflate<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Cow<'b, [u
 ///
 /// # Errors
 /// The limit passed, or no gzip.
-pub fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, ReadError> {
+pub fn gunzip(bytes: &[u8], limits: &ReadLimits) -> Result<Vec<u8>, ReadError> {
     let claimed = claimed_size(bytes);
     match at_once(bytes, claimed, limits) {
         Some(all) => Ok(all),
@@ -51,7 +51,7 @@ pub fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, ReadError> {
 /// One member with a plain header that holds what it claims, as nearly all that come: inflated in a single step, which
 /// looks back on what it has written and needs no window beside it. `None` is everything else: for whoever reads on, or says
 /// what is wrong.
-fn at_once(bytes: &[u8], claimed: u64, limits: &Limits) -> Option<Vec<u8>> {
+fn at_once(bytes: &[u8], claimed: u64, limits: &ReadLimits) -> Option<Vec<u8>> {
     let room = usize::try_from(claimed).ok().filter(|_| claimed <= limits.inflated)?;
     let (deflated, [a, b, c, d, ..]) = bytes.strip_prefix(&PLAIN_HEADER)?.get(6..)?.split_last_chunk::<8>()?;
     let mut all = Vec::with_capacity(room);
@@ -61,8 +61,8 @@ fn at_once(bytes: &[u8], claimed: u64, limits: &Limits) -> Option<Vec<u8>> {
     (whole && crc32fast::hash(&all) == u32::from_le_bytes([*a, *b, *c, *d])).then_some(all)
 }
 
-/// How many bytes the profile says that it inflates to: for room and budgets, never to be trusted. A lie is bounded by
-/// what the compression could reach at all. Plain bytes are what they are.
+/// The size that the profile claims to inflate to. It is used to reserve memory and is not trusted; it is at most what
+/// the compression can reach. For plain bytes it is their number.
 pub(super) fn claimed_size(bytes: &[u8]) -> u64 {
     let len = bytes.len() as u64;
     if bytes.starts_with(&GZIP) {
@@ -136,7 +136,7 @@ impl Mapped {
 /// plain bytes are borrowed. Stops at the limit as [`inflate`] does.
 pub(super) fn inflate_in_pieces<'b>(
     bytes: &'b [u8],
-    limits: &Limits,
+    limits: &ReadLimits,
     whole: impl Fn(&[u8]) -> usize,
 ) -> Result<Vec<Inflated<'b>>, ReadError> {
     if !is_compressed(bytes) || claimed_size(bytes) <= 2 * PIECE {
@@ -144,7 +144,7 @@ pub(super) fn inflate_in_pieces<'b>(
     }
     LimitName::Body.check(bytes.len(), limits.body)?;
     let mut reader = reader(bytes)?;
-    // One byte more than allowed, so that it is seen.
+    // One byte more than allowed, so that more is noticed.
     let mut left = limits.inflated.saturating_add(1);
     let mut pieces = Vec::new();
     let mut piece = Mapped::new(&[], PIECE.min(left))?;
@@ -159,8 +159,8 @@ pub(super) fn inflate_in_pieces<'b>(
         }
         let (bytes, rest) = piece.bytes().split_at_checked(whole(piece.bytes())).unwrap_or_default();
         if bytes.is_empty() {
-            // What it starts with is larger than a piece, or has no end: room for all that is allowed, at once. What is
-            // not written to is no memory, and growing step by step would hold the bytes twice.
+            // What it starts with is larger than a piece, or has no end: room for all that is allowed, at once. Memory
+            // that is not written to costs nothing, and growing step by step would hold the bytes twice.
             piece = Mapped::new(rest, left)?;
         } else {
             let next = Mapped::new(rest, PIECE.min(left))?;
@@ -175,7 +175,7 @@ fn reader<'b>(bytes: &'b [u8]) -> Result<Box<dyn Read + 'b>, ReadError> {
         return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(bytes)));
     }
     let mut reader = zstd::stream::read::Decoder::with_buffer(bytes).map_err(failed)?;
-    // Windows over 128 MiB would be memory that no limit counts.
+    // A window over 128 MiB would take memory that no limit counts.
     reader.window_log_max(27).map_err(failed)?;
     Ok(Box::new(reader))
 }
@@ -185,7 +185,7 @@ fn failed(error: std::io::Error) -> ReadError {
     ReadError::Compression(error.to_string())
 }
 
-fn read(mut reader: impl Read, claimed: u64, limits: &Limits) -> Result<Vec<u8>, ReadError> {
+fn read(mut reader: impl Read, claimed: u64, limits: &ReadLimits) -> Result<Vec<u8>, ReadError> {
     let over = || ReadError::Limit { limit: LimitName::Inflated, number: limits.inflated };
     let room = |bytes: u64| usize::try_from(bytes.min(limits.inflated)).unwrap_or(0);
     // One byte more than claimed, so that the end is seen without growing.
@@ -200,8 +200,8 @@ fn read(mut reader: impl Read, claimed: u64, limits: &Limits) -> Result<Vec<u8>,
         if got < left || before == all.len() {
             break;
         }
-        // It is more than claimed: room for all that is allowed, at once. What is not written to is no memory, and growing
-        // step by step would hold the bytes twice.
+        // It is more than claimed: room for all that is allowed, at once. Memory that is not written to costs nothing,
+        // and growing step by step would hold the bytes twice.
         all.reserve_exact((room(limits.inflated) + 1).saturating_sub(all.len()));
     }
     Ok(all)
@@ -231,7 +231,7 @@ mod tests {
     #[case::with_all(gzip(GzBuilder::new().filename("profile").comment("cpu").extra([1, 2, 3])), false)]
     #[case::of_two_members([gzip(GzBuilder::new()), gzip(GzBuilder::new())].concat(), false)]
     fn gzip_of_any_header_inflates_and_the_plain_one_at_once(#[case] bytes: Vec<u8>, #[case] at_once: bool) {
-        let limits = Limits::default();
+        let limits = ReadLimits::default();
         let inflated = gunzip(&bytes, &limits).unwrap();
         assert!(inflated.chunks(TEXT.len()).all(|text| text == TEXT) && inflated.len() >= TEXT.len());
         assert_eq!(super::at_once(&bytes, claimed_size(&bytes), &limits).is_some(), at_once);
@@ -245,7 +245,7 @@ mod tests {
             for bit in 0..8 {
                 let mut bytes = sent.clone();
                 bytes[at] ^= 1 << bit;
-                let inflated = gunzip(&bytes, &Limits::default());
+                let inflated = gunzip(&bytes, &ReadLimits::default());
                 assert!(inflated.is_err() || inflated.unwrap() == TEXT, "bit {bit} of byte {at}");
             }
         }
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn the_limit_is_the_last_size_that_inflates() {
         let (bytes, most) = (gzip(GzBuilder::new()), TEXT.len() as u64);
-        let limits = |inflated| Limits { inflated, ..Limits::default() };
+        let limits = |inflated| ReadLimits { inflated, ..ReadLimits::default() };
         assert_eq!(gunzip(&bytes, &limits(most)).unwrap(), TEXT);
         let expected = ReadError::Limit { limit: LimitName::Inflated, number: most - 1 };
         assert_eq!(gunzip(&bytes, &limits(most - 1)).unwrap_err(), expected);

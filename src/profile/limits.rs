@@ -1,9 +1,10 @@
-//! What a profile may weigh, and why one cannot be read.
+//! Limits on the size of a profile, and why a profile cannot be read.
 
-/// Upper bounds on what a reader takes. Every reader stops at the first one passed, with its name and number.
+/// Limits of what a reader accepts. Every reader stops at the first limit that is exceeded and returns its name and
+/// number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes as they came, still compressed: 32 MiB.
+pub struct ReadLimits {
+    /// Bytes before inflating: 32 MiB.
     pub body: u64,
     /// Bytes after inflating: 256 MiB.
     pub inflated: u64,
@@ -21,7 +22,7 @@ pub struct Limits {
     pub sample_types: u64,
 }
 
-impl Default for Limits {
+impl Default for ReadLimits {
     fn default() -> Self {
         Self {
             body: 32 << 20,
@@ -36,24 +37,24 @@ impl Default for Limits {
     }
 }
 
-/// Which of the [`Limits`] was passed.
+/// Which of the [`ReadLimits`] was passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LimitName {
-    /// [`Limits::body`]
+    /// [`ReadLimits::body`]
     Body,
-    /// [`Limits::inflated`]
+    /// [`ReadLimits::inflated`]
     Inflated,
-    /// [`Limits::samples`]
+    /// [`ReadLimits::samples`]
     Samples,
-    /// [`Limits::stack`]
+    /// [`ReadLimits::stack`]
     Stack,
-    /// [`Limits::frames`]
+    /// [`ReadLimits::frames`]
     Frames,
-    /// [`Limits::symbols`]
+    /// [`ReadLimits::symbols`]
     Symbols,
-    /// [`Limits::name`]
+    /// [`ReadLimits::name`]
     Name,
-    /// [`Limits::sample_types`]
+    /// [`ReadLimits::sample_types`]
     SampleTypes,
 }
 
@@ -86,10 +87,10 @@ impl LimitName {
     }
 }
 
-/// Why bytes are no profile that can be taken.
+/// Why bytes are not accepted as a profile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// Over a limit: what came is too large, whatever else it is.
+    /// The bytes are over a limit.
     #[error("the profile has more than {number} {} (limit {:?})", .limit.what(), .limit.as_str())]
     Limit {
         /// The limit passed.
@@ -120,7 +121,7 @@ impl ReadError {
     }
 
     /// Whether these limits were passed where the larger `whole` may hold it: what failed held more than it said.
-    pub fn lies_between(&self, lowered: &Limits, whole: &Limits) -> bool {
+    pub fn lies_between(&self, lowered: &ReadLimits, whole: &ReadLimits) -> bool {
         let Self::Limit { limit, .. } = self else { return false };
         match limit {
             LimitName::Inflated => lowered.inflated < whole.inflated,

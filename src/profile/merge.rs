@@ -1,4 +1,4 @@
-//! Adds profiles to one another.
+//! Merges profiles.
 
 use std::hash::BuildHasher;
 
@@ -8,7 +8,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use super::builder::Interner;
 use super::model::{Function, FunctionId, Profile, SampleType, Stacks};
 
-/// Why profiles cannot be added.
+/// Why profiles cannot be merged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
     /// They count different things.
@@ -27,8 +27,8 @@ pub enum MergeError {
     TooLarge,
 }
 
-/// Adds profiles of the same sample types: stacks of the same functions become one, their values added. Profiles
-/// without a sample type and without stacks (no data) add nothing. No profiles at all make an empty one.
+/// Merges profiles of the same sample types: stacks of the same functions become one, and their values are added.
+/// Profiles without a sample type and without stacks (no data) add nothing. No profiles at all make an empty one.
 ///
 /// The stacks stand in the order in which they first come.
 ///

@@ -1,6 +1,6 @@
-//! The workshop: what a profile is, how it is read, merged, written and drawn.
+//! Profiles: the model, and how profiles are read, merged, written and drawn.
 //!
-//! Pure and synchronous. It knows nothing of verdicts, of the web or of a database, and reads no clock.
+//! Pure and synchronous: no verdicts, no network, no database, no clock.
 
 mod budget;
 mod builder;
@@ -24,7 +24,7 @@ pub use flame_graph::{FlameGraphText, flame_graph, flame_graph_diff};
 pub use flamebearer::{FlamebearerFile, FlamebearerSide, read_flamebearer};
 pub use folded::read_folded;
 pub use inflate::{gunzip, is_compressed};
-pub use limits::{LimitName, Limits, ReadError};
+pub use limits::{LimitName, ReadError, ReadLimits};
 pub use merge::{MergeError, merge};
 pub use model::{Function, FunctionId, Profile, SampleType, Stack, TextId};
 pub use pprof::{Labels, MAX_LABEL_SETS, PprofFile, read_pprof, read_pprof_by_labels};

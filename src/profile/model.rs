@@ -1,6 +1,7 @@
 //! The profile model: interned texts and functions, stacks as runs of function ids, values per sample type.
 //!
-//! Flat on purpose: a table of functions or a verdict walks each stack once, from the leaf, over dense arrays.
+//! It is flat, so that a table of functions or a verdict goes through each stack once, from the leaf, over dense
+//! arrays.
 
 use std::sync::Arc;
 
@@ -36,10 +37,10 @@ impl TextId {
 pub struct FunctionId(pub(super) u32);
 
 impl FunctionId {
-    /// No function's: there are never so many.
+    /// Stands for no function; there are never so many.
     pub(super) const NONE: Self = Self(u32::MAX);
 
-    /// Whether one of them may be [`Self::NONE`], looked at all at once; where it says no, none is.
+    /// Whether one of them may be [`Self::NONE`]. They are checked all at once; `false` means that none is.
     pub(super) fn may_be_none(four: [Self; 4]) -> bool {
         four.iter().fold(0, |all, id| all | id.0) > u32::MAX / 2
     }
@@ -185,7 +186,7 @@ impl Profile {
 
     /// The sum of all values of one sample type over the stacks that a function stands in, each once; exact or saturated.
     pub fn total_through(&self, function: FunctionId, sample_type: usize) -> i64 {
-        /// Frames looked at together: several at a time is quicker than to stop at the one.
+        /// How many frames are compared at once, which is quicker than stopping at the first match.
         const PIECE: usize = 32;
         if sample_type >= self.sample_types.len() {
             return 0;
@@ -254,7 +255,7 @@ impl Stacks {
 
     /// Adds the values of a stack.
     pub(super) fn push_values(&mut self, values: &[i64]) {
-        // They are few: no call to copy them.
+        // There are few, so a loop is quicker than a call that copies.
         self.values.extend(values.iter().copied());
     }
 }

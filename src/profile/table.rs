@@ -1,4 +1,4 @@
-//! The table of functions of a profile: self and total of each name.
+//! The function table of a profile: self and total of each name.
 
 use super::model::{FunctionId, Profile, TextId};
 
@@ -81,7 +81,8 @@ struct Ticks {
     stamp: u32,
 }
 
-/// Counts a stack's value for the names in it, each once. Alone, so that its few words stay in registers.
+/// Counts a stack's value for the names in it, each once. It is a function of its own, so that its few values stay in
+/// registers.
 #[inline(never)]
 fn count(frames: &[FunctionId], names: &[TextId], ticks: &mut [Ticks], (stamp, value): (u32, i64)) {
     for frame in frames {
@@ -105,7 +106,7 @@ fn rank(rows: &mut [FunctionRow<'_>]) {
 /// Sorts rows by name, which are the same up to `from`: by the next eight bytes as a number, then those that share them.
 fn sort_names(rows: &mut [FunctionRow<'_>], from: usize) {
     const FEW: usize = 8;
-    /// Each step down holds the rows once more: long names that begin alike must not stand for gigabytes.
+    /// Each level of recursion holds the rows once more, so names that share a long beginning must not take gigabytes.
     const DEEP: usize = 64;
     if rows.len() <= FEW || from >= DEEP {
         rows.sort_unstable_by(|a, b| a.name.cmp(b.name));

@@ -1,8 +1,8 @@
-//! Names as the rest of the server can keep them.
+//! Makes names storable: valid UTF-8 without U+0000.
 
 use std::borrow::Cow;
 
-/// The bytes as text, with U+FFFD for what is not UTF-8 and for U+0000, which PostgreSQL cannot keep.
+/// The bytes as text, with U+FFFD for what is not UTF-8 and for U+0000, which PostgreSQL cannot store.
 pub(super) fn sanitise(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) if !bytes.contains(&0) => Cow::Borrowed(text),

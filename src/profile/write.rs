@@ -117,7 +117,7 @@ fn value_type<'t>(sample_type: &'t SampleType, strings: &mut Strings<'t>) -> Out
     message
 }
 
-/// The string table in the making.
+/// The string table while it is written.
 #[derive(Default)]
 struct Strings<'t> {
     list: Vec<&'t str>,
@@ -134,7 +134,7 @@ impl<'t> Strings<'t> {
     }
 }
 
-/// Bytes of a message in the making.
+/// The bytes of a message while it is written.
 #[derive(Default)]
 struct Out(Vec<u8>);
 

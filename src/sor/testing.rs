@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::http::Outward;
 use crate::http::testing::Served;
-use crate::kernel::CALL;
+use crate::kernel::{CALL, Stored};
 use crate::storage::Db;
 use crate::storage::testing::{TestDatabase, database};
 
@@ -60,4 +60,40 @@ pub(crate) fn members(object: &Value) -> Vec<&str> {
     let mut members: Vec<_> = object.as_object().unwrap().keys().map(String::as_str).collect();
     members.sort_unstable();
     members
+}
+
+/// Rows that must be valid, as values.
+pub(crate) trait Whole {
+    /// What they are.
+    type Value;
+
+    /// The values.
+    fn whole(self) -> Self::Value;
+}
+
+impl<T: std::fmt::Debug> Whole for Stored<T> {
+    type Value = T;
+
+    fn whole(self) -> T {
+        match self {
+            Self::Valid(value) => value,
+            Self::Odd(row) => panic!("{row:?}"),
+        }
+    }
+}
+
+impl<T: Whole> Whole for Option<T> {
+    type Value = Option<T::Value>;
+
+    fn whole(self) -> Self::Value {
+        self.map(Whole::whole)
+    }
+}
+
+impl<T: Whole> Whole for Vec<T> {
+    type Value = Vec<T::Value>;
+
+    fn whole(self) -> Self::Value {
+        self.into_iter().map(Whole::whole).collect()
+    }
 }

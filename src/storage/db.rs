@@ -96,6 +96,15 @@ impl Db {
         repeat: Repeat,
         work: impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send + Sync,
     ) -> Result<T, DbError> {
+        self.try_to_run(repeat, work).await.map_err(|error| self.explained(error))
+    }
+
+    /// The same, whose error is the database's own while the server is starting too.
+    pub(super) async fn try_to_run<T: Send>(
+        &self,
+        repeat: Repeat,
+        work: impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send + Sync,
+    ) -> Result<T, DbError> {
         let mut retry = 0;
         (|| self.once(&work))
             .retry(BACKOFF.with_max_times(RETRIES))
@@ -162,6 +171,19 @@ impl Db {
                 held.lose();
                 Err(Failed::finally(PortError::Timeout(format!("database: no answer within {limit:?}"))))
             }
+        }
+    }
+
+    /// What cannot be reached while the schema is not ready is starting.
+    fn explained(&self, error: DbError) -> DbError {
+        match (error, self.schema()) {
+            (DbError::Port(PortError::Unavailable(detail)), Schema::Waiting(why) | Schema::Refused(why)) => {
+                tracing::debug!(%detail, "asked before the schema is ready");
+                let why = why.public;
+                PortError::Starting(format!("the server is starting, its database is not ready: {why}; try again"))
+                    .into()
+            }
+            (error, _) => error,
         }
     }
 

@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use backon::BackoffBuilder;
+use rstest::rstest;
 use sqlx::Connection;
 use tokio::sync::{Barrier, Semaphore};
 
@@ -162,10 +163,15 @@ async fn a_connection_whose_work_succeeded_is_handed_on_at_once_and_goes_back_wh
     let test = database().await;
     let db = with(&test, PoolSettings::of_size(2));
     let first = backend(&db).await;
-    assert_eq!((db.stats().open, db.stats().idle), (1, 1), "nobody was asked in between");
-    assert_eq!(backend(&db).await, first);
+    let mut at_once = db.pool.handed_on() == 1;
+    // A connection is trusted for a second; on a busy machine a statement may take longer.
+    for _ in 0..10 {
+        assert_eq!(backend(&db).await, first);
+        at_once |= db.pool.handed_on() == 1;
+    }
+    assert!(at_once, "{:?}", db.stats());
     let back = async {
-        while db.pool.handed_on() > 0 {
+        while db.pool.handed_on() > 0 || db.stats().idle == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -231,6 +237,9 @@ async fn a_server_that_is_not_there_is_unavailable_long_before_the_connect_timeo
     let db = Db::open(options, PoolSettings::default());
     let begun = Instant::now();
     let outcome = execute(&db, Repeat::Safe, "SELECT 1").await;
+    assert!(matches!(outcome, Err(DbError::Port(PortError::Starting(_)))), "{outcome:?}");
+    db.schema.send_replace(Schema::Ready);
+    let outcome = execute(&db, Repeat::Safe, "SELECT 1").await;
     assert!(matches!(outcome, Err(DbError::Port(PortError::Unavailable(_)))), "{outcome:?}");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     let health = db.health().await;
@@ -248,7 +257,7 @@ async fn the_database_may_come_after_the_server() {
         async move { db.prepare(true).await }
     });
     let mut schema = db.schema.subscribe();
-    drop(schema.wait_for(|s| matches!(s, Schema::Waiting(why) if why.contains("not_yet"))).await.unwrap());
+    drop(schema.wait_for(|s| matches!(s, Schema::Waiting(why) if why.internal.contains("not_yet") && !why.public.contains("not_yet"))).await.unwrap());
     assert!(!db.health().await.is_ready());
     execute(&test.db, Repeat::Unsafe, "CREATE DATABASE not_yet").await.unwrap();
     preparing.await.unwrap().unwrap();
@@ -263,4 +272,43 @@ async fn the_database_may_come_after_the_server() {
 fn pauses_double_from_a_tenth_of_a_second_and_stop_at_five() {
     let pauses: Vec<u128> = BACKOFF.without_max_times().build().take(8).map(|pause| pause.as_millis()).collect();
     assert_eq!(pauses, [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+}
+
+#[rstest]
+#[case(5, 3, false)]
+#[case(5, 4, true)]
+#[case(20, 15, false)]
+#[case(20, 16, true)]
+#[case(1, 1, true)]
+#[case(0, 0, false)]
+fn the_pool_is_nearly_full_from_exactly_80_percent_on(#[case] max: u32, #[case] in_use: u32, #[case] expected: bool) {
+    assert_eq!(PoolStats { max, in_use, ..PoolStats::default() }.is_nearly_full(), expected);
+}
+
+#[tokio::test]
+async fn the_watch_sees_when_the_pool_becomes_nearly_full_and_when_it_no_longer_is() {
+    let test = database().await;
+    let db = with(&test, PoolSettings::of_size(1));
+    let mut watch = db.watch_pool();
+    assert!(!watch.look());
+    let (held, release) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let holder = {
+        let (db, held, release) = (db.clone(), Arc::clone(&held), Arc::clone(&release));
+        tokio::spawn(async move {
+            db.run(Repeat::Safe, |c| {
+                let (held, release) = (Arc::clone(&held), Arc::clone(&release));
+                Box::pin(async move {
+                    held.wait().await;
+                    release.wait().await;
+                    c.ping().await
+                })
+            })
+            .await
+        })
+    };
+    held.wait().await;
+    assert_eq!((watch.look(), watch.look()), (true, false), "it began, and goes on");
+    release.wait().await;
+    holder.await.unwrap().unwrap();
+    assert_eq!((watch.look(), watch.look()), (true, false), "it ended");
 }

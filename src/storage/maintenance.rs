@@ -65,6 +65,7 @@ mod tests {
 
     use super::*;
     use crate::kernel::PortError;
+    use crate::storage::Reason;
     use crate::storage::testing::{database, empty_database};
 
     /// A round that never ends: it says that it began, and answers when it is cut off.
@@ -114,7 +115,7 @@ mod tests {
     #[tokio::test]
     async fn maintenance_ends_where_the_schema_is_refused() {
         let test = empty_database().await;
-        test.db.schema.send_replace(Schema::Refused("a changed migration".to_owned()));
+        test.db.schema.send_replace(Schema::Refused(Reason::plain("a changed migration")));
         let (round, mut rounds) = endless();
         run_maintenance(test.db.clone(), round).await;
         assert!(rounds.try_recv().is_err());

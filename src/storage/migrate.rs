@@ -1,8 +1,8 @@
 //! Migrations: embedded in the binary, run in order in one transaction, which one process at a time may hold; taken back
 //! when asked.
 //!
-//! What was applied stands in `_sqlx_migrations`, with a checksum. Migrations that only a newer binary knows are let
-//! be; one that was changed after it was applied is refused.
+//! What was applied stands in `_sqlx_migrations`, with a checksum. Migrations that only a newer binary knows are left
+//! alone. One that was changed after it was applied is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -15,11 +15,11 @@ use super::{pooler, sqlstate};
 
 /// The migrations that this binary brings.
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
-/// Where the applied ones are noted.
+/// The table of applied migrations.
 const TABLE: &str = "_sqlx_migrations";
 /// The oldest PostgreSQL that is served.
 const OLDEST_SERVER: i32 = 150_000;
-/// What one transaction at a time may hold; the number is arbitrary and ours.
+/// The key of the advisory lock for migrations; the number is arbitrary.
 const LOCK: i64 = 0x464c_414d_4557_4152;
 
 /// Why the schema is not what it should be.
@@ -36,14 +36,14 @@ pub enum MigrateError {
         name: String,
     },
     /// A migration failed and was rolled back.
-    #[error("migration {version} ({name}) failed and was taken back whole: {source}")]
+    #[error("migration {version} ({name}) failed and was taken back whole: {}", sqlstate::said(cause))]
     Failed {
         /// Its number.
         version: i64,
         /// Its name.
         name: String,
         /// What the server said.
-        source: sqlx::Error,
+        cause: sqlx::Error,
     },
     /// Taking back would lose rows.
     #[error("these tables hold rows that would be lost: {0}; say --yes to lose them")]
@@ -60,17 +60,23 @@ pub enum MigrateError {
     /// The server is too old.
     #[error("the server is PostgreSQL {0}; 15 to 18 are served")]
     OldServer(String),
-    /// The database is away or says no.
+    /// The database cannot be reached or refuses.
     #[error("database: {}", sqlstate::said(.0))]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
+}
+
+impl From<sqlx::Error> for MigrateError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
 }
 
 impl From<sqlx::migrate::MigrateError> for MigrateError {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
         match error {
             sqlx::migrate::MigrateError::Execute(error) => Self::Database(error),
-            sqlx::migrate::MigrateError::ExecuteMigration(source, version) => {
-                Self::Failed { version, name: name_of(version), source }
+            sqlx::migrate::MigrateError::ExecuteMigration(cause, version) => {
+                Self::Failed { version, name: name_of(version), cause }
             }
             other => Self::Database(sqlx::Error::Configuration(Box::new(other))),
         }
@@ -198,6 +204,15 @@ pub async fn status(connection: &mut PgConnection) -> Result<Vec<Status>, Migrat
     let mut transaction = begin(connection).await?;
     let applied = if exists(&mut transaction).await? { applied(&mut transaction).await? } else { BTreeMap::new() };
     transaction.commit().await?;
+    Ok(status_of(applied))
+}
+
+/// The status where there is no database yet: every migration is pending.
+pub fn status_without_database() -> Vec<Status> {
+    status_of(BTreeMap::new())
+}
+
+fn status_of(applied: BTreeMap<i64, Noted>) -> Vec<Status> {
     let mut all: BTreeMap<i64, Status> = ups()
         .map(|migration| {
             let state = match applied.get(&migration.version) {
@@ -213,7 +228,7 @@ pub async fn status(connection: &mut PgConnection) -> Result<Vec<Status>, Migrat
         let newer = Status { version, name: found.name, state: State::Newer(found.at) };
         all.entry(version).or_insert(newer);
     }
-    Ok(all.into_values().collect())
+    all.into_values().collect()
 }
 
 /// Fails where migrations of this binary are not applied.
@@ -292,12 +307,12 @@ async fn lock(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>
     Ok(transaction)
 }
 
-/// Keeps all that was done, or none of it where a part failed; others may migrate then.
+/// Commits everything, or rolls back where a part failed, and releases the lock.
 async fn end<T>(transaction: Transaction<'_, Postgres>, done: Result<T, MigrateError>) -> Result<T, MigrateError> {
     if done.is_ok() {
         transaction.commit().await?;
     } else {
-        // The server takes it back without being told where the connection is lost.
+        // If the connection is lost, the server rolls back by itself.
         let _ = transaction.rollback().await;
     }
     done

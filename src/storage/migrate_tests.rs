@@ -139,7 +139,7 @@ async fn without_migrating_the_schema_is_waited_for() {
     });
     let mut schema = db.schema.subscribe();
     let missing =
-        schema.wait_for(|s| matches!(s, Schema::Waiting(why) if why.starts_with("migrations are missing: 1")));
+        schema.wait_for(|s| matches!(s, Schema::Waiting(why) if why.public.starts_with("migrations are missing: 1")));
     drop(missing.await.unwrap());
     let health = db.health().await;
     assert!(!health.is_ready(), "{health:?}");
@@ -205,7 +205,7 @@ async fn tables_made_by_hand_are_adopted_with_their_rows() {
     assert_eq!(
         rows,
         [(1, "a".into(), 12.5, "critical".into()), (2, "over the top".into(), 120.0, "warning".into())],
-        "a row that breaks a new check stays"
+        "a row that breaks a new check stays, and the check is taken off"
     );
     let at: DateTime<Utc> = sqlx::query_scalar("SELECT created_at FROM performance_baseline WHERE id = 1")
         .fetch_one(&mut connection)
@@ -213,13 +213,14 @@ async fn tables_made_by_hand_are_adopted_with_their_rows() {
         .unwrap();
     assert_eq!(at.to_rfc3339(), "2024-01-02T03:04:05+00:00");
     let refused = sqlx::query(
-        "INSERT INTO performance_baseline (app_name, profile_type, function_name, max_self_percent) VALUES ('shop', 'cpu', 'b', 101)",
+        "INSERT INTO performance_baseline (app_name, profile_type, function_name, max_self_percent, severity)
+         VALUES ('shop', 'cpu', 'b', 1, 'dreadful')",
     )
     .execute(&mut connection)
     .await
     .unwrap_err();
     let name = refused.as_database_error().and_then(|e| e.constraint().map(str::to_owned));
-    assert_eq!(name.as_deref(), Some("performance_baseline_max_self_percent_check"));
+    assert_eq!(name.as_deref(), Some("performance_baseline_severity_check"));
 
     let key: Option<uuid::Uuid> =
         sqlx::query_scalar("SELECT idempotency_key FROM triage_history WHERE app_name = 'shop'")

@@ -1,7 +1,8 @@
-//! The cellar: the pool, the embedded cluster, migrations, partitions, maintenance rounds, and what SQLSTATEs mean.
+//! The database: the pool, the embedded cluster, migrations, partitions, maintenance rounds, and the meaning of
+//! SQLSTATEs.
 //!
-//! [`Db`] is the only way to the database. It is opened at once and connects when asked; [`Db::prepare`] waits for the
-//! server and migrates it, [`Db::health`] says how it does. [`Embedded`] runs a private server for whoever has none.
+//! [`Db`] is the only way to the database. It connects when it is first used. [`Db::prepare`] waits for the server and
+//! migrates it, and [`Db::health`] reports its health. [`Embedded`] runs a private server for users who have none.
 //! Rooms describe tables that are partitioned by time as [`PartitionedTable`]s, and what is to be done every hour as
 //! [`MaintenanceRound`]s.
 
@@ -24,11 +25,11 @@ mod warm;
 
 pub use db::{Db, DbError, Repeat};
 pub use embedded::{Embedded, EmbeddedError, EmbeddedSettings};
-pub use health::{Condition, Health};
+pub use health::{Condition, Health, PoolWatch};
 pub use maintenance::{MaintenanceRound, run_maintenance};
 pub use partitions::{Expired, PartitionedTable, Period, TableName};
 pub use pool::{PoolSettings, PoolStats};
 pub use pooler::options_behind;
-pub use rows::{Broken, Columns, apart, begin, keep, kept, readable};
-pub use schema::Schema;
+pub use rows::{Columns, Row, apart, begin, changed, end_change, or_empty, stored, unless_empty, written};
+pub use schema::{Reason, Schema};
 pub use source::{InvalidUrl, embedded_settings, options_of};

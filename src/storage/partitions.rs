@@ -122,7 +122,7 @@ pub struct PartitionedTable {
     pub retention: Option<TimeDelta>,
 }
 
-/// What became of the expired partitions.
+/// The result for expired partitions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expired {
     /// Partitions dropped.
@@ -138,7 +138,7 @@ enum Change {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+enum ChangeOutcome {
     Done,
     /// Somebody else was first.
     DoneBefore,
@@ -177,9 +177,9 @@ impl PartitionedTable {
         for first in wanted.difference(&existing) {
             let partition = self.partition(*first);
             match self.change(db, Change::Make, *first).await? {
-                Outcome::Done => made.push(partition),
-                Outcome::DoneBefore => {}
-                Outcome::Held => {
+                ChangeOutcome::Done => made.push(partition),
+                ChangeOutcome::DoneBefore => {}
+                ChangeOutcome::Held => {
                     let detail = format!("database: other sessions hold the table that {partition} is to be part of");
                     return Err(PortError::Timeout(detail));
                 }
@@ -196,9 +196,9 @@ impl PartitionedTable {
         let mut expired = Expired::default();
         for first in self.list(db).await?.into_iter().filter(|first| self.is_expired(*first, now)) {
             let names = match self.change(db, Change::Drop, first).await? {
-                Outcome::Done => &mut expired.dropped,
-                Outcome::DoneBefore => continue,
-                Outcome::Held => &mut expired.held,
+                ChangeOutcome::Done => &mut expired.dropped,
+                ChangeOutcome::DoneBefore => continue,
+                ChangeOutcome::Held => &mut expired.held,
             };
             names.push(self.partition(first));
         }
@@ -228,25 +228,25 @@ impl PartitionedTable {
         end.zip(self.retention).is_some_and(|(end, retention)| end <= now - retention)
     }
 
-    async fn change(self, db: &Db, change: Change, first: NaiveDate) -> PortResult<Outcome> {
+    async fn change(self, db: &Db, change: Change, first: NaiveDate) -> PortResult<ChangeOutcome> {
         for _ in 0..TRIES {
             let tried = db
                 .run(Repeat::Safe, move |c| {
                     Box::pin(async move {
                         let mut transaction = c.begin().await?;
                         match self.try_change(&mut transaction, change, first).await {
-                            Err(error) if is_lock_timeout(&error) => Ok(Outcome::Held),
+                            Err(error) if is_lock_timeout(&error) => Ok(ChangeOutcome::Held),
                             Err(error) => Err(error),
                             Ok(outcome) => transaction.commit().await.map(|()| outcome),
                         }
                     })
                 })
                 .await?;
-            if tried != Outcome::Held {
+            if tried != ChangeOutcome::Held {
                 return Ok(tried);
             }
         }
-        Ok(Outcome::Held)
+        Ok(ChangeOutcome::Held)
     }
 
     /// Makes or drops a partition within a transaction.
@@ -255,7 +255,7 @@ impl PartitionedTable {
         transaction: &mut PgConnection,
         change: Change,
         first: NaiveDate,
-    ) -> Result<Outcome, sqlx::Error> {
+    ) -> Result<ChangeOutcome, sqlx::Error> {
         self.lock(transaction).await?;
         sqlx::query(LOCK_TIMEOUT).execute(&mut *transaction).await?;
         let exists = self.read(transaction).await?.contains(&first);
@@ -265,12 +265,12 @@ impl PartitionedTable {
                 self.statements_to_make(first, default.as_ref())
             }
             Change::Drop if exists => self.statements_to_drop(first),
-            Change::Make | Change::Drop => return Ok(Outcome::DoneBefore),
+            Change::Make | Change::Drop => return Ok(ChangeOutcome::DoneBefore),
         };
         for statement in statements {
             sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
         }
-        Ok(Outcome::Done)
+        Ok(ChangeOutcome::Done)
     }
 
     /// Lets one session at a time change the partitions of this table. The key of the advisory lock is PostgreSQL's

@@ -13,14 +13,16 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::config::Pooler;
 
 use super::pooler;
-use super::warm::{Lent, TRUSTED_FOR, Warm};
+use super::warm::{PooledConnection, RecentConnections, TRUSTED_FOR};
 
-/// A connection that takes longer than this is doubted: the server may be away.
+/// From this share of connections in use on, the pool is nearly full.
+const NEARLY_FULL_PERCENT: u64 = 80;
+/// A connection that takes longer than this makes us check whether the server can be reached.
 const DOUBT_AFTER: Duration = Duration::from_millis(500);
-/// How long an answer is waited for from a server that is known to be away.
+/// How long to wait for a server that could not be reached just before.
 const AWAY_LIMIT: Duration = Duration::from_secs(2);
 
-/// The limits of the pool; api.md's variables.
+/// The limits of the pool, as `DB_POOL_SIZE` and the variables beside it set them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolSettings {
     /// The pooler in front of the server (`DB_POOLER`).
@@ -71,9 +73,9 @@ pub struct PoolStats {
     pub idle: u32,
     /// Of these, those in use.
     pub in_use: u32,
-    /// How often a connection was asked for while all were in use.
+    /// How often a caller had to wait because all connections were in use.
     pub wait_count: u64,
-    /// How long was waited for those, in all.
+    /// How long callers waited, in all.
     pub wait_duration: Duration,
 }
 
@@ -82,9 +84,14 @@ impl PoolStats {
     pub fn utilization_percent(&self) -> f64 {
         if self.max == 0 { 0.0 } else { f64::from(self.in_use) * 100.0 / f64::from(self.max) }
     }
+
+    /// Whether at least 80 % of the connections are in use.
+    pub fn is_nearly_full(&self) -> bool {
+        u64::from(self.in_use) * 100 >= u64::from(self.max) * NEARLY_FULL_PERCENT && self.max > 0
+    }
 }
 
-/// Why no connection was to be had.
+/// Why there was no connection.
 #[derive(Debug)]
 pub(super) enum NoConnection {
     /// All are in use, and none came back in time.
@@ -99,9 +106,9 @@ pub(super) enum NoConnection {
 #[derive(Debug)]
 pub(super) struct Pool {
     connections: PgPool,
-    /// Who may take one of these: they are handed on past the driver's own queue.
+    /// The semaphore of these connections, which do not go through the driver's own queue.
     turns: Semaphore,
-    warm: Arc<Warm>,
+    warm: Arc<RecentConnections>,
     settings: PoolSettings,
     options: PgConnectOptions,
     in_use: AtomicU32,
@@ -122,7 +129,7 @@ impl Pool {
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
-                    // It was asked when it came back.
+                    // It was checked when it came back.
                     if meta.idle_for > TRUSTED_FOR {
                         connection.ping().await?;
                     }
@@ -217,11 +224,11 @@ impl Pool {
     }
 
     /// One that came back a moment ago, or one of the driver's pool, which may connect.
-    async fn take(&self) -> Result<(Lent, SemaphorePermit<'_>), sqlx::Error> {
+    async fn take(&self) -> Result<(PooledConnection, SemaphorePermit<'_>), sqlx::Error> {
         let turn = self.turns.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let lent = match self.warm.take() {
             Some(lent) => lent,
-            None => Lent::new(self.connections.acquire().await?),
+            None => PooledConnection::new(self.connections.acquire().await?),
         };
         Ok((lent, turn))
     }
@@ -230,8 +237,8 @@ impl Pool {
         self.in_use.load(Ordering::Relaxed) >= self.settings.size
     }
 
-    /// The driver's pool tries a refused connection again until the time is up. Whoever waits suspiciously long looks
-    /// for themselves and ends the wait with what the server says; ends never where the server answers.
+    /// The driver's pool tries a refused connection again until the time is up. A caller that waits suspiciously long
+    /// connects by itself and ends the wait with the server's error. It never ends where the server answers.
     async fn doubt(&self) -> sqlx::Error {
         tokio::time::sleep(DOUBT_AFTER).await;
         if !self.exhausted()
@@ -292,7 +299,7 @@ fn statement_timeout(settings: &PoolSettings) -> String {
 
 /// A connection in use.
 pub(super) struct Held<'p> {
-    lent: Option<Lent>,
+    lent: Option<PooledConnection>,
     is_clean: bool,
     pool: &'p Pool,
     /// Given back after the connection, so that whoever is next finds it.
@@ -305,13 +312,13 @@ impl Held<'_> {
         self.lent.as_mut().map(|lent| &mut *lent.connection)
     }
 
-    /// Gives it back after work that succeeded: it lives, and may be handed on as it is.
+    /// Gives it back after work that succeeded. It is alive and may be used again without a check.
     pub(super) fn succeeded(mut self) {
         // A transaction that was dropped is not rolled back yet.
         self.is_clean = self.lent.as_ref().is_some_and(|lent| !lent.connection.should_flush());
     }
 
-    /// Gives it up for lost: it is closed, not kept.
+    /// Closes the connection, because it is lost.
     pub(super) fn lose(mut self) {
         if let Some(mut lent) = self.lent.take() {
             lent.connection.close_on_drop();

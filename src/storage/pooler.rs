@@ -32,7 +32,7 @@ pub(super) async fn begin<'c>(
     connection.begin_with(AssertSqlSafe(format!("BEGIN; DEALLOCATE ALL; SET LOCAL {setting}"))).await
 }
 
-/// What to do about an error that comes of a pooler which nobody told us about.
+/// What to do about an error that is caused by a pooler that the settings do not name.
 pub(super) fn hint(error: &sqlx::Error) -> Option<&'static str> {
     let error = error.as_database_error()?;
     // A statement that another session has prepared, or that this one has prepared before.

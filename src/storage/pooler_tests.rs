@@ -11,7 +11,7 @@ use super::*;
 use crate::kernel::PortError;
 use crate::storage::migrate::{self, State};
 use crate::storage::testing::{TestDatabase, database, empty_database};
-use crate::storage::{Db, DbError, PoolSettings, Repeat};
+use crate::storage::{Db, DbError, PoolSettings, Repeat, Schema};
 
 fn behind_pgbouncer(test: &TestDatabase, settings: PoolSettings) -> Db {
     Db::open(test.options_behind_pgbouncer(), PoolSettings { pooler: Pooler::Transaction, ..settings })
@@ -86,6 +86,7 @@ async fn a_session_is_waited_for_no_longer_than_a_connection() {
     let test = database().await;
     let patience = PoolSettings { connect_timeout: Duration::from_millis(200), ..PoolSettings::of_size(1) };
     let db = behind_pgbouncer(&test, patience);
+    db.schema.send_replace(Schema::Ready);
     let mut holders = Vec::new();
     for _ in 0..3 {
         let mut holder = test.options_behind_pgbouncer().connect().await.unwrap();
@@ -135,7 +136,10 @@ async fn a_server_that_was_not_told_of_it_says_which_setting_to_change() {
     let db = Db::open(options.clone(), PoolSettings::of_size(1));
     let health = db.health().await;
     assert!(!health.is_ready());
-    assert!(health.reason.as_ref().is_some_and(|reason| reason.contains("set DB_POOLER=transaction")), "{health:?}");
+    assert!(
+        health.reason.as_ref().is_some_and(|reason| reason.internal.contains("set DB_POOLER=transaction")),
+        "{health:?}"
+    );
     let error = migrate::MigrateError::from(options.connect().await.unwrap_err());
     assert!(error.to_string().contains("set DB_POOLER=transaction"), "{error}");
 }

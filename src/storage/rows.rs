@@ -1,102 +1,135 @@
-//! Rows that become values of a domain, and rows that cannot: a table that was made by hand is adopted with what it
-//! holds.
+//! Turns rows into values of a domain. Tables that were made by hand may hold rows that are not valid.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::str::FromStr;
 
 use futures::future::BoxFuture;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::DbError;
 use super::sqlstate::{Meaning, translate};
-use crate::kernel::{Page, PortError, PortResult, RowId};
+use crate::kernel::{OddRow, PortError, PortResult, Repeated, RowId, Stored};
 
-/// A column of a stored row that no value can be made of: somebody wrote it past the routes.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{table} row {id}: {column} {why}")]
-pub struct Broken {
-    table: &'static str,
-    id: i32,
-    column: &'static str,
-    why: String,
-}
-
-impl From<Broken> for PortError {
-    fn from(broken: Broken) -> Self {
-        Self::Internal(broken.to_string())
-    }
-}
-
-/// A row while its columns are read: names the table, the row and the column where one cannot be.
-#[derive(Debug, Clone, Copy)]
-pub struct Columns {
-    table: &'static str,
-    id: i32,
-}
+/// Reads the columns of a row into the types that check them, and gathers what each of them finds wrong.
+#[derive(Debug, Default)]
+pub struct Columns(RefCell<Vec<String>>);
 
 impl Columns {
-    /// The columns of a row.
-    pub fn of(table: &'static str, id: i32) -> Self {
-        Self { table, id }
-    }
-
-    /// Its id.
-    pub fn id(self) -> Result<RowId, Broken> {
-        RowId::new(self.id.into()).ok_or_else(|| self.broken("id", &"is below 1"))
+    /// The row's id.
+    pub fn id(&self, id: i32) -> Option<RowId> {
+        self.checked("id", RowId::new(id.into()).ok_or("is below 1"))
     }
 
     /// Reads a column as the type that checks it.
-    pub fn read<V, T: TryFrom<V, Error: std::fmt::Display>>(self, column: &'static str, value: V) -> Result<T, Broken> {
-        T::try_from(value).map_err(|error| self.broken(column, &error))
+    pub fn read<V: Clone, T: TryFrom<V, Error: Display>>(&self, column: &str, value: &V) -> Option<T> {
+        self.checked(column, T::try_from(value.clone()))
     }
 
     /// Reads a column that may be NULL.
-    pub fn read_some<V, T: TryFrom<V, Error: std::fmt::Display>>(
-        self,
-        column: &'static str,
-        value: Option<V>,
-    ) -> Result<Option<T>, Broken> {
-        value.map(|value| self.read(column, value)).transpose()
+    pub fn read_some<V: Clone, T: TryFrom<V, Error: Display>>(
+        &self,
+        column: &str,
+        value: Option<&V>,
+    ) -> Option<Option<T>> {
+        match value {
+            Some(value) => self.read(column, value).map(Some),
+            None => Some(None),
+        }
     }
 
     /// Reads a column whose text is a name of something.
-    pub fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
-        self,
-        column: &'static str,
-        text: &str,
-    ) -> Result<T, Broken> {
-        text.parse().map_err(|error| self.broken(column, &error))
+    pub fn parse<T: FromStr<Err: Display>>(&self, column: &str, text: &str) -> Option<T> {
+        self.checked(column, text.parse())
     }
 
-    fn broken(self, column: &'static str, why: &dyn std::fmt::Display) -> Broken {
-        Broken { table: self.table, id: self.id, column, why: why.to_string() }
+    fn checked<T>(&self, column: &str, read: Result<T, impl Display>) -> Option<T> {
+        read.map_err(|why| self.0.borrow_mut().push(format!("{}: {why}", camel_case(column)))).ok()
+    }
+
+    /// The value that was made of all columns, or what is wrong with them.
+    ///
+    /// # Errors
+    /// What is wrong, a sentence for each column.
+    pub fn made<T>(self, value: Option<T>) -> Result<T, Vec<String>> {
+        value.ok_or(self.0.into_inner())
     }
 }
 
-/// Reads a page of rows. One that no value can be made of must not take the others from their readers: it is left out,
-/// and the log says so.
-pub fn readable<R, T: TryFrom<R, Error = Broken>, P>(page: Page<R, P>) -> Page<T, P> {
-    page.read(|row| match T::try_from(row) {
-        Ok(value) => Some(value),
-        Err(broken) => {
-            tracing::warn!(error = %broken, "a stored row is left out, since it is not valid");
-            None
-        }
-    })
+/// A row as its table holds it: it is written with the names and the values that the routes show.
+pub trait Row: Serialize {
+    /// What a valid row is.
+    type Value;
+
+    /// The value of the row.
+    ///
+    /// # Errors
+    /// What is wrong with it, a sentence for each column.
+    fn value(&self) -> Result<Self::Value, Vec<String>>;
 }
 
-/// Ends a write whose row came back. What cannot be read is not kept, whether or not a check of the table holds it.
-pub async fn keep<R, T: TryFrom<R, Error = Broken>>(
+/// A row as it is answered: one that no value can be made of with all that it holds and what is wrong with it.
+pub fn stored<R: Row>(row: &R) -> Stored<R::Value> {
+    match row.value() {
+        Ok(value) => Stored::Valid(value),
+        Err(problems) => Stored::Odd(OddRow::new(members(row), problems)),
+    }
+}
+
+fn members(row: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(row) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
+}
+
+/// An object that may be NULL; an empty one says as little.
+pub fn unless_empty(object: Option<&Value>) -> Option<&Value> {
+    object.filter(|object| object.as_object().is_none_or(|members| !members.is_empty()))
+}
+
+/// Writes an object that may be NULL: as `{}` then.
+///
+/// # Errors
+/// The serializer's.
+pub fn or_empty<S: Serializer>(object: &Option<Value>, serializer: S) -> Result<S::Ok, S::Error> {
+    match object {
+        Some(object) => object.serialize(serializer),
+        None => Map::<String, Value>::new().serialize(serializer),
+    }
+}
+
+/// Ends a change whose row came back, unless what the change only repeats differs from what is stored; then nothing is
+/// changed, and the name of the member is answered.
+///
+/// # Errors
+/// The transaction cannot be ended.
+pub async fn end_change<R: Row>(
     transaction: Transaction<'_, Postgres>,
     row: Option<R>,
-) -> Result<Result<Option<T>, Broken>, sqlx::Error> {
-    let read = row.map(T::try_from).transpose();
-    if read.is_ok() {
-        transaction.commit().await?;
-    } else {
+    repeated: &Repeated,
+) -> Result<Result<Option<Stored<R::Value>>, String>, sqlx::Error> {
+    let differing = row.as_ref().and_then(|row| repeated.differing(&members(row)).map(str::to_owned));
+    if let Some(name) = differing {
         transaction.rollback().await?;
+        return Ok(Err(name));
     }
-    Ok(read)
+    transaction.commit().await?;
+    Ok(Ok(row.as_ref().map(stored)))
 }
 
-/// Begins what [`keep`] ends.
+/// The result of a change that [`end_change`] ended.
+///
+/// # Errors
+/// `Invalid` names the member that differs; else as [`written`].
+pub fn changed<T>(done: Result<Result<T, String>, DbError>, table: &str, changeable: &[&str]) -> PortResult<T> {
+    let differs = |name| PortError::Invalid(format!("/{name}: cannot be changed, and is stored with another value"));
+    written(done, table, changeable)?.map_err(differs)
+}
+
+/// Begins what [`end_change`] ends.
 pub async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
     sqlx::Connection::begin(connection).await
 }
@@ -123,27 +156,26 @@ pub async fn apart<T>(
     }
 }
 
-/// What came of a write that [`keep`] ended. A row of an adopted table may hold what is not valid: a write that would
-/// keep it is a conflict that names the member to give too, if it is one of `changeable`, the columns that a change may
-/// hold; else the row must be removed.
-pub fn kept<T>(written: Result<Result<T, Broken>, DbError>, table: &str, changeable: &[&str]) -> PortResult<T> {
-    let stored = |column: &str| {
-        let way_out = if changeable.contains(&column) {
-            format!("give {} too", camel_case(column))
-        } else {
-            "remove the row and write it anew".to_owned()
-        };
-        PortError::Conflict(format!("the stored {column} is not valid: {way_out}"))
-    };
-    match written {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(broken)) => Err(stored(broken.column)),
-        Err(DbError::Constraint(name)) => {
+/// The result of a write. A row of an adopted table may hold what a check of the table refuses: a write that would keep
+/// it is a conflict that names the member to give too, if it is one of `changeable`, the columns that a change may hold;
+/// else the row must be removed.
+///
+/// # Errors
+/// As said; else the database's.
+pub fn written<T>(done: Result<T, DbError>, table: &str, changeable: &[&str]) -> PortResult<T> {
+    done.map_err(|error| match error {
+        DbError::Constraint(name) => {
             let column = name.strip_prefix(table).and_then(|name| name.strip_suffix("_check"));
-            Err(stored(column.map_or(name.as_str(), |column| column.trim_start_matches('_'))))
+            let column = column.map_or(name.as_str(), |column| column.trim_start_matches('_'));
+            let way_out = if changeable.contains(&column) {
+                format!("give {} too", camel_case(column))
+            } else {
+                "remove the row and write it anew".to_owned()
+            };
+            PortError::Conflict(format!("the stored {column} is not valid: {way_out}"))
         }
-        Err(DbError::Port(error)) => Err(error),
-    }
+        DbError::Port(error) => error,
+    })
 }
 
 fn camel_case(column: &str) -> String {
@@ -158,21 +190,45 @@ fn camel_case(column: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::AppName;
     use rstest::rstest;
-
-    fn conflict(text: &str) -> PortResult<()> {
-        Err(PortError::Conflict(text.to_owned()))
-    }
+    use serde_json::json;
 
     #[rstest]
     #[case("max_self_percent", "the stored max_self_percent is not valid: give maxSelfPercent too")]
     #[case("app_name", "the stored app_name is not valid: remove the row and write it anew")]
-    fn a_write_that_would_keep_nonsense_says_what_to_do(#[case] column: &'static str, #[case] text: &str) {
-        let changeable = ["max_self_percent", "tier"];
-        let broken = Columns::of("thing", 7).broken(column, &"is odd");
-        assert_eq!(broken.to_string(), format!("thing row 7: {column} is odd"));
-        assert_eq!(kept(Ok(Err(broken)), "thing", &changeable), conflict(text));
+    fn a_write_that_a_check_refuses_says_what_to_do(#[case] column: &str, #[case] text: &str) {
         let constraint = DbError::Constraint(format!("thing_{column}_check"));
-        assert_eq!(kept(Err(constraint), "thing", &changeable), conflict(text));
+        let refused = written::<()>(Err(constraint), "thing", &["max_self_percent", "tier"]);
+        assert_eq!(refused, Err(PortError::Conflict(text.to_owned())));
+    }
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Thing {
+        id: i32,
+        app_name: String,
+        #[serde(serialize_with = "or_empty")]
+        labels: Option<Value>,
+    }
+
+    impl Row for Thing {
+        type Value = (RowId, AppName);
+
+        fn value(&self) -> Result<Self::Value, Vec<String>> {
+            let columns = Columns::default();
+            let (id, app) = (columns.id(self.id), columns.read("app_name", &self.app_name));
+            columns.made(id.zip(app))
+        }
+    }
+
+    #[test]
+    fn an_odd_row_is_shown_with_all_that_is_wrong() {
+        let thing = |id, name: &str| Thing { id, app_name: name.to_owned(), labels: None };
+        assert!(stored(&thing(1, "shop")).valid().is_some());
+        let Stored::Odd(row) = stored(&thing(0, "")) else { panic!("odd") };
+        let problems = ["id: is below 1", "appName: must not be empty"];
+        let expected = json!({"id": 0, "appName": "", "labels": {}, "problems": problems});
+        assert_eq!(Value::Object(row.members().clone()), expected);
     }
 }

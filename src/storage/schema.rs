@@ -1,4 +1,4 @@
-//! From "no database yet" to "its schema is ours": connects with backoff, migrates, and says how far it came.
+//! Makes the schema ready: connects with backoff, migrates, and reports how far it has come.
 
 use backon::Retryable;
 use sqlx::{ConnectOptions, Connection};
@@ -6,22 +6,53 @@ use sqlx::{ConnectOptions, Connection};
 use super::Db;
 use super::db::BACKOFF;
 use super::migrate::{self, MigrateError};
-use super::sqlstate::Meaning;
+use super::sqlstate::{self, Meaning};
+
+/// Why the database is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// What callers may read: no address, no SQL, none of the server's own words.
+    pub public: String,
+    /// The whole text, for the log.
+    pub internal: String,
+}
+
+impl Reason {
+    /// One text for callers and for the log.
+    pub(super) fn plain(text: impl Into<String>) -> Self {
+        let public = text.into();
+        Self { internal: public.clone(), public }
+    }
+}
+
+impl From<&MigrateError> for Reason {
+    fn from(error: &MigrateError) -> Self {
+        let public = match error {
+            MigrateError::Failed { version, name, cause } => {
+                let cause = sqlstate::public(cause);
+                format!("migration {version} ({name}) failed and was taken back whole: {cause}")
+            }
+            MigrateError::Database(error) => sqlstate::public(error),
+            ours => ours.to_string(),
+        };
+        Self { public, internal: error.to_string() }
+    }
+}
 
 /// How far the schema has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Schema {
-    /// Not there; why is for people.
-    Waiting(String),
+    /// Not ready yet.
+    Waiting(Reason),
     /// All migrations of this binary are applied.
     Ready,
-    /// It cannot be made ready without somebody doing something.
-    Refused(String),
+    /// It cannot be made ready until somebody acts.
+    Refused(Reason),
 }
 
 impl Default for Schema {
     fn default() -> Self {
-        Self::Waiting("not connected yet".to_owned())
+        Self::Waiting(Reason::plain("this server has not connected to it yet"))
     }
 }
 
@@ -37,17 +68,21 @@ impl Db {
             .retry(BACKOFF.without_max_times())
             .when(is_passing)
             .notify(|error, _| {
-                let why = error.to_string();
-                if why != said {
-                    tracing::warn!(reason = %why, "the database is not ready; it is tried again");
-                    said.clone_from(&why);
+                let why = Reason::from(error);
+                if why.internal != said {
+                    tracing::warn!(reason = why.internal, "the database is not ready; it is tried again");
+                    said.clone_from(&why.internal);
                 }
                 self.schema.send_replace(Schema::Waiting(why));
             })
             .await;
         self.schema.send_replace(match &prepared {
             Ok(()) => Schema::Ready,
-            Err(error) => Schema::Refused(error.to_string()),
+            Err(error) => {
+                let why = Reason::from(error);
+                tracing::error!(reason = why.internal, "the schema cannot be made ready; this server stops");
+                Schema::Refused(why)
+            }
         });
         prepared
     }
@@ -82,7 +117,7 @@ impl Db {
     }
 }
 
-/// Whether waiting mends it: the server is away, starting or full, or somebody else has yet to migrate.
+/// Whether waiting helps: the server cannot be reached, is starting or full, or another process has yet to migrate.
 fn is_passing(error: &MigrateError) -> bool {
     match error {
         MigrateError::Missing(_) => true,

@@ -1,4 +1,4 @@
-//! From the settings to a database: somebody else's, or the embedded one of this process.
+//! Opens the database of the settings: an external one, or the embedded one of this process.
 
 use std::path::Path;
 use std::str::FromStr;

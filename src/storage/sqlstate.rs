@@ -1,9 +1,14 @@
-//! What the errors of PostgreSQL and of the driver mean, in one place.
+//! The meaning of the errors of PostgreSQL and of the driver, in one place.
 
 use crate::kernel::PortError;
 
 use super::DbError;
 use super::pooler::hint;
+
+/// The SQLSTATE of a role that may not do what it was told to, and what to do about it.
+const LACKS_A_RIGHT: &str = "42501";
+const GRANT_IT: &str = "this server's role lacks a right: grant it CREATE on the database and on schema public, or \
+                        migrate with another role and set MIGRATE=false";
 
 /// What a failure means for the statement and for a second try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +92,34 @@ pub(super) fn said(error: &sqlx::Error) -> String {
         },
         other => other.to_string(),
     };
-    hint(error).map_or_else(|| text.clone(), |hint| format!("{text}: {hint}"))
+    let lacks_a_right = error.as_database_error().is_some_and(|e| e.code().as_deref() == Some(LACKS_A_RIGHT));
+    match hint(error).or(lacks_a_right.then_some(GRANT_IT)) {
+        Some(hint) => format!("{text}: {hint}"),
+        None => text,
+    }
+}
+
+/// What callers may read of an error: what happened and what to do about it, without the server's own words.
+pub(super) fn public(error: &sqlx::Error) -> String {
+    let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) else {
+        return match Meaning::of(error) {
+            Meaning::Away => "it cannot be reached".to_owned(),
+            _ => "the log says why".to_owned(),
+        };
+    };
+    let what = match &*code {
+        LACKS_A_RIGHT => return format!("{GRANT_IT} (SQLSTATE {code})"),
+        "28P01" | "28000" => "it refused this server's user or password",
+        "3D000" => "no database has the name that the settings give",
+        "57P03" => "it is starting or stopping",
+        _ => match Meaning::of(error) {
+            Meaning::Full => "it has no connection left",
+            Meaning::TooSlow => "it did not answer in time",
+            Meaning::Away | Meaning::RolledBack => "it cannot be used at the moment",
+            Meaning::Refused | Meaning::NoSchema | Meaning::Ours => "it refused a statement, the log says which",
+        },
+    };
+    format!("{what} (SQLSTATE {code})")
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Connections that came back a moment ago, handed on as they are: the driver's pool asks each one that comes back whether
-//! it lives, which costs half as much again as reading a few rows.
+//! Connections that came back a moment ago and are used again without a check. The driver's pool checks each one that
+//! comes back, which costs half as much again as reading a few rows.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,12 +14,12 @@ pub(super) const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// A connection of the driver's pool.
 #[derive(Debug)]
-pub(super) struct Lent {
+pub(super) struct PooledConnection {
     pub(super) connection: PoolConnection<Postgres>,
     since: Instant,
 }
 
-impl Lent {
+impl PooledConnection {
     /// One that the driver's pool gave out just now.
     pub(super) fn new(connection: PoolConnection<Postgres>) -> Self {
         Self { connection, since: Instant::now() }
@@ -32,17 +32,17 @@ impl Lent {
 
 /// Those that nobody uses at the moment.
 #[derive(Debug, Default)]
-pub(super) struct Warm(Mutex<State>);
+pub(super) struct RecentConnections(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    lent: Vec<Lent>,
-    /// Whether somebody gives back what is not used again.
+    lent: Vec<PooledConnection>,
+    /// Whether a task gives back what is not used again.
     is_swept: bool,
     is_closed: bool,
 }
 
-impl Warm {
+impl RecentConnections {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -52,15 +52,20 @@ impl Warm {
         self.lock().lent.len()
     }
 
-    /// The one that came back last. One that is not trusted any more goes back to the driver's pool.
-    pub(super) fn take(&self) -> Option<Lent> {
+    /// The one that came back last. One that is too old goes back to the driver's pool.
+    pub(super) fn take(&self) -> Option<PooledConnection> {
         // Given back outside of the lock.
         let last = self.lock().lent.pop();
-        last.filter(Lent::is_trusted)
+        last.filter(PooledConnection::is_trusted)
     }
 
     /// Keeps a connection, of at most so many; gives it back where it is to go to the driver's pool.
-    pub(super) fn put(self: &Arc<Self>, lent: Lent, most: usize, runtime: &Handle) -> Result<(), Lent> {
+    pub(super) fn put(
+        self: &Arc<Self>,
+        lent: PooledConnection,
+        most: usize,
+        runtime: &Handle,
+    ) -> Result<(), PooledConnection> {
         let mut state = self.lock();
         if state.is_closed || state.lent.len() >= most || !lent.is_trusted() {
             return Err(lent);
@@ -86,7 +91,7 @@ impl Warm {
     }
 }
 
-impl Drop for Warm {
+impl Drop for RecentConnections {
     fn drop(&mut self) {
         // The driver's pool would need a runtime to take them back.
         for lent in self.lock().lent.drain(..) {
@@ -95,7 +100,7 @@ impl Drop for Warm {
     }
 }
 
-async fn give_back(all: Vec<Lent>) {
+async fn give_back(all: Vec<PooledConnection>) {
     for mut lent in all {
         lent.connection.return_to_pool().await;
     }
@@ -103,7 +108,7 @@ async fn give_back(all: Vec<Lent>) {
 
 /// Gives back what is not used again. Its runtime may end first.
 struct Sweeping {
-    warm: Arc<Warm>,
+    warm: Arc<RecentConnections>,
     is_over: bool,
 }
 
@@ -120,7 +125,7 @@ async fn sweep(mut sweeping: Sweeping) {
         tokio::time::sleep(TRUSTED_FOR).await;
         let old = {
             let mut state = sweeping.warm.lock();
-            let (trusted, old) = std::mem::take(&mut state.lent).into_iter().partition(Lent::is_trusted);
+            let (trusted, old) = std::mem::take(&mut state.lent).into_iter().partition(PooledConnection::is_trusted);
             state.lent = trusted;
             state.is_swept = !state.lent.is_empty();
             sweeping.is_over = !state.is_swept;

@@ -14,8 +14,8 @@ const QUIET: &str = "actix_server=warn,sqlx::postgres::notice=warn,pyroscope=war
 pub fn init_logging(settings: &LogSettings) -> Result<(), TryInitError> {
     let default = if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
     let format = settings.format.unwrap_or(default);
-    // A plain level is about this server. What libraries say of their threads and timers, and the database of columns
-    // that exist already, is not worth a line.
+    // A plain level is about this server. Lines of libraries about their threads and timers, and of the database about
+    // columns that exist already, are left out.
     let directives =
         if settings.level.contains('=') { settings.level.clone() } else { format!("{},{QUIET}", settings.level) };
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));

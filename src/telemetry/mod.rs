@@ -1,4 +1,4 @@
-//! What the server says of itself: tracing, request ids, the counts of one request, metrics.
+//! Logs, request ids, the counts of one request, and metrics.
 
 mod logging;
 mod metrics;

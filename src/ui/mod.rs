@@ -7,7 +7,7 @@ use crate::http::{RouteTable, Routes};
 
 const STYLE: &str = include_str!("landing.css");
 
-/// Opens the page at `/`, which shows the way to what this server answers.
+/// The page at `/`, which links to what this server answers.
 pub fn routes(routes: &mut Routes<'_>) {
     routes.route("/", web::get().to(landing));
 }
@@ -19,7 +19,7 @@ async fn landing(routes: web::Data<RouteTable>) -> impl Responder {
         .body(page(&routes).into_string())
 }
 
-/// A part of a split shows its own doors only.
+/// A process of a split deployment lists only its own routes.
 fn page(routes: &RouteTable) -> Markup {
     let serves = |path: &str| !routes.allowed(path).is_empty();
     html! {

@@ -1,4 +1,4 @@
-//! One piece of work for all who ask the same at the same time.
+//! Shares the work of identical requests that are made at the same time.
 
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +12,8 @@ use crate::kernel::{Call, PortResult, Urgency};
 
 type Flight<V> = BoxFuture<'static, PortResult<V>>;
 
-/// The work in flight by what it answers. A flight goes on as long as one of those who joined it still waits; when the last
-/// one gives up, it is dropped. It has no caller, and is as urgent as the most urgent of those who wait.
+/// The work in flight by what it answers. A flight goes on while at least one caller waits for it, and is dropped with
+/// the last one. It has no caller of its own, and the urgency of its most urgent caller.
 #[derive(Debug)]
 pub struct Flights<K, V>(Mutex<FxHashMap<K, InFlight<V>>>);
 
@@ -23,7 +23,7 @@ struct InFlight<V> {
     waiting: Arc<Waiting>,
 }
 
-/// Those who wait for a flight.
+/// The callers that wait for a flight.
 #[derive(Debug)]
 struct Waiting {
     all: Mutex<Vec<Urgency>>,
@@ -58,7 +58,7 @@ impl<K, V> Default for Flights<K, V> {
     }
 }
 
-/// One of those who wait; when it is dropped, a flight that ended or was abandoned is removed.
+/// One waiting caller. When it is dropped, a flight that has ended or has no callers is removed.
 struct Waiter<'f, K: Eq + Hash, V> {
     flights: &'f Flights<K, V>,
     key: K,

@@ -1,4 +1,4 @@
-//! How many calls a source gets at once.
+//! Limits how many calls a source gets at once.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ const ROUND: u32 = 10;
 /// Latency must grow by more than this, beside doubling, to count as congestion: below it is the noise of a scheduler.
 const NOISE: Duration = Duration::from_millis(20);
 /// Bounds the calls in flight: grows by one after ten successes, halves when the source says it is busy or its latency
-/// doubles. A scan waits behind everyone else, and a prompt call finds a slot even where scans hold all.
+/// doubles. A scan waits behind all prompt calls, and a prompt call gets a slot even while scans hold all.
 #[derive(Debug, Default)]
 pub struct Limiter {
     state: Mutex<State>,
@@ -86,7 +86,7 @@ impl State {
         let usual = self.round.usual.unwrap_or(mean);
         if self.minds_latency && mean > usual * 2 && mean > usual + NOISE {
             self.halve();
-            // A source that has become slower for good is the usual one soon.
+            // The usual latency adapts soon to a source that has become slower for good.
             self.round.usual = Some(usual * 3 / 2);
         } else {
             self.limit = (self.limit + 1).min(MOST);
@@ -95,9 +95,9 @@ impl State {
     }
 }
 
-/// What a call showed of the source.
+/// What a call says about the load of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CallOutcome {
     /// It answered.
     Answered,
     /// It is busy: 429, 503, 504 or no answer in time.
@@ -112,12 +112,12 @@ pub struct Permit {
     limiter: Arc<Limiter>,
     scan: bool,
     since: Instant,
-    outcome: Outcome,
+    outcome: CallOutcome,
 }
 
 impl Permit {
-    /// Ends the call and tells what it showed.
-    pub fn end(mut self, outcome: Outcome) {
+    /// Ends the call with its outcome.
+    pub fn end(mut self, outcome: CallOutcome) {
         self.outcome = outcome;
     }
 }
@@ -129,9 +129,9 @@ impl Drop for Permit {
             let lane = state.lane(self.scan);
             lane.in_flight = lane.in_flight.saturating_sub(1);
             match self.outcome {
-                Outcome::Answered => state.succeeded(self.since.elapsed()),
-                Outcome::Busy => state.halve(),
-                Outcome::Unknown => {}
+                CallOutcome::Answered => state.succeeded(self.since.elapsed()),
+                CallOutcome::Busy => state.halve(),
+                CallOutcome::Unknown => {}
             }
             self.limiter.grant(&mut state)
         };
@@ -157,10 +157,10 @@ impl Limiter {
     }
 
     fn permit(self: &Arc<Self>, scan: bool) -> Permit {
-        Permit { limiter: self.clone(), scan, since: Instant::now(), outcome: Outcome::Unknown }
+        Permit { limiter: self.clone(), scan, since: Instant::now(), outcome: CallOutcome::Unknown }
     }
 
-    /// Takes from the queues who may go now.
+    /// Takes those that may go now from the queues.
     fn grant(self: &Arc<Self>, state: &mut State) -> Vec<(oneshot::Sender<Permit>, Permit)> {
         let mut granted = Vec::new();
         for scan in [false, true] {
@@ -253,7 +253,7 @@ mod tests {
         succeed(&limiter, 60, Duration::from_millis(5)).await;
         assert_eq!(limit(&limiter), 8);
         for expected in [4, 2, 1, 1] {
-            limiter.enter(&prompt()).await.end(Outcome::Busy);
+            limiter.enter(&prompt()).await.end(CallOutcome::Busy);
             assert_eq!(limit(&limiter), expected);
         }
     }
@@ -273,7 +273,7 @@ mod tests {
         succeed(&limiter, 40, Duration::from_micros(5)).await;
         succeed(&limiter, 10, Duration::from_millis(120)).await;
         assert_eq!(limit(&limiter), 7);
-        limiter.enter(&prompt()).await.end(Outcome::Busy);
+        limiter.enter(&prompt()).await.end(CallOutcome::Busy);
         assert_eq!(limit(&limiter), 3);
     }
 

@@ -1,4 +1,4 @@
-//! What was found out a moment ago, for windows that slide with the present.
+//! Caches of recent answers, for windows that move with the current time.
 //!
 //! Bounded by hand: on moka, tried with its least-recently-used policy, a hit costs 0.3 to 0.4 µs more, a new key 4 µs in
 //! place of 0.4 (which a discovery of 1,000 apps pays for each of them), and full caches take half as much memory again.

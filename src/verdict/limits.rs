@@ -1,4 +1,4 @@
-//! Approved limits held against every function of a profile.
+//! Compares every function of a profile with the approved limits.
 
 use std::cmp::Ordering;
 
@@ -12,11 +12,11 @@ use crate::verdict::reliability::Share;
 /// The approved limit of one function.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit<'a> {
-    /// The function, as somebody typed it.
+    /// The function, as it was typed in.
     pub function: &'a str,
     /// The largest self share approved, percent.
     pub max_self_percent: f64,
-    /// How bad it is to pass it.
+    /// How severe it is to exceed it.
     pub severity: LimitSeverity,
 }
 
@@ -37,7 +37,7 @@ pub struct LimitViolation {
     pub confirmed: bool,
 }
 
-/// What the limits of an app say to a profile.
+/// The result of comparing a profile with an app's limits.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LimitReport {
     /// The functions over their limits, worst first.

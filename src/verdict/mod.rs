@@ -1,8 +1,9 @@
-//! The judge: what a frame claims, what a profile's stacks add up to, how sure that is, and what to do about it.
+//! How profiles are judged: what a frame claims, what a profile's stacks add up to, how certain that is, and what to do
+//! about it.
 //!
-//! Pure and synchronous: a profile goes in, findings come out. It knows no BOR, no web, no database, no clock.
+//! Pure and synchronous: it takes a profile and returns findings. It uses no network, no database and no clock.
 //!
-//! The steps, in the order data walks through them. Each imports only from those above it.
+//! The steps in the order in which data passes through them. Each imports only from those above it.
 //!
 //! | Step | What it answers |
 //! |---|---|
@@ -31,7 +32,7 @@ pub use category::{Category, Origin, Runtime};
 pub use claims::{Claim, Claims, StackExplanation};
 pub use compare::{ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Load, OwnNoise, Side};
 pub use findings::{
-    Assessment, Diagnosis, Evidence, Finding, Ground, Outcome, Rate, Responsible, Subject, Summary, TopFunction,
+    Assessment, Diagnosis, Evidence, Finding, Ground, KindOutcome, Rate, Responsible, Subject, Summary, TopFunction,
     Verdict, cost_of_allocation, diagnosis_name, fallback_name, label, summarise, weigh_allocations,
 };
 pub use fleet::{

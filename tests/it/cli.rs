@@ -28,7 +28,7 @@ async fn a_triage_is_a_table_that_a_person_can_read() {
         "1000 samples",
         "gc_pressure            70.00",
         "  70.00 %  runtime.scanobject",
-        "flame graph: /profiles/my%20shop/flamegraph?",
+        &format!("flame graph: {}/profiles/my%20shop/flamegraph?", server.base()),
     ] {
         assert!(table.contains(line), "{line:?} is not in\n{table}");
     }

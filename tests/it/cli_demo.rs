@@ -34,13 +34,13 @@ async fn the_demo_runs_both_versions_and_all_that_it_and_the_readme_propose_work
         let (_, service): (_, Value) = server.json(&format!("/services/{app}")).await;
         assert_eq!((&service["appName"], &service["environment"]), (&app.into(), &"demo".into()), "{service}");
     }
-    let addresses = told.lines().filter_map(|line| line.trim().strip_prefix("curl '"));
-    let addresses: Vec<_> = addresses.map(|rest| rest.split('\'').next().unwrap()).collect();
-    assert!(addresses.len() >= 8, "{told}");
-    for address in addresses {
-        let path = address.strip_prefix(server.base()).unwrap();
-        let answer = server.get(path).send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{address}");
+    let (_, proposed) = told.split_once("\nTry next:\n").unwrap();
+    assert_eq!(proposed.lines().count(), 3, "{told}");
+    for command in proposed.lines() {
+        let words: Vec<_> = command.split_whitespace().collect();
+        assert_eq!(words[0], "flamewarden");
+        let (exit, printed, errors) = flamewarden(&words[1..], "http://127.0.0.1:9").await;
+        assert_eq!((exit, errors.as_str()), (0, ""), "{command}: {printed}");
     }
     // A window up to now ends with the last quarter of a minute that is over.
     for Shown { app, .. } in SHOWN {
@@ -87,7 +87,7 @@ impl Shown {
 /// Runs every step of the README's tour after the demo.
 async fn follow_the_tour(base: &str) {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let (_, tour) = readme.split_once("\n## A tour of five minutes\n").unwrap();
+    let (_, tour) = readme.split_once("\n## A tour in five minutes\n").unwrap();
     let steps = tour.split("\n## ").next().unwrap().split("```sh\n").skip(1);
     let steps: Vec<_> = steps.map(|step| step.split("```").next().unwrap()).collect();
     assert!(steps[0].starts_with("cargo run ") && steps[1].contains("\nflamewarden demo "), "{steps:?}");

@@ -111,7 +111,12 @@ async fn a_server_is_asked_and_its_verdict_is_the_code() {
         async move { flamewarden(&words, &base).await }
     };
     let (exit, text, _) = run(&["--fail-on", "regression"]).await;
-    assert!(exit == 1 && text.contains("shop.Cart.toJson") && text.contains("flame graph: /profiles/shop"), "{text}");
+    assert!(
+        exit == 1
+            && text.contains("shop.Cart.toJson")
+            && text.contains(&format!("flame graph: {}/profiles/shop", server.base())),
+        "{text}"
+    );
     let (exit, text, _) = run(&["--format", "markdown", "--limit", "1"]).await;
     assert!(exit == 0 && text.contains(&format!("--server {}/", server.base())), "{text}");
     let link = format!("]({}/profiles/shop/flamegraph?", server.base());
@@ -120,6 +125,9 @@ async fn a_server_is_asked_and_its_verdict_is_the_code() {
     assert!(exit == 3 && errors.contains("nobody"), "{errors}");
     let (exit, _, errors) = flamewarden(&["diff", "shop", "--settle", "5m"], server.base()).await;
     assert!(exit == 2 && errors.contains("settle"), "{errors}");
+    let (exit, _, errors) = flamewarden(&["diff", "shop", "--at", "now-1m"], server.base()).await;
+    let too_recent = "error: at is too recent: the current window begins 5m (settle) after it, at ";
+    assert!(exit == 2 && errors.starts_with(too_recent) && errors.contains("--settle"), "{errors}");
     let (exit, _, errors) = flamewarden(&["diff", "shop", "--from", "now-1h", "--to", "now-2h"], server.base()).await;
     assert!(exit == 2 && errors.contains("before"), "{errors}");
 }

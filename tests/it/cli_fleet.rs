@@ -20,7 +20,7 @@ async fn hotspots_are_a_table_that_a_person_can_read() {
         "shop.Price.sum\n",
         "cart 90.00%, search 70.00%, checkout 40.00% (payments, critical)\n",
         "gc_pressure          runtime.scanobject\n",
-        "note: nobody could not be read: no profile of \"nobody\" was ever seen",
+        "note: nobody could not be read: no profiles of the app \"nobody\" are known",
     ] {
         assert!(table.contains(line), "{line:?} is not in\n{table}");
     }

@@ -16,6 +16,7 @@ mod cli;
 mod cli_demo;
 mod cli_diff;
 mod cli_fleet;
+mod cli_lists;
 mod faults;
 mod harness;
 mod hostile;

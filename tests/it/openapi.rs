@@ -96,6 +96,14 @@ async fn every_example_runs() {
     let server = Setup::of(&[("DATABASE_URL", &database.url())]).start().await;
     server.ready().await;
     let document: Value = server.get("/api-docs/openapi.json").send().await.unwrap().json().await.unwrap();
+    // A fresh server knows its own profiles.
+    let own = server
+        .request(Method::POST, "/ingest?name=flamewarden%7Bfunction=all%7D&from=now-60s&until=now-50s")
+        .body("main;serve 300\n")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(own.status(), 200);
     let mut ran = 0;
     for method in ["post", "get", "put", "delete"] {
         for (path, item) in document["paths"].as_object().unwrap() {

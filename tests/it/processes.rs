@@ -106,6 +106,30 @@ impl Node {
         self.child.wait().unwrap();
     }
 
+    /// What it wrote to its log so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.data_dir.join("log")).unwrap()
+    }
+
+    /// Waits until it has ended by itself; its exit code.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let wait = async {
+            loop {
+                if let Some(status) = self.child.try_wait().unwrap() {
+                    return status.code();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), wait).await.expect("it does not end")
+    }
+
+    /// Sends SIGTERM and waits until it has ended; its exit code.
+    pub(crate) async fn terminate(&mut self) -> Option<i32> {
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+        self.ended().await
+    }
+
     /// Starts it again as it was.
     pub(crate) fn restart(&mut self) {
         self.child = Self::spawn(&self.data_dir, &self.settings);
@@ -115,7 +139,9 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         // SIGTERM first: a server with a database of its own stops it.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        if let Ok(None) = self.child.try_wait() {
+            let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        }
         let _ = self.child.wait();
     }
 }

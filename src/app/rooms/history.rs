@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use super::list::RELATIONAL;
 use super::{Kind, Room, Sor};
 use crate::app::health::{Check, HealthCheck};
@@ -93,12 +95,13 @@ fn open_spool(wiring: &mut Wiring<'_>, history: Arc<dyn HistorySor>) -> anyhow::
 /// The health of the spool.
 struct SpoolCheck(Arc<Spool>);
 
+#[async_trait]
 impl HealthCheck for SpoolCheck {
     fn name(&self) -> &'static str {
         "spool"
     }
 
-    fn check(&self) -> Check {
+    async fn check(&self) -> Check {
         let health = self.0.health();
         let warn = health.degraded || health.stalled || health.rejected > 0 || self.0.probe().is_err();
         Check { warn, details: serde_json::to_value(health).unwrap_or_default() }

@@ -10,7 +10,7 @@ use crate::sor::registry::{self, RegistrySor};
 const BASELINE: &str = "ReadPyroscopeBaseline.sor.v1";
 const REGISTRY: &str = "ReadPyroscopeServiceRegistry.sor.v1";
 
-/// How a relational system of record is told of in `flamewarden config check`: local, or off.
+/// How `flamewarden config check` describes a relational system of record: local, or off.
 pub(super) const RELATIONAL: [&str; 2] = ["local", "off"];
 
 /// Every room: systems of record first, since decisions ask for their ports.

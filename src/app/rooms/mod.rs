@@ -47,11 +47,11 @@ pub(super) struct Sor {
     pub(super) url_key: &'static str,
     /// Where it is.
     pub(super) place: fn(&Settings, &Asked<'_>) -> Result<Placement, InvalidPlan>,
-    /// How its being local or off is told.
+    /// How it is described when it is local or off.
     pub(super) told: [&'static str; 2],
     /// Warnings at start that only this system of record has.
     pub(super) warnings: fn(&Settings, &Placement, &Asked<'_>) -> Vec<String>,
-    /// Offers its port, and with it what belongs to it: maintenance, health checks, what is to be done at the end.
+    /// Offers its port and registers what belongs to it: maintenance, health checks, work at the end.
     pub(super) build: fn(&mut Wiring<'_>, &Placement) -> anyhow::Result<()>,
     /// Opens its routes.
     pub(super) routes: fn(&mut Routes<'_>, &Placement),
@@ -94,7 +94,7 @@ pub fn functions() -> Vec<&'static str> {
     ROOMS.iter().flat_map(|room| room.functions.iter().copied()).collect()
 }
 
-/// Opens the routes of a plan, and those that every process has.
+/// Mounts the routes of a plan, and those that every process has.
 pub(super) fn open(plan: &Plan, routes: &mut Routes<'_>) {
     for room in ROOMS {
         if room.served(|function| plan.functions.serve(function)).is_some() {

@@ -1,14 +1,21 @@
 //! Profiles: from a Pyroscope server, from the embedded store, or from another Flamewarden.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::TimeDelta;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use url::Url;
 
 use super::{Kind, Room, Sor};
+use crate::app::health::{Check, HealthCheck, SourceHealth};
 use crate::app::placement::{Asked, InvalidPlan, Placement};
 use crate::app::wiring::Wiring;
 use crate::config::{Credentials, Settings};
+use crate::http::{Unreachable, why_unreachable};
+use crate::kernel::{Call, Clock, PortError, TimeWindow};
 use crate::profile::Budget;
 use crate::sor::profile_data::receivers::{self, Receiver};
 use crate::sor::profile_data::store::{ProfileStore, StoreSettings};
@@ -55,7 +62,7 @@ fn warnings(settings: &Settings, placement: &Placement, _: &Asked<'_>) -> Vec<St
 }
 
 fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
-    // One for the process: all that reads what others sent shares it.
+    // One for the process, shared by everything that reads profiles from others.
     let budget = Budget::new(wiring.settings.profiles.inflate_budget);
     let clock = Arc::clone(&wiring.clock);
     let port: Arc<dyn ProfileDataSor> = match placement {
@@ -71,8 +78,70 @@ fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
             Arc::new(store)
         }
     };
+    if let Placement::Remote(url) | Placement::Pyroscope(url) = placement {
+        wiring.check_health(Arc::new(SourceCheck::new(Arc::clone(&port), url, Arc::clone(&wiring.clock))));
+    }
     wiring.offer(port);
     Ok(())
+}
+
+/// How long the source may take to list its apps, and each step of finding out why it does not.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// So long an answer counts for whoever asks again.
+const ASKED_EVERY: Duration = Duration::from_secs(15);
+
+/// Whether the server that profiles come from can be read: it is asked for the apps of the last minute.
+struct SourceCheck {
+    port: Arc<dyn ProfileDataSor>,
+    url: Url,
+    clock: Arc<dyn Clock>,
+    last: Mutex<Option<(Instant, Option<Unreachable>)>>,
+}
+
+impl SourceCheck {
+    fn new(port: Arc<dyn ProfileDataSor>, url: &Url, clock: Arc<dyn Clock>) -> Self {
+        Self { port, url: url.clone(), clock, last: Mutex::default() }
+    }
+
+    async fn ask(&self) -> Option<Unreachable> {
+        let now = self.clock.now();
+        let window = TimeWindow::new(now - TimeDelta::minutes(1), now).ok()?;
+        let call = Call::system("health").until(Instant::now() + ANSWER_WITHIN);
+        match call.bound(self.port.apps(&call, window)).await {
+            Ok(_) | Err(PortError::Overloaded { .. } | PortError::Starting(_)) => None,
+            Err(PortError::Denied(_)) => Some(Unreachable::Denied),
+            Err(PortError::Timeout(_)) => Some(match why_unreachable(&self.url, ANSWER_WITHIN).await {
+                Unreachable::Dns => Unreachable::Dns,
+                _ => Unreachable::Timeout,
+            }),
+            Err(_) => Some(why_unreachable(&self.url, ANSWER_WITHIN).await),
+        }
+    }
+}
+
+#[async_trait]
+impl HealthCheck for SourceCheck {
+    fn name(&self) -> &'static str {
+        "profiles"
+    }
+
+    async fn check(&self) -> Check {
+        // Held while it is asked, so that many who ask at once make one call.
+        let mut last = self.last.lock().await;
+        let class = match *last {
+            Some((asked, class)) if asked.elapsed() < ASKED_EVERY => class,
+            _ => {
+                let class = self.ask().await;
+                *last = Some((Instant::now(), class));
+                class
+            }
+        };
+        let host = self.url.host_str().unwrap_or_default();
+        let host = self.url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let detail = class.map(Unreachable::advice);
+        let health = SourceHealth { host, reachable: class.is_none(), class, detail };
+        Check { warn: class.is_some(), details: serde_json::to_value(health).unwrap_or_default() }
+    }
 }
 
 fn store(settings: &Settings) -> StoreSettings {

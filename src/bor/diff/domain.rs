@@ -1,6 +1,6 @@
-//! What is compared, and what is kept of it: pure, nothing awaits here.
+//! What a diff compares and finds. Pure: nothing here awaits.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::bor::SorAnswer;
 use crate::bor::facts::source_facts;
@@ -11,7 +11,7 @@ use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::sor::registry::Service;
 use crate::verdict::{ChangedFunction, Compared, Comparison, Limit, Side};
 
-/// After a deploy, a service is given so long to warm up.
+/// How long a service has to warm up after a deploy.
 const DEFAULT_SETTLE: TimeDelta = TimeDelta::minutes(5);
 
 /// What to compare.
@@ -30,7 +30,7 @@ pub struct DiffRequest {
 }
 
 impl DiffRequest {
-    /// The same of a registered service's own series, under its tenant.
+    /// The same request for the own series of a registered service, under its tenant.
     pub(super) fn narrowed(&self, service: Option<&Service>) -> Self {
         let selector = narrowed(&self.current.selector, service);
         let baseline_selector = narrowed(&self.baseline_selector, service);
@@ -39,7 +39,7 @@ impl DiffRequest {
     }
 }
 
-/// Two profiles to be compared without a server.
+/// Two profiles to compare without a server.
 #[derive(Debug, Clone)]
 pub struct FilesDiff<'a> {
     /// A name to show.
@@ -65,7 +65,7 @@ pub struct Diff {
     pub kind: ProfileType,
     /// The windows, baseline first; `None` where a profile came without one.
     pub windows: [Option<TimeWindow>; 2],
-    /// What was read, of the app's own series; `None` where the profiles came without a server.
+    /// The request, narrowed to the app's own series; `None` if the profiles came without a server.
     pub asked: Option<DiffRequest>,
     /// Full profile type IDs of the current window.
     pub profile_types: Vec<String>,
@@ -75,7 +75,7 @@ pub struct Diff {
     pub comparison: Comparison,
     /// Whether it was held against limits.
     pub limits: SorAnswer<()>,
-    /// Whether the registry named the app's own series.
+    /// Whether the registry gave the labels of the app's own series.
     pub registry: SorAnswer<()>,
     /// Whether the report was recorded.
     pub history: SorAnswer<()>,
@@ -145,8 +145,9 @@ pub struct DiffWindows {
 impl DiffWindows {
     /// Both windows, baseline first.
     ///
-    /// `at` stands for an hour before it and the hour from `settle` after it, as far as that has passed. Otherwise each
-    /// part that is not given is counted from the one after it; series that differ are compared over one window.
+    /// With `at`, the baseline is the hour before it and the current window the hour from `settle` after it, as far as
+    /// that has passed. Otherwise each time that is not given is counted from the one after it. Different series are
+    /// compared over one window.
     ///
     /// # Errors
     /// `window_invalid` for a window that is reversed, too long or has not begun; `windows_overlap` for windows of the
@@ -177,7 +178,12 @@ impl DiffWindows {
         let from = at + self.settle.unwrap_or(DEFAULT_SETTLE);
         let to = (from + DEFAULT_WINDOW).min(default_to(now));
         if to <= from {
-            let detail = format!("the current window begins at {} and has not passed yet", from.to_rfc3339());
+            let settle = humantime::format_duration((from - at).to_std().unwrap_or_default());
+            let detail = format!(
+                "at is too recent: the current window begins {settle} (settle) after it, at {}; ask again a minute later, \
+                 or give a shorter settle (--settle on the command line)",
+                from.to_rfc3339_opts(SecondsFormat::Secs, true)
+            );
             return Err(Problem::new(Code::WindowInvalid, detail));
         }
         Ok((TimeWindow::new(at - DEFAULT_WINDOW, at)?, TimeWindow::new(from, to)?))

@@ -1,15 +1,15 @@
-//! What the audit trail keeps of a report.
+//! The history entry of a report.
 
 use super::domain::Diff;
 use crate::kernel::{InvalidName, PortError, PortResult, Text255, round2};
 use crate::sor::history::{AssessmentSeverity, NewAssessment, Recommendation, TopFunctions};
 use crate::verdict::DiffVerdict;
 
-/// Rows of a report that the audit trail keeps, the largest changes: pipelines ask for every row there is, and would fill
-/// the trail with noise.
+/// The number of rows that a history entry keeps, the largest changes. Pipelines ask for all rows, which would fill the
+/// history with noise.
 const KEPT_ROWS: usize = 20;
 
-/// The entry of the audit trail, without its time and key.
+/// The history entry, without its time and key.
 pub(super) fn history_entry(diff: &Diff, requested_by: Option<Text255>) -> PortResult<NewAssessment> {
     let comparison = &diff.comparison;
     let diagnosis = match comparison.verdict {

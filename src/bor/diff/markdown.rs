@@ -8,9 +8,15 @@ use super::wire::{ChangeBody, DiffBody, DiffWindowBody};
 use crate::bor::Absence;
 use crate::verdict::{ChangeVerdict, DiffVerdict};
 
-/// The report: one line of verdict, then the rows that are more than load and chance, the others folded; at its end the
-/// command that makes it again and a link, behind the server's address where that is known.
-pub fn markdown(body: &DiffBody, command: &str, server: Option<&str>) -> String {
+/// The report: one line with the verdict, then the rows that are more than load and chance, then the others folded. At
+/// its end stand the command that makes it again and a link with the server's address, if that is known.
+///
+/// `body` has all rows; at most `limit` of each list are shown, 0 shows all.
+pub fn markdown(body: &DiffBody, limit: usize, command: &str, server: Option<&str>) -> String {
+    let standing = standing_breaches(body);
+    let mut body = body.clone();
+    body.cut(limit);
+    let body = &body;
     let mut text = format!("# Diff Report: {}", escaped(&body.app_name));
     let summary = &body.summary;
     if summary.verdict == DiffVerdict::NoData {
@@ -25,7 +31,7 @@ pub fn markdown(body: &DiffBody, command: &str, server: Option<&str>) -> String 
     section(&mut text, "Regressions", ChangeVerdict::Regressed, &body.regressions, &body.improvements, limited);
     section(&mut text, "Improvements", ChangeVerdict::Improved, &body.improvements, &body.regressions, false);
     folded(&mut text, body, limited);
-    standing_breaches(&mut text, body);
+    text.push_str(&standing);
     summary_list(&mut text, body);
     let _ = writeln!(text, "\n```sh\n{command}\n```");
     if let Some(links) = &body.links {
@@ -99,7 +105,7 @@ fn window(window: &DiffWindowBody) -> String {
     text
 }
 
-/// The rows of a verdict, wherever their shares went.
+/// The rows of a verdict, whether their shares grew or shrank.
 fn section(
     text: &mut String,
     title: &str,
@@ -117,7 +123,7 @@ fn section(
     }
 }
 
-/// What changed by share and is told to be no change.
+/// Rows that changed by share but are not reported as changes.
 fn folded(text: &mut String, body: &DiffBody, limited: bool) {
     let told = |row: &&ChangeBody| !matches!(row.verdict, ChangeVerdict::Regressed | ChangeVerdict::Improved);
     let rows: Vec<_> = body.regressions.iter().chain(&body.improvements).filter(told).collect();
@@ -162,18 +168,21 @@ fn table(text: &mut String, rows: &[&ChangeBody], limited: bool, verdicts: bool)
     }
 }
 
-/// Functions over their limit that no regression tells of.
-fn standing_breaches(text: &mut String, body: &DiffBody) {
-    let shown = |name: &str| body.regressions.iter().any(|row| row.function == name);
-    let rows: Vec<_> = body.breaches.iter().flatten().filter(|breach| !shown(&breach.function)).collect();
+/// Functions over their limit that did not grow.
+fn standing_breaches(body: &DiffBody) -> String {
+    let grew = |name: &str| body.regressions.iter().any(|row| row.function == name);
+    let rows: Vec<_> = body.breaches.iter().flatten().filter(|breach| !grew(&breach.function)).collect();
     if rows.is_empty() {
-        return;
+        return String::new();
     }
-    text.push_str("\n## Over their limit without having grown\n\n| Function | Current | Threshold |\n|---|---:|---|\n");
+    let mut text = String::from(
+        "\n## Over their limit without having grown\n\n| Function | Current | Threshold |\n|---|---:|---|\n",
+    );
     for breach in rows {
         let (name, percent) = (code(&breach.function), breach.current_percent);
         let _ = writeln!(text, "| {name} | {percent:.2}% | {}% BREACH |", breach.threshold);
     }
+    text
 }
 
 fn summary_list(text: &mut String, body: &DiffBody) {

@@ -1,7 +1,8 @@
-//! The diff report: did this deploy make it slower? It reads an app's profiles of two windows, compares them function
-//! by function, holds them against approved limits and has the verdict kept.
+//! The diff report: did this deploy make it slower? It reads an app's profiles in two windows, compares them function
+//! by function, checks them against approved limits, and records the verdict.
 //!
-//! It owns no data. Its ports: profile data; in v2 also baselines and history, either of which may be off.
+//! It owns no data. It uses the port of profile data; in v2 also those of baselines and history, either of which may be
+//! off.
 
 mod domain;
 mod entry;

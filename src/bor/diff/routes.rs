@@ -15,7 +15,7 @@ use crate::http::{Answers, Code, PathParam, Problem, Query, Resource, Routes, Sp
 use crate::kernel::{AppName, Call, ProfileType, Selector};
 use crate::sor::profile_data::ProfileQuery;
 
-/// Rows of each list where nothing else is asked.
+/// The number of rows in each list if `limit` is absent.
 const DEFAULT_LIMIT: u32 = 20;
 const MARKDOWN: &str = "text/markdown";
 
@@ -59,8 +59,8 @@ pub(super) struct DiffParams {
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     selector: Option<Selector>,
-    /// Which of the app's series in the baseline window; `selector` if not given. A canary is held against the stable
-    /// version by other series over one window: without a baseline time it is the current one.
+    /// Which of the app's series in the baseline window; `selector` if not given. A canary is compared with the stable
+    /// version by different selectors over one window: without baseline times the baseline window is the current one.
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     baseline_selector: Option<Selector>,
@@ -94,13 +94,14 @@ impl IntoResponses for DiffErrors {
 
 /// Compare two windows of an app
 ///
-/// Says which functions got slower or faster: by share, and beyond what load, chance, and code that only moved or was
-/// renamed explain. In v2 every function is held against its approved limit and the report is kept in the app's history;
-/// `X-Requested-By` says for whom. A window without data is said, and is never an improvement.
+/// Says which functions got slower or faster: by share, and beyond what is explained by load, chance, and code that
+/// only moved or was renamed. In v2 every function is checked against its approved limit, and the report is kept in the
+/// app's history; `X-Requested-By` says for whom. A window without data is reported as such and never counts as an
+/// improvement.
 #[utoipa::path(
     get, path = "/diff/{appName}", tag = "diff", operation_id = "diffApp",
     params(
-        ("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"),
+        ("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"),
         DiffParams,
         ("X-Requested-By" = Option<String>, Header, description = "who asks, for the history: 1 to 255 bytes", example = "ada"),
     ),
@@ -142,18 +143,18 @@ pub(super) async fn diff_app(
         limit: params.limit.unwrap_or(DEFAULT_LIMIT) as usize,
         requested_by: requested_by(&request)?,
     };
-    let body = DiffBody::of(&service.diff(&call, &asked).await?, &links);
+    let diff = service.diff(&call, &asked).await?;
     match format {
-        Format::Json => json(StatusCode::OK, &body),
-        Format::Markdown => Ok(HttpResponse::Ok().content_type("text/markdown; charset=utf-8").body(markdown(
-            &body,
-            &command(&body),
-            None,
-        ))),
+        Format::Json => json(StatusCode::OK, &DiffBody::of(&diff, &links)),
+        Format::Markdown => {
+            let body = DiffBody::whole(&diff, &links);
+            let report = markdown(&body, asked.limit, &command(&body), None);
+            Ok(HttpResponse::Ok().content_type("text/markdown; charset=utf-8").body(report))
+        }
     }
 }
 
-/// Markdown where the caller names it and not JSON before it.
+/// Markdown if the caller accepts it and does not list JSON first.
 fn accepted(request: &HttpRequest) -> Format {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let place = |media: &str| accept.split(',').position(|part| part.split(';').next().unwrap_or("").trim() == media);

@@ -17,7 +17,7 @@ use crate::verdict::Comparison;
 
 /// How long one diff may take in all.
 const DEADLINE: Duration = Duration::from_secs(40);
-/// Profiles of more frames than this are compared on the threads for heavy work.
+/// Profiles with more frames are compared on the threads for heavy work.
 const LARGE_FRAMES: usize = 100_000;
 
 /// What the diff report is made of.
@@ -52,7 +52,7 @@ impl DiffService {
         &*self.parts.relational.clock
     }
 
-    /// Compares two windows, and has the report recorded.
+    /// Compares two windows and records the report.
     ///
     /// # Errors
     /// `AppUnknown`; `Profiles` where its profiles cannot be had.
@@ -100,10 +100,13 @@ impl DiffService {
     async fn read(&self, call: &Call, request: &DiffRequest) -> Result<(MergedProfile, MergedProfile), Refusal> {
         let DiffRequest { current, baseline, baseline_selector, .. } = request;
         let pair = call.bound(self.parts.profiles.merged_pair(call, current, *baseline, baseline_selector)).await?;
-        pair.ok_or_else(|| Refusal::AppUnknown(current.app.clone()))
+        match pair {
+            Some(pair) => Ok(pair),
+            None => Err(Refusal::unknown(&*self.parts.profiles, call, &current.app, self.clock()).await),
+        }
     }
 
-    /// Compares small profiles at once, large ones on the threads for heavy work.
+    /// Compares small profiles on this thread, and large ones on the threads for heavy work.
     async fn compare(
         &self,
         request: &DiffRequest,

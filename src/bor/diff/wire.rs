@@ -1,4 +1,4 @@
-//! The answer as it goes over the wire: shares rounded to two decimals, here and nowhere else.
+//! The answer as JSON. Shares are rounded to two decimals here and nowhere else.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -37,18 +37,18 @@ pub struct DiffBody {
     /// v2: functions with a limit that the current window does not hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baselines_not_seen: Option<Vec<String>>,
-    /// How much more was done per second, whatever the code: current for each of the baseline; absent without data.
+    /// The current load per second divided by that of the baseline, whatever the code; absent without data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_factor: Option<f64>,
     /// Whether the load is the median of the functions' changes, else the ratio of the totals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalised: Option<bool>,
-    /// What the baseline window's halves differ by, where both were read.
+    /// The difference between the two halves of the baseline window, if both were read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_noise: Option<OwnNoiseBody>,
     /// What is wrong with the data.
     pub data_quality: Vec<QualityNote>,
-    /// What it comes down to.
+    /// The verdict.
     pub summary: DiffSummaryBody,
     /// Where to look next; absent where no server was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,9 +97,9 @@ pub struct ChangeBody {
     pub current_percent: f64,
     /// Points between the two.
     pub delta_percent: f64,
-    /// What the change is taken for, beyond load and chance.
+    /// The verdict on the change, beyond load and chance.
     pub verdict: ChangeVerdict,
-    /// The other function of one that moved or was renamed.
+    /// The other name of a function that moved or was renamed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partner: Option<String>,
     /// The change at the baseline's load, points of the baseline's ticks.
@@ -157,7 +157,7 @@ pub struct OwnNoiseBody {
     pub largest_points: f64,
 }
 
-/// What a diff comes down to.
+/// The verdict on a whole diff.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = DiffReportSummary)]
@@ -180,7 +180,7 @@ pub struct DiffSummaryBody {
     pub significant_regressions: usize,
     /// Functions that improved beyond load and chance.
     pub significant_improvements: usize,
-    /// How far the samples of the window with fewer carry; absent where they cannot be counted.
+    /// How much the samples of the smaller window are worth; absent if they cannot be counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Confidence>,
     /// The windows without data: `baseline`, `current`.
@@ -203,6 +203,20 @@ pub struct DiffLinksBody {
 impl DiffBody {
     /// The answer. Without windows their ends are 0.
     pub fn of(diff: &Diff, settings: &LinkSettings) -> Self {
+        let mut body = Self::whole(diff, settings);
+        body.cut(diff.limit);
+        body
+    }
+
+    /// Shortens each list to at most `limit` rows; 0 leaves them whole.
+    pub fn cut(&mut self, limit: usize) {
+        let most = if limit == 0 { usize::MAX } else { limit };
+        self.regressions.truncate(most);
+        self.improvements.truncate(most);
+    }
+
+    /// The diff with all its rows.
+    pub fn whole(diff: &Diff, settings: &LinkSettings) -> Self {
         let comparison = &diff.comparison;
         let limited = diff.limits.known().is_some();
         let [before, now] = comparison.samples;
@@ -214,8 +228,8 @@ impl DiffBody {
             unit: comparison.sample_type.as_ref().map(|t| t.unit.clone()),
             baseline: DiffWindowBody::of(diff, 0, diff.asked.as_ref().map(|asked| &asked.baseline_selector)),
             current: DiffWindowBody::of(diff, 1, diff.asked.as_ref().map(|asked| &asked.current.selector)),
-            regressions: diff.grown().take(diff.shown()).map(ChangeBody::from).collect(),
-            improvements: diff.shrunk().take(diff.shown()).map(ChangeBody::from).collect(),
+            regressions: diff.grown().map(ChangeBody::from).collect(),
+            improvements: diff.shrunk().map(ChangeBody::from).collect(),
             breaches: limited.then(|| comparison.breaches.iter().map(BreachBody::from).collect()),
             baselines_not_seen: limited.then(|| comparison.limits_not_seen.clone()),
             load_factor: comparison.load_per_second.map(round4),

@@ -1,4 +1,4 @@
-//! What is asked of a fleet, and what came of it: pure, nothing awaits here.
+//! What a fleet search asks for and finds. Pure: nothing here awaits.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -74,7 +74,9 @@ impl Scan {
 pub enum AppFailure {
     /// Nobody knows it.
     Unknown,
-    /// Its turn did not come within the time of a search, which is this long.
+    /// No profile of the app in the window has these labels, which the registry gives it.
+    LabelsUnmatched(Selector),
+    /// It was not its turn within the time of a search, which is this long.
     NotReached(Duration),
     /// Its profile could not be read.
     Failed(PortError),
@@ -84,7 +86,7 @@ impl AppFailure {
     /// The failure of the source, where it is one.
     pub(super) fn error(&self) -> Option<PortError> {
         match self {
-            Self::Unknown => None,
+            Self::Unknown | Self::LabelsUnmatched(_) => None,
             Self::NotReached(within) => {
                 Some(PortError::Timeout(format!("not reached within the {within:?} of a fleet search")))
             }
@@ -125,7 +127,7 @@ pub(super) fn fleet_app(kind: ProfileType, merged: &MergedProfile) -> FleetApp<'
 pub struct AppTicks {
     /// The sample type, where it is known.
     pub sample_type: Option<SampleType>,
-    /// By how many a sum is to be divided; 0 where that is not known.
+    /// The number to divide a sum by; 0 if it is not known.
     snapshots: u64,
 }
 
@@ -135,7 +137,7 @@ impl AppTicks {
         Self { sample_type: meta.sample_type.clone(), snapshots }
     }
 
-    /// A sum of ticks as it is shown: of snapshots their mean, where their number is known.
+    /// A sum of ticks as it is shown: for snapshots their mean, if their number is known.
     pub fn shown(&self, sum: i64) -> Option<i64> {
         match self.snapshots {
             0 => (sum == 0).then_some(0),

@@ -8,7 +8,7 @@ use crate::verdict::Category;
 
 /// Apps that one request may name.
 const MOST_APPS: usize = 1_000;
-/// What costs nothing, or nobody can do anything about.
+/// Categories that cost nothing, or that nobody can change.
 const HIDDEN: [Category; 3] = [Category::Idle, Category::ProfilerOverhead, Category::Unresolved];
 
 /// Reads a comma list of apps; repeats collapse.
@@ -27,7 +27,8 @@ pub(super) fn apps(text: &str) -> Result<Vec<AppName>, Problem> {
     Ok(apps.into_iter().collect())
 }
 
-/// Reads a comma list of categories to leave out; an empty text is none, no text the usual ones.
+/// Reads a comma list of categories to leave out. An empty text leaves out none; without a text the usual ones are left
+/// out.
 pub(super) fn excluded(text: Option<&str>) -> Result<Vec<Category>, Problem> {
     match text.map(str::trim) {
         None => Ok(HIDDEN.to_vec()),

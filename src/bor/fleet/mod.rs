@@ -1,7 +1,7 @@
-//! The fleet search: who else runs this function, and which functions cost most over all apps. It reads the profiles of
-//! many apps, a few at a time, and answers with what it got: what could not be read is named.
+//! The fleet search: who else runs this function, and which functions cost most over all apps? It reads the profiles of
+//! many apps, a few at a time. Apps that could not be read are named.
 //!
-//! It owns no data. Its ports: profile data; in v2 also the registry, which may be off.
+//! It owns no data. It uses the port of profile data; in v2 also that of the registry, which may be off.
 
 mod domain;
 mod example;

@@ -13,9 +13,9 @@ use super::domain::{
 use crate::bor::Refusal;
 use crate::bor::facts::passed_seconds;
 use crate::bor::relational::{RelationalPorts, narrowed, tenant_of};
-use crate::kernel::{AppName, Call, Clock, Phase, PortError, PortResult, offload};
+use crate::kernel::{AppName, Call, Clock, Phase, PortError, PortResult, Selector, offload};
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileQuery};
-use crate::upstream::{Limiter, Outcome};
+use crate::upstream::{CallOutcome, Limiter};
 use crate::verdict::{AppFunctions, AppMatches, Hotspots, Matches, Needle, Rules};
 
 /// How long the profile of one app may take.
@@ -128,11 +128,12 @@ impl FleetService {
                 let (selector, tenant) = (narrowed(&query.selector, service), tenant_of(service));
                 let query = ProfileQuery { app: app.clone(), kind: query.kind, window: query.window, selector, tenant };
                 let reduce = reduce.clone();
-                async move { (place, self.read(call, &query, reduce).await) }
+                let labels = Some(narrowed(&Selector::default(), service)).filter(|labels| !labels.is_empty());
+                async move { (place, labels, self.read(call, &query, reduce).await) }
             });
             let mut reads = futures::stream::iter(reads).buffer_unordered(Limiter::MOST);
             loop {
-                let (place, read) = tokio::select! {
+                let (place, labels, read) = tokio::select! {
                     biased;
                     // The deadline of the reads too: who has it is not reached, rather than failed.
                     () = sleep_until(deadline) => break,
@@ -145,8 +146,9 @@ impl FleetService {
                 call.report(Phase::Fetch, done, apps.len());
                 let failure = match read {
                     Ok(Some(reduced)) => {
-                        with_data += usize::from(take(place, reduced));
-                        None
+                        let has_data = take(place, reduced);
+                        with_data += usize::from(has_data);
+                        labels.filter(|_| !has_data).map(AppFailure::LabelsUnmatched)
                     }
                     Ok(None) => Some(AppFailure::Unknown),
                     Err(error) => Some(AppFailure::Failed(error)),
@@ -182,9 +184,9 @@ impl FleetService {
         let call = &call.until(Instant::now() + self.per_app);
         let read = call.bound(self.parts.profiles.merged(call, query)).await;
         turn.end(match &read {
-            Ok(_) => Outcome::Answered,
-            Err(PortError::Timeout(_) | PortError::Overloaded { .. }) => Outcome::Busy,
-            Err(_) => Outcome::Unknown,
+            Ok(_) => CallOutcome::Answered,
+            Err(PortError::Timeout(_) | PortError::Overloaded { .. }) => CallOutcome::Busy,
+            Err(_) => CallOutcome::Unknown,
         });
         let Some(merged) = read? else { return Ok(None) };
         if merged.profile.frame_count() <= SMALL_FRAMES {

@@ -16,7 +16,7 @@ use crate::kernel::{
     AppName, Call, Clock, FixedClock, PortError, PortResult, RowId, Selector, SequentialIds, Tenant, TimeWindow,
     Version,
 };
-use crate::profile::{Limits, SampleType, read_folded};
+use crate::profile::{ReadLimits, SampleType, read_folded};
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileMeta, ProfileQuery};
 use crate::sor::registry::{MockRegistrySor, RegistrySor, Service};
 use crate::verdict::Rules;
@@ -70,7 +70,7 @@ fn cpu(folded: &str) -> MergedProfile {
     let lines = folded.lines().filter_map(|line| line.rsplit_once(' '));
     let text: String =
         lines.map(|(stack, n)| format!("{stack} {}\n", n.parse::<i64>().unwrap() * 10_000_000)).collect();
-    let profile = read_folded(text.as_bytes(), sample_type.clone(), &Limits::default()).unwrap();
+    let profile = read_folded(text.as_bytes(), sample_type.clone(), &ReadLimits::default()).unwrap();
     let meta = ProfileMeta { sample_type: Some(sample_type), ..ProfileMeta::default() };
     MergedProfile { profile: Arc::new(profile), meta }
 }
@@ -140,14 +140,14 @@ fn registry(answer: PortResult<Vec<Service>>) -> Option<Arc<dyn RegistrySor>> {
     Some(Arc::new(port))
 }
 
-struct House {
+struct Setup {
     source: Arc<Source>,
     registry: Option<Arc<dyn RegistrySor>>,
     version: Version,
     times: (Duration, Duration),
 }
 
-impl House {
+impl Setup {
     fn v1(apps: &[(&str, App)]) -> Self {
         let times = (Duration::from_secs(10), Duration::from_mins(1));
         Self { source: Arc::new(Source::of(apps)), registry: None, version: Version::V1, times }
@@ -199,7 +199,7 @@ fn shops() -> [(&'static str, App); 2] {
 
 #[actix_web::test]
 async fn v1_finds_a_function_in_all_apps_without_owners() {
-    let (status, body) = House::v1(&shops()).search("function=hashmap.RESIZE").await;
+    let (status, body) = Setup::v1(&shops()).search("function=hashmap.RESIZE").await;
     assert_eq!(status, 200, "{body}");
     let row = |app: &str, function: &str, share: f64, samples: i64| {
         json!({"app": app, "function": function, "selfPercent": share, "selfSamples": samples, "totalPercent": share,
@@ -216,7 +216,7 @@ async fn v1_finds_a_function_in_all_apps_without_owners() {
 
 #[actix_web::test]
 async fn v1_ranks_the_functions_of_all_apps() {
-    let (status, body) = House::v1(&shops()).hotspots("limit=2").await;
+    let (status, body) = Setup::v1(&shops()).hotspots("limit=2").await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(
         body,
@@ -239,7 +239,7 @@ async fn v2_names_owners_and_reads_the_apps_own_series_of_their_tenants() {
         Service { metadata: Some(json!({"pyroscopeTenant": "team-a"}).try_into().unwrap()), ..checkout },
         service("other", Some("others"), "critical", None),
     ];
-    let house = House::v2(&shops(), registry(Ok(services.clone())));
+    let house = Setup::v2(&shops(), registry(Ok(services.clone())));
     let (_, body) = house.search("function=resize&selector=version%3D%222%22").await;
     let owned = &body["matches"][0];
     assert_eq!(
@@ -254,7 +254,7 @@ async fn v2_names_owners_and_reads_the_apps_own_series_of_their_tenants() {
     asked.sort();
     let of = |selector: &str, tenant: &str| (selector.to_owned(), tenant.to_owned());
     assert_eq!(asked, [of(r#"env="prod",version="2""#, "team-a"), of(r#"version="2""#, "")]);
-    let (_, body) = House::v2(&shops(), registry(Ok(services))).hotspots("").await;
+    let (_, body) = Setup::v2(&shops(), registry(Ok(services))).hotspots("").await;
     let hotspot = &body["hotspots"][0];
     assert_eq!((&hotspot["serviceCount"], &hotspot["criticalServiceCount"]), (&json!(2), &json!(1)), "{body}");
     assert_eq!((&hotspot["services"][0]["teamOwner"], body.get("owners")), (&json!("payments"), None));
@@ -262,7 +262,7 @@ async fn v2_names_owners_and_reads_the_apps_own_series_of_their_tenants() {
 
 #[actix_web::test]
 async fn a_service_without_an_owner_says_null() {
-    let house = House::v2(&shops(), registry(Ok(vec![service("cart", None, "standard", None)])));
+    let house = Setup::v2(&shops(), registry(Ok(vec![service("cart", None, "standard", None)])));
     let (_, body) = house.search("function=resize&apps=cart").await;
     let row = &body["matches"][0];
     let told = ["teamOwner", "tier", "notificationChannel"].map(|name| row.get(name).cloned());
@@ -275,17 +275,17 @@ async fn a_service_without_an_owner_says_null() {
 #[actix_web::test]
 async fn a_registry_that_says_nothing_fails_nothing(#[case] error: Option<PortError>, #[case] said: &str) {
     let registry = || error.clone().and_then(|error| registry(Err(error)));
-    let (status, body) = House::v2(&shops(), registry()).hotspots("").await;
+    let (status, body) = Setup::v2(&shops(), registry()).hotspots("").await;
     assert_eq!((status, &body["owners"]), (200, &json!(said)), "{body}");
     assert!(body["hotspots"][0].get("criticalServiceCount").is_none(), "{body}");
-    let (status, body) = House::v2(&shops(), registry()).search("function=resize").await;
+    let (status, body) = Setup::v2(&shops(), registry()).search("function=resize").await;
     assert_eq!((status, &body["owners"], &body["matchCount"]), (200, &json!(said), &json!(2)), "{body}");
 }
 
 #[actix_web::test]
 async fn what_costs_nothing_is_left_out_unless_it_is_asked_for() {
     let idle = has("runtime.goexit;runtime.mcall;runtime.schedule;swapper 900\nmain;shop.Price 100");
-    let house = House::v1(&[("shop", idle)]);
+    let house = Setup::v1(&[("shop", idle)]);
     let names = |body: &Value| -> Vec<String> {
         let rows = body["hotspots"].as_array().unwrap().iter();
         rows.map(|row| row["function"].as_str().unwrap().to_owned()).collect()
@@ -306,7 +306,7 @@ async fn apps_that_cannot_be_read_are_named_and_the_rest_answers() {
         ("f", has("")),
     ];
     let times = (Duration::from_millis(50), Duration::from_mins(1));
-    let house = House { times, ..House::v1(&apps) };
+    let house = Setup { times, ..Setup::v1(&apps) };
     for path in ["/search?function=work&apps=a,b,c,d,e,f,nobody", "/fleet/hotspots?apps=nobody,f,e,d,c,b,a"] {
         let (status, body) = house.get(path).await;
         assert_eq!((status, &body["appCount"], &body["appsWithData"]), (200, &json!(2), &json!(1)), "{body}");
@@ -325,11 +325,22 @@ async fn apps_that_cannot_be_read_are_named_and_the_rest_answers() {
 }
 
 #[actix_web::test]
+async fn an_app_without_a_profile_that_has_its_labels_is_named() {
+    let apps = [("a", has("main;work 200")), ("bare", has("")), ("labelled", has(""))];
+    let services =
+        vec![service("a", None, "high", None), service("labelled", None, "high", Some(json!({"env": "prod"})))];
+    let (status, body) = Setup::v2(&apps, registry(Ok(services))).search("function=work").await;
+    let detail = "no profile of the app in this window has the labels that the registry gives it: env=\"prod\"";
+    let errors = json!([{"app": "labelled", "code": "app_unknown", "detail": detail}]);
+    assert_eq!((status, &body["matchCount"], &body["errors"]), (200, &json!(1), &errors), "{body}");
+}
+
+#[actix_web::test]
 async fn apps_that_were_not_reached_in_time_are_named() {
     let apps = [("a", has("main;work 200")), ("b", App::Hangs), ("c", App::Hangs), ("d", has("main;work 200"))];
     // Two are read at once at first: while both hang, no other has its turn.
     let times = (Duration::from_mins(1), Duration::from_millis(200));
-    let house = House { times, ..House::v1(&apps) };
+    let house = Setup { times, ..Setup::v1(&apps) };
     let (status, body) = house.search("function=work&apps=a,b,c,d").await;
     assert_eq!((status, &body["matchCount"]), (200, &json!(1)), "{body}");
     let errors: Vec<_> = body["errors"].as_array().unwrap().iter().map(|e| (&e["app"], &e["code"])).collect();
@@ -358,7 +369,7 @@ async fn where_no_app_could_be_read_there_is_no_answer(
         _ => App::Fails(PortError::Unavailable(String::new())),
     };
     let apps: Vec<_> = ["a", "b"].into_iter().zip(cases).map(|(app, case)| (app, behaviour(case))).collect();
-    let house = House { times: (Duration::from_millis(30), Duration::from_mins(1)), ..House::v1(&apps) };
+    let house = Setup { times: (Duration::from_millis(30), Duration::from_mins(1)), ..Setup::v1(&apps) };
     let (got, body) = house.hotspots("").await;
     assert_eq!((got, &body["code"]), (status, &json!(code)), "{body}");
     let (got, _) = house.search("function=work&apps=a,nobody").await;
@@ -367,9 +378,9 @@ async fn where_no_app_could_be_read_there_is_no_answer(
 
 #[actix_web::test]
 async fn unknown_names_alone_are_an_answer() {
-    let (status, body) = House::v1(&shops()).search("function=work&apps=nobody,noone").await;
+    let (status, body) = Setup::v1(&shops()).search("function=work&apps=nobody,noone").await;
     assert_eq!((status, &body["appCount"], &body["matchCount"]), (200, &json!(0), &json!(0)));
-    let detail = "no profile of \"nobody\" was ever seen";
+    let detail = "no profiles of the app \"nobody\" are known; GET /profiles/apps lists those that are";
     assert_eq!(body["errors"][0], json!({"app": "nobody", "code": "app_unknown", "detail": detail}));
 }
 
@@ -380,7 +391,7 @@ async fn unknown_names_alone_are_an_answer() {
 async fn without_a_list_of_apps_there_is_no_answer(#[case] discovery: App, #[case] status: u16, #[case] code: &str) {
     let source = Arc::new(Source { discovery, ..Source::of(&shops()) });
     let times = (Duration::from_mins(1), Duration::from_millis(50));
-    let house = House { source, times, ..House::v1(&[]) };
+    let house = Setup { source, times, ..Setup::v1(&[]) };
     let (got, body) = house.hotspots("").await;
     assert_eq!((got, &body["code"]), (status, &json!(code)), "{body}");
     let (got, body) = house.hotspots("apps=cart").await;
@@ -389,16 +400,16 @@ async fn without_a_list_of_apps_there_is_no_answer(#[case] discovery: App, #[cas
 
 #[actix_web::test]
 async fn a_fleet_without_apps_has_no_hotspots() {
-    let (status, body) = House::v1(&[]).hotspots("").await;
+    let (status, body) = Setup::v1(&[]).hotspots("").await;
     assert_eq!((status, &body["hotspots"], &body["appCount"]), (200, &json!([]), &json!(0)));
 }
 
 #[actix_web::test]
 async fn each_app_is_read_once_and_only_those_asked_for() {
-    let house = House::v1(&shops());
+    let house = Setup::v1(&shops());
     house.search("function=x").await;
     assert_eq!(house.source.asked(), ["cart", "checkout"]);
-    let house = House::v1(&shops());
+    let house = Setup::v1(&shops());
     house.hotspots("apps=cart,cart").await;
     assert_eq!(house.source.asked(), ["cart"]);
 }
@@ -408,10 +419,10 @@ async fn more_apps_are_read_at_once_as_the_source_keeps_up() {
     let names: Vec<_> = (0..300).map(|n| format!("app{n:03}")).collect();
     let slow = App::Takes(Duration::from_millis(1));
     let apps: Vec<_> = names.iter().map(|name| (name.as_str(), slow.clone())).collect();
-    let few = House::v1(&apps[..10]);
+    let few = Setup::v1(&apps[..10]);
     few.hotspots("").await;
     assert_eq!(few.source.most_in_flight.load(Ordering::SeqCst), 2);
-    let many = House::v1(&apps);
+    let many = Setup::v1(&apps);
     let (_, body) = many.hotspots("").await;
     assert_eq!(body["hotspots"][0]["serviceCount"], 300);
     assert_eq!(many.source.most_in_flight.load(Ordering::SeqCst), 16);
@@ -421,7 +432,7 @@ async fn more_apps_are_read_at_once_as_the_source_keeps_up() {
 async fn a_large_profile_counts_like_a_small_one() {
     let deep = (0..40).map(|i| format!("main.f{i}")).collect::<Vec<_>>().join(";");
     let large: String = (0..100).map(|i| format!("{deep};main.leaf{i} 1\n")).collect();
-    let house = House::v1(&[("large", has(&large)), ("small", has("main;main.leaf7 200"))]);
+    let house = Setup::v1(&[("large", has(&large)), ("small", has("main;main.leaf7 200"))]);
     let (_, body) = house.hotspots("limit=1").await;
     assert_eq!(
         (&body["hotspots"][0]["function"], &body["hotspots"][0]["serviceCount"]),
@@ -448,7 +459,7 @@ async fn a_large_profile_counts_like_a_small_one() {
 #[case("/fleet/hotspots?function=x", "function", "is unknown")]
 #[actix_web::test]
 async fn refuses_what_it_does_not_take(#[case] path: &str, #[case] pointer: &str, #[case] detail: &str) {
-    let (status, body) = House::v1(&[]).get(path).await;
+    let (status, body) = Setup::v1(&[]).get(path).await;
     assert_eq!((status, &body["errors"][0]["pointer"]), (400, &json!(pointer)), "{body}");
     assert!(body["detail"].as_str().unwrap().contains(detail), "{body}");
 }
@@ -456,7 +467,7 @@ async fn refuses_what_it_does_not_take(#[case] path: &str, #[case] pointer: &str
 #[actix_web::test]
 async fn refuses_a_window_that_ends_before_it_begins() {
     for path in ["/search?function=x&from=now&to=now-1h", "/fleet/hotspots?from=now&to=now-1h"] {
-        let (status, body) = House::v1(&[]).get(path).await;
+        let (status, body) = Setup::v1(&[]).get(path).await;
         assert_eq!((status, &body["code"]), (400, &json!("window_invalid")));
     }
 }

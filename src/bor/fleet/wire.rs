@@ -1,10 +1,10 @@
-//! The answers as they go over the wire: shares rounded to two decimals, here and nowhere else.
+//! The answers as JSON. Shares are rounded to two decimals here and nowhere else.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::domain::{AppFailure, FleetHotspots, FleetMatches, FleetQuery, HotspotsRequest, Scan, SearchRequest};
-use crate::bor::{Absence, Refusal};
+use crate::bor::Absence;
 use crate::http::{Code, Problem};
 use crate::kernel::{AppName, round2, round4};
 use crate::sor::registry::Service;
@@ -106,7 +106,7 @@ pub struct HotspotsBody {
     pub app_count: usize,
     /// Of these, apps with data in the window.
     pub apps_with_data: usize,
-    /// By what is asked, descending, then by name.
+    /// In the order that was asked for, descending, then by name.
     pub hotspots: Vec<HotspotBody>,
     /// The apps that could not be read; nothing is known of their functions.
     pub errors: Vec<AppErrorBody>,
@@ -120,7 +120,7 @@ pub struct HotspotsBody {
 #[serde(rename_all = "camelCase")]
 #[schema(as = FleetHotspot)]
 pub struct HotspotBody {
-    /// The function, as the service spells it that it takes the largest share of.
+    /// The function, as it is spelt in the service in which it takes the largest share.
     pub function: String,
     /// What it does there; null where no rule claims it.
     pub category: Option<Category>,
@@ -168,7 +168,12 @@ pub struct HotspotServiceBody {
 impl AppErrorBody {
     fn of((app, failure): &(AppName, AppFailure)) -> Self {
         let problem = match failure {
-            AppFailure::Unknown => Refusal::AppUnknown(app.clone()).into(),
+            AppFailure::Unknown => Problem::app_unknown(app, &[]),
+            AppFailure::LabelsUnmatched(labels) => {
+                let detail =
+                    format!("no profile of the app in this window has the labels that the registry gives it: {labels}");
+                Problem::new(Code::AppUnknown, detail)
+            }
             AppFailure::NotReached(within) => {
                 let seconds = within.as_secs();
                 let detail = format!("not reached within the {seconds} s of a search: ask for fewer apps at once");

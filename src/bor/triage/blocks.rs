@@ -1,4 +1,4 @@
-//! The blocks of an answer: an object whose members keep the order asked.
+//! The blocks of an answer: an object whose members keep the order of the request.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -1,8 +1,8 @@
-//! What triage decides: pure, nothing awaits here.
+//! What triage decides. Pure: nothing here awaits.
 
 use std::sync::Arc;
 
-use super::verdicts::View;
+use super::recent::View;
 use crate::bor::SorAnswer;
 use crate::bor::facts::limits_of;
 use crate::kernel::{
@@ -11,7 +11,8 @@ use crate::kernel::{
 use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::verdict::{
-    Assessment, LimitReport, Outcome, Rules, Summary, check_limits, cost_of_allocation, summarise, weigh_allocations,
+    Assessment, KindOutcome, LimitReport, Rules, Summary, check_limits, cost_of_allocation, summarise,
+    weigh_allocations,
 };
 
 /// A stack table above this is judged on the threads for heavy work: 2 MiB of frames, which take some 2 ms.
@@ -30,7 +31,7 @@ pub struct TriageRequest {
     pub limit: usize,
     /// Which of the app's series.
     pub selector: Selector,
-    /// Whose they are; `None`: the tenant's that the source is configured with.
+    /// The tenant of the profiles; `None` for the one that the source is configured with.
     pub tenant: Option<Tenant>,
     /// Who asks, for the history.
     pub requested_by: Option<Text255>,
@@ -104,17 +105,17 @@ pub struct TypeResult {
     /// What was read; `None` where the profile came without a server.
     pub query: Option<ProfileQuery>,
     /// What came of it.
-    pub result: Result<Judged, PortError>,
+    pub result: Result<JudgedProfile, PortError>,
 }
 
 /// A profile, judged.
 #[derive(Debug, Clone)]
-pub struct Judged {
+pub struct JudgedProfile {
     /// The verdict.
     pub assessment: Arc<Assessment>,
     /// The profile and what its source knows.
     pub merged: MergedProfile,
-    /// What the approved limits say; absent where they are not asked or not to be had.
+    /// The result of checking the approved limits; absent if they were not asked for or could not be read.
     pub limits: Option<LimitReport>,
 }
 
@@ -127,7 +128,7 @@ pub struct Triage {
     pub window: Option<TimeWindow>,
     /// The kinds, in the order asked.
     pub types: Vec<TypeResult>,
-    /// What it comes down to.
+    /// The verdict.
     pub summary: Summary,
     /// The limits it was held against.
     pub limits: SorAnswer<Vec<Baseline>>,
@@ -185,26 +186,26 @@ impl Triage {
 }
 
 impl TypeResult {
-    fn outcome(&self) -> Outcome<'_> {
+    fn outcome(&self) -> KindOutcome<'_> {
         match &self.result {
-            Ok(judged) => Outcome::Assessed(&judged.assessment),
-            Err(_) => Outcome::Unavailable(self.kind),
+            Ok(judged) => KindOutcome::Assessed(&judged.assessment),
+            Err(_) => KindOutcome::Unavailable(self.kind),
         }
     }
 }
 
-/// Holds a judged profile against the limits of its kind.
-pub(super) fn hold(assessment: Arc<Assessment>, merged: MergedProfile, limits: Option<&[Baseline]>) -> Judged {
+/// Checks a judged profile against the limits of its kind.
+pub(super) fn hold(assessment: Arc<Assessment>, merged: MergedProfile, limits: Option<&[Baseline]>) -> JudgedProfile {
     let limits = limits.map(|baselines| {
         if !assessment.has_data() {
             return LimitReport::default();
         }
         check_limits(&merged.profile, 0, assessment.sample_count, &limits_of(assessment.kind, baselines))
     });
-    Judged { assessment, merged, limits }
+    JudgedProfile { assessment, merged, limits }
 }
 
-/// Whether judging it would hold up other requests of this thread.
+/// Whether judging it on this thread would delay other requests.
 pub(super) fn is_large(merged: &MergedProfile) -> bool {
     merged.profile.frame_count() > LARGE_FRAMES
 }

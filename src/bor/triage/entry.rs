@@ -1,4 +1,4 @@
-//! What the audit trail keeps of a triage.
+//! The history entry of a triage.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::kernel::{PortError, PortResult, Text255, round2};
 use crate::sor::history::{NewAssessment, Recommendation, TopFunctions};
 use crate::verdict::Assessment;
 
-/// The entry of the audit trail, without its time and key.
+/// The history entry, without its time and key.
 pub(super) fn history_entry(triage: &Triage, requested_by: Option<Text255>) -> PortResult<NewAssessment> {
     let diagnosis = triage.summary.primary_issue.parse::<Text255>().map_err(|e| PortError::Internal(e.to_string()))?;
     let mut top = serde_json::Map::new();

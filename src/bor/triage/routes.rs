@@ -13,7 +13,7 @@ use crate::bor::request::{error_responses, requested_by, selector};
 use crate::http::{Answers, Code, PathParam, Problem, Query, Resource, Routes, TimeParam, json, window};
 use crate::kernel::{AppName, Call, Selector};
 
-/// Top functions where nothing else is asked.
+/// The number of top functions if `limit` is absent.
 const DEFAULT_LIMIT: u32 = 10;
 
 /// Mounts and documents the route of triage. It asks for `web::Data` of [`TriageService`] and [`LinkSettings`].
@@ -40,7 +40,7 @@ pub(super) struct TriageParams {
     #[param(value_type = Option<i64>, default = 10, minimum = 0, maximum = 4_294_967_295i64, example = 10)]
     limit: Option<u32>,
     /// Which of the app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
-    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     selector: Option<Selector>,
 }
@@ -61,13 +61,13 @@ impl IntoResponses for TriageErrors {
 
 /// Triage an app
 ///
-/// Says what is wrong with an app: a diagnosis per kind of profile with severity, evidence and recommendation, and the
-/// approved limits it breaks (v2). A kind that cannot be read is `unavailable` in its place and the rest still answers.
-/// In v2 the assessment is kept in the app's history; `X-Requested-By` says for whom.
+/// Says what is wrong with an app: for each kind of profile a diagnosis with severity, evidence and recommendation, and
+/// the approved limits that it breaks (v2). A kind that cannot be read is `unavailable`, and the others are still
+/// answered. In v2 the assessment is kept in the app's history; `X-Requested-By` says for whom.
 #[utoipa::path(
     get, path = "/triage/{appName}", tag = "triage", operation_id = "triageApp",
     params(
-        ("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"),
+        ("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"),
         TriageParams,
         ("X-Requested-By" = Option<String>, Header, description = "who asks, for the history: 1 to 255 bytes", example = "ada"),
     ),

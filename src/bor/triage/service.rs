@@ -11,7 +11,7 @@ use super::domain::{
     FIRST_CHOICE, Read, Requested, SECOND_CHOICE, Triage, TriageRequest, TypeResult, app_has, hold, is_large,
 };
 use super::entry::history_entry;
-use super::verdicts::{Verdicts, View};
+use super::recent::{RecentAssessments, View};
 use crate::bor::facts::passed_seconds;
 use crate::bor::relational::{RelationalPorts, narrowed, tenant_of};
 use crate::bor::{Refusal, SorAnswer};
@@ -38,14 +38,14 @@ pub struct TriageParts {
 #[derive(Clone)]
 pub struct TriageService {
     parts: TriageParts,
-    verdicts: Arc<Verdicts>,
+    recent: Arc<RecentAssessments>,
     deadline: Duration,
 }
 
 impl TriageService {
     /// A triage over these ports.
     pub fn new(parts: TriageParts) -> Self {
-        Self { parts, verdicts: Arc::default(), deadline: DEADLINE }
+        Self { parts, recent: Arc::default(), deadline: DEADLINE }
     }
 
     /// The same with another deadline.
@@ -58,7 +58,7 @@ impl TriageService {
         &*self.parts.relational.clock
     }
 
-    /// Triages an app, and has the assessment recorded.
+    /// Triages an app and records the assessment.
     ///
     /// # Errors
     /// `AppUnknown`; `Profiles` where no kind could be read.
@@ -133,15 +133,16 @@ impl TriageService {
             call.report(Phase::Fetch, done.fetch_add(1, Ordering::Relaxed) + 1, kinds.len());
             read
         }));
-        let known = |(kind, read): (ProfileType, PortResult<Option<MergedProfile>>)| match read {
-            Ok(None) => Err(Refusal::AppUnknown(request.app.clone())),
-            Ok(Some(merged)) => Ok((kind, Ok(merged))),
-            Err(error) => Ok((kind, Err(error))),
-        };
-        kinds.iter().copied().zip(reads.await).map(known).collect()
+        let known =
+            |(kind, read): (ProfileType, PortResult<Option<MergedProfile>>)| read.transpose().map(|read| (kind, read));
+        let reads: Option<Vec<_>> = kinds.iter().copied().zip(reads.await).map(known).collect();
+        match reads {
+            Some(reads) => Ok(reads),
+            None => Err(Refusal::unknown(&*self.parts.profiles, call, &request.app, self.clock()).await),
+        }
     }
 
-    /// Judges one profile: a small one at once, a large one on the threads for heavy work.
+    /// Judges one profile: a small one on this thread, a large one on the threads for heavy work.
     async fn judge(
         &self,
         (kind, read): Read,
@@ -157,12 +158,12 @@ impl TriageService {
         let view = View { kind, seconds, top: request.limit };
         let known = limits.known().map(Vec::as_slice);
         if !is_large(&merged) {
-            let assessment = self.verdicts.of(&self.parts.rules, &merged, view);
+            let assessment = self.recent.of(&self.parts.rules, &merged, view);
             return TypeResult { kind, query, result: Ok(hold(assessment, merged, known)) };
         }
-        let (verdicts, rules) = (Arc::clone(&self.verdicts), Arc::clone(&self.parts.rules));
+        let (recent, rules) = (Arc::clone(&self.recent), Arc::clone(&self.parts.rules));
         let known = known.map(<[Baseline]>::to_vec);
-        let work = move || hold(verdicts.of(&rules, &merged, view), merged, known.as_deref());
+        let work = move || hold(recent.of(&rules, &merged, view), merged, known.as_deref());
         TypeResult { kind, query, result: offload("judging a profile", work).await }
     }
 }

@@ -1,4 +1,4 @@
-//! The answer as it goes over the wire; `convert` makes it of what was judged.
+//! The answer as JSON. `convert` makes it from what was judged.
 
 mod convert;
 
@@ -25,7 +25,7 @@ pub struct TriageBody {
     /// One block per kind of profile, in the order asked.
     #[schema(value_type = std::collections::HashMap<String, Block>)]
     pub profiles: Blocks<Block>,
-    /// What it comes down to.
+    /// The verdict.
     pub summary: SummaryBody,
     /// Where to look next, for the kind that comes first; absent where no server was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,7 +115,7 @@ pub struct JudgedBlock {
     /// The high end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
-    /// Whether the low end reaches the category's threshold; never of a fallback.
+    /// Whether the low end reaches the category's threshold. Never true for a fallback.
     pub confirmed: bool,
     /// All ticks, in `unit`.
     pub total_samples: i64,
@@ -214,7 +214,7 @@ pub struct FindingBody {
     /// The high end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
-    /// The share of active ticks whose stacks hold the category anywhere.
+    /// The share of active ticks whose stacks have the category anywhere.
     pub inclusive_percent: f64,
     /// The share from which it is a diagnosis.
     pub threshold: f64,
@@ -230,13 +230,13 @@ pub struct FindingBody {
     /// Processor cores it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cores: Option<f64>,
-    /// Reported, and not counted in `percent`: work that idle processors did.
+    /// Reported but not counted in `percent`: work that idle processors did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uncounted_percent: Option<f64>,
     /// alloc: its share of what allocation costs the processor, percent of cpu.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impact_percent: Option<f64>,
-    /// What the stacks that hold it were claimed as beside it.
+    /// The categories that its stacks were claimed as otherwise.
     pub mechanisms: Vec<MechanismBody>,
     /// The frames that lead to it.
     pub responsible: Vec<ResponsibleBody>,

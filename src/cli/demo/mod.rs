@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use clap::Args;
 use futures::future::try_join_all;
-use url::Url;
 
 use self::program::Program;
-use self::report::{Report, Span};
+use self::report::{Report, RunWindow};
 use self::workload::{Version, Workload};
 use super::Exit;
-use super::server::Server;
+use super::server::{Server, ServerAddress};
 use crate::kernel::{Clock as _, SystemClock};
 
 /// How long each version runs.
@@ -28,13 +27,12 @@ const QUICK_SECONDS: u64 = 10;
 /// What the command takes.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The server to push to.
-    #[arg(long, value_name = "URL", env = "FLAMEWARDEN_URL", default_value = "http://127.0.0.1:8080")]
-    server: Url,
+    #[command(flatten)]
+    server: ServerAddress,
     /// Run only the later version of each program, for ten seconds; leave owners and limits alone.
     #[arg(long)]
     quick: bool,
-    /// How long each version of a program runs: 20, with --quick 10. The profiler sends every ten seconds, and at the end.
+    /// How long each version of a program runs [default: 20, with --quick 10]. The profiler sends every ten seconds, and at the end.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: Option<u64>,
     /// Runs one of the programs in this process, as its standard input asks.
@@ -46,39 +44,38 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let seconds = arguments.seconds.unwrap_or(if arguments.quick { QUICK_SECONDS } else { SECONDS });
     if let Some(workload) = arguments.workload {
-        return program::serve(workload, &arguments.server, seconds).await;
+        return program::serve(workload, &arguments.server.url, seconds).await;
     }
-    let server = Server::at(&arguments.server)?;
+    let server = Server::at(&arguments.server.url)?;
     if !server.get(["ready"], &[]).await.is_ok_and(|answer| answer.status.is_success()) {
         eprintln!(
             "error: no server is ready at {}: start one with `flamewarden`, or name it with --server",
-            arguments.server
+            arguments.server.url
         );
         return Ok(Exit::NoData);
     }
     let versions: &[Version] = if arguments.quick { &[Version::After] } else { &[Version::Before, Version::After] };
     introduce(versions);
-    let mut programs = Workload::ALL
-        .into_iter()
-        .map(|workload| Program::start(workload, &arguments.server, seconds))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let mut spans = Vec::new();
-    for (number, version) in versions.iter().enumerate() {
+    let mut windows = Vec::new();
+    for version in versions {
+        // New processes for each version: the profiler sees nothing while it reads debug information for the first time,
+        // and a version that runs later in the same process would seem to do more.
+        let mut programs = Workload::ALL
+            .into_iter()
+            .map(|workload| Program::start(workload, &arguments.server.url, seconds))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let ready = try_join_all(programs.iter_mut().map(|program| program.prepare(*version)));
         with_dots(&format!("Version {}: its profilers start", version.label()), ready).await?;
-        let from = now();
+        let window = RunWindow::of_run(now(), seconds);
+        sleep_until(window.start()).await;
         let ran = try_join_all(programs.iter_mut().map(Program::run));
         with_dots(&format!("Version {}: runs for {seconds} s, is sent", version.label()), ran).await?;
-        let span = Span::around(from, now());
-        spans.push(span);
-        if number + 1 < versions.len() {
-            // Profiles are dated by the ten seconds they were taken in: the next ones must not share them.
-            let left = u64::try_from(span.to - now()).unwrap_or(0);
-            tokio::time::sleep(Duration::from_secs(left)).await;
-        }
+        try_join_all(programs.into_iter().map(Program::end)).await?;
+        // The next version must not share the window, and what is asked about it counts the time that has passed of it.
+        sleep_until(window.to).await;
+        windows.push(window);
     }
-    try_join_all(programs.into_iter().map(Program::end)).await?;
-    let report = Report { server, quick: arguments.quick, spans };
+    let report = Report { server, quick: arguments.quick, windows };
     report.tell().await
 }
 
@@ -108,6 +105,11 @@ async fn with_dots<T>(text: &str, work: impl Future<Output = anyhow::Result<T>>)
     };
     writeln!(out)?;
     done
+}
+
+async fn sleep_until(second: i64) {
+    let left = second.saturating_mul(1_000) - SystemClock.now().timestamp_millis();
+    tokio::time::sleep(Duration::from_millis(u64::try_from(left).unwrap_or(0))).await;
 }
 
 /// Epoch seconds.

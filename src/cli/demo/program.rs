@@ -78,25 +78,24 @@ impl Program {
     }
 }
 
-/// The process's end: runs what it is asked to until nobody asks any more.
+/// The process's end: runs the version that it is asked for.
 pub(super) async fn serve(workload: Workload, server: &Url, seconds: u64) -> anyhow::Result<Exit> {
     let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned());
     telemetry::init_logging(&LogSettings { level, format: Some(LogFormat::Text) })?;
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
-    while let Some(order) = orders.next_line().await? {
-        let version = Version::of_label(&order).with_context(|| format!("no version {order:?}"))?;
-        let mut profiler = Profiler::start(target(workload, version, server))?;
-        anyhow::ensure!(profiler.started().await, "the profiler cannot start");
-        println!("{READY}");
-        if orders.next_line().await?.is_none() {
-            break;
-        }
-        let time = Duration::from_secs(seconds);
-        tokio::task::spawn_blocking(move || workload.run(version, time)).await?;
-        let sent = profiler.stop_within(SEND_WITHIN).await;
-        anyhow::ensure!(sent, "the profile could not be sent within {} s", SEND_WITHIN.as_secs());
-        println!("{SENT}");
+    let Some(order) = orders.next_line().await? else { return Ok(Exit::Fine) };
+    let version = Version::of_label(&order).with_context(|| format!("no version {order:?}"))?;
+    let mut profiler = Profiler::start(target(workload, version, server))?;
+    anyhow::ensure!(profiler.started().await, "the profiler cannot start");
+    println!("{READY}");
+    if orders.next_line().await?.is_none() {
+        return Ok(Exit::Fine);
     }
+    let time = Duration::from_secs(seconds);
+    tokio::task::spawn_blocking(move || workload.run(version, time)).await?;
+    let sent = profiler.stop_within(SEND_WITHIN).await;
+    anyhow::ensure!(sent, "the profile could not be sent within {} s", SEND_WITHIN.as_secs());
+    println!("{SENT}");
     Ok(Exit::Fine)
 }
 

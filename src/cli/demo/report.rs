@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::workload::{Version, Workload};
-use crate::bor::diff::DiffBody;
+use crate::bor::diff::{DiffBody, shell_word};
 use crate::bor::triage::{Block, JudgedBlock, TriageBody};
 use crate::cli::Exit;
 use crate::cli::server::{Server, refusal};
@@ -21,15 +21,24 @@ const HOTSPOTS: usize = 3;
 
 /// The window that holds the profiles of one version, epoch seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct RunWindow {
     pub(super) from: i64,
     pub(super) to: i64,
 }
 
-impl Span {
-    /// The whole steps around what was seen between these seconds.
-    pub(super) fn around(from: i64, to: i64) -> Self {
-        Self { from: from - from.rem_euclid(STEP), to: to - to.rem_euclid(STEP) + STEP }
+impl RunWindow {
+    /// The window of a run of so many seconds that begins at [`RunWindow::start`]. Its length does not depend on when that
+    /// is: a window that is longer would seem to hold less work.
+    pub(super) fn of_run(now: i64, seconds: u64) -> Self {
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX / 2);
+        let from = now - now.rem_euclid(STEP) + STEP;
+        // The last profile is dated by the step in which the run ends.
+        Self { from, to: from + ((STEP / 2 + seconds) / STEP + 1) * STEP }
+    }
+
+    /// When to begin: in the middle of the first step, so that the first and the last one hold about as much.
+    pub(super) fn start(self) -> i64 {
+        self.from + STEP / 2
     }
 
     fn parameters(self) -> [(&'static str, Option<String>); 2] {
@@ -43,14 +52,14 @@ pub(super) struct Report {
     /// Whether owners and limits are left alone.
     pub(super) quick: bool,
     /// The windows of the versions run, the later version last.
-    pub(super) spans: Vec<Span>,
+    pub(super) windows: Vec<RunWindow>,
 }
 
 impl Report {
     /// Asks and tells.
     pub(super) async fn tell(&self) -> anyhow::Result<Exit> {
-        let Some(now) = self.spans.last().copied() else { return Ok(Exit::NoData) };
-        let before = if self.spans.len() > 1 { self.spans.first().copied() } else { None };
+        let Some(now) = self.windows.last().copied() else { return Ok(Exit::NoData) };
+        let before = if self.windows.len() > 1 { self.windows.first().copied() } else { None };
         if !self.quick {
             self.register().await?;
         }
@@ -68,7 +77,7 @@ impl Report {
         if before.is_some() {
             self.tell_hotspots(now).await?;
         }
-        println!("\nAsk it yourself:\n{}", commands(self.server.base(), before, now));
+        println!("\nTry next:\n{}", commands(self.server.base(), before, now));
         Ok(exit)
     }
 
@@ -102,11 +111,13 @@ impl Report {
     }
 
     /// The diagnosis of each version of a program, and what changed between them.
-    async fn about(&self, workload: Workload, before: Option<Span>, now: Span) -> anyhow::Result<String> {
+    async fn about(&self, workload: Workload, before: Option<RunWindow>, now: RunWindow) -> anyhow::Result<String> {
         let mut text = format!("\n  {}\n", workload.app());
-        for (version, span) in before.map(|span| (Version::Before, span)).into_iter().chain([(Version::After, now)]) {
+        for (version, window) in
+            before.map(|window| (Version::Before, window)).into_iter().chain([(Version::After, now)])
+        {
             let mut parameters = vec![("types", Some("cpu".to_owned()))];
-            parameters.extend(span.parameters());
+            parameters.extend(window.parameters());
             let triage: TriageBody = self.ask(["triage", workload.app()], &parameters).await?;
             let block = triage.profiles.0.first();
             let said = block.map(|(_, block)| block).map_or_else(|| triage.summary.headline.clone(), diagnosis);
@@ -116,20 +127,17 @@ impl Report {
             let diff: DiffBody = self.ask(["diff", workload.app()], &diff_parameters(before, now)).await?;
             writeln!(text, "    changed: {}", diff.summary.headline)?;
             for breach in diff.breaches.iter().flatten() {
-                writeln!(
-                    text,
-                    "    BREACH: {} has {:.1} %, approved are {:.1} %",
-                    short_name(&breach.function),
-                    breach.current_percent,
-                    breach.threshold
-                )?;
+                // As `flamewarden diff` says it.
+                let word = if breach.confirmed { "BREACH" } else { "perhaps over its limit" };
+                let (function, percent) = (short_name(&breach.function), breach.current_percent);
+                writeln!(text, "    {word}: {function} has {percent:.1} %, approved are {:.1} %", breach.threshold)?;
             }
         }
         Ok(text)
     }
 
     /// Functions that are hot in several of the programs, with the owners of these.
-    async fn tell_hotspots(&self, now: Span) -> anyhow::Result<()> {
+    async fn tell_hotspots(&self, now: RunWindow) -> anyhow::Result<()> {
         let mut parameters = vec![("apps", Some(apps())), ("limit", Some("200".to_owned()))];
         parameters.extend(now.parameters());
         let answer = self.server.get(["fleet", "hotspots"], &parameters).await?;
@@ -160,7 +168,7 @@ fn apps() -> String {
     Workload::ALL.map(Workload::app).join(",")
 }
 
-fn diff_parameters(before: Span, now: Span) -> Vec<(&'static str, Option<String>)> {
+fn diff_parameters(before: RunWindow, now: RunWindow) -> Vec<(&'static str, Option<String>)> {
     let mut parameters =
         vec![("baselineFrom", Some(before.from.to_string())), ("baselineTo", Some(before.to.to_string()))];
     parameters.extend(now.parameters());
@@ -187,24 +195,18 @@ fn diagnosis(block: &Block) -> String {
     said
 }
 
-/// What a reader may try next, with the windows of this very run.
-fn commands(base: &str, before: Option<Span>, now: Span) -> String {
-    let mut text = String::new();
-    let window = format!("from={}&to={}", now.from, now.to);
-    for workload in Workload::ALL {
-        let _ = writeln!(text, "  curl '{base}/triage/{}?{window}'", workload.app());
-    }
+/// The three commands to try next, with the windows of this run.
+fn commands(base: &str, before: Option<RunWindow>, now: RunWindow) -> String {
+    let server = format!("--server {}", shell_word(base));
+    let app = Workload::Json.app();
+    let window = format!("--from {} --to {}", now.from, now.to);
+    let mut text = format!("  flamewarden triage {app} {window} {server}\n");
     if let Some(before) = before {
-        let windows = format!("baselineFrom={}&baselineTo={}&{window}", before.from, before.to);
-        let app = Workload::Json.app();
-        let _ = writeln!(text, "  curl '{base}/diff/{app}?{windows}&format=markdown'");
-        let _ = writeln!(text, "  curl '{base}/profiles/{app}/flamegraph?{windows}' > {app}.svg");
-        let _ = writeln!(text, "  curl '{base}/fleet/hotspots?{window}&apps={}&limit=5'", apps());
-        let _ = writeln!(text, "  curl '{base}/baselines/{app}'");
-        let _ = writeln!(text, "  curl '{base}/services/{app}'");
-        let _ = writeln!(text, "  curl '{base}/history/{app}?limit=3'");
+        let baseline = format!("--baseline-from {} --baseline-to {}", before.from, before.to);
+        let _ = writeln!(text, "  flamewarden diff {app} {baseline} {window} --format markdown {server}");
     }
-    text.trim_end().to_owned()
+    let _ = write!(text, "  flamewarden hotspots --apps {} {window} --limit 5 {server}", apps());
+    text
 }
 
 /// The parts of the fleet's hotspots that are told.
@@ -252,19 +254,25 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case(100, 120, Span { from: 100, to: 130 })]
-    #[case(109, 131, Span { from: 100, to: 140 })]
-    #[case(-5, 5, Span { from: -10, to: 10 })]
-    fn a_window_holds_the_steps_that_profiles_are_dated_by(#[case] from: i64, #[case] to: i64, #[case] span: Span) {
-        assert_eq!(Span::around(from, to), span);
+    #[case(100, 20, RunWindow { from: 110, to: 140 })]
+    #[case(109, 20, RunWindow { from: 110, to: 140 })]
+    #[case(101, 4, RunWindow { from: 110, to: 120 })]
+    #[case(101, 15, RunWindow { from: 110, to: 140 })]
+    fn a_window_holds_the_steps_that_profiles_are_dated_by(
+        #[case] now: i64,
+        #[case] seconds: u64,
+        #[case] window: RunWindow,
+    ) {
+        assert_eq!(RunWindow::of_run(now, seconds), window);
     }
 
     #[test]
     fn the_commands_name_the_windows_of_the_run() {
-        let (before, now) = (Span { from: 0, to: 30 }, Span { from: 30, to: 60 });
+        let (before, now) = (RunWindow { from: 0, to: 30 }, RunWindow { from: 30, to: 60 });
         let text = commands("http://h:1", Some(before), now);
-        assert!(text.contains("curl 'http://h:1/triage/demo-locks?from=30&to=60'"), "{text}");
-        assert!(text.contains("/diff/demo-json?baselineFrom=0&baselineTo=30&from=30&to=60&format=markdown'"), "{text}");
+        let expected = "  flamewarden triage demo-json --from 30 --to 60 --server http://h:1\n  flamewarden diff demo-json \
+                        --baseline-from 0 --baseline-to 30 --from 30 --to 60 --format markdown --server http://h:1\n";
+        assert!(text.starts_with(expected) && text.lines().count() == 3, "{text}");
         assert!(!commands("http://h:1", None, now).contains("diff"));
     }
 }

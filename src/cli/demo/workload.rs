@@ -97,7 +97,7 @@ impl Workload {
     /// The approved limit of one of its functions: its name, and the largest self share in percent.
     pub(super) fn limit(self) -> Option<(&'static str, f64)> {
         match self {
-            Self::Json | Self::Arithmetic => Some((std::any::type_name_of_val(&checksum), 5.0)),
+            Self::Json | Self::Arithmetic => Some((std::any::type_name_of_val(&checksum), 2.0)),
             Self::Locks | Self::Collections => None,
         }
     }

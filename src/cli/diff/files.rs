@@ -16,7 +16,7 @@ use crate::verdict::Limit;
 
 /// Approved limits as `GET /baselines/{app}` answers them; what else stands there is not needed.
 #[derive(Debug, Default, Deserialize)]
-struct Limits {
+struct LimitsFile {
     baselines: Vec<LimitRow>,
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn compare(args: &Args, paths: &[PathBuf]) -> anyhow::Result<Re
     })
 }
 
-async fn limits(args: &Args) -> anyhow::Result<Result<Option<Limits>, Exit>> {
+async fn limits(args: &Args) -> anyhow::Result<Result<Option<LimitsFile>, Exit>> {
     if let Some(path) = &args.baselines {
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
         let limits = serde_json::from_slice(&bytes)
@@ -58,15 +58,16 @@ async fn limits(args: &Args) -> anyhow::Result<Result<Option<Limits>, Exit>> {
         return Ok(Ok(Some(limits)));
     }
     let Some(app) = &args.limits_of else { return Ok(Ok(None)) };
-    let text = match server::ask(&args.server, ["baselines", app.as_str()], &[]).await? {
+    let text = match server::ask(&args.server.url, ["baselines", app.as_str()], &[]).await? {
         Ok(text) => text,
         Err(exit) => return Ok(Err(exit)),
     };
-    let limits = serde_json::from_str(&text).with_context(|| format!("{} gave no list of baselines", args.server))?;
+    let limits =
+        serde_json::from_str(&text).with_context(|| format!("{} gave no list of baselines", args.server.url))?;
     Ok(Ok(Some(limits)))
 }
 
-fn diff(args: &Args, [before, now]: [&Path; 2], limits: Option<&Limits>) -> Result<DiffBody, FileError> {
+fn diff(args: &Args, [before, now]: [&Path; 2], limits: Option<&LimitsFile>) -> Result<DiffBody, FileError> {
     let (first, second) = (ReadFile::at(before, args.kind)?, ReadFile::at(now, args.kind)?);
     let chosen = [first.choose(args.kind), second.choose(args.kind)];
     for ((file, path), chosen) in [(&first, before), (&second, now)].into_iter().zip(&chosen) {

@@ -6,8 +6,8 @@ use crate::bor::Absence;
 use crate::bor::diff::{ChangeBody, DiffBody};
 use crate::verdict::{ChangeVerdict, DiffVerdict};
 
-/// The answer as text, a line break at its end.
-pub(super) fn of(body: &DiffBody) -> String {
+/// The answer of that server as text, a line break at its end.
+pub(super) fn of(body: &DiffBody, server: &str) -> String {
     let summary = &body.summary;
     let verdict = match summary.verdict {
         DiffVerdict::Regressions => "REGRESSIONS",
@@ -36,13 +36,15 @@ pub(super) fn of(body: &DiffBody) -> String {
     for note in &body.data_quality {
         let _ = writeln!(text, "\nnote: {}", note.detail);
     }
-    for (name, absence) in [("baselines", body.baselines), ("history", body.history)] {
+    for (name, absence) in
+        [("baselines", body.baselines), ("history", body.history), ("labels of the registry", body.labels)]
+    {
         if absence == Some(Absence::Unavailable) {
             let _ = writeln!(text, "\nnote: {name} could not be reached");
         }
     }
     if let Some(links) = &body.links {
-        let _ = writeln!(text, "\nflame graph: {}", links.flamegraph);
+        let _ = writeln!(text, "\nflame graph: {server}{}", links.flamegraph);
         if let Some(grafana) = &links.grafana {
             let _ = writeln!(text, "grafana: {grafana}");
         }

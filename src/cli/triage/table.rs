@@ -8,8 +8,8 @@ use crate::bor::Absence;
 use crate::bor::triage::{Block, FindingBody, JudgedBlock, TriageBody};
 use crate::verdict::{Verdict, short_name};
 
-/// The answer as text, a line break at its end.
-pub(super) fn of(body: &TriageBody) -> String {
+/// The answer of that server as text, a line break at its end.
+pub(super) fn of(body: &TriageBody, server: &str) -> String {
     let mut text = String::new();
     let summary = &body.summary;
     let _ = write!(text, "{}", body.app_name);
@@ -27,13 +27,15 @@ pub(super) fn of(body: &TriageBody) -> String {
             Block::Judged(block) => kind_block(&mut text, kind, block),
         }
     }
-    for (name, absence) in [("baselines", body.baselines), ("history", body.history)] {
+    for (name, absence) in
+        [("baselines", body.baselines), ("history", body.history), ("labels of the registry", body.labels)]
+    {
         if absence == Some(Absence::Unavailable) {
             let _ = writeln!(text, "\nnote: {name} could not be reached");
         }
     }
     if let Some(links) = &body.links {
-        let _ = writeln!(text, "\nflame graph: {}", links.flamegraph);
+        let _ = writeln!(text, "\nflame graph: {server}{}", links.flamegraph);
         if let Some(grafana) = &links.grafana {
             let _ = writeln!(text, "grafana: {grafana}");
         }

@@ -7,14 +7,18 @@ use futures::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
+use utoipa::PartialSchema;
+use utoipa::openapi::{RefOr, Schema};
+
 use crate::http::{Code, Problem};
+use crate::kernel::Repeated;
 
 /// The largest JSON body taken: 8 MiB.
 pub const BODY_LIMIT_BYTES: usize = 8 * 1024 * 1024;
 
 /// A JSON object as body.
 ///
-/// Complaints carry a JSON pointer to the member at fault. `T` should deny unknown fields.
+/// Errors carry a JSON pointer to the member that is wrong. `T` should deny unknown fields.
 #[derive(Debug, Clone)]
 pub struct Body<T>(pub T);
 
@@ -25,7 +29,7 @@ impl<T> Body<T> {
     }
 }
 
-impl<T: DeserializeOwned> Body<T> {
+impl<T: DeserializeOwned + PartialSchema> Body<T> {
     /// Reads a JSON text.
     ///
     /// # Errors
@@ -39,13 +43,67 @@ impl<T: DeserializeOwned> Body<T> {
             return Err(Problem::new(Code::BodyInvalid, "the body: must be a JSON object"));
         }
         let mut json = serde_json::Deserializer::from_slice(bytes);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| problem(&error))?;
+        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let missing = missing::<T>(bytes);
+            if is_missing_member(&error) && missing.len() > 1 {
+                return Problem::fields(Code::BodyInvalid, missing, "is missing");
+            }
+            problem(&error)
+        })?;
         json.end().map_err(|error| Problem::new(Code::BodyInvalid, format!("the body is not JSON: {error}")))?;
         Ok(Self(value))
     }
 }
 
-impl<T: DeserializeOwned> FromRequest for Body<T> {
+/// The body of a change: the members to change, and the read-only members that it repeats. A client that sends back the
+/// whole row that it read repeats them.
+#[derive(Debug, Clone)]
+pub struct ChangeBody<T> {
+    /// What is to be changed.
+    pub change: T,
+    /// Members that cannot be changed.
+    pub repeated: Repeated,
+}
+
+/// Which members of a row cannot be changed.
+pub trait ReadOnly {
+    /// Their names. `problems` is always one of them.
+    const MEMBERS: &'static [&'static str];
+}
+
+impl<T: DeserializeOwned + PartialSchema + ReadOnly> ChangeBody<T> {
+    /// Reads a JSON text.
+    ///
+    /// # Errors
+    /// `body_invalid`.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, Problem> {
+        let given: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).unwrap_or_default();
+        let is_read_only = |name: &String| T::MEMBERS.contains(&name.as_str()) || name == "problems";
+        let (repeated, rest): (serde_json::Map<_, _>, serde_json::Map<_, _>) =
+            given.into_iter().partition(|(name, _)| is_read_only(name));
+        let change = if repeated.is_empty() {
+            Body::from_json(bytes)?
+        } else {
+            Body::from_json(serde_json::Value::Object(rest).to_string().as_bytes())?
+        };
+        Ok(Self { change: change.into_inner(), repeated: Repeated::new(repeated) })
+    }
+}
+
+impl<T: DeserializeOwned + PartialSchema + ReadOnly> FromRequest for ChangeBody<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (head, payload) = (check(request), payload.take());
+        Box::pin(async move {
+            head?;
+            Self::from_json(&read(payload, BODY_LIMIT_BYTES).await?)
+        })
+    }
+}
+
+impl<T: DeserializeOwned + PartialSchema> FromRequest for Body<T> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -94,6 +152,18 @@ fn too_large(limit: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("the body is over {limit} bytes"))
 }
 
+fn is_missing_member(error: &serde_path_to_error::Error<serde_json::Error>) -> bool {
+    pointer(error.path()).is_empty() && error.inner().to_string().starts_with("missing field `")
+}
+
+/// Pointers to the required members that an object lacks, as its schema lists them. serde stops at the first one.
+fn missing<T: PartialSchema>(bytes: &[u8]) -> Vec<String> {
+    let RefOr::T(Schema::Object(schema)) = T::schema() else { return Vec::new() };
+    let given: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).unwrap_or_default();
+    let missing = schema.required.iter().filter(|name| !given.contains_key(*name));
+    missing.map(|name| format!("/{}", escape(name))).collect()
+}
+
 fn problem(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let (inner, mut pointer) = (error.inner(), pointer(error.path()));
     if !inner.is_data() {
@@ -117,11 +187,7 @@ fn problem(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
             None => "is unknown: this object has no members".to_owned(),
         }
     } else {
-        let text = text.replace('`', "");
-        match text.split_once("expected struct ") {
-            Some((before, _)) => format!("{before}expected an object"),
-            None => text,
-        }
+        in_plain_words(&text.replace('`', ""))
     };
     if pointer.is_empty() {
         return Problem::new(Code::BodyInvalid, format!("the body: {detail}"));
@@ -129,11 +195,56 @@ fn problem(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     Problem::field(Code::BodyInvalid, pointer, detail)
 }
 
+/// The names that serde has for kinds of values, and plain words for them.
+const KINDS: [(&str, &str); 14] = [
+    ("f64", "a number"),
+    ("u8", "a whole number from 0 to 255"),
+    ("u16", "a whole number from 0 to 65535"),
+    ("u32", "a whole number from 0 to 4294967295"),
+    ("u64", "a whole number, 0 or more"),
+    ("i32", "a whole number"),
+    ("i64", "a whole number"),
+    ("a boolean", "true or false"),
+    ("a string", "a text"),
+    ("a sequence", "a list"),
+    ("a map", "an object"),
+    ("a borrowed string", "a text"),
+    ("struct", "an object"),
+    ("unit", "null"),
+];
+
+/// How serde begins to describe a value, and plain words for it.
+const FOUND: [(&str, &str); 6] = [
+    ("integer ", "the number "),
+    ("floating point ", "the number "),
+    ("string ", "the text "),
+    ("boolean ", ""),
+    ("map", "an object"),
+    ("sequence", "a list"),
+];
+
+/// `invalid type: string "1", expected f64` as people say it: `must be a number, not the text "1"`.
+fn in_plain_words(text: &str) -> String {
+    let invalid = text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: "));
+    let Some((found, expected)) = invalid.and_then(|text| text.rsplit_once(", expected ")) else {
+        return text.to_owned();
+    };
+    let kind = expected.split(' ').next().filter(|kind| *kind == "struct").unwrap_or(expected);
+    let expected = KINDS.iter().find(|(name, _)| *name == kind).map_or(expected, |(_, plain)| plain);
+    let found = FOUND.iter().find_map(|(name, plain)| Some(format!("{plain}{}", found.strip_prefix(name)?)));
+    format!("must be {expected}, not {}", found.unwrap_or_else(|| invalid_found(text).to_owned()))
+}
+
+fn invalid_found(text: &str) -> &str {
+    let (_, found) = text.split_once(": ").unwrap_or(("", text));
+    found.rsplit_once(", expected ").map_or(found, |(found, _)| found)
+}
+
 fn quoted<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     text.strip_prefix(prefix)?.split('`').next()
 }
 
-/// Makes the pointer end in this member, whether or not it does already.
+/// Appends a member to the pointer unless it ends in that member already.
 fn within(pointer: &mut String, field: &str) {
     let last = format!("/{}", escape(field));
     if !pointer.ends_with(&last) {
@@ -163,17 +274,18 @@ mod tests {
     use actix_web::{App, test as http_test, web};
     use rstest::rstest;
 
-    #[derive(Debug, serde::Deserialize)]
+    #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
     #[serde(rename_all = "camelCase", deny_unknown_fields)]
     #[expect(dead_code, reason = "only its shape matters")]
     struct Sample {
+        #[schema(value_type = String)]
         app_name: AppName,
         percent: f64,
         #[serde(default)]
         inner: Vec<Inner>,
     }
 
-    #[derive(Debug, serde::Deserialize)]
+    #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
     #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "only its shape matters")]
     struct Inner {
@@ -183,17 +295,21 @@ mod tests {
 
     #[rstest]
     #[case(r#"{"percent":1}"#, "/appName: is missing")]
+    #[case("{}", "/appName, /percent: is missing")]
     #[case(r#"{"appName":"","percent":1}"#, "/appName: must not be empty")]
-    #[case(r#"{"appName":"a","percent":"1"}"#, "/percent: invalid type: string \"1\", expected f64")]
+    #[case(r#"{"appName":"a","percent":"1"}"#, "/percent: must be a number, not the text \"1\"")]
     #[case(r#"{"appName":"a","percent":1,"x":2}"#, "/x: is unknown: expected one of appName, percent, inner")]
     #[case(r#"{"appName":"a","appName":"b","percent":1}"#, "/appName: is given more than once")]
     #[case(
         r#"{"appName":"a","percent":1,"inner":[{"a/b":1},{"a/b":300}]}"#,
-        "/inner/1/a~1b: invalid value: integer 300, expected u8"
+        "/inner/1/a~1b: must be a whole number from 0 to 255, not the number 300"
     )]
     #[case(r#"{"appName":"a","percent":1,"inner":[{}]}"#, "/inner/0/a~1b: is missing")]
     #[case(" [\"a\", 1, []]", "the body: must be a JSON object")]
-    #[case("7", "the body: invalid type: integer 7, expected an object")]
+    #[case("7", "the body: must be an object, not the number 7")]
+    #[case(r#"{"appName":"a","percent":1,"inner":{}}"#, "/inner: must be a list, not an object")]
+    #[case(r#"{"appName":"a","percent":null}"#, "/percent: must be a number, not null")]
+    #[case(r#"{"appName":"a","percent":true}"#, "/percent: must be a number, not true")]
     #[case("", "the body is empty, send JSON")]
     #[case("{", "the body is not JSON: EOF while parsing an object at line 1 column 1")]
     #[case(r#"{"appName":"a","percent":1} x"#, "the body is not JSON: trailing characters at line 1 column 29")]

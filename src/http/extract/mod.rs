@@ -11,7 +11,7 @@ use std::any::TypeId;
 use std::fmt::Display;
 use std::str::FromStr;
 
-pub use body::{BODY_LIMIT_BYTES, Body};
+pub use body::{BODY_LIMIT_BYTES, Body, ChangeBody, ReadOnly};
 pub use path::PathParam;
 pub use query::Query;
 pub use tenant::{TENANT_HEADER, TenantHeader};

@@ -1,4 +1,4 @@
-//! A serde deserializer over name-value pairs that can tell which parameter is at fault, and which ones are known.
+//! A serde deserializer for name-value pairs. Its errors name the wrong parameter and the known ones.
 
 use std::fmt::{self, Display};
 
@@ -14,9 +14,9 @@ const REPEATED: &str = "is given more than once";
 /// Why parameters are refused.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// Nobody knows these.
+    /// These are unknown.
     Unknown { names: Vec<String>, known: &'static [&'static str] },
-    /// This one is at fault.
+    /// This parameter is wrong.
     Named { name: String, code: Code, detail: String },
     /// Something else, or a value whose parameter is not known yet.
     Unnamed { code: Code, detail: String },

@@ -6,12 +6,12 @@ use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
 use super::params::{Failure, Parameters};
-use crate::http::{Code, FieldError, Problem};
+use crate::http::{Code, Problem};
 
 /// The query string, read into a struct of parameters.
 ///
-/// Unknown parameters are refused with the list of the known ones, repeated ones are refused, and each complaint names
-/// its parameter. `T` is a plain struct of texts, numbers, flags, enums and options of them; `serde(flatten)` is not
+/// Unknown parameters are refused with a list of the known ones. Repeated parameters are refused. Each error names its
+/// parameter. `T` is a plain struct of texts, numbers, flags, enums and options of them; `serde(flatten)` is not
 /// supported. Fields of kernel types parse themselves.
 ///
 /// ```
@@ -61,9 +61,14 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     }
 }
 
+/// Parameters that mean their default where they are empty. Older clients always send them.
+const EMPTY_IS_DEFAULT: [&str; 2] = ["type", "types"];
+
 fn pairs(text: &str) -> Result<Vec<(String, String)>, Problem> {
+    let is_default =
+        |pair: &str| EMPTY_IS_DEFAULT.iter().any(|name| pair.strip_prefix(name).is_some_and(|rest| rest == "="));
     text.split('&')
-        .filter(|pair| !pair.is_empty())
+        .filter(|pair| !pair.is_empty() && !is_default(pair))
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name).map_err(|why| Problem::field(Code::ParameterInvalid, name, why))?;
@@ -89,11 +94,7 @@ fn problem(failure: Failure) -> Problem {
                 [] => "this route takes no parameters".to_owned(),
                 known => format!("known are {}", known.join(", ")),
             };
-            let errors = names
-                .into_iter()
-                .map(|name| FieldError { pointer: name, detail: format!("is unknown: {known}") })
-                .collect();
-            Problem::fields(Code::ParameterUnknown, errors)
+            Problem::fields(Code::ParameterUnknown, names, &format!("is unknown: {known}"))
         }
         Failure::Named { name, code, detail } => Problem::field(code, name, detail),
         Failure::Unnamed { code, detail } => Problem::new(code, detail),
@@ -177,8 +178,22 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_type_means_the_default() {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Asked {
+            r#type: Option<crate::kernel::ProfileType>,
+            types: Option<String>,
+        }
+        let asked = Query::<Asked>::from_query_string("type=&types=").unwrap().into_inner();
+        assert!(asked.r#type.is_none() && asked.types.is_none());
+        let asked = Query::<Asked>::from_query_string("type=CPU").unwrap().into_inner();
+        assert_eq!(asked.r#type, Some(crate::kernel::ProfileType::Cpu));
+    }
+
+    #[test]
     fn a_route_without_parameters_says_so() {
         let problem = Query::<Nothing>::from_query_string("a=1&b=2").unwrap_err();
-        assert_eq!(problem.detail(), "a: is unknown: this route takes no parameters");
+        assert_eq!(problem.detail(), "a, b: is unknown: this route takes no parameters");
     }
 }

@@ -9,15 +9,15 @@ use crate::kernel::Tenant;
 
 /// The header that carries a tenant, to Pyroscope and between two Flamewardens.
 pub const TENANT_HEADER: &str = "x-scope-orgid";
-/// The same as people write it.
+/// The same header as it is written in documents.
 const WRITTEN: &str = "X-Scope-OrgID";
 
 /// The tenant that a request names in its header, if any.
 #[derive(Debug, Clone, utoipa::IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct TenantHeader {
-    /// Whose profiles, where the source is a Pyroscope with tenants: 1 to 150 letters, digits and `!-_.*'()`, neither `.`
-    /// nor `..`. Those of the tenant that the server is configured with if not given.
+    /// The tenant whose profiles to read, where the source is a Pyroscope with tenants: 1 to 150 letters, digits and
+    /// `!-_.*'()`, but not `.` or `..`. If it is absent, the tenant that the server is configured with.
     #[param(rename = "X-Scope-OrgID", value_type = String, required = false,
         pattern = r"^(?!\.{1,2}$)[A-Za-z0-9!_.*'()-]{1,150}$")]
     tenant: Option<Tenant>,

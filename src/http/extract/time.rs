@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::http::{Code, Problem};
@@ -12,8 +12,8 @@ const DEFAULT_STEP_S: i64 = 15;
 /// The last second of the year 9999.
 const LAST_EPOCH_S: i64 = 253_402_300_799;
 
-/// A time as callers write it: epoch seconds, RFC 3339, `now`, or `now` less a span such as `now-90m` or `now-3h30m`.
-/// Whole seconds: fractions are cut.
+/// A time as callers write it: epoch seconds, RFC 3339, `now`, or `now` minus a length such as `now-90m` or
+/// `now-3h30m`. Fractions of a second are cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
 #[schema(value_type = String, example = "now-1h")]
 pub struct TimeParam(Written);
@@ -24,7 +24,7 @@ enum Written {
     Ago(TimeDelta),
 }
 
-/// The text is no time.
+/// The text is not a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidTime(&'static str);
 
@@ -38,7 +38,7 @@ const SHAPES: InvalidTime = InvalidTime("must be epoch seconds, RFC 3339, now, n
 const OUT_OF_RANGE: InvalidTime = InvalidTime("must lie between the years 1970 and 9999");
 
 impl TimeParam {
-    /// The instant that is meant.
+    /// The instant.
     ///
     /// # Errors
     /// `parameter_invalid` for one before 1970.
@@ -46,7 +46,7 @@ impl TimeParam {
         self.at(clock.now())
     }
 
-    /// The instant that is meant, where the present is `now`.
+    /// The instant, if it is `now`.
     ///
     /// # Errors
     /// `parameter_invalid` for one before 1970.
@@ -99,7 +99,7 @@ fn whole_seconds(text: &str) -> Result<TimeDelta, InvalidTime> {
     i64::try_from(duration.as_secs()).ok().and_then(TimeDelta::try_seconds).ok_or(OUT_OF_RANGE)
 }
 
-/// A length of time as callers write it: `90s`, `5m`, `1h30m`. Whole seconds: fractions are cut.
+/// A length of time as callers write it: `90s`, `5m`, `1h30m`. Fractions of a second are cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpanParam(TimeDelta);
 
@@ -138,10 +138,11 @@ pub fn default_to(now: DateTime<Utc>) -> DateTime<Utc> {
     now - TimeDelta::seconds(now.timestamp().rem_euclid(DEFAULT_STEP_S))
 }
 
-/// Start and end of a window, as far as they are given.
+/// The start and the end of a window, where they are given.
 pub type Ends = (Option<TimeParam>, Option<TimeParam>);
 
-/// One window. Not given: it ends at [`default_to`], and begins an hour before that, wherever it ends.
+/// One window. If `to` is absent, it ends at [`default_to`]. If `from` is absent, it begins an hour before
+/// [`default_to`].
 ///
 /// # Errors
 /// `window_invalid` unless `from` lies before `to` and at most 31 days.
@@ -150,11 +151,11 @@ pub fn window(from: Option<TimeParam>, to: Option<TimeParam>, clock: &dyn Clock)
     let latest = default_to(now);
     let end = given_or(to, now, latest)?;
     let start = given_or(from, now, latest - DEFAULT_WINDOW)?;
-    Ok(TimeWindow::new(start, end)?)
+    window_of(start, end, to.is_none())
 }
 
-/// Two windows to compare: baseline, then current. Each part that is not given is counted from the one after it: the
-/// current window ends at [`default_to`], the baseline where the current one begins, and each is an hour long.
+/// Two windows to compare: the baseline, then the current one. By default the current window ends at [`default_to`],
+/// the baseline ends where the current one begins, and each is an hour long.
 ///
 /// # Errors
 /// As [`window`].
@@ -162,10 +163,25 @@ pub fn windows(baseline: Ends, current: Ends, now: DateTime<Utc>) -> Result<(Tim
     let before = |(from, to): Ends, latest: DateTime<Utc>| {
         let end = given_or(to, now, latest)?;
         let start = given_or(from, now, end - DEFAULT_WINDOW)?;
-        TimeWindow::new(start, end).map_err(Problem::from)
+        window_of(start, end, to.is_none() && end == default_to(now))
     };
     let current = before(current, default_to(now))?;
     Ok((before(baseline, current.from())?, current))
+}
+
+/// The window between two times. If its end is a default, the error says how that came about.
+fn window_of(start: DateTime<Utc>, end: DateTime<Utc>, is_default_end: bool) -> Result<TimeWindow, Problem> {
+    TimeWindow::new(start, end).map_err(|error| match error {
+        InvalidWindow::Reversed if is_default_end => {
+            let detail = format!(
+                "from must lie before to; to was not given and is {}, which is now rounded down to {DEFAULT_STEP_S} \
+                 seconds: give an earlier from, or to=now",
+                end.to_rfc3339_opts(SecondsFormat::Secs, true)
+            );
+            Problem::new(Code::WindowInvalid, detail)
+        }
+        error => error.into(),
+    })
 }
 
 fn given_or(given: Option<TimeParam>, now: DateTime<Utc>, default: DateTime<Utc>) -> Result<DateTime<Utc>, Problem> {
@@ -186,6 +202,16 @@ mod tests {
     use rstest::rstest;
 
     const NOW: i64 = 1_706_003_607;
+
+    #[test]
+    fn an_end_that_was_made_up_is_explained() {
+        let error = window(Some("now-1s".parse().unwrap()), None, &clock()).unwrap_err();
+        let expected =
+            "from must lie before to; to was not given and is 2024-01-23T09:53:15Z, which is now rounded down";
+        assert!(error.detail().starts_with(expected), "{}", error.detail());
+        let both = (Some("now".parse().unwrap()), Some("now-1h".parse().unwrap()));
+        assert_eq!(window(both.0, both.1, &clock()).unwrap_err().detail(), "from must lie before to");
+    }
 
     fn clock() -> FixedClock {
         FixedClock::at(DateTime::from_timestamp(NOW, 999_000_000).unwrap())

@@ -2,7 +2,7 @@
 
 use super::tables::Locations;
 use super::wire::{CONTINUED, Wire, bytes, number};
-use crate::profile::limits::{LimitName, Limits, ReadError};
+use crate::profile::limits::{LimitName, ReadError, ReadLimits};
 use crate::profile::model::FunctionId;
 
 /// The locations of a sample, one by one and packed.
@@ -14,7 +14,7 @@ pub(super) fn push_frames(
     frames: &mut Vec<FunctionId>,
     mut sample: Wire<'_>,
     locations: &Locations,
-    limits: &Limits,
+    limits: &ReadLimits,
 ) -> Result<usize, ReadError> {
     let start = frames.len();
     let mut to = Pushed { frames, start, locations, at: sample.at(), most: limits.stack };
@@ -28,7 +28,7 @@ pub(super) fn push_frames(
     Ok(frames.len() - start)
 }
 
-/// The frames of one stack, in the making.
+/// The frames of one stack while it is read.
 struct Pushed<'s> {
     frames: &'s mut Vec<FunctionId>,
     /// Where the stack's start.

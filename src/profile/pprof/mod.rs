@@ -22,7 +22,7 @@ use self::samples::Samples;
 use self::tables::{Locations, Strings};
 use self::wire::{Wire, bytes, number, whole_fields};
 use super::inflate::{Inflated, inflate_in_pieces};
-use super::limits::{LimitName, Limits, ReadError};
+use super::limits::{LimitName, ReadError, ReadLimits};
 use super::model::{Profile, SampleType};
 
 /// A pprof: its profile and what its header says.
@@ -59,7 +59,7 @@ pub const MAX_LABEL_SETS: usize = 1_000;
 ///
 /// # Errors
 /// The limit passed, or what cannot be read and at which byte.
-pub fn read_pprof(bytes: &[u8], limits: &Limits) -> Result<PprofFile, ReadError> {
+pub fn read_pprof(bytes: &[u8], limits: &ReadLimits) -> Result<PprofFile, ReadError> {
     let parts = read_pprof_by_labels(bytes, limits, &[])?;
     Ok(parts.into_iter().next().map(|(_, file)| file).unwrap_or_default())
 }
@@ -72,7 +72,7 @@ pub fn read_pprof(bytes: &[u8], limits: &Limits) -> Result<PprofFile, ReadError>
 /// The limit passed, or what cannot be read and at which byte.
 pub fn read_pprof_by_labels(
     bytes: &[u8],
-    limits: &Limits,
+    limits: &ReadLimits,
     keep: &[&str],
 ) -> Result<Vec<(Labels, PprofFile)>, ReadError> {
     let inflated = inflate_in_pieces(bytes, limits, whole_fields)?;
@@ -167,7 +167,11 @@ pub(super) struct Outline {
 }
 
 impl Outline {
-    fn scan<'b>(inflated: Vec<Inflated<'b>>, pieces: &mut Vec<Piece<'b>>, limits: &Limits) -> Result<Self, ReadError> {
+    fn scan<'b>(
+        inflated: Vec<Inflated<'b>>,
+        pieces: &mut Vec<Piece<'b>>,
+        limits: &ReadLimits,
+    ) -> Result<Self, ReadError> {
         let mut outline = Self::default();
         for bytes in inflated {
             let start = outline.bytes;
@@ -185,7 +189,7 @@ impl Outline {
 
     #[expect(clippy::cast_possible_wrap, reason = "int64 travels as its two's complement")]
     #[expect(clippy::cast_possible_truncation, reason = "a profile is under 4 GiB")]
-    fn piece(&mut self, piece: &mut Piece<'_>, limits: &Limits) -> Result<(), ReadError> {
+    fn piece(&mut self, piece: &mut Piece<'_>, limits: &ReadLimits) -> Result<(), ReadError> {
         let Piece { bytes, samples, mappings, locations, functions, .. } = piece;
         let mut wire = Wire::new(bytes);
         loop {
@@ -265,7 +269,7 @@ impl Outline {
         Ok(comments)
     }
 
-    fn sample_types(&self, strings: &Strings<'_>, limits: &Limits) -> Result<Vec<SampleType>, ReadError> {
+    fn sample_types(&self, strings: &Strings<'_>, limits: &ReadLimits) -> Result<Vec<SampleType>, ReadError> {
         LimitName::SampleTypes.check(self.sample_types.len(), limits.sample_types)?;
         self.sample_types.iter().map(|texts| strings.value_type(texts)).collect()
     }

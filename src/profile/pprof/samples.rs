@@ -1,4 +1,4 @@
-//! The samples of a pprof, taken into stacks.
+//! Reads the samples of a pprof into stacks.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
@@ -10,7 +10,7 @@ use super::frames::{LOCATION, LOCATIONS, push_frames};
 use super::tables::{Locations, Strings};
 use super::wire::{Wire, bytes, number};
 use super::{Labels, MAX_LABEL_SETS, Piece, SAMPLE};
-use crate::profile::limits::{LimitName, Limits, ReadError};
+use crate::profile::limits::{LimitName, ReadError, ReadLimits};
 use crate::profile::model::{SampleType, Stacks};
 
 const VALUE: u64 = number(2);
@@ -19,10 +19,10 @@ const LABEL: u64 = bytes(3);
 const LABEL_KEY: u64 = number(1);
 const LABEL_TEXT: u64 = number(2);
 
-/// Takes samples into stacks, one [`Part`] per set of kept labels.
+/// Reads samples into stacks, one [`Part`] per set of kept labels.
 pub(super) struct Samples<'s> {
     locations: &'s Locations,
-    limits: &'s Limits,
+    limits: &'s ReadLimits,
     sample_types: &'s [SampleType],
     keep: &'s [&'s str],
     /// The pieces before are gone, with what was sent in them.
@@ -111,7 +111,7 @@ fn spread(hash: u32) -> u64 {
 impl<'s> Samples<'s> {
     pub(super) fn new(
         locations: &'s Locations,
-        limits: &'s Limits,
+        limits: &'s ReadLimits,
         sample_types: &'s [SampleType],
         keep: &'s [&'s str],
     ) -> Self {

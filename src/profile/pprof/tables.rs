@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::wire::{Wire, bytes, number};
 use super::{FUNCTION, LOCATION, MAPPING, Outline, Piece};
 use crate::profile::builder::Interner;
-use crate::profile::limits::{LimitName, Limits, ReadError};
+use crate::profile::limits::{LimitName, ReadError, ReadLimits};
 use crate::profile::model::{Function, FunctionId, SampleType, Symbols, TextId};
 
 /// Of a mapping, a location and a function alike.
@@ -34,7 +34,7 @@ pub(super) struct Strings<'b> {
 }
 
 impl<'b> Strings<'b> {
-    pub(super) fn new(pieces: &'b [Piece<'b>], outline: &'b Outline, limits: &Limits) -> Result<Self, ReadError> {
+    pub(super) fn new(pieces: &'b [Piece<'b>], outline: &'b Outline, limits: &ReadLimits) -> Result<Self, ReadError> {
         let bytes = outline.strings.iter().map(|(start, end)| (end - start) as usize).sum();
         let strings = Self {
             pieces,

@@ -1,4 +1,4 @@
-//! The wire format of protocol buffers, as much of it as a pprof needs: borrowed, bounds-checked, never copying.
+//! The part of the protocol buffers wire format that a pprof needs. It borrows, checks bounds and copies nothing.
 
 use std::ops::Range;
 

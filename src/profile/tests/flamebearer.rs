@@ -4,7 +4,7 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::folded;
-use crate::profile::{FlamebearerFile, LimitName, Limits, ReadError, SampleType, read_flamebearer};
+use crate::profile::{FlamebearerFile, LimitName, ReadError, ReadLimits, SampleType, read_flamebearer};
 
 fn document(format: &str, names: serde_json::Value, levels: serde_json::Value) -> Vec<u8> {
     let metadata =
@@ -15,7 +15,7 @@ fn document(format: &str, names: serde_json::Value, levels: serde_json::Value) -
 }
 
 fn read(format: &str, names: serde_json::Value, levels: serde_json::Value) -> Result<FlamebearerFile, ReadError> {
-    read_flamebearer(&document(format, names, levels), &Limits::default())
+    read_flamebearer(&document(format, names, levels), &ReadLimits::default())
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn ticks_of_the_root_itself_are_a_stack_without_frames() {
 fn units_are_those_of_the_values(#[case] name: &str, #[case] units: &str, #[case] rate: i64, #[case] unit: &str) {
     let metadata = json!({"format": "single", "sampleRate": rate, "units": units, "name": name});
     let document = json!({"flamebearer": {"names": ["total"], "levels": []}, "metadata": metadata});
-    let file = read_flamebearer(&serde_json::to_vec(&document).unwrap(), &Limits::default()).unwrap();
+    let file = read_flamebearer(&serde_json::to_vec(&document).unwrap(), &ReadLimits::default()).unwrap();
     assert_eq!(file.profile.sample_types(), [SampleType::new(name, unit)]);
 }
 
@@ -112,12 +112,12 @@ fn says_what_cannot_be_read(#[case] levels: serde_json::Value, #[case] expected:
 fn an_unknown_format_and_other_json_are_refused() {
     let error = read("triple", json!([]), json!([])).unwrap_err().to_string();
     assert!(error.contains("no flame graph has the format \"triple\""), "{error}");
-    assert!(read_flamebearer(b"{\"a\":1}", &Limits::default()).is_err());
+    assert!(read_flamebearer(b"{\"a\":1}", &ReadLimits::default()).is_err());
 }
 
 #[test]
 fn names_the_limit_that_was_passed() {
-    let limits = Limits { stack: 2, samples: 2, frames: 3, name: 4, ..Limits::default() };
+    let limits = ReadLimits { stack: 2, samples: 2, frames: 3, name: 4, ..ReadLimits::default() };
     let passed = |names: serde_json::Value, levels| match read_flamebearer(&document("single", names, levels), &limits)
     {
         Err(ReadError::Limit { limit, .. }) => limit,

@@ -1,10 +1,10 @@
 use rstest::rstest;
 
 use super::folded;
-use crate::profile::{LimitName, Limits, Profile, ReadError, SampleType, read_folded};
+use crate::profile::{LimitName, Profile, ReadError, ReadLimits, SampleType, read_folded};
 
 fn read(text: &str) -> Result<Profile, ReadError> {
-    read_folded(text.as_bytes(), SampleType::new("cpu", "nanoseconds"), &Limits::default())
+    read_folded(text.as_bytes(), SampleType::new("cpu", "nanoseconds"), &ReadLimits::default())
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn no_lines_are_an_empty_profile() {
 
 #[test]
 fn replaces_what_is_no_text() {
-    let profile = read_folded(b"caf\xe9;a\0b 1", SampleType::new("cpu", ""), &Limits::default()).unwrap();
+    let profile = read_folded(b"caf\xe9;a\0b 1", SampleType::new("cpu", ""), &ReadLimits::default()).unwrap();
     assert_eq!(folded(&profile), ["caf\u{fffd};a\u{fffd}b [1]"]);
 }
 
@@ -46,7 +46,7 @@ fn names_the_line_that_cannot_be_read(#[case] text: &str, #[case] expected: &str
 #[case("a;b;c 1\na;b;c 1", LimitName::Frames)]
 #[case("eleven-long 1", LimitName::Name)]
 fn names_the_limit_that_was_passed(#[case] text: &str, #[case] expected: LimitName) {
-    let limits = Limits { samples: 2, stack: 3, frames: 5, name: 10, ..Limits::default() };
+    let limits = ReadLimits { samples: 2, stack: 3, frames: 5, name: 10, ..ReadLimits::default() };
     let error = read_folded(text.as_bytes(), SampleType::new("cpu", ""), &limits).unwrap_err();
     assert!(matches!(error, ReadError::Limit { limit, .. } if limit == expected), "{error}");
 }

@@ -4,12 +4,12 @@ use rstest::rstest;
 
 use super::folded;
 use super::wire::{Message, message};
-use crate::profile::{Limits, read_pprof};
+use crate::profile::{ReadLimits, read_pprof};
 
 const FUNCTIONS: u64 = 300;
 
 fn stacks(profile: &Message) -> Vec<String> {
-    folded(&read_pprof(&profile.0, &Limits::default()).unwrap().profile)
+    folded(&read_pprof(&profile.0, &ReadLimits::default()).unwrap().profile)
 }
 
 fn locations(ids: &[u64]) -> impl Fn(Message) -> Message {
@@ -38,7 +38,7 @@ fn a_sample_is_the_same_in_any_order_and_each_time(#[case] sample: fn(&[u64], u6
             profile = profile.with(2, &sample(ids, value));
         }
     }
-    let read = read_pprof(&profile.0, &Limits::default()).unwrap().profile;
+    let read = read_pprof(&profile.0, &ReadLimits::default()).unwrap().profile;
     let (_, sums) = super::canonical(&read);
     let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), String::new())).collect::<Vec<_>>();
     assert_eq!(
@@ -79,5 +79,5 @@ fn kinds_that_take_turns_are_read_as_those_in_a_row(#[case] turn: u64) {
     row = (1..=FUNCTIONS).fold(row, |all, id| all.bytes(6, id.to_string()));
     let stacks = stacks(&turns);
     assert_eq!(stacks.len(), FUNCTIONS as usize);
-    assert_eq!(stacks, super::folded(&read_pprof(&row.0, &Limits::default()).unwrap().profile));
+    assert_eq!(stacks, super::folded(&read_pprof(&row.0, &ReadLimits::default()).unwrap().profile));
 }

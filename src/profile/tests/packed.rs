@@ -3,7 +3,7 @@
 use rstest::rstest;
 
 use super::wire::{Message, message};
-use crate::profile::{LimitName, Limits, Profile, ReadError, read_pprof};
+use crate::profile::{LimitName, Profile, ReadError, ReadLimits, read_pprof};
 
 const LOCATIONS: u64 = 20_000;
 
@@ -36,7 +36,7 @@ fn packed_locations_are_what_they_are_one_by_one(#[case] id: fn(u64) -> u64) {
         let loose = ids.iter().fold(message(), |sample, id| sample.number(1, *id));
         profile = profile.with(2, &loose.packed(2, [1])).sample(ids, 1);
     }
-    let read = read_pprof(&profile.0, &Limits::default()).unwrap().profile;
+    let read = read_pprof(&profile.0, &ReadLimits::default()).unwrap().profile;
     let frames = frames(&read);
     let expected = |len: u64| (0..len).map(id).flat_map(|id| vec![id.to_string(); 1 + usize::from(id % 7 == 0)]);
     assert_eq!(frames.len(), 80);
@@ -55,7 +55,7 @@ fn an_unknown_location_is_found_wherever_it_stands() {
                 let sample = message().packed(1, ids).packed(2, [1]);
                 let profile = message().sample_type().strings(&["", "cpu", "nanoseconds", "f"]);
                 let profile = (1..1_000).fold(profile.function(1, 3, 0), |p, id| p.location(id, &[1]));
-                let error = read_pprof(&profile.with(2, &sample).0, &Limits::default()).unwrap_err();
+                let error = read_pprof(&profile.with(2, &sample).0, &ReadLimits::default()).unwrap_err();
                 assert!(error.to_string().contains(&format!("names location {unknown}: unknown")), "{error}");
             }
         }
@@ -64,7 +64,7 @@ fn an_unknown_location_is_found_wherever_it_stands() {
 
 #[test]
 fn the_limit_of_a_stack_counts_packed_and_inlined_frames_alike() {
-    let limits = |stack| Limits { stack, ..Limits::default() };
+    let limits = |stack| ReadLimits { stack, ..ReadLimits::default() };
     let program = program();
     for len in 1..30 {
         let profile = Message(program.0.clone()).sample(1..=len, 1);
@@ -82,7 +82,7 @@ fn numbers_of_all_lengths_are_read_at_the_end_and_before_it() {
             let end = message().number(12, number);
             let before = message().number(12, number).bytes(99, [0xff; 9]);
             for profile in [end, before] {
-                let file = read_pprof(&profile.0, &Limits::default()).unwrap();
+                let file = read_pprof(&profile.0, &ReadLimits::default()).unwrap();
                 assert_eq!(file.period.cast_unsigned(), number);
             }
         }

@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use rstest::rstest;
 
 use super::wire::{Message, message};
-use crate::profile::{Labels, LimitName, Limits, PprofFile, ReadError, read_pprof_by_labels};
+use crate::profile::{Labels, LimitName, PprofFile, ReadError, ReadLimits, read_pprof_by_labels};
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
@@ -17,7 +17,7 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
 
 type Read = Result<Vec<(Labels, PprofFile)>, ReadError>;
 
-fn read(bytes: &[u8], limits: &Limits, keep: &[&str]) -> Read {
+fn read(bytes: &[u8], limits: &ReadLimits, keep: &[&str]) -> Read {
     read_pprof_by_labels(bytes, limits, keep)
 }
 
@@ -63,7 +63,7 @@ fn large(tables: fn(u64) -> bool) -> Message {
 #[case::tables_between(|i| i % 12_000 == 100)]
 #[case::tables_last(|_| false)]
 fn pieces_are_read_as_the_whole_is(#[case] tables: fn(u64) -> bool) {
-    let (plain, limits) = (large(tables).0, Limits::default());
+    let (plain, limits) = (large(tables).0, ReadLimits::default());
     let compressed = [gzip(&plain), zstd::encode_all(plain.as_slice(), 1).unwrap()];
     for keep in [&[][..], &["zone"]] {
         let whole = seen(read(&plain, &limits, keep)).unwrap();
@@ -90,7 +90,7 @@ fn pieces_are_read_as_the_whole_is(#[case] tables: fn(u64) -> bool) {
 fn what_is_odd_in_the_middle_is_said_of_pieces_as_of_the_whole(#[case] odd: Message) {
     let (start, end) = (large(|i| i < 4).0, Message::default().bytes(99, vec![0; 3 << 19]).sample([1], 1).0);
     let plain = [start, odd.0, end].concat();
-    let limits = Limits::default();
+    let limits = ReadLimits::default();
     let (whole, pieces) = (seen(read(&plain, &limits, &[])), seen(read(&gzip(&plain), &limits, &[])));
     assert!(whole == pieces, "{:?} {:?}", whole.err(), pieces.err());
 }
@@ -104,22 +104,22 @@ fn a_few_bytes_that_stand_for_a_long_stack_are_not_read_again_and_again() {
         profile = profile.sample([1 + i % 2], 1);
     }
     // Reading three thousand million frames would not end.
-    let [(_, file)] = &read(&gzip(&profile.0), &Limits::default(), &[]).unwrap()[..] else { panic!("one part") };
+    let [(_, file)] = &read(&gzip(&profile.0), &ReadLimits::default(), &[]).unwrap()[..] else { panic!("one part") };
     assert_eq!((file.profile.stack_count(), file.profile.frame_count(), file.profile.total(0)), (2, 8_000, 700_000));
 }
 
 #[test]
 fn limits_hold_over_all_pieces() {
-    let (plain, limits) = (large(|i| i < 4).0, Limits::default());
+    let (plain, limits) = (large(|i| i < 4).0, ReadLimits::default());
     let compressed = gzip(&plain);
     let inflated = plain.len() as u64;
     for (name, exact, less) in [
-        (LimitName::Inflated, Limits { inflated, ..limits }, Limits { inflated: inflated - 1, ..limits }),
-        (LimitName::Samples, Limits { samples: 60_000, ..limits }, Limits { samples: 59_999, ..limits }),
-        (LimitName::Frames, Limits { frames: 600_000, ..limits }, Limits { frames: 599_999, ..limits }),
-        (LimitName::Symbols, Limits { symbols: 6_006, ..limits }, Limits { symbols: 6_005, ..limits }),
-        (LimitName::Inflated, limits, Limits { inflated: 1 << 20, ..limits }),
-        (LimitName::Inflated, limits, Limits { inflated: (1 << 20) - 1, ..limits }),
+        (LimitName::Inflated, ReadLimits { inflated, ..limits }, ReadLimits { inflated: inflated - 1, ..limits }),
+        (LimitName::Samples, ReadLimits { samples: 60_000, ..limits }, ReadLimits { samples: 59_999, ..limits }),
+        (LimitName::Frames, ReadLimits { frames: 600_000, ..limits }, ReadLimits { frames: 599_999, ..limits }),
+        (LimitName::Symbols, ReadLimits { symbols: 6_006, ..limits }, ReadLimits { symbols: 6_005, ..limits }),
+        (LimitName::Inflated, limits, ReadLimits { inflated: 1 << 20, ..limits }),
+        (LimitName::Inflated, limits, ReadLimits { inflated: (1 << 20) - 1, ..limits }),
     ] {
         assert!(read(&compressed, &exact, &[]).is_ok(), "{name:?}");
         let Err(error) = read(&compressed, &less, &[]) else { panic!("{name:?} of {less:?}") };

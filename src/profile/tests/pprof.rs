@@ -9,11 +9,11 @@ use rstest::rstest;
 use super::folded;
 use super::wire::{Message, message, small};
 use crate::profile::{
-    LimitName, Limits, MAX_LABEL_SETS, PprofFile, ReadError, SampleType, read_pprof, read_pprof_by_labels,
+    LimitName, MAX_LABEL_SETS, PprofFile, ReadError, ReadLimits, SampleType, read_pprof, read_pprof_by_labels,
 };
 
 fn read(message: &Message) -> Result<PprofFile, ReadError> {
-    read_pprof(&message.0, &Limits::default())
+    read_pprof(&message.0, &ReadLimits::default())
 }
 
 fn stacks(message: &Message) -> Vec<String> {
@@ -194,7 +194,7 @@ fn several_sample_types_keep_their_values() {
 #[case::pyroscope_v1_without_data(vec![0x0a, 0x00, 0x32, 0x00, 0x5a, 0x00])]
 #[case::only_strings(message().strings(&["", "x"]).0)]
 fn a_profile_may_be_empty(#[case] bytes: Vec<u8>) {
-    let file = read_pprof(&bytes, &Limits::default()).unwrap();
+    let file = read_pprof(&bytes, &ReadLimits::default()).unwrap();
     assert_eq!((file.profile.stack_count(), file.time, file.period_type), (0, None, None));
 }
 
@@ -205,7 +205,7 @@ fn gzip_of_several_members_zstd_and_plain_are_told_apart() {
     let members = [gzip(head), gzip(tail)].concat();
     let zstd = zstd::encode_all(plain.as_slice(), 3).unwrap();
     for bytes in [plain.clone(), gzip(&plain), members, zstd] {
-        assert_eq!(folded(&read_pprof(&bytes, &Limits::default()).unwrap().profile), ["main;work [7]"]);
+        assert_eq!(folded(&read_pprof(&bytes, &ReadLimits::default()).unwrap().profile), ["main;work [7]"]);
     }
 }
 
@@ -235,7 +235,7 @@ fn says_what_cannot_be_read(#[case] profile: Message, #[case] expected: &str) {
 fn the_end_of_a_gzip_may_not_be_missing() {
     let whole = gzip(&small().0);
     for end in 2..whole.len() {
-        let error = read_pprof(&whole[..end], &Limits::default()).unwrap_err();
+        let error = read_pprof(&whole[..end], &ReadLimits::default()).unwrap_err();
         assert!(matches!(error, ReadError::Compression(_)), "{end} {error}");
     }
 }
@@ -247,8 +247,8 @@ fn sums_that_do_not_fit_are_an_error() {
     assert_eq!(read(&small().sample([1], i64::MIN)).unwrap_err(), ReadError::Overflow("cpu".into()));
 }
 
-fn small_limits() -> Limits {
-    Limits { body: 4_000, inflated: 2_000, samples: 3, stack: 5, frames: 8, symbols: 12, name: 12, sample_types: 2 }
+fn small_limits() -> ReadLimits {
+    ReadLimits { body: 4_000, inflated: 2_000, samples: 3, stack: 5, frames: 8, symbols: 12, name: 12, sample_types: 2 }
 }
 
 #[rstest]
@@ -283,7 +283,7 @@ fn a_bomb_is_refused_once_it_passes_the_limit() {
     for _ in 0..64 {
         bomb.write_all(&zeros).unwrap();
     }
-    let limits = Limits { inflated: 8 << 20, ..Limits::default() };
+    let limits = ReadLimits { inflated: 8 << 20, ..ReadLimits::default() };
     let expected = ReadError::Limit { limit: LimitName::Inflated, number: 8 << 20 };
     assert_eq!(read_pprof(&bomb.finish().unwrap(), &limits).unwrap_err(), expected);
     let zstd = zstd::encode_all(vec![0; 64 << 20].as_slice(), 3).unwrap();
@@ -295,7 +295,7 @@ fn a_few_bytes_of_zstd_that_inflate_to_ten_gigabytes_are_refused() {
     // A window of 128 KiB, then blocks that say "this byte, 128 KiB of it".
     let mut bomb = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38];
     bomb.extend([0x02, 0x00, 0x10, 0x00].repeat(80_000));
-    let error = read_pprof(&bomb, &Limits::default()).unwrap_err();
+    let error = read_pprof(&bomb, &ReadLimits::default()).unwrap_err();
     assert_eq!(error, ReadError::Limit { limit: LimitName::Inflated, number: 256 << 20 });
 }
 
@@ -304,7 +304,7 @@ fn a_trailer_that_lies_costs_nothing() {
     let mut lying = gzip(&small().0);
     let end = lying.len();
     lying[end - 4..].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert!(matches!(read_pprof(&lying, &Limits::default()), Err(ReadError::Compression(_))));
+    assert!(matches!(read_pprof(&lying, &ReadLimits::default()), Err(ReadError::Compression(_))));
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn ten_million_samples_are_refused() {
     for _ in 0..1_000_000 {
         profile.extend_from_slice(&sample);
     }
-    let error = read_pprof(&profile, &Limits::default()).unwrap_err();
+    let error = read_pprof(&profile, &ReadLimits::default()).unwrap_err();
     assert_eq!(error, ReadError::Limit { limit: LimitName::Samples, number: 1_000_000 });
 }
 
@@ -340,7 +340,7 @@ fn kept_labels_split_samples_and_others_are_folded() {
         .with(2, &labelled(&[(6, 7)], 3))
         .with(2, &labelled(&[], 5).with(3, &message().number(1, 11).number(3, 64)));
     assert_eq!(stacks(&profile), ["main;work [7]", "work [11]"]);
-    let parts = read_pprof_by_labels(&profile.0, &Limits::default(), &["region", "version"]).unwrap();
+    let parts = read_pprof_by_labels(&profile.0, &ReadLimits::default(), &["region", "version"]).unwrap();
     let parts: Vec<_> = parts.into_iter().map(|(labels, file)| (labels, folded(&file.profile))).collect();
     let region = |value: &str| BTreeMap::from([("region".to_owned(), value.to_owned())]);
     assert_eq!(
@@ -357,7 +357,7 @@ fn kept_labels_split_samples_and_others_are_folded() {
 fn a_long_text_that_many_labels_name_is_not_looked_through_each_time() {
     let profile = small().bytes(6, vec![b'k'; 4 << 20]).with(2, &labelled(&[(6, 6); 100_000], 1));
     // Looking through 400 GB would not end.
-    let parts = read_pprof_by_labels(&profile.0, &Limits::default(), &["id"]).unwrap();
+    let parts = read_pprof_by_labels(&profile.0, &ReadLimits::default(), &["id"]).unwrap();
     assert_eq!((parts.len(), parts[0].1.profile.total(0)), (1, 8));
 }
 
@@ -368,7 +368,7 @@ fn comments_stand_in_the_first_part_alone() {
         .packed(13, [3])
         .with(2, &labelled(&[(6, 7)], 1))
         .with(2, &labelled(&[(6, 8)], 1));
-    let parts = read_pprof_by_labels(&profile.0, &Limits::default(), &["id"]).unwrap();
+    let parts = read_pprof_by_labels(&profile.0, &ReadLimits::default(), &["id"]).unwrap();
     let comments: Vec<_> = parts.into_iter().map(|(_, file)| file.comments).collect();
     assert_eq!(comments, [vec!["work".to_owned()], vec![], vec![]]);
 }
@@ -379,7 +379,7 @@ fn label_sets_beyond_the_most_count_as_without_labels() {
     for i in 0..MAX_LABEL_SETS as u64 + 50 {
         profile = profile.bytes(6, format!("value {i}")).with(2, &labelled(&[(3, 4 + i)], 1));
     }
-    let parts = read_pprof_by_labels(&profile.0, &Limits::default(), &["id"]).unwrap();
+    let parts = read_pprof_by_labels(&profile.0, &ReadLimits::default(), &["id"]).unwrap();
     assert_eq!(parts.len(), MAX_LABEL_SETS + 1);
     assert!(parts[0].0.is_empty());
     assert_eq!(parts[0].1.profile.total(0), 50);
@@ -387,7 +387,7 @@ fn label_sets_beyond_the_most_count_as_without_labels() {
 
 #[test]
 fn an_empty_profile_read_by_labels_is_one_empty_part() {
-    let parts = read_pprof_by_labels(&message().number(9, 5).0, &Limits::default(), &["id"]).unwrap();
+    let parts = read_pprof_by_labels(&message().number(9, 5).0, &ReadLimits::default(), &["id"]).unwrap();
     let [(labels, file)] = parts.as_slice() else { panic!("{parts:?}") };
     assert!(labels.is_empty() && file.time.is_some());
 }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::canonical;
 use crate::profile::{
-    FunctionTable, Limits, MergeError, PprofHeader, Profile, ProfileBuilder, SampleType, merge, read_flamebearer,
+    FunctionTable, MergeError, PprofHeader, Profile, ProfileBuilder, ReadLimits, SampleType, merge, read_flamebearer,
     read_folded, read_pprof, read_pprof_by_labels, write_pprof,
 };
 
@@ -84,7 +84,7 @@ proptest! {
         };
         let bytes = write_pprof(&profile, &header);
         prop_assert_eq!(&bytes, &write_pprof(&profile, &header));
-        let file = read_pprof(&bytes, &Limits::default()).unwrap();
+        let file = read_pprof(&bytes, &ReadLimits::default()).unwrap();
         prop_assert_eq!(canonical(&file.profile), canonical(&profile));
         prop_assert_eq!((file.time, file.duration), (header.time, header.duration));
         prop_assert_eq!((file.period_type, file.period), (header.period_type, header.period));
@@ -111,7 +111,7 @@ proptest! {
 
     #[test]
     fn readers_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let limits = Limits::default();
+        let limits = ReadLimits::default();
         let _ = read_pprof(&bytes, &limits);
         let _ = read_folded(&bytes, SampleType::new("cpu", ""), &limits);
         let _ = read_flamebearer(&bytes, &limits);
@@ -119,13 +119,13 @@ proptest! {
 
     #[test]
     fn readers_of_damaged_pprof_never_panic(bytes in nearly_pprof()) {
-        if let Ok(file) = read_pprof(&bytes, &Limits::default()) {
+        if let Ok(file) = read_pprof(&bytes, &ReadLimits::default()) {
             for sample_type in 0..file.profile.sample_types().len() {
                 let table = FunctionTable::of(&file.profile, sample_type);
                 prop_assert_eq!(table.total(), file.profile.total(sample_type));
             }
         }
-        let _ = read_pprof_by_labels(&bytes, &Limits::default(), &["main"]);
+        let _ = read_pprof_by_labels(&bytes, &ReadLimits::default(), &["main"]);
     }
 
     #[test]
@@ -136,7 +136,7 @@ proptest! {
         let document = serde_json::json!({
             "flamebearer": {"names": ["total", "a", "other"], "levels": levels}, "metadata": {"format": format}
         });
-        let _ = read_flamebearer(&serde_json::to_vec(&document).unwrap(), &Limits::default());
+        let _ = read_flamebearer(&serde_json::to_vec(&document).unwrap(), &ReadLimits::default());
     }
 }
 

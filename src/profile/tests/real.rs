@@ -1,21 +1,14 @@
 //! Real profiles and answers of a real Pyroscope, where they are at hand.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use rstest::rstest;
 
-use crate::profile::{FunctionTable, Limits, Profile, SampleType, merge, read_flamebearer, read_pprof};
+use crate::profile::{FunctionTable, Profile, ReadLimits, SampleType, merge, read_flamebearer, read_pprof};
 
 /// A file of the shared test data; `None`, with a note, where they are absent.
 fn shared(path: &str) -> Option<Vec<u8>> {
-    let root = std::env::var_os("SHARED_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    if !root.exists() {
-        println!("skipped: the shared test data is absent");
-        return None;
-    }
-    Some(std::fs::read(root.join(path)).unwrap())
+    crate::kernel::testing::shared(path).map(|path| std::fs::read(path).unwrap())
 }
 
 /// Self and total by name.
@@ -39,7 +32,7 @@ fn table(profile: &Profile, sample_type: usize) -> BTreeMap<String, (i64, i64)> 
 #[case("python-pyspy", 13, &[("samples", 781)])]
 fn reads_real_profiles(#[case] name: &str, #[case] stacks: usize, #[case] totals: &[(&str, i64)]) {
     let Some(bytes) = shared(&format!("profiles/{name}.pb.gz")) else { return };
-    let profile = read_pprof(&bytes, &Limits::default()).unwrap().profile;
+    let profile = read_pprof(&bytes, &ReadLimits::default()).unwrap().profile;
     let read: Vec<_> =
         profile.sample_types().iter().enumerate().map(|(i, t)| (t.name.as_str(), profile.total(i))).collect();
     assert_eq!((profile.stack_count(), read.as_slice()), (stacks, totals));
@@ -49,7 +42,7 @@ fn reads_real_profiles(#[case] name: &str, #[case] stacks: usize, #[case] totals
 #[test]
 fn finds_the_hot_functions_of_real_profiles() {
     let hot = |name: &str, sample_type: usize| {
-        let profile = read_pprof(&shared(&format!("profiles/{name}.pb.gz"))?, &Limits::default()).unwrap().profile;
+        let profile = read_pprof(&shared(&format!("profiles/{name}.pb.gz"))?, &ReadLimits::default()).unwrap().profile;
         let (ticks, name) = {
             let table = FunctionTable::of(&profile, sample_type);
             let row = table.rows()[0];
@@ -69,7 +62,7 @@ fn finds_the_hot_functions_of_real_profiles() {
 #[case("java-kafka-cpu-lock-alloc.expected.memory_alloc_in_new_tlab_objects_count_space_bytes")]
 fn reads_converted_recordings(#[case] name: &str) {
     let Some(bytes) = shared(&format!("profiles/{name}.pb.gz")) else { return };
-    let profile = read_pprof(&bytes, &Limits::default()).unwrap().profile;
+    let profile = read_pprof(&bytes, &ReadLimits::default()).unwrap().profile;
     assert!(profile.total(0) > 0 && table(&profile, 0).len() > 50, "{name}");
 }
 
@@ -87,9 +80,9 @@ fn merged_answers_equal_three_times_what_was_pushed(
     #[case] sample_type: &str,
 ) {
     let Some(bytes) = shared(&format!("recorded/pyroscope-{answer}.bin")) else { return };
-    let merged = read_pprof(&bytes, &Limits::default()).unwrap().profile;
+    let merged = read_pprof(&bytes, &ReadLimits::default()).unwrap().profile;
     let one = shared(&format!("profiles/{pushed}.pb.gz")).unwrap();
-    let one = read_pprof(&one, &Limits::default()).unwrap().profile;
+    let one = read_pprof(&one, &ReadLimits::default()).unwrap().profile;
     let at = one.sample_types().iter().position(|t| t.name == sample_type).unwrap();
     let thrice = merge([&one, &one, &one]).unwrap();
     let (merged_table, pushed_table) = (table(&merged, 0), table(&thrice.only(at), 0));
@@ -110,9 +103,9 @@ fn merged_answers_equal_three_times_what_was_pushed(
 fn merged_recordings_equal_their_conversion(#[case] answer: &str, #[case] conversion: &str) {
     for version in ["v1", "v2"] {
         let Some(bytes) = shared(&format!("recorded/pyroscope-{version}/{answer}.bin")) else { return };
-        let merged = read_pprof(&bytes, &Limits::default()).unwrap().profile;
+        let merged = read_pprof(&bytes, &ReadLimits::default()).unwrap().profile;
         let pushed = shared(&format!("profiles/java-kafka-cpu-lock-alloc.expected.{conversion}.pb.gz")).unwrap();
-        let pushed = read_pprof(&pushed, &Limits::default()).unwrap().profile;
+        let pushed = read_pprof(&pushed, &ReadLimits::default()).unwrap().profile;
         assert_eq!(merged.total(0), pushed.total(0), "{version}");
     }
 }
@@ -122,7 +115,11 @@ fn an_answer_without_data_is_an_empty_profile() {
     for version in ["v1", "v2"] {
         for answer in ["merge-empty-app", "merge-empty-window", "merge-unknown-type", "merge-recommender-cpu"] {
             let Some(bytes) = shared(&format!("recorded/pyroscope-{version}/{answer}.bin")) else { return };
-            assert_eq!(read_pprof(&bytes, &Limits::default()).unwrap().profile.stack_count(), 0, "{version} {answer}");
+            assert_eq!(
+                read_pprof(&bytes, &ReadLimits::default()).unwrap().profile.stack_count(),
+                0,
+                "{version} {answer}"
+            );
         }
     }
 }
@@ -131,7 +128,7 @@ fn an_answer_without_data_is_an_empty_profile() {
 fn functions_really_called_other_and_total_are_plain_functions() {
     for version in ["v1", "v2"] {
         let Some(bytes) = shared(&format!("recorded/pyroscope-{version}/merge-folded.bin")) else { return };
-        let profile = read_pprof(&bytes, &Limits::default()).unwrap().profile;
+        let profile = read_pprof(&bytes, &ReadLimits::default()).unwrap().profile;
         let names = table(&profile, 0);
         assert!(names.contains_key("other") && names.contains_key("total"), "{names:?}");
     }
@@ -141,9 +138,9 @@ fn functions_really_called_other_and_total_are_plain_functions() {
 fn a_rendered_flame_graph_says_the_same_as_the_exact_answer() {
     for version in ["v1", "v2"] {
         let Some(json) = shared(&format!("recorded/pyroscope-{version}/render.json")) else { return };
-        let file = read_flamebearer(&json, &Limits::default()).unwrap();
+        let file = read_flamebearer(&json, &ReadLimits::default()).unwrap();
         let exact = shared(&format!("recorded/pyroscope-{version}/merge-checkout-cpu.bin")).unwrap();
-        let exact = read_pprof(&exact, &Limits::default()).unwrap().profile;
+        let exact = read_pprof(&exact, &ReadLimits::default()).unwrap().profile;
         assert_eq!(file.profile.sample_types(), [SampleType::new("cpu", "nanoseconds")]);
         assert_eq!(file.truncated_ticks, 0);
         assert!(table(&file.profile, 0) == table(&exact, 0), "the tables differ in {version}");
@@ -154,12 +151,12 @@ fn a_rendered_flame_graph_says_the_same_as_the_exact_answer() {
 fn reads_rendered_differences_and_empty_ones() {
     for version in ["v1", "v2"] {
         let Some(json) = shared(&format!("recorded/pyroscope-{version}/render-diff.json")) else { return };
-        let file = read_flamebearer(&json, &Limits::default()).unwrap();
+        let file = read_flamebearer(&json, &ReadLimits::default()).unwrap();
         let whole: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(file.profile.total(0), whole["rightTicks"].as_i64().unwrap());
         assert_eq!(file.baseline.unwrap().profile.total(0), whole["leftTicks"].as_i64().unwrap());
         let empty = shared(&format!("recorded/pyroscope-{version}/render-empty.json")).unwrap();
-        assert_eq!(read_flamebearer(&empty, &Limits::default()).unwrap().profile.stack_count(), 0);
+        assert_eq!(read_flamebearer(&empty, &ReadLimits::default()).unwrap().profile.stack_count(), 0);
     }
 }
 
@@ -167,7 +164,7 @@ fn reads_rendered_differences_and_empty_ones() {
 fn tells_how_much_a_truncated_answer_lost() {
     for version in ["v1", "v2"] {
         let Some(json) = shared(&format!("recorded/pyroscope-{version}/render-maxnodes-16.json")) else { return };
-        let file = read_flamebearer(&json, &Limits::default()).unwrap();
+        let file = read_flamebearer(&json, &ReadLimits::default()).unwrap();
         // Sixteen nodes hold one path of callers; every leaf was cut off.
         assert_eq!((file.truncated_ticks, file.profile.total(0)), (1_500_000_000, 1_500_000_000), "{version}");
     }

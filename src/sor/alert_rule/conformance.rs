@@ -8,7 +8,7 @@ use super::{AlertRule, AlertRuleSor, FunctionPattern, NewRule, RuleChange, RuleQ
 use crate::http::Routes;
 use crate::http::testing::Served;
 use crate::kernel::{AppName, CALL, Change, LimitSeverity, Percent, PortError, ProfileType, RowId};
-use crate::sor::testing::{Fixture, suite};
+use crate::sor::testing::{Fixture, Whole, suite};
 
 pub(super) fn serve(port: Arc<dyn AlertRuleSor>) -> Served {
     let port = web::Data::from(port);
@@ -62,7 +62,7 @@ async fn create(port: &dyn AlertRuleSor, app: &str, enabled: bool) -> AlertRule 
 async fn listed(port: &dyn AlertRuleSor, which: Which) -> Vec<AlertRule> {
     let page = port.page(&CALL, &RuleQuery { which, limit: 10_000, after: None }).await.unwrap();
     assert_eq!(page.next, None);
-    page.entries
+    page.entries.whole()
 }
 
 async fn answers_the_row_as_it_was_given(port: &dyn AlertRuleSor) {
@@ -82,7 +82,7 @@ async fn answers_the_row_as_it_was_given(port: &dyn AlertRuleSor) {
             updated_at: row.created_at,
         };
         assert_eq!(row, expected);
-        assert_eq!(port.get(&CALL, row.id).await.unwrap(), Some(row.clone()));
+        assert_eq!(port.get(&CALL, row.id).await.unwrap().whole(), Some(row.clone()));
         assert_eq!(listed(port, Which::Of(row.app_name.clone())).await, [row]);
     }
 }
@@ -122,7 +122,7 @@ async fn pages_join_to_the_whole_list(port: &dyn AlertRuleSor) {
         loop {
             let page = port.page(&CALL, &query).await.unwrap();
             assert!(page.entries.len() <= 2);
-            joined.extend(page.entries);
+            joined.extend(page.entries.whole());
             query.after = page.next;
             if query.after.is_none() {
                 break;
@@ -135,7 +135,7 @@ async fn pages_join_to_the_whole_list(port: &dyn AlertRuleSor) {
 async fn changes_what_is_given_clears_what_is_cleared_and_keeps_the_rest(port: &dyn AlertRuleSor) {
     let row = port.create(&CALL, whole("shop")).await.unwrap();
     let change = RuleChange { function_pattern: Change::Clear, enabled: Some(true), ..RuleChange::default() };
-    let changed = port.change(&CALL, row.id, change.clone()).await.unwrap().unwrap();
+    let changed = port.change(&CALL, row.id, change.clone()).await.unwrap().whole().unwrap();
     let expected = AlertRule { function_pattern: None, enabled: true, updated_at: changed.updated_at, ..row.clone() };
     assert_eq!(changed, expected);
     assert!(changed.updated_at > row.updated_at);
@@ -144,9 +144,9 @@ async fn changes_what_is_given_clears_what_is_cleared_and_keeps_the_rest(port: &
         function_pattern: Change::Set(pattern("^a")),
         severity: Some(LimitSeverity::Info),
         notification_channel: Change::Clear,
-        enabled: None,
+        ..RuleChange::default()
     };
-    let changed = port.change(&CALL, row.id, other).await.unwrap().unwrap();
+    let changed = port.change(&CALL, row.id, other).await.unwrap().whole().unwrap();
     let expected = AlertRule {
         threshold_percent: Percent::new(0.0).unwrap(),
         function_pattern: Some(pattern("^a")),

@@ -1,7 +1,9 @@
 use chrono::{DateTime, Utc};
 
 use super::pattern::FunctionPattern;
-use crate::kernel::{AppName, Change, LimitSeverity, Page, Percent, ProfileType, RowId, Text255, rfc3339};
+use crate::kernel::{
+    AppName, Change, LimitSeverity, Page, Percent, ProfileType, Repeated, RowId, Stored, Text255, rfc3339,
+};
 
 /// From which share on somebody is to be told.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,13 +14,13 @@ pub struct AlertRule {
     pub app_name: AppName,
     /// The kind of profile the share is of.
     pub profile_type: ProfileType,
-    /// The share that may be reached without telling anybody.
+    /// The largest share that raises no alert.
     pub threshold_percent: Percent,
     /// Which functions it is about; `None` means any.
     pub function_pattern: Option<FunctionPattern>,
     /// How bad it is to pass the share.
     pub severity: LimitSeverity,
-    /// Where to tell; `None` means the service's own channel.
+    /// The channel to alert; `None` means the service's own channel.
     pub notification_channel: Option<Text255>,
     /// Whether anybody is told at all.
     pub enabled: bool,
@@ -30,7 +32,7 @@ pub struct AlertRule {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A rule to be made. The same again is another rule.
+/// A new rule. The same again makes another rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewRule {
     /// The app.
@@ -64,12 +66,14 @@ pub struct RuleChange {
     pub notification_channel: Change<Text255>,
     /// On or off.
     pub enabled: Option<bool>,
+    /// Read-only members that the caller repeated; they must be as they are stored.
+    pub repeated: Repeated,
 }
 
 impl RuleChange {
     /// Whether nothing is to be changed.
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        *self == Self { repeated: self.repeated.clone(), ..Self::default() }
     }
 }
 
@@ -119,4 +123,4 @@ pub struct RulePosition(
 );
 
 /// One page of rules, by app, newest first.
-pub type RulePage = Page<AlertRule, RulePosition>;
+pub type RulePage = Page<Stored<AlertRule>, RulePosition>;

@@ -1,6 +1,6 @@
-//! The Alert rule SOR: from which share of a profile on somebody is to be told. It owns the table `alert_rule`.
+//! The Alert rule SOR: rules that say from which share of a profile on to alert. It owns the table `alert_rule`.
 //!
-//! It decides nothing: who is told, and when, is the BORs' business.
+//! It decides nothing: BORs decide who is told, and when.
 
 mod domain;
 mod pattern;

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use super::domain::{AlertRule, NewRule, RuleChange, RulePage, RuleQuery, Which};
-use crate::kernel::{AppName, Call, PortResult, RowId, all_pages};
+use crate::kernel::{AppName, Call, PortResult, RowId, Stored, all_pages};
 
 /// Keeps alert rules. Adapters: PostgreSQL, another Flamewarden.
 #[cfg_attr(test, mockall::automock)]
@@ -11,22 +11,23 @@ pub trait AlertRuleSor: Send + Sync {
     async fn create(&self, call: &Call, rule: NewRule) -> PortResult<AlertRule>;
 
     /// The rule of an id.
-    async fn get(&self, call: &Call, id: RowId) -> PortResult<Option<AlertRule>>;
+    async fn get(&self, call: &Call, id: RowId) -> PortResult<Option<Stored<AlertRule>>>;
 
-    /// One page of rules, by app, newest first; empty for an app nobody knows.
+    /// One page of rules, by app, newest first; empty for an unknown app.
     async fn page(&self, call: &Call, query: &RuleQuery) -> PortResult<RulePage>;
 
-    /// All enabled rules of an app, newest first: one page, unless there are over 10,000.
+    /// All enabled rules of an app that are valid, newest first: one page, unless there are over 10,000.
     async fn active(&self, call: &Call, app: &AppName) -> PortResult<Vec<AlertRule>> {
         let page = |after| async move {
             let which = Which::Active(app.clone());
-            self.page(call, &RuleQuery { which, limit: RuleQuery::MAX_LIMIT, after }).await
+            let query = RuleQuery { which, limit: RuleQuery::MAX_LIMIT, after };
+            self.page(call, &query).await.map(|page| page.read(Stored::valid))
         };
         all_pages(page).await
     }
 
     /// Changes a rule; `None` where there is none of that id.
-    async fn change(&self, call: &Call, id: RowId, change: RuleChange) -> PortResult<Option<AlertRule>>;
+    async fn change(&self, call: &Call, id: RowId, change: RuleChange) -> PortResult<Option<Stored<AlertRule>>>;
 
     /// Removes a rule; whether there was one.
     async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool>;

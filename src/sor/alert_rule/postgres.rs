@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use super::domain::{AlertRule, NewRule, RuleChange, RulePage, RulePosition, RuleQuery, Which};
 use super::pattern::FunctionPattern;
 use super::port::AlertRuleSor;
-use crate::kernel::{AppName, Call, LimitSeverity, Page, Percent, PortResult, RowId, Text255};
-use crate::storage::{Broken, Columns, Db, Repeat, begin, keep, kept, readable};
+use crate::kernel::{AppName, Call, LimitSeverity, Page, Percent, PortError, PortResult, RowId, Stored, Text255};
+use crate::storage::{self, Columns, Db, Repeat, begin, changed, end_change, stored, written};
 
 const TABLE: &str = "alert_rule";
 /// What a change may hold.
@@ -23,7 +24,9 @@ impl PostgresRules {
     }
 }
 
-#[derive(Debug)]
+/// A row as the routes show it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Row {
     id: i32,
     app_name: String,
@@ -38,24 +41,35 @@ struct Row {
     updated_at: DateTime<Utc>,
 }
 
-impl TryFrom<Row> for AlertRule {
-    type Error = Broken;
+impl storage::Row for Row {
+    type Value = AlertRule;
 
-    fn try_from(row: Row) -> Result<Self, Broken> {
-        let columns = Columns::of(TABLE, row.id);
-        Ok(Self {
-            id: columns.id()?,
-            app_name: columns.read("app_name", row.app_name)?,
-            profile_type: columns.parse("profile_type", &row.profile_type)?,
-            threshold_percent: columns.read("threshold_percent", row.threshold_percent)?,
-            function_pattern: columns.read_some("function_pattern", row.function_pattern)?,
-            severity: columns.parse("severity", &row.severity)?,
-            notification_channel: columns.read_some("notification_channel", row.notification_channel)?,
-            enabled: row.enabled,
-            created_by: columns.read_some("created_by", row.created_by)?,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
+    fn value(&self) -> Result<AlertRule, Vec<String>> {
+        let columns = Columns::default();
+        let id = columns.id(self.id);
+        let app_name = columns.read("app_name", &self.app_name);
+        let profile_type = columns.parse("profile_type", &self.profile_type);
+        let threshold_percent = columns.read("threshold_percent", &self.threshold_percent);
+        let function_pattern = columns.read_some("function_pattern", self.function_pattern.as_ref());
+        let severity = columns.parse("severity", &self.severity);
+        let notification_channel = columns.read_some("notification_channel", self.notification_channel.as_ref());
+        let created_by = columns.read_some("created_by", self.created_by.as_ref());
+        let value = || {
+            Some(AlertRule {
+                id: id?,
+                app_name: app_name?,
+                profile_type: profile_type?,
+                threshold_percent: threshold_percent?,
+                function_pattern: function_pattern?,
+                severity: severity?,
+                notification_channel: notification_channel?,
+                enabled: self.enabled,
+                created_by: created_by?,
+                created_at: self.created_at,
+                updated_at: self.updated_at,
+            })
+        };
+        columns.made(value())
     }
 }
 
@@ -63,10 +77,10 @@ impl TryFrom<Row> for AlertRule {
 impl AlertRuleSor for PostgresRules {
     async fn create(&self, call: &Call, rule: NewRule) -> PortResult<AlertRule> {
         // The same again is another rule: what was sent may not be sent twice.
-        let written = call.bound(self.db.run(Repeat::Unsafe, move |connection| {
+        let done = call.bound(self.db.run(Repeat::Unsafe, move |connection| {
             let new = rule.clone();
             Box::pin(async move {
-                let row = sqlx::query_as!(
+                sqlx::query_as!(
                     Row,
                     "INSERT INTO public.alert_rule
                          (app_name, profile_type, threshold_percent, function_pattern, severity, notification_channel,
@@ -84,14 +98,16 @@ impl AlertRuleSor for PostgresRules {
                     new.created_by.as_ref().map(Text255::as_str),
                 )
                 .fetch_one(connection)
-                .await?;
-                Ok(row.try_into())
+                .await
             })
         }));
-        kept(written.await, TABLE, &CHANGEABLE)
+        let row = written(done.await, TABLE, &CHANGEABLE)?;
+        stored(&row)
+            .valid()
+            .ok_or_else(|| PortError::Internal(format!("{TABLE} row {} is not what was written", row.id)))
     }
 
-    async fn get(&self, call: &Call, id: RowId) -> PortResult<Option<AlertRule>> {
+    async fn get(&self, call: &Call, id: RowId) -> PortResult<Option<Stored<AlertRule>>> {
         let row = call.bound(self.db.run(Repeat::Safe, move |connection| {
             Box::pin(async move {
                 sqlx::query_as!(
@@ -106,7 +122,7 @@ impl AlertRuleSor for PostgresRules {
                 .await
             })
         }));
-        Ok(row.await?.map(AlertRule::try_from).transpose()?)
+        Ok(row.await?.as_ref().map(stored))
     }
 
     async fn page(&self, call: &Call, query: &RuleQuery) -> PortResult<RulePage> {
@@ -137,11 +153,11 @@ impl AlertRuleSor for PostgresRules {
             })
         }));
         let place = |row: &Row| RulePosition(row.app_name.clone(), row.created_at, row.id);
-        Ok(readable(Page::cut(rows.await?, limit.into(), place)))
+        Ok(Page::cut(rows.await?, limit.into(), place).read(|row| Some(stored(&row))))
     }
 
-    async fn change(&self, call: &Call, id: RowId, change: RuleChange) -> PortResult<Option<AlertRule>> {
-        let written = call.bound(self.db.run(Repeat::Safe, move |connection| {
+    async fn change(&self, call: &Call, id: RowId, change: RuleChange) -> PortResult<Option<Stored<AlertRule>>> {
+        let done = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let change = change.clone();
             Box::pin(async move {
                 let mut transaction = begin(connection).await?;
@@ -167,10 +183,10 @@ impl AlertRuleSor for PostgresRules {
                 )
                 .fetch_optional(&mut *transaction)
                 .await?;
-                keep(transaction, row).await
+                end_change(transaction, row, &change.repeated).await
             })
         }));
-        kept(written.await, TABLE, &CHANGEABLE)
+        changed(done.await, TABLE, &CHANGEABLE)
     }
 
     async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {

@@ -6,8 +6,8 @@ use reqwest::Method;
 use super::domain::{AlertRule, NewRule, RuleChange, RulePage, RuleQuery, Which};
 use super::port::AlertRuleSor;
 use super::wire::{NewRuleBody, RuleBody, RuleChangeBody, RulesBody};
-use crate::http::{Code, Cursor, Outward, Peer, Repeatable};
-use crate::kernel::{Call, PortResult, RowId};
+use crate::http::{Code, Cursor, Outward, Peer, Repeatable, StoredBody, with_repeated};
+use crate::kernel::{Call, PortResult, RowId, Stored};
 
 /// The first segment of its paths.
 const ROOM: &str = "rules";
@@ -33,11 +33,11 @@ impl AlertRuleSor for RemoteRules {
         row.await.map(AlertRule::from)
     }
 
-    async fn get(&self, call: &Call, id: RowId) -> PortResult<Option<AlertRule>> {
-        let row = self.peer.read::<RuleBody>(call, Repeatable::Yes, |outward| {
+    async fn get(&self, call: &Call, id: RowId) -> PortResult<Option<Stored<AlertRule>>> {
+        let row = self.peer.read::<StoredBody<RuleBody>>(call, Repeatable::Yes, |outward| {
             outward.request(Method::GET, outward.url([ROOM, &id.get().to_string()]))
         });
-        Ok(row.await?.map(AlertRule::from))
+        Ok(row.await?.map(StoredBody::into_stored))
     }
 
     async fn page(&self, call: &Call, query: &RuleQuery) -> PortResult<RulePage> {
@@ -54,17 +54,18 @@ impl AlertRuleSor for RemoteRules {
         });
         let body = body.await?;
         Ok(RulePage {
-            entries: body.rules.into_iter().map(AlertRule::from).collect(),
+            entries: body.rules.into_iter().map(StoredBody::into_stored).collect(),
             next: Cursor::next(body.next_cursor)?,
         })
     }
 
-    async fn change(&self, call: &Call, id: RowId, change: RuleChange) -> PortResult<Option<AlertRule>> {
-        let body = RuleChangeBody::from(change);
-        let row = self.peer.read::<RuleBody>(call, Repeatable::Yes, |outward| {
+    async fn change(&self, call: &Call, id: RowId, change: RuleChange) -> PortResult<Option<Stored<AlertRule>>> {
+        let repeated = change.repeated.clone();
+        let body = with_repeated(&RuleChangeBody::from(change), &repeated);
+        let row = self.peer.read::<StoredBody<RuleBody>>(call, Repeatable::Yes, |outward| {
             outward.request(Method::PUT, outward.url([ROOM, &id.get().to_string()])).json(&body)
         });
-        Ok(row.await?.map(AlertRule::from))
+        Ok(row.await?.map(StoredBody::into_stored))
     }
 
     async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {

@@ -8,8 +8,8 @@ use super::domain::{RuleChange, RulePosition, RuleQuery, Which};
 use super::port::AlertRuleSor;
 use super::wire::{NewRuleBody, RuleBody, RuleChangeBody, RulesBody};
 use crate::http::{
-    Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey,
-    WriteErrors, created, found, json, removed,
+    Body, ChangeBody, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes,
+    RowKey, StoredBody, WriteErrors, created, found, json, removed,
 };
 use crate::kernel::{AppName, Call};
 
@@ -34,7 +34,7 @@ type Port = web::Data<dyn AlertRuleSor>;
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(super) struct RuleParams {
     /// Only those of this app.
-    #[param(value_type = Option<String>, min_length = 1, max_length = 512, example = "checkout")]
+    #[param(value_type = Option<String>, min_length = 1, max_length = 512, example = "flamewarden")]
     app_name: Option<AppName>,
     /// At most this many.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 10_000, example = 100)]
@@ -59,8 +59,8 @@ pub(super) struct PageParams {
 
 /// Make an alert rule
 ///
-/// Says from which share of an app's profile on somebody is to be told, for all functions or those whose names match.
-/// The same again is another rule.
+/// Makes a rule that says from which share of an app's profile on to alert, for all functions or for those whose names
+/// match. The same again makes another rule.
 #[utoipa::path(
     post, path = "/rules", tag = "rules", operation_id = "createRule",
     request_body = NewRuleBody,
@@ -77,7 +77,7 @@ pub(super) async fn create_rule(
 
 /// List alert rules
 ///
-/// All of them, or those of one app, by app and newest first; at most 10,000 in one answer. Empty for an app nobody
+/// All of them, or those of one app, by app and newest first; at most 10,000 in one answer. Empty for an unknown app
 /// knows.
 #[utoipa::path(
     get, path = "/rules", tag = "rules", operation_id = "listRules",
@@ -91,10 +91,10 @@ pub(super) async fn list_rules(port: Port, call: Call, params: Query<RuleParams>
 
 /// List an app's active alert rules
 ///
-/// Those that are enabled, newest first; at most 10,000 in one answer. Empty for an app nobody knows.
+/// Those that are enabled, newest first; at most 10,000 in one answer. Empty for an unknown app.
 #[utoipa::path(
     get, path = "/rules/active/{appName}", tag = "rules", operation_id = "listActiveRules",
-    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), PageParams),
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), PageParams),
     responses((status = 200, description = "The rules", body = RulesBody), RelationalErrors),
 )]
 pub(super) async fn list_active_rules(
@@ -113,7 +113,7 @@ async fn list(port: &Port, call: &Call, which: Which, page: PageParams) -> Resul
     let body = RulesBody {
         app_name: if let Which::Active(app) = query.which { Some(app) } else { None },
         count: page.entries.len(),
-        rules: page.entries.into_iter().map(RuleBody::from).collect(),
+        rules: page.entries.into_iter().map(StoredBody::from).collect(),
         next_cursor: page.next.as_ref().map(Cursor::encode),
     };
     json(StatusCode::OK, &body)
@@ -121,10 +121,10 @@ async fn list(port: &Port, call: &Call, which: Which, page: PageParams) -> Resul
 
 /// Read an alert rule
 ///
-/// One rule by its id. 404 where there is no rule of that id.
+/// Reads one rule by its id. 404 if there is no rule with that id.
 #[utoipa::path(
     get, path = "/rules/{id}", tag = "rules", operation_id = "readRule",
-    params(("id" = i32, Path, description = "the row's id", example = 1)),
+    params(("id" = i32, Path, description = "the row's id; GET /rules shows it", example = 1)),
     responses(
         (status = 200, description = "The row", body = RuleBody),
         (status = 404, description = "`rule_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
@@ -139,15 +139,16 @@ pub(super) async fn read_rule(
 ) -> Result<HttpResponse, Problem> {
     let row =
         port.get(&call, id.into_inner().known(Code::RuleUnknown)?).await.map_err(|e| Problem::of_relational(&e))?;
-    json(StatusCode::OK, &RuleBody::from(row.ok_or_else(unknown)?))
+    json(StatusCode::OK, &StoredBody::<RuleBody>::from(row.ok_or_else(unknown)?))
 }
 
 /// Change an alert rule
 ///
-/// At least one member; what is absent stays, null clears.
+/// At least one member; what is absent stays, null clears. The whole row as GET answers it is taken too: what cannot be
+/// changed must then be as it is stored (`updatedAt` and `problems` are not compared).
 #[utoipa::path(
     put, path = "/rules/{id}", tag = "rules", operation_id = "changeRule",
-    params(("id" = i32, Path, description = "the row's id", example = 1)),
+    params(("id" = i32, Path, description = "the row's id; GET /rules shows it", example = 1)),
     request_body = RuleChangeBody,
     responses(
         (status = 200, description = "The row as it is kept now", body = RuleBody),
@@ -160,23 +161,23 @@ pub(super) async fn change_rule(
     call: Call,
     id: PathParam<RowKey>,
     _: Query<NoParams>,
-    body: Body<RuleChangeBody>,
+    body: ChangeBody<RuleChangeBody>,
 ) -> Result<HttpResponse, Problem> {
-    let change = RuleChange::from(body.into_inner());
+    let change = RuleChange { repeated: body.repeated, ..body.change.into() };
     if change.is_empty() {
         let detail = "give at least one of thresholdPercent, functionPattern, severity, notificationChannel, enabled";
         return Err(Problem::new(Code::BodyInvalid, detail));
     }
     let id = id.into_inner().known(Code::RuleUnknown)?;
-    found::<RuleBody, _>(port.change(&call, id, change).await, unknown)
+    found::<StoredBody<RuleBody>, _>(port.change(&call, id, change).await, unknown)
 }
 
 /// Remove an alert rule
 ///
-/// From then on nobody is told by it. 404 where there is no rule of that id.
+/// The rule raises no alert from then on. 404 if there is no rule with that id.
 #[utoipa::path(
     delete, path = "/rules/{id}", tag = "rules", operation_id = "removeRule",
-    params(("id" = i32, Path, description = "the row's id", example = 1)),
+    params(("id" = i32, Path, description = "the row's id; GET /rules shows it", example = 1)),
     responses(
         (status = 204, description = "Removed"),
         (status = 404, description = "`rule_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),

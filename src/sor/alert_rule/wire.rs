@@ -1,17 +1,17 @@
-//! Alert rules as they go over the wire: the bodies of the routes, which the remote adapter reads and writes too.
+//! Alert rules as JSON: the bodies of the routes. The remote adapter reads and writes them too.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::domain::{AlertRule, NewRule, RuleChange};
 use super::pattern::FunctionPattern;
-use crate::http::given;
-use crate::kernel::{AppName, Change, LimitSeverity, Percent, ProfileType, RowId, Text255};
+use crate::http::{ReadOnly, StoredBody, given};
+use crate::kernel::{AppName, Change, LimitSeverity, Percent, ProfileType, Repeated, RowId, Text255};
 
 /// A rule to be made.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = NewRule, example = json!({"appName": "checkout", "profileType": "cpu", "thresholdPercent": 20.0,
+#[schema(as = NewRule, example = json!({"appName": "flamewarden", "profileType": "cpu", "thresholdPercent": 20.0,
     "functionPattern": "^runtime\\.(malloc|gc)", "severity": "critical", "notificationChannel": "#payments-oncall",
     "enabled": true, "createdBy": "ana"}))]
 pub(super) struct NewRuleBody {
@@ -105,8 +105,13 @@ impl From<RuleChangeBody> for RuleChange {
             severity: body.severity,
             notification_channel: body.notification_channel,
             enabled: body.enabled,
+            repeated: Repeated::default(),
         }
     }
+}
+
+impl ReadOnly for RuleChangeBody {
+    const MEMBERS: &'static [&'static str] = &["id", "appName", "profileType", "createdBy", "createdAt", "updatedAt"];
 }
 
 impl From<RuleChange> for RuleChangeBody {
@@ -124,7 +129,7 @@ impl From<RuleChange> for RuleChangeBody {
 /// From which share on somebody is to be told.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = AlertRule, example = json!({"id": 1, "appName": "checkout", "profileType": "cpu",
+#[schema(as = AlertRule, example = json!({"id": 1, "appName": "flamewarden", "profileType": "cpu",
     "thresholdPercent": 20.0, "functionPattern": "^runtime\\.(malloc|gc)", "severity": "critical",
     "notificationChannel": "#payments-oncall", "enabled": true, "createdBy": "ana",
     "createdAt": "2024-01-23T08:53:20.123456Z", "updatedAt": "2024-01-23T08:53:20.123456Z"}))]
@@ -208,7 +213,8 @@ pub(super) struct RulesBody {
     /// How many this page holds.
     pub(super) count: usize,
     /// The rules, by app, newest first.
-    pub(super) rules: Vec<RuleBody>,
+    #[schema(value_type = Vec<RuleBody>)]
+    pub(super) rules: Vec<StoredBody<RuleBody>>,
     /// Continues the list; absent on its last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]

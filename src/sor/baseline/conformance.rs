@@ -8,7 +8,7 @@ use super::{Baseline, BaselineChange, BaselineQuery, BaselineSor, NewBaseline};
 use crate::http::Routes;
 use crate::http::testing::Served;
 use crate::kernel::{CALL, LimitSeverity, Percent, PortError, ProfileType, RowId};
-use crate::sor::testing::{Fixture, suite};
+use crate::sor::testing::{Fixture, Whole, suite};
 
 pub(super) fn serve(port: Arc<dyn BaselineSor>) -> Served {
     let port = web::Data::from(port);
@@ -43,7 +43,7 @@ fn names(rows: &[Baseline]) -> Vec<(&str, &str)> {
 async fn answers_the_row_as_it_was_given(port: &dyn BaselineSor) {
     let app = "größe/🔥 {x}%2F\t?#";
     let given = new(app, ProfileType::Exception, "a\nb \"ü\" \\ + & $1", 0.1 + 0.2);
-    let row = port.set(&CALL, given.clone()).await.unwrap();
+    let row = port.set(&CALL, given.clone()).await.unwrap().whole();
     assert_eq!(
         (&row.app_name, row.profile_type, &row.function_name),
         (&given.app_name, given.profile_type, &given.function_name)
@@ -56,18 +56,18 @@ async fn answers_the_row_as_it_was_given(port: &dyn BaselineSor) {
 
 async fn keeps_the_longest_names(port: &dyn BaselineSor) {
     let (app, function) = ("ä".repeat(256), "ß".repeat(1_000));
-    let row = port.set(&CALL, new(&app, ProfileType::Cpu, &function, 100.0)).await.unwrap();
+    let row = port.set(&CALL, new(&app, ProfileType::Cpu, &function, 100.0)).await.unwrap().whole();
     assert_eq!(port.list(&CALL, &row.app_name, Some(ProfileType::Cpu)).await.unwrap(), [row]);
 }
 
 async fn the_same_key_updates_threshold_and_severity(port: &dyn BaselineSor) {
-    let first = port.set(&CALL, new("shop", ProfileType::Cpu, "f", 5.0)).await.unwrap();
+    let first = port.set(&CALL, new("shop", ProfileType::Cpu, "f", 5.0)).await.unwrap().whole();
     let again = NewBaseline {
         severity: LimitSeverity::Critical,
         created_by: Some("bob".parse().unwrap()),
         ..new("shop", ProfileType::Cpu, "f", 7.5)
     };
-    let second = port.set(&CALL, again).await.unwrap();
+    let second = port.set(&CALL, again).await.unwrap().whole();
     let expected = Baseline {
         max_self_percent: Percent::new(7.5).unwrap(),
         severity: LimitSeverity::Critical,
@@ -86,9 +86,9 @@ async fn lists_by_type_and_function_in_byte_order(port: &dyn BaselineSor) {
         (ProfileType::Cpu, "ä"),
         (ProfileType::Alloc, "z"),
     ] {
-        port.set(&CALL, new("shop", kind, function, 1.0)).await.unwrap();
+        port.set(&CALL, new("shop", kind, function, 1.0)).await.unwrap().whole();
     }
-    port.set(&CALL, new("other", ProfileType::Cpu, "b", 1.0)).await.unwrap();
+    port.set(&CALL, new("other", ProfileType::Cpu, "b", 1.0)).await.unwrap().whole();
     let shop = "shop".parse().unwrap();
     let all = port.list(&CALL, &shop, None).await.unwrap();
     assert_eq!(names(&all), [("alloc", "z"), ("cpu", "B"), ("cpu", "b"), ("cpu", "ä"), ("wall", "a")]);
@@ -100,7 +100,7 @@ async fn lists_by_type_and_function_in_byte_order(port: &dyn BaselineSor) {
 async fn pages_join_to_the_whole_list(port: &dyn BaselineSor) {
     for n in 0..7 {
         let kind = if n % 2 == 0 { ProfileType::Cpu } else { ProfileType::Alloc };
-        port.set(&CALL, new("shop", kind, &format!("f{n}"), 1.0)).await.unwrap();
+        port.set(&CALL, new("shop", kind, &format!("f{n}"), 1.0)).await.unwrap().whole();
     }
     let app: crate::kernel::AppName = "shop".parse().unwrap();
     let mut query = BaselineQuery { app_name: app.clone(), profile_type: None, limit: 3, after: None };
@@ -109,7 +109,7 @@ async fn pages_join_to_the_whole_list(port: &dyn BaselineSor) {
     loop {
         let page = port.page(&CALL, &query).await.unwrap();
         sizes.push(page.entries.len());
-        joined.extend(page.entries);
+        joined.extend(page.entries.whole());
         query.after = page.next;
         if query.after.is_none() {
             break;
@@ -120,19 +120,19 @@ async fn pages_join_to_the_whole_list(port: &dyn BaselineSor) {
 }
 
 async fn changes_what_is_given_and_keeps_the_rest(port: &dyn BaselineSor) {
-    let row = port.set(&CALL, new("shop", ProfileType::Cpu, "f", 5.0)).await.unwrap();
-    let severity = BaselineChange { max_self_percent: None, severity: Some(LimitSeverity::Info) };
-    let changed = port.change(&CALL, row.id, severity).await.unwrap().unwrap();
+    let row = port.set(&CALL, new("shop", ProfileType::Cpu, "f", 5.0)).await.unwrap().whole();
+    let severity = BaselineChange { severity: Some(LimitSeverity::Info), ..BaselineChange::default() };
+    let changed = port.change(&CALL, row.id, severity).await.unwrap().whole().unwrap();
     let expected = Baseline { severity: LimitSeverity::Info, updated_at: changed.updated_at, ..row.clone() };
     assert_eq!(changed, expected);
-    let percent = BaselineChange { max_self_percent: Some(Percent::new(0.0).unwrap()), severity: None };
-    let changed = port.change(&CALL, row.id, percent).await.unwrap().unwrap();
+    let percent = BaselineChange { max_self_percent: Some(Percent::new(0.0).unwrap()), ..BaselineChange::default() };
+    let changed = port.change(&CALL, row.id, percent.clone()).await.unwrap().whole().unwrap();
     assert_eq!((changed.max_self_percent.get(), changed.severity), (0.0, LimitSeverity::Info));
-    assert_eq!(port.change(&CALL, RowId::new(i32::MAX.into()).unwrap(), percent).await.unwrap(), None);
+    assert_eq!(port.change(&CALL, RowId::new(i32::MAX.into()).unwrap(), percent).await.unwrap().whole(), None);
 }
 
 async fn removes_once(port: &dyn BaselineSor) {
-    let row = port.set(&CALL, new("shop", ProfileType::Cpu, "f", 5.0)).await.unwrap();
+    let row = port.set(&CALL, new("shop", ProfileType::Cpu, "f", 5.0)).await.unwrap().whole();
     assert_eq!(port.remove(&CALL, row.id).await, Ok(true));
     assert_eq!(port.remove(&CALL, row.id).await, Ok(false));
     assert_eq!(port.list(&CALL, &row.app_name, None).await.unwrap(), []);

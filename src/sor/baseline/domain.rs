@@ -1,6 +1,8 @@
 use chrono::{DateTime, Utc};
 
-use crate::kernel::{AppName, FunctionName, LimitSeverity, Page, Percent, ProfileType, RowId, Text255};
+use crate::kernel::{
+    AppName, FunctionName, LimitSeverity, Page, Percent, ProfileType, Repeated, RowId, Stored, Text255,
+};
 
 /// The approved limit of one function of one app: its self share must not pass `max_self_percent`.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,11 +13,11 @@ pub struct Baseline {
     pub app_name: AppName,
     /// The kind of profile the share is of.
     pub profile_type: ProfileType,
-    /// The function, as somebody typed it.
+    /// The function, as it was typed in.
     pub function_name: FunctionName,
     /// The largest share approved.
     pub max_self_percent: Percent,
-    /// How bad it is to pass it.
+    /// How severe it is to exceed it.
     pub severity: LimitSeverity,
     /// Who set it.
     pub created_by: Option<Text255>,
@@ -36,24 +38,26 @@ pub struct NewBaseline {
     pub function_name: FunctionName,
     /// The largest share approved.
     pub max_self_percent: Percent,
-    /// How bad it is to pass it.
+    /// How severe it is to exceed it.
     pub severity: LimitSeverity,
     /// Who sets it.
     pub created_by: Option<Text255>,
 }
 
 /// What to change of a limit; at least one field is given.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct BaselineChange {
     /// A new share.
     pub max_self_percent: Option<Percent>,
     /// A new severity.
     pub severity: Option<LimitSeverity>,
+    /// Read-only members that the caller repeated; they must be as they are stored.
+    pub repeated: Repeated,
 }
 
 impl BaselineChange {
     /// Whether nothing is to be changed.
-    pub fn is_empty(self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.max_self_percent.is_none() && self.severity.is_none()
     }
 }
@@ -81,4 +85,4 @@ impl BaselineQuery {
 pub struct BaselinePosition(pub(super) String, pub(super) String);
 
 /// One page of limits, by type and function.
-pub type BaselinePage = Page<Baseline, BaselinePosition>;
+pub type BaselinePage = Page<Stored<Baseline>, BaselinePosition>;

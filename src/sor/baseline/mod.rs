@@ -1,6 +1,6 @@
 //! The Baseline SOR: the approved share of a function. It owns the table `performance_baseline`.
 //!
-//! It decides nothing: who breaks a limit is the BORs' business.
+//! It decides nothing: BORs decide who breaks a limit.
 
 mod domain;
 mod port;

@@ -1,29 +1,30 @@
 use async_trait::async_trait;
 
 use super::domain::{Baseline, BaselineChange, BaselinePage, BaselineQuery, NewBaseline};
-use crate::kernel::{AppName, Call, PortResult, ProfileType, RowId, all_pages};
+use crate::kernel::{AppName, Call, PortResult, ProfileType, RowId, Stored, all_pages};
 
 /// Keeps approved limits. Adapters: PostgreSQL, another Flamewarden.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait BaselineSor: Send + Sync {
     /// Sets a limit; the same key again updates threshold and severity.
-    async fn set(&self, call: &Call, baseline: NewBaseline) -> PortResult<Baseline>;
+    async fn set(&self, call: &Call, baseline: NewBaseline) -> PortResult<Stored<Baseline>>;
 
-    /// One page of an app's limits, by type and function; empty for an app nobody knows.
+    /// One page of an app's limits, by type and function; empty for an unknown app.
     async fn page(&self, call: &Call, query: &BaselineQuery) -> PortResult<BaselinePage>;
 
-    /// All limits of an app, of one kind or all, by type and function: one page, unless there are over 10,000.
+    /// All valid limits of an app, of one kind or all, by type and function: one page, unless there are over 10,000.
     async fn list(&self, call: &Call, app: &AppName, profile_type: Option<ProfileType>) -> PortResult<Vec<Baseline>> {
         let page = |after| async move {
             let limit = BaselineQuery::MAX_LIMIT;
-            self.page(call, &BaselineQuery { app_name: app.clone(), profile_type, limit, after }).await
+            let query = BaselineQuery { app_name: app.clone(), profile_type, limit, after };
+            self.page(call, &query).await.map(|page| page.read(Stored::valid))
         };
         all_pages(page).await
     }
 
     /// Changes a limit; `None` where there is none of that id.
-    async fn change(&self, call: &Call, id: RowId, change: BaselineChange) -> PortResult<Option<Baseline>>;
+    async fn change(&self, call: &Call, id: RowId, change: BaselineChange) -> PortResult<Option<Stored<Baseline>>>;
 
     /// Removes a limit; whether there was one.
     async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool>;

@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::domain::{Baseline, BaselineChange, BaselinePage, BaselinePosition, BaselineQuery, NewBaseline};
 use super::port::BaselineSor;
-use crate::kernel::{Call, LimitSeverity, Page, Percent, PortError, PortResult, ProfileType, RowId, Text255};
-use crate::storage::{Broken, Columns, Db, Repeat, begin, keep, kept, readable};
+use crate::kernel::{Call, LimitSeverity, Page, Percent, PortResult, ProfileType, RowId, Stored, Text255};
+use crate::storage::{self, Columns, Db, Repeat, begin, changed, end_change, stored, written};
 
 const TABLE: &str = "performance_baseline";
 /// What a change may hold.
@@ -23,7 +24,9 @@ impl PostgresBaselines {
     }
 }
 
-#[derive(Debug)]
+/// A row as the routes show it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Row {
     id: i32,
     app_name: String,
@@ -36,28 +39,36 @@ struct Row {
     updated_at: DateTime<Utc>,
 }
 
-impl TryFrom<Row> for Baseline {
-    type Error = Broken;
+impl storage::Row for Row {
+    type Value = Baseline;
 
-    fn try_from(row: Row) -> Result<Self, Broken> {
-        let columns = Columns::of(TABLE, row.id);
-        Ok(Self {
-            id: columns.id()?,
-            app_name: columns.read("app_name", row.app_name)?,
-            profile_type: columns.parse("profile_type", &row.profile_type)?,
-            function_name: columns.read("function_name", row.function_name)?,
-            max_self_percent: columns.read("max_self_percent", row.max_self_percent)?,
-            severity: columns.parse("severity", &row.severity)?,
-            created_by: columns.read_some("created_by", row.created_by)?,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
+    fn value(&self) -> Result<Baseline, Vec<String>> {
+        let columns = Columns::default();
+        let id = columns.id(self.id);
+        let app_name = columns.read("app_name", &self.app_name);
+        let profile_type = columns.parse("profile_type", &self.profile_type);
+        let function_name = columns.read("function_name", &self.function_name);
+        let max_self_percent = columns.read("max_self_percent", &self.max_self_percent);
+        let severity = columns.parse("severity", &self.severity);
+        let created_by = columns.read_some("created_by", self.created_by.as_ref());
+        let value = || {
+            Some(Baseline {
+                id: id?,
+                app_name: app_name?,
+                profile_type: profile_type?,
+                function_name: function_name?,
+                max_self_percent: max_self_percent?,
+                severity: severity?,
+                created_by: created_by?,
+                created_at: self.created_at,
+                updated_at: self.updated_at,
+            })
+        };
+        columns.made(value())
     }
 }
 
-/// Sets a limit. A row that would hold more than what is given, all of which is checked, is `None` and stays as it is,
-/// unless `any` row is to be written: that is for [`keep`] to end, and costs two exchanges with the server more.
-async fn insert(connection: &mut PgConnection, new: &NewBaseline, any: bool) -> Result<Option<Row>, sqlx::Error> {
+async fn insert(connection: &mut PgConnection, new: &NewBaseline) -> Result<Row, sqlx::Error> {
     sqlx::query_as!(
         Row,
         "INSERT INTO public.performance_baseline AS b
@@ -65,7 +76,6 @@ async fn insert(connection: &mut PgConnection, new: &NewBaseline, any: bool) -> 
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (app_name, profile_type, function_name) DO UPDATE
          SET max_self_percent = excluded.max_self_percent, severity = excluded.severity, updated_at = now()
-         WHERE $7 OR (b.id > 0 AND b.created_by IS NOT DISTINCT FROM excluded.created_by)
          RETURNING b.id, b.app_name, b.profile_type, b.function_name, b.max_self_percent, b.severity, b.created_by,
                    b.created_at, b.updated_at",
         new.app_name.as_str(),
@@ -74,28 +84,19 @@ async fn insert(connection: &mut PgConnection, new: &NewBaseline, any: bool) -> 
         new.max_self_percent.get(),
         new.severity.as_str(),
         new.created_by.as_ref().map(Text255::as_str),
-        any,
     )
-    .fetch_optional(connection)
+    .fetch_one(connection)
     .await
 }
 
 #[async_trait]
 impl BaselineSor for PostgresBaselines {
-    async fn set(&self, call: &Call, baseline: NewBaseline) -> PortResult<Baseline> {
-        let written = call.bound(self.db.run(Repeat::Safe, move |connection| {
+    async fn set(&self, call: &Call, baseline: NewBaseline) -> PortResult<Stored<Baseline>> {
+        let done = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let new = baseline.clone();
-            Box::pin(async move {
-                if let Some(row) = insert(connection, &new, false).await? {
-                    return Ok(row.try_into().map(Some));
-                }
-                let mut transaction = begin(connection).await?;
-                let row = insert(&mut transaction, &new, true).await?;
-                keep(transaction, row).await
-            })
+            Box::pin(async move { insert(connection, &new).await })
         }));
-        let row: Option<Baseline> = kept(written.await, TABLE, &CHANGEABLE)?;
-        row.ok_or_else(|| PortError::Internal(format!("{TABLE}: a write without a row")))
+        written(done.await, TABLE, &CHANGEABLE).map(|row| stored(&row))
     }
 
     async fn page(&self, call: &Call, query: &BaselineQuery) -> PortResult<BaselinePage> {
@@ -125,11 +126,12 @@ impl BaselineSor for PostgresBaselines {
             })
         }));
         let place = |row: &Row| BaselinePosition(row.profile_type.clone(), row.function_name.clone());
-        Ok(readable(Page::cut(rows.await?, limit.into(), place)))
+        Ok(Page::cut(rows.await?, limit.into(), place).read(|row| Some(stored(&row))))
     }
 
-    async fn change(&self, call: &Call, id: RowId, change: BaselineChange) -> PortResult<Option<Baseline>> {
-        let written = call.bound(self.db.run(Repeat::Safe, move |connection| {
+    async fn change(&self, call: &Call, id: RowId, change: BaselineChange) -> PortResult<Option<Stored<Baseline>>> {
+        let done = call.bound(self.db.run(Repeat::Safe, move |connection| {
+            let change = change.clone();
             Box::pin(async move {
                 let mut transaction = begin(connection).await?;
                 let row = sqlx::query_as!(
@@ -146,10 +148,10 @@ impl BaselineSor for PostgresBaselines {
                 )
                 .fetch_optional(&mut *transaction)
                 .await?;
-                keep(transaction, row).await
+                end_change(transaction, row, &change.repeated).await
             })
         }));
-        kept(written.await, TABLE, &CHANGEABLE)
+        changed(done.await, TABLE, &CHANGEABLE)
     }
 
     async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {

@@ -6,8 +6,8 @@ use reqwest::Method;
 use super::domain::{Baseline, BaselineChange, BaselinePage, BaselineQuery, NewBaseline};
 use super::port::BaselineSor;
 use super::wire::{BaselineBody, BaselineChangeBody, BaselinesBody, NewBaselineBody};
-use crate::http::{Code, Cursor, Outward, Peer, Repeatable};
-use crate::kernel::{Call, PortResult, ProfileType, RowId};
+use crate::http::{Code, Cursor, Outward, Peer, Repeatable, StoredBody, with_repeated};
+use crate::kernel::{Call, PortResult, ProfileType, RowId, Stored};
 
 pub(super) struct RemoteBaselines {
     peer: Peer,
@@ -21,12 +21,12 @@ impl RemoteBaselines {
 
 #[async_trait]
 impl BaselineSor for RemoteBaselines {
-    async fn set(&self, call: &Call, baseline: NewBaseline) -> PortResult<Baseline> {
+    async fn set(&self, call: &Call, baseline: NewBaseline) -> PortResult<Stored<Baseline>> {
         let body = NewBaselineBody::from(baseline);
-        let row = self.peer.written::<BaselineBody>(call, Repeatable::Yes, |outward| {
+        let row = self.peer.written::<StoredBody<BaselineBody>>(call, Repeatable::Yes, |outward| {
             outward.request(Method::POST, outward.url(["baselines"])).json(&body)
         });
-        row.await.map(Baseline::from)
+        row.await.map(StoredBody::into_stored)
     }
 
     async fn page(&self, call: &Call, query: &BaselineQuery) -> PortResult<BaselinePage> {
@@ -39,17 +39,18 @@ impl BaselineSor for RemoteBaselines {
         });
         let body = body.await?;
         Ok(BaselinePage {
-            entries: body.baselines.into_iter().map(Baseline::from).collect(),
+            entries: body.baselines.into_iter().map(StoredBody::into_stored).collect(),
             next: Cursor::next(body.next_cursor)?,
         })
     }
 
-    async fn change(&self, call: &Call, id: RowId, change: BaselineChange) -> PortResult<Option<Baseline>> {
-        let body = BaselineChangeBody { max_self_percent: change.max_self_percent, severity: change.severity };
-        let row = self.peer.read::<BaselineBody>(call, Repeatable::Yes, |outward| {
+    async fn change(&self, call: &Call, id: RowId, change: BaselineChange) -> PortResult<Option<Stored<Baseline>>> {
+        let repeated = change.repeated.clone();
+        let body = with_repeated(&BaselineChangeBody::from(change), &repeated);
+        let row = self.peer.read::<StoredBody<BaselineBody>>(call, Repeatable::Yes, |outward| {
             outward.request(Method::PUT, outward.url(["baselines", &id.get().to_string()])).json(&body)
         });
-        Ok(row.await?.map(Baseline::from))
+        Ok(row.await?.map(StoredBody::into_stored))
     }
 
     async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {

@@ -8,8 +8,8 @@ use super::domain::{BaselineChange, BaselinePosition, BaselineQuery};
 use super::port::BaselineSor;
 use super::wire::{BaselineBody, BaselineChangeBody, BaselinesBody, NewBaselineBody};
 use crate::http::{
-    Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey,
-    WriteErrors, created, found, json, removed,
+    Body, ChangeBody, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes,
+    RowKey, StoredBody, WriteErrors, created, found, json, removed,
 };
 use crate::kernel::{AppName, Call, ProfileType};
 
@@ -59,15 +59,15 @@ pub(super) async fn set_baseline(
     _: Query<NoParams>,
     body: Body<NewBaselineBody>,
 ) -> Result<HttpResponse, Problem> {
-    created::<BaselineBody, _>(port.set(&call, body.into_inner().into()).await)
+    created::<StoredBody<BaselineBody>, _>(port.set(&call, body.into_inner().into()).await)
 }
 
 /// List an app's limits
 ///
-/// All of them by type and function, at most 10,000 in one answer; empty for an app nobody knows.
+/// All of them by type and function, at most 10,000 in one answer; empty for an unknown app.
 #[utoipa::path(
     get, path = "/baselines/{key}", tag = "baselines", operation_id = "listBaselines",
-    params(("key" = String, Path, description = "the app's name, percent-encoded", example = "checkout")),
+    params(("key" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), PageParams),
     responses((status = 200, description = "The limits", body = BaselinesBody), RelationalErrors),
 )]
 pub(super) async fn list_baselines(
@@ -81,12 +81,13 @@ pub(super) async fn list_baselines(
 
 /// List an app's limits of one profile type
 ///
-/// By function, at most 10,000 in one answer; empty for an app nobody knows.
+/// By function, at most 10,000 in one answer; empty for an unknown app.
 #[utoipa::path(
     get, path = "/baselines/{key}/{type}", tag = "baselines", operation_id = "listBaselinesOfType",
     params(
-        ("key" = String, Path, description = "the app's name, percent-encoded", example = "checkout"),
+        ("key" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"),
         ("type" = String, Path, description = "the profile type or an alias", example = "cpu"),
+        PageParams,
     ),
     responses((status = 200, description = "The limits", body = BaselinesBody), RelationalErrors),
 )]
@@ -113,7 +114,7 @@ async fn list(
     let body = BaselinesBody {
         app_name: query.app_name,
         profile_type,
-        baselines: page.entries.into_iter().map(BaselineBody::from).collect(),
+        baselines: page.entries.into_iter().map(StoredBody::from).collect(),
         next_cursor: page.next.as_ref().map(Cursor::encode),
     };
     json(StatusCode::OK, &body)
@@ -121,10 +122,11 @@ async fn list(
 
 /// Change a limit
 ///
-/// At least one member; what is absent stays.
+/// At least one member; what is absent stays. The whole row as GET answers it is taken too: what cannot be changed must
+/// then be as it is stored (`updatedAt` and `problems` are not compared).
 #[utoipa::path(
     put, path = "/baselines/{key}", tag = "baselines", operation_id = "changeBaseline",
-    params(("key" = i32, Path, description = "the row's id", example = 17)),
+    params(("key" = i32, Path, description = "the row's id; GET with the app's name shows it", example = 1)),
     request_body = BaselineChangeBody,
     responses(
         (status = 200, description = "The row as it is kept now", body = BaselineBody),
@@ -137,22 +139,22 @@ pub(super) async fn change_baseline(
     call: Call,
     key: PathParam<RowKey>,
     _: Query<NoParams>,
-    body: Body<BaselineChangeBody>,
+    body: ChangeBody<BaselineChangeBody>,
 ) -> Result<HttpResponse, Problem> {
-    let change = BaselineChange::from(body.into_inner());
+    let change = BaselineChange { repeated: body.repeated, ..body.change.into() };
     if change.is_empty() {
         return Err(Problem::new(Code::BodyInvalid, "give at least one of maxSelfPercent, severity"));
     }
     let id = key.into_inner().known(Code::BaselineUnknown)?;
-    found::<BaselineBody, _>(port.change(&call, id, change).await, unknown)
+    found::<StoredBody<BaselineBody>, _>(port.change(&call, id, change).await, unknown)
 }
 
 /// Remove a limit
 ///
-/// From then on the function may take any share. 404 where there is no limit of that id.
+/// The function may take any share from then on. 404 if there is no limit with that id.
 #[utoipa::path(
     delete, path = "/baselines/{key}", tag = "baselines", operation_id = "removeBaseline",
-    params(("key" = i32, Path, description = "the row's id", example = 17)),
+    params(("key" = i32, Path, description = "the row's id; GET with the app's name shows it", example = 1)),
     responses(
         (status = 204, description = "Removed"),
         (status = 404, description = "`baseline_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
 use super::conformance::serve;
-use super::{BaselineChange, BaselineSor};
 use crate::http::testing::Served;
-use crate::kernel::{CALL, LimitSeverity, Percent, PortError, RowId};
+use crate::kernel::CALL;
 use crate::sor::testing::call;
 use crate::storage::testing::{TestDatabase, database, empty_database};
 
@@ -136,70 +135,70 @@ const BY_HAND: &str = "
         profile_type varchar(20) NOT NULL CHECK (profile_type IN ('cpu', 'memory', 'heap')),
         id bigint PRIMARY KEY, note text, severity varchar(20));
     INSERT INTO performance_baseline (id, app_name, profile_type, function_name, max_self_percent, severity, note) VALUES
-        (7, 'shop', 'cpu', 'f', 12.5, 'CRITICAL', 'x'), (8, 'shop', 'memory', 'g', 120, NULL, NULL),
-        (9, 'shop', 'heap', 'h', 1, 'info', NULL), (10, 'shop', 'memory', 'i', 3, 'info', NULL);";
+        (7, 'shop', 'cpu', 'f', 12.5, 'HIGH', 'x'), (8, 'shop', 'memory', 'g', 120, NULL, NULL),
+        (9, 'shop', 'heap', 'h', 1, 'dreadful', NULL), (6, 'cart', 'heap', 'h', 1, 'high', NULL), (10, 'shop', 'memory', 'i', 3, 'low', NULL);";
 
 #[actix_web::test]
-async fn an_adopted_table_is_read_changed_and_added_to() {
+async fn an_adopted_table_is_shown_changed_added_to_and_removed_from() {
     let test = empty_database().await;
     let mut connection = test.connect_options().connect().await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(BY_HAND)).execute(&mut connection).await.unwrap();
     crate::storage::migrate::up(&mut connection, None).await.unwrap();
     let port = super::local(test.db.clone());
-    let names = async |port: &dyn BaselineSor| {
-        let rows = port.list(&CALL, &"shop".parse().unwrap(), None).await.unwrap();
-        rows.iter()
-            .map(|row| format!("{} {} {}", row.id.get(), row.profile_type, row.function_name))
-            .collect::<Vec<_>>()
-    };
-    // 8 breaks a check and 9 has a type that does not exist: they stay in the table, but are no limits.
-    assert_eq!(names(&*port).await, ["10 alloc i", "7 cpu f"]);
-    let severity = BaselineChange { max_self_percent: None, severity: Some(LimitSeverity::Info) };
-    let why = "the stored max_self_percent is not valid: give maxSelfPercent too";
-    let kept = port.change(&CALL, RowId::new(8).unwrap(), severity).await.unwrap_err();
-    assert_eq!(kept, PortError::Conflict(why.to_owned()));
-    let mended = BaselineChange { max_self_percent: Some(Percent::new(20.0).unwrap()), severity: None };
-    let row = port.change(&CALL, RowId::new(8).unwrap(), mended).await.unwrap().unwrap();
-    assert_eq!((row.profile_type.as_str(), row.severity), ("alloc", LimitSeverity::Warning));
-    let kept = port.change(&CALL, RowId::new(9).unwrap(), severity).await.unwrap_err();
-    let why = "the stored profile_type is not valid: remove the row and write it anew";
-    assert_eq!(kept, PortError::Conflict(why.to_owned()));
-    assert_eq!(port.remove(&CALL, RowId::new(9).unwrap()).await, Ok(true));
-    let new = super::NewBaseline {
-        app_name: "shop".parse().unwrap(),
-        profile_type: crate::kernel::ProfileType::Inuse,
-        function_name: "x".repeat(2_000).parse().unwrap(),
-        max_self_percent: Percent::new(1.25).unwrap(),
-        severity: LimitSeverity::Info,
-        created_by: None,
-    };
-    assert_eq!(port.set(&CALL, new.clone()).await.unwrap().id.get(), 11, "ids go on after the largest");
-    assert_eq!(port.set(&CALL, new).await.unwrap().id.get(), 11);
-    assert_eq!(names(&*port).await.len(), 4);
+    let served = serve(port.clone());
+    let (_, list) = call(&served, Method::GET, "/baselines/shop", None).await;
+    let shown =
+        |row: &Value| format!("{} {} {} {}", row["id"], row["profileType"], row["maxSelfPercent"], row["severity"]);
+    let rows = list["baselines"].as_array().unwrap();
+    assert_eq!(
+        rows.iter().map(shown).collect::<Vec<_>>(),
+        [
+            "8 \"alloc\" 120.0 \"warning\"",
+            "10 \"alloc\" 3.0 \"info\"",
+            "7 \"cpu\" 12.5 \"critical\"",
+            "9 \"heap\" 1.0 \"dreadful\""
+        ]
+    );
+    let problems = |row: &Value| row["problems"].as_array().map_or(0, Vec::len);
+    assert_eq!(rows.iter().map(problems).collect::<Vec<_>>(), [1, 0, 0, 2], "{list}");
+    assert_eq!(rows[0]["problems"][0], "maxSelfPercent: must be a number from 0 to 100");
+    // What decides is told of those alone that can be applied.
+    assert_eq!(port.list(&CALL, &"shop".parse().unwrap(), None).await.unwrap().len(), 2);
+
+    let (status, changed) = call(&served, Method::PUT, "/baselines/9", Some(json!({"maxSelfPercent": 2}))).await;
+    assert_eq!((status, &changed["maxSelfPercent"], problems(&changed)), (StatusCode::OK, &json!(2.0), 2), "{changed}");
+    let (status, mended) = call(&served, Method::PUT, "/baselines/8", Some(json!({"maxSelfPercent": 20}))).await;
+    assert_eq!((status, problems(&mended), &mended["profileType"]), (StatusCode::OK, 0, &json!("alloc")), "{mended}");
+    assert_eq!(call(&served, Method::DELETE, "/baselines/9", None).await.0, StatusCode::NO_CONTENT);
+
+    let new =
+        json!({"appName": "shop", "profileType": "inuse", "functionName": "x".repeat(2_000), "maxSelfPercent": 1.25});
+    assert_eq!(call(&served, Method::POST, "/baselines", Some(new.clone())).await.1["id"], 11, "after the largest");
+    assert_eq!(call(&served, Method::POST, "/baselines", Some(new)).await.1["id"], 11);
 }
 
 #[actix_web::test]
-async fn a_limit_whose_author_cannot_be_read_is_not_set_again() {
-    let test = database().await;
-    let mut connection = test.connect_options().connect().await.unwrap();
-    // A blank to us, though not to the table's check.
-    let row = "INSERT INTO performance_baseline (app_name, profile_type, function_name, max_self_percent, created_by)
-               VALUES ('shop', 'cpu', 'f', 5, U&'\\3000')";
-    sqlx::raw_sql(row).execute(&mut connection).await.unwrap();
-    let port = super::local(test.db.clone());
-    let why = "the stored created_by is not valid: remove the row and write it anew";
-    for author in [None, Some("ana".parse().unwrap())] {
-        let again = super::NewBaseline {
-            app_name: "shop".parse().unwrap(),
-            profile_type: crate::kernel::ProfileType::Cpu,
-            function_name: "f".parse().unwrap(),
-            max_self_percent: Percent::new(7.5).unwrap(),
-            severity: LimitSeverity::Info,
-            created_by: author,
-        };
-        assert_eq!(port.set(&CALL, again).await, Err(PortError::Conflict(why.to_owned())));
-    }
-    let stored =
-        sqlx::query_scalar::<_, f64>("SELECT max_self_percent FROM performance_baseline").fetch_one(&mut connection);
-    assert_eq!(stored.await.unwrap().to_bits(), 5.0_f64.to_bits());
+async fn a_whole_row_may_be_sent_back_where_nothing_is_changed_that_cannot_be() {
+    let test = crate::storage::testing::database().await;
+    let served = serve(super::local(test.db.clone()));
+    let new = json!({"appName": "shop", "profileType": "cpu", "functionName": "f", "maxSelfPercent": 5});
+    let (_, row) = call(&served, Method::POST, "/baselines", Some(new)).await;
+    let put = async |body: Value| call(&served, Method::PUT, "/baselines/1", Some(body)).await;
+    let (status, same) = put(row.clone()).await;
+    assert_eq!((status, &same["maxSelfPercent"]), (StatusCode::OK, &json!(5.0)), "{same}");
+    let mut changed = row.clone();
+    changed["maxSelfPercent"] = json!(7);
+    assert_eq!(put(changed).await.1["maxSelfPercent"], 7.0);
+    let mut other = row.clone();
+    other["functionName"] = json!("g");
+    let (status, problem) = put(other).await;
+    let detail = "/functionName: cannot be changed, and is stored with another value";
+    assert_eq!((status, &problem["detail"]), (StatusCode::BAD_REQUEST, &json!(detail)));
+    assert_eq!(call(&served, Method::GET, "/baselines/shop", None).await.1["baselines"][0]["maxSelfPercent"], 7.0);
+    // Without a change there is nothing to do, and an error points at its member.
+    assert_eq!(put(json!({"id": 1})).await.0, StatusCode::BAD_REQUEST);
+    let mut wrong = row;
+    wrong["severity"] = json!("dreadful");
+    let (_, problem) = put(wrong).await;
+    assert_eq!(problem["errors"][0]["pointer"], "/severity", "{problem}");
 }

@@ -1,16 +1,16 @@
-//! Baselines as they go over the wire: the bodies of the routes, which the remote adapter reads and writes too.
+//! Baselines as JSON: the bodies of the routes. The remote adapter reads and writes them too.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::domain::{Baseline, BaselineChange, NewBaseline};
-use crate::http::given;
+use crate::http::{ReadOnly, StoredBody, given};
 use crate::kernel::{AppName, FunctionName, LimitSeverity, Percent, ProfileType, RowId, Text255};
 
 /// A limit to be set.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(example = json!({"appName": "checkout", "profileType": "cpu", "functionName": "com.example.Cart.total",
+#[schema(example = json!({"appName": "flamewarden", "profileType": "cpu", "functionName": "com.example.Cart.total",
     "maxSelfPercent": 5.0, "severity": "warning", "createdBy": "ana"}))]
 pub(super) struct NewBaselineBody {
     /// The app: 1 to 512 bytes.
@@ -75,14 +75,25 @@ pub(super) struct BaselineChangeBody {
 
 impl From<BaselineChangeBody> for BaselineChange {
     fn from(body: BaselineChangeBody) -> Self {
-        Self { max_self_percent: body.max_self_percent, severity: body.severity }
+        Self { max_self_percent: body.max_self_percent, severity: body.severity, ..Self::default() }
     }
+}
+
+impl From<BaselineChange> for BaselineChangeBody {
+    fn from(change: BaselineChange) -> Self {
+        Self { max_self_percent: change.max_self_percent, severity: change.severity }
+    }
+}
+
+impl ReadOnly for BaselineChangeBody {
+    const MEMBERS: &'static [&'static str] =
+        &["id", "appName", "profileType", "functionName", "createdBy", "createdAt", "updatedAt"];
 }
 
 /// A limit as it is kept.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Baseline, example = json!({"id": 17, "appName": "checkout", "profileType": "cpu",
+#[schema(as = Baseline, example = json!({"id": 1, "appName": "flamewarden", "profileType": "cpu",
     "functionName": "com.example.Cart.total", "maxSelfPercent": 5.0, "severity": "warning", "createdBy": "ana",
     "createdAt": "2024-01-23T08:53:20.123456Z", "updatedAt": "2024-01-23T08:53:20.123456Z"}))]
 pub(super) struct BaselineBody {
@@ -101,7 +112,7 @@ pub(super) struct BaselineBody {
     /// The largest self share approved, in percent of all ticks.
     #[schema(value_type = f64)]
     max_self_percent: Percent,
-    /// How bad it is to pass it.
+    /// How severe it is to exceed it.
     severity: LimitSeverity,
     /// Who set it.
     #[schema(value_type = Option<String>)]
@@ -157,7 +168,8 @@ pub(super) struct BaselinesBody {
     #[schema(value_type = String, required = false)]
     pub(super) profile_type: Option<ProfileType>,
     /// The limits, by type and function.
-    pub(super) baselines: Vec<BaselineBody>,
+    #[schema(value_type = Vec<BaselineBody>)]
+    pub(super) baselines: Vec<StoredBody<BaselineBody>>,
     /// Continues the list; absent on its last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]

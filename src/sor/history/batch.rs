@@ -9,7 +9,7 @@ use crate::kernel::{Call, PortError, PortResult, RowId, Trace};
 /// An assessment that was recorded earlier and is delivered now, perhaps not for the first time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
-    /// The same key again is the same assessment. It counts, and not the key of the entry.
+    /// The key of the assessment: the same key again is the same assessment. The key of the entry does not count.
     pub key: Uuid,
     /// The trace of the request that it was recorded for.
     pub trace: Option<Trace>,
@@ -52,7 +52,7 @@ impl<T> TryFrom<Vec<T>> for Batch<T> {
     }
 }
 
-/// Keeps those of up to [`MAX_BATCH`] entries that are valid: what became of each, in order.
+/// Keeps the valid ones of up to [`MAX_BATCH`] entries, and returns the result for each, in order.
 pub(super) async fn create_valid<E>(
     history: &dyn HistorySor,
     call: &Call,

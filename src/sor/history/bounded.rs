@@ -1,4 +1,4 @@
-//! What an assessment says at length, within bounds.
+//! The long texts of an assessment, within bounds.
 
 use serde_json::{Map, Value};
 
@@ -64,7 +64,8 @@ fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// What to do, in prose: at most 64 KiB without U+0000, since it names functions and their names may be long.
+/// A recommendation of at most 64 KiB without U+0000. It is that long because it names functions, and their names may
+/// be long.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(transparent)]
 pub struct Recommendation(String);

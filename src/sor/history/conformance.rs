@@ -14,7 +14,7 @@ use super::{
 use crate::http::Routes;
 use crate::http::testing::Served;
 use crate::kernel::{CALL, Clock, FixedClock, PortError, PortResult, ProfileType, RowId};
-use crate::sor::testing::{Fixture, suite};
+use crate::sor::testing::{Fixture, Whole, suite};
 
 pub(super) fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_706_000_000, 0).unwrap()
@@ -87,14 +87,14 @@ async fn answers_the_row_as_it_was_given(port: &dyn HistorySor) {
             created_at: given.assessed_at.unwrap(),
         };
         assert_eq!(row, expected);
-        assert_eq!(port.latest(&CALL, &row.app_name).await.unwrap(), Some(row));
+        assert_eq!(port.latest(&CALL, &row.app_name).await.unwrap().whole(), Some(row));
     }
 }
 
 async fn a_bare_entry_is_stored_when_it_comes(port: &dyn HistorySor) {
     let row = port.create(&CALL, new("shop", "gc_pressure")).await.unwrap();
     let list = port.list(&CALL, &HistoryQuery::newest(row.app_name.clone(), 50)).await.unwrap();
-    assert_eq!((list.entries.as_slice(), list.next), ([row].as_slice(), None));
+    assert_eq!((list.entries.whole().as_slice(), list.next), ([row].as_slice(), None));
 }
 
 async fn the_same_key_is_the_same_assessment(port: &dyn HistorySor) {
@@ -104,7 +104,7 @@ async fn the_same_key_is_the_same_assessment(port: &dyn HistorySor) {
     assert_eq!(again, first);
     port.record(&CALL, NewAssessment { idempotency_key: key, ..at(0, "third") }).await.unwrap();
     let list = port.list(&CALL, &HistoryQuery::newest(first.app_name.clone(), 50)).await.unwrap();
-    assert_eq!(list.entries, [first]);
+    assert_eq!(list.entries.whole(), [first]);
 }
 
 async fn lists_newest_first_within_the_window(port: &dyn HistorySor) {
@@ -113,15 +113,15 @@ async fn lists_newest_first_within_the_window(port: &dyn HistorySor) {
     }
     port.create(&CALL, new("other", "x")).await.unwrap();
     let newest = HistoryQuery::newest("shop".parse().unwrap(), 50);
-    assert_eq!(diagnoses(&port.list(&CALL, &newest).await.unwrap().entries), ["a", "b", "c", "d"]);
+    assert_eq!(diagnoses(&port.list(&CALL, &newest).await.unwrap().entries.whole()), ["a", "b", "c", "d"]);
     let back = |us| Some(now() - TimeDelta::microseconds(us));
     // The first instant is inside, the last is not, to the microsecond.
     let window = HistoryQuery { from: back(3_000_000), to: back(1_000_000), ..newest.clone() };
-    assert_eq!(diagnoses(&port.list(&CALL, &window).await.unwrap().entries), ["b", "c"]);
+    assert_eq!(diagnoses(&port.list(&CALL, &window).await.unwrap().entries.whole()), ["b", "c"]);
     let window = HistoryQuery { from: back(2_999_999), to: back(999_999), ..newest.clone() };
-    assert_eq!(diagnoses(&port.list(&CALL, &window).await.unwrap().entries), ["a", "b"]);
+    assert_eq!(diagnoses(&port.list(&CALL, &window).await.unwrap().entries.whole()), ["a", "b"]);
     let open = HistoryQuery { from: back(2_000_000), ..newest };
-    assert_eq!(diagnoses(&port.list(&CALL, &open).await.unwrap().entries), ["a", "b"]);
+    assert_eq!(diagnoses(&port.list(&CALL, &open).await.unwrap().entries.whole()), ["a", "b"]);
 }
 
 async fn pages_join_to_the_whole_list_where_times_are_equal(port: &dyn HistorySor) {
@@ -133,21 +133,21 @@ async fn pages_join_to_the_whole_list_where_times_are_equal(port: &dyn HistorySo
     let mut joined = Vec::new();
     loop {
         let page = port.list(&CALL, &query).await.unwrap();
-        joined.extend(page.entries);
+        joined.extend(page.entries.whole());
         query.after = page.next;
         if query.after.is_none() {
             break;
         }
     }
     assert_eq!(diagnoses(&joined), ["d3", "d2", "d1", "d0", "d6", "d5", "d4"]);
-    assert_eq!((joined, None), (whole.entries, whole.next));
+    assert_eq!((joined, None), (whole.entries.whole(), whole.next));
 }
 
 async fn nobodys_history_is_empty(port: &dyn HistorySor) {
     let nobody = "nobody".parse().unwrap();
-    assert_eq!(port.latest(&CALL, &nobody).await.unwrap(), None);
+    assert_eq!(port.latest(&CALL, &nobody).await.unwrap().whole(), None);
     let list = port.list(&CALL, &HistoryQuery::newest(nobody, 50)).await.unwrap();
-    assert_eq!((list.entries, list.next), (Vec::new(), None));
+    assert_eq!((list.entries.whole(), list.next), (Vec::new(), None));
 }
 
 async fn refuses_what_lies_more_than_a_minute_ahead(port: &dyn HistorySor) {
@@ -159,7 +159,7 @@ async fn removes_once(port: &dyn HistorySor) {
     let row = port.create(&CALL, new("shop", "gc_pressure")).await.unwrap();
     assert_eq!(port.remove(&CALL, row.id).await, Ok(true));
     assert_eq!(port.remove(&CALL, row.id).await, Ok(false));
-    assert_eq!(port.latest(&CALL, &row.app_name).await.unwrap(), None);
+    assert_eq!(port.latest(&CALL, &row.app_name).await.unwrap().whole(), None);
 }
 
 /// An entry under the key of this number.
@@ -180,7 +180,7 @@ async fn keeps_the_largest_batch_in_its_order(port: &dyn HistorySor) {
     assert_eq!(ids.len(), MAX_BATCH);
     assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
     let list = port.list(&CALL, &HistoryQuery::newest("shop".parse().unwrap(), 500)).await.unwrap();
-    let mut rows: Vec<_> = list.entries.into_iter().map(|row| (row.id, row.diagnosis.to_string())).collect();
+    let mut rows: Vec<_> = list.entries.whole().into_iter().map(|row| (row.id, row.diagnosis.to_string())).collect();
     rows.sort();
     let expected: Vec<_> = ids.into_iter().zip(keys.map(|key| format!("d{key}"))).collect();
     assert_eq!(rows, expected);
@@ -200,7 +200,7 @@ async fn an_entry_of_a_batch_is_kept_as_it_would_be_alone(port: &dyn HistorySor)
     for (key, entry) in [(1, full), (2, NewAssessment { profile_types: Vec::new(), ..at(0, "bare") })] {
         let alone = port.create(&CALL, entry.clone()).await.unwrap();
         let ids = create_all(port, vec![recorded(key, entry), recorded(10 + key, new("other", "x"))]).await;
-        let row = port.latest(&CALL, &alone.app_name).await.unwrap().unwrap();
+        let row = port.latest(&CALL, &alone.app_name).await.unwrap().whole().unwrap();
         assert_eq!(ids[0], Ok(row.id));
         assert_eq!(Assessment { id: alone.id, ..row }, alone);
     }
@@ -214,7 +214,7 @@ async fn the_same_batch_again_answers_the_same_rows(port: &dyn HistorySor) {
     assert_eq!(first[1], Ok(known.id));
     assert_eq!(create_all(port, batch()).await, first);
     let list = port.list(&CALL, &HistoryQuery::newest(known.app_name, 50)).await.unwrap();
-    assert_eq!(diagnoses(&list.entries), ["c", "a", "known"]);
+    assert_eq!(diagnoses(&list.entries.whole()), ["c", "a", "known"]);
 }
 
 async fn a_key_that_comes_twice_in_a_batch_is_one_assessment(port: &dyn HistorySor) {
@@ -223,7 +223,7 @@ async fn a_key_that_comes_twice_in_a_batch_is_one_assessment(port: &dyn HistoryS
     assert_eq!(results[2], results[0]);
     assert_ne!(results[1], results[0]);
     let list = port.list(&CALL, &HistoryQuery::newest("shop".parse().unwrap(), 50)).await.unwrap();
-    assert_eq!(diagnoses(&list.entries), ["b", "a"]);
+    assert_eq!(diagnoses(&list.entries.whole()), ["b", "a"]);
 }
 
 async fn an_entry_that_is_refused_keeps_no_other_from_being_kept(port: &dyn HistorySor) {
@@ -234,8 +234,9 @@ async fn an_entry_that_is_refused_keeps_no_other_from_being_kept(port: &dyn Hist
         "{results:?}"
     );
     let list = port.list(&CALL, &HistoryQuery::newest("shop".parse().unwrap(), 50)).await.unwrap();
-    assert_eq!(diagnoses(&list.entries), ["c", "a"]);
-    assert_eq!([results[2].clone(), results[0].clone()], [Ok(list.entries[0].id), Ok(list.entries[1].id)]);
+    let entries = list.entries.whole();
+    assert_eq!(diagnoses(&entries), ["c", "a"]);
+    assert_eq!([results[2].clone(), results[0].clone()], [Ok(entries[0].id), Ok(entries[1].id)]);
     let results = create_all(port, vec![recorded(2, at(-61, "later"))]).await;
     assert!(matches!(results.as_slice(), [Err(PortError::Invalid(_))]), "{results:?}");
 }
@@ -248,7 +249,7 @@ async fn keeps_a_batch_of_the_largest_entries(port: &dyn HistorySor) {
     };
     let results = create_all(port, (0..16).map(|key| recorded(key, entry.clone())).collect()).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
-    let latest = port.latest(&CALL, &"shop".parse().unwrap()).await.unwrap().unwrap();
+    let latest = port.latest(&CALL, &"shop".parse().unwrap()).await.unwrap().whole().unwrap();
     assert_eq!((latest.top_functions, latest.recommendation), (entry.top_functions, entry.recommendation));
 }
 

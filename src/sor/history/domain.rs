@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::bounded::{Recommendation, TopFunctions};
 use crate::kernel::{
-    AppName, FindingSeverity, LimitSeverity, Page, ProfileType, RowId, Text255, UnknownProfileType, rfc3339,
+    AppName, FindingSeverity, LimitSeverity, Page, ProfileType, RowId, Stored, Text255, UnknownProfileType, rfc3339,
 };
 
 /// How far `assessed_at` may lie ahead of the clock: 60 s, for clocks that disagree a little.
@@ -116,7 +116,7 @@ pub struct NewAssessment {
     pub idempotency_key: Option<Uuid>,
 }
 
-/// The time lies ahead of the clock by more than clocks may disagree.
+/// The time lies further ahead than clocks may differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("lies more than 60 seconds in the future")]
 pub struct TooFarAhead;
@@ -182,7 +182,7 @@ impl HistoryQuery {
 pub struct HistoryPosition(#[serde(deserialize_with = "rfc3339")] pub(super) DateTime<Utc>, pub(super) i32);
 
 /// One page of assessments, newest first.
-pub type HistoryPage = Page<Assessment, HistoryPosition>;
+pub type HistoryPage = Page<Stored<Assessment>, HistoryPosition>;
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,8 @@
 //! The History SOR: every assessment, the audit trail. It owns the table `triage_history`.
 //!
-//! BORs record through the [`Spool`], a decorator of the port: an assessment that was answered is not lost, and no
-//! answer waits for a database or another server. [`Repeats`] leaves out what was said before, and [`Retention`]
-//! deletes what is older than it is kept for, each only where a setting asks for it.
+//! BORs record through the [`Spool`], a decorator of the port. No assessment that was answered is lost, and no answer
+//! waits for a database or another server. If settings ask for it, [`Repeats`] leaves out assessments that say the same
+//! as the last one, and [`Retention`] deletes old ones.
 
 mod batch;
 mod bounded;

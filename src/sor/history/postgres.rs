@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -16,8 +17,8 @@ use super::domain::{
     Assessment, HistoryPage, HistoryPosition, HistoryQuery, NewAssessment, ProfileTypes, check_assessed_at,
 };
 use super::port::HistorySor;
-use crate::kernel::{AppName, Call, Clock, Page, PortError, PortResult, RowId, Text255};
-use crate::storage::{Broken, Columns, Db, DbError, Repeat, readable};
+use crate::kernel::{AppName, Call, Clock, Page, PortError, PortResult, RowId, Stored, Text255};
+use crate::storage::{self, Columns, Db, DbError, Repeat, or_empty, stored, unless_empty};
 
 const TABLE: &str = "triage_history";
 
@@ -32,39 +33,54 @@ impl PostgresHistory {
     }
 }
 
-#[derive(Debug)]
+/// A row as the routes show it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Row {
     id: i32,
     app_name: String,
     profile_types: String,
     diagnosis: String,
     severity: String,
+    #[serde(serialize_with = "or_empty")]
     top_functions: Option<serde_json::Value>,
     recommendation: Option<String>,
     requested_by: Option<String>,
     created_at: DateTime<Utc>,
 }
 
-impl TryFrom<Row> for Assessment {
-    type Error = Broken;
+impl storage::Row for Row {
+    type Value = Assessment;
 
-    fn try_from(row: Row) -> Result<Self, Broken> {
-        let columns = Columns::of(TABLE, row.id);
-        Ok(Self {
-            id: columns.id()?,
-            app_name: columns.read("app_name", row.app_name)?,
-            profile_types: columns.parse::<ProfileTypes>("profile_types", &row.profile_types)?.0,
-            diagnosis: columns.read("diagnosis", row.diagnosis)?,
-            severity: columns.parse("severity", &row.severity)?,
-            top_functions: columns.read_some("top_functions", row.top_functions)?,
-            recommendation: columns.read_some("recommendation", row.recommendation)?,
-            requested_by: columns.read_some("requested_by", row.requested_by)?,
-            created_at: row.created_at,
-        })
+    fn value(&self) -> Result<Assessment, Vec<String>> {
+        let columns = Columns::default();
+        let id = columns.id(self.id);
+        let app_name = columns.read("app_name", &self.app_name);
+        let profile_types = columns.parse::<ProfileTypes>("profile_types", &self.profile_types);
+        let diagnosis = columns.read("diagnosis", &self.diagnosis);
+        let severity = columns.parse("severity", &self.severity);
+        let top_functions = columns.read_some("top_functions", unless_empty(self.top_functions.as_ref()));
+        let recommendation = columns.read_some("recommendation", self.recommendation.as_ref());
+        let requested_by = columns.read_some("requested_by", self.requested_by.as_ref());
+        let value = || {
+            Some(Assessment {
+                id: id?,
+                app_name: app_name?,
+                profile_types: profile_types?.0,
+                diagnosis: diagnosis?,
+                severity: severity?,
+                top_functions: top_functions?,
+                recommendation: recommendation?,
+                requested_by: requested_by?,
+                created_at: self.created_at,
+            })
+        };
+        columns.made(value())
     }
 }
 
-/// What a refused row means to the caller; types let no such row in, so this names a rule that they do not know.
+/// The error for a row that the table refuses. The types let no such row through, so it names a check that they do not
+/// know.
 fn refused(error: DbError) -> PortError {
     match error {
         DbError::Constraint(name) => {
@@ -113,7 +129,10 @@ impl HistorySor for PostgresHistory {
             let new = entry.clone();
             Box::pin(async move { insert(connection, new).await })
         }));
-        Ok(row.await.map_err(refused)?.try_into()?)
+        let row = row.await.map_err(refused)?;
+        stored(&row)
+            .valid()
+            .ok_or_else(|| PortError::Internal(format!("{TABLE} row {} is not what was written", row.id)))
     }
 
     async fn create_all(&self, call: &Call, batch: Batch<Recorded>) -> PortResult<Vec<PortResult<RowId>>> {
@@ -162,20 +181,12 @@ impl HistorySor for PostgresHistory {
             })
         }));
         let page = Page::cut(rows.await?, limit.into(), |row| HistoryPosition(row.created_at, row.id));
-        Ok(readable(page))
+        Ok(page.read(|row| Some(stored(&row))))
     }
 
-    async fn latest(&self, call: &Call, app: &AppName) -> PortResult<Option<Assessment>> {
-        let mut query = HistoryQuery::newest(app.clone(), 1);
-        loop {
-            let page = self.list(call, &query).await?;
-            query = HistoryQuery { limit: HistoryQuery::MAX_LIMIT, after: page.next, ..query };
-            let newest = page.entries.into_iter().next();
-            // The newest row may be one that cannot be read.
-            if newest.is_some() || query.after.is_none() {
-                return Ok(newest);
-            }
-        }
+    async fn latest(&self, call: &Call, app: &AppName) -> PortResult<Option<Stored<Assessment>>> {
+        let page = self.list(call, &HistoryQuery::newest(app.clone(), 1)).await?;
+        Ok(page.entries.into_iter().next())
     }
 
     async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {

@@ -15,17 +15,17 @@ use super::batch::{Batch, Recorded};
 use super::domain::{Assessment, HistoryPage, HistoryQuery, NewAssessment};
 use super::port::HistorySor;
 use super::wire::{AssessmentBody, BatchResultsBody, HistoryBody, IDEMPOTENCY_KEY, NewAssessmentBody, SentBatch};
-use crate::http::{Code, Cursor, Outward, Peer, Repeatable};
-use crate::kernel::{AppName, Call, PortError, PortResult, RowId};
+use crate::http::{Code, Cursor, Outward, Peer, Repeatable, StoredBody};
+use crate::kernel::{AppName, Call, PortError, PortResult, RowId, Stored};
 
-/// How long a server that takes no batches is not asked again whether it does.
+/// How long to wait before asking again whether a server takes batches.
 const ONE_BY_ONE: Duration = Duration::from_mins(10);
 
 pub(super) struct RemoteHistory {
     peer: Peer,
     /// The route of batches, which older versions do not have.
     batches: Peer,
-    /// Until when the other server is taken to have no such route.
+    /// Until when the other server counts as one without the route.
     one_by_one_until: Mutex<Option<Instant>>,
 }
 
@@ -42,7 +42,7 @@ impl RemoteHistory {
         self.one_by_one_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps entries by one call; `None` where the other server has no route for that.
+    /// Keeps entries with one call; `None` if the other server does not have the route.
     async fn create_together(&self, call: &Call, batch: &[Recorded]) -> PortResult<Option<Vec<PortResult<RowId>>>> {
         let body = SentBatch::from(batch);
         let answer = self.batches.read::<BatchResultsBody>(call, Repeatable::Yes, |outward| {
@@ -56,7 +56,7 @@ impl RemoteHistory {
         Ok(Some(answer.results.into_iter().map(PortResult::from).collect()))
     }
 
-    /// Keeps entries by one call each. Once one fails for a reason that is not its own, those after it are not tried.
+    /// Keeps entries with one call each. If one fails for a reason that is not its own, those after it are not tried.
     async fn create_one_by_one(&self, call: &Call, batch: Vec<Recorded>) -> Vec<PortResult<RowId>> {
         let (mut results, mut failure) = (Vec::with_capacity(batch.len()), None);
         for recorded in batch {
@@ -112,16 +112,16 @@ impl HistorySor for RemoteHistory {
         });
         let body = body.await?;
         Ok(HistoryPage {
-            entries: body.history.into_iter().map(Assessment::from).collect(),
+            entries: body.history.into_iter().map(StoredBody::into_stored).collect(),
             next: Cursor::next(body.next_cursor)?,
         })
     }
 
-    async fn latest(&self, call: &Call, app: &AppName) -> PortResult<Option<Assessment>> {
-        let row = self.peer.read::<AssessmentBody>(call, Repeatable::Yes, |outward| {
+    async fn latest(&self, call: &Call, app: &AppName) -> PortResult<Option<Stored<Assessment>>> {
+        let row = self.peer.read::<StoredBody<AssessmentBody>>(call, Repeatable::Yes, |outward| {
             outward.request(Method::GET, outward.url(["history", app.as_str(), "latest"]))
         });
-        Ok(row.await?.map(Assessment::from))
+        Ok(row.await?.map(StoredBody::into_stored))
     }
 
     async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {

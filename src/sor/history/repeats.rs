@@ -1,4 +1,4 @@
-//! Assessments that say what the one before them said, recorded once in a while.
+//! Leaves out assessments that say the same as the last one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,10 @@ use moka::future::Cache;
 use super::batch::{Batch, Recorded};
 use super::domain::{Assessment, AssessmentSeverity, HistoryPage, HistoryQuery, NewAssessment};
 use super::port::HistorySor;
-use crate::kernel::{AppName, Call, Clock, PortResult, ProfileType, RowId, Text255};
+use crate::kernel::{AppName, Call, Clock, PortResult, ProfileType, RowId, Stored, Text255};
 
-/// Of how many the last word is remembered. What is said to one that was forgotten is recorded once more.
+/// For how many apps and callers the last assessment is remembered. An assessment for one that was forgotten is
+/// recorded.
 const REMEMBERED: u64 = 10_000;
 
 /// Who asked what of which app.
@@ -31,9 +32,9 @@ struct Said {
     at: DateTime<Utc>,
 }
 
-/// A decorator of the port for a decision that is asked again and again: an assessment of the same diagnosis and severity
-/// as the last one recorded, of the same app and kinds of profile and for the same caller, is recorded only after some
-/// time. So an entry holds until the next one, and what changed is always recorded. What it does not record, it counts.
+/// A decorator of the port for decisions that are asked for again and again. An assessment with the diagnosis and
+/// severity of the last one, for the same app, kinds of profile and caller, is recorded only after some time. So an
+/// entry holds until the next one, and every change is recorded. Assessments that are left out are counted.
 pub struct Repeats {
     history: Arc<dyn HistorySor>,
     clock: Arc<dyn Clock>,
@@ -81,7 +82,7 @@ impl HistorySor for Repeats {
         self.history.list(call, query).await
     }
 
-    async fn latest(&self, call: &Call, app: &AppName) -> PortResult<Option<Assessment>> {
+    async fn latest(&self, call: &Call, app: &AppName) -> PortResult<Option<Stored<Assessment>>> {
         self.history.latest(call, app).await
     }
 

@@ -1,4 +1,4 @@
-//! Assessments that are older than they are kept for go, a few at a time.
+//! Deletes old assessments, a few at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::storage::{Db, MaintenanceRound, Repeat};
 
 /// Rows of one statement at most.
 const BATCH: u16 = 2_000;
-/// The pause after each, in which others have the disk.
+/// The pause after each batch, so that others can use the disk.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The time that is first looked at in one: what became old since the last round.
 const FIRST_SPAN: TimeDelta = TimeDelta::hours(1);

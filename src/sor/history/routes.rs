@@ -14,11 +14,11 @@ use super::wire::{
 };
 use crate::http::{
     Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey,
-    TimeParam, WriteErrors, created, json, removed,
+    StoredBody, TimeParam, WriteErrors, created, json, removed,
 };
 use crate::kernel::{AppName, Call, Clock, PortError};
 
-/// How many assessments one answer holds unless asked otherwise.
+/// The number of assessments in an answer if `limit` is absent.
 const DEFAULT_LIMIT: u16 = 50;
 
 /// Mounts and documents the routes of the History SOR.
@@ -82,7 +82,7 @@ pub(super) struct HistoryParams {
 
 /// Keep an assessment
 ///
-/// The same `Idempotency-Key` again is answered with the row that exists, whatever the body says.
+/// The same `Idempotency-Key` again answers with the row that exists, whatever the body says.
 #[utoipa::path(
     post, path = "/history", tag = "history", operation_id = "createAssessment",
     params(("Idempotency-Key" = Option<Uuid>, Header, description = "the same key is the same assessment",
@@ -123,9 +123,9 @@ fn check_time(entry: &NewAssessment, clock: &dyn Clock) -> Result<(), Problem> {
 
 /// Keep several assessments
 ///
-/// 1 to 500 in one transaction, with a result for each in their order. One that is not valid, or that the table refuses,
-/// keeps no other from being kept. A key that is known, or that comes twice, is answered with the row that exists, so the
-/// same batch may be sent again.
+/// Keeps 1 to 500 assessments in one transaction and answers with a result for each, in order. One that is not valid,
+/// or that the table refuses, does not keep the others out. A key that is known, or that comes twice, is answered with
+/// the row that exists, so the same batch may be sent again.
 #[utoipa::path(
     post, path = "/history/batch", tag = "history", operation_id = "createAssessments",
     request_body = BatchBody,
@@ -154,7 +154,7 @@ fn read_entry(text: &str, clock: &dyn Clock) -> Result<Recorded, Problem> {
     Ok(recorded)
 }
 
-/// Why one entry of several is not kept. Nobody logs it for the request, as the request succeeds.
+/// Why one entry of a batch is not kept. It is logged here, because the request itself succeeds.
 fn entry_problem(error: &PortError) -> Problem {
     if !matches!(error, PortError::Invalid(_) | PortError::Conflict(_)) {
         tracing::warn!(%error, "an assessment of a batch is not kept");
@@ -164,10 +164,10 @@ fn entry_problem(error: &PortError) -> Problem {
 
 /// List an app's assessments
 ///
-/// Newest first; empty for an app nobody knows.
+/// Newest first; empty for an unknown app.
 #[utoipa::path(
     get, path = "/history/{key}", tag = "history", operation_id = "listHistory",
-    params(("key" = String, Path, description = "the app's name, percent-encoded", example = "checkout")),
+    params(("key" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), HistoryParams),
     responses((status = 200, description = "One page", body = HistoryBody), RelationalErrors),
 )]
 pub(super) async fn list_history(
@@ -190,7 +190,7 @@ pub(super) async fn list_history(
     let body = HistoryBody {
         app_name: query.app_name,
         count: page.entries.len(),
-        history: page.entries.into_iter().map(AssessmentBody::from).collect(),
+        history: page.entries.into_iter().map(StoredBody::from).collect(),
         next_cursor: page.next.as_ref().map(Cursor::encode),
     };
     json(StatusCode::OK, &body)
@@ -198,10 +198,10 @@ pub(super) async fn list_history(
 
 /// Read an app's newest assessment
 ///
-/// What the last triage of the app found. 404 where it was never triaged.
+/// Reads what the last triage of the app found. 404 if the app was never triaged.
 #[utoipa::path(
     get, path = "/history/{key}/latest", tag = "history", operation_id = "latestAssessment",
-    params(("key" = String, Path, description = "the app's name, percent-encoded", example = "checkout")),
+    params(("key" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden")),
     responses(
         (status = 200, description = "The newest row", body = AssessmentBody),
         (status = 404, description = "`history_unknown`: nothing was assessed", body = Problem, content_type = "application/problem+json"),
@@ -216,15 +216,15 @@ pub(super) async fn latest_assessment(
 ) -> Result<HttpResponse, Problem> {
     let row = port.latest(&call, &app.into_inner()).await.map_err(|e| Problem::of_relational(&e))?;
     let row = row.ok_or_else(|| Problem::new(Code::HistoryUnknown, "nothing was assessed for this app so far"))?;
-    json(StatusCode::OK, &AssessmentBody::from(row))
+    json(StatusCode::OK, &StoredBody::<AssessmentBody>::from(row))
 }
 
 /// Remove an assessment
 ///
-/// Takes one entry out of the audit trail for good. 404 where there is no entry of that id.
+/// Removes one entry from the audit trail for good. 404 if there is no entry with that id.
 #[utoipa::path(
     delete, path = "/history/{key}", tag = "history", operation_id = "removeAssessment",
-    params(("key" = i32, Path, description = "the row's id", example = 4711)),
+    params(("key" = i32, Path, description = "the row's id; GET with the app's name shows it", example = 1)),
     responses(
         (status = 204, description = "Removed"),
         (status = 404, description = "`history_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),

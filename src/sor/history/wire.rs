@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::batch::{Batch, Recorded};
 use super::bounded::{Recommendation, TopFunctions};
 use super::domain::{Assessment, AssessmentSeverity, NewAssessment, ProfileTypes};
-use crate::http::Problem;
+use crate::http::{Problem, StoredBody, empty_for_none};
 use crate::kernel::{AppName, PortError, PortResult, ProfileType, RowId, Text255};
 
 /// The header that carries the idempotency key of an assessment.
@@ -99,7 +99,7 @@ macro_rules! new_assessment_body {
 
 new_assessment_body! {
     /// An assessment to be kept.
-    #[schema(example = json!({"appName": "checkout", "profileTypes": "cpu,alloc", "diagnosis": "gc_pressure",
+    #[schema(example = json!({"appName": "flamewarden", "profileTypes": "cpu,alloc", "diagnosis": "gc_pressure",
         "severity": "high", "topFunctions": {"cpu": [{"name": "G1 Young Generation", "selfPercent": 34.2}]},
         "recommendation": "give the heap more room", "requestedBy": "ana", "assessedAt": "2024-01-23T08:53:20Z"}))]
     NewAssessmentBody {}
@@ -107,7 +107,7 @@ new_assessment_body! {
 
 new_assessment_body! {
     /// An assessment to be kept once, however often it is sent.
-    #[schema(example = json!({"idempotencyKey": "018d3f3e-7c1a-7000-8000-000000000001", "appName": "checkout",
+    #[schema(example = json!({"idempotencyKey": "018d3f3e-7c1a-7000-8000-000000000001", "appName": "flamewarden",
         "profileTypes": "cpu", "diagnosis": "gc_pressure", "severity": "high", "assessedAt": "2024-01-23T08:53:20Z"}))]
     KeyedAssessmentBody {
         /// The same key is the same assessment.
@@ -125,7 +125,7 @@ impl From<KeyedAssessmentBody> for Recorded {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"entries": [
-    {"idempotencyKey": "018d3f3e-7c1a-7000-8000-000000000001", "appName": "checkout", "profileTypes": "cpu",
+    {"idempotencyKey": "018d3f3e-7c1a-7000-8000-000000000001", "appName": "flamewarden", "profileTypes": "cpu",
      "diagnosis": "gc_pressure", "severity": "high", "assessedAt": "2024-01-23T08:53:20Z"},
     {"idempotencyKey": "018d3f3e-7c1a-7000-8000-000000000002", "appName": "billing", "diagnosis": "cpu_bound",
      "severity": "low"}]}))]
@@ -242,7 +242,7 @@ impl From<&NewAssessment> for NewAssessmentBody {
 /// An assessment as it is kept.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Assessment, example = json!({"id": 4711, "appName": "checkout", "profileTypes": "cpu,alloc",
+#[schema(as = Assessment, example = json!({"id": 1, "appName": "flamewarden", "profileTypes": "cpu,alloc",
     "diagnosis": "gc_pressure", "severity": "high",
     "topFunctions": {"cpu": [{"name": "G1 Young Generation", "selfPercent": 34.2}]},
     "recommendation": "give the heap more room", "requestedBy": "ana", "createdAt": "2024-01-23T08:53:20Z"}))]
@@ -262,7 +262,8 @@ pub(super) struct AssessmentBody {
     /// How bad.
     severity: AssessmentSeverity,
     /// The heaviest functions: an object or an array.
-    #[schema(value_type = Option<serde_json::Value>)]
+    #[serde(default, with = "empty_for_none")]
+    #[schema(value_type = serde_json::Value)]
     top_functions: Option<TopFunctions>,
     /// What to do.
     #[schema(value_type = Option<String>)]
@@ -317,7 +318,8 @@ pub(super) struct HistoryBody {
     /// How many this page holds.
     pub(super) count: usize,
     /// The assessments, newest first.
-    pub(super) history: Vec<AssessmentBody>,
+    #[schema(value_type = Vec<AssessmentBody>)]
+    pub(super) history: Vec<StoredBody<AssessmentBody>>,
     /// Continues the list; null on its last page.
     pub(super) next_cursor: Option<String>,
 }

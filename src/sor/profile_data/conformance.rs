@@ -1,4 +1,4 @@
-//! What every adapter of the port must do, checked on the same profiles behind each.
+//! What every adapter of the port must do, checked with the same profiles.
 //!
 //! The profiles are those the recorded answers were made from (see [`pushes`]); what is expected is computed from them.
 
@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::pyroscope::replay::{Recordings, shared};
 use super::{MergedProfile, ProfileDataSor, ProfileQuery};
 use crate::kernel::{CALL, FixedClock, ProfileType, Selector, TimeWindow};
-use crate::profile::{FunctionTable, Limits, Profile, SampleType, read_pprof};
+use crate::profile::{FunctionTable, Profile, ReadLimits, SampleType, read_pprof};
 
 /// One profile to be stored before the suite runs.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ fn expected(pushes: &[Push], app: &str, name: &str, sample_type: &str, times: i6
 }
 
 fn expected_of(pprof: &[u8], sample_type: &str, times: i64) -> Rows {
-    let profile = read_pprof(pprof, &Limits::default()).unwrap().profile;
+    let profile = read_pprof(pprof, &ReadLimits::default()).unwrap().profile;
     let place = profile.sample_types().iter().position(|t| t.name == sample_type).unwrap();
     rows(&profile.only(place), 0, times)
 }

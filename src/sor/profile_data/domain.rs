@@ -17,7 +17,7 @@ pub struct ProfileQuery {
     pub window: TimeWindow,
     /// Which of the app's series.
     pub selector: Selector,
-    /// Whose profiles, where the source knows tenants; `None`: those of the one it is configured with.
+    /// The tenant whose profiles are read, if the source has tenants; `None`: the configured one.
     pub tenant: Option<Tenant>,
 }
 

@@ -4,7 +4,7 @@
 use super::domain::{MergedProfile, ProfileMeta, halved};
 use crate::kernel::TimeWindow;
 use crate::profile::{
-    Limits, PprofFile, PprofHeader, Profile, ProfileBuilder, ReadError, SampleType, read_pprof, write_pprof,
+    PprofFile, PprofHeader, Profile, ProfileBuilder, ReadError, ReadLimits, SampleType, read_pprof, write_pprof,
 };
 
 /// The comment that carries [`ProfileMeta`] as JSON begins with this.
@@ -14,7 +14,7 @@ const BASELINE_COMMENT: &str = "flamewarden-baseline:";
 /// What stands before the baseline's sample types in a pair, so that other tools show which is which.
 const BASELINE_TYPE: &str = "baseline_";
 
-/// Why bytes are no profile of another Flamewarden.
+/// Why bytes are not a profile from another Flamewarden.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InvalidExport {
     /// No pprof.
@@ -69,14 +69,14 @@ pub(super) fn write_pair(
 }
 
 /// Reads one window.
-pub(super) fn read_one(bytes: &[u8], limits: &Limits) -> Result<MergedProfile, InvalidExport> {
+pub(super) fn read_one(bytes: &[u8], limits: &ReadLimits) -> Result<MergedProfile, InvalidExport> {
     let file = read_pprof(bytes, limits)?;
     let meta = meta(&file, META_COMMENT)?;
     Ok(MergedProfile { profile: file.profile.into(), meta })
 }
 
 /// Reads a pair: baseline, then current.
-pub(super) fn read_pair(bytes: &[u8], limits: &Limits) -> Result<(MergedProfile, MergedProfile), InvalidExport> {
+pub(super) fn read_pair(bytes: &[u8], limits: &ReadLimits) -> Result<(MergedProfile, MergedProfile), InvalidExport> {
     let file = read_pprof(bytes, limits)?;
     let last = match file.profile.sample_types().len() {
         width @ 2..=3 => width - 1,
@@ -145,7 +145,7 @@ mod tests {
 
     fn cpu(folded: &str) -> MergedProfile {
         let sample_type = SampleType::new("cpu", "nanoseconds");
-        let profile = read_folded(folded.as_bytes(), sample_type.clone(), &Limits::default()).unwrap().into();
+        let profile = read_folded(folded.as_bytes(), sample_type.clone(), &ReadLimits::default()).unwrap().into();
         let meta = ProfileMeta { sample_type: Some(sample_type), truncated_ticks: 3, ..ProfileMeta::default() };
         MergedProfile { profile, meta }
     }
@@ -164,7 +164,7 @@ mod tests {
     fn a_pair_comes_back_as_it_was() {
         let (before, now) = (cpu("main;a 5\nmain;b 2\n"), cpu("main;b 7\nmain;c 1\n"));
         let bytes = write_pair(&before, &now, window()).unwrap();
-        let (read_before, read_now) = read_pair(&bytes, &Limits::default()).unwrap();
+        let (read_before, read_now) = read_pair(&bytes, &ReadLimits::default()).unwrap();
         assert_eq!((rows(&read_before), rows(&read_now)), (rows(&before), rows(&now)));
         assert_eq!((&read_before.meta, &read_now.meta), (&before.meta, &now.meta));
         assert_eq!(read_before.profile.sample_types(), before.profile.sample_types());
@@ -177,12 +177,12 @@ mod tests {
         let profile = halves.profile.under(types, |values| [values[0], values[0] - 2]);
         let (before, now) = (MergedProfile { profile: profile.into(), ..halves }, cpu("main;b 7\n"));
         let bytes = write_pair(&before, &now, window()).unwrap();
-        let (read_before, read_now) = read_pair(&bytes, &Limits::default()).unwrap();
+        let (read_before, read_now) = read_pair(&bytes, &ReadLimits::default()).unwrap();
         assert_eq!((rows(&read_before), rows(&read_now)), (rows(&before), rows(&now)));
         assert_eq!(read_before.profile.sample_types(), before.profile.sample_types());
         assert_eq!((read_before.first_half(), read_before.profile.total(1)), (Some(1), 3));
         assert_eq!(read_now.first_half(), None);
-        let file = read_pprof(&bytes, &Limits::default()).unwrap();
+        let file = read_pprof(&bytes, &ReadLimits::default()).unwrap();
         let names: Vec<_> = file.profile.sample_types().iter().map(|t| t.name.as_str()).collect();
         assert_eq!(names, ["baseline_cpu", "baseline_first_half_cpu", "cpu"]);
     }
@@ -191,7 +191,7 @@ mod tests {
     fn a_pair_with_a_silent_side_comes_back_as_it_was() {
         let (before, now) = (MergedProfile::default(), cpu("main;b 7\n"));
         let bytes = write_pair(&before, &now, window()).unwrap();
-        let (read_before, read_now) = read_pair(&bytes, &Limits::default()).unwrap();
+        let (read_before, read_now) = read_pair(&bytes, &ReadLimits::default()).unwrap();
         assert_eq!((read_before.profile.stack_count(), &read_before.meta), (0, &before.meta));
         assert_eq!(rows(&read_now), rows(&now));
     }
@@ -199,8 +199,8 @@ mod tests {
     #[test]
     fn a_pprof_of_someone_else_is_refused() {
         let bytes = write_pprof(&cpu("main;b 7\n").profile, &PprofHeader::default());
-        assert!(matches!(read_one(&bytes, &Limits::default()), Err(InvalidExport::Comment(_))));
-        assert!(matches!(read_pair(&bytes, &Limits::default()), Err(InvalidExport::Width(1))));
-        assert!(matches!(read_one(b"<html>", &Limits::default()), Err(InvalidExport::Pprof(_))));
+        assert!(matches!(read_one(&bytes, &ReadLimits::default()), Err(InvalidExport::Comment(_))));
+        assert!(matches!(read_pair(&bytes, &ReadLimits::default()), Err(InvalidExport::Width(1))));
+        assert!(matches!(read_one(b"<html>", &ReadLimits::default()), Err(InvalidExport::Pprof(_))));
     }
 }

@@ -1,4 +1,4 @@
-//! Profiles that come as files rather than from a source.
+//! Profiles from files.
 
 use super::domain::{MergedProfile, ProfileMeta};
 use super::exchange::{meta_of, under};
@@ -7,8 +7,8 @@ use super::type_id::TypeId;
 use crate::kernel::ProfileType;
 use crate::profile::{PprofFile, Profile, SampleType};
 
-/// A profile on its own. One that a Flamewarden exported brings what was known beside its stacks, so that its verdict is
-/// the same; of any other, only its sample types say what it is.
+/// A profile from a file. One that a Flamewarden exported carries what was known beside its stacks, so its verdict is
+/// the same as the server's. Of any other, only the sample types say what it is.
 #[derive(Debug, Clone)]
 pub struct FileProfile {
     profile: Profile,
@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
     use crate::kernel::TimeWindow;
-    use crate::profile::{Limits, ProfileBuilder, read_folded, read_pprof};
+    use crate::profile::{ProfileBuilder, ReadLimits, read_folded, read_pprof};
     use crate::sor::profile_data::exchange::{write_one, write_pair};
 
     #[test]
@@ -91,10 +91,10 @@ mod tests {
 
     fn exported(folded: &str) -> MergedProfile {
         let sample_type = SampleType::new("samples", "count");
-        let profile = read_folded(folded.as_bytes(), sample_type.clone(), &Limits::default()).unwrap().into();
+        let profile = read_folded(folded.as_bytes(), sample_type.clone(), &ReadLimits::default()).unwrap().into();
         let meta = ProfileMeta {
             sample_type: Some(sample_type),
-            // By its sample type alone it could be anything.
+            // Its sample type alone does not tell its kind.
             profile_types: vec!["exceptions:samples:count::".to_owned()],
             sample_count: Some(40),
             ..ProfileMeta::default()
@@ -108,7 +108,7 @@ mod tests {
         let window = TimeWindow::new(at(60), at(120)).unwrap();
         let (before, now) = (exported("main;a 5"), exported("main;b 7"));
         for bytes in [write_one(&now, window).unwrap(), write_pair(&before, &now, window).unwrap()] {
-            let file = FileProfile::of_pprof(read_pprof(&bytes, &Limits::default()).unwrap());
+            let file = FileProfile::of_pprof(read_pprof(&bytes, &ReadLimits::default()).unwrap());
             let merged = file.merged(ProfileType::Exception).unwrap();
             assert_eq!((merged.profile.total(0), &merged.meta), (7, &now.meta));
             assert!(file.merged(ProfileType::Cpu).is_none());

@@ -1,13 +1,14 @@
 //! The Profile Data SOR: what profiles an app sent, from a Pyroscope server, the embedded store, or another Flamewarden.
 //!
-//! It owns profiles and knows no verdicts. One port, three adapters; tables and flame graphs are computed from what
-//! [`ProfileDataSor::merged`] gives.
+//! It owns profiles and makes no verdicts. It has one port with three adapters. Tables and flame graphs are computed
+//! from what [`ProfileDataSor::merged`] returns.
 
 #[cfg(test)]
 pub(crate) mod conformance;
 mod domain;
 mod exchange;
 mod file;
+mod near;
 mod port;
 mod proto;
 mod pyroscope;
@@ -22,6 +23,7 @@ mod within;
 
 pub use domain::{Coverage, LabelShare, MergedProfile, ProfileMeta, ProfileQuery};
 pub use file::FileProfile;
+pub use near::near_apps;
 #[cfg(test)]
 pub use port::MockProfileDataSor;
 pub use port::ProfileDataSor;

@@ -10,8 +10,8 @@ pub trait ProfileDataSor: Send + Sync {
     /// The apps that have any profile in the window: sorted, unique.
     async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>>;
 
-    /// All profiles of the query merged into one. `None`: nobody knows the app, neither in the window nor in the last
-    /// seven days. A known app without data is a [`MergedProfile`] without stacks.
+    /// All profiles of the query merged into one. `None`: the app is unknown, in the window and in the last seven days.
+    /// An app that is known but has no data is a [`MergedProfile`] without stacks.
     async fn merged(&self, call: &Call, query: &ProfileQuery) -> PortResult<Option<MergedProfile>>;
 
     /// Two windows of one app read under the same sample type, the first alternative that both have: baseline, then

@@ -18,10 +18,10 @@ use super::domain::{MergedProfile, ProfileQuery};
 use super::exchange::{InvalidExport, read_one, read_pair};
 use super::port::ProfileDataSor;
 use super::pyroscope::weight;
-use super::within::{Means, NotRead};
+use super::within::{NotRead, ReadBudget};
 use crate::http::{Answer, Code, Outward, TENANT_HEADER, announce};
 use crate::kernel::{AppName, Call, Clock, PortError, PortResult, Selector, Tenant, TimeWindow};
-use crate::profile::{Budget, LimitName, Limits, ReadError};
+use crate::profile::{Budget, LimitName, ReadError, ReadLimits};
 use crate::upstream::is_closed;
 
 /// Exports up to this size, compressed, are read where they arrive.
@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Those of closed windows are kept while they fit.
 pub(super) struct RemoteProfiles {
     outward: Outward,
-    means: Means,
+    reads: ReadBudget,
     clock: Arc<dyn Clock>,
     closed: Cache<ProfileQuery, MergedProfile>,
 }
@@ -51,21 +51,22 @@ struct Apps {
 
 /// The members of a problem document that matter here.
 #[derive(Deserialize)]
-struct Told {
+struct ProblemMembers {
     code: String,
     detail: String,
 }
 
 impl RemoteProfiles {
     pub(super) fn new(outward: Outward, budget: Budget, clock: Arc<dyn Clock>) -> Self {
-        let means = Means { budget, limits: Limits { body: MAX_BYTES, ..Limits::default() }, patience: PATIENCE };
+        let reads =
+            ReadBudget { budget, limits: ReadLimits { body: MAX_BYTES, ..ReadLimits::default() }, patience: PATIENCE };
         let weigher =
             |_: &ProfileQuery, merged: &MergedProfile| u32::try_from(weight(&merged.profile)).unwrap_or(u32::MAX);
         let closed = Cache::builder().max_capacity(CACHE_BYTES).weigher(weigher).build();
-        Self { outward, means, clock, closed }
+        Self { outward, reads, clock, closed }
     }
 
-    /// The body of a 200; `None` where the other server says that nobody knows the app.
+    /// The body of a 200; `None` where the other server says that the app is unknown.
     async fn get(&self, call: &Call, url: Url, tenant: Option<&Tenant>) -> PortResult<Option<Bytes>> {
         let ask = || {
             let request = announce(call, self.outward.request(Method::GET, url.clone()));
@@ -83,24 +84,24 @@ impl RemoteProfiles {
         judge(answer)
     }
 
-    /// Reads an export, a large one where it holds nobody up and when there is memory for it.
+    /// Reads an export; a large one on the threads for heavy work when there is memory for it.
     async fn read<T: Send + 'static>(
         &self,
         body: Bytes,
-        read: fn(&[u8], &Limits) -> Result<T, InvalidExport>,
+        read: fn(&[u8], &ReadLimits) -> Result<T, InvalidExport>,
     ) -> PortResult<T> {
         let bad = |error: InvalidExport| PortError::Unavailable(format!("the other server's answer: {error}"));
         if body.len() <= SMALL_BYTES {
-            match read(&body, &Limits { inflated: SMALL_INFLATED, ..self.means.limits }) {
+            match read(&body, &ReadLimits { inflated: SMALL_INFLATED, ..self.reads.limits }) {
                 Err(InvalidExport::Pprof(ReadError::Limit { limit: LimitName::Inflated, .. })) => {}
                 done => return done.map_err(bad),
             }
         }
-        let reading = move |bytes: &[u8], limits: &Limits| match read(bytes, limits) {
+        let reading = move |bytes: &[u8], limits: &ReadLimits| match read(bytes, limits) {
             Err(InvalidExport::Pprof(error)) => Err(error),
             done => Ok(done),
         };
-        match self.means.read(body, 0, None, reading).await {
+        match self.reads.read(body, 0, None, reading).await {
             Ok((_permit, read)) => read.map_err(bad),
             Err(NotRead::Bad(error)) => Err(bad(error.into())),
             Err(NotRead::Busy) => Err(PortError::Timeout("waiting for memory to read the answer".to_owned())),
@@ -142,7 +143,7 @@ fn judge(answer: Answer) -> PortResult<Option<Bytes>> {
     if status == StatusCode::OK {
         return Ok(Some(answer.body));
     }
-    let told = serde_json::from_slice::<Told>(&answer.body).ok();
+    let told = serde_json::from_slice::<ProblemMembers>(&answer.body).ok();
     let code = told.as_ref().and_then(|told| Code::of_id(&told.code));
     // A text may be shown to the caller only if another Flamewarden wrote it.
     let detail = match (told, code) {
@@ -158,6 +159,7 @@ fn judge(answer: Answer) -> PortResult<Option<Bytes>> {
         (400, Some(_)) => PortError::Invalid(detail),
         (502, Some(Code::ProfileSourceDenied)) | (401 | 403, _) => PortError::Denied(detail),
         (503, Some(Code::ProfileSourceBusy | Code::Overloaded)) | (429, _) => busy(detail),
+        (503, Some(Code::NotReady)) => PortError::Starting(detail),
         (504, _) => PortError::Timeout(detail),
         (500, Some(Code::Internal)) => PortError::Internal(detail),
         _ => PortError::Unavailable(detail),
@@ -186,7 +188,7 @@ impl ProfileDataSor for RemoteProfiles {
             return Ok(None);
         };
         let merged = self.read(body, read_one).await?;
-        // Emptiness proves little: a source that starts answers with nothing too.
+        // An empty answer is not kept: a source that is starting answers with nothing too.
         if closed && merged.profile.stack_count() > 0 {
             self.closed.insert(query.clone(), merged.clone()).await;
         }

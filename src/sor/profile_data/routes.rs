@@ -4,23 +4,29 @@ mod params;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Write;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentEncoding, HeaderValue};
 use actix_web::{HttpResponse, web};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::params::{
     AppsParams, ExportFormat, ExportParams, FlameGraphParams, PairParams, ProfileErrors, ProfileParams, SourceErrors,
 };
 use super::domain::{MergedProfile, ProfileMeta, ProfileQuery};
 use super::exchange::{write_one, write_pair};
+use super::near::near_apps;
 use super::port::ProfileDataSor;
 use super::wire::{AppsBody, PairBody, ProfileBody};
 use crate::http::{Code, PathParam, Problem, Query, Resource, Routes, TenantHeader, json, window, windows};
 use crate::kernel::{
-    AppName, Call, Clock, Labels, Percent, ProfileType, Selector, Tenant, TimeWindow, offload, round2,
+    AppName, Call, Clock, Labels, ProfileType, Selector, Tenant, TimeWindow, offload, percent_of, round2,
 };
 use crate::profile::{FlameGraphText, flame_graph, flame_graph_diff};
 
+/// What a link may hold unescaped.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// From this many frames on, a table is computed off the async threads.
 const HEAVY_FRAMES: usize = 200_000;
 
@@ -64,7 +70,7 @@ async fn list_profiled_apps(
 /// are of all ticks. An app that is known but has no data in the window has `totalSamples` 0.
 #[utoipa::path(
     get, path = "/profiles/{appName}", tag = "profiles", operation_id = "getProfile",
-    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), ProfileParams, TenantHeader),
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), ProfileParams, TenantHeader),
     responses((status = 200, description = "The functions by self, descending", body = ProfileBody), ProfileErrors),
 )]
 async fn get_profile(
@@ -79,7 +85,7 @@ async fn get_profile(
     let window = window(from, to, &**clock)?;
     let (query, _) =
         query(app.into_inner(), kind, window, Series { selector, baseline: None, labels, tenant: tenant.into_inner() });
-    let merged = merged(&port, &call, &query).await?;
+    let merged = merged(Source { port: &port, call: &call, now: &clock }, &query).await?;
     let limit = limit.unwrap_or(50) as usize;
     let heavy = merged.profile.frame_count() > HEAVY_FRAMES;
     let body =
@@ -92,7 +98,7 @@ async fn get_profile(
 /// The sample type is chosen once for both windows: the first that both have.
 #[utoipa::path(
     get, path = "/profiles/{appName}/diff", tag = "profiles", operation_id = "getProfileDiff",
-    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), PairParams, TenantHeader),
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), PairParams, TenantHeader),
     responses((status = 200, description = "The functions of both windows by self, descending", body = PairBody), ProfileErrors),
 )]
 async fn get_profile_diff(
@@ -113,7 +119,8 @@ async fn get_profile_diff(
         tenant: tenant.into_inner(),
     };
     let (query, baseline_selector) = query(app.into_inner(), params.kind, current_window, series);
-    let (baseline, current) = pair(&port, &call, &query, baseline_window, &baseline_selector).await?;
+    let (baseline, current) =
+        pair(Source { port: &port, call: &call, now: &clock }, &query, baseline_window, &baseline_selector).await?;
     let limit = params.limit.unwrap_or(500) as usize;
     let heavy = baseline.profile.frame_count() + current.profile.frame_count() > HEAVY_FRAMES;
     let body = compute(heavy, move || {
@@ -130,7 +137,7 @@ async fn get_profile_diff(
 /// to the same total.
 #[utoipa::path(
     get, path = "/profiles/{appName}/flamegraph", tag = "profiles", operation_id = "drawFlameGraph",
-    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), FlameGraphParams, TenantHeader),
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), FlameGraphParams, TenantHeader),
     responses((status = 200, description = "The flame graph", body = String, content_type = "image/svg+xml"), ProfileErrors),
 )]
 async fn draw_flame_graph(
@@ -153,12 +160,13 @@ async fn draw_flame_graph(
     };
     let (query, baseline_selector) = query(app.into_inner(), params.kind, current_window, series);
     let drawn = if differential {
-        let (baseline, current) = pair(&port, &call, &query, baseline_window, &baseline_selector).await?;
+        let (baseline, current) =
+            pair(Source { port: &port, call: &call, now: &clock }, &query, baseline_window, &baseline_selector).await?;
         let against = format!(" against {}", between(baseline_window));
         let text = drawn_text(&query, &against, &current.meta);
         compute(true, move || drawn(flame_graph_diff(&baseline.profile, &current.profile, 0, &text))).await?
     } else {
-        let merged = merged(&port, &call, &query).await?;
+        let merged = merged(Source { port: &port, call: &call, now: &clock }, &query).await?;
         let text = drawn_text(&query, "", &merged.meta);
         compute(true, move || drawn(flame_graph(&merged.profile, 0, &text))).await?
     };
@@ -178,7 +186,7 @@ async fn draw_flame_graph(
 /// three, those between are what the baseline window's first half has of its values.
 #[utoipa::path(
     get, path = "/profiles/{appName}/export", tag = "profiles", operation_id = "exportProfile",
-    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout"), ExportParams, TenantHeader),
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), ExportParams, TenantHeader),
     responses(
         (status = 200, description = "The profile, gzip", body = Vec<u8>, content_type = "application/octet-stream", headers(
             ("x-profile-types" = String, description = "full profile type IDs that were read, joined by commas"),
@@ -212,13 +220,14 @@ async fn export_profile(
     };
     let (query, baseline_selector) = query(app.into_inner(), params.kind, window, series);
     let (baseline, merged) = if let Some(baseline_window) = baseline_window {
-        let (baseline, current) = pair(&port, &call, &query, baseline_window, &baseline_selector).await?;
+        let (baseline, current) =
+            pair(Source { port: &port, call: &call, now: &clock }, &query, baseline_window, &baseline_selector).await?;
         (Some(baseline), current)
     } else {
-        (None, merged(&port, &call, &query).await?)
+        (None, merged(Source { port: &port, call: &call, now: &clock }, &query).await?)
     };
     let types = merged.meta.profile_types.join(",");
-    let truncated = Percent::of(merged.meta.truncated_ticks, merged.profile.total(0)).get();
+    let truncated = percent_of(merged.meta.truncated_ticks, merged.profile.total(0));
     let file: String = query
         .app
         .as_str()
@@ -265,26 +274,39 @@ fn query(app: AppName, kind: Option<ProfileType>, window: TimeWindow, series: Se
     (ProfileQuery { app, kind, window, selector, tenant: series.tenant }, baseline)
 }
 
-async fn merged(port: &Port, call: &Call, query: &ProfileQuery) -> Result<MergedProfile, Problem> {
-    let merged = port.merged(call, query).await.map_err(|e| Problem::of_profiles(&e))?;
-    merged.ok_or_else(|| unknown(&query.app))
+async fn merged(source: Source<'_>, query: &ProfileQuery) -> Result<MergedProfile, Problem> {
+    let merged = source.port.merged(source.call, query).await.map_err(|e| Problem::of_profiles(&e))?;
+    match merged {
+        Some(merged) => Ok(merged),
+        None => Err(source.unknown(&query.app).await),
+    }
 }
 
 async fn pair(
-    port: &Port,
-    call: &Call,
+    source: Source<'_>,
     query: &ProfileQuery,
     baseline: TimeWindow,
     baseline_selector: &Selector,
 ) -> Result<(MergedProfile, MergedProfile), Problem> {
-    let pair =
-        port.merged_pair(call, query, baseline, baseline_selector).await.map_err(|e| Problem::of_profiles(&e))?;
-    pair.ok_or_else(|| unknown(&query.app))
+    let pair = source.port.merged_pair(source.call, query, baseline, baseline_selector).await;
+    match pair.map_err(|e| Problem::of_profiles(&e))? {
+        Some(pair) => Ok(pair),
+        None => Err(source.unknown(&query.app).await),
+    }
 }
 
-fn unknown(app: &AppName) -> Problem {
-    let detail = format!("no profile of the app {app:?} was seen in this window or in the last 7 days");
-    Problem::new(Code::AppUnknown, detail)
+/// Where a request reads its profiles.
+#[derive(Clone, Copy)]
+struct Source<'r> {
+    port: &'r Port,
+    call: &'r Call,
+    now: &'r Now,
+}
+
+impl Source<'_> {
+    async fn unknown(self, app: &AppName) -> Problem {
+        Problem::app_unknown(app, &near_apps(&***self.port, self.call, app, self.now.now()).await)
+    }
 }
 
 fn between(window: TimeWindow) -> String {
@@ -297,7 +319,20 @@ fn drawn_text(query: &ProfileQuery, against: &str, meta: &ProfileMeta) -> FlameG
         title: format!("{}{selector}: {}", query.app, query.kind),
         subtitle: format!("{}{against}", between(query.window)),
         unit: meta.sample_type.as_ref().map_or_else(|| "ticks".to_owned(), |t| t.unit.clone()),
+        link: Some((triage_of(query), format!("triage of {} in this window", query.app))),
     }
+}
+
+/// The triage of the same window. It adds the labels of the registry by itself.
+fn triage_of(query: &ProfileQuery) -> String {
+    let ([selector], _) = Selector::beside_labels([&query.selector]);
+    let (from, to) = (query.window.from().timestamp(), query.window.to().timestamp());
+    let app = utf8_percent_encode(query.app.as_str(), PLAIN);
+    let mut link = format!("/triage/{app}?types={}&from={from}&to={to}", query.kind);
+    if !selector.is_empty() {
+        let _ = write!(link, "&selector={}", utf8_percent_encode(&selector.to_string(), PLAIN));
+    }
+    link
 }
 
 fn drawn(svg: Result<Vec<u8>, String>) -> Result<Vec<u8>, Problem> {

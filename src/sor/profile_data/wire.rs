@@ -4,12 +4,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::domain::{MergedProfile, ProfileMeta};
-use crate::kernel::{AppName, Percent, ProfileType, TimeWindow, round2};
+use crate::kernel::{AppName, ProfileType, TimeWindow, percent_of, round2};
 use crate::profile::FunctionTable;
 
 /// The apps that have profiles.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ProfiledApps, example = json!({"apps": ["checkout", "search"]}))]
+#[schema(as = ProfiledApps, example = json!({"apps": ["checkout", "flamewarden"]}))]
 pub(super) struct AppsBody {
     /// Sorted, each once.
     #[schema(value_type = Vec<String>)]
@@ -150,7 +150,7 @@ impl<'p> WindowBody<'p> {
             Some(n) => Some(mean(sum, n)),
             None => None,
         };
-        let percent = |part: i64| round2(Percent::of(part, table.total()).get());
+        let percent = |part: i64| round2(percent_of(part, table.total()));
         let shown = if limit == 0 { usize::MAX } else { limit };
         let functions = table.rows().iter().take(shown).map(|row| FunctionBody {
             name: row.name,

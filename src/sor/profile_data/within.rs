@@ -1,34 +1,34 @@
-//! Reads what others sent: off the threads that serve requests, in memory that the process's budget has.
+//! Reads profiles from others: on the threads for heavy work, within the process's memory budget.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::kernel::{PortError, offload};
-use crate::profile::{Budget, Limits, Permit, ReadError, is_compressed};
+use crate::profile::{Budget, Permit, ReadError, ReadLimits, is_compressed};
 
 /// Why nothing was read.
 #[derive(Debug)]
 pub(super) enum NotRead {
-    /// What came cannot be read, or is over a limit.
+    /// The bytes cannot be read, or pass a limit.
     Bad(ReadError),
-    /// Others have the memory, and did not give it back in time.
+    /// Others hold the memory and did not give it back in time.
     Busy,
     /// The thread that read it is gone.
     Lost(PortError),
 }
 
-/// What a reader of others' profiles has to keep to.
+/// The memory, limits and patience that a reader of others' profiles has.
 #[derive(Debug, Clone)]
-pub(super) struct Means {
+pub(super) struct ReadBudget {
     /// The process's.
     pub(super) budget: Budget,
-    pub(super) limits: Limits,
+    pub(super) limits: ReadLimits,
     /// How long memory is waited for.
     pub(super) patience: Duration,
 }
 
-impl Means {
+impl ReadBudget {
     /// Runs `read` on the bytes with limits held to what the budget gave, and once more with the most that is allowed
     /// where they hold more than they say. `held` is what the asker has of the budget already; plain bytes out of what
     /// was inflated for `paid` take nothing at first.
@@ -37,12 +37,12 @@ impl Means {
         bytes: Bytes,
         held: u64,
         paid: Option<&Permit>,
-        read: impl Fn(&[u8], &Limits) -> Result<T, ReadError> + Clone + Send + 'static,
+        read: impl Fn(&[u8], &ReadLimits) -> Result<T, ReadError> + Clone + Send + 'static,
     ) -> Result<(Option<Permit>, T), NotRead> {
         let budget = &self.budget;
         let limits = &match paid {
             // What was inflated is no longer as small as what came.
-            Some(_) => Limits { body: self.limits.inflated, ..self.limits },
+            Some(_) => ReadLimits { body: self.limits.inflated, ..self.limits },
             None => self.limits,
         };
         let (taken, lowered) = match paid {
@@ -73,8 +73,8 @@ impl Means {
 /// Runs `read` off the threads that serve requests.
 pub(super) async fn run<T: Send + 'static>(
     bytes: Bytes,
-    limits: Limits,
-    read: impl Fn(&[u8], &Limits) -> Result<T, ReadError> + Send + 'static,
+    limits: ReadLimits,
+    read: impl Fn(&[u8], &ReadLimits) -> Result<T, ReadError> + Send + 'static,
 ) -> Result<Result<T, ReadError>, NotRead> {
     offload("reading a profile", move || read(&bytes, &limits)).await.map_err(NotRead::Lost)
 }

@@ -9,7 +9,7 @@ use super::{Metadata, NewService, PyroscopeLabels, RegistrySor, Service, Service
 use crate::http::Routes;
 use crate::http::testing::Served;
 use crate::kernel::{AppName, CALL, Change, PortError, Tier};
-use crate::sor::testing::{Fixture, suite};
+use crate::sor::testing::{Fixture, Whole, suite};
 
 pub(super) fn serve(port: Arc<dyn RegistrySor>) -> Served {
     let port = web::Data::from(port);
@@ -66,7 +66,7 @@ fn apps(rows: &[Service]) -> Vec<&str> {
 
 async fn answers_the_row_as_it_was_given(port: &dyn RegistrySor) {
     let given = whole("größe/🔥 {x}%2F\t?#");
-    let row = port.register(&CALL, given.clone()).await.unwrap();
+    let row = port.register(&CALL, given.clone()).await.unwrap().whole();
     let expected = Service {
         id: row.id,
         app_name: given.app_name.clone(),
@@ -80,50 +80,50 @@ async fn answers_the_row_as_it_was_given(port: &dyn RegistrySor) {
         updated_at: row.created_at,
     };
     assert_eq!(row, expected);
-    assert_eq!(port.get(&CALL, &given.app_name).await.unwrap(), Some(row.clone()));
+    assert_eq!(port.get(&CALL, &given.app_name).await.unwrap().whole(), Some(row.clone()));
     assert_eq!(port.list(&CALL).await.unwrap(), [row]);
 }
 
 async fn a_bare_service_is_standard(port: &dyn RegistrySor) {
-    let row = port.register(&CALL, bare("shop")).await.unwrap();
+    let row = port.register(&CALL, bare("shop")).await.unwrap().whole();
     assert_eq!((row.tier, row.team_owner, row.pyroscope_labels), (Tier::standard(), None, None));
 }
 
 async fn the_same_app_again_keeps_what_is_not_sent(port: &dyn RegistrySor) {
-    let first = port.register(&CALL, whole("shop")).await.unwrap();
-    let again = port.register(&CALL, bare("shop")).await.unwrap();
+    let first = port.register(&CALL, whole("shop")).await.unwrap().whole();
+    let again = port.register(&CALL, bare("shop")).await.unwrap().whole();
     assert_eq!(again, Service { updated_at: again.updated_at, ..first.clone() });
     assert!(again.updated_at > first.updated_at);
-    let whole = port.register(&CALL, whole("shop")).await.unwrap();
+    let whole = port.register(&CALL, whole("shop")).await.unwrap().whole();
     assert_eq!(whole, Service { updated_at: whole.updated_at, ..first.clone() });
     let owned = NewService { team_owner: Some("bob".parse().unwrap()), ..bare("shop") };
-    let owned = port.register(&CALL, owned).await.unwrap();
+    let owned = port.register(&CALL, owned).await.unwrap().whole();
     let expected = Service { team_owner: Some("bob".parse().unwrap()), updated_at: owned.updated_at, ..first };
     assert_eq!(owned, expected);
 }
 
 async fn lists_by_app_in_byte_order_and_by_tier(port: &dyn RegistrySor) {
     for app in ["b", "ä", "B", "a"] {
-        port.register(&CALL, bare(app)).await.unwrap();
+        port.register(&CALL, bare(app)).await.unwrap().whole();
     }
     let critical = NewService { tier: Some("critical".parse().unwrap()), ..bare("c") };
-    port.register(&CALL, critical).await.unwrap();
+    port.register(&CALL, critical).await.unwrap().whole();
     assert_eq!(apps(&port.list(&CALL).await.unwrap()), ["B", "a", "b", "c", "ä"]);
     let of_tier = |tier: &str| ServiceQuery { tier: Some(tier.parse().unwrap()), limit: 9, after: None };
-    assert_eq!(apps(&port.page(&CALL, &of_tier("critical")).await.unwrap().entries), ["c"]);
-    assert_eq!(apps(&port.page(&CALL, &of_tier("Critical")).await.unwrap().entries), [""; 0]);
+    assert_eq!(apps(&port.page(&CALL, &of_tier("critical")).await.unwrap().entries.whole()), ["c"]);
+    assert_eq!(apps(&port.page(&CALL, &of_tier("Critical")).await.unwrap().entries.whole()), [""; 0]);
 }
 
 async fn pages_join_to_the_whole_list(port: &dyn RegistrySor) {
     for n in 0..7 {
-        port.register(&CALL, bare(&format!("app {n}"))).await.unwrap();
+        port.register(&CALL, bare(&format!("app {n}"))).await.unwrap().whole();
     }
     let mut query = ServiceQuery { tier: None, limit: 3, after: None };
     let (mut joined, mut sizes) = (Vec::new(), Vec::new());
     loop {
         let page = port.page(&CALL, &query).await.unwrap();
         sizes.push(page.entries.len());
-        joined.extend(page.entries);
+        joined.extend(page.entries.whole());
         query.after = page.next;
         if query.after.is_none() {
             break;
@@ -134,14 +134,14 @@ async fn pages_join_to_the_whole_list(port: &dyn RegistrySor) {
 }
 
 async fn changes_what_is_given_clears_what_is_cleared_and_keeps_the_rest(port: &dyn RegistrySor) {
-    let row = port.register(&CALL, whole("shop")).await.unwrap();
+    let row = port.register(&CALL, whole("shop")).await.unwrap().whole();
     let change = ServiceChange {
         team_owner: Change::Set("bob".parse().unwrap()),
         environment: Change::Clear,
         pyroscope_labels: Change::Clear,
         ..ServiceChange::default()
     };
-    let changed = port.change(&CALL, &row.app_name, change).await.unwrap().unwrap();
+    let changed = port.change(&CALL, &row.app_name, change).await.unwrap().whole().unwrap();
     let expected = Service {
         team_owner: Some("bob".parse().unwrap()),
         environment: None,
@@ -158,7 +158,7 @@ async fn changes_what_is_given_clears_what_is_cleared_and_keeps_the_rest(port: &
         metadata: Change::Set(object(json!({}))),
         ..ServiceChange::default()
     };
-    let changed = port.change(&CALL, &row.app_name, change).await.unwrap().unwrap();
+    let changed = port.change(&CALL, &row.app_name, change).await.unwrap().whole().unwrap();
     let expected = Service {
         id: row.id,
         app_name: row.app_name.clone(),
@@ -166,19 +166,19 @@ async fn changes_what_is_given_clears_what_is_cleared_and_keeps_the_rest(port: &
         tier: "low".parse().unwrap(),
         environment: None,
         notification_channel: None,
-        pyroscope_labels: Some(labels(json!({}))),
-        metadata: Some(object(json!({}))),
+        pyroscope_labels: None,
+        metadata: None,
         created_at: row.created_at,
         updated_at: changed.updated_at,
     };
     assert_eq!(changed, expected);
     let change = ServiceChange { team_owner: Change::Clear, ..ServiceChange::default() };
-    assert_eq!(port.change(&CALL, &"nobody".parse().unwrap(), change).await.unwrap(), None);
+    assert_eq!(port.change(&CALL, &"nobody".parse().unwrap(), change).await.unwrap().whole(), None);
 }
 
 async fn removes_once(port: &dyn RegistrySor) {
     let app: AppName = "shop".parse().unwrap();
-    port.register(&CALL, bare("shop")).await.unwrap();
+    port.register(&CALL, bare("shop")).await.unwrap().whole();
     assert_eq!(port.remove(&CALL, &app).await, Ok(true));
     assert_eq!(port.remove(&CALL, &app).await, Ok(false));
     assert_eq!(port.get(&CALL, &app).await, Ok(None));

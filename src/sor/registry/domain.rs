@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 
 use super::labels::PyroscopeLabels;
 use super::metadata::Metadata;
-use crate::kernel::{AppName, Change, Page, RowId, Tenant, Text255, Tier};
+use crate::kernel::{AppName, Change, Page, Repeated, RowId, Stored, Tenant, Text255, Tier};
 
 /// What is known of a service.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,12 +70,14 @@ pub struct ServiceChange {
     pub pyroscope_labels: Change<PyroscopeLabels>,
     /// What else its owners want to be known.
     pub metadata: Change<Metadata>,
+    /// Read-only members that the caller repeated; they must be as they are stored.
+    pub repeated: Repeated,
 }
 
 impl ServiceChange {
     /// Whether nothing is to be changed.
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        *self == Self { repeated: self.repeated.clone(), ..Self::default() }
     }
 }
 
@@ -100,4 +102,4 @@ impl ServiceQuery {
 pub struct ServicePosition(pub(super) String);
 
 /// One page of services, by app.
-pub type ServicePage = Page<Service, ServicePosition>;
+pub type ServicePage = Page<Stored<Service>, ServicePosition>;

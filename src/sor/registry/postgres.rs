@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -9,8 +10,8 @@ use super::domain::{NewService, Service, ServiceChange, ServicePage, ServicePosi
 use super::labels::PyroscopeLabels;
 use super::metadata::Metadata;
 use super::port::RegistrySor;
-use crate::kernel::{AppName, Call, Page, PortError, PortResult, Text255, Tier};
-use crate::storage::{Broken, Columns, Db, Repeat, begin, keep, kept, readable};
+use crate::kernel::{AppName, Call, Page, PortResult, Stored, Text255, Tier};
+use crate::storage::{self, Columns, Db, Repeat, begin, changed, end_change, or_empty, stored, unless_empty, written};
 
 const TABLE: &str = "service_registry";
 /// What a change may hold.
@@ -27,7 +28,9 @@ impl PostgresRegistry {
     }
 }
 
-#[derive(Debug)]
+/// A row as the routes show it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Row {
     id: i32,
     app_name: String,
@@ -35,35 +38,46 @@ struct Row {
     tier: String,
     environment: Option<String>,
     notification_channel: Option<String>,
+    #[serde(serialize_with = "or_empty")]
     pyroscope_labels: Option<Value>,
+    #[serde(serialize_with = "or_empty")]
     metadata: Option<Value>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
 
-impl TryFrom<Row> for Service {
-    type Error = Broken;
+impl storage::Row for Row {
+    type Value = Service;
 
-    fn try_from(row: Row) -> Result<Self, Broken> {
-        let columns = Columns::of(TABLE, row.id);
-        Ok(Self {
-            id: columns.id()?,
-            app_name: columns.read("app_name", row.app_name)?,
-            team_owner: columns.read_some("team_owner", row.team_owner)?,
-            tier: columns.read("tier", row.tier)?,
-            environment: columns.read_some("environment", row.environment)?,
-            notification_channel: columns.read_some("notification_channel", row.notification_channel)?,
-            pyroscope_labels: columns.read_some("pyroscope_labels", row.pyroscope_labels)?,
-            metadata: columns.read_some("metadata", row.metadata)?,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
+    fn value(&self) -> Result<Service, Vec<String>> {
+        let columns = Columns::default();
+        let id = columns.id(self.id);
+        let app_name = columns.read("app_name", &self.app_name);
+        let team_owner = columns.read_some("team_owner", self.team_owner.as_ref());
+        let tier = columns.read("tier", &self.tier);
+        let environment = columns.read_some("environment", self.environment.as_ref());
+        let notification_channel = columns.read_some("notification_channel", self.notification_channel.as_ref());
+        let pyroscope_labels = columns.read_some("pyroscope_labels", unless_empty(self.pyroscope_labels.as_ref()));
+        let metadata = columns.read_some("metadata", unless_empty(self.metadata.as_ref()));
+        let value = || {
+            Some(Service {
+                id: id?,
+                app_name: app_name?,
+                team_owner: team_owner?,
+                tier: tier?,
+                environment: environment?,
+                notification_channel: notification_channel?,
+                pyroscope_labels: pyroscope_labels?,
+                metadata: metadata?,
+                created_at: self.created_at,
+                updated_at: self.updated_at,
+            })
+        };
+        columns.made(value())
     }
 }
 
-/// Registers a service. A row that would hold more than what is given, all of which is checked, is `None` and stays as it
-/// is, unless `any` row is to be written: that is for [`keep`] to end, and costs two exchanges with the server more.
-async fn insert(connection: &mut PgConnection, new: &NewService, any: bool) -> Result<Option<Row>, sqlx::Error> {
+async fn insert(connection: &mut PgConnection, new: &NewService) -> Result<Row, sqlx::Error> {
     sqlx::query_as!(
         Row,
         "INSERT INTO public.service_registry AS s
@@ -75,12 +89,6 @@ async fn insert(connection: &mut PgConnection, new: &NewService, any: bool) -> R
              notification_channel = coalesce(excluded.notification_channel, s.notification_channel),
              pyroscope_labels = coalesce(excluded.pyroscope_labels, s.pyroscope_labels),
              metadata = coalesce(excluded.metadata, s.metadata), updated_at = now()
-         WHERE $8 OR (s.id > 0 AND coalesce($3, s.tier) = excluded.tier
-             AND (s.team_owner IS NULL OR excluded.team_owner IS NOT NULL)
-             AND (s.environment IS NULL OR excluded.environment IS NOT NULL)
-             AND (s.notification_channel IS NULL OR excluded.notification_channel IS NOT NULL)
-             AND (s.pyroscope_labels IS NULL OR excluded.pyroscope_labels IS NOT NULL)
-             AND (s.metadata IS NULL OR excluded.metadata IS NOT NULL))
          RETURNING s.id, s.app_name, s.team_owner, s.tier, s.environment, s.notification_channel, s.pyroscope_labels,
                    s.metadata, s.created_at, s.updated_at",
         new.app_name.as_str(),
@@ -90,31 +98,22 @@ async fn insert(connection: &mut PgConnection, new: &NewService, any: bool) -> R
         new.notification_channel.as_ref().map(Text255::as_str),
         new.pyroscope_labels.as_ref().map(PyroscopeLabels::to_value),
         new.metadata.as_ref().map(Metadata::as_value),
-        any,
     )
-    .fetch_optional(connection)
+    .fetch_one(connection)
     .await
 }
 
 #[async_trait]
 impl RegistrySor for PostgresRegistry {
-    async fn register(&self, call: &Call, service: NewService) -> PortResult<Service> {
-        let written = call.bound(self.db.run(Repeat::Safe, move |connection| {
+    async fn register(&self, call: &Call, service: NewService) -> PortResult<Stored<Service>> {
+        let done = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let new = service.clone();
-            Box::pin(async move {
-                if let Some(row) = insert(connection, &new, false).await? {
-                    return Ok(row.try_into().map(Some));
-                }
-                let mut transaction = begin(connection).await?;
-                let row = insert(&mut transaction, &new, true).await?;
-                keep(transaction, row).await
-            })
+            Box::pin(async move { insert(connection, &new).await })
         }));
-        let row: Option<Service> = kept(written.await, TABLE, &CHANGEABLE)?;
-        row.ok_or_else(|| PortError::Internal(format!("{TABLE}: a write without a row")))
+        written(done.await, TABLE, &CHANGEABLE).map(|row| stored(&row))
     }
 
-    async fn get(&self, call: &Call, app: &AppName) -> PortResult<Option<Service>> {
+    async fn get(&self, call: &Call, app: &AppName) -> PortResult<Option<Stored<Service>>> {
         let app = app.clone();
         let row = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let app = app.clone();
@@ -131,7 +130,7 @@ impl RegistrySor for PostgresRegistry {
                 .await
             })
         }));
-        Ok(row.await?.map(Service::try_from).transpose()?)
+        Ok(row.await?.as_ref().map(stored))
     }
 
     async fn page(&self, call: &Call, query: &ServiceQuery) -> PortResult<ServicePage> {
@@ -157,12 +156,12 @@ impl RegistrySor for PostgresRegistry {
             })
         }));
         let page = Page::cut(rows.await?, limit.into(), |row| ServicePosition(row.app_name.clone()));
-        Ok(readable(page))
+        Ok(page.read(|row| Some(stored(&row))))
     }
 
-    async fn change(&self, call: &Call, app: &AppName, change: ServiceChange) -> PortResult<Option<Service>> {
+    async fn change(&self, call: &Call, app: &AppName, change: ServiceChange) -> PortResult<Option<Stored<Service>>> {
         let app = app.clone();
-        let written = call.bound(self.db.run(Repeat::Safe, move |connection| {
+        let done = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let (app, change) = (app.clone(), change.clone());
             Box::pin(async move {
                 let mut transaction = begin(connection).await?;
@@ -192,10 +191,10 @@ impl RegistrySor for PostgresRegistry {
                 )
                 .fetch_optional(&mut *transaction)
                 .await?;
-                keep(transaction, row).await
+                end_change(transaction, row, &change.repeated).await
             })
         }));
-        kept(written.await, TABLE, &CHANGEABLE)
+        changed(done.await, TABLE, &CHANGEABLE)
     }
 
     async fn remove(&self, call: &Call, app: &AppName) -> PortResult<bool> {

@@ -6,8 +6,8 @@ use reqwest::Method;
 use super::domain::{NewService, Service, ServiceChange, ServicePage, ServiceQuery};
 use super::port::RegistrySor;
 use super::wire::{NewServiceBody, ServiceBody, ServiceChangeBody, ServicesBody};
-use crate::http::{Code, Cursor, Outward, Peer, Repeatable};
-use crate::kernel::{AppName, Call, PortResult};
+use crate::http::{Code, Cursor, Outward, Peer, Repeatable, StoredBody, with_repeated};
+use crate::kernel::{AppName, Call, PortResult, Stored};
 
 /// The first segment of its paths.
 const ROOM: &str = "services";
@@ -24,19 +24,19 @@ impl RemoteRegistry {
 
 #[async_trait]
 impl RegistrySor for RemoteRegistry {
-    async fn register(&self, call: &Call, service: NewService) -> PortResult<Service> {
+    async fn register(&self, call: &Call, service: NewService) -> PortResult<Stored<Service>> {
         let body = NewServiceBody::from(service);
-        let row = self.peer.written::<ServiceBody>(call, Repeatable::Yes, |outward| {
+        let row = self.peer.written::<StoredBody<ServiceBody>>(call, Repeatable::Yes, |outward| {
             outward.request(Method::POST, outward.url([ROOM])).json(&body)
         });
-        row.await.map(Service::from)
+        row.await.map(StoredBody::into_stored)
     }
 
-    async fn get(&self, call: &Call, app: &AppName) -> PortResult<Option<Service>> {
-        let row = self.peer.read::<ServiceBody>(call, Repeatable::Yes, |outward| {
+    async fn get(&self, call: &Call, app: &AppName) -> PortResult<Option<Stored<Service>>> {
+        let row = self.peer.read::<StoredBody<ServiceBody>>(call, Repeatable::Yes, |outward| {
             outward.request(Method::GET, outward.url([ROOM, app.as_str()]))
         });
-        Ok(row.await?.map(Service::from))
+        Ok(row.await?.map(StoredBody::into_stored))
     }
 
     async fn page(&self, call: &Call, query: &ServiceQuery) -> PortResult<ServicePage> {
@@ -48,17 +48,18 @@ impl RegistrySor for RemoteRegistry {
         });
         let body = body.await?;
         Ok(ServicePage {
-            entries: body.services.into_iter().map(Service::from).collect(),
+            entries: body.services.into_iter().map(StoredBody::into_stored).collect(),
             next: Cursor::next(body.next_cursor)?,
         })
     }
 
-    async fn change(&self, call: &Call, app: &AppName, change: ServiceChange) -> PortResult<Option<Service>> {
-        let body = ServiceChangeBody::from(change);
-        let row = self.peer.read::<ServiceBody>(call, Repeatable::Yes, |outward| {
+    async fn change(&self, call: &Call, app: &AppName, change: ServiceChange) -> PortResult<Option<Stored<Service>>> {
+        let repeated = change.repeated.clone();
+        let body = with_repeated(&ServiceChangeBody::from(change), &repeated);
+        let row = self.peer.read::<StoredBody<ServiceBody>>(call, Repeatable::Yes, |outward| {
             outward.request(Method::PUT, outward.url([ROOM, app.as_str()])).json(&body)
         });
-        Ok(row.await?.map(Service::from))
+        Ok(row.await?.map(StoredBody::into_stored))
     }
 
     async fn remove(&self, call: &Call, app: &AppName) -> PortResult<bool> {

@@ -8,8 +8,8 @@ use super::domain::{ServiceChange, ServicePosition, ServiceQuery};
 use super::port::RegistrySor;
 use super::wire::{NewServiceBody, ServiceBody, ServiceChangeBody, ServicesBody};
 use crate::http::{
-    Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, WriteErrors,
-    created, found, json, removed,
+    Body, ChangeBody, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes,
+    StoredBody, WriteErrors, created, found, json, removed,
 };
 use crate::kernel::{AppName, Call, Tier};
 
@@ -62,7 +62,7 @@ pub(super) async fn register_service(
     _: Query<NoParams>,
     body: Body<NewServiceBody>,
 ) -> Result<HttpResponse, Problem> {
-    created::<ServiceBody, _>(port.register(&call, body.into_inner().into()).await)
+    created::<StoredBody<ServiceBody>, _>(port.register(&call, body.into_inner().into()).await)
 }
 
 /// List services
@@ -87,7 +87,7 @@ pub(super) async fn list_services(
     let page = port.page(&call, &query).await.map_err(|e| Problem::of_relational(&e))?;
     let body = ServicesBody {
         count: page.entries.len(),
-        services: page.entries.into_iter().map(ServiceBody::from).collect(),
+        services: page.entries.into_iter().map(StoredBody::from).collect(),
         next_cursor: page.next.as_ref().map(Cursor::encode),
     };
     json(StatusCode::OK, &body)
@@ -98,7 +98,7 @@ pub(super) async fn list_services(
 /// What is known of one app's service. 404 where the app is not registered.
 #[utoipa::path(
     get, path = "/services/{appName}", tag = "services", operation_id = "readService",
-    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout")),
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden")),
     responses(
         (status = 200, description = "The row", body = ServiceBody),
         (status = 404, description = "`service_unknown`: the app is not registered", body = Problem, content_type = "application/problem+json"),
@@ -112,15 +112,16 @@ pub(super) async fn read_service(
     _: Query<NoParams>,
 ) -> Result<HttpResponse, Problem> {
     let app = app.into_inner();
-    found::<ServiceBody, _>(port.get(&call, &app).await, || unknown(&app))
+    found::<StoredBody<ServiceBody>, _>(port.get(&call, &app).await, || unknown(&app))
 }
 
 /// Change a service
 ///
-/// At least one member; what is absent stays, null clears.
+/// At least one member; what is absent stays, null clears. The whole row as GET answers it is taken too: what cannot be
+/// changed must then be as it is stored (`updatedAt` and `problems` are not compared).
 #[utoipa::path(
     put, path = "/services/{appName}", tag = "services", operation_id = "changeService",
-    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout")),
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden")),
     request_body = ServiceChangeBody,
     responses(
         (status = 200, description = "The row as it is kept now", body = ServiceBody),
@@ -133,15 +134,15 @@ pub(super) async fn change_service(
     call: Call,
     app: PathParam<AppName>,
     _: Query<NoParams>,
-    body: Body<ServiceChangeBody>,
+    body: ChangeBody<ServiceChangeBody>,
 ) -> Result<HttpResponse, Problem> {
-    let (app, change) = (app.into_inner(), ServiceChange::from(body.into_inner()));
+    let (app, change) = (app.into_inner(), ServiceChange { repeated: body.repeated, ..body.change.into() });
     if change.is_empty() {
         let detail =
             "give at least one of teamOwner, tier, environment, notificationChannel, pyroscopeLabels, metadata";
         return Err(Problem::new(Code::BodyInvalid, detail));
     }
-    found::<ServiceBody, _>(port.change(&call, &app, change).await, || unknown(&app))
+    found::<StoredBody<ServiceBody>, _>(port.change(&call, &app, change).await, || unknown(&app))
 }
 
 /// Remove a service
@@ -149,7 +150,7 @@ pub(super) async fn change_service(
 /// From then on nobody owns the app, and its series are all that carry its name. 404 where it is not registered.
 #[utoipa::path(
     delete, path = "/services/{appName}", tag = "services", operation_id = "removeService",
-    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "checkout")),
+    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden")),
     responses(
         (status = 204, description = "Removed"),
         (status = 404, description = "`service_unknown`: the app is not registered", body = Problem, content_type = "application/problem+json"),

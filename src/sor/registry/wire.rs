@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::domain::{NewService, Service, ServiceChange};
 use super::labels::PyroscopeLabels;
 use super::metadata::Metadata;
-use crate::http::given;
-use crate::kernel::{AppName, Change, RowId, Text255, Tier};
+use crate::http::{ReadOnly, StoredBody, empty_for_none, given};
+use crate::kernel::{AppName, Change, Repeated, RowId, Text255, Tier};
 
 /// A service to be registered. What is absent or null stays as it is where the app is registered already.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = NewService, example = json!({"appName": "checkout", "teamOwner": "payments", "tier": "critical",
-    "environment": "production", "notificationChannel": "#payments-oncall", "pyroscopeLabels": {"version": "2"},
+#[schema(as = NewService, example = json!({"appName": "flamewarden", "teamOwner": "payments", "tier": "critical",
+    "environment": "production", "notificationChannel": "#payments-oncall", "pyroscopeLabels": {"function": "all"},
     "metadata": {"repository": "git.example/payments/checkout"}}))]
 pub(super) struct NewServiceBody {
     /// The app: 1 to 512 bytes.
@@ -109,8 +109,13 @@ impl From<ServiceChangeBody> for ServiceChange {
             notification_channel: body.notification_channel,
             pyroscope_labels: body.pyroscope_labels,
             metadata: body.metadata,
+            repeated: Repeated::default(),
         }
     }
+}
+
+impl ReadOnly for ServiceChangeBody {
+    const MEMBERS: &'static [&'static str] = &["id", "appName", "createdAt", "updatedAt"];
 }
 
 impl From<ServiceChange> for ServiceChangeBody {
@@ -129,8 +134,8 @@ impl From<ServiceChange> for ServiceChangeBody {
 /// What is known of a service.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Service, example = json!({"id": 3, "appName": "checkout", "teamOwner": "payments", "tier": "critical",
-    "environment": "production", "notificationChannel": "#payments-oncall", "pyroscopeLabels": {"version": "2"},
+#[schema(as = Service, example = json!({"id": 1, "appName": "flamewarden", "teamOwner": "payments", "tier": "critical",
+    "environment": "production", "notificationChannel": "#payments-oncall", "pyroscopeLabels": {"function": "all"},
     "metadata": {"repository": "git.example/payments/checkout"}, "createdAt": "2024-01-23T08:53:20.123456Z",
     "updatedAt": "2024-01-23T08:53:20.123456Z"}))]
 pub(super) struct ServiceBody {
@@ -152,11 +157,13 @@ pub(super) struct ServiceBody {
     /// Where its owners are told of trouble.
     #[schema(value_type = Option<String>)]
     notification_channel: Option<Text255>,
-    /// The labels of its series.
-    #[schema(value_type = Option<HashMap<String, String>>)]
+    /// The labels of its series; empty where there are none.
+    #[serde(default, with = "empty_for_none")]
+    #[schema(value_type = HashMap<String, String>)]
     pyroscope_labels: Option<PyroscopeLabels>,
-    /// What else its owners want to be known.
-    #[schema(value_type = Option<HashMap<String, Value>>)]
+    /// What else its owners want to be known; empty where that is nothing.
+    #[serde(default, with = "empty_for_none")]
+    #[schema(value_type = HashMap<String, Value>)]
     metadata: Option<Metadata>,
     /// When it was registered first.
     created_at: DateTime<Utc>,
@@ -206,7 +213,8 @@ pub(super) struct ServicesBody {
     /// How many this page holds.
     pub(super) count: usize,
     /// The services, by app.
-    pub(super) services: Vec<ServiceBody>,
+    #[schema(value_type = Vec<ServiceBody>)]
+    pub(super) services: Vec<StoredBody<ServiceBody>>,
     /// Continues the list; absent on its last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]

@@ -1,4 +1,4 @@
-//! Whom the database runs as. PostgreSQL refuses to run as root, so root lends it to a plain user.
+//! The user that the database runs as. PostgreSQL refuses to run as root, so root runs it as another user.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::EmbeddedError;
 
-/// The users root may lend the database to, the better first.
+/// The users that root may run the database as, the better first.
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
 
 /// A user other than the one we run as.
@@ -20,7 +20,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// The account to drop to: `None` where we are not root and stay who we are.
+    /// The account to run as; `None` where this process is not root and keeps its own.
     pub(super) fn to_drop_to() -> Result<Option<Self>, EmbeddedError> {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);

@@ -17,7 +17,7 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// The programs in a directory, if they are there and say their version.
+    /// The programs in a directory, if they are there and print their version.
     pub(super) fn at(dir: &Path) -> Option<Self> {
         let postgres = dir.join("postgres").canonicalize().ok()?;
         let dir = postgres.parent()?.to_path_buf();

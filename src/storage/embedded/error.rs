@@ -3,12 +3,12 @@ use std::path::{Path, PathBuf};
 /// Why there is no embedded database.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    /// We are root, and there is nobody to lend the database to.
+    /// This process is root, and there is no user to run the database as.
     #[error(
         "PostgreSQL refuses to run as root and neither user `postgres` nor `nobody` exists: create one, run as a plain user, or set DATABASE_URL"
     )]
     NoAccount,
-    /// A directory above the data directory is closed to the database's user.
+    /// The database's user cannot enter a directory above the data directory.
     #[error(
         "the user `{account}`, as whom the database runs, cannot enter {}: choose another DATA_DIR, or open that directory with chmod o+x", dir.display()
     )]
@@ -54,7 +54,7 @@ pub enum EmbeddedError {
         /// What its `PG_VERSION` says.
         made_by: String,
     },
-    /// There are no programs, and none can be had.
+    /// There are no programs, and none can be downloaded.
     #[error(
         "no PostgreSQL {wanted} was found on this machine, and none could be downloaded ({why}). Three ways out: install PostgreSQL {wanted} (Debian: apt-get install postgresql), or point DATABASE_URL at a server that runs elsewhere, or start once where the network is open so that it is downloaded into {}", dir.display()
     )]
@@ -90,23 +90,31 @@ pub enum EmbeddedError {
         /// The cluster.
         cluster: PathBuf,
     },
-    /// There is a cluster, and nobody knows its password.
+    /// There is a cluster, but its password is missing.
     #[error("{} is gone, and the cluster beside it lets nobody in without: bring it back, or use another DATA_DIR", .0.display())]
     PasswordLost(PathBuf),
+    /// The data directory cannot be made, or nothing can be written in it.
+    #[error("DATA_DIR {} cannot be used: {said}; point DATA_DIR to a directory that this user may write", path.display())]
+    DataDir {
+        /// The data directory.
+        path: PathBuf,
+        /// What the system said.
+        said: std::io::Error,
+    },
     /// The system said no.
-    #[error("cannot {what} {}: {source}", path.display())]
+    #[error("cannot {what} {}: {said}", path.display())]
     Io {
         /// What was tried.
         what: &'static str,
         /// On what.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        said: std::io::Error,
     },
 }
 
 impl EmbeddedError {
-    pub(super) fn io(what: &'static str, path: &Path, source: std::io::Error) -> Self {
-        Self::Io { what, path: path.to_path_buf(), source }
+    pub(super) fn io(what: &'static str, path: &Path, said: std::io::Error) -> Self {
+        Self::Io { what, path: path.to_path_buf(), said }
     }
 }

@@ -1,4 +1,4 @@
-//! The embedded PostgreSQL: a private cluster in the data directory, for whoever has no database of their own.
+//! The embedded PostgreSQL: a private cluster in the data directory, for users who have no database of their own.
 //!
 //! `<data dir>/postgres/` holds the cluster (`data`), its password, its log and the lock that keeps a second server out;
 //! `<data dir>/postgresql/<version>/` holds downloaded programs. It listens on the loopback alone, on a free port, with
@@ -80,10 +80,11 @@ fn lock_patiently(file: &File) -> Result<(), TryLockError> {
 impl Place {
     /// Makes the directories; from here on all paths are absolute and without links.
     fn make(data_dir: &Path) -> Result<Self, EmbeddedError> {
-        fs::create_dir_all(data_dir).map_err(|e| EmbeddedError::io("make", data_dir, e))?;
-        let data_dir = data_dir.canonicalize().map_err(|e| EmbeddedError::io("find", data_dir, e))?;
+        let unusable = |said| EmbeddedError::DataDir { path: data_dir.to_path_buf(), said };
+        fs::create_dir_all(data_dir).map_err(unusable)?;
+        let data_dir = data_dir.canonicalize().map_err(unusable)?;
         let home = data_dir.join("postgres");
-        fs::create_dir_all(&home).map_err(|e| EmbeddedError::io("make", &home, e))?;
+        fs::create_dir_all(&home).map_err(unusable)?;
         Ok(Self { cluster: home.join("data"), downloads: data_dir.join("postgresql"), home, data_dir })
     }
 
@@ -126,7 +127,7 @@ impl Place {
         }
     }
 
-    /// Opens the way to the cluster for the database's user, and gives it what is the database's.
+    /// Lets the database's user enter the cluster's directory, and makes it the owner of the database's files.
     fn hand_over(&self, account: &Account) -> Result<(), EmbeddedError> {
         if let Some(dir) = self.data_dir.parent().and_then(|parent| account.barred(parent)) {
             return Err(EmbeddedError::Barred { dir, account: account.name().to_owned() });
@@ -137,7 +138,7 @@ impl Place {
         account.own(&self.home).map_err(|e| EmbeddedError::io("re-own", &self.home, e))
     }
 
-    /// The password, made up at the first start and kept for the owner's eyes.
+    /// The password. It is generated at the first start and readable by the owner only.
     fn password(&self) -> Result<SecretString, EmbeddedError> {
         let path = self.home.join("password");
         let io = |e| EmbeddedError::io("keep the password in", &path, e);
@@ -215,7 +216,7 @@ impl Embedded {
         let (postmaster, port) = loop {
             match Postmaster::start(launch.clone()) {
                 Ok(postmaster) => break (postmaster, launch.port),
-                // Somebody took the port since, or backends of a killed database are just about to see that it is gone.
+                // The port was taken meanwhile, or backends of a killed database have not ended yet.
                 Err(EmbeddedError::Died { tail, .. }) if tries < 20 && is_passing(&tail) => {
                     tries += 1;
                     launch.port = free_port()?;
@@ -226,6 +227,11 @@ impl Embedded {
         };
         let options = options(port, &password);
         Ok(Self { postmaster, options, major, binaries, cluster: place.cluster.clone(), _lock: lock })
+    }
+
+    /// Whether a data directory holds a cluster.
+    pub fn has_cluster(data_dir: &Path) -> bool {
+        data_dir.join("postgres").join("data").join("PG_VERSION").exists()
     }
 
     /// How to connect to the database of a server that runs on this directory now, for a tool of the same user.
@@ -306,8 +312,8 @@ async fn find(settings: &EmbeddedSettings, place: &Place, wanted: Option<u32>) -
     Err(EmbeddedError::NoBinaries { wanted, why, dir: place.downloads.clone() })
 }
 
-/// Makes a cluster and the database in it beside its place and moves it there whole, so that whatever is killed on the
-/// way leaves nothing that looks like one.
+/// Makes a cluster and its database in a temporary directory and moves it into place as a whole, so that a start that
+/// is killed leaves no incomplete cluster.
 fn initdb(launch: &Launch, place: &Place, durable: bool) -> Result<(), EmbeddedError> {
     let unfinished = place.home.join("data.new");
     if unfinished.exists() {
@@ -348,7 +354,7 @@ fn initdb(launch: &Launch, place: &Place, durable: bool) -> Result<(), EmbeddedE
     fs::rename(&unfinished, &place.cluster).map_err(|e| EmbeddedError::io("make", &place.cluster, e))
 }
 
-/// Whether a start failed for a reason that passes by itself. Only the words of PostgreSQL's log tell.
+/// Whether a start failed for a reason that passes by itself. Only the text of PostgreSQL's log tells.
 fn is_passing(log: &str) -> bool {
     ["could not bind", "could not create any TCP/IP sockets", "pre-existing shared memory block"]
         .iter()
@@ -361,7 +367,7 @@ fn free_port() -> Result<u16, EmbeddedError> {
     Ok(bound.map_err(|e| EmbeddedError::io("find a free port on", Path::new("127.0.0.1"), e))?.port())
 }
 
-/// Modest memory, the loopback alone, nothing written that nobody reads.
+/// Little memory, loopback only, and no output that nobody reads.
 fn postgres_settings(durable: bool) -> Vec<(String, String)> {
     let mut settings = vec![
         ("listen_addresses", "127.0.0.1"),

@@ -39,7 +39,7 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// A program of this PostgreSQL, as its user, with nothing of our environment that could mislead it.
+    /// A program of this PostgreSQL, run as its user and without variables of our environment that could affect it.
     pub(super) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.binaries.program(program));
         command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin").env("TZ", "UTC");
@@ -162,7 +162,7 @@ impl Postmaster {
         self.watched.lock().restarts
     }
 
-    /// Leaves it running with nobody who watches it, as a server does that is killed.
+    /// Leaves it running unwatched, as a killed server does.
     #[cfg(test)]
     pub(super) fn abandon(self) {
         self.watched.lock().stopping = true;
@@ -191,7 +191,7 @@ impl Drop for Postmaster {
     }
 }
 
-/// Waits for the child's end without taking its pid away, so that nobody signals a stranger.
+/// Waits for the child's end without releasing its pid, so that no other process is signalled.
 fn watch(watched: &Watched, launch: &Launch) {
     let mut pause = Duration::from_millis(100);
     loop {
@@ -278,7 +278,8 @@ impl PidFile {
     }
 }
 
-/// Stops the postmaster that a killed server left on this directory. Another process that has its pid by now is let be.
+/// Stops the postmaster that a killed server left on this directory. Another process that has its pid by now is left
+/// alone.
 pub(super) fn stop_left_behind(cluster: &Path) -> Result<(), EmbeddedError> {
     let Some(PidFile { pid, .. }) = PidFile::of(cluster) else { return Ok(()) };
     if serves(pid, cluster) {

@@ -253,7 +253,7 @@ async fn a_row_that_comes_while_its_partition_is_made_waits_and_goes_into_it() {
     let test = table(&[TABLE, DEFAULT]).await;
     let mut maker = transaction(&test, "SELECT 1").await;
     let made = DAYS.try_change(&mut maker, Change::Make, days(&["2026-11-20"])[0]).await.unwrap();
-    assert_eq!(made, Outcome::Done);
+    assert_eq!(made, ChangeOutcome::Done);
     let insert = execute(&test, "INSERT INTO test.event (at, ms) VALUES ('2026-11-20 12:00Z', 5)");
     let release = async {
         waiting(&test, "relation", 1).await;

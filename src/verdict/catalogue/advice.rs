@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::kernel::ProfileType;
 use crate::verdict::category::{Category, Runtime};
 
-/// From which share on a category is a diagnosis, and who says so.
+/// From which share on a category is a diagnosis, and the source of that figure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
     /// Percent of the active ticks (cpu, wall) or of all ticks.
@@ -40,7 +40,7 @@ pub enum Visibility {
     Seen,
     /// Only the CPU spent on it, such as entering and waking on a cpu profile; the waits themselves are not shown.
     CostOnly,
-    /// Nothing of it: silence is no good news.
+    /// Nothing of it, so its absence does not mean that all is well.
     Unseen,
 }
 

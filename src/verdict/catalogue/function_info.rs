@@ -5,7 +5,7 @@ use crate::verdict::category::{Origin, Runtime};
 
 /// What is known of a function by its name and file alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::verdict) struct Slot {
+pub(in crate::verdict) struct FunctionInfo {
     pub(in crate::verdict) own: Option<Runtime>,
     pub(in crate::verdict) rule: Option<RuleIndex>,
     /// The rule in a stack of PHP, where builtins have bare names like C functions.
@@ -22,7 +22,7 @@ pub(in crate::verdict) struct Slot {
     pub(in crate::verdict) package: u64,
 }
 
-impl Slot {
+impl FunctionInfo {
     /// A function that nothing is known of.
     pub(in crate::verdict) const UNKNOWN: Self = Self {
         own: None,

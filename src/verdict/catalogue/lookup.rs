@@ -4,7 +4,7 @@ use std::hash::Hasher;
 
 use rustc_hash::FxHasher;
 
-use super::function_info::Slot;
+use super::function_info::FunctionInfo;
 use super::origin;
 use super::pattern::split;
 use super::rules::Rules;
@@ -13,18 +13,18 @@ use crate::verdict::category::Runtime;
 use crate::verdict::names::{Frame, is_entry};
 
 /// What is known of each function of the profile, in order.
-pub(in crate::verdict) fn slots(rules: &Rules, profile: &Profile) -> Vec<Slot> {
-    rules.memo.of_each(profile, |name, file| learn(rules, name, file))
+pub(in crate::verdict) fn function_infos(rules: &Rules, profile: &Profile) -> Vec<FunctionInfo> {
+    rules.name_cache.of_each(profile, |name, file| learn(rules, name, file))
 }
 
 /// What is known of a function by its name and file, the long way.
-fn learn(rules: &Rules, name: &str, file: &str) -> Slot {
+fn learn(rules: &Rules, name: &str, file: &str) -> FunctionInfo {
     let frame = Frame::of(name, file);
     if frame.unresolved {
-        return Slot { unresolved: true, ..Slot::default() };
+        return FunctionInfo { unresolved: true, ..FunctionInfo::default() };
     }
     let [rule, rule_in_jvm] = rules.rules_of(&frame);
-    Slot {
+    FunctionInfo {
         own: frame.own,
         rule,
         rule_in_php: if frame.own.is_none() { rules.rule_of(&frame, Some(Runtime::Php)) } else { None },
@@ -39,7 +39,7 @@ fn learn(rules: &Rules, name: &str, file: &str) -> Slot {
     }
 }
 
-/// Words that no one but the C library names a function.
+/// Words that only the C library uses as names of functions.
 fn is_c_word(text: &str) -> bool {
     ["mem", "str"].iter().any(|p| text.starts_with(p)) || text.ends_with("alloc") || text == "cfree"
 }
@@ -74,9 +74,9 @@ mod tests {
         for name in names {
             builder.function(name, "");
         }
-        for (slot, name) in slots(&Rules::builtin(), &builder.build()).iter().zip(names) {
+        for (info, name) in function_infos(&Rules::builtin(), &builder.build()).iter().zip(names) {
             for runtime in Runtime::ALL.iter().copied().map(Some).chain([None]) {
-                assert_eq!(slot.rule(Slot::context(runtime)), slot.rule(runtime), "{name} in {runtime:?}");
+                assert_eq!(info.rule(FunctionInfo::context(runtime)), info.rule(runtime), "{name} in {runtime:?}");
             }
         }
     }

@@ -20,8 +20,8 @@ mod tests;
 
 pub use advice::{Advice, Threshold, Visibility};
 pub use explain::Explanation;
-pub(super) use function_info::Slot;
+pub(super) use function_info::FunctionInfo;
 pub use load::RuleError;
-pub(super) use lookup::slots;
+pub(super) use lookup::function_infos;
 pub use rule::{Reach, Rule, RuleIndex};
 pub use rules::Rules;

@@ -1,4 +1,4 @@
-//! What was learnt of a name the last time: names repeat from profile to profile, and of each the same is learnt always.
+//! A cache of what is known of names. Names repeat from profile to profile, and the same is learnt of a name each time.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
@@ -37,8 +37,8 @@ impl Hasher for AsIs {
 
 type Known<V> = HashMap<Key, V, BuildHasherDefault<AsIs>>;
 
-/// Names in two generations: those asked for since the younger one began, and those of the one before. When the younger is
-/// full, the older is forgotten: whoever goes through many apps keeps what they share.
+/// Names in two generations: those asked for since the younger one began, and those of the one before. When the younger
+/// is full, the older is dropped. So names that many apps share stay.
 #[derive(Debug)]
 struct Generations<V> {
     size: usize,
@@ -67,17 +67,17 @@ impl<V> Generations<V> {
     }
 }
 
-/// A bounded memory of names, shared by all threads. One lock is taken per profile, not per name.
+/// A bounded cache by name, shared by all threads. One lock is taken per profile, not per name.
 #[derive(Debug, Default)]
-pub(super) struct Memo<V> {
+pub(super) struct NameCache<V> {
     known: RwLock<Generations<V>>,
     seeds: [DefaultHashBuilder; 2],
 }
 
-impl<V: Copy + Default> Memo<V> {
+impl<V: Copy + Default> NameCache<V> {
     /// What there is to know of each function of the profile, in order: remembered, or learnt by its name and file.
     pub(super) fn of_each(&self, profile: &Profile, learn: impl Fn(&str, &str) -> V) -> Vec<V> {
-        // All at once, so that what one waits for from memory does not hold up the next.
+        // All at once, so that the waits for memory overlap.
         let keys = self.keys(profile);
         let mut values = Vec::with_capacity(keys.len());
         let (mut missing, mut kept) = (Vec::new(), Vec::new());
@@ -130,8 +130,8 @@ mod tests {
     use crate::profile::{ProfileBuilder, SampleType};
 
     /// A memory of so many names.
-    fn memo(size: usize) -> Memo<usize> {
-        Memo { known: RwLock::new(Generations::of(size)), ..Memo::default() }
+    fn cache(size: usize) -> NameCache<usize> {
+        NameCache { known: RwLock::new(Generations::of(size)), ..NameCache::default() }
     }
 
     fn of(names: &[&str]) -> Profile {
@@ -144,59 +144,59 @@ mod tests {
     }
 
     /// How long each name is, with its file, and how many were learnt for it.
-    fn ask(memo: &Memo<usize>, names: &[&str]) -> (Vec<usize>, usize) {
+    fn ask(cache: &NameCache<usize>, names: &[&str]) -> (Vec<usize>, usize) {
         let learnt = Cell::new(0);
         let learn = |name: &str, file: &str| {
             learnt.set(learnt.get() + 1);
             file.len() + name.len()
         };
-        (memo.of_each(&of(names), learn), learnt.get())
+        (cache.of_each(&of(names), learn), learnt.get())
     }
 
-    fn knows(memo: &Memo<usize>, name: &str) -> bool {
-        let (keys, known) = (memo.keys(&of(&[name])), memo.known.read().unwrap());
+    fn knows(cache: &NameCache<usize>, name: &str) -> bool {
+        let (keys, known) = (cache.keys(&of(&[name])), cache.known.read().unwrap());
         keys.iter().all(|key| known.young.contains_key(key) || known.old.contains_key(key))
     }
 
     #[test]
     fn says_the_same_of_a_name_however_often_it_is_asked() {
-        let memo = memo(2);
+        let cache = cache(2);
         let names = ["a", "bb", "ccc", "dddd", "eeeee"];
         for _ in 0..3 {
-            assert_eq!(ask(&memo, &names).0, [1, 2, 3, 4, 5]);
+            assert_eq!(ask(&cache, &names).0, [1, 2, 3, 4, 5]);
         }
         for name in names.iter().rev() {
-            assert_eq!(ask(&memo, &[name]).0, [name.len()]);
+            assert_eq!(ask(&cache, &[name]).0, [name.len()]);
         }
     }
 
     #[test]
     fn learns_a_name_once_for_each_file_it_stands_in() {
-        let memo = memo(8);
+        let cache = cache(8);
         let names = ["a.go:run", "bb.go:run", "run"];
-        assert_eq!(ask(&memo, &names), (vec![7, 8, 3], 3));
-        assert_eq!(ask(&memo, &names), (vec![7, 8, 3], 0));
+        assert_eq!(ask(&cache, &names), (vec![7, 8, 3], 3));
+        assert_eq!(ask(&cache, &names), (vec![7, 8, 3], 0));
     }
 
     #[test]
     fn keeps_what_many_share_and_forgets_what_one_has() {
-        let memo = memo(8);
+        let cache = cache(8);
         for app in 0..20 {
             let own: Vec<_> = (0..4).map(|n| format!("app{app}.own{n}")).collect();
             let names: Vec<_> = own.iter().map(String::as_str).chain(["runtime.mallocgc", "runtime.memmove"]).collect();
-            assert_eq!(ask(&memo, &names).1, if app == 0 { 6 } else { 4 });
-            assert!(knows(&memo, "runtime.mallocgc") && knows(&memo, "app0.own0") == (app < 2), "{app}");
-            let known = memo.known.read().unwrap();
+            assert_eq!(ask(&cache, &names).1, if app == 0 { 6 } else { 4 });
+            assert!(knows(&cache, "runtime.mallocgc") && knows(&cache, "app0.own0") == (app < 2), "{app}");
+            let known = cache.known.read().unwrap();
             assert!(known.young.len() <= 8 && known.old.len() <= 8);
         }
     }
 
     #[test]
     fn a_profile_of_more_names_than_fit_is_known_in_part() {
-        let memo = memo(3);
+        let cache = cache(3);
         let names = ["a", "bb", "ccc", "dddd", "eeeee"];
-        assert_eq!([(); 2].map(|()| ask(&memo, &names).1), [5, 2]);
-        let known = memo.known.read().unwrap();
+        assert_eq!([(); 2].map(|()| ask(&cache, &names).1), [5, 2]);
+        let known = cache.known.read().unwrap();
         assert!(known.young.len() <= 3 && known.old.len() <= 3);
     }
 }

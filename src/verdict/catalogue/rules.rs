@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::advice::{Advice, AdviceRow, BlindRow, Threshold, ThresholdRow, Visibility};
-use super::function_info::Slot;
-use super::name_cache::Memo;
+use super::function_info::FunctionInfo;
+use super::name_cache::NameCache;
 use super::pattern::{Pattern, PatternSet, split};
 use super::rule::{Rule, RuleIndex, Space};
 use crate::kernel::ProfileType;
 use crate::verdict::category::{Category, Runtime};
 use crate::verdict::names::Frame;
 
-/// The catalogue, ready to judge.
+/// The catalogue, ready for use.
 #[derive(Debug, Default)]
 pub struct Rules {
     pub(super) list: Vec<Rule>,
@@ -22,7 +22,7 @@ pub struct Rules {
     pub(super) advice: Vec<AdviceRow>,
     pub(super) blind: Vec<BlindRow>,
     /// What was learnt of names by these rules.
-    pub(super) memo: Memo<Slot>,
+    pub(super) name_cache: NameCache<FunctionInfo>,
 }
 
 impl Rules {
@@ -106,7 +106,7 @@ impl Rules {
 
     /// Sets `elsewhere` where a rule would match that is not at home here.
     fn search(&self, frame: &Frame, context: Option<Runtime>, elsewhere: &mut bool) -> Option<RuleIndex> {
-        // A bare word may be PHP's builtin or a script's `JSON.parse` only where it looks the part.
+        // A bare word may be a PHP builtin or a script's `JSON.parse` only if it is spelled like one.
         let telling = frame.text.contains(['_', '.']) || frame.text.contains("::");
         let spaces: &[Space] = match (frame.own, context) {
             (Some(Runtime::Php), _) | (None, Some(Runtime::Php)) => &[Space::Php, Space::Native],

@@ -197,14 +197,8 @@ fn an_empty_or_absent_directory_is_an_error() {
 
 #[test]
 fn real_names_are_claimed_in_the_numbers_measured() {
-    let root = std::env::var_os("SHARED_DIR").map_or_else(
-        || std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        std::path::PathBuf::from,
-    );
-    let Ok(bytes) = std::fs::read(root.join("frames/names.txt")) else {
-        println!("skipped: frames/names.txt is not there");
-        return;
-    };
+    let Some(path) = crate::kernel::testing::shared("frames/names.txt") else { return };
+    let bytes = std::fs::read(path).unwrap();
     let rules = Rules::builtin();
     let text = String::from_utf8_lossy(&bytes);
     let mut counts = std::collections::BTreeMap::<Category, usize>::new();

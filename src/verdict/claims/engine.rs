@@ -1,10 +1,11 @@
-//! Who claims a stack: leaf up, the first claim within its reach wins; a root rule (a VM's thread) is asked first.
+//! Which frame claims a stack: from the leaf up, the first claim within its reach. Rules for the root (a VM's thread)
+//! come first.
 
-use super::flags::Mark;
-use super::leaf_search::{Meaning, Step, Steps};
+use super::flags::FunctionFlags;
+use super::leaf_search::{Meaning, Meanings, Step};
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, Stack};
-use crate::verdict::catalogue::{Reach, Rule, RuleIndex, Rules, Slot, slots};
+use crate::verdict::catalogue::{FunctionInfo, Reach, Rule, RuleIndex, Rules, function_infos};
 use crate::verdict::category::{Category, Origin, Runtime};
 
 /// What one stack was claimed as, and by which of its frames.
@@ -25,62 +26,62 @@ pub struct Claim {
 /// The claims on all stacks of a profile, in their order.
 #[derive(Debug, Clone)]
 pub struct Claims {
-    list: Vec<Judged>,
-    slots: Vec<Slot>,
-    marks: Vec<Mark>,
+    list: Vec<StackFacts>,
+    infos: Vec<FunctionInfo>,
+    flags: Vec<FunctionFlags>,
     native_frames: bool,
 }
 
 /// What is known of one stack.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::verdict) struct Judged {
+pub(in crate::verdict) struct StackFacts {
     /// `None` where no rule claims it.
     pub(in crate::verdict) claim: Option<Claim>,
     /// `None` where no frame shows one.
     pub(in crate::verdict) runtime: Option<Runtime>,
     /// What its frames are marked as, together, but that those that may call user code count only where none of it runs
     /// beneath.
-    pub(in crate::verdict) seen: Mark,
+    pub(in crate::verdict) seen: FunctionFlags,
 }
 
 impl Claims {
-    /// Judges every stack of the profile.
+    /// Finds the claim on every stack of the profile.
     pub fn of(rules: &Rules, profile: &Profile, kind: ProfileType) -> Self {
-        let slots = slots(rules, profile);
-        let functions = slots.iter().zip(profile.function_ids());
-        let marks: Vec<_> = functions.map(|(slot, id)| Mark::of(slot, rules, profile.name(id))).collect();
-        let native_frames = slots.iter().any(|s| s.own.is_some_and(|own| !own.is_language()))
-            || slots.iter().any(|s| s.own.is_none() && s.rule(None).is_some());
+        let infos = function_infos(rules, profile);
+        let functions = infos.iter().zip(profile.function_ids());
+        let flags: Vec<_> = functions.map(|(info, id)| FunctionFlags::of(info, rules, profile.name(id))).collect();
+        let native_frames = infos.iter().any(|s| s.own.is_some_and(|own| !own.is_language()))
+            || infos.iter().any(|s| s.own.is_none() && s.rule(None).is_some());
         let judge = Judge {
             rules,
-            slots: &slots,
-            marks: &marks,
+            infos: &infos,
+            flags: &flags,
             kind,
-            parked_is_idle: parked_is_idle(kind, &slots, native_frames),
-            language: only_language(&slots),
-            has_roots: slots
+            parked_is_idle: parked_is_idle(kind, &infos, native_frames),
+            language: only_language(&infos),
+            has_roots: infos
                 .iter()
-                .flat_map(Slot::rules)
+                .flat_map(FunctionInfo::rules)
                 .any(|r| rules.rule(r).is_some_and(|r| r.reach == Reach::Root)),
         };
-        // There are a few contexts at most: to look through them takes less than to hash one.
-        let mut steps: Vec<(Option<Runtime>, Steps)> = Vec::new();
+        // There are only a few contexts, so a search takes less than hashing.
+        let mut steps: Vec<(Option<Runtime>, Meanings)> = Vec::new();
         let claim = |stack: Stack<'_>| {
             let runtime = judge.runtime(stack.frames);
-            let context = Slot::context(runtime);
+            let context = FunctionInfo::context(runtime);
             let known = steps.iter().position(|(of, _)| *of == context).unwrap_or_else(|| {
                 steps.push((context, judge.steps(context)));
                 steps.len() - 1
             });
-            let nothing = Judged { claim: None, runtime, seen: Mark::NONE };
+            let nothing = StackFacts { claim: None, runtime, seen: FunctionFlags::NONE };
             steps.get(known).map_or(nothing, |(_, steps)| judge.judge(stack.frames, runtime, steps))
         };
         let list = profile.stacks().map(claim).collect();
-        Self { list, slots, marks, native_frames }
+        Self { list, infos, flags, native_frames }
     }
 
     /// What is known of each stack of the profile, in order.
-    pub(in crate::verdict) fn stacks(&self) -> impl Iterator<Item = &Judged> {
+    pub(in crate::verdict) fn stacks(&self) -> impl Iterator<Item = &StackFacts> {
         self.list.iter()
     }
 
@@ -95,19 +96,19 @@ impl Claims {
     }
 
     /// What the function is by its own name, in a stack of no particular runtime.
-    pub(in crate::verdict) fn mark(&self, function: FunctionId) -> Mark {
-        self.marks.get(function.index()).copied().unwrap_or(Mark::NONE)
+    pub(in crate::verdict) fn flags(&self, function: FunctionId) -> FunctionFlags {
+        self.flags.get(function.index()).copied().unwrap_or(FunctionFlags::NONE)
     }
 
     /// Whether the function can be responsible for nothing: the platform's own, without a name, or the entry of everything.
     pub(in crate::verdict) fn is_platform(&self, function: FunctionId) -> bool {
-        let slot = self.slots.get(function.index());
-        slot.is_some_and(|slot| slot.origin == Origin::Runtime || slot.unresolved || slot.entry)
+        let info = self.infos.get(function.index());
+        info.is_some_and(|info| info.origin == Origin::Runtime || info.unresolved || info.entry)
     }
 
     /// Whose code the function is.
     pub fn origin(&self, function: FunctionId) -> Origin {
-        self.slots.get(function.index()).map_or(Origin::App, |slot| slot.origin)
+        self.infos.get(function.index()).map_or(Origin::App, |info| info.origin)
     }
 
     /// Whether the sampler saw frames below the language: native libraries, the VM's own code or the kernel.
@@ -118,24 +119,24 @@ impl Claims {
 
 /// A sampler that sees only the language's frames (JFR) samples parked threads as if they ran: then idle is idle, on
 /// a cpu profile too. One that sees native frames samples what really cost CPU.
-fn parked_is_idle(kind: ProfileType, slots: &[Slot], native_frames: bool) -> bool {
+fn parked_is_idle(kind: ProfileType, infos: &[FunctionInfo], native_frames: bool) -> bool {
     match kind {
-        ProfileType::Cpu => !native_frames && slots.iter().any(|s| s.own == Some(Runtime::Jvm)),
+        ProfileType::Cpu => !native_frames && infos.iter().any(|s| s.own == Some(Runtime::Jvm)),
         _ => true,
     }
 }
 
 /// The one language that names of the profile speak; `None` where they speak none or several.
-fn only_language(slots: &[Slot]) -> Option<Runtime> {
-    let mut managed = slots.iter().filter_map(|slot| slot.own).filter(|own| own.is_language());
+fn only_language(infos: &[FunctionInfo]) -> Option<Runtime> {
+    let mut managed = infos.iter().filter_map(|info| info.own).filter(|own| own.is_language());
     let first = managed.next()?;
     managed.all(|own| own == first).then_some(first)
 }
 
 struct Judge<'j> {
     rules: &'j Rules,
-    slots: &'j [Slot],
-    marks: &'j [Mark],
+    infos: &'j [FunctionInfo],
+    flags: &'j [FunctionFlags],
     kind: ProfileType,
     parked_is_idle: bool,
     /// The one language of the whole profile, if it has one.
@@ -151,25 +152,25 @@ const ROOT_DEPTH: usize = 24;
 const STEPS_UP: usize = 4;
 
 impl<'j> Judge<'j> {
-    fn slot(&self, function: FunctionId) -> &'j Slot {
-        self.slots.get(function.index()).unwrap_or(&Slot::UNKNOWN)
+    fn info(&self, function: FunctionId) -> &'j FunctionInfo {
+        self.infos.get(function.index()).unwrap_or(&FunctionInfo::UNKNOWN)
     }
 
     fn rule(&self, function: FunctionId, runtime: Option<Runtime>) -> Option<(RuleIndex, &'j Rule)> {
-        let index = self.slot(function).rule(runtime)?;
+        let index = self.info(function).rule(runtime)?;
         self.rules.rule(index).map(|rule| (index, rule))
     }
 
     /// The language most frames speak; failing that, the one whose VM the rules see; failing that, native or kernel.
     fn runtime(&self, frames: &[FunctionId]) -> Option<Runtime> {
-        if self.language.is_some() && frames.iter().any(|frame| self.slot(*frame).own == self.language) {
+        if self.language.is_some() && frames.iter().any(|frame| self.info(*frame).own == self.language) {
             return self.language;
         }
         let mut spoken = [0_u32; Runtime::ALL.len()];
         let mut hinted = [0_u32; Runtime::ALL.len()];
         for frame in frames {
-            let slot = self.slot(*frame);
-            if let Some(n) = slot.own.and_then(|own| spoken.get_mut(own as usize)) {
+            let info = self.info(*frame);
+            if let Some(n) = info.own.and_then(|own| spoken.get_mut(own as usize)) {
                 *n += 1;
             }
             if let Some(n) = self.rule(*frame, None).and_then(|(_, rule)| hinted.get_mut(rule.runtime as usize)) {
@@ -190,17 +191,17 @@ impl<'j> Judge<'j> {
         })
     }
 
-    fn judge(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &Steps) -> Judged {
+    fn judge(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &Meanings) -> StackFacts {
         let together = steps.together(frames);
         let near = together.may_claim().then(|| self.claim_near_leaf(frames, runtime, steps)).flatten();
-        Judged { claim: self.claim(frames, runtime, steps, near), runtime, seen: steps.seen(frames, together) }
+        StackFacts { claim: self.claim(frames, runtime, steps, near), runtime, seen: steps.seen(frames, together) }
     }
 
     fn claim(
         &self,
         frames: &[FunctionId],
         runtime: Option<Runtime>,
-        steps: &Steps,
+        steps: &Meanings,
         near: Option<Claim>,
     ) -> Option<Claim> {
         if let Some(root) = self.claim_of_root(frames, runtime, steps) {
@@ -212,7 +213,7 @@ impl<'j> Judge<'j> {
         }
         near.or_else(|| {
             let leaf = *frames.first()?;
-            self.slot(leaf).unresolved.then(|| Claim {
+            self.info(leaf).unresolved.then(|| Claim {
                 category: Category::Unresolved,
                 frame: leaf,
                 rule: None,
@@ -222,7 +223,7 @@ impl<'j> Judge<'j> {
         })
     }
 
-    fn claim_of_root(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &Steps) -> Option<Claim> {
+    fn claim_of_root(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &Meanings) -> Option<Claim> {
         if !self.has_roots {
             return None;
         }
@@ -244,7 +245,7 @@ impl<'j> Judge<'j> {
         })
     }
 
-    fn claim_near_leaf(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &Steps) -> Option<Claim> {
+    fn claim_near_leaf(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &Meanings) -> Option<Claim> {
         let at = steps.nearest_claim(frames)?;
         let frame = *frames.get(at)?;
         let (Meaning::Claims(index, category) | Meaning::Wraps(index, category)) = steps.of(frame)?.meaning else {
@@ -262,18 +263,18 @@ impl<'j> Judge<'j> {
     }
 
     /// What each function means in stacks of that context.
-    fn steps(&self, context: Option<Runtime>) -> Steps {
-        let mean = |slot: &Slot| {
-            let rule = slot.rule(context).and_then(|index| Some((index, self.rules.rule(index)?)));
+    fn steps(&self, context: Option<Runtime>) -> Meanings {
+        let mean = |info: &FunctionInfo| {
+            let rule = info.rule(context).and_then(|index| Some((index, self.rules.rule(index)?)));
             let meaning = match rule.map(|(index, rule)| (index, rule, self.category_in_kind(rule))) {
                 Some((_, rule, _)) if rule.pass_through => Meaning::Passes,
                 Some((index, rule, Some(category))) if rule.reach == Reach::Wrapper => Meaning::Wraps(index, category),
                 Some((index, _, Some(category))) => Meaning::Claims(index, category),
                 _ => Meaning::Nothing,
             };
-            Step { meaning, is_root: rule.is_some_and(|(_, rule)| rule.reach == Reach::Root), package: slot.package }
+            Step { meaning, is_root: rule.is_some_and(|(_, rule)| rule.reach == Reach::Root), package: info.package }
         };
-        Steps::new(self.slots.iter().map(mean), self.marks)
+        Meanings::new(self.infos.iter().map(mean), self.flags)
     }
 
     /// What the rule claims in profiles of this kind. Where bytes are counted, the allocator's own frames stand at
@@ -338,11 +339,11 @@ impl<'j> Judge<'j> {
         None
     }
 
-    /// A bare parking primitive under an idle worker rests; on a cpu profile what it costs is scheduling.
+    /// A parking primitive under an idle worker is idle; on a cpu profile its cost is scheduling.
     fn under_idle_worker(&self, claim: Claim, above: &[FunctionId], runtime: Option<Runtime>) -> Claim {
         for frame in above {
             let Some((index, rule)) = self.rule(*frame, runtime) else {
-                if self.slot(*frame).origin == Origin::Runtime {
+                if self.info(*frame).origin == Origin::Runtime {
                     continue;
                 }
                 break;
@@ -354,7 +355,7 @@ impl<'j> Judge<'j> {
                 Some(Category::Idle) => {
                     return Claim { category: Category::Scheduling, frame: *frame, rule: Some(index), ..claim };
                 }
-                // A scheduler that found nothing to run lays its own thread to rest.
+                // A scheduler that found nothing to run parks its own thread.
                 Some(Category::Scheduling) if claim.category == Category::ThreadWaiting => {
                     let category = if self.parked_is_idle { Category::Idle } else { Category::Scheduling };
                     return Claim { category, frame: *frame, rule: Some(index), ..claim };

@@ -1,18 +1,18 @@
-//! What is known of a function in a word, and of a stack: what its frames are marked as, together.
+//! What is known of a function in one word of bits, and of a stack: the bits of its frames together.
 
 use crate::profile::FunctionId;
-use crate::verdict::catalogue::{Reach, Rules, Slot};
+use crate::verdict::catalogue::{FunctionInfo, Reach, Rules};
 use crate::verdict::category::{Category, Origin};
 
 /// Names that profilers put where a stack could not be walked.
 const BROKEN: &[&str] =
     &["unknown_Java", "not_walkable_Java", "no_Java_frame", "[broken]", "broken stack", "(truncated)"];
 
-/// What a function is by its own name: its category as a bit, if it has one, and beside it what else is known.
+/// What a function is by its own name: a bit for its category, if it has one, and bits for what else is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::verdict) struct Mark(u32);
+pub(in crate::verdict) struct FunctionFlags(u32);
 
-impl Mark {
+impl FunctionFlags {
     /// Nothing is known.
     pub(super) const NONE: Self = Self(0);
     /// The bits of categories, which lie below all others.
@@ -29,17 +29,17 @@ impl Mark {
     /// May call user code.
     const WRAPPER: u32 = 1 << 31;
 
-    /// The mark of a function of that name.
-    pub(super) fn of(slot: &Slot, rules: &Rules, name: &str) -> Self {
-        let rule = slot.rule(None).and_then(|rule| rules.rule(rule));
-        let category = if slot.unresolved { Some(Category::Unresolved) } else { rule.and_then(|rule| rule.category) };
-        let marks = [
+    /// The flags of a function of that name.
+    pub(super) fn of(info: &FunctionInfo, rules: &Rules, name: &str) -> Self {
+        let rule = info.rule(None).and_then(|rule| rules.rule(rule));
+        let category = if info.unresolved { Some(Category::Unresolved) } else { rule.and_then(|rule| rule.category) };
+        let flags = [
             (Self::WRAPPER, rule.is_some_and(|rule| rule.reach == Reach::Wrapper)),
-            (Self::OPAQUE, rule.is_none() && slot.origin != Origin::Runtime),
-            (Self::BROKEN, slot.unresolved && BROKEN.iter().any(|broken| name.contains(broken))),
+            (Self::OPAQUE, rule.is_none() && info.origin != Origin::Runtime),
+            (Self::BROKEN, info.unresolved && BROKEN.iter().any(|broken| name.contains(broken))),
         ];
-        let marks = marks.into_iter().filter(|(_, is)| *is).map(|(mark, _)| mark);
-        Self(marks.fold(category.map_or(0, bit), |all, mark| all | mark))
+        let flags = flags.into_iter().filter(|(_, is)| *is).map(|(mark, _)| mark);
+        Self(flags.fold(category.map_or(0, bit), |all, mark| all | mark))
     }
 
     /// The same of a function that claims what runs beneath it, or some of it.
@@ -52,22 +52,22 @@ impl Mark {
         Self(self.0 | bit(category))
     }
 
-    /// What frames are marked as, together.
-    pub(super) fn together(marks: &[Self], frames: &[FunctionId]) -> Self {
-        Self(frames.iter().fold(0, |all, frame| all | bits(marks, *frame)))
+    /// The flags of all frames together.
+    pub(super) fn together(flags: &[Self], frames: &[FunctionId]) -> Self {
+        Self(frames.iter().fold(0, |all, frame| all | bits(flags, *frame)))
     }
 
-    /// The same but that a frame that may call user code counts only where none of it runs beneath.
-    pub(super) fn of_stack(marks: &[Self], frames: &[FunctionId], together: Self) -> Self {
+    /// The same, but a frame that may call user code counts only where no user code runs beneath it.
+    pub(super) fn of_stack(flags: &[Self], frames: &[FunctionId], together: Self) -> Self {
         if together.0 & Self::WRAPPER == 0 || together.0 & Self::OPAQUE == 0 {
             return together;
         }
-        let first_of_users = frames.iter().position(|f| bits(marks, *f) & Self::OPAQUE != 0).unwrap_or(frames.len());
+        let first_of_users = frames.iter().position(|f| bits(flags, *f) & Self::OPAQUE != 0).unwrap_or(frames.len());
         let (beneath, above) = frames.split_at(first_of_users);
-        let alone = |mark: u32| if mark & Self::WRAPPER == 0 { mark } else { 0 };
+        let alone = |bits: u32| if bits & Self::WRAPPER == 0 { bits } else { 0 };
         Self(
-            beneath.iter().fold(0, |seen, frame| seen | bits(marks, *frame))
-                | above.iter().fold(0, |seen, frame| seen | alone(bits(marks, *frame))),
+            beneath.iter().fold(0, |seen, frame| seen | bits(flags, *frame))
+                | above.iter().fold(0, |seen, frame| seen | alone(bits(flags, *frame))),
         )
     }
 
@@ -97,8 +97,8 @@ impl Mark {
     }
 }
 
-fn bits(marks: &[Mark], frame: FunctionId) -> u32 {
-    marks.get(frame.index()).map_or(0, |mark| mark.0)
+fn bits(flags: &[FunctionFlags], frame: FunctionId) -> u32 {
+    flags.get(frame.index()).map_or(0, |mark| mark.0)
 }
 
 fn bit(category: Category) -> u32 {
@@ -122,17 +122,17 @@ mod tests {
             let ids: Vec<_> = (0..kinds.len()).map(|i| builder.function(&i.to_string(), "")).collect();
             let frames: Vec<_> = stack.iter().map(|i| ids[i % ids.len()]).collect();
             let mark = |kind: u32| match kind {
-                0 => Mark::OPAQUE,
-                1..5 => Mark::WRAPPER | 1 << kind,
+                0 => FunctionFlags::OPAQUE,
+                1..5 => FunctionFlags::WRAPPER | 1 << kind,
                 _ => 1 << kind,
             };
-            let marks: Vec<_> = kinds.iter().map(|kind| Mark(mark(*kind))).collect();
+            let flags: Vec<_> = kinds.iter().map(|kind| FunctionFlags(mark(*kind))).collect();
             let frame_by_frame = frames.iter().fold(0, |seen, frame| {
-                let Mark(mark) = marks[frame.index()];
-                if mark & Mark::WRAPPER != 0 && seen & Mark::OPAQUE != 0 { seen } else { seen | mark }
+                let FunctionFlags(mark) = flags[frame.index()];
+                if mark & FunctionFlags::WRAPPER != 0 && seen & FunctionFlags::OPAQUE != 0 { seen } else { seen | mark }
             });
-            let together = Mark::together(&marks, &frames);
-            prop_assert_eq!(Mark::of_stack(&marks, &frames, together), Mark(frame_by_frame));
+            let together = FunctionFlags::together(&flags, &frames);
+            prop_assert_eq!(FunctionFlags::of_stack(&flags, &frames, together), FunctionFlags(frame_by_frame));
         }
     }
 }

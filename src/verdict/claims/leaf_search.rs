@@ -1,7 +1,7 @@
-//! What functions mean to a search that climbs from the leaf.
+//! What each function does in the search for a claim, which goes from the leaf to the root.
 
-use super::flags::Mark;
-use super::wrapper_check::Nearer;
+use super::flags::FunctionFlags;
+use super::wrapper_check::CalleeKinds;
 use crate::profile::FunctionId;
 use crate::verdict::catalogue::RuleIndex;
 use crate::verdict::category::Category;
@@ -17,7 +17,7 @@ pub(super) struct Step {
 
 #[derive(Clone, Copy)]
 pub(super) enum Meaning {
-    /// No rule speaks of it in this kind of profile.
+    /// No rule applies to it in this kind of profile.
     Nothing,
     /// Its caller decides.
     Passes,
@@ -28,53 +28,52 @@ pub(super) enum Meaning {
 }
 
 /// What each function means, in stacks of one context.
-pub(super) struct Steps {
+pub(super) struct Meanings {
     each: Vec<Step>,
-    /// The same and what else is known in a word each: most frames mean nothing, and stacks are gone through once to see
-    /// what there is in them.
-    marks: Vec<Mark>,
+    /// The same as flags. Most frames mean nothing, and one pass over the flags of a stack shows what is in it.
+    flags: Vec<FunctionFlags>,
 }
 
-impl Steps {
-    /// Of functions with these marks.
-    pub(super) fn new(steps: impl Iterator<Item = Step>, marks: &[Mark]) -> Self {
+impl Meanings {
+    /// Of functions with these flags.
+    pub(super) fn new(steps: impl Iterator<Item = Step>, flags: &[FunctionFlags]) -> Self {
         let each: Vec<_> = steps.collect();
-        let marks = marks.iter().zip(&each).map(|(mark, step)| match step.meaning {
-            Meaning::Nothing | Meaning::Passes => *mark,
-            Meaning::Wraps(..) | Meaning::Claims(..) => mark.claiming(),
+        let flags = flags.iter().zip(&each).map(|(flags, step)| match step.meaning {
+            Meaning::Nothing | Meaning::Passes => *flags,
+            Meaning::Wraps(..) | Meaning::Claims(..) => flags.claiming(),
         });
-        Self { marks: marks.collect(), each }
+        Self { flags: flags.collect(), each }
     }
 
     pub(super) fn of(&self, frame: FunctionId) -> Option<&Step> {
         self.each.get(frame.index())
     }
 
-    fn mark(&self, frame: FunctionId) -> Mark {
-        self.marks.get(frame.index()).copied().unwrap_or(Mark::NONE)
+    fn flags(&self, frame: FunctionId) -> FunctionFlags {
+        self.flags.get(frame.index()).copied().unwrap_or(FunctionFlags::NONE)
     }
 
     fn claims_all(&self, frame: FunctionId) -> bool {
         self.of(frame).is_some_and(|step| matches!(step.meaning, Meaning::Claims(..)))
     }
 
-    /// What the frames of a stack are marked as, together.
-    pub(super) fn together(&self, frames: &[FunctionId]) -> Mark {
-        Mark::together(&self.marks, frames)
+    /// The flags of all frames of a stack together.
+    pub(super) fn together(&self, frames: &[FunctionId]) -> FunctionFlags {
+        FunctionFlags::together(&self.flags, frames)
     }
 
-    /// The same but that a frame that may call user code counts only where none of it runs beneath.
-    pub(super) fn seen(&self, frames: &[FunctionId], together: Mark) -> Mark {
-        Mark::of_stack(&self.marks, frames, together)
+    /// The same, but a frame that may call user code counts only where no user code runs beneath it.
+    pub(super) fn seen(&self, frames: &[FunctionId], together: FunctionFlags) -> FunctionFlags {
+        FunctionFlags::of_stack(&self.flags, frames, together)
     }
 
     /// The place of the frame nearest the leaf that claims what runs beneath it.
     pub(super) fn nearest_claim(&self, frames: &[FunctionId]) -> Option<usize> {
-        let first = frames.iter().position(|frame| self.mark(*frame).may_claim())?;
+        let first = frames.iter().position(|frame| self.flags(*frame).may_claim())?;
         if frames.get(first).is_some_and(|frame| self.claims_all(*frame)) {
             return Some(first);
         }
-        let mut nearer = Nearer::default();
+        let mut nearer = CalleeKinds::default();
         let at = frames.iter().position(|frame| {
             let Some(Step { meaning, package, .. }) = self.of(*frame) else { return false };
             match *meaning {
@@ -89,7 +88,7 @@ impl Steps {
         if !nearer.allows_none() {
             return Some(at);
         }
-        // Of too many kinds: from here on no wrapper may claim.
+        // There are too many kinds: from here on no wrapper may claim.
         let further = frames.get(at..)?.iter().position(|frame| self.claims_all(*frame))?;
         Some(at + further)
     }
@@ -116,8 +115,8 @@ mod tests {
     }
 
     /// The definition: the first frame that claims whatever is nearer, or that may claim what is.
-    fn frame_by_frame(steps: &Steps, frames: &[FunctionId]) -> Option<usize> {
-        let mut nearer = Nearer::default();
+    fn frame_by_frame(steps: &Meanings, frames: &[FunctionId]) -> Option<usize> {
+        let mut nearer = CalleeKinds::default();
         frames.iter().position(|frame| {
             let Step { meaning, package, .. } = *steps.of(*frame).unwrap();
             let (claims, category) = match meaning {
@@ -139,7 +138,7 @@ mod tests {
             let ids: Vec<_> = (0..kinds.len()).map(|i| builder.function(&i.to_string(), "")).collect();
             let frames: Vec<_> = stack.iter().map(|i| ids[i % ids.len()]).collect();
             let rule = Rules::builtin().rule_of(&Frame::of("runtime.mallocgc", ""), None).unwrap();
-            let steps = Steps::new(kinds.iter().map(|kind| step(rule, *kind)), &vec![Mark::NONE; kinds.len()]);
+            let steps = Meanings::new(kinds.iter().map(|kind| step(rule, *kind)), &vec![FunctionFlags::NONE; kinds.len()]);
             let expected = frame_by_frame(&steps, &frames);
             prop_assert_eq!(steps.nearest_claim(&frames), expected);
             prop_assert!(steps.together(&frames).may_claim() || expected.is_none());

@@ -11,6 +11,6 @@ mod leaf_search;
 mod tests;
 mod wrapper_check;
 
-pub(super) use engine::Judged;
+pub(super) use engine::StackFacts;
 pub use engine::{Claim, Claims};
 pub use explain::StackExplanation;

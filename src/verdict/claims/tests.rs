@@ -1,10 +1,10 @@
 use super::*;
 use crate::kernel::ProfileType;
-use crate::profile::{Limits, ProfileBuilder, SampleType, read_pprof};
+use crate::kernel::testing::shared;
+use crate::profile::{ProfileBuilder, ReadLimits, SampleType, read_pprof};
 use crate::verdict::catalogue::Rules;
 use crate::verdict::category::{Category, Runtime};
 use rstest::rstest;
-use std::path::PathBuf;
 
 /// What folded text (root first) is claimed as, and by which frame.
 fn claimed(folded: &str, kind: ProfileType) -> (Option<Category>, Option<String>) {
@@ -14,17 +14,6 @@ fn claimed(folded: &str, kind: ProfileType) -> (Option<Category>, Option<String>
 
 fn category(folded: &str, kind: ProfileType) -> Option<Category> {
     claimed(folded, kind).0
-}
-
-fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("SHARED_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let path = root.join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {} is not there", path.display());
-    None
 }
 
 #[rstest]
@@ -200,7 +189,7 @@ fn names_a_method_and_a_c_function_apart() {
 #[test]
 fn a_tagged_go_program_is_its_own_work_not_the_profiler() {
     let Some(path) = shared("profiles/go-cpu-exemplars.pb.gz") else { return };
-    let profile = read_pprof(&std::fs::read(path).unwrap(), &Limits::default()).unwrap().profile;
+    let profile = read_pprof(&std::fs::read(path).unwrap(), &ReadLimits::default()).unwrap().profile;
     let claims = Claims::of(&Rules::builtin(), &profile, ProfileType::Cpu);
     let value = profile.sample_types().len() - 1;
     let (mut own, mut overhead, mut total) = (0, 0, 0);

@@ -1,15 +1,15 @@
-//! What a wrapper must look at before it claims.
+//! Which callees let a wrapper claim a stack.
 
 use crate::verdict::category::Category;
 
-/// What stands nearer the leaf than the frame that is asked: up to four kinds of frame, more admit no wrapper.
+/// The kinds of frames between the leaf and a wrapper. A wrapper may claim only if there are at most four.
 #[derive(Default)]
-pub(super) struct Nearer {
+pub(super) struct CalleeKinds {
     seen: [(u64, Option<Category>); 4],
     len: usize,
 }
 
-impl Nearer {
+impl CalleeKinds {
     /// Whether there are more kinds than any wrapper may claim.
     pub(super) fn allows_none(&self) -> bool {
         self.len > self.seen.len()
@@ -30,7 +30,7 @@ impl Nearer {
         self.len = (self.len + 1).min(5);
     }
 
-    /// Whether a wrapper of that package and category may claim what is nearer.
+    /// Whether a wrapper of that package and category may claim these callees.
     pub(super) fn allow(&self, package: u64, category: Category) -> bool {
         self.seen
             .get(..self.len)

@@ -48,7 +48,7 @@ pub struct ChangedFunction {
     pub adjusted_delta: f64,
     /// The adjusted change that so many samples would show; absent where their number is unknown.
     pub min_detectable: Option<f64>,
-    /// What the change is taken for.
+    /// The verdict on the change.
     pub verdict: ChangeVerdict,
     /// The other function of one that moved or was renamed.
     pub partner: Option<String>,
@@ -81,7 +81,7 @@ pub struct Comparison {
     pub verdict: DiffVerdict,
     /// One sentence made of figures.
     pub headline: String,
-    /// Which windows are empty: baseline, current.
+    /// Whether each window is empty: baseline, current.
     pub missing: [bool; 2],
     /// Functions over their limit in the current window, worst first.
     pub breaches: Vec<LimitViolation>,
@@ -104,7 +104,7 @@ impl Comparison {
         self.rows.iter().filter(|row| row.verdict == ChangeVerdict::Improved)
     }
 
-    /// Whether a change is larger than what the app does of itself; only such are headlined.
+    /// Whether a change is larger than the app's usual variation. Only such changes are in the headline.
     pub fn stands_out(&self, row: &ChangedFunction) -> bool {
         self.own_noise.is_none_or(|noise| row.adjusted_delta.abs() > noise.largest_points)
     }

@@ -1,4 +1,4 @@
-//! Changes that are none: code that was renamed, and work that moved between functions that belong together.
+//! Changes that are not real: code that was renamed, and work that moved between related functions.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -13,19 +13,19 @@ const OFFSET: f64 = 0.8;
 /// The common ancestor's total must change by less than this part of the increase.
 const ANCESTOR_STAYS: f64 = 0.25;
 
-/// Why a change is none.
+/// Why a change is not real.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kinship {
     /// The same code under another name.
     Renamed(KeyId),
-    /// Work that its kin did before, or does now.
+    /// Work that a caller, a callee or its class did before, or does now.
     Moved(KeyId),
 }
 
 /// A row whose change is more than chance, and by how many points.
 pub(super) type Changed = (KeyId, f64);
 
-/// Finds out which changes are none. `changed` holds every significant change of self ticks.
+/// Finds the changes that are only renamed or moved code. `changed` holds every significant change of self ticks.
 pub(super) fn kinships(joined: &Joined<'_>, scale: &Scale, changed: &[Changed]) -> FxHashMap<KeyId, Kinship> {
     if !changed.iter().any(|(_, points)| *points > 0.0) || !changed.iter().any(|(_, points)| *points < 0.0) {
         return FxHashMap::default();

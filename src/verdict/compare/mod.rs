@@ -1,7 +1,7 @@
 //! The diff's statistics: which functions changed beyond the load, beyond chance, and beyond code that only moved.
 //!
-//! Shares answer what a function takes of its window; verdicts rest on what it takes at the baseline's load, so that one
-//! function that got slower does not blame, or excuse, all others.
+//! The shares in an answer are of each window. The verdicts compare both windows at the baseline's load, so that one
+//! function that got slower does not make all others look faster.
 
 mod comparison;
 mod headline;
@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 use self::join::{Joined, KeyId};
 use self::kinship::{Kinship, kinships};
 use self::load::{SMALLEST_POINTS, Scale};
-use crate::kernel::ProfileType;
+use crate::kernel::{ProfileType, percent_of};
 use crate::verdict::limits::{Limit, LimitViolation, worst_first};
 use crate::verdict::names::key;
 use crate::verdict::reliability::{
@@ -50,7 +50,7 @@ impl Comparison {
         let cumulative = sides.iter().any(|side| side.facts.cumulative);
         let conclusive = enough.is_some() && !cumulative;
         let scale = Scale::of(&joined.own, joined.totals, both(samples).filter(|counts| counts.iter().all(|n| *n > 0)));
-        let mut judged = Judged { compared, joined: &joined, scale: &scale, conclusive, kin: FxHashMap::default() };
+        let mut judged = RowMaker { compared, joined: &joined, scale: &scale, conclusive, kin: FxHashMap::default() };
         if conclusive {
             judged.kin = kinships(&joined, &scale, &judged.changed());
         }
@@ -125,8 +125,8 @@ fn both<T: Copy>(sides: [Option<T>; 2]) -> Option<[T; 2]> {
     Some([before?, now?])
 }
 
-/// What rows are made from.
-struct Judged<'a> {
+/// Makes the rows of a comparison.
+struct RowMaker<'a> {
     compared: &'a Compared<'a>,
     joined: &'a Joined<'a>,
     scale: &'a Scale,
@@ -134,7 +134,7 @@ struct Judged<'a> {
     kin: FxHashMap<KeyId, Kinship>,
 }
 
-impl Judged<'_> {
+impl RowMaker<'_> {
     /// Every significant change.
     fn changed(&self) -> Vec<(KeyId, f64)> {
         let changes = self.joined.ids().map(|id| (id, self.scale.change(self.joined.own(id))));
@@ -143,7 +143,7 @@ impl Judged<'_> {
 
     fn percent(&self, id: KeyId) -> [f64; 2] {
         let ([before, now], [total_before, total_now]) = (self.joined.own(id), self.joined.totals);
-        [before as f64 / total_before as f64 * 100.0, now as f64 / total_now as f64 * 100.0]
+        [percent_of(before, total_before), percent_of(now, total_now)]
     }
 
     fn verdict(&self, id: KeyId, change: load::Change) -> ChangeVerdict {
@@ -171,7 +171,7 @@ impl Judged<'_> {
     fn row(&self, id: KeyId, limits: &FxHashMap<KeyId, f64>) -> Option<ChangedFunction> {
         let percent = self.percent(id);
         let delta = percent[1] - percent[0];
-        // What is 0.1 in decimals is not quite that in binary.
+        // 0.1 has no exact binary form.
         if delta.abs() <= SMALLEST_POINTS + 1e-9 {
             return None;
         }
@@ -209,7 +209,7 @@ impl Judged<'_> {
             .then(|| [own[0] as f64 * seconds_per_tick / before, own[1] as f64 * seconds_per_tick / now])
     }
 
-    /// The function that a limit speaks of in the current window: of that key, or what it was renamed to.
+    /// The function of the current window that a limit is for: the one of that key, or the one it was renamed to.
     fn limited(&self, limit: &Limit<'_>) -> Option<KeyId> {
         let id = self.joined.find(&key(limit.function))?;
         match self.kin.get(&id) {

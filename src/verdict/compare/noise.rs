@@ -1,9 +1,9 @@
-//! How much an app differs from itself.
+//! How much an app varies by itself.
 
 use super::join::{Joined, Ticks};
 use super::load::{SMALLEST_POINTS, Scale};
 
-/// What changes between the halves of one window.
+/// The changes between the two halves of one window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OwnNoise {
     /// Functions that change by more than 0.1 points.

@@ -1,6 +1,6 @@
-//! What changes, and whole diffs, are taken for.
+//! The verdict on a change and on a whole diff.
 
-/// What a change of a function is taken for.
+/// The verdict on the change of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeVerdict {
@@ -32,7 +32,7 @@ impl ChangeVerdict {
     }
 }
 
-/// What a diff comes down to.
+/// The verdict on a whole diff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DiffVerdict {

@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 
 use super::diagnosis::{self, Diagnosis};
-use super::finding::{Court, Finding, Subject};
+use super::finding::{Finding, Judging, Subject};
 use super::rate::Rate;
-use super::responsible::Detective;
+use super::responsible::ResponsibleSearch;
 use super::tally::Tally;
-use crate::kernel::ProfileType;
+use crate::kernel::{ProfileType, percent_of};
 use crate::profile::{Profile, SampleType};
 use crate::verdict::catalogue::Rules;
 use crate::verdict::category::Category;
@@ -73,10 +73,10 @@ impl Assessment {
         }
         let sample_count = subject.facts.sample_count.or(subject.facts.contentions);
         let sample_count = sample_count.or_else(|| estimated_samples(kind, profile, sample_type));
-        let court = Court::new(rules, subject, &tally, sample_count, claims.native_frames());
-        let mut detective = Detective::new(profile, &claims, &tally, kind);
-        let findings = court.findings(&mut detective);
-        let (findings, diagnosis) = diagnosis::decide(&court, findings, &mut detective);
+        let judging = Judging::new(rules, subject, &tally, sample_count, claims.native_frames());
+        let mut search = ResponsibleSearch::new(profile, &claims, &tally, kind);
+        let findings = judging.findings(&mut search);
+        let (findings, diagnosis) = diagnosis::decide(&judging, findings, &mut search);
         Self {
             kind,
             sample_type: profile.sample_types().get(sample_type).cloned(),
@@ -86,10 +86,10 @@ impl Assessment {
             idle: tally.idle,
             sample_count,
             confidence: sample_count.map(Confidence::of),
-            rate: court.rate,
+            rate: judging.rate,
             findings,
             top_functions: top_functions(profile, &tally, subject.top),
-            quality: reliability::notes(&subject.facts, court.quality_ticks(), sample_count),
+            quality: reliability::notes(&subject.facts, judging.quality_ticks(), sample_count),
             last_profile_at: subject.facts.last_profile_at,
             profiles_came: true,
         }
@@ -122,12 +122,12 @@ impl Assessment {
 
     /// The share of the ticks that is active, percent; absent without data.
     pub fn active_percent(&self) -> Option<f64> {
-        self.has_data().then(|| self.active as f64 / self.total as f64 * 100.0)
+        self.has_data().then(|| percent_of(self.active, self.total))
     }
 
     /// The share of the ticks that is idle, percent; absent without data.
     pub fn idle_percent(&self) -> Option<f64> {
-        self.has_data().then(|| self.idle as f64 / self.total as f64 * 100.0)
+        self.has_data().then(|| percent_of(self.idle, self.total))
     }
 
     /// The finding of a category.
@@ -147,7 +147,7 @@ fn top_functions(profile: &Profile, tally: &Tally, limit: usize) -> Vec<TopFunct
         rows.truncate(limit);
     }
     rows.sort_unstable_by(order);
-    let percent = |ticks: i64| ticks as f64 / tally.total as f64 * 100.0;
+    let percent = |ticks: i64| percent_of(ticks, tally.total);
     rows.into_iter()
         .map(|(ticks, name)| TopFunction { name: name.to_owned(), self_ticks: ticks, self_percent: percent(ticks) })
         .collect()

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::finding::{Court, Finding};
+use super::finding::{Finding, Judging};
 use super::recommendation::{fallback_text, insufficient_text};
-use super::responsible::{Detective, Responsible};
-use crate::kernel::{FindingSeverity, ProfileType};
+use super::responsible::{Responsible, ResponsibleSearch};
+use crate::kernel::{FindingSeverity, ProfileType, percent_of};
 use crate::profile::TextId;
 use crate::verdict::category::Category;
 use crate::verdict::reliability::Share;
@@ -28,7 +28,7 @@ pub enum Ground {
     NoData,
 }
 
-/// What is the matter with a profile.
+/// The diagnosis of a profile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diagnosis {
     /// The name in answers: the category's id or the contract's name for it.
@@ -52,7 +52,7 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Nothing was seen: because no profile came, or because those that came hold no sample.
+    /// There are no samples, because no profile came or because those that came are empty.
     pub(super) fn no_data(profiles_came: bool) -> Self {
         let recommendation = if profiles_came {
             "Ask for a longer window, or again while the app has work: profiles came, and too little ran for a sample."
@@ -97,19 +97,19 @@ pub fn fallback_name(kind: ProfileType) -> &'static str {
     }
 }
 
-/// Decides. A purpose that is diagnosed by what lies beneath it is added to the findings if it was too small to be
-/// listed, and takes its severity from its inclusive share.
+/// Decides on the diagnosis. A purpose can be diagnosed by the mechanisms beneath it. It is then added to the findings
+/// if it was too small to be listed, and its severity is that of its inclusive share.
 pub(super) fn decide(
-    court: &Court<'_>,
+    judging: &Judging<'_>,
     mut findings: Vec<Finding>,
-    detective: &mut Detective<'_, '_>,
+    search: &mut ResponsibleSearch<'_, '_>,
 ) -> (Vec<Finding>, Diagnosis) {
-    let unclaimed = heaviest_unclaimed(court);
-    if !court.has_enough() {
-        let diagnosis = fallback(court, Ground::Insufficient, unclaimed, detective);
+    let unclaimed = heaviest_unclaimed(judging);
+    if !judging.has_enough() {
+        let diagnosis = fallback(judging, Ground::Insufficient, unclaimed, search);
         return (findings, diagnosis);
     }
-    let unclaimed_percent = unclaimed.map_or(0.0, |(_, ticks)| court.percent(ticks));
+    let unclaimed_percent = unclaimed.map_or(0.0, |(_, ticks)| judging.percent(ticks));
     let competing = || findings.iter().filter(|f| f.observable && f.category.competes());
     let largest = competing().map(|f| f.share.percent).fold(0.0, f64::max);
     let order = |a: &&Finding, b: &&Finding| {
@@ -117,44 +117,45 @@ pub(super) fn decide(
             .then(a.share.percent.total_cmp(&b.share.percent))
             .then(b.category.cmp(&a.category))
     };
-    let winner = competing().filter(|f| reaches(court, f)).max_by(order);
+    let winner = competing().filter(|f| reaches(judging, f)).max_by(order);
     let heaviest =
         competing().max_by(|a, b| a.share.percent.total_cmp(&b.share.percent).then(b.category.cmp(&a.category)));
     let purpose = winner
         .or(heaviest)
-        .and_then(|mechanism| purpose_of(court, mechanism.category).map(|p| (p, mechanism.category)));
+        .and_then(|mechanism| purpose_of(judging, mechanism.category).map(|p| (p, mechanism.category)));
     if let Some((purpose, mechanism)) = purpose
-        && court.percent(court.tally.inclusive(purpose)).max(largest) >= unclaimed_percent
+        && judging.percent(judging.tally.inclusive(purpose)).max(largest) >= unclaimed_percent
     {
-        let diagnosis = of_purpose(court, &mut findings, purpose, mechanism, detective);
+        let diagnosis = of_purpose(judging, &mut findings, purpose, mechanism, search);
         return (findings, diagnosis);
     }
     let diagnosis = match winner {
-        Some(winner) if largest >= unclaimed_percent => of_finding(court.kind, winner),
-        None if court.kind == ProfileType::Wall && idle_percent(court) >= IDLE_FROM => idle_time(court),
-        _ => fallback(court, Ground::Fallback, unclaimed, detective),
+        Some(winner) if largest >= unclaimed_percent => of_finding(judging.kind, winner),
+        None if judging.kind == ProfileType::Wall && idle_percent(judging) >= IDLE_FROM => idle_time(judging),
+        _ => fallback(judging, Ground::Fallback, unclaimed, search),
     };
     (findings, diagnosis)
 }
 
 /// Whether the share is enough to be a diagnosis.
-fn reaches(court: &Court<'_>, finding: &Finding) -> bool {
-    finding.share.percent >= finding.threshold || court.stands_out_alone(finding.category)
+fn reaches(judging: &Judging<'_>, finding: &Finding) -> bool {
+    finding.share.percent >= finding.threshold || judging.stands_out_alone(finding.category)
 }
 
 /// The purpose that most of a mechanism's ticks serve, if it is above its own threshold with all that lies beneath it.
-fn purpose_of(court: &Court<'_>, mechanism: Category) -> Option<Category> {
+fn purpose_of(judging: &Judging<'_>, mechanism: Category) -> Option<Category> {
     if !mechanism.is_mechanism() {
         return None;
     }
-    let whole = court.tally.claimed(mechanism) as f64;
+    let whole = judging.tally.claimed(mechanism) as f64;
     let serves = |purpose: &Category| {
-        let inclusive = court.percent(court.tally.inclusive(*purpose));
+        let inclusive = judging.percent(judging.tally.inclusive(*purpose));
         purpose.is_purpose()
-            && court.tally.beneath(*purpose, mechanism) as f64 * 100.0 >= whole * BENEATH
-            && inclusive >= court.rules.threshold(*purpose, court.kind).percent
+            && judging.tally.beneath(*purpose, mechanism) as f64 * 100.0 >= whole * BENEATH
+            && inclusive >= judging.rules.threshold(*purpose, judging.kind).percent
     };
-    let by_size = |a: &Category, b: &Category| court.tally.inclusive(*a).cmp(&court.tally.inclusive(*b)).then(b.cmp(a));
+    let by_size =
+        |a: &Category, b: &Category| judging.tally.inclusive(*a).cmp(&judging.tally.inclusive(*b)).then(b.cmp(a));
     Category::ALL.iter().copied().filter(serves).max_by(by_size)
 }
 
@@ -173,21 +174,21 @@ fn of_finding(kind: ProfileType, finding: &Finding) -> Diagnosis {
 }
 
 fn of_purpose(
-    court: &Court<'_>,
+    judging: &Judging<'_>,
     findings: &mut Vec<Finding>,
     purpose: Category,
     mechanism: Category,
-    detective: &mut Detective<'_, '_>,
+    search: &mut ResponsibleSearch<'_, '_>,
 ) -> Diagnosis {
-    let share = court.share(court.tally.inclusive(purpose));
+    let share = judging.share(judging.tally.inclusive(purpose));
     let place = findings.iter().position(|f| f.category == purpose);
     let mut finding = match place {
         Some(place) => findings.remove(place),
-        None => court.finding(purpose, detective),
+        None => judging.finding(purpose, search),
     };
-    finding.severity = court.severity(&share);
+    finding.severity = judging.severity(&share);
     finding.confirmed = share.surely_reaches(finding.threshold);
-    let beneath = court.percent(court.tally.beneath(purpose, mechanism));
+    let beneath = judging.percent(judging.tally.beneath(purpose, mechanism));
     let means = findings.iter().find(|f| f.category == mechanism);
     if finding.responsible.is_empty() || finding.evidence.is_empty() {
         finding.responsible = means.map(|f| f.responsible.clone()).unwrap_or_default();
@@ -201,7 +202,7 @@ fn of_purpose(
         mechanism: Some((mechanism, beneath)),
         function,
         recommendation: text,
-        ..of_finding(court.kind, &finding)
+        ..of_finding(judging.kind, &finding)
     };
     let place = findings.iter().position(|f| f.share.percent < finding.share.percent || !f.observable);
     findings.insert(place.unwrap_or(findings.len()), finding);
@@ -209,36 +210,36 @@ fn of_purpose(
 }
 
 fn fallback(
-    court: &Court<'_>,
+    judging: &Judging<'_>,
     ground: Ground,
     unclaimed: Option<(TextId, i64)>,
-    detective: &mut Detective<'_, '_>,
+    search: &mut ResponsibleSearch<'_, '_>,
 ) -> Diagnosis {
-    let function = unclaimed.map(|(name, _)| court.profile.text(name));
-    let share = court.share(unclaimed.map_or(0, |(_, ticks)| ticks));
-    let responsible = unclaimed.map(|(name, _)| detective.callers_of(name)).unwrap_or_default();
+    let function = unclaimed.map(|(name, _)| judging.profile.text(name));
+    let share = judging.share(unclaimed.map_or(0, |(_, ticks)| ticks));
+    let responsible = unclaimed.map(|(name, _)| search.callers_of(name)).unwrap_or_default();
     Diagnosis {
-        name: fallback_name(court.kind),
+        name: fallback_name(judging.kind),
         ground,
         share,
         severity: FindingSeverity::Low,
         confirmed: false,
         mechanism: None,
         recommendation: match ground {
-            Ground::Insufficient => insufficient_text(court.cumulative, court.samples),
-            _ => fallback_text(court.kind, function, share.percent, &responsible),
+            Ground::Insufficient => insufficient_text(judging.cumulative, judging.samples),
+            _ => fallback_text(judging.kind, function, share.percent, &responsible),
         },
         function: function.map(str::to_owned),
         responsible,
     }
 }
 
-fn idle_time(court: &Court<'_>) -> Diagnosis {
-    let idle = court.tally.idle;
+fn idle_time(judging: &Judging<'_>) -> Diagnosis {
+    let idle = judging.tally.idle;
     Diagnosis {
         name: diagnosis_name(ProfileType::Wall, Category::Idle),
         ground: Ground::Fallback,
-        share: Share::of(idle, court.tally.total, court.samples),
+        share: Share::of(idle, judging.tally.total, judging.samples),
         severity: FindingSeverity::Low,
         confirmed: false,
         mechanism: None,
@@ -250,15 +251,15 @@ fn idle_time(court: &Court<'_>) -> Diagnosis {
     }
 }
 
-fn idle_percent(court: &Court<'_>) -> f64 {
-    court.tally.idle as f64 / court.tally.total as f64 * 100.0
+fn idle_percent(judging: &Judging<'_>) -> f64 {
+    percent_of(judging.tally.idle, judging.tally.total)
 }
 
 /// The function with most self ticks that nobody claimed; of equals the first by name.
-fn heaviest_unclaimed(court: &Court<'_>) -> Option<(TextId, i64)> {
-    let candidates = court.tally.leaves.iter().filter(|leaf| leaf.unclaimed > 0);
+fn heaviest_unclaimed(judging: &Judging<'_>) -> Option<(TextId, i64)> {
+    let candidates = judging.tally.leaves.iter().filter(|leaf| leaf.unclaimed > 0);
     let heaviest = candidates.max_by(|a, b| {
-        a.unclaimed.cmp(&b.unclaimed).then_with(|| court.profile.text(b.name).cmp(court.profile.text(a.name)))
+        a.unclaimed.cmp(&b.unclaimed).then_with(|| judging.profile.text(b.name).cmp(judging.profile.text(a.name)))
     })?;
     Some((heaviest.name, heaviest.unclaimed))
 }

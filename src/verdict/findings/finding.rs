@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::rate::Rate;
 use super::recommendation::{caveat, not_observable, recommendation};
-use super::responsible::{Detective, Evidence, Responsible};
+use super::responsible::{Evidence, Responsible, ResponsibleSearch};
 use super::tally::Tally;
-use crate::kernel::{FindingSeverity, ProfileType};
+use crate::kernel::{FindingSeverity, ProfileType, percent_of};
 use crate::profile::Profile;
 use crate::verdict::catalogue::Rules;
 use crate::verdict::category::{Category, Runtime};
@@ -52,7 +52,7 @@ pub struct Finding {
     pub steps: Arc<[String]>,
 }
 
-/// What is judged: one sample type of one profile, and what is known about it.
+/// What is assessed: one sample type of one profile, and what is known about it.
 #[derive(Debug, Clone)]
 pub struct Subject<'a> {
     /// The kind of profile.
@@ -69,8 +69,8 @@ pub struct Subject<'a> {
     pub top: usize,
 }
 
-/// The rules and figures that a profile is judged under.
-pub(super) struct Court<'a> {
+/// The rules and figures that all findings of a profile are made from.
+pub(super) struct Judging<'a> {
     pub(super) rules: &'a Rules,
     pub(super) kind: ProfileType,
     pub(super) profile: &'a Profile,
@@ -84,7 +84,7 @@ pub(super) struct Court<'a> {
     native_frames: bool,
 }
 
-impl<'a> Court<'a> {
+impl<'a> Judging<'a> {
     pub(super) fn new(
         rules: &'a Rules,
         subject: &Subject<'a>,
@@ -129,7 +129,7 @@ impl<'a> Court<'a> {
 
     /// Percent of the active ticks.
     pub(super) fn percent(&self, ticks: i64) -> f64 {
-        if self.tally.active > 0 { ticks as f64 / self.tally.active as f64 * 100.0 } else { 0.0 }
+        percent_of(ticks, self.tally.active)
     }
 
     /// The severity of a share, within what samples, activity and the amount of waiting allow.
@@ -163,11 +163,11 @@ impl<'a> Court<'a> {
     }
 
     /// All findings from 1 %, by share descending, ties in the order of the categories; then those not observable.
-    pub(super) fn findings(&self, detective: &mut Detective<'_, '_>) -> Vec<Finding> {
+    pub(super) fn findings(&self, search: &mut ResponsibleSearch<'_, '_>) -> Vec<Finding> {
         let listed = |c: &&Category| {
             c.is_active() && self.percent(self.tally.claimed(**c) + self.tally.uncounted(**c)) >= LISTED_FROM
         };
-        let mut findings: Vec<_> = Category::ALL.iter().filter(listed).map(|c| self.finding(*c, detective)).collect();
+        let mut findings: Vec<_> = Category::ALL.iter().filter(listed).map(|c| self.finding(*c, search)).collect();
         findings.sort_by(|a, b| b.share.percent.total_cmp(&a.share.percent));
         let main = self.tally.main_runtime();
         let hidden = Category::ALL.iter().filter(|c| c.competes() && !self.observable(**c, main));
@@ -184,12 +184,12 @@ impl<'a> Court<'a> {
     }
 
     /// The finding of a category, whatever its share.
-    pub(super) fn finding(&self, category: Category, detective: &mut Detective<'_, '_>) -> Finding {
+    pub(super) fn finding(&self, category: Category, search: &mut ResponsibleSearch<'_, '_>) -> Finding {
         let tally = self.tally;
         let share = self.share(tally.claimed(category));
         let threshold = self.rules.threshold(category, self.kind).percent;
         let runtime = tally.runtime(category).or_else(|| tally.main_runtime());
-        let (evidence, responsible) = detective.investigate(category);
+        let (evidence, responsible) = search.investigate(category);
         let advice = self.rules.advice(category, runtime);
         Finding {
             category,

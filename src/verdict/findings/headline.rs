@@ -1,4 +1,4 @@
-//! The summary for two in the morning: which diagnosis comes first, and one sentence made of figures.
+//! The summary of a triage: which diagnosis comes first, and one sentence with its figures.
 
 use std::fmt::Write as _;
 
@@ -12,13 +12,13 @@ use crate::verdict::category::Category;
 use crate::verdict::names::short_name;
 use crate::verdict::reliability::{QualityCode, Share};
 
-/// What an answer comes down to.
+/// The verdict on an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// A category surely reaches its threshold.
+    /// Even the low end of a category's share reaches its threshold.
     Problem,
-    /// Data enough, and no category does.
+    /// There is enough data, and no category reaches its threshold.
     NothingStandsOut,
     /// Too few samples to say, or too few to be sure that the threshold is reached.
     Insufficient,
@@ -28,9 +28,9 @@ pub enum Verdict {
     Unavailable,
 }
 
-/// One asked kind of profile: judged, or not to be had.
+/// One requested kind of profile: assessed, or not available.
 #[derive(Debug, Clone, Copy)]
-pub enum Outcome<'a> {
+pub enum KindOutcome<'a> {
     /// The profile was read.
     Assessed(&'a Assessment),
     /// It could not be read.
@@ -40,7 +40,7 @@ pub enum Outcome<'a> {
 /// The answer over all kinds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
-    /// What it comes down to.
+    /// The verdict.
     pub verdict: Verdict,
     /// The name of the diagnosis that comes first.
     pub primary_issue: &'static str,
@@ -54,17 +54,18 @@ pub struct Summary {
     pub headline: String,
 }
 
-/// Sums up: the confirmed findings first, then those that are not, then what is only the heaviest; among them the
-/// highest severity, then percent, then the order asked. Never healthy for want of data.
-pub fn summarise(app: &str, outcomes: &[Outcome<'_>]) -> Summary {
-    let assessed = || outcomes.iter().filter_map(|o| if let Outcome::Assessed(a) = o { Some(*a) } else { None });
+/// Chooses the first diagnosis: confirmed findings, then unconfirmed ones, then fallbacks; among them by severity,
+/// percent and the order requested. Without data an app is never called healthy.
+pub fn summarise(app: &str, outcomes: &[KindOutcome<'_>]) -> Summary {
+    let assessed = || outcomes.iter().filter_map(|o| if let KindOutcome::Assessed(a) = o { Some(*a) } else { None });
     let mut primary: Option<&Assessment> = None;
     for candidate in assessed().filter(|a| a.has_data()) {
         if primary.is_none_or(|best| rank(&candidate.diagnosis) > rank(&best.diagnosis)) {
             primary = Some(candidate);
         }
     }
-    let unread = outcomes.iter().filter_map(|o| if let Outcome::Unavailable(kind) = o { Some(*kind) } else { None });
+    let unread =
+        outcomes.iter().filter_map(|o| if let KindOutcome::Unavailable(kind) = o { Some(*kind) } else { None });
     let unread: Vec<_> = unread.collect();
     if let Some(primary) = primary {
         let diagnosis = &primary.diagnosis;
@@ -125,7 +126,7 @@ fn without_diagnosis(verdict: Verdict, headline: String, recommendation: String)
     }
 }
 
-/// Profiles came, and nothing was seen in any of them: an idle program looks like that.
+/// Profiles came without a sample in any of them, as from an idle program.
 fn without_samples(app: &str, kind: ProfileType) -> String {
     let why = match kind {
         ProfileType::Cpu => "its profiles came, and it used too little CPU to be sampled",
@@ -341,7 +342,7 @@ mod tests {
     fn says_when_the_last_profile_came() {
         let mut none = Assessment::without_data(ProfileType::Cpu, None, &SourceFacts::default());
         none.last_profile_at = chrono::DateTime::from_timestamp(1_706_000_000, 0);
-        let summary = summarise("checkout", &[Outcome::Assessed(&none)]);
+        let summary = summarise("checkout", &[KindOutcome::Assessed(&none)]);
         assert_eq!(summary.verdict, Verdict::NoData);
         assert_eq!(
             summary.headline,
@@ -355,7 +356,7 @@ mod tests {
     fn tells_profiles_without_samples_from_none(#[case] kind: ProfileType, #[case] why: &str) {
         let facts = SourceFacts { coverage: Some((1, 60)), ..Default::default() };
         let idle = Assessment::without_data(kind, None, &facts);
-        let summary = summarise("checkout", &[Outcome::Assessed(&idle)]);
+        let summary = summarise("checkout", &[KindOutcome::Assessed(&idle)]);
         assert_eq!((summary.verdict, summary.primary_issue), (Verdict::Insufficient, "no_data"));
         assert_eq!(
             summary.headline,
@@ -367,7 +368,8 @@ mod tests {
     #[test]
     fn is_unavailable_when_the_rest_had_no_data() {
         let none = Assessment::without_data(ProfileType::Cpu, None, &SourceFacts::default());
-        let summary = summarise("checkout", &[Outcome::Assessed(&none), Outcome::Unavailable(ProfileType::Alloc)]);
+        let summary =
+            summarise("checkout", &[KindOutcome::Assessed(&none), KindOutcome::Unavailable(ProfileType::Alloc)]);
         assert_eq!((summary.verdict, summary.primary_issue), (Verdict::Unavailable, "unavailable"));
         assert!(summary.headline.starts_with("The alloc profile of checkout could not be read."));
     }

@@ -18,7 +18,7 @@ mod tests;
 pub use assessment::{Assessment, TopFunction};
 pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
 pub use finding::{Finding, Subject};
-pub use headline::{Outcome, Summary, Verdict, label, summarise};
+pub use headline::{KindOutcome, Summary, Verdict, label, summarise};
 pub use impact::{cost_of_allocation, weigh_allocations};
 pub use rate::Rate;
 pub use responsible::{Evidence, Responsible};

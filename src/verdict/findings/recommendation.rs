@@ -1,4 +1,4 @@
-//! What to do: the texts of recommendations.
+//! The texts of recommendations.
 
 use std::fmt::Write as _;
 

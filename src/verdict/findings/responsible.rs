@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashMap;
 
 use super::tally::{CATEGORIES, Tally};
-use crate::kernel::ProfileType;
+use crate::kernel::{ProfileType, percent_of};
 use crate::profile::{FunctionId, Profile, TextId};
 use crate::verdict::category::Category;
 use crate::verdict::claims::Claims;
@@ -15,14 +15,14 @@ use crate::verdict::names::short_name;
 const ON_THE_PATH: f64 = 80.0;
 /// A caller with less than this share of a category's ticks is no place to start at, percent. A judgement.
 const WORTH_NAMING: f64 = 20.0;
-/// Paths are walked in so many rounds; after each, frames that can no longer be on enough of them are let go.
+/// Paths are counted in so many rounds. After each, frames that can no longer be on enough paths are dropped.
 const ROUNDS: usize = 8;
 /// Rows of evidence.
 const EVIDENCE: usize = 5;
 /// Names in a shortened path.
 const PATH: usize = 4;
 
-/// A function and its share.
+/// A function and its share of a category.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
     /// The function, as the source spells it.
@@ -45,7 +45,7 @@ pub struct Responsible {
 }
 
 /// The paths of each category, and dense arrays by function, reused from category to category.
-pub(super) struct Detective<'p, 'c> {
+pub(super) struct ResponsibleSearch<'p, 'c> {
     profile: &'p Profile,
     claims: &'c Claims,
     tally: &'c Tally,
@@ -67,7 +67,7 @@ struct Path<'p> {
     frames: &'p [FunctionId],
 }
 
-impl<'p, 'c> Detective<'p, 'c> {
+impl<'p, 'c> ResponsibleSearch<'p, 'c> {
     pub(super) fn new(profile: &'p Profile, claims: &'c Claims, tally: &'c Tally, kind: ProfileType) -> Self {
         // Counted first: lists that grow would be moved again and again.
         let (mut most, mut rest) = ([0; CATEGORIES], 0);
@@ -134,7 +134,10 @@ impl<'p, 'c> Detective<'p, 'c> {
         named.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
         named.truncate(EVIDENCE);
         let active = self.tally.active;
-        named.into_iter().map(|(name, t)| Evidence { function: name.to_owned(), percent: percent(t, active) }).collect()
+        named
+            .into_iter()
+            .map(|(name, t)| Evidence { function: name.to_owned(), percent: percent_of(t, active) })
+            .collect()
     }
 
     /// The deepest frame on the path of at least 80 % of the ticks; else the two frames of the application that most
@@ -172,12 +175,13 @@ impl<'p, 'c> Detective<'p, 'c> {
         on_it.min_by_key(|(place, ..)| *place).map(|(_, frame, ticks)| (frame, ticks))
     }
 
-    /// The callers on enough of the paths, with their ticks. Those that cannot be any more are let go in between.
+    /// The callers on enough of the paths, with their ticks. Those that can no longer reach that are dropped in
+    /// between.
     fn on_the_path(&mut self, paths: &[Path<'p>], category: Option<Category>, whole: i64) -> Vec<(FunctionId, i64)> {
-        let is_enough = |ticks: i64| percent(ticks, whole) >= ON_THE_PATH;
+        let is_enough = |ticks: i64| percent_of(ticks, whole) >= ON_THE_PATH;
         let (mut seen, mut rest) = (Vec::new(), whole);
         for round in paths.chunks(paths.len().div_ceil(ROUNDS).max(1)) {
-            // What was on no path yet can have the rest at most.
+            // A frame that was on no path yet can reach at most the rest.
             let is_late = !is_enough(rest);
             for path in round {
                 self.path += 1;
@@ -229,7 +233,7 @@ impl<'p, 'c> Detective<'p, 'c> {
             }
         }
         let sites = seen.into_iter().map(|f| (f, self.take(f)));
-        let mut sites: Vec<_> = sites.filter(|(_, ticks)| percent(*ticks, whole) >= WORTH_NAMING).collect();
+        let mut sites: Vec<_> = sites.filter(|(_, ticks)| percent_of(*ticks, whole) >= WORTH_NAMING).collect();
         sites.sort_by_key(|(f, ticks)| (Reverse(*ticks), self.profile.function(*f)));
         sites.truncate(2);
         sites
@@ -240,8 +244,8 @@ impl<'p, 'c> Detective<'p, 'c> {
         let path = shortened(way.iter().rev().map(|frame| short_name(self.profile.name(*frame))));
         Some(Responsible {
             function: self.profile.name(frame).to_owned(),
-            percent: percent(ticks, whole),
-            total_percent: percent(self.total_of(frame), self.tally.total),
+            percent: percent_of(ticks, whole),
+            total_percent: percent_of(self.total_of(frame), self.tally.total),
             path,
         })
     }
@@ -266,7 +270,7 @@ impl<'p, 'c> Detective<'p, 'c> {
 
     /// Whether the frame can be responsible: neither of the category itself nor the platform's.
     fn may_be_responsible(&self, frame: FunctionId, category: Option<Category>) -> bool {
-        let is_of_it = || category.is_some() && self.claims.mark(frame).category() == category;
+        let is_of_it = || category.is_some() && self.claims.flags(frame).category() == category;
         !self.claims.is_platform(frame) && !is_of_it()
     }
 
@@ -295,10 +299,6 @@ fn shortened<'n>(mut names: impl DoubleEndedIterator<Item = &'n str>) -> Vec<Str
         kept.push(name);
     }
     kept.into_iter().map(str::to_owned).collect()
-}
-
-fn percent(part: i64, whole: i64) -> f64 {
-    if whole > 0 { part as f64 / whole as f64 * 100.0 } else { 0.0 }
 }
 
 #[cfg(test)]

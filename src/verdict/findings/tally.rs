@@ -4,7 +4,7 @@ use crate::kernel::ProfileType;
 use crate::profile::{Profile, Stack, TextId};
 use crate::verdict::catalogue::{RuleIndex, Rules};
 use crate::verdict::category::{Category, Runtime};
-use crate::verdict::claims::{Claims, Judged};
+use crate::verdict::claims::{Claims, StackFacts};
 
 /// How many categories there are.
 pub(super) const CATEGORIES: usize = Category::ALL.len();
@@ -74,8 +74,8 @@ impl Tally {
         tally
     }
 
-    fn add(&mut self, stack: Stack<'_>, judged: &Judged, profile: &Profile, rules: &Rules) {
-        let &Judged { claim, runtime, mut seen } = judged;
+    fn add(&mut self, stack: Stack<'_>, judged: &StackFacts, profile: &Profile, rules: &Rules) {
+        let &StackFacts { claim, runtime, mut seen } = judged;
         let ticks = stack.values.get(self.sample_type).copied().unwrap_or(0);
         if ticks == 0 {
             return;

@@ -7,6 +7,7 @@ use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::reduced::{AppFunction, AppFunctions};
+use crate::kernel::percent_of;
 use crate::verdict::category::{Category, Origin};
 
 /// By what hotspots are ranked.
@@ -47,11 +48,11 @@ pub struct HotspotService {
     pub self_percent: f64,
     /// cpu: the cores it takes there.
     pub cores: Option<f64>,
-    /// So few samples were seen that the share does not count.
+    /// Whether the share is not used because there are too few samples.
     pub low_samples: bool,
 }
 
-/// The functions of all apps, added up as they come.
+/// The functions of all apps, added up as the apps arrive.
 #[derive(Debug, Default)]
 pub struct Hotspots {
     by_key: HashTable<u32>,
@@ -114,7 +115,7 @@ impl Hotspots {
             let used = Use {
                 function: self.place(&function.key),
                 app,
-                self_percent: function.ticks as f64 / of.total as f64 * 100.0,
+                self_percent: percent_of(function.ticks, of.total),
                 nanoseconds: of.tick_ns.map(|ns| function.ticks.saturating_mul(ns)),
                 low_samples: of.few_samples,
             };
@@ -161,7 +162,7 @@ impl Hotspots {
             (a, b) => a.or(b),
         };
         let (percent, app) = known.heaviest;
-        // Apps come as they are read: of equal shares the first in the list decides, not the first that came.
+        // Apps arrive in any order, so of equal shares the first in the list decides.
         if used.self_percent > percent || used.self_percent.total_cmp(&percent).is_eq() && used.app < app {
             known.heaviest = (used.self_percent, used.app);
             (known.spelling, known.category, known.origin) = (spelling, category, origin);

@@ -1,7 +1,7 @@
-//! Many apps at once: which functions cost most across a fleet, and which apps run a function.
+//! Verdicts over many apps: which functions cost most across a fleet, and which apps run a function.
 //!
-//! Each app's profile is reduced to its functions as it comes; spellings of one function are joined by [`key`](super::names::key).
-//! What comes out does not depend on the order in which apps came in.
+//! Each app's profile is reduced to its functions as it comes; spellings of one function are joined by
+//! [`key`](super::names::key). The result does not depend on the order in which apps arrive.
 
 mod hotspots;
 mod reduced;

@@ -12,7 +12,7 @@ use crate::verdict::claims::Claims;
 use crate::verdict::names::key;
 use crate::verdict::reliability::{SourceFacts, estimated_samples, nanoseconds_per_tick};
 
-/// Apps with fewer samples count, and say nothing of how much a function takes.
+/// Apps with fewer samples are counted, but their shares are not used.
 const FEW_SAMPLES: u64 = 100;
 
 /// One app of a fleet: its profile, under its first sample type, and what is known beside.
@@ -27,7 +27,7 @@ pub struct FleetApp<'a> {
 }
 
 impl FleetApp<'_> {
-    /// Whether so few samples were seen that shares say little.
+    /// Whether there are too few samples for the shares to mean much.
     pub(super) fn has_few_samples(&self) -> bool {
         let counted = self.facts.sample_count.or(self.facts.contentions);
         let samples = counted.or_else(|| estimated_samples(self.kind, self.profile, 0));
@@ -54,7 +54,7 @@ pub(super) struct AppFunction {
     pub(super) origin: Origin,
 }
 
-/// What one app brings to the hotspots of a fleet: the functions that its stacks end in.
+/// The functions that an app's stacks end in, for the hotspots of a fleet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppFunctions {
     pub(super) total: i64,

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use hashbrown::HashMap;
 
 use super::reduced::FleetApp;
+use crate::kernel::percent_of;
 use crate::profile::{FunctionTable, Profile, TextId};
 use crate::verdict::names::key;
 
@@ -206,7 +207,7 @@ pub struct Match {
     pub total_percent: f64,
     /// The share of stacks that any match of the app stands in, each once, percent.
     pub app_percent: f64,
-    /// So few samples were seen that shares say little.
+    /// Whether there are too few samples for the shares to mean much.
     pub low_samples: bool,
 }
 
@@ -218,7 +219,7 @@ impl Match {
     }
 }
 
-/// The matches of all apps, added as they come; no more are held than will be shown, twice.
+/// The matches of all apps, added as they arrive. At most twice as many are held as will be shown.
 #[derive(Debug)]
 pub struct Matches {
     limit: usize,
@@ -235,7 +236,7 @@ impl Matches {
     /// Adds an app by its place in the list of apps.
     pub fn add(&mut self, app: usize, of: AppMatches) {
         let AppMatches { total, any, low_samples, rows } = of;
-        let percent = |ticks: i64| if total > 0 { ticks as f64 / total as f64 * 100.0 } else { 0.0 };
+        let percent = |ticks: i64| percent_of(ticks, total);
         self.count += rows.len();
         self.rows.extend(rows.into_iter().map(|row| Match {
             app,

@@ -4,7 +4,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::kernel::ProfileType;
-use crate::profile::{Limits, Profile, SampleType, read_folded};
+use crate::profile::{Profile, ReadLimits, SampleType, read_folded};
 use crate::verdict::catalogue::Rules;
 use crate::verdict::category::{Category, Origin};
 use crate::verdict::reliability::SourceFacts;
@@ -14,7 +14,7 @@ fn cpu(folded: &str) -> Profile {
     let lines = folded.split(", ").filter_map(|line| line.trim().rsplit_once(' '));
     let text: String =
         lines.map(|(stack, n)| format!("{stack} {}\n", n.parse::<i64>().unwrap() * 10_000_000)).collect();
-    read_folded(text.as_bytes(), SampleType::new("cpu", "nanoseconds"), &Limits::default()).unwrap()
+    read_folded(text.as_bytes(), SampleType::new("cpu", "nanoseconds"), &ReadLimits::default()).unwrap()
 }
 
 fn app(profile: &Profile) -> FleetApp<'_> {

@@ -1,4 +1,4 @@
-//! Small questions of text that the spellings of several languages ask.
+//! Helpers for texts that the spellings of several languages need.
 
 use crate::verdict::category::Runtime;
 

@@ -1,6 +1,6 @@
-//! How much was seen, how sure a share is, and what severity that allows.
+//! The number of samples, the certainty of a share, and the severity that this allows.
 
-use crate::kernel::{FindingSeverity, ProfileType};
+use crate::kernel::{FindingSeverity, ProfileType, percent_of};
 use crate::profile::Profile;
 
 /// Sampling period of cpu and wall profiles whose values do not tell another: 10 ms.
@@ -128,12 +128,9 @@ pub struct Share {
 impl Share {
     /// The share of `part` in `whole` ticks of which `samples` events were seen (Wilson's interval, variance × 1.5).
     pub fn of(part: i64, whole: i64, samples: Option<u64>) -> Self {
-        if whole <= 0 {
-            return Self { percent: 0.0, interval: None };
-        }
-        let p = (part as f64 / whole as f64).clamp(0.0, 1.0);
-        let interval = samples.filter(|n| *n > 0).map(|n| wilson(p, n as f64 / BUNCHING));
-        Self { percent: p * 100.0, interval }
+        let percent = percent_of(part, whole);
+        let samples = samples.filter(|n| *n > 0 && whole > 0);
+        Self { percent, interval: samples.map(|n| wilson(percent / 100.0, n as f64 / BUNCHING)) }
     }
 
     /// Whether the share reaches `threshold` even at its low end; the share itself where no interval is known.

@@ -1,4 +1,4 @@
-//! How far the figures carry: how many samples there were, how sure a share is, and what is wrong with the data.
+//! How reliable the figures are: the number of samples, the interval of a share, and what is wrong with the data.
 //!
 //! Takes a profile's values and what its source knows of it; gives shares with their intervals, a band of confidence and
 //! notes on the data. Findings, comparisons and rankings of the fleet rest on it.

@@ -1,10 +1,11 @@
-//! What is wrong with the data themselves: a code and a sentence each. A check that cannot be made is left out.
+//! What is wrong with the data: a code and a sentence each. A check that cannot be made is left out.
 
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 
 use super::confidence::Confidence;
+use crate::kernel::percent_of;
 
 /// A share of unresolved ticks above this is worth a word, percent.
 const UNRESOLVED_ABOVE: f64 = 30.0;
@@ -105,7 +106,7 @@ pub(in crate::verdict) fn notes(
     ticks: QualityTicks,
     samples: Option<u64>,
 ) -> Vec<QualityNote> {
-    let share = |part: i64| if ticks.total > 0 { part as f64 / ticks.total as f64 * 100.0 } else { 0.0 };
+    let share = |part: i64| percent_of(part, ticks.total);
     let mut notes = Vec::new();
     let mut note = |code, detail| notes.push(QualityNote { code, detail });
     if let Some(samples) = samples.filter(|n| *n < 100) {
@@ -233,7 +234,7 @@ fn listed(values: &[LabelValue<'_>]) -> String {
         of_label.map(|v| v.ticks).try_fold(0_i64, |sum, ticks| Some(sum.saturating_add(ticks?))).filter(|sum| *sum > 0)
     };
     let one = |v: &LabelValue<'_>| match (v.ticks, sum_of(v.label)) {
-        (Some(ticks), Some(sum)) => format!("{}={:?} {:.0} %", v.label, v.value, ticks as f64 / sum as f64 * 100.0),
+        (Some(ticks), Some(sum)) => format!("{}={:?} {:.0} %", v.label, v.value, percent_of(ticks, sum)),
         _ => format!("{}={:?}", v.label, v.value),
     };
     let mut list = values.iter().take(5).map(one).collect::<Vec<_>>().join(", ");

@@ -104,7 +104,7 @@ pub(crate) async fn calls(server: &MockServer) -> Vec<String> {
     calls
 }
 
-/// api.md: a triage is a call for each type, a diff is one; in v2 one more for baselines, one for the history and one for
+/// A triage is a call for each type, a diff is one; in v2 one more for baselines, one for the history and one for
 /// the registry, where these are not off.
 #[rstest]
 #[case(TRIAGE_V1, &[], "/triage/shop?types=cpu", 1, None, 0, 0)]

@@ -103,13 +103,15 @@ async fn by_hand(server: &Flamewarden, sql: &'static str) {
     sqlx::raw_sql(sql).execute(&mut beside).await.unwrap();
 }
 
-/// Someone took a check off the table and wrote what no route would: a change that mends the row is taken, one that
-/// would keep the nonsense is not.
+/// Someone wrote what no route would past a check of the table, which holds for every write again: a change that mends
+/// the row is taken, one that would keep the nonsense is not.
 async fn of_a_broken_row() -> Code {
     let server = Flamewarden::start().await;
     let sql = "ALTER TABLE performance_baseline DROP CONSTRAINT performance_baseline_severity_check;
                INSERT INTO performance_baseline (app_name, profile_type, function_name, max_self_percent, severity)
-               VALUES ('shop', 'cpu', 'main', 5, 'dreadful')";
+               VALUES ('shop', 'cpu', 'main', 5, 'dreadful');
+               ALTER TABLE performance_baseline ADD CONSTRAINT performance_baseline_severity_check
+               CHECK (severity IN ('info', 'warning', 'critical')) NOT VALID";
     by_hand(&server, sql).await;
     let change = |body: Value| server.request(Method::PUT, "/baselines/1").json(&body);
     assert_eq!(code(change(json!({"maxSelfPercent": 6}))).await, Code::Conflict);
@@ -159,7 +161,9 @@ async fn of_a_source_of_profiles() -> Vec<Code> {
 async fn without_a_database() -> Vec<Code> {
     let server = Setup::of(&[("FUNCTION", BASELINE), ("DATABASE_URL", "postgres://u:p@127.0.0.1:9/x")]).start().await;
     assert_eq!(code(server.get("/ready")).await, Code::NotReady);
-    assert_eq!(code(server.get("/baselines/shop")).await, Code::DatabaseUnavailable);
+    assert_eq!(code(server.get("/baselines/shop")).await, Code::NotReady);
+    let front = Setup::of(&[("FUNCTION", BASELINE), ("BASELINE_URL", "http://127.0.0.1:9")]).start().await;
+    assert_eq!(code(front.get("/baselines/shop")).await, Code::DatabaseUnavailable);
     vec![Code::NotReady, Code::DatabaseUnavailable]
 }
 

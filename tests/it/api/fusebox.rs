@@ -25,7 +25,7 @@ async fn a_process_without_a_database_is_ready_and_says_nothing_of_one() {
     let server = Setup::of(&[("PYROSCOPE_URL", "http://127.0.0.1:9"), ("FUNCTION", PROFILE)]).start().await;
     assert_eq!(status(&server, "/ready").await.0, 200);
     let (code, body) = status(&server, "/api/v1/health").await;
-    assert_eq!((code, body["status"].as_str()), (200, Some("healthy")));
+    assert_eq!((code, body["status"].as_str()), (200, Some("degraded")));
     assert!(body["checks"].get("database").is_none(), "{body}");
     let (_, numbers) = status(&server, "/metrics/health").await;
     assert!(numbers.as_object().unwrap().keys().all(|key| !key.starts_with("database")), "{numbers}");
@@ -121,7 +121,7 @@ async fn a_database_that_is_away_leaves_the_process_alive_and_unready() {
     let answer = server.get("/baselines/shop").send().await.unwrap();
     assert!(answer.headers().contains_key("retry-after"));
     let body: Value = answer.json().await.unwrap();
-    assert_eq!(body["code"], "database_unavailable");
+    assert_eq!(body["code"], "not_ready");
 }
 
 #[actix_web::test]

@@ -1,6 +1,6 @@
 //! Profiles on their way through: pushed, ranked, compared, drawn and exported.
 
-use flamewarden::profile::{FunctionTable, Limits, read_pprof};
+use flamewarden::profile::{FunctionTable, ReadLimits, read_pprof};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -69,7 +69,7 @@ async fn an_export_read_back_is_the_same_table() {
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["x-profile-types"], "process_cpu:cpu:nanoseconds:cpu:nanoseconds");
     assert_eq!(answer.headers()["x-truncated-percent"], "0");
-    let file = read_pprof(&answer.bytes().await.unwrap(), &Limits::default()).unwrap();
+    let file = read_pprof(&answer.bytes().await.unwrap(), &ReadLimits::default()).unwrap();
     let table = FunctionTable::of(&file.profile, 0);
     let exported: Vec<_> = table.rows().iter().map(|row| (row.name, row.self_ticks, row.total_ticks)).collect();
     let served: Vec<_> = rows(&body).into_iter().map(|(name, _, own, total)| (name, own, total)).collect();
@@ -94,7 +94,7 @@ async fn a_known_app_without_data_in_the_window_has_an_empty_table() {
     let (status, body) = server.json("/profiles/shop?from=now-5h&to=now-4h").await;
     assert_eq!((status, &body["totalSamples"], &body["functions"]), (200, &json!(0), &json!([])), "{body}");
     let export = server.get("/profiles/shop/export?from=now-5h&to=now-4h").send().await.unwrap();
-    let file = read_pprof(&export.bytes().await.unwrap(), &Limits::default()).unwrap();
+    let file = read_pprof(&export.bytes().await.unwrap(), &ReadLimits::default()).unwrap();
     assert_eq!(file.profile.stack_count(), 0);
 }
 

@@ -4,6 +4,7 @@ mod database;
 mod proxy;
 mod sors;
 mod source;
+mod start;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;

@@ -16,7 +16,7 @@ use crate::kernel::{
     Call, Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, RowId, SequentialIds, Tenant, Tier,
     TimeWindow, Version,
 };
-use crate::profile::{Limits, SampleType, read_folded};
+use crate::profile::{ReadLimits, SampleType, read_folded};
 use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
 use crate::sor::history::{AssessmentSeverity, HistorySor, MockHistorySor, NewAssessment};
 use crate::sor::profile_data::{MergedProfile, MockProfileDataSor, ProfileDataSor, ProfileMeta};
@@ -34,7 +34,7 @@ fn cpu(folded: &str) -> MergedProfile {
     let lines = folded.lines().filter_map(|line| line.rsplit_once(' '));
     let text: String =
         lines.map(|(stack, n)| format!("{stack} {}\n", n.parse::<i64>().unwrap() * 10_000_000)).collect();
-    let profile = read_folded(text.as_bytes(), sample_type.clone(), &Limits::default()).unwrap();
+    let profile = read_folded(text.as_bytes(), sample_type.clone(), &ReadLimits::default()).unwrap();
     let meta = ProfileMeta { sample_type: Some(sample_type), ..ProfileMeta::default() };
     MergedProfile { profile: Arc::new(profile), meta }
 }
@@ -50,6 +50,7 @@ type Answer = PortResult<Option<(MergedProfile, MergedProfile)>>;
 fn source(answer: fn() -> Answer) -> MockProfileDataSor {
     let mut port = MockProfileDataSor::new();
     port.expect_merged_pair().times(1).returning(move |_, _, _, _| answer());
+    port.expect_apps().returning(|_, _| Err(PortError::Unavailable("secret".into())));
     port
 }
 
@@ -93,7 +94,7 @@ fn history(result: PortResult<()>) -> (Option<Arc<dyn HistorySor>>, Arc<Mutex<Ve
     (Some(Arc::new(port)), kept)
 }
 
-struct House {
+struct Setup {
     profiles: Arc<dyn ProfileDataSor>,
     baselines: Option<Arc<dyn BaselineSor>>,
     history: Option<Arc<dyn HistorySor>>,
@@ -102,7 +103,7 @@ struct House {
     deadline: Duration,
 }
 
-impl House {
+impl Setup {
     fn v1(profiles: impl ProfileDataSor + 'static) -> Self {
         let deadline = Duration::from_secs(40);
         let (profiles, version) = (Arc::new(profiles), Version::V1);
@@ -171,9 +172,13 @@ async fn both_windows_are_read_under_the_registered_labels_and_tenant(
             created_at: at,
             updated_at: at,
         };
-        if answers { Ok(Some(service)) } else { Err(PortError::Unavailable("away".into())) }
+        if answers {
+            Ok(Some(crate::kernel::Stored::Valid(service)))
+        } else {
+            Err(PortError::Unavailable("away".into()))
+        }
     });
-    let house = House { registry: Some(Arc::new(registry)), ..House::v2(profiles) };
+    let house = Setup { registry: Some(Arc::new(registry)), ..Setup::v2(profiles) };
     let (status, body) = house.get(WINDOWS).await;
     assert_eq!((status, body.get("labels").and_then(Value::as_str)), (200, labels), "{body}");
 }
@@ -184,7 +189,7 @@ fn members(value: &Value) -> Vec<&str> {
 
 #[actix_web::test]
 async fn v1_tells_what_changed_without_limits_and_history() {
-    let (status, body) = House::v1(source(grown)).get(WINDOWS).await;
+    let (status, body) = Setup::v1(source(grown)).get(WINDOWS).await;
     assert_eq!(status, 200, "{body}");
     for absent in ["breaches", "baselinesNotSeen", "baselines", "history", "labels"] {
         assert!(body.get(absent).is_none(), "{absent}");
@@ -225,7 +230,7 @@ async fn v1_tells_what_changed_without_limits_and_history() {
 async fn v2_holds_every_function_against_its_limit_and_keeps_the_report() {
     let (history, kept) = history(Ok(()));
     let baselines = limits(|| Ok(vec![limit("Cart.toJson", 5.0), limit("steady1", 1.0), limit("gone", 1.0)]));
-    let house = House { baselines, history, ..House::v2(source(grown)) };
+    let house = Setup { baselines, history, ..Setup::v2(source(grown)) };
     let uri = format!("/diff/shop?{WINDOWS}&limit=1");
     let (status, body) = house.send(TestRequest::get().uri(&uri).insert_header(("X-Requested-By", "ada"))).await;
     let body: Value = serde_json::from_str(&body).unwrap();
@@ -259,7 +264,7 @@ fn crowd() -> Answer {
 #[actix_web::test]
 async fn the_audit_trail_keeps_the_largest_changes_of_a_report_that_shows_all() {
     let (history, kept) = history(Ok(()));
-    let house = House { baselines: limits(|| Ok(Vec::new())), history, ..House::v2(source(crowd)) };
+    let house = Setup { baselines: limits(|| Ok(Vec::new())), history, ..Setup::v2(source(crowd)) };
     let (_, body) = house.get(&format!("{WINDOWS}&limit=0")).await;
     assert_eq!(body["regressions"].as_array().unwrap().len(), 30);
     let entry = kept.lock().unwrap().pop().unwrap();
@@ -279,7 +284,7 @@ async fn the_history_is_told_the_verdict(
     #[case] verdict: &str,
 ) {
     let (history, kept) = history(Ok(()));
-    let house = House { baselines: limits(|| Ok(Vec::new())), history, ..House::v2(source(answer)) };
+    let house = Setup { baselines: limits(|| Ok(Vec::new())), history, ..Setup::v2(source(answer)) };
     let (_, body) = house.get(WINDOWS).await;
     assert_eq!(body["summary"]["verdict"], verdict);
     let entry = kept.lock().unwrap().pop().unwrap();
@@ -289,7 +294,7 @@ async fn the_history_is_told_the_verdict(
 #[actix_web::test]
 async fn an_empty_window_is_said_and_nothing_improved() {
     let silent = || Ok(Some((cpu(&busy("")), cpu(""))));
-    let house = House { baselines: limits(|| Ok(vec![limit("a", 1.0)])), ..House::v2(source(silent)) };
+    let house = Setup { baselines: limits(|| Ok(vec![limit("a", 1.0)])), ..Setup::v2(source(silent)) };
     let (status, body) = house.get(WINDOWS).await;
     assert_eq!((status, &body["regressions"], &body["improvements"]), (200, &json!([]), &json!([])));
     assert_eq!(
@@ -299,17 +304,17 @@ async fn an_empty_window_is_said_and_nothing_improved() {
                "headline": "No profile arrived in the current window: nothing can be compared."})
     );
     assert_eq!((&body["breaches"], &body["baselinesNotSeen"]), (&json!([]), &json!(["a"])));
-    let (_, text) = House::v1(source(silent)).send(TestRequest::get().uri("/diff/shop?format=markdown")).await;
+    let (_, text) = Setup::v1(source(silent)).send(TestRequest::get().uri("/diff/shop?format=markdown")).await;
     assert!(text.starts_with("# Diff Report: shop (no current data)\n\n**No data.** No profile arrived"), "{text}");
 }
 
 #[actix_web::test]
 async fn answers_all_the_same_where_relational_sors_are_off_or_fail() {
-    let (_, off) = House::v2(source(grown)).get(WINDOWS).await;
+    let (_, off) = Setup::v2(source(grown)).get(WINDOWS).await;
     assert_eq!((&off["baselines"], &off["history"]), (&json!("off"), &json!("off")));
     let (history, _) = history(Err(PortError::Unavailable("secret host".into())));
     let baselines = limits(|| Err(PortError::Timeout("secret".into())));
-    let (status, failed) = House { baselines, history, ..House::v2(source(grown)) }.get(WINDOWS).await;
+    let (status, failed) = Setup { baselines, history, ..Setup::v2(source(grown)) }.get(WINDOWS).await;
     assert_eq!((status, &failed["baselines"], &failed["history"]), (200, &json!("unavailable"), &json!("unavailable")));
     for answer in [off, failed] {
         assert!(answer.get("breaches").is_none() && answer["summary"].get("thresholdBreaches").is_none());
@@ -325,7 +330,7 @@ async fn answers_all_the_same_where_relational_sors_are_off_or_fail() {
 #[case::busy(|| Err(PortError::Overloaded { detail: String::new(), retry_after_s: 7 }), 503, "profile_source_busy")]
 #[actix_web::test]
 async fn fails_where_profiles_cannot_be_had(#[case] answer: fn() -> Answer, #[case] status: u16, #[case] code: &str) {
-    let (got, body) = House::v2(source(answer)).get("").await;
+    let (got, body) = Setup::v2(source(answer)).get("").await;
     assert_eq!((got, &body["code"]), (status, &json!(code)));
 }
 
@@ -344,7 +349,7 @@ async fn gives_up_at_the_deadline() {
             std::future::pending().await
         }
     }
-    let (status, body) = House { deadline: Duration::from_millis(20), ..House::v2(Slow) }.get("").await;
+    let (status, body) = Setup { deadline: Duration::from_millis(20), ..Setup::v2(Slow) }.get("").await;
     assert_eq!((status, &body["code"]), (504, &json!("timeout")));
 }
 
@@ -368,7 +373,7 @@ async fn gives_up_at_the_deadline() {
 #[case("baselineSelector=a", "parameter_invalid")]
 #[actix_web::test]
 async fn refuses_what_it_does_not_take(#[case] query: &str, #[case] code: &str) {
-    let (status, body) = House::v2(MockProfileDataSor::new()).get(query).await;
+    let (status, body) = Setup::v2(MockProfileDataSor::new()).get(query).await;
     assert_eq!((status, &body["code"]), (400, &json!(code)), "{body}");
 }
 
@@ -381,7 +386,7 @@ async fn asks_once_for_both_windows_and_series() {
         grown()
     });
     let query = "type=wallclock&selector=version=%222%22&baselineSelector=version=%221%22";
-    let (status, body) = House::v1(port).get(query).await;
+    let (status, body) = Setup::v1(port).get(query).await;
     assert_eq!((status, &body["profileType"]), (200, &json!("wall")));
     assert_eq!(
         (&body["baseline"]["selector"], &body["current"]["selector"]),
@@ -398,7 +403,7 @@ async fn asks_once_for_both_windows_and_series() {
 #[actix_web::test]
 async fn writes_markdown_where_it_is_asked_for(#[case] accept: &str, #[case] is_markdown: bool) {
     let request = TestRequest::get().uri("/diff/shop").insert_header(("accept", accept));
-    let (_, text) = House::v1(source(grown)).send(request).await;
+    let (_, text) = Setup::v1(source(grown)).send(request).await;
     assert_eq!(text.starts_with("# Diff Report: shop\n"), is_markdown, "{text}");
 }
 
@@ -411,10 +416,28 @@ async fn golden_report_in_markdown() {
     }
     let baselines =
         limits(|| Ok(vec![limit("a|b", 5.0), limit("steady1", 1.0), limit("old", 50.0), limit("lost", 5.0)]));
-    let house = House { baselines, ..House::v2(source(report)) };
+    let house = Setup { baselines, ..Setup::v2(source(report)) };
     let uri = format!("/diff/shop?{WINDOWS}&format=markdown&limit=4");
     let (_, text) = house.send(TestRequest::get().uri(&uri)).await;
     insta::assert_snapshot!(text);
+}
+
+#[actix_web::test]
+async fn what_grew_is_not_said_to_stand_over_its_limit_because_its_row_is_not_shown() {
+    fn grew() -> Answer {
+        let before = "main;a 1000\nmain;b 900\nmain;steady 5000";
+        let now = "main;a 4000\nmain;b 2900\nmain;steady 5000";
+        Ok(Some((cpu(&busy(before)), cpu(&busy(now)))))
+    }
+    let baselines = limits(|| Ok(vec![limit("a", 1.0), limit("b", 1.0), limit("steady", 1.0)]));
+    let house = Setup { baselines, ..Setup::v2(source(grew)) };
+    let uri = format!("/diff/shop?{WINDOWS}&format=markdown&limit=1");
+    let (_, text) = house.send(TestRequest::get().uri(&uri)).await;
+    let (_, standing) = text.split_once("## Over their limit without having grown").unwrap();
+    assert!(
+        standing.contains("| `steady` |") && !standing.contains("| `a` |") && !standing.contains("| `b` |"),
+        "{text}"
+    );
 }
 
 #[actix_web::test]
@@ -425,7 +448,7 @@ async fn compares_large_profiles_as_small_ones() {
         let more = format!("{}main;slow 4000", stacks(2));
         Ok(Some((cpu(&format!("{}main;slow 100", stacks(2))), cpu(&more))))
     }
-    let (_, body) = House::v1(source(deep)).get(WINDOWS).await;
+    let (_, body) = Setup::v1(source(deep)).get(WINDOWS).await;
     assert_eq!(
         (&body["regressions"][0]["function"], &body["summary"]["significantRegressions"]),
         (&json!("slow"), &json!(1))

@@ -16,7 +16,7 @@ use crate::kernel::{
     CALL, Call, Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, ProfileType, RowId, SequentialIds,
     Tenant, Version,
 };
-use crate::profile::{Limits, SampleType, read_folded};
+use crate::profile::{ReadLimits, SampleType, read_folded};
 use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
 use crate::sor::history::{HistorySor, MockHistorySor, NewAssessment};
 use crate::sor::profile_data::{MergedProfile, MockProfileDataSor, ProfileDataSor, ProfileMeta, ProfileQuery};
@@ -36,7 +36,7 @@ fn merged(folded: &str, name: &str, unit: &str, scale: i64) -> MergedProfile {
         .filter_map(|line| line.rsplit_once(' '))
         .map(|(stack, n)| format!("{stack} {}\n", n.parse::<i64>().unwrap() * scale))
         .collect();
-    let profile = read_folded(text.as_bytes(), sample_type.clone(), &Limits::default()).unwrap();
+    let profile = read_folded(text.as_bytes(), sample_type.clone(), &ReadLimits::default()).unwrap();
     let profile_types = vec![format!("process_cpu:{name}:{unit}:cpu:nanoseconds")];
     let meta = ProfileMeta { sample_type: Some(sample_type), profile_types, ..ProfileMeta::default() };
     MergedProfile { profile: Arc::new(profile), meta }
@@ -56,6 +56,7 @@ type Answer = fn(&ProfileQuery) -> PortResult<Option<MergedProfile>>;
 fn source(answer: Answer) -> MockProfileDataSor {
     let mut port = MockProfileDataSor::new();
     port.expect_merged().returning(move |_, query| answer(query));
+    port.expect_apps().returning(|_, _| Ok(vec!["shop2".parse().unwrap()]));
     port
 }
 
@@ -98,7 +99,7 @@ fn history(result: PortResult<()>) -> (Option<Arc<dyn HistorySor>>, Arc<Mutex<Ve
     (Some(Arc::new(port)), kept)
 }
 
-struct House {
+struct Setup {
     profiles: MockProfileDataSor,
     baselines: Option<Arc<dyn BaselineSor>>,
     history: Option<Arc<dyn HistorySor>>,
@@ -107,7 +108,7 @@ struct House {
     rules: Arc<Rules>,
 }
 
-impl House {
+impl Setup {
     fn v1(profiles: MockProfileDataSor) -> Self {
         Self { profiles, baselines: None, history: None, registry: None, version: Version::V1, rules: Rules::builtin() }
     }
@@ -150,7 +151,7 @@ fn members(value: &Value) -> Vec<&str> {
 
 #[actix_web::test]
 async fn v1_answers_without_baselines_history_and_labels() {
-    let (status, body) = House::v1(source(only_cpu)).get("/triage/shop?types=cpu").await;
+    let (status, body) = Setup::v1(source(only_cpu)).get("/triage/shop?types=cpu").await;
     assert_eq!(status, 200);
     assert_eq!(members(&body), ["appName", "from", "links", "profiles", "summary", "to"]);
     let block = &body["profiles"]["cpu"];
@@ -172,7 +173,7 @@ async fn v1_answers_without_baselines_history_and_labels() {
 async fn v2_holds_every_function_against_its_limit_and_keeps_the_assessment() {
     let (history, kept) = history(Ok(()));
     let baselines = limits(|| Ok(vec![limit("main.parse", 15.0), limit("main.render", 25.0), limit("main.gone", 1.0)]));
-    let house = House { baselines, history, ..House::v2(source(only_cpu)) };
+    let house = Setup { baselines, history, ..Setup::v2(source(only_cpu)) };
     let request = TestRequest::get().uri("/triage/shop?types=cpu&limit=1").insert_header(("X-Requested-By", "ada"));
     let (status, body) = house.send(request).await;
     assert_eq!(status, 200);
@@ -199,7 +200,7 @@ async fn v2_holds_every_function_against_its_limit_and_keeps_the_assessment() {
 
 #[actix_web::test]
 async fn says_which_relational_sors_are_off() {
-    let (_, body) = House::v2(source(only_cpu)).get("/triage/shop?types=cpu").await;
+    let (_, body) = Setup::v2(source(only_cpu)).get("/triage/shop?types=cpu").await;
     assert_eq!((&body["baselines"], &body["history"], &body["labels"]), (&json!("off"), &json!("off"), &json!("off")));
     assert_eq!(body["profiles"]["cpu"]["baselineViolations"], Value::Null);
     assert_eq!(body["summary"]["baselineViolations"], Value::Null);
@@ -208,10 +209,10 @@ async fn says_which_relational_sors_are_off() {
 #[actix_web::test]
 async fn answers_all_the_same_where_relational_sors_fail() {
     let (history, _) = history(Err(PortError::Unavailable("secret host".into())));
-    let house = House {
+    let house = Setup {
         baselines: limits(|| Err(PortError::Timeout("secret".into()))),
         history,
-        ..House::v2(source(only_cpu))
+        ..Setup::v2(source(only_cpu))
     };
     let (status, body) = house.get("/triage/shop?types=cpu").await;
     assert_eq!(status, 200);
@@ -225,7 +226,7 @@ async fn a_kind_that_cannot_be_read_is_unavailable_in_its_place() {
         ProfileType::Alloc => Err(PortError::Unavailable("secret host".into())),
         _ => only_cpu(q),
     });
-    let (status, body) = House::v1(profiles).get("/triage/shop?types=alloc,cpu").await;
+    let (status, body) = Setup::v1(profiles).get("/triage/shop?types=alloc,cpu").await;
     assert_eq!(status, 200);
     assert_eq!(
         body["profiles"]["alloc"],
@@ -244,8 +245,10 @@ async fn a_kind_that_cannot_be_read_is_unavailable_in_its_place() {
 #[case::unknown_before_failed(|q: &ProfileQuery| if q.kind == ProfileType::Cpu { Ok(None) } else { Err(PortError::Timeout(String::new())) }, 404, "app_unknown")]
 #[actix_web::test]
 async fn fails_only_where_no_kind_could_be_read(#[case] answer: Answer, #[case] status: u16, #[case] code: &str) {
-    let (got, body) = House::v2(source(answer)).get("/triage/shop").await;
+    let (got, body) = Setup::v2(source(answer)).get("/triage/shop").await;
     assert_eq!((got, &body["code"]), (status, &json!(code)));
+    let suggests = body["detail"] == "no profiles of the app \"shop\" are known; did you mean \"shop2\"?";
+    assert_eq!(suggests, code == "app_unknown", "{body}");
 }
 
 #[actix_web::test]
@@ -316,7 +319,7 @@ fn registry(answer: PortResult<Option<Value>>) -> Option<Arc<dyn RegistrySor>> {
             created_at: at,
             updated_at: at,
         };
-        answer.clone().map(|labels| labels.map(service))
+        answer.clone().map(|labels| labels.map(service).map(crate::kernel::Stored::Valid))
     });
     Some(Arc::new(port))
 }
@@ -339,7 +342,7 @@ async fn the_labels_and_the_tenant_of_the_registry_narrow_every_read(
         assert_eq!(query.tenant.as_ref().map(Tenant::as_str), tenant);
         only_cpu(query)
     });
-    let house = House { registry: registry(answer), ..House::v2(profiles) };
+    let house = Setup { registry: registry(answer), ..Setup::v2(profiles) };
     let (status, body) = house.get("/triage/shop?types=cpu,alloc&selector=v!%3D%222%22").await;
     assert_eq!((status, body.get("labels").and_then(Value::as_str)), (200, labels), "{body}");
     // The link shows what was read.
@@ -351,7 +354,7 @@ async fn the_labels_and_the_tenant_of_the_registry_narrow_every_read(
 #[actix_web::test]
 async fn version_one_asks_no_registry() {
     let port = MockRegistrySor::new();
-    let house = House { registry: Some(Arc::new(port)), ..House::v1(source(only_cpu)) };
+    let house = Setup { registry: Some(Arc::new(port)), ..Setup::v1(source(only_cpu)) };
     let (status, body) = house.get("/triage/shop?types=cpu").await;
     assert_eq!((status, body.get("labels")), (200, None));
 }
@@ -365,7 +368,7 @@ async fn kinds(path: &str, answer: Answer) -> (Vec<ProfileType>, Vec<String>) {
         sink.lock().unwrap().push(query.kind);
         answer(query)
     });
-    let (status, body) = House::v1(port).get(path).await;
+    let (status, body) = Setup::v1(port).get(path).await;
     assert_eq!(status, 200, "{body}");
     let answered = members(&body["profiles"]).into_iter().map(str::to_owned).collect();
     let asked = asked.lock().unwrap().clone();
@@ -396,7 +399,7 @@ async fn says_when_the_last_profile_came_where_there_is_none() {
         let meta = ProfileMeta { last_profile_at: DateTime::from_timestamp(NOW - 86_400, 0), ..ProfileMeta::default() };
         Ok(Some(MergedProfile { meta, ..MergedProfile::default() }))
     });
-    let (status, body) = House::v1(profiles).get("/triage/shop?types=cpu").await;
+    let (status, body) = Setup::v1(profiles).get("/triage/shop?types=cpu").await;
     assert_eq!(status, 200);
     assert_eq!(
         (&body["profiles"]["cpu"]["diagnosis"], &body["profiles"]["cpu"]["totalSamples"]),
@@ -412,7 +415,7 @@ async fn says_when_the_last_profile_came_where_there_is_none() {
 #[actix_web::test]
 async fn says_plainly_that_samples_are_too_few() {
     let profiles = source(|_| Ok(Some(cpu("main.main;main.a 4\nmain.main;main.b 3"))));
-    let (_, body) = House::v1(profiles).get("/triage/shop?types=cpu").await;
+    let (_, body) = Setup::v1(profiles).get("/triage/shop?types=cpu").await;
     assert_eq!(body["summary"]["verdict"], "insufficient");
     assert_eq!(body["profiles"]["cpu"]["confidence"], "insufficient");
     assert_eq!(body["summary"]["headline"], "Only 7 samples of shop were seen in this window, too few for a verdict.");
@@ -420,21 +423,21 @@ async fn says_plainly_that_samples_are_too_few() {
 
 #[rstest]
 #[case("types=heap", 400, "profile_type_unknown")]
-#[case("types=", 400, "parameter_invalid")]
+#[case("types=,", 400, "parameter_invalid")]
 #[case("limit=-1", 400, "parameter_invalid")]
 #[case("type=cpu", 400, "parameter_unknown")]
 #[case("from=now&to=now-1h", 400, "window_invalid")]
 #[case("selector=a", 400, "parameter_invalid")]
 #[actix_web::test]
 async fn refuses_what_it_does_not_take(#[case] query: &str, #[case] status: u16, #[case] code: &str) {
-    let (got, body) = House::v2(MockProfileDataSor::new()).get(&format!("/triage/shop?{query}")).await;
+    let (got, body) = Setup::v2(MockProfileDataSor::new()).get(&format!("/triage/shop?{query}")).await;
     assert_eq!((got, &body["code"]), (status, &json!(code)));
 }
 
 #[actix_web::test]
 async fn refuses_a_requester_that_history_could_not_keep() {
     let request = TestRequest::get().uri("/triage/shop").insert_header(("X-Requested-By", "x".repeat(256)));
-    let (status, body) = House::v2(MockProfileDataSor::new()).send(request).await;
+    let (status, body) = Setup::v2(MockProfileDataSor::new()).send(request).await;
     assert_eq!((status, &body["errors"][0]["pointer"]), (400, &json!("X-Requested-By")));
 }
 
@@ -447,7 +450,7 @@ async fn judges_a_large_profile_as_a_small_one() {
         assert_eq!(query.kind, ProfileType::Cpu);
         Ok(Some(cpu(&stacks)))
     }
-    let (_, body) = House::v1(source(deep)).get("/triage/shop?types=cpu").await;
+    let (_, body) = Setup::v1(source(deep)).get("/triage/shop?types=cpu").await;
     assert_eq!(body["profiles"]["cpu"]["diagnosis"], "allocation");
     assert_eq!(body["profiles"]["cpu"]["findings"][0]["responsible"][0]["function"], "main.f69");
 }
@@ -467,11 +470,11 @@ fn own_rules() -> Arc<Rules> {
 #[actix_web::test]
 async fn golden_answer_of_a_small_profile() {
     let (history, _) = history(Ok(()));
-    let house = House {
+    let house = Setup {
         baselines: limits(|| Ok(vec![limit("main.parse", 15.0)])),
         history,
         rules: own_rules(),
-        ..House::v2(source(only_cpu))
+        ..Setup::v2(source(only_cpu))
     };
     let (_, body) = house.get("/triage/shop?types=cpu&from=1706000000&to=1706000100&limit=2").await;
     insta::assert_json_snapshot!(body);

@@ -6,13 +6,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::kernel::{CALL, FixedClock, PortError, Progress, Selector, SequentialIds, TimeWindow, Version};
-use crate::profile::{Limits, SampleType, read_folded};
+use crate::profile::{ReadLimits, SampleType, read_folded};
 use crate::sor::history::MockHistorySor;
 use crate::sor::profile_data::{MockProfileDataSor, ProfileMeta};
 
 fn cpu() -> MergedProfile {
     let sample_type = SampleType::new("cpu", "nanoseconds");
-    let profile = read_folded(b"main;work 2000000000", sample_type.clone(), &Limits::default()).unwrap();
+    let profile = read_folded(b"main;work 2000000000", sample_type.clone(), &ReadLimits::default()).unwrap();
     let meta = ProfileMeta { sample_type: Some(sample_type), ..ProfileMeta::default() };
     MergedProfile { profile: Arc::new(profile), meta }
 }
@@ -98,6 +98,7 @@ async fn a_triage_that_is_cancelled_ends_and_is_not_recorded() {
 #[tokio::test]
 async fn ports_are_asked_with_the_deadline_of_a_triage_or_that_of_the_caller_if_it_is_earlier() {
     let mut profiles = MockProfileDataSor::new();
+    profiles.expect_apps().returning(|_, _| Ok(Vec::new()));
     let soon = Instant::now() + Duration::from_secs(3);
     profiles
         .expect_merged()
@@ -105,5 +106,5 @@ async fn ports_are_asked_with_the_deadline_of_a_triage_or_that_of_the_caller_if_
         .withf(move |call, _| call.urgency().deadline == Some(soon))
         .returning(|_, _| Ok(None));
     let refused = service(profiles, MockHistorySor::new()).triage(&CALL.until(soon), &request()).await;
-    assert!(matches!(refused, Err(Refusal::AppUnknown(_))));
+    assert!(matches!(refused, Err(Refusal::AppUnknown { .. })));
 }

@@ -1,4 +1,4 @@
-//! From what was judged to the answer: shares are rounded to two decimals, here and nowhere else.
+//! Makes the answer from what was judged. Shares are rounded to two decimals here and nowhere else.
 
 use super::{
     Block, CoverageBody, EvidenceBody, FindingBody, JudgedBlock, LinksBody, MechanismBody, ResponsibleBody,
@@ -6,9 +6,9 @@ use super::{
 };
 use crate::bor::links::{self, LinkSettings};
 use crate::bor::triage::blocks::Blocks;
-use crate::bor::triage::domain::{Judged, Triage, TypeResult};
+use crate::bor::triage::domain::{JudgedProfile, Triage, TypeResult};
 use crate::http::Problem;
-use crate::kernel::{round2, round4};
+use crate::kernel::{percent_of, round2, round4};
 use crate::sor::profile_data::Coverage;
 use crate::verdict::{Assessment, Finding, LimitViolation, Rate, Responsible, Share, Summary};
 
@@ -66,8 +66,8 @@ impl Block {
 }
 
 impl JudgedBlock {
-    fn of(judged: &Judged, links: Option<LinksBody>) -> Self {
-        let Judged { assessment, merged, limits } = judged;
+    fn of(judged: &JudgedProfile, links: Option<LinksBody>) -> Self {
+        let JudgedProfile { assessment, merged, limits } = judged;
         let diagnosis = &assessment.diagnosis;
         let (low, high) = ends(&diagnosis.share);
         let rate = assessment.rate;
@@ -91,7 +91,7 @@ impl JudgedBlock {
             wait_ms_per_second: if let Some(Rate::WaitMsPerSecond(ms)) = rate { Some(round2(ms)) } else { None },
             coverage: merged.meta.coverage.map(CoverageBody::from),
             truncated_percent: (truncated > 0 && assessment.has_data())
-                .then(|| round2(truncated as f64 / assessment.total as f64 * 100.0)),
+                .then(|| round2(percent_of(truncated, assessment.total))),
             top_functions: top_functions(assessment),
             recommendation: diagnosis.recommendation.clone(),
             findings: assessment.findings.iter().map(FindingBody::from).collect(),

@@ -1,26 +1,13 @@
 //! Real profiles, judged as a person who read their stacks would.
 
-use std::path::PathBuf;
-
 use rstest::rstest;
 
 use super::*;
 use crate::bor::triage::{Block, JudgedBlock};
-
-/// The test data beside the repository; absent on most machines.
-fn shared(file: &str) -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
-    let dir = std::env::var("SHARED_DIR").map_or_else(|_| PathBuf::from(beside), PathBuf::from);
-    let path = dir.join("profiles").join(file);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {} is not there", path.display());
-    None
-}
+use crate::kernel::testing::shared;
 
 fn judged(file: &str) -> Option<(TriageBody, JudgedBlock)> {
-    let body = judge(&Rules::builtin(), &shared(file)?, None, None, 10).unwrap();
+    let body = judge(&Rules::builtin(), &shared(&format!("profiles/{file}"))?, None, None, 10).unwrap();
     let Block::Judged(block) = body.profiles.0.first().unwrap().1.clone() else { panic!("judged") };
     Some((body, *block))
 }

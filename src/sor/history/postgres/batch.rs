@@ -1,4 +1,4 @@
-//! Several assessments in one transaction: by one statement, or by one for each where that one refuses a row.
+//! Several assessments in one transaction: with one statement, or with one for each if that statement refuses a row.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::super::bounded::{Recommendation, TopFunctions};
 use super::super::domain::ProfileTypes;
 use super::{TABLE, insert, refused};
 use crate::kernel::{Call, PortError, PortResult, RowId, Text255};
-use crate::storage::{Columns, Db, DbError, Repeat, apart, begin};
+use crate::storage::{Db, DbError, Repeat, apart, begin};
 
 /// What became of each key.
 type Kept = HashMap<Uuid, PortResult<RowId>>;
@@ -37,7 +37,7 @@ pub(super) async fn insert_all(db: &Db, call: &Call, new: Arc<[Recorded]>) -> Po
 }
 
 fn row_id(id: i32) -> PortResult<RowId> {
-    Ok(Columns::of(TABLE, id).id()?)
+    RowId::new(id.into()).ok_or_else(|| PortError::Internal(format!("{TABLE}: the id {id} is below 1")))
 }
 
 /// A row by its key.
@@ -85,7 +85,7 @@ async fn insert_together(connection: &mut PgConnection, new: &[Recorded]) -> Res
     .await
 }
 
-/// The same in one transaction in which each row has a statement, so that one that is refused takes no other back.
+/// The same with one statement for each row, so that a refused row does not take back the others.
 async fn insert_one_by_one(connection: &mut PgConnection, new: &[Recorded]) -> Result<Kept, sqlx::Error> {
     let mut transaction = begin(connection).await?;
     let mut kept = Kept::new();

@@ -13,22 +13,22 @@ fn now() -> DateTime<Utc> {
     "2026-11-20T12:00:00Z".parse().unwrap()
 }
 
-struct House {
+struct Setup {
     retention: Retention,
     clock: Arc<FixedClock>,
     database: TestDatabase,
     connection: PgConnection,
 }
 
-async fn house() -> House {
+async fn house() -> Setup {
     let database = database().await;
     let clock = Arc::new(FixedClock::at(now()));
     let retention = Retention::new(database.db.clone(), clock.clone(), DAYS);
     let connection = database.connect_options().connect().await.unwrap();
-    House { retention, clock, database, connection }
+    Setup { retention, clock, database, connection }
 }
 
-impl House {
+impl Setup {
     /// Adds assessments of an app, the first so many seconds before the present, each a second older than the one before.
     async fn add(&mut self, app: &str, rows: i64, seconds: i64) {
         sqlx::query(

@@ -1,4 +1,5 @@
-//! What the spool does in the background: deliver in order, force to the disk, adopt what others left behind.
+//! The background work of the spool: it delivers entries in order, forces files to the disk, and adopts the files of
+//! processes that died.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::{Entry, Shared};
 use crate::kernel::{Call, PortError, PortResult, RowId};
 use crate::sor::history::batch::{MAX_BATCH, Recorded, create_valid};
 
-/// So many internal errors in a row over one entry make it suspicious.
+/// After so many internal errors in a row an entry counts as the cause.
 const SUSPICIOUS: u32 = 5;
 /// So many bytes of lines are delivered together, of which a body is not longer: an eighth of what the other server takes,
 /// and what proxies let through unless told otherwise.
@@ -27,7 +28,7 @@ pub(super) struct Pace {
     pub(super) first_pause: Duration,
     /// The longest pause.
     pub(super) longest_pause: Duration,
-    /// How often what was appended is forced to the disk.
+    /// How often appended entries are forced to the disk.
     pub(super) fsync: Duration,
     /// How often files of processes that died are looked for.
     pub(super) look_around: Duration,
@@ -124,7 +125,7 @@ fn read(line: &[u8]) -> PortResult<Recorded> {
     Ok(Recorded { key, trace: trace.and_then(|trace| trace.parse().ok()), entry: assessment.into() })
 }
 
-/// Delivers entries: what became of each, in order.
+/// Delivers entries and returns the result for each, in order.
 async fn send(shared: &Shared, batch: &[Front]) -> PortResult<Vec<PortResult<RowId>>> {
     if let [only] = batch {
         return Ok(vec![send_alone(shared, only).await]);

@@ -64,7 +64,7 @@ impl Journal {
         let directory = journal.settings.directory.clone();
         let made = directory.as_ref().map_or(Ok(()), |directory| std::fs::create_dir_all(directory.join(REJECTED)));
         made.and_then(|()| journal.begin_segment())
-            .map_err(|source| SpoolError::NotWritable { directory: directory.unwrap_or_default(), source })?;
+            .map_err(|said| SpoolError::NotWritable { directory: directory.unwrap_or_default(), said })?;
         Ok(journal)
     }
 

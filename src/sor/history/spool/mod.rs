@@ -30,7 +30,7 @@ use super::batch::{Batch, Recorded};
 use super::domain::{Assessment, HistoryPage, HistoryQuery, NewAssessment};
 use super::port::HistorySor;
 use super::wire::NewAssessmentBody;
-use crate::kernel::{AppName, Call, Clock, IdSource, PortError, PortResult, RowId};
+use crate::kernel::{AppName, Call, Clock, IdSource, PortError, PortResult, RowId, Stored};
 
 /// When what was appended is forced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub struct SpoolSettings {
 pub enum SpoolError {
     /// The directory cannot be written.
     #[error(
-        "the spool cannot write to {directory}: {source}; point DATA_DIR to a directory that can be written, or set \
+        "the spool cannot write to {directory}: {said}; point DATA_DIR to a directory that can be written, or set \
          SPOOL=memory to keep undelivered history in memory only, where a crash loses it",
         directory = directory.display()
     )]
@@ -65,7 +65,7 @@ pub enum SpoolError {
         /// The spool's directory.
         directory: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        said: std::io::Error,
     },
 }
 
@@ -341,7 +341,7 @@ impl HistorySor for Spool {
         self.shared.inner.list(call, query).await
     }
 
-    async fn latest(&self, call: &Call, app: &AppName) -> PortResult<Option<Assessment>> {
+    async fn latest(&self, call: &Call, app: &AppName) -> PortResult<Option<Stored<Assessment>>> {
         self.shared.inner.latest(call, app).await
     }
 

@@ -23,7 +23,7 @@ const PROBE: [u8; 4096] = [b' '; 4096];
 
 /// Where an entry stands.
 #[derive(Debug, Clone, Copy)]
-struct Span {
+struct ByteRange {
     offset: u64,
     length: usize,
 }
@@ -34,7 +34,7 @@ pub(super) struct Segment {
     store: Store,
     /// Where the next entry goes.
     end: u64,
-    pending: VecDeque<Span>,
+    pending: VecDeque<ByteRange>,
     /// Bytes of the pending entries.
     pending_bytes: u64,
     /// Written since it was last forced to the disk.
@@ -96,7 +96,7 @@ impl Segment {
         while let Some(line) = first(rest) {
             let length = match line {
                 Line::Whole { length, .. } => {
-                    segment.push(Span { offset: segment.end, length });
+                    segment.push(ByteRange { offset: segment.end, length });
                     length
                 }
                 Line::Broken { length } => {
@@ -130,7 +130,7 @@ impl Segment {
         self.pending_bytes
     }
 
-    fn push(&mut self, span: Span) {
+    fn push(&mut self, span: ByteRange) {
         self.pending_bytes += span.length as u64;
         self.pending.push_back(span);
     }
@@ -148,7 +148,7 @@ impl Segment {
                 }
             }
         }
-        self.push(Span { offset: self.end, length: line.len() });
+        self.push(ByteRange { offset: self.end, length: line.len() });
         self.end += line.len() as u64;
         self.dirty = true;
         Ok(())

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
 use super::*;
-use crate::kernel::{CALL, Call, FixedClock, RandomIds, Trace};
+use crate::kernel::{CALL, Call, FixedClock, RandomIds, Stored, Trace};
 use crate::sor::history::conformance::{new, now};
 use crate::sor::history::domain::AssessmentSeverity;
 
@@ -106,7 +106,7 @@ impl HistorySor for Fake {
         Ok(HistoryPage { entries: Vec::new(), next: None })
     }
 
-    async fn latest(&self, _: &Call, _: &AppName) -> PortResult<Option<Assessment>> {
+    async fn latest(&self, _: &Call, _: &AppName) -> PortResult<Option<Stored<Assessment>>> {
         Ok(None)
     }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::http::BODY_LIMIT_BYTES;
 use crate::kernel::PortError;
 use crate::sor::history::conformance::{create_all, new, recorded};
+use crate::sor::testing::Whole;
 
 fn entry(key: u128) -> Value {
     let mut entry = body();
@@ -132,7 +133,7 @@ async fn rows_that_the_table_refuses_keep_no_other_from_being_kept() {
         assert!(matches!(results.remove(3), Err(PortError::Internal(_))));
         let refused = PortError::Invalid("diagnosis_check1 is not what history keeps".to_owned());
         assert_eq!(results.remove(1), Err(refused));
-        let mut page = port.list(&CALL, &HistoryQuery::newest(app.parse().unwrap(), 50)).await.unwrap().entries;
+        let mut page = port.list(&CALL, &HistoryQuery::newest(app.parse().unwrap(), 50)).await.unwrap().entries.whole();
         page.sort_by_key(|row| row.id);
         let kept: Vec<_> = page.iter().map(|row| Ok(row.id)).collect();
         assert_eq!(kept, results);

@@ -9,25 +9,25 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::ExposeSecret;
 use url::Url;
 
+use super::millis_window::MillisWindow;
 use super::refusal::{Refusal, refusal_of};
 use super::settings::{Credentials, InvalidSource, PyroscopeSettings};
-use super::span::Span;
 use crate::http::{NoAnswer, Outward, OutwardSettings, TENANT_HEADER};
 use crate::kernel::{Call, PortError, Tenant};
 use crate::profile::{
-    FunctionId, LimitName, Limits, PprofFile, Profile, ReadError, is_compressed, read_flamebearer, read_pprof,
+    FunctionId, LimitName, PprofFile, Profile, ReadError, ReadLimits, is_compressed, read_flamebearer, read_pprof,
 };
 use crate::sor::profile_data::proto::querier::v1::{
     SelectMergeProfileRequest, SelectSeriesRequest, SelectSeriesResponse, SeriesRequest, SeriesResponse,
 };
 use crate::sor::profile_data::type_id::TypeId;
-use crate::sor::profile_data::within::{Means, NotRead, run};
-use crate::upstream::{Limiter, Outcome};
+use crate::sor::profile_data::within::{NotRead, ReadBudget, run};
+use crate::upstream::{CallOutcome, Limiter};
 
 /// Answers up to this size that are plain, as nearly all are, are read where they arrive, in some 2 ms at most: to hand
 /// one over takes a quarter of one. Larger ones would hold up other requests, and compressed ones may be of any size.
 const SMALL_BYTES: usize = 1 << 20;
-/// And only if they hold no more frames than this: a few bytes can stand for very many.
+/// And only if they hold at most this many frames: a few bytes can stand for very many.
 const SMALL_FRAMES: u64 = 1 << 20;
 /// In a scan, whose answers come by the dozen and would wait for one another, only up to this size.
 const SMALL_IN_SCAN: usize = 16 << 10;
@@ -35,7 +35,7 @@ const SMALL_IN_SCAN: usize = 16 << 10;
 const FLAME_GRAPH_NODES: u32 = 65_536;
 /// What version 1 says for "no data": a pprof of one empty sample type and one empty text.
 const NO_DATA: &[u8] = &[0x0a, 0x00, 0x32, 0x00, 0x5a, 0x00];
-/// Without this, servers hide labels whose names hold dots.
+/// The header without which servers hide labels whose names hold dots.
 const ALL_LABEL_NAMES: &str = "*/*; allow-utf8-labelnames=true";
 
 /// A profile as a call brought it.
@@ -43,24 +43,24 @@ const ALL_LABEL_NAMES: &str = "*/*; allow-utf8-labelnames=true";
 pub(super) struct Read {
     /// The stacks, with at most one sample type.
     pub profile: Profile,
-    /// Ticks of stacks that the server cut off.
+    /// The ticks of stacks that the server cut off.
     pub truncated_ticks: i64,
 }
 
 /// What one call asks for: profiles of one type and some series over a span.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Piece<'a> {
-    /// Whose; `None`: the configured tenant's.
+    /// The tenant; `None` for the configured one.
     pub tenant: Option<&'a Tenant>,
     /// The type.
     pub id: &'a TypeId,
     /// The whole selector, with the app.
     pub selector: &'a str,
     /// The window, or a part of it.
-    pub span: Span,
+    pub span: MillisWindow,
 }
 
-/// Makes the calls and tells answers from refusals. Each is made for the tenant it names, else for the one that is
+/// Makes the calls and tells answers and refusals apart. Each is made for the tenant it names, else for the one that is
 /// configured.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -68,7 +68,7 @@ pub(super) struct Client {
     tenant: Option<HeaderValue>,
     limiter: Arc<Limiter>,
     /// Memory for the large answers that are being read.
-    means: Means,
+    reads: ReadBudget,
     series: Url,
     merge: Url,
     totals: Url,
@@ -88,7 +88,7 @@ impl Client {
             max_answer_bytes: settings.max_answer_bytes,
             authorization: settings.credentials.as_ref().map(Credentials::header).transpose()?,
         })?;
-        let limits = Limits { body: settings.max_answer_bytes as u64, ..Limits::default() };
+        let limits = ReadLimits { body: settings.max_answer_bytes as u64, ..ReadLimits::default() };
         let querier = |method| outward.url(["querier.v1.QuerierService", method]);
         Ok(Self {
             series: querier("Series"),
@@ -97,7 +97,7 @@ impl Client {
             render: outward.url(["pyroscope", "render"]),
             tenant: tenant.transpose()?,
             limiter: Arc::default(),
-            means: Means { budget: settings.budget.clone(), limits, patience: settings.timeout },
+            reads: ReadBudget { budget: settings.budget.clone(), limits, patience: settings.timeout },
             outward,
         })
     }
@@ -168,12 +168,12 @@ impl Client {
         .await
     }
 
-    /// Reads a small answer here, and a large one where it holds nobody up and when there is memory for it.
+    /// Reads a small answer at once, and a large one on the threads for heavy work when there is memory for it.
     async fn read(
         &self,
         call: &Call,
         body: Bytes,
-        read: impl Fn(&[u8], &Limits) -> Result<Read, ReadError> + Clone + Send + 'static,
+        read: impl Fn(&[u8], &ReadLimits) -> Result<Read, ReadError> + Clone + Send + 'static,
     ) -> Result<Read, Refusal> {
         let refused = |error: NotRead| match error {
             NotRead::Bad(error) => {
@@ -184,7 +184,7 @@ impl Client {
             NotRead::Lost(error) => error.into(),
         };
         if body.len() <= SMALL_BYTES && !is_compressed(&body) {
-            let few = Limits { frames: SMALL_FRAMES.min(self.means.limits.frames), ..self.means.limits };
+            let few = ReadLimits { frames: SMALL_FRAMES.min(self.reads.limits.frames), ..self.reads.limits };
             let done = if call.is_scan() && body.len() > SMALL_IN_SCAN {
                 run(body.clone(), few, read.clone()).await.map_err(refused)?
             } else {
@@ -195,7 +195,7 @@ impl Client {
                 done => return done.map_err(NotRead::Bad).map_err(refused),
             }
         }
-        self.means.read(body, 0, None, read).await.map(|(_permit, read)| read).map_err(refused)
+        self.reads.read(body, 0, None, read).await.map(|(_permit, read)| read).map_err(refused)
     }
 
     fn for_tenant(&self, tenant: Option<&Tenant>, request: RequestBuilder) -> RequestBuilder {
@@ -212,7 +212,7 @@ impl Client {
             .body(message.encode_to_vec())
     }
 
-    /// Sends, when the source has room for one more call, and again once if the connection broke.
+    /// Sends a request when the source has room for one more call, and once more if the connection broke.
     async fn send(&self, call: &Call, request: RequestBuilder, selected: bool) -> Result<Bytes, Refusal> {
         let permit = self.limiter.enter(call).await;
         let second = request.try_clone();
@@ -223,19 +223,19 @@ impl Client {
         }
         match answer {
             Ok(answer) if answer.status == StatusCode::OK => {
-                permit.end(Outcome::Answered);
+                permit.end(CallOutcome::Answered);
                 Ok(answer.body)
             }
             Ok(answer) => {
                 let busy = matches!(answer.status.as_u16(), 429 | 503 | 504);
-                permit.end(if busy { Outcome::Busy } else { Outcome::Unknown });
+                permit.end(if busy { CallOutcome::Busy } else { CallOutcome::Unknown });
                 Err(refusal_of(&answer, selected))
             }
             Err(error) => {
                 let (outcome, refusal): (_, fn(PortError) -> Refusal) = match error {
-                    NoAnswer::Timeout(_) => (Outcome::Busy, Refusal::TooMuch),
-                    NoAnswer::TooLarge { .. } => (Outcome::Unknown, Refusal::TooMuch),
-                    NoAnswer::Broken(_) | NoAnswer::GivenUp(_) => (Outcome::Unknown, Refusal::Final),
+                    NoAnswer::Timeout(_) => (CallOutcome::Busy, Refusal::TooMuch),
+                    NoAnswer::TooLarge { .. } => (CallOutcome::Unknown, Refusal::TooMuch),
+                    NoAnswer::Broken(_) | NoAnswer::GivenUp(_) => (CallOutcome::Unknown, Refusal::Final),
                 };
                 permit.end(outcome);
                 Err(refusal(error.into()))

@@ -8,8 +8,8 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 
 use super::client::{Client, Piece};
 use super::labels::{POPULATIONS, PROFILERS, selector_of};
+use super::millis_window::MillisWindow;
 use super::refusal::Refusal;
-use super::span::Span;
 use crate::kernel::{AppName, Call, Clock, PortResult, Selector, Tenant, TimeWindow};
 use crate::sor::profile_data::ProfileQuery;
 use crate::sor::profile_data::proto::querier::v1::SeriesRequest;
@@ -17,13 +17,13 @@ use crate::sor::profile_data::proto::types::v1::Labels;
 use crate::sor::profile_data::type_id::TypeId;
 use crate::upstream::{Expiring, Flights, Recent};
 
-/// How long is believed what was seen.
+/// How long a discovery that found something is used.
 const HIT: TimeDelta = TimeDelta::seconds(60);
-/// How long is believed that nothing was seen.
+/// How long a discovery that found nothing is used.
 const MISS: TimeDelta = TimeDelta::seconds(10);
 /// Calls of one discovery at once.
 const AT_ONCE: usize = 2;
-/// Days looked back for an app that the window does not know.
+/// How many days to look back for an app that has nothing in the window.
 const DAYS_BACK: i32 = 7;
 
 const SERVICE: &str = "service_name";
@@ -36,7 +36,7 @@ pub(super) struct Seen {
     pub window: Option<TimeWindow>,
     /// Each profile type once, sorted. Empty: the app is known from elsewhere.
     pub types: Vec<TypeId>,
-    /// When its last profile came, where the window has none; to the minute.
+    /// When its last profile came, if the window has none; to the minute.
     pub last_profile_at: Option<DateTime<Utc>>,
     sets: Vec<LabelSet>,
 }
@@ -49,7 +49,7 @@ struct LabelSet {
 }
 
 impl Seen {
-    /// What a window with these label sets has.
+    /// What a window has, by its label sets.
     fn of(window: TimeWindow, sets: Vec<LabelSet>) -> Self {
         let types: BTreeSet<TypeId> = sets.iter().map(|set| set.type_id.clone()).collect();
         Self { window: Some(window), types: types.into_iter().collect(), last_profile_at: None, sets }
@@ -85,10 +85,10 @@ pub(super) struct Discovery {
     flights: Flights<(Key, TimeWindow), Option<Arc<Seen>>>,
 }
 
-/// Where the newest profiles of an app were found.
+/// The span in which the newest profiles of an app were found.
 #[derive(Debug, Clone)]
 struct Newest {
-    span: Span,
+    span: MillisWindow,
     type_id: TypeId,
 }
 
@@ -100,7 +100,7 @@ impl Discovery {
     /// All apps of a window, sorted, of the configured tenant. What the window has of each is remembered: whoever reads one after another needs not
     /// ask again.
     pub(super) async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>> {
-        let sets = self.series(call, None, Vec::new(), &labels(), Span::of(window), false).await?;
+        let sets = self.series(call, None, Vec::new(), &labels(), MillisWindow::of(window), false).await?;
         let mut apps: BTreeMap<AppName, BTreeSet<LabelSet>> = BTreeMap::new();
         for set in sets {
             let name = set.labels.iter().find(|label| label.name == SERVICE).map(|label| label.value.clone());
@@ -118,7 +118,7 @@ impl Discovery {
         Ok(apps.into_keys().collect())
     }
 
-    /// What the window has of the app, perhaps as of a moment ago. `None`: nobody knows the app.
+    /// What the window has of the app, perhaps a moment old. `None`: the app is unknown.
     pub(super) async fn seen(self: &Arc<Self>, call: &Call, query: &ProfileQuery) -> PortResult<Option<Arc<Seen>>> {
         match self.windows.get(&key_of(query), query.window, self.clock.now()) {
             Some(seen) => Ok(seen),
@@ -137,7 +137,7 @@ impl Discovery {
 
     async fn discover(&self, call: &Call, key: Key, window: TimeWindow) -> PortResult<Option<Arc<Seen>>> {
         let (app, selector) = &key;
-        let sets = self.sets(call, app, selector, Span::of(window)).await?;
+        let sets = self.sets(call, app, selector, MillisWindow::of(window)).await?;
         let now = self.clock.now();
         if !sets.is_empty() {
             let seen = Arc::new(Seen::of(window, sets));
@@ -169,10 +169,10 @@ impl Discovery {
         }
         let mut spans = Vec::new();
         if !selector.is_empty() {
-            spans.push(Span::of(window));
+            spans.push(MillisWindow::of(window));
         }
         let day = |back: i32| (now - TimeDelta::days(1) * back).timestamp_millis();
-        spans.extend((0..DAYS_BACK).map(|back| Span { start_ms: day(back + 1), end_ms: day(back) }));
+        spans.extend((0..DAYS_BACK).map(|back| MillisWindow { start_ms: day(back + 1), end_ms: day(back) }));
         for span in spans {
             let sets = self.sets(call, app, &Selector::default(), span).await?;
             if let Some(any) = sets.first() {
@@ -187,7 +187,7 @@ impl Discovery {
         Ok(None)
     }
 
-    /// When the last profile came; `None` where the server does not say.
+    /// When the last profile came; `None` if the server does not say.
     async fn last_profile_at(&self, call: &Call, (tenant, app): &TenantApp, newest: &Newest) -> Option<DateTime<Utc>> {
         let selector = selector_of(app, &Selector::default(), None);
         let (id, span) = (&newest.type_id, newest.span.last_day());
@@ -204,7 +204,7 @@ impl Discovery {
         call: &Call,
         (tenant, app): &TenantApp,
         selector: &Selector,
-        span: Span,
+        span: MillisWindow,
     ) -> PortResult<Vec<LabelSet>> {
         let matcher = selector_of(app, selector, None);
         let sets = self.series(call, tenant.as_ref(), vec![matcher], &labels(), span, !selector.is_empty()).await?;
@@ -219,10 +219,10 @@ impl Discovery {
         tenant: Option<&Tenant>,
         matchers: Vec<String>,
         labels: &[&str],
-        span: Span,
+        span: MillisWindow,
         selected: bool,
     ) -> PortResult<Vec<Labels>> {
-        let request = |span: Span| SeriesRequest {
+        let request = |span: MillisWindow| SeriesRequest {
             matchers: matchers.clone(),
             label_names: labels.iter().map(|name| (*name).to_owned()).collect(),
             start: span.start_ms,

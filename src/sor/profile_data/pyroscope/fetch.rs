@@ -1,4 +1,4 @@
-//! Merged profiles: whole where the server gives them whole, else from pieces.
+//! Fetches merged profiles: whole if the server gives them whole, else in pieces.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,8 +11,8 @@ use moka::future::Cache;
 use tokio::time::Instant;
 
 use super::client::{Client, Piece, Read};
+use super::millis_window::MillisWindow;
 use super::refusal::Refusal;
-use super::span::Span;
 use crate::kernel::{Call, Clock, PortError, PortResult, Tenant, TimeWindow, offload};
 use crate::profile::{Profile, ProfileBuilder, SampleType, merge};
 use crate::sor::profile_data::domain::halved;
@@ -20,17 +20,17 @@ use crate::sor::profile_data::exchange::under;
 use crate::sor::profile_data::type_id::TypeId;
 use crate::upstream::{Flights, is_closed};
 
-/// How often a span is halved before a flame graph is asked for.
+/// How often a span is halved before a flame graph is asked for instead.
 const HALVINGS: u32 = 3;
 /// Pieces of one query fetched at once.
 const AT_ONCE: usize = 2;
-/// How long is believed that a server has no exact data.
+/// How long a server counts as one without exact data.
 const LACKS: TimeDelta = TimeDelta::minutes(10);
 
 /// What to fetch: types whose values are summed, of the series of a selector.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Wanted {
-    /// Whose; `None`: the configured tenant's.
+    /// The tenant; `None` for the configured one.
     pub tenant: Option<Tenant>,
     /// The types; all of one unit.
     pub ids: Arc<[TypeId]>,
@@ -45,9 +45,9 @@ pub(super) struct Wanted {
 /// How a window is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Cut {
-    /// In one call where the server allows it.
+    /// With one call if the server allows it.
     Nowhere,
-    /// In two calls, whose sum is the whole, so that the first half can be told apart.
+    /// With two calls that add up to the whole, so that the first half can be told apart.
     InHalves,
 }
 
@@ -61,14 +61,14 @@ pub(super) struct Fetched {
     pub truncated_ticks: i64,
 }
 
-/// Fetches profiles: identical queries share a flight, and closed windows are kept.
+/// Fetches profiles. Identical queries at the same time share one request, and closed windows are cached.
 pub(super) struct Fetcher {
     client: Arc<Client>,
     clock: Arc<dyn Clock>,
     timeout: Duration,
     closed: Cache<Wanted, Fetched>,
     flights: Flights<Wanted, Fetched>,
-    /// Until when, in milliseconds since the epoch, the server is believed to have no exact data.
+    /// Until when, in milliseconds since the epoch, the server is taken to have no exact data.
     lacks_until_ms: AtomicI64,
 }
 
@@ -96,7 +96,7 @@ impl Fetcher {
 
     async fn fetch_now(&self, call: &Call, wanted: &Wanted, closed: bool) -> PortResult<Fetched> {
         let deadline = Instant::now() + self.timeout;
-        let span = Span::of(wanted.window);
+        let span = MillisWindow::of(wanted.window);
         let spans = match wanted.cut {
             Cut::Nowhere => vec![span],
             Cut::InHalves => span.halves(),
@@ -121,7 +121,8 @@ impl Fetcher {
             }
         }
         let fetched = combine(halves, sample_type).await?;
-        // Emptiness proves little: a server that starts, or one whose retention is over, answers with nothing too.
+        // An empty answer is not kept: a server that is starting, or one whose retention is over, answers with nothing
+        // too.
         if closed && fetched.profile.stack_count() > 0 {
             self.closed.insert(wanted.clone(), fetched.clone()).await;
         }
@@ -153,15 +154,21 @@ impl Fetcher {
     }
 
     /// The same over each of these spans.
-    async fn pieces(&self, call: &Call, piece: Piece<'_>, spans: Vec<Span>, halvings: u32) -> PortResult<Vec<Read>> {
+    async fn pieces(
+        &self,
+        call: &Call,
+        piece: Piece<'_>,
+        spans: Vec<MillisWindow>,
+        halvings: u32,
+    ) -> PortResult<Vec<Read>> {
         let pieces: Vec<_> =
             spans.into_iter().map(|span| self.piece(call, Piece { span, ..piece }, halvings)).collect();
         let reads: Vec<Vec<Read>> = futures::stream::iter(pieces).buffered(AT_ONCE).try_collect().await?;
         Ok(reads.into_iter().flatten().collect())
     }
 
-    /// Exact data, or a flame graph from a server that has none. That it has none is believed only where it has the
-    /// other: who answers neither is a proxy in front of a server that is away, or a wrong path.
+    /// Exact data, or a flame graph from a server that has none. It is taken to have none only if it answers with a
+    /// flame graph. A server with neither is a proxy in front of one that is away, or a wrong path.
     async fn read(&self, call: &Call, piece: Piece<'_>) -> Result<Read, Refusal> {
         let now_ms = self.clock.now().timestamp_millis();
         let mut lacks = None;
@@ -180,7 +187,7 @@ impl Fetcher {
     }
 }
 
-/// What a profile weighs, in bytes, roughly.
+/// The size of a profile in memory, in bytes, roughly.
 pub(in crate::sor::profile_data) fn weight(profile: &Profile) -> usize {
     let names: usize =
         profile.function_ids().map(|id| profile.name(id).len() + profile.function(id).1.len() / 4 + 16).sum();

@@ -24,11 +24,11 @@ mod client;
 mod discovery;
 mod fetch;
 mod labels;
+mod millis_window;
 mod refusal;
 #[cfg(test)]
 pub(super) mod replay;
 mod settings;
-mod span;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -101,7 +101,7 @@ impl Pyroscope {
         };
         let whole = wanted(None);
         let survey = async {
-            // A scan reads stacks; of many apps, a second call for each would be half of all calls.
+            // A scan reads stacks only, since a second call for each of many apps would be half of all calls.
             if call.is_scan() && profilers.is_empty() {
                 return Arc::default();
             }
@@ -222,7 +222,7 @@ impl ProfileDataSor for Pyroscope {
                 self.read(call, &before, left, &a, Cut::InHalves),
                 self.read(call, query, right, &b, Cut::Nowhere)
             )?,
-            // One side is silent: the other is read for itself, so that the answer can say which is missing.
+            // One side has no data. The other is read by itself, so that the answer can say which is missing.
             None => match (resolve(query.kind, &a.types), resolve(query.kind, &b.types)) {
                 (Some(left), None) => (self.read(call, &before, left, &a, Cut::Nowhere).await?, nothing(&b)),
                 (None, Some(right)) => (nothing(&a), self.read(call, query, right, &b, Cut::Nowhere).await?),

@@ -1,4 +1,4 @@
-//! What a Pyroscope's refusal means.
+//! The meaning of Pyroscope's error answers.
 
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
@@ -7,10 +7,10 @@ use serde::Deserialize;
 use crate::http::Answer;
 use crate::kernel::PortError;
 
-/// Longest text of another server that goes into our log, in characters.
+/// The longest text of another server that goes into our log, in characters.
 const LONGEST_QUOTE: usize = 300;
 
-/// Why a call brought no profile, by what can be done about it.
+/// Why a call gave no profile, by what can be done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// The window is longer than the server allows: ask in shorter pieces.

@@ -45,14 +45,7 @@ pub(crate) struct Recordings {
 
 /// Where the recordings and real profiles are; `None`, with a note, where they are not.
 pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("SHARED_DIR")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")), PathBuf::from);
-    let path = root.join(path);
-    if !path.exists() {
-        eprintln!("skipped: {} is not here", path.display());
-        return None;
-    }
-    Some(path)
+    crate::kernel::testing::shared(path)
 }
 
 impl Recordings {

@@ -13,7 +13,7 @@ pub struct PyroscopeSettings {
     pub url: Url,
     /// The tenant, sent as `X-Scope-OrgID`.
     pub tenant: Option<SecretString>,
-    /// How this server says who it is.
+    /// How this server authenticates.
     pub credentials: Option<Credentials>,
     /// Deadline of one call, and of one query with all calls it takes.
     pub timeout: Duration,
@@ -25,7 +25,7 @@ pub struct PyroscopeSettings {
     pub budget: Budget,
 }
 
-/// How this server says who it is.
+/// How this server authenticates.
 #[derive(Debug, Clone)]
 pub enum Credentials {
     /// `user:password`, for HTTP's basic scheme.

@@ -1,4 +1,4 @@
-//! When profiles came and whose they are: what a merged profile does not tell.
+//! Finds out when profiles came and which populations they belong to, which a merged profile does not say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::client::{Client, Piece};
 use super::fetch::Wanted;
-use super::span::Span;
+use super::millis_window::MillisWindow;
 use crate::kernel::{Call, Clock, Tenant, TimeWindow};
 use crate::sor::profile_data::type_id::TypeId;
 use crate::sor::profile_data::{Coverage, LabelShare};
 use crate::upstream::{Flights, Recent};
 
-/// How long a survey is believed.
+/// How long a survey is used.
 const LIFETIME: TimeDelta = TimeDelta::seconds(60);
-/// How long an answer waits for a survey; it goes out without one then.
+/// How long an answer waits for a survey. After that it is sent without one.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Width of a point: an agent pushes about as often.
 const STEP_S: f64 = 15.0;
@@ -98,7 +98,7 @@ impl Surveyor {
         if !minutely && labels.is_empty() {
             return Survey::default();
         }
-        let span = Span::of(window).last_day();
+        let span = MillisWindow::of(window).last_day();
         let step = if minutely { STEP_S } else { 3_600.0 };
         let mut ticks = BTreeMap::new();
         let mut points = BTreeSet::new();

@@ -17,7 +17,7 @@ use super::refusal::{Refusal, refusal_of};
 use super::replay::{Recordings, ReplayServer, message};
 use super::*;
 use crate::kernel::{CALL, FixedClock, PortError};
-use crate::profile::{FunctionTable, Limits, PprofHeader};
+use crate::profile::{FunctionTable, PprofHeader, ReadLimits};
 use crate::sor::profile_data::conformance::{self, Source};
 use crate::sor::profile_data::proto::querier::v1::{
     SelectMergeProfileRequest, SelectSeriesRequest, SelectSeriesResponse, SeriesRequest, SeriesResponse,
@@ -191,7 +191,7 @@ async fn java_lock_profiles_sum_monitors_and_parks_and_bring_their_counts() {
             let id: TypeId = message::<SelectMergeProfileRequest>(request).profile_type_id.parse().unwrap();
             let value = if id.sample_type == "delay" { 1_000 } else { 3 };
             let folded = format!("main;{} {value}\nmain;both {value}\n", id.name);
-            let profile = crate::profile::read_folded(folded.as_bytes(), id.values(), &Limits::default()).unwrap();
+            let profile = crate::profile::read_folded(folded.as_bytes(), id.values(), &ReadLimits::default()).unwrap();
             let pprof = crate::profile::write_pprof(&profile, &PprofHeader::default());
             Some(ResponseTemplate::new(200).set_body_raw(pprof, "application/proto"))
         }

@@ -10,12 +10,12 @@ use serde::Deserialize;
 
 use super::super::store::{PushId, Pushed};
 use super::name::{Key, TextKind, text_kind};
-use super::reading::{About, Span};
+use super::reading::{AcceptedTimes, PushMetadata};
 use super::refused::Refused;
 use crate::http::TimeParam;
-use crate::profile::{LimitName, Limits, Profile, ReadError, SampleType, read_folded};
+use crate::profile::{LimitName, Profile, ReadError, ReadLimits, SampleType, read_folded};
 
-/// What is taken, for those who send something else.
+/// The formats that are accepted, for an error about any other.
 const TAKEN: &str = "taken are pprof (format=pprof, or multipart/form-data with a part profile) and text \
                      (format=folded, format=lines)";
 
@@ -83,17 +83,17 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Reads the parameters. `query` and `body` are what a repetition is known by.
-    pub(super) fn of(params: &IngestParams, query: &str, body: &Bytes, span: Span) -> Result<Self, Refused> {
+    pub(super) fn of(params: &IngestParams, query: &str, body: &Bytes, times: AcceptedTimes) -> Result<Self, Refused> {
         let name = params.name.as_deref().ok_or_else(|| Refused::Parameter("name", "is missing".to_owned()))?;
         let mut key = Key::parse(name)?;
         if let Some(spy) = params.spy_name.as_deref().filter(|spy| !spy.is_empty()) {
             key.labels.entry("pyroscope_spy".to_owned()).or_insert_with(|| spy.to_owned());
         }
-        let until = time("until", params.until.as_deref(), span.now)?;
-        let from = time("from", params.from.as_deref(), span.now)?;
+        let until = time("until", params.until.as_deref(), times.now)?;
+        let from = time("from", params.from.as_deref(), times.now)?;
         Ok(Self {
             key,
-            // What is no number counts as not given.
+            // A value that is not a number counts as not given.
             rate: params.sample_rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(100),
             from,
             duration: (until - from).clamp(TimeDelta::zero(), TimeDelta::days(1)),
@@ -102,21 +102,21 @@ impl Asked {
     }
 
     /// What a pprof of this push is.
-    pub(super) fn about_pprof(self, config: &Config) -> Result<About, Refused> {
+    pub(super) fn about_pprof(self, config: &Config) -> Result<PushMetadata, Refused> {
         let (app, mut labels) = self.key.into_app(false)?;
         if config.cumulative() {
             labels.insert("__delta__".to_owned(), "false".to_owned());
         }
         let shown = config.shown();
-        Ok(About { app, name: None, shown, labels, time: self.from, duration: self.duration, id: self.id })
+        Ok(PushMetadata { app, name: None, shown, labels, time: self.from, duration: self.duration, id: self.id })
     }
 
     /// The app, the labels, and what a text of this push counts.
-    pub(super) fn text(self) -> Result<(About, TextKind), Refused> {
+    pub(super) fn text(self) -> Result<(PushMetadata, TextKind), Refused> {
         let (app, kind) = text_kind(&self.key.app, self.rate)?;
         let (app, labels) = Key { app, labels: self.key.labels }.into_app(true)?;
         let (time, duration) = (self.from, self.duration);
-        let about = About { app, name: None, shown: BTreeMap::new(), labels, time, duration, id: self.id };
+        let about = PushMetadata { app, name: None, shown: BTreeMap::new(), labels, time, duration, id: self.id };
         Ok((about, kind))
     }
 }
@@ -142,7 +142,7 @@ fn time(name: &'static str, text: Option<&str>, now: DateTime<Utc>) -> Result<Da
 }
 
 /// The text as a profile.
-pub(super) fn read_text(text: &[u8], lines: bool, kind: &TextKind, limits: &Limits) -> Result<Profile, ReadError> {
+pub(super) fn read_text(text: &[u8], lines: bool, kind: &TextKind, limits: &ReadLimits) -> Result<Profile, ReadError> {
     let counted = if lines {
         // One event a line: the same text with a count on each.
         let mut folded = Vec::with_capacity(text.len() + text.len() / 8);
@@ -156,7 +156,7 @@ pub(super) fn read_text(text: &[u8], lines: bool, kind: &TextKind, limits: &Limi
         if folded.len() as u64 > limits.inflated {
             return Err(ReadError::Limit { limit: LimitName::Inflated, number: limits.inflated });
         }
-        read_folded(&folded, kind.sample_type.clone(), &Limits { body: limits.inflated, ..*limits })?
+        read_folded(&folded, kind.sample_type.clone(), &ReadLimits { body: limits.inflated, ..*limits })?
     } else {
         read_folded(text, kind.sample_type.clone(), limits)?
     };
@@ -170,8 +170,13 @@ fn scaled(profile: &Profile, sample_type: &SampleType, scale: i64) -> Result<Pro
 }
 
 /// A text profile, ready to be stored.
-pub(super) fn pushed_text(profile: Profile, about: About, kind: TextKind, span: Span) -> Result<Pushed, Refused> {
-    span.check(about.time)?;
+pub(super) fn pushed_text(
+    profile: Profile,
+    about: PushMetadata,
+    kind: TextKind,
+    times: AcceptedTimes,
+) -> Result<Pushed, Refused> {
+    times.check(about.time)?;
     Ok(Pushed {
         app: about.app,
         name: kind.name.to_owned(),
@@ -278,7 +283,7 @@ mod tests {
     #[test]
     fn lines_count_one_each_and_are_scaled() {
         let kind = text_kind("app", 100).unwrap().1;
-        let profile = read_text(b"a;b 7\n\na;c\na;c\n", true, &kind, &Limits::default()).unwrap();
+        let profile = read_text(b"a;b 7\n\na;c\na;c\n", true, &kind, &ReadLimits::default()).unwrap();
         assert_eq!(
             (profile.total(0), profile.sample_types().to_vec()),
             (30_000_000, vec![SampleType::new("cpu", "nanoseconds")])

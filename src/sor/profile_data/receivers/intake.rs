@@ -1,4 +1,4 @@
-//! Bodies on their way in: read within a limit, inflated within a budget.
+//! Reads bodies within a limit and inflates them within a budget.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,31 +9,31 @@ use actix_web::web;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 
-use super::super::within::Means;
+use super::super::within::ReadBudget;
 use super::refused::Refused;
-use crate::profile::{Budget, LimitName, Limits, Permit, ReadError, gunzip};
+use crate::profile::{Budget, LimitName, Permit, ReadError, ReadLimits, gunzip};
 
-/// Bytes of all bodies held at one time, however many senders there are.
+/// The largest size of all bodies held at one time, in bytes.
 const BODIES: usize = 128 << 20;
 
-/// How long a push waits for its turn to be inflated.
+/// How long a push waits for memory to be inflated in.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What may be held at one time.
+/// The memory that bodies may take at one time.
 #[derive(Debug)]
 pub(super) struct Intake {
-    means: Means,
+    reads: ReadBudget,
     bodies: Arc<AtomicUsize>,
 }
 
 /// A part of [`BODIES`]; given back when dropped.
 #[derive(Debug)]
-struct Held {
+struct HeldBytes {
     all: Arc<AtomicUsize>,
     bytes: usize,
 }
 
-impl Held {
+impl HeldBytes {
     fn more(&mut self, bytes: usize) -> Result<(), Refused> {
         self.bytes += bytes;
         let before = self.all.fetch_add(bytes, Ordering::Relaxed);
@@ -41,19 +41,19 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.all.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
-/// A body with what was taken to hold it.
+/// A body with its share of the memory.
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) bytes: Bytes,
-    /// For what came compressed.
+    /// Memory for the inflated bytes, if the body was compressed.
     permit: Option<Permit>,
-    _room: Held,
+    _room: HeldBytes,
 }
 
 impl Body {
@@ -73,26 +73,26 @@ pub(super) struct Part {
 impl Intake {
     /// What a process may hold, inflated out of its budget.
     pub(super) fn new(budget: Budget) -> Self {
-        let means = Means { budget, limits: Limits::default(), patience: PATIENCE };
-        Self { means, bodies: Arc::default() }
+        let reads = ReadBudget { budget, limits: ReadLimits::default(), patience: PATIENCE };
+        Self { reads, bodies: Arc::default() }
     }
 
     fn too_large(&self) -> Refused {
-        Refused::from(ReadError::Limit { limit: LimitName::Body, number: self.means.limits.body })
+        Refused::from(ReadError::Limit { limit: LimitName::Body, number: self.reads.limits.body })
     }
 
     /// Reads a body to its end and takes `Content-Encoding: gzip` off it.
     pub(super) async fn body(&self, headers: &HeaderMap, mut payload: web::Payload) -> Result<Body, Refused> {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let claimed = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or(0);
-        if claimed > self.means.limits.body {
+        if claimed > self.reads.limits.body {
             return Err(self.too_large());
         }
-        let mut held = Held { all: Arc::clone(&self.bodies), bytes: 0 };
+        let mut held = HeldBytes { all: Arc::clone(&self.bodies), bytes: 0 };
         let mut bytes = BytesMut::new();
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|e| Refused::Unreadable(format!("the body was cut off: {e}")))?;
-            if (bytes.len() + chunk.len()) as u64 > self.means.limits.body {
+            if (bytes.len() + chunk.len()) as u64 > self.reads.limits.body {
                 return Err(self.too_large());
             }
             held.more(chunk.len())?;
@@ -102,7 +102,7 @@ impl Intake {
         match header(CONTENT_ENCODING).unwrap_or("identity").to_ascii_lowercase().as_str() {
             "" | "identity" => {}
             "gzip" => {
-                let (permit, inflated) = self.means.read(body.bytes, 0, None, gunzip).await?;
+                let (permit, inflated) = self.reads.read(body.bytes, 0, None, gunzip).await?;
                 (body.bytes, body.permit) = (inflated.into(), permit);
             }
             other => return Err(Refused::ContentType(format!("the content encoding {other:?} is not taken, gzip is"))),
@@ -115,8 +115,8 @@ impl Intake {
         &self,
         body: &Body,
         part: Part,
-        read: impl Fn(&[u8], &Limits) -> Result<T, ReadError> + Clone + Send + 'static,
+        read: impl Fn(&[u8], &ReadLimits) -> Result<T, ReadError> + Clone + Send + 'static,
     ) -> Result<(Option<Permit>, T), Refused> {
-        Ok(self.means.read(part.bytes, part.held + body.held(), body.permit.as_ref(), read).await?)
+        Ok(self.reads.read(part.bytes, part.held + body.held(), body.permit.as_ref(), read).await?)
     }
 }

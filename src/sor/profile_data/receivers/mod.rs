@@ -1,7 +1,7 @@
-//! Where profilers push to: the two routes of Pyroscope that its SDKs, Grafana Alloy and scripts send profiles to.
+//! The receivers of pushed profiles: the two routes of Pyroscope that its SDKs, Grafana Alloy and scripts send to.
 //!
-//! A push is read and checked whole before anything is stored. Bytes held are bounded whatever is sent: bodies by
-//! number, inflated ones by a budget, profiles by limits that errors name.
+//! A push is read and checked whole before anything is stored. Memory is bounded whatever is sent: bodies by their
+//! total size, inflated bytes by a budget, profiles by limits that errors name.
 
 mod ingest;
 mod intake;
@@ -21,14 +21,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use self::ingest::{Asked, Config, Format, IngestParams, pushed_text, read_form, read_text};
 use self::intake::{Body, Intake, Part};
 use self::push::{Encoding, PushBody};
-use self::reading::{About, Span, pushed, read_parts};
+use self::reading::{AcceptedTimes, PushMetadata, pushed, read_parts};
 use self::refused::Refused;
 use super::store::{ProfileStore, Pushed};
 use crate::http::{Answers, Code, Problem, Resource, Routes, described};
 use crate::kernel::Clock;
 use crate::profile::{Budget, Permit, is_compressed};
 
-/// Takes pushed profiles in, for the embedded store. Handlers ask for it as `web::Data<Receiver>`.
+/// Receives profiles for the embedded store. Handlers ask for it as `web::Data<Receiver>`.
 pub struct Receiver {
     store: ProfileStore,
     clock: Arc<dyn Clock>,
@@ -42,13 +42,18 @@ impl Receiver {
         Self { store, clock, intake: Intake::new(budget) }
     }
 
-    fn span(&self) -> Span {
-        Span { now: self.clock.now(), retention: self.store.retention() }
+    fn accepted_times(&self) -> AcceptedTimes {
+        AcceptedTimes { now: self.clock.now(), retention: self.store.retention() }
     }
 
     /// Reads a pprof; the permit is for what it was inflated to.
-    async fn read(&self, body: &Body, part: Part, about: About) -> Result<(Option<Permit>, Vec<Pushed>), Refused> {
-        let span = self.span();
+    async fn read(
+        &self,
+        body: &Body,
+        part: Part,
+        about: PushMetadata,
+    ) -> Result<(Option<Permit>, Vec<Pushed>), Refused> {
+        let span = self.accepted_times();
         let (permit, parts) = self.intake.read(body, part, read_parts).await?;
         Ok((permit, pushed(parts, &about, span)?))
     }
@@ -58,7 +63,7 @@ impl Receiver {
         let body = self.intake.body(request.headers(), payload).await?;
         let message = push::decode(body.bytes.clone(), encoding)?;
         let (mut permits, mut held, mut ready) = (Vec::new(), 0, Vec::new());
-        for (about, bytes) in push::profiles(message, self.span())? {
+        for (about, bytes) in push::profiles(message, self.accepted_times())? {
             // Plain profiles are part of the body, which is held already.
             let compressed = is_compressed(&bytes);
             let (permit, profiles) = self.read(&body, Part { bytes, held }, about).await?;
@@ -77,7 +82,7 @@ impl Receiver {
             .map_err(|e| Refused::Parameter("query", e.to_string()))?;
         let format = Format::of(&params, content_type(request))?;
         let body = self.intake.body(request.headers(), payload).await?;
-        let asked = Asked::of(&params, request.query_string(), &body.bytes, self.span())?;
+        let asked = Asked::of(&params, request.query_string(), &body.bytes, self.accepted_times())?;
         let all = || Part { bytes: body.bytes.clone(), held: 0 };
         let (_permit, ready) = match format {
             Format::Pprof => self.read(&body, all(), asked.about_pprof(&Config::default())?).await?,
@@ -90,7 +95,7 @@ impl Receiver {
                 let (of_text, lines) = (Arc::new(kind.clone()), format == Format::Lines);
                 let read = move |bytes: &[u8], limits: &_| read_text(bytes, lines, &of_text, limits);
                 let (permit, profile) = self.intake.read(&body, all(), read).await?;
-                (permit, vec![pushed_text(profile, about, kind, self.span())?])
+                (permit, vec![pushed_text(profile, about, kind, self.accepted_times())?])
             }
         };
         self.store.push(ready).await?;
@@ -110,7 +115,7 @@ pub fn routes(routes: &mut Routes<'_>) {
         .service(Resource::at("/pyroscope/ingest").with(__path_ingest_prefixed, ingest_prefixed));
 }
 
-/// Mounts what stands in for the receivers where profiles come from a Pyroscope server.
+/// Mounts the routes that say, where profiles come from a Pyroscope server, that none are received here.
 pub fn routes_off(routes: &mut Routes<'_>) {
     for path in ["/push.v1.PusherService/Push", "/ingest", "/pyroscope/ingest"] {
         routes.route(path, web::to(off));
@@ -128,9 +133,10 @@ async fn off() -> Result<HttpResponse, Problem> {
 ///
 /// What Pyroscope's SDKs for Python, Ruby, Rust and .NET and Grafana Alloy send: series of pprofs, each series with its
 /// labels. `__name__` names the profile (`process_cpu`, `memory`, …), `service_name` the app. The body may be gzip
-/// (`Content-Encoding: gzip`), and so may each pprof. The answer comes when all profiles are safe; none is kept if one
-/// cannot be. The same `ID`, or without one the same bytes, within five minutes is taken for a repetition. Limits: body
-/// 32 MiB, inflated 256 MiB, samples 1,000,000, frames of a stack 4,096, a name 16 KiB.
+/// (`Content-Encoding: gzip`), and so may each pprof. The answer comes when all profiles are stored. If one profile of an
+/// app cannot be stored, none of that app is, and the push fails; it may be sent again. The same `ID`, or without one the
+/// same bytes, within five minutes is taken for a repetition. Limits: body 32 MiB, inflated 256 MiB, samples 1,000,000,
+/// frames of a stack 4,096, a name 16 KiB.
 #[utoipa::path(
     post, path = "/push.v1.PusherService/Push", tag = "receivers", operation_id = "pushProfiles",
     request_body(

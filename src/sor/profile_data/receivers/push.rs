@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::super::proto::push::v1::{PushRequest, RawProfileSeries, RawSample};
 use super::super::proto::types::v1::LabelPair;
 use super::super::store::PushId;
-use super::reading::{About, Span};
+use super::reading::{AcceptedTimes, PushMetadata};
 use super::refused::Refused;
 use crate::kernel::AppName;
 
@@ -76,7 +76,7 @@ pub(super) struct SampleBody {
     /// A pprof, plain or gzip, in base64.
     #[serde(default, rename = "rawProfile", alias = "raw_profile")]
     raw_profile: String,
-    /// By which a repeated push is known.
+    /// Identifies a repeated push.
     #[serde(default, rename = "ID", alias = "id")]
     id: String,
 }
@@ -113,7 +113,7 @@ fn sample(body: SampleBody) -> Result<RawSample, Refused> {
 }
 
 /// What each profile of the message is, with its bytes.
-pub(super) fn profiles(request: PushRequest, span: Span) -> Result<Vec<(About, Bytes)>, Refused> {
+pub(super) fn profiles(request: PushRequest, times: AcceptedTimes) -> Result<Vec<(PushMetadata, Bytes)>, Refused> {
     let mut profiles = Vec::new();
     for series in request.series {
         let mut labels: BTreeMap<_, _> = series.labels.into_iter().map(|label| (label.name, label.value)).collect();
@@ -129,12 +129,12 @@ pub(super) fn profiles(request: PushRequest, span: Span) -> Result<Vec<(About, B
             } else {
                 PushId::of([app.as_str().as_bytes(), kind, sample.id.as_bytes()])
             };
-            let about = About {
+            let about = PushMetadata {
                 app: app.clone(),
                 name: name.clone(),
                 shown: BTreeMap::new(),
                 labels: labels.clone(),
-                time: span.now,
+                time: times.now,
                 duration: TimeDelta::zero(),
                 id,
             };

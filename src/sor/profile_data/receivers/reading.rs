@@ -1,4 +1,4 @@
-//! What all receivers do with a profile once it is in memory.
+//! What all receivers do with a profile in memory.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use super::super::store::{PushId, Pushed, SAMPLE_LABELS};
 use super::name::pprof_name;
 use super::refused::Refused;
 use crate::kernel::AppName;
-use crate::profile::{Limits, PprofFile, ReadError, SampleType, read_pprof_by_labels};
+use crate::profile::{PprofFile, ReadError, ReadLimits, SampleType, read_pprof_by_labels};
 
 /// How far ahead of this machine's clock a profile may be.
 const AHEAD: TimeDelta = TimeDelta::minutes(10);
 
-/// Which times are taken.
+/// The times that are accepted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Span {
+pub(super) struct AcceptedTimes {
     pub(super) now: DateTime<Utc>,
     pub(super) retention: TimeDelta,
 }
 
-impl Span {
-    /// An error unless the profile's start is taken.
+impl AcceptedTimes {
+    /// An error unless the profile's start is accepted.
     pub(super) fn check(self, time: DateTime<Utc>) -> Result<(), Refused> {
         let at = time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         if time < self.now - self.retention {
@@ -39,9 +39,9 @@ impl Span {
     }
 }
 
-/// Whose a profile is, and what its sender says of it.
+/// What the sender says of a profile: its app, name, labels and time.
 #[derive(Debug, Clone)]
-pub(super) struct About {
+pub(super) struct PushMetadata {
     pub(super) app: AppName,
     /// The profile's name; chosen by its sample types where the sender gives none.
     pub(super) name: Option<String>,
@@ -58,7 +58,7 @@ pub(super) struct About {
 pub(super) type Parts = Vec<(BTreeMap<String, String>, PprofFile)>;
 
 /// Reads a pprof. For use off the threads that serve requests.
-pub(super) fn read_parts(bytes: &[u8], limits: &Limits) -> Result<Parts, ReadError> {
+pub(super) fn read_parts(bytes: &[u8], limits: &ReadLimits) -> Result<Parts, ReadError> {
     read_pprof_by_labels(bytes, limits, SAMPLE_LABELS)
 }
 
@@ -68,7 +68,7 @@ fn part_of_id(text: &str) -> String {
 }
 
 /// The profiles of a pprof, ready to be stored.
-pub(super) fn pushed(parts: Parts, about: &About, span: Span) -> Result<Vec<Pushed>, Refused> {
+pub(super) fn pushed(parts: Parts, about: &PushMetadata, times: AcceptedTimes) -> Result<Vec<Pushed>, Refused> {
     let mut ready = Vec::with_capacity(parts.len());
     for (labels, file) in parts {
         let types = file.profile.sample_types();
@@ -85,7 +85,7 @@ pub(super) fn pushed(parts: Parts, about: &About, span: Span) -> Result<Vec<Push
         }
         let fit = |t: &SampleType| SampleType::new(part_of_id(&t.name), part_of_id(&t.unit));
         let time = file.time.filter(|time| time.timestamp_nanos_opt() != Some(0)).unwrap_or(about.time);
-        span.check(time)?;
+        times.check(time)?;
         // One push id for each part: the same profile has the same parts.
         let part: Vec<_> = labels.iter().flat_map(|(k, v)| [k.as_bytes(), v.as_bytes()]).collect();
         let id = if part.is_empty() { about.id } else { about.id.part(part) };

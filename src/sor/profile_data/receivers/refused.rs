@@ -5,18 +5,18 @@ use crate::profile::ReadError;
 use super::super::store::PushError;
 use super::super::within::NotRead;
 
-/// Why a push is not taken.
+/// Why a push is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refused {
     /// A parameter or member is wrong.
     Parameter(&'static str, String),
-    /// Over a limit, which the text names.
+    /// Over a limit that the text names.
     TooLarge(String),
-    /// Not a profile, or not of a format that is taken.
+    /// Not a profile, or not in an accepted format.
     Unreadable(String),
     /// Too old, or from the future.
     Time(String),
-    /// The content type is none that is taken.
+    /// The content type is not accepted.
     ContentType(String),
     /// Too much at once.
     Busy,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
@@ -26,27 +25,27 @@ fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-struct House {
+struct Setup {
     store: ProfileStore,
     clock: Arc<FixedClock>,
     receiver: web::Data<Receiver>,
     _database: TestDatabase,
 }
 
-async fn house_at(now: DateTime<Utc>) -> House {
+async fn house_at(now: DateTime<Utc>) -> Setup {
     let database = database().await;
     let clock = Arc::new(FixedClock::at(now));
     let store = ProfileStore::new(database.db.clone(), clock.clone(), StoreSettings::default());
     store.maintain().await.unwrap();
     let receiver = web::Data::new(Receiver::new(store.clone(), clock.clone(), Budget::default()));
-    House { store, clock, receiver, _database: database }
+    Setup { store, clock, receiver, _database: database }
 }
 
-async fn house() -> House {
+async fn house() -> Setup {
     house_at(at(NOON)).await
 }
 
-impl House {
+impl Setup {
     /// Sends a request; answers status and body.
     async fn send(&self, request: TestRequest) -> (u16, String) {
         let app = actix_web::App::new().app_data(self.receiver.clone()).configure(Routes::serve(routes));
@@ -125,13 +124,7 @@ fn captures(sdk: &str) -> Option<Vec<Recorded>> {
         path: String,
         headers: BTreeMap<String, String>,
     }
-    let shared = std::env::var_os("SHARED_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let folder = shared.join("captures").join(sdk);
-    if !folder.exists() {
-        println!("skipped: {} is absent", folder.display());
-        return None;
-    }
+    let folder = crate::kernel::testing::shared(&format!("captures/{sdk}"))?;
     let numbered = (0..).map_while(|n| std::fs::read(folder.join(format!("{n}.json"))).ok().map(|json| (n, json)));
     let read = |(n, json): (i32, Vec<u8>)| {
         let Capture { path, headers } = serde_json::from_slice(&json).unwrap();

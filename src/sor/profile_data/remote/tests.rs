@@ -79,6 +79,7 @@ fn narrowed() -> ProfileQuery {
 #[actix_web::test]
 async fn asks_for_what_it_was_asked() {
     let mut port = MockProfileDataSor::new();
+    port.expect_apps().returning(|_, _| Ok(Vec::new()));
     port.expect_merged().times(1).returning(|_, asked| {
         assert_eq!(*asked, query());
         Ok(None)
@@ -122,7 +123,8 @@ async fn a_closed_window_is_read_once() {
     use crate::profile::{SampleType, read_folded};
     let mut port = MockProfileDataSor::new();
     port.expect_merged().times(3).returning(|_, _| {
-        let profile = read_folded(b"main;work 1", SampleType::new("cpu", "nanoseconds"), &Limits::default()).unwrap();
+        let profile =
+            read_folded(b"main;work 1", SampleType::new("cpu", "nanoseconds"), &ReadLimits::default()).unwrap();
         Ok(Some(MergedProfile { profile: Arc::new(profile), ..MergedProfile::default() }))
     });
     let (sor, server) = serve(Arc::new(port));
@@ -142,7 +144,7 @@ async fn a_closed_window_of_one_tenant_is_not_anothers() {
     port.expect_merged().times(2).returning(|_, asked| {
         let folded = if asked.tenant.is_some() { "main;theirs 2" } else { "main;ours 1" };
         let cpu = SampleType::new("cpu", "nanoseconds");
-        let profile = read_folded(folded.as_bytes(), cpu, &Limits::default()).unwrap();
+        let profile = read_folded(folded.as_bytes(), cpu, &ReadLimits::default()).unwrap();
         Ok(Some(MergedProfile { profile: Arc::new(profile), ..MergedProfile::default() }))
     });
     let (sor, server) = serve(Arc::new(port));

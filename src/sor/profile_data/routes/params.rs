@@ -67,11 +67,11 @@ pub(super) struct ProfileParams {
     #[param(value_type = Option<i64>, default = 50, minimum = 0, maximum = 4_294_967_295i64, example = 50)]
     pub(super) limit: Option<u32>,
     /// Which of the app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
-    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     pub(super) selector: Option<Selector>,
     /// Labels that all of the app's series carry, `name="value"`, at most 20: every selector is narrowed by them.
-    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "labels")]
     pub(super) labels: Option<Labels>,
 }
@@ -101,15 +101,15 @@ pub(super) struct PairParams {
     #[param(value_type = Option<i64>, default = 500, minimum = 0, maximum = 4_294_967_295i64, example = 500)]
     pub(super) limit: Option<u32>,
     /// Which of the app's series.
-    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     pub(super) selector: Option<Selector>,
     /// Which of the app's series in the baseline window; `selector` if not given.
-    #[param(value_type = Option<String>, example = "version=\"1\"")]
+    #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     pub(super) baseline_selector: Option<Selector>,
     /// Labels that all of the app's series carry, `name="value"`, at most 20: every selector is narrowed by them.
-    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "labels")]
     pub(super) labels: Option<Labels>,
 }
@@ -130,7 +130,7 @@ pub(super) struct FlameGraphParams {
     #[param(value_type = Option<String>, example = "now")]
     pub(super) to: Option<TimeParam>,
     /// Which of the app's series.
-    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     pub(super) selector: Option<Selector>,
     /// The baseline window's start. Any of the baseline's parameters makes the flame graph differential.
@@ -144,7 +144,7 @@ pub(super) struct FlameGraphParams {
     #[serde(default, deserialize_with = "selector")]
     pub(super) baseline_selector: Option<Selector>,
     /// Labels that all of the app's series carry, `name="value"`, at most 20: every selector is narrowed by them.
-    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "labels")]
     pub(super) labels: Option<Labels>,
 }
@@ -165,7 +165,7 @@ pub(super) struct ExportParams {
     #[param(value_type = Option<String>, example = "now")]
     pub(super) to: Option<TimeParam>,
     /// Which of the app's series.
-    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     pub(super) selector: Option<Selector>,
     /// The baseline window's start. Any of the baseline's parameters exports both windows in one pprof, the baseline as
@@ -180,7 +180,7 @@ pub(super) struct ExportParams {
     #[serde(default, deserialize_with = "selector")]
     pub(super) baseline_selector: Option<Selector>,
     /// Labels that all of the app's series carry, `name="value"`, at most 20: every selector is narrowed by them.
-    #[param(value_type = Option<String>, example = "version=\"2\"")]
+    #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "labels")]
     pub(super) labels: Option<Labels>,
     /// How to write it: `pprof`.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::kernel::{FixedClock, PortError};
-use crate::profile::{Limits, SampleType, read_folded, read_pprof};
+use crate::profile::{ReadLimits, SampleType, read_folded, read_pprof};
 use crate::sor::profile_data::MockProfileDataSor;
 use crate::sor::profile_data::exchange::META_COMMENT;
 
@@ -18,7 +18,7 @@ const TO: i64 = 1_706_003_595;
 
 fn cpu(folded: &str) -> MergedProfile {
     let sample_type = SampleType::new("cpu", "nanoseconds");
-    let profile = read_folded(folded.as_bytes(), sample_type.clone(), &Limits::default()).unwrap();
+    let profile = read_folded(folded.as_bytes(), sample_type.clone(), &ReadLimits::default()).unwrap();
     let meta = ProfileMeta {
         sample_type: Some(sample_type),
         profile_types: vec!["process_cpu:cpu:nanoseconds:cpu:nanoseconds".into()],
@@ -80,6 +80,7 @@ async fn the_tenant_in_the_header_is_the_one_that_is_read(#[case] path: &str) {
     let mut port = MockProfileDataSor::new();
     port.expect_merged().withf(move |_, query| theirs(query)).returning(|_, _| Ok(None));
     port.expect_merged_pair().withf(move |_, query, _, _| theirs(query)).returning(|_, _, _, _| Ok(None));
+    port.expect_apps().returning(|_, _| Ok(Vec::new()));
     let asked = |tenant: &str| TestRequest::get().uri(path).insert_header(("X-Scope-OrgID", tenant));
     assert_eq!(send(port, asked("team-a")).await.0, 404);
     let (status, _, body) = send(MockProfileDataSor::new(), asked("team-a|team-b")).await;
@@ -238,7 +239,7 @@ async fn exports_a_pprof_that_holds_stacks_and_meta() {
     assert_eq!((header("x-truncated-percent"), header("content-encoding")), ("10", "identity"));
     assert_eq!(header("content-disposition"), "attachment; filename=\"a_b-cpu.pb.gz\"");
     assert!(body.starts_with(&[0x1f, 0x8b]));
-    let file = read_pprof(&body, &Limits::default()).unwrap();
+    let file = read_pprof(&body, &ReadLimits::default()).unwrap();
     assert_eq!((file.profile.total(0), file.profile.stack_count()), (10, 2));
     assert_eq!((file.time.unwrap().timestamp(), file.duration), (TO - 3600, Some(TimeDelta::hours(1))));
     let [comment] = file.comments.as_slice() else { panic!("{:?}", file.comments) };
@@ -250,7 +251,7 @@ async fn exports_a_pprof_that_holds_stacks_and_meta() {
 async fn exports_a_pprof_without_samples_where_there_is_no_data() {
     let (status, headers, body) = get(source("a cpu -3600..0 ", MergedProfile::default()), "/profiles/a/export").await;
     assert_eq!((status, headers.get("x-truncated-percent").unwrap().to_str().unwrap()), (200, "0"));
-    assert_eq!(read_pprof(&body, &Limits::default()).unwrap().profile.stack_count(), 0);
+    assert_eq!(read_pprof(&body, &ReadLimits::default()).unwrap().profile.stack_count(), 0);
 }
 
 #[rstest]
@@ -264,9 +265,13 @@ async fn an_app_nobody_knows_is_404(#[case] path: &str) {
     let mut port = MockProfileDataSor::new();
     port.expect_merged().returning(|_, _| Ok(None));
     port.expect_merged_pair().returning(|_, _, _, _| Ok(None));
+    port.expect_apps().times(1).returning(|_, window| {
+        assert_eq!(span(window), format!("{}..{}", NOW - 86_400 - TO, NOW - TO), "the last day");
+        Ok(["cart", "nobodies", "somebody"].map(|app| app.parse().unwrap()).to_vec())
+    });
     let (status, body) = get_json(port, path).await;
     assert_eq!((status, body["code"].as_str().unwrap()), (404, "app_unknown"));
-    assert!(body["error"].as_str().unwrap().contains("\"nobody\""));
+    assert_eq!(body["error"], "no profiles of the app \"nobody\" are known; GET /profiles/apps lists those that are");
 }
 
 #[rstest]

@@ -37,7 +37,7 @@ impl OpenEpochs {
             let mut closed = Vec::new();
             let mut total: usize = open.values().map(|entry| entry.bytes).sum();
             while total > self.limit {
-                // Ties are settled by id, so that which one goes is no accident.
+                // Ties are broken by id, so that the choice is always the same.
                 let Some(largest) = open.iter().max_by_key(|(id, entry)| (entry.bytes, **id)).map(|(id, _)| *id) else {
                     break;
                 };

@@ -1,5 +1,5 @@
-//! The embedded profile store: an adapter of [`ProfileDataSor`] on PostgreSQL, and the door that pushed profiles come
-//! in by.
+//! The embedded profile store: an adapter of [`ProfileDataSor`] on PostgreSQL, and the way that pushed profiles come in
+//! by.
 //!
 //! Laid out for one machine and some fifty apps. A pushed profile is one row, some hundred bytes: the values of the
 //! nodes of its stacks. The nodes are numbered by a dictionary that one writer keeps for one app and one hour (an
@@ -57,7 +57,7 @@ pub struct StoreSettings {
     pub open_dictionaries: usize,
     /// Bytes of dictionaries kept for reading: 16 MiB.
     pub dictionary_cache: usize,
-    /// What one profile may bring.
+    /// What one profile may add to a dictionary.
     pub dictionary: DictionaryLimits,
 }
 
@@ -74,18 +74,18 @@ impl Default for StoreSettings {
     }
 }
 
-/// What a maintenance round did.
+/// The result of a maintenance round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Maintenance {
     /// Partitions made.
     pub made: Vec<String>,
     /// Closed hours of apps that were rolled up.
     pub rolled: usize,
-    /// What became of expired partitions.
+    /// The result for expired partitions.
     pub expired: Expired,
 }
 
-/// How long a push waits for the schema.
+/// How long a push or a read waits for the schema of a starting server: SDKs do not send again.
 const SCHEMA_WITHIN: Duration = Duration::from_secs(5);
 
 /// The embedded profile store.
@@ -128,16 +128,15 @@ impl ProfileStore {
         self.shared.settings.retention
     }
 
-    /// Stores profiles: those of one app together or not at all. Answers when they are safe. While the schema is being
-    /// made, which takes a starting server a moment, a push waits for it: SDKs do not send again.
+    /// Stores profiles: those of one app together or not at all. Returns when they are stored. While the schema is
+    /// being made, which takes a starting server a moment, a push waits for it: SDKs do not send again.
     ///
     /// # Errors
     /// A profile too large, or a store that cannot be reached. The profiles already stored are untouched.
     pub async fn push(&self, profiles: Vec<Pushed>) -> Result<Accepted, PushError> {
         let (shared, now) = (Arc::clone(&self.shared), self.shared.clock.now());
         let work = async move {
-            // Where it does not come in time, the statement says why.
-            let _ = tokio::time::timeout(SCHEMA_WITHIN, shared.db.settled()).await;
+            shared.wait_for_schema().await;
             writer::push(&shared, profiles, now).await
         };
         // A task of its own: a client that hangs up must not leave a push stored and not remembered.
@@ -185,6 +184,20 @@ impl ProfileStore {
 }
 
 impl Shared {
+    /// Waits a moment for the schema that a starting server makes. Where it does not come, the statement says why.
+    async fn wait_for_schema(&self) {
+        let _ = tokio::time::timeout(SCHEMA_WITHIN, self.db.settled()).await;
+    }
+
+    /// Reads once the schema is there, within the bounds of the call.
+    async fn read<T>(&self, call: &Call, reading: impl Future<Output = PortResult<T>>) -> PortResult<T> {
+        let waited = async {
+            self.wait_for_schema().await;
+            reading.await
+        };
+        call.bound(waited).await
+    }
+
     /// The app's series, read anew if one of those needed is not known.
     async fn series_of(
         &self,
@@ -208,11 +221,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[async_trait]
 impl ProfileDataSor for ProfileStore {
     async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>> {
-        call.bound(reader::apps(&self.shared, window)).await
+        self.shared.read(call, reader::apps(&self.shared, window)).await
     }
 
     async fn merged(&self, call: &Call, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
-        call.bound(reader::merged(&self.shared, query)).await
+        self.shared.read(call, reader::merged(&self.shared, query)).await
     }
 
     async fn merged_pair(
@@ -222,7 +235,8 @@ impl ProfileDataSor for ProfileStore {
         baseline: TimeWindow,
         baseline_selector: &Selector,
     ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
-        call.bound(reader::merged_pair(&self.shared, query, baseline, baseline_selector)).await
+        let reading = reader::merged_pair(&self.shared, query, baseline, baseline_selector);
+        self.shared.read(call, reading).await
     }
 }
 

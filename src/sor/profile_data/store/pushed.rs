@@ -1,4 +1,4 @@
-//! A profile on its way in.
+//! A profile that is being pushed.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::kernel::AppName;
 use crate::profile::{Profile, SampleType};
 
-/// By what a push is known again when its sender repeats it.
+/// Identifies a push, so that it is recognised when its sender repeats it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PushId(u128);
 
@@ -53,7 +53,7 @@ pub struct Pushed {
     pub time: DateTime<Utc>,
     /// How long it was taken for.
     pub duration: TimeDelta,
-    /// By what a repetition is known.
+    /// Identifies a repeated push.
     pub id: PushId,
 }
 

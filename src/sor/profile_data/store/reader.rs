@@ -188,7 +188,7 @@ impl Merge {
                     self = merging(move || self.rollups(&rollups)).await?;
                     continue;
                 }
-                // A late profile took a rollup away just now.
+                // A late profile has just deleted a rollup.
             }
             let blocks = sql::bodies(&shared.db, app, inside, &series).await?;
             if blocks.is_empty() {

@@ -1,9 +1,9 @@
 //! Rollups: a closed hour of an app as one row for each name of its profiles, all of them merged.
 //!
-//! A rollup holds the merged stacks and not just a table of functions, since what a verdict says of a function rests on
-//! who calls it: so every question over a long window may read it, and gets the answer that the profiles would give. It
-//! is never stale: a late profile takes the rollups of its hour away in its own transaction, and the next round of
-//! maintenance rolls that hour up anew.
+//! A rollup holds the merged stacks and not just a table of functions, because a verdict depends on the callers of a
+//! function. So every question about a long window gets the answer that the profiles would give. It is never out of
+//! date: a late profile deletes the rollups of its hour in its own transaction, and the next round of maintenance makes
+//! them again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::tally::{HourTally, hour};
 use super::{Shared, dictionaries, merging};
 use crate::kernel::{PortError, PortResult, TimeWindow};
 
-/// How long an hour has been over when it is rolled up. Pushes to an hour that is over take its rollups away, so this is
+/// How long an hour has been over when it is rolled up. A push to an hour that is over deletes its rollups, so this is
 /// how far the clocks of two servers may differ.
 const CLOSED_AFTER: TimeDelta = TimeDelta::minutes(15);
 
@@ -63,7 +63,7 @@ pub(super) async fn roll(shared: &Shared, now: DateTime<Utc>) -> PortResult<usiz
     for (app, hour) in open {
         match roll_hour(shared, app, hour).await {
             Ok(done) => rolled += usize::from(done),
-            // What one hour holds is no reason to leave the others.
+            // An hour that fails must not stop the others.
             Err(error @ (PortError::Internal(_) | PortError::Timeout(_))) => {
                 tracing::warn!(app, %hour, %error, "an hour of the profile store cannot be rolled up");
             }

@@ -233,7 +233,7 @@ impl Columns {
 }
 
 /// Appends segments and the blocks that need them, all of it or nothing: one statement. The rollups of hours that are
-/// over, in order, are taken away in the same transaction.
+/// over, in order, are deleted in the same transaction.
 pub(super) async fn append(
     db: &Db,
     app: i32,

@@ -11,7 +11,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::kernel::{CALL, FixedClock, ProfileType};
-use crate::profile::{Limits, ProfileBuilder, SampleType, read_pprof};
+use crate::profile::{ProfileBuilder, ReadLimits, SampleType, read_pprof};
 use crate::sor::profile_data::conformance;
 use crate::storage::Repeat;
 use crate::storage::testing::{TestDatabase, database};
@@ -26,21 +26,21 @@ fn window(from: &str, to: &str) -> TimeWindow {
 
 const NOON: &str = "2026-11-20T12:00:00Z";
 
-struct House {
+struct Setup {
     store: ProfileStore,
     clock: Arc<FixedClock>,
     database: TestDatabase,
 }
 
-async fn house_with(settings: StoreSettings) -> House {
+async fn house_with(settings: StoreSettings) -> Setup {
     let database = database().await;
     let clock = Arc::new(FixedClock::at(at(NOON)));
     let store = ProfileStore::new(database.db.clone(), clock.clone(), settings);
     store.maintain().await.unwrap();
-    House { store, clock, database }
+    Setup { store, clock, database }
 }
 
-async fn house() -> House {
+async fn house() -> Setup {
     house_with(StoreSettings::default()).await
 }
 
@@ -92,7 +92,7 @@ impl Push<'_> {
     }
 }
 
-impl House {
+impl Setup {
     async fn merged(&self, kind: ProfileType, window: TimeWindow, selector: &str) -> Option<MergedProfile> {
         let app = "checkout".parse().unwrap();
         self.store
@@ -319,7 +319,7 @@ async fn does_what_every_adapter_does(#[case] hours: usize) {
     let store = ProfileStore::new(database.db.clone(), clock.clone(), StoreSettings::default());
     store.maintain().await.unwrap();
     let pushed = pushes.iter().map(|push| {
-        let file = read_pprof(&push.pprof, &Limits::default()).unwrap();
+        let file = read_pprof(&push.pprof, &ReadLimits::default()).unwrap();
         Pushed {
             app: push.app.parse().unwrap(),
             name: push.name.to_owned(),

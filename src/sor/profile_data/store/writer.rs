@@ -1,4 +1,4 @@
-//! Takes pushed profiles in: one app at a time, one statement each.
+//! Stores pushed profiles: one app at a time, one statement each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ const MAX_LABEL_SETS: usize = 200;
 /// Hours that an app may be writing to at once; the one not used for longest is closed.
 const MAX_OPEN_HOURS: usize = 3;
 
-/// What became of a push.
+/// The result of a push.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Accepted {
     /// Profiles stored.
@@ -54,7 +54,7 @@ pub(super) struct Epoch {
     /// The number of its next segment.
     pub(super) next_seq: i32,
     pub(super) dictionary: OpenDictionary,
-    /// Set when its memory is needed elsewhere.
+    /// Set when its memory is needed for others.
     pub(super) close: Arc<AtomicBool>,
 }
 
@@ -64,13 +64,13 @@ impl Epoch {
         Self { id, next_seq: 0, dictionary: OpenDictionary::default(), close: Arc::default() }
     }
 
-    /// Whether it was closed while nobody looked.
+    /// Whether it was closed by another task.
     pub(super) fn is_closed(&self) -> bool {
         self.close.load(Ordering::Relaxed)
     }
 }
 
-/// What is known of an app that writes.
+/// The state of an app that writes.
 #[derive(Debug, Default)]
 pub(super) struct AppState {
     id: Option<i32>,
@@ -211,25 +211,17 @@ async fn push_app(
     }
     accepted.stored = work.len();
     let epochs = take_epochs(shared, &mut state, &work).await?;
-    // From here on the epochs are out of the app's hands: whatever goes wrong, what was added to them is forgotten.
-    let limits = shared.settings.dictionary;
-    let encoded = offload("encoding a profile", move || encode(epochs, work, limits)).await?;
-    let Encoded { epochs, segments, blocks } = match encoded {
-        Ok(encoded) => encoded,
-        Err((error, lost)) => {
-            for id in lost {
+    let taken: Vec<i64> = epochs.values().map(|epoch| epoch.id).collect();
+    let epochs = match append(shared, app_id, epochs, work, now).await {
+        Ok(epochs) => epochs,
+        Err(error) => {
+            // Their dictionaries hold entries that the database does not have.
+            for id in taken {
                 shared.epochs.forget(id);
             }
-            return Err(error.into());
+            return Err(error);
         }
     };
-    let over = epochs.keys().copied().filter(|hour| *hour + TimeDelta::hours(1) <= now).collect();
-    if let Err(error) = sql::append(&shared.db, app_id, segments, blocks, over).await {
-        for epoch in epochs.values() {
-            shared.epochs.forget(epoch.id);
-        }
-        return Err(error.into());
-    }
     for id in ids {
         state.recent_ids.insert(id);
         state.recent.push_back((now, id));
@@ -238,6 +230,22 @@ async fn push_app(
     metrics::counter!("profile_store_profiles_total").increment(accepted.stored as u64);
     metrics::counter!("profile_store_collapsed_total").increment(accepted.collapsed as u64);
     Ok(accepted)
+}
+
+/// Adds profiles to the dictionaries of their epochs and writes both in one statement. On failure the epochs are dropped.
+async fn append(
+    shared: &Shared,
+    app_id: i32,
+    epochs: Epochs,
+    work: Vec<(i32, Pushed)>,
+    now: DateTime<Utc>,
+) -> Result<Epochs, PushError> {
+    let limits = shared.settings.dictionary;
+    let Encoded { epochs, segments, blocks } =
+        offload("encoding a profile", move || encode(epochs, work, limits)).await??;
+    let over = epochs.keys().copied().filter(|hour| *hour + TimeDelta::hours(1) <= now).collect();
+    sql::append(&shared.db, app_id, segments, blocks, over).await?;
+    Ok(epochs)
 }
 
 /// Makes the partitions of days that are not there yet: those of late profiles.
@@ -257,6 +265,7 @@ async fn make_days(shared: &Shared, profiles: &[Pushed]) -> PortResult<()> {
 type Epochs = BTreeMap<DateTime<Utc>, Epoch>;
 
 /// Takes the epochs that the profiles go to out of the app's state; opens those that are not there.
+/// On failure the app keeps what it had.
 async fn take_epochs(shared: &Shared, state: &mut AppState, work: &[(i32, Pushed)]) -> PortResult<Epochs> {
     let mut epochs = Epochs::new();
     for (_, pushed) in work {
@@ -267,7 +276,13 @@ async fn take_epochs(shared: &Shared, state: &mut AppState, work: &[(i32, Pushed
         let at = state.epochs.iter().position(|(known, _)| *known == hour);
         let epoch = match at.and_then(|at| state.epochs.remove(at)) {
             Some((_, epoch)) => epoch,
-            None => Epoch::new(sql::next_epoch(&shared.db).await?),
+            None => match sql::next_epoch(&shared.db).await {
+                Ok(id) => Epoch::new(id),
+                Err(error) => {
+                    state.epochs.extend(epochs);
+                    return Err(error);
+                }
+            },
         };
         epochs.insert(hour, epoch);
     }
@@ -300,19 +315,12 @@ struct Encoded {
     blocks: Vec<BlockRow>,
 }
 
-/// Turns profiles into rows. On failure the epochs are gone, and their ids answered.
-fn encode(
-    mut epochs: Epochs,
-    work: Vec<(i32, Pushed)>,
-    limits: DictionaryLimits,
-) -> Result<Encoded, (DictionaryFull, Vec<i64>)> {
+/// Turns profiles into rows. On failure the epochs are dropped.
+fn encode(mut epochs: Epochs, work: Vec<(i32, Pushed)>, limits: DictionaryLimits) -> Result<Encoded, DictionaryFull> {
     let mut blocks = Vec::with_capacity(work.len());
     for (series, pushed) in work {
         let Some(epoch) = epochs.get_mut(&hour(pushed.time)) else { continue };
-        let nodes = match epoch.dictionary.intern(&pushed.profile, limits) {
-            Ok(nodes) => nodes,
-            Err(full) => return Err((full, epochs.values().map(|epoch| epoch.id).collect())),
-        };
+        let nodes = epoch.dictionary.intern(&pushed.profile, limits)?;
         let stacks = nodes.into_iter().zip(pushed.profile.stacks().map(|stack| stack.values));
         let block = Block::of(pushed.profile.sample_types().len(), stacks);
         blocks.push(BlockRow {

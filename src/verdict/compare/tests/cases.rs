@@ -74,7 +74,7 @@ fn few_samples_are_never_a_change() {
 #[test]
 fn ticks_that_cannot_be_counted_are_never_a_change() {
     let profile = |folded: &str| {
-        read_folded(folded.as_bytes(), SampleType::new("delay", "nanoseconds"), &Limits::default()).unwrap()
+        read_folded(folded.as_bytes(), SampleType::new("delay", "nanoseconds"), &ReadLimits::default()).unwrap()
     };
     let (before, now) = (profile("a 100000\nb 900000"), profile("a 500000\nb 500000"));
     let kind = ProfileType::Lock;
@@ -109,7 +109,7 @@ fn an_empty_window_is_no_improvement(
 
 #[test]
 fn different_sample_types_are_not_compared() {
-    let bytes = read_folded(b"a 100", SampleType::new("alloc_space", "bytes"), &Limits::default()).unwrap();
+    let bytes = read_folded(b"a 100", SampleType::new("alloc_space", "bytes"), &ReadLimits::default()).unwrap();
     let comparison = compare(&cpu("a 100"), &bytes);
     assert_eq!((comparison.verdict, comparison.missing), (DiffVerdict::NoData, [false, false]));
     assert_eq!(comparison.headline, "The windows have no sample type in common: nothing can be compared.");

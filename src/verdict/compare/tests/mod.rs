@@ -8,7 +8,7 @@ mod unchanged;
 
 use super::*;
 use crate::kernel::LimitSeverity;
-use crate::profile::{FunctionId, Limits, Profile, ProfileBuilder, SampleType, Stack, merge, read_folded};
+use crate::profile::{FunctionId, Profile, ProfileBuilder, ReadLimits, SampleType, Stack, merge, read_folded};
 use crate::verdict::reliability::SourceFacts;
 
 /// Folded stacks, root first, in samples of 10 ms of CPU.
@@ -16,7 +16,7 @@ fn cpu(folded: &str) -> Profile {
     let lines = folded.lines().filter_map(|line| line.trim().rsplit_once(' '));
     let text: String =
         lines.map(|(stack, n)| format!("{stack} {}\n", n.parse::<i64>().unwrap() * 10_000_000)).collect();
-    read_folded(text.as_bytes(), SampleType::new("cpu", "nanoseconds"), &Limits::default()).unwrap()
+    read_folded(text.as_bytes(), SampleType::new("cpu", "nanoseconds"), &ReadLimits::default()).unwrap()
 }
 
 /// A window whose halves are these, the first told apart.

@@ -1,23 +1,16 @@
 //! Services that did not change, and services of which one function did: resampled from real profiles.
 
-use std::path::PathBuf;
-
 use rstest::rstest;
 
 use super::resampled::{Dice, Drawn, altered, draw};
 use super::*;
+use crate::kernel::testing::shared;
 use crate::profile::{FunctionTable, read_pprof};
 
 /// A real profile under one of its sample types; `None`, with a note, where they are absent.
 fn service(name: &str, sample_type: usize) -> Option<Profile> {
-    let root = std::env::var_os("SHARED_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    if !root.exists() {
-        println!("skipped: the shared test data is absent");
-        return None;
-    }
-    let bytes = std::fs::read(root.join(format!("profiles/{name}.pb.gz"))).unwrap();
-    Some(read_pprof(&bytes, &Limits::default()).unwrap().profile.only(sample_type))
+    let bytes = std::fs::read(shared(&format!("profiles/{name}.pb.gz"))?).unwrap();
+    Some(read_pprof(&bytes, &ReadLimits::default()).unwrap().profile.only(sample_type))
 }
 
 const SERVICES: [(&str, usize); 5] =

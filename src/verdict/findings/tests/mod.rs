@@ -109,7 +109,7 @@ fn cpu(stacks: &[(&str, i64)]) -> Assessment {
 }
 
 fn summary_of(assessment: &Assessment) -> Summary {
-    summarise("checkout", &[Outcome::Assessed(assessment)])
+    summarise("checkout", &[KindOutcome::Assessed(assessment)])
 }
 
 #[test]
@@ -344,13 +344,13 @@ fn prefers_the_confirmed_then_the_severe_then_the_first_asked() {
     let unsure = cpu(&[("runtime.collector", 51), ("main.main;main.a", 50), ("main.main;main.b", 100)]);
     assert!(!unsure.diagnosis.confirmed || unsure.diagnosis.severity < FindingSeverity::High);
     let first = |outcomes: &[&Assessment]| {
-        let outcomes: Vec<_> = outcomes.iter().map(|a| Outcome::Assessed(a)).collect();
+        let outcomes: Vec<_> = outcomes.iter().map(|a| KindOutcome::Assessed(a)).collect();
         summarise("checkout", &outcomes).primary_issue
     };
     assert_eq!(first(&[&bound, &gc]), "gc_pressure");
     assert_eq!(first(&[&unsure, &gc]), "gc_pressure");
     assert_eq!(first(&[&bound, &bound]), "cpu_bound");
-    let summary = summarise("checkout", &[Outcome::Unavailable(ProfileType::Alloc), Outcome::Assessed(&bound)]);
+    let summary = summarise("checkout", &[KindOutcome::Unavailable(ProfileType::Alloc), KindOutcome::Assessed(&bound)]);
     assert_eq!(summary.verdict, Verdict::NothingStandsOut);
     assert!(summary.headline.ends_with("The alloc profile could not be read."));
 }

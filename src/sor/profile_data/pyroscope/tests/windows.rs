@@ -26,7 +26,7 @@ async fn a_server_without_exact_data_is_read_by_flame_graphs(#[values("v1", "v2"
 async fn times_are_milliseconds_everywhere(#[values("v1", "v2")] version: &str) {
     let absent = |request: &Request| is(request, MERGE).then(|| ResponseTemplate::new(404));
     let Some(server) = ReplayServer::start_with(version, absent).await else { return };
-    let wrong = crate::profile::read_flamebearer(&server.recordings.body("render-iso-times"), &Limits::default());
+    let wrong = crate::profile::read_flamebearer(&server.recordings.body("render-iso-times"), &ReadLimits::default());
     assert_eq!(wrong.unwrap().profile.stack_count(), 0);
 
     adapter(&server).0.merged(&CALL, &cpu("checkout")).await.unwrap().unwrap();

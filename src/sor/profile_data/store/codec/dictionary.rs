@@ -3,7 +3,7 @@ use rustc_hash::FxHashMap;
 use super::{NO_FRAME, NO_PARENT, Tables, compress, varint};
 use crate::profile::{FunctionId, Profile};
 
-/// A profile brings more to the dictionary than one may.
+/// A profile adds more to the dictionary than one profile may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the profile has over {limit} {what}")]
 pub struct DictionaryFull {

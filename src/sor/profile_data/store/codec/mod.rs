@@ -1,4 +1,4 @@
-//! How profiles are laid out in bytes: dictionaries that grow by segments, blocks of values, and their merge. Pure.
+//! The stored form of profiles: dictionaries that grow by segments, blocks of values, and their merge. Pure.
 //!
 //! An *epoch* (one writer, one app, one hour) has a dictionary of texts, frames (name, file) and tree nodes (parent,
 //! frame), each numbered from 0 in the order of its first sight, a parent before its children. A stack is the node of
@@ -28,7 +28,7 @@ const NO_FRAME: u32 = 0;
 #[error("a stored body is corrupt: {0}")]
 pub struct Corrupt(pub &'static str);
 
-/// The most bytes a stored body may unfold to.
+/// The largest size of a stored body after inflating, in bytes.
 const MAX_BODY: usize = 1 << 27;
 
 pub(super) fn compress(plain: &[u8]) -> Vec<u8> {

@@ -9,8 +9,8 @@ use crate::kernel::PortResult;
 use crate::sor::profile_data::store::tally::BlockHead;
 use crate::storage::{Db, Repeat};
 
-/// Holds back whoever else writes to these hours of an app and their rollups, until the transaction ends. Two numbers
-/// are a key that no other lock of this program has.
+/// Locks these hours of an app and their rollups against other writers until the transaction ends. No other lock of
+/// this program has a key of two numbers.
 const LOCK_HOURS: &str = "SELECT pg_advisory_xact_lock($1, late) FROM unnest($2::integer[]) AS late";
 
 /// A stored block of an hour, whole.
@@ -137,7 +137,7 @@ pub(in super::super) async fn add(
     Ok(added)
 }
 
-/// Takes the rollups of these hours away, as profiles are added to them in the same transaction.
+/// Deletes the rollups of these hours, because profiles are added to the hours in the same transaction.
 pub(super) async fn remove(
     transaction: &mut PgConnection,
     app: i32,
@@ -150,7 +150,7 @@ pub(super) async fn remove(
     Ok(())
 }
 
-/// The hours must be in order, so that nobody waits for each other.
+/// The hours must be in order, so that two writers never wait for each other.
 async fn lock_hours(transaction: &mut PgConnection, app: i32, hours: &[DateTime<Utc>]) -> Result<(), sqlx::Error> {
     let numbers: Vec<_> = hours.iter().map(|hour| i32::try_from(hour.timestamp() / 3_600).unwrap_or(0)).collect();
     sqlx::query(LOCK_HOURS).bind(app).bind(numbers).execute(transaction).await?;

@@ -19,7 +19,7 @@ pub(in crate::sor::profile_data) fn said(merged: &MergedProfile) -> Said {
     Said(profile.stacks().map(stack).collect(), profile.sample_types().to_vec(), merged.meta.clone())
 }
 
-impl House {
+impl Setup {
     async fn roll(&self) -> usize {
         self.store.maintain().await.unwrap().rolled
     }
@@ -43,7 +43,7 @@ fn random(state: &mut u64, below: u64) -> u64 {
 
 /// Three hours before noon of profiles of all kinds: of several writers and label sets, that fall and that only grow,
 /// that say they are cumulative and begin anew.
-async fn fill(house: &House) {
+async fn fill(house: &Setup) {
     const STACKS: [&str; 6] = ["a;main", "b;a;main", "a;a;main", "main", "c;b;main", "d;main"];
     let other = ProfileStore::new(house.database.db.clone(), house.clock.clone(), StoreSettings::default());
     let (mut state, mut grown) = (7, [0_i64; 3]);
@@ -271,7 +271,7 @@ pub(in crate::sor::profile_data) async fn ten_days_ago() -> (ProfileStore, TestD
 #[tokio::test]
 async fn whole_hours_are_all_that_is_known_past_the_retention_of_profiles() {
     let (store, database, clock) = ten_days_ago().await;
-    let house = House { store, clock, database };
+    let house = Setup { store, clock, database };
     let on = |from, to| window(&format!("2026-11-20T{from}:00Z"), &format!("2026-11-20T{to}:00Z"));
     let coverage = |merged: Option<MergedProfile>| merged.and_then(|merged| merged.meta.coverage);
     let whole = coverage(house.merged(ProfileType::Cpu, on("09:00", "12:00"), "").await).unwrap();

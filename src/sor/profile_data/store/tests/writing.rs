@@ -112,6 +112,6 @@ async fn a_push_waits_for_the_schema_of_a_server_that_starts() {
     });
     database.db.prepare(true).await.unwrap();
     assert_eq!(early.await.unwrap().unwrap(), Accepted { stored: 1, ..Accepted::default() });
-    let house = House { store, clock, database };
+    let house = Setup { store, clock, database };
     assert_eq!(house.cpu().await.profile.stack_count(), 2);
 }

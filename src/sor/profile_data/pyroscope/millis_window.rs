@@ -1,4 +1,4 @@
-//! Windows as Pyroscope takes them, and their pieces.
+//! Windows in milliseconds, as Pyroscope takes them, and their pieces.
 
 use crate::kernel::TimeWindow;
 
@@ -7,14 +7,14 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Milliseconds since the epoch, the start inside. Version 1 takes the end as inside, version 2 as outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Span {
+pub(super) struct MillisWindow {
     /// The first millisecond.
     pub start_ms: i64,
     /// The last, or the first after.
     pub end_ms: i64,
 }
 
-impl Span {
+impl MillisWindow {
     /// The span of a window. It ends a millisecond early: profiles start at whole seconds as a rule, and one that starts
     /// where the window ends must not be counted in this window and in the next.
     pub(super) fn of(window: TimeWindow) -> Self {
@@ -68,13 +68,13 @@ mod tests {
 
     #[test]
     fn ends_before_the_next_window_begins() {
-        assert_eq!(Span::of(window(100, 160)), Span { start_ms: 100_000, end_ms: 159_999 });
-        assert_eq!(Span::of(window(0, 1)), Span { start_ms: 1, end_ms: 999 });
+        assert_eq!(MillisWindow::of(window(100, 160)), MillisWindow { start_ms: 100_000, end_ms: 159_999 });
+        assert_eq!(MillisWindow::of(window(0, 1)), MillisWindow { start_ms: 1, end_ms: 999 });
     }
 
     #[test]
     fn a_week_is_cut_into_days_at_odd_milliseconds_without_a_gap() {
-        let week = Span::of(window(1_000_000, 1_000_000 + 7 * 86_400));
+        let week = MillisWindow::of(window(1_000_000, 1_000_000 + 7 * 86_400));
         let days = week.days();
         assert_eq!(days.len(), 7);
         assert_eq!((days[0].start_ms, days[6].end_ms), (week.start_ms, week.end_ms));
@@ -87,13 +87,16 @@ mod tests {
 
     #[test]
     fn a_day_is_one_piece() {
-        assert_eq!(Span::of(window(86_400, 2 * 86_400)).days().len(), 1);
+        assert_eq!(MillisWindow::of(window(86_400, 2 * 86_400)).days().len(), 1);
     }
 
     #[test]
     fn halves_meet_at_an_odd_millisecond() {
-        let halves = Span { start_ms: 1_000, end_ms: 2_999 }.halves();
-        assert_eq!(halves, [Span { start_ms: 1_000, end_ms: 1_999 }, Span { start_ms: 1_999, end_ms: 2_999 }]);
-        assert_eq!(Span { start_ms: 1, end_ms: 2 }.halves().len(), 1);
+        let halves = MillisWindow { start_ms: 1_000, end_ms: 2_999 }.halves();
+        assert_eq!(
+            halves,
+            [MillisWindow { start_ms: 1_000, end_ms: 1_999 }, MillisWindow { start_ms: 1_999, end_ms: 2_999 }]
+        );
+        assert_eq!(MillisWindow { start_ms: 1, end_ms: 2 }.halves().len(), 1);
     }
 }

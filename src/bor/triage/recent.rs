@@ -1,4 +1,4 @@
-//! Verdicts on profiles that somebody still holds: whoever shares a read of the source shares its verdict too.
+//! Assessments of profiles that are still in memory. Requests that share a read of the source share its assessment too.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,10 +9,10 @@ use crate::profile::Profile;
 use crate::sor::profile_data::{MergedProfile, ProfileMeta};
 use crate::verdict::{Assessment, Rules, Subject};
 
-/// How many verdicts are kept, for as long as their profiles are.
+/// How many assessments are kept, each as long as its profile is in memory.
 const KEPT: usize = 64;
 
-/// How a profile is looked at.
+/// What to judge a profile as.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct View {
     /// As which kind.
@@ -34,18 +34,18 @@ impl View {
 
 /// The verdicts of one set of rules.
 #[derive(Default)]
-pub(super) struct Verdicts(Mutex<VecDeque<Verdict>>);
+pub(super) struct RecentAssessments(Mutex<VecDeque<RecentAssessment>>);
 
-struct Verdict {
-    /// Its place in memory is no other profile's while this is held.
+struct RecentAssessment {
+    /// No other profile can have its address while this is held.
     profile: Weak<Profile>,
     meta: ProfileMeta,
     view: View,
     assessment: Arc<Assessment>,
 }
 
-impl Verdicts {
-    /// The verdict on a profile: one that is known, or a new one.
+impl RecentAssessments {
+    /// The assessment of a profile: a known one, or a new one.
     pub(super) fn of(&self, rules: &Rules, merged: &MergedProfile, view: View) -> Arc<Assessment> {
         if let Some(known) = self.known(merged, view) {
             return known;
@@ -55,13 +55,13 @@ impl Verdicts {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|verdict| verdict.profile.strong_count() > 0);
         kept.truncate(KEPT - 1);
-        kept.push_front(Verdict { profile, meta, view, assessment: Arc::clone(&assessment) });
+        kept.push_front(RecentAssessment { profile, meta, view, assessment: Arc::clone(&assessment) });
         assessment
     }
 
     fn known(&self, merged: &MergedProfile, view: View) -> Option<Arc<Assessment>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |verdict: &&Verdict| {
+        let same = |verdict: &&RecentAssessment| {
             std::ptr::eq(verdict.profile.as_ptr(), Arc::as_ptr(&merged.profile))
                 && verdict.view == view
                 && verdict.meta == merged.meta
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn who_shares_a_profile_and_asks_the_same_shares_the_verdict() {
-        let (verdicts, rules, shared) = (Verdicts::default(), Rules::builtin(), merged("main.work"));
+        let (verdicts, rules, shared) = (RecentAssessments::default(), Rules::builtin(), merged("main.work"));
         let first = verdicts.of(&rules, &shared, VIEW);
         assert!(Arc::ptr_eq(&first, &verdicts.of(&rules, &shared.clone(), VIEW)));
         for other in [View { top: 1, ..VIEW }, View { seconds: None, ..VIEW }, View { kind: ProfileType::Wall, ..VIEW }]
@@ -101,8 +101,8 @@ mod tests {
 
     #[test]
     fn a_verdict_is_kept_no_longer_than_its_profile_and_never_too_many() {
-        let (verdicts, rules) = (Verdicts::default(), Rules::builtin());
-        let kept = |verdicts: &Verdicts| verdicts.0.lock().unwrap().len();
+        let (verdicts, rules) = (RecentAssessments::default(), Rules::builtin());
+        let kept = |verdicts: &RecentAssessments| verdicts.0.lock().unwrap().len();
         for _ in 0..3 {
             verdicts.of(&rules, &merged("main.gone"), VIEW);
         }

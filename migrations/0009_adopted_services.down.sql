@@ -1,0 +1,2 @@
+-- What the rows held before is not known any more: they stay as they are.
+SELECT 1;

@@ -1,0 +1,119 @@
+//! What a file is, as its content shows.
+
+use std::borrow::Cow;
+
+use crate::profile::{ReadLimits, gunzip, is_compressed};
+
+/// The formats that are read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Pprof,
+    Folded,
+    Flamebearer,
+}
+
+/// JSON begins with a brace, folded stacks are text whose lines end in a number, all else is pprof.
+pub(super) fn format_of(bytes: &[u8]) -> Format {
+    let start = bytes.trim_ascii_start();
+    if start.starts_with(b"{") {
+        return Format::Flamebearer;
+    }
+    let line = start.split(|b| *b == b'\n').next().unwrap_or(&[]).trim_ascii_end();
+    let ends_in_number = || {
+        let text = std::str::from_utf8(line).ok().and_then(|line| line.rsplit_once([' ', '\t']));
+        text.is_some_and(|(stack, n)| !stack.contains('\0') && !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    if ends_in_number() { Format::Folded } else { Format::Pprof }
+}
+
+/// Files of other kinds by their first bytes, blanks left out.
+const BEGINNINGS: [(&[u8], &str); 11] = [
+    (b"FLR\0", "a JFR recording"),
+    (b"<svg", "an SVG picture"),
+    (b"<!doctype html", "an HTML page"),
+    (b"<html", "an HTML page"),
+    (b"<?xml", "XML, perhaps an SVG picture"),
+    (b"PERFILE2", "a perf.data file"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\x7fELF", "a program or library"),
+    (b"go 1.", "a Go execution trace"),
+    (b"[", "a JSON list, perhaps a Chrome trace"),
+];
+
+/// JSON of other kinds by a member that it has.
+const MEMBERS: [(&[u8], &str); 5] = [
+    (b"speedscope.app", "a speedscope file"),
+    (b"\"traceEvents\"", "a Chrome trace"),
+    (b"\"timeDeltas\"", "a CPU profile of V8 (.cpuprofile)"),
+    (b"\"selfSize\"", "a heap profile of V8 (.heapprofile)"),
+    (b"\"resourceProfiles\"", "profiles of OpenTelemetry as JSON"),
+];
+
+/// What a file that cannot be read looks like. `None`: it is a flame graph as JSON, which the reader knows more about.
+pub(super) fn looks_like(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.is_empty() {
+        return Some("an empty file");
+    }
+    let inflated = if is_compressed(bytes) {
+        match gunzip(bytes, &ReadLimits::default()) {
+            Ok(inflated) => Cow::Owned(inflated),
+            Err(_) => return Some("a compressed file that is cut off or damaged"),
+        }
+    } else {
+        Cow::Borrowed(bytes)
+    };
+    let start = inflated.trim_ascii_start();
+    let has = |wanted: &[u8]| start.windows(wanted.len()).any(|found| found == wanted);
+    if start.starts_with(b"{") {
+        let known = MEMBERS.iter().find(|(member, _)| has(member)).map(|(_, name)| *name);
+        return known.or_else(|| (!has(b"\"flamebearer\"")).then_some("JSON that is no flame graph"));
+    }
+    let begins = |beginning: &[u8]| start.get(..beginning.len()).is_some_and(|s| s.eq_ignore_ascii_case(beginning));
+    let known = BEGINNINGS.iter().find(|(beginning, _)| begins(beginning)).map(|(_, name)| *name);
+    let is_text = || {
+        let printable = |text: &str| text.chars().all(|c| !c.is_control() || c.is_ascii_whitespace());
+        std::str::from_utf8(&inflated).is_ok_and(printable)
+    };
+    Some(known.unwrap_or_else(|| {
+        if is_text() { "text whose lines do not end in a number" } else { "a damaged pprof file, or no profile at all" }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(b"{\"flamebearer\":{}}", Format::Flamebearer)]
+    #[case(b"\n main;a b 12\nmain 1\n", Format::Folded)]
+    #[case(b"\x0a\x04\x08\x01\x10\x02", Format::Pprof)]
+    #[case(b"\x1f\x8b\x08", Format::Pprof)]
+    #[case(b"", Format::Pprof)]
+    fn tells_formats_by_content(#[case] bytes: &[u8], #[case] format: Format) {
+        assert_eq!(format_of(bytes), format);
+    }
+
+    #[rstest]
+    #[case(b"", Some("an empty file"))]
+    #[case(b"FLR\0\0\x02", Some("a JFR recording"))]
+    #[case(b"\n<SVG width=\"1200\">", Some("an SVG picture"))]
+    #[case(b"\x1f\x8b\x08\x00", Some("a compressed file that is cut off or damaged"))]
+    #[case(b"{\"nodes\":[],\"timeDeltas\":[]}", Some("a CPU profile of V8 (.cpuprofile)"))]
+    #[case(b"{\"a\":1}", Some("JSON that is no flame graph"))]
+    #[case(b"{\"flamebearer\":{}}", None)]
+    #[case(b"Dear reader,\n", Some("text whose lines do not end in a number"))]
+    #[case(b"\x0a\x04\x08\x01\x10", Some("a damaged pprof file, or no profile at all"))]
+    fn says_what_a_file_looks_like(#[case] bytes: &[u8], #[case] expected: Option<&str>) {
+        assert_eq!(looks_like(bytes), expected);
+    }
+
+    #[test]
+    fn looks_into_compressed_files() {
+        use std::io::Write as _;
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(b"FLR\0\0\x02\0\x01").unwrap();
+        assert_eq!(looks_like(&gzip.finish().unwrap()), Some("a JFR recording"));
+    }
+}

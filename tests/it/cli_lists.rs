@@ -1,0 +1,132 @@
+//! `flamewarden apps`, `services`, `baselines`, `history`, and what else a person types: whole processes, a live server.
+
+use reqwest::Method;
+use rstest::rstest;
+use serde_json::json;
+
+use crate::api::pushing::collecting;
+use crate::cli::flamewarden;
+use crate::harness::Flamewarden;
+use crate::processes::free_port;
+
+async fn post(server: &Flamewarden, path: &str, body: serde_json::Value) {
+    let answer = server.request(Method::POST, path).json(&body).send().await.unwrap();
+    assert!(answer.status().is_success(), "{path}: {}", answer.status());
+}
+
+/// A server that knows one app: its profiles, owner, limit and history.
+async fn stocked() -> Flamewarden {
+    let server = Flamewarden::start().await;
+    collecting("shop").ingest(&server).await;
+    post(&server, "/services", json!({"appName": "shop", "teamOwner": "cart", "tier": "critical"})).await;
+    let limit =
+        json!({"appName": "shop", "profileType": "cpu", "functionName": "shop.Price.sum", "maxSelfPercent": 5.5});
+    post(&server, "/baselines", limit).await;
+    for diagnosis in ["gc_pressure", "cpu_bound"] {
+        let entry = json!({"appName": "shop", "diagnosis": diagnosis, "severity": "high", "profileTypes": "cpu",
+            "recommendation": "look\nhere"});
+        post(&server, "/history", entry).await;
+    }
+    server
+}
+
+#[rstest]
+#[case::apps(&["apps"], "app\nshop\n")]
+#[case::services(&["services"], "app   owner  tier      environment  channel\nshop  cart   critical\n")]
+#[case::of_a_tier(&["services", "--tier", "critical"], "shop  cart   critical\n")]
+#[case::baselines(&["baselines", "shop"], "  cpu   5.5      warning   shop.Price.sum\n")]
+#[case::of_a_kind(&["baselines", "shop", "--type", "cpu"], "shop.Price.sum\n")]
+#[case::history(&["history", "shop"], "  cpu    high      cpu_bound    look here\n")]
+#[actix_web::test]
+async fn a_list_is_a_table(#[case] arguments: &[&str], #[case] expected: &str) {
+    let server = stocked().await;
+    let (exit, table, errors) = flamewarden(arguments, server.base()).await;
+    assert_eq!((exit, errors.as_str()), (0, ""), "{table}");
+    assert!(table.contains(expected), "{table}");
+    let (exit, text, _) = flamewarden(&[arguments, &["--json"]].concat(), server.base()).await;
+    assert!(exit == 0 && serde_json::from_str::<serde_json::Value>(&text).unwrap().is_object(), "{text}");
+}
+
+#[rstest]
+#[case(&["services", "--tier", "nobody"])]
+#[case(&["baselines", "nobody"])]
+#[case(&["history", "nobody"])]
+#[case(&["apps", "--from", "now-5h", "--to", "now-4h"])]
+#[actix_web::test]
+async fn an_empty_list_ends_with_three(#[case] arguments: &[&str]) {
+    let server = stocked().await;
+    let (exit, table, errors) = flamewarden(arguments, server.base()).await;
+    assert_eq!((exit, errors.as_str(), table.lines().count()), (3, "", 1), "{table}");
+}
+
+#[actix_web::test]
+async fn a_long_history_is_read_page_by_page() {
+    let server = stocked().await;
+    let (_, first, _) = flamewarden(&["history", "shop", "--limit", "1"], server.base()).await;
+    let (_, cursor) = first.split_once("note: there are more: --cursor ").unwrap();
+    let next = ["history", "shop", "--limit", "1", "--cursor", cursor.trim()];
+    let (exit, second, _) = flamewarden(&next, server.base()).await;
+    assert!(exit == 0 && first.contains("cpu_bound") && second.contains("gc_pressure"), "{first}{second}");
+    assert!(!second.contains("there are more"), "{second}");
+}
+
+#[rstest]
+#[case::problem(&["--fail-on", "problem"], 1)]
+#[case::breach(&["--fail-on", "breach"], 1)]
+#[case::breach_of_another_kind(&["--fail-on", "breach", "--types", "alloc"], 3)]
+#[case::nothing(&[], 0)]
+#[actix_web::test]
+async fn a_pipeline_can_act_on_a_triage(#[case] more: &[&str], #[case] code: i32) {
+    let server = stocked().await;
+    let (exit, text, errors) = flamewarden(&[&["triage", "shop"], more].concat(), server.base()).await;
+    assert_eq!((exit, errors.as_str()), (code, ""), "{text}");
+}
+
+#[actix_web::test]
+async fn an_address_needs_no_scheme_and_a_silent_one_is_explained() {
+    let server = stocked().await;
+    let bare = server.base().strip_prefix("http://").unwrap();
+    let (exit, ..) = flamewarden(&["apps", "--server", bare], "http://127.0.0.1:9").await;
+    assert_eq!(exit, 0);
+    let silent = format!("localhost:{}", free_port());
+    for command in ["apps", "hotspots", "services"] {
+        let (exit, _, errors) = flamewarden(&[command, "--server", &silent], server.base()).await;
+        assert_eq!(exit, 3);
+        let expected = format!("error: no answer from http://{silent}/: check that a server runs there");
+        assert!(errors.starts_with(&expected), "{errors}");
+    }
+}
+
+#[actix_web::test]
+async fn colour_is_for_terminals_and_for_who_asks() {
+    let server = stocked().await;
+    let (_, plain, _) = flamewarden(&["triage", "shop"], server.base()).await;
+    assert!(!plain.contains('\u{1b}'), "{plain}");
+    let (_, colored, _) = flamewarden(&["triage", "shop", "--color", "always"], server.base()).await;
+    assert!(colored.contains("\u{1b}[31mPROBLEM: gc_pressure (high)\u{1b}[0m\n"), "{colored:?}");
+}
+
+#[rstest]
+#[case("bash", "complete -F _flamewarden")]
+#[case("zsh", "#compdef flamewarden")]
+#[case("fish", "complete -c flamewarden")]
+#[actix_web::test]
+async fn shells_complete_commands(#[case] shell: &str, #[case] expected: &str) {
+    let (exit, script, errors) = flamewarden(&["completions", shell], "").await;
+    assert_eq!((exit, errors.as_str()), (0, ""));
+    assert!(script.contains(expected) && script.contains("--fail-on") && script.contains("hotspots"), "{script}");
+}
+
+#[rstest]
+#[case(&["triage", "--help"], &["flamewarden triage [OPTIONS] --file <FILE> [APP]", "[default: cpu,alloc"])]
+#[case(&["diff", "--help"], &["--files <BASELINE> <CURRENT>", "[default: 5m]"])]
+#[case(&["hotspots", "--help"], &["[default: idle,profiler_overhead,unresolved]", "[default: cpu]"])]
+#[actix_web::test]
+async fn help_shows_usage_and_defaults(#[case] arguments: &[&str], #[case] expected: &[&str]) {
+    let (exit, help, _) = flamewarden(arguments, "").await;
+    assert_eq!(exit, 0);
+    let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for text in expected {
+        assert!(words.contains(text), "{text:?} is not in\n{help}");
+    }
+}
