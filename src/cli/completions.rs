@@ -5,7 +5,7 @@ use clap_complete::Shell;
 
 use super::{CommandLine, Exit};
 
-/// To be loaded by the shell: `source <(flamewarden completions bash)`, `flamewarden completions fish | source`.
+/// For the shell to load: `source <(flamewarden completions bash)`, `flamewarden completions fish | source`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The shell.

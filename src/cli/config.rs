@@ -1,4 +1,4 @@
-//! `flamewarden config`: what the settings are, and which there are.
+//! `flamewarden config`: the settings, and which there are.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use crate::config::{DEFAULTS, Settings};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Check the settings and print what each came to be, secrets hidden, and what the server would do.
+    /// Check the settings and print each value, secrets hidden, and what the server would run.
     Check,
     /// Print every setting with its default and meaning, as a file to start from.
     Default,

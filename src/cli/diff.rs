@@ -1,5 +1,5 @@
-//! `flamewarden diff`: did this deploy make it slower? Asks a server, or compares two files without one, and ends with a
-//! code that a pipeline can act on.
+//! `flamewarden diff`: did this deploy make the app slower? Asks a server, or compares two files without one. Its exit
+//! code tells a pipeline the result.
 
 mod files;
 mod table;
@@ -22,7 +22,8 @@ pub(super) struct Args {
     /// The app.
     #[arg(required_unless_present = "files", conflicts_with = "files")]
     app: Option<AppName>,
-    /// Compare these files instead of asking a server: baseline, then current; pprof, folded stacks or flame graph JSON.
+    /// Compare these files instead of asking a server: first the baseline, then the current one. pprof, folded stacks
+    /// and flame graph JSON are read.
     #[arg(long, num_args = 2, value_names = ["BASELINE", "CURRENT"],
           conflicts_with_all = ["from", "to", "baseline_from", "baseline_to", "at", "settle", "selector", "baseline_selector"])]
     files: Option<Vec<PathBuf>>,
@@ -32,7 +33,7 @@ pub(super) struct Args {
     /// Ask the server for this app's approved limits, for --files.
     #[arg(long = "app", value_name = "NAME", id = "limits_of", requires = "files", conflicts_with = "baselines")]
     limits_of: Option<AppName>,
-    /// The kind of profile [default: cpu; of files as their sample types show].
+    /// The kind of profile [default: cpu; for files: from their sample types].
     #[arg(long = "type", value_name = "KIND")]
     kind: Option<ProfileType>,
     #[command(flatten)]
@@ -49,34 +50,35 @@ pub(super) struct Args {
     /// The baseline window's end [default: the start of the current one].
     #[arg(long, value_name = "TIME")]
     baseline_to: Option<String>,
-    /// When something was deployed, in place of the four times.
+    /// The time of a deploy, instead of the four times above.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// With --at: how long after the deploy the current window begins, such as 5m [default: 5m].
+    /// With --at: how long after the deploy the current window starts, such as 10m [default: 5m].
     #[arg(long, value_name = "LENGTH")]
     settle: Option<String>,
-    /// Which of the app's series: name="value", also !=, =~, !~, joined by commas.
+    /// Select series of the app: name="value", also !=, =~, !~, joined by commas.
     #[arg(long, value_name = "SELECTOR")]
     selector: Option<String>,
-    /// Which of the app's series in the baseline window [default: as --selector]; a canary is held against the stable version over one window.
+    /// Select series in the baseline window [default: as --selector]. To compare a canary with the stable version, give
+    /// both selectors and one window.
     #[arg(long, value_name = "SELECTOR")]
     baseline_selector: Option<String>,
-    /// At most this many rows in each list; 0 means all.
+    /// Print at most this many rows of each list; 0 prints all.
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
-    /// How to print it.
+    /// The format to print.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Print the answer as JSON.
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// End with 1 if a function regressed beyond load and chance, or is over its approved limit.
+    /// Exit with 1 if a function regressed beyond load and chance, or exceeds its approved limit.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     fail_on: Vec<FailOn>,
-    /// With --fail-on regression: smaller regressions fail nothing.
+    /// With --fail-on regression: ignore regressions smaller than this.
     #[arg(long, value_name = "POINTS", default_value_t = 1.0)]
     min_delta: f64,
-    /// What becomes of a diff without data, or with too little to tell; else it ends with 3.
+    /// The exit code of a diff without data, or with too little to decide [default: 3].
     #[arg(long, value_enum, value_name = "WHAT")]
     inconclusive: Option<Inconclusive>,
 }
@@ -133,14 +135,14 @@ pub(super) async fn run(args: &Args, common: &Common) -> anyhow::Result<Exit> {
         }
     };
     match common.show(&text) {
-        // A reader that has seen enough does not change what was found.
+        // A reader that closes the pipe does not change the result.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
         written => written?,
     }
     Ok(exit)
 }
 
-/// Every row is asked for: what is checked is not what is shown.
+/// Asks for every row, since the check covers rows that are not shown too.
 async fn ask(args: &Args) -> anyhow::Result<Result<DiffBody, Exit>> {
     let app = args.app.as_ref().map_or("", AppName::as_str);
     let parameters = [

@@ -12,7 +12,7 @@ use crate::bor::Absence;
 use crate::bor::fleet::AppErrorBody;
 use crate::kernel::ProfileType;
 
-/// Which profiles to read, and how to show what they say.
+/// The profiles to read, and how to print the answer.
 #[derive(Debug, clap::Args)]
 pub(super) struct FleetArgs {
     #[command(flatten)]
@@ -29,7 +29,7 @@ pub(super) struct FleetArgs {
     /// The apps, comma-separated [default: all that have profiles in the window].
     #[arg(long, value_name = "LIST")]
     apps: Option<String>,
-    /// Which of each app's series: name="value", also !=, =~, !~, joined by commas.
+    /// Select series of each app: name="value", also !=, =~, !~, joined by commas.
     #[arg(long, value_name = "SELECTOR")]
     selector: Option<String>,
     /// Print the answer as JSON.
@@ -38,7 +38,7 @@ pub(super) struct FleetArgs {
 }
 
 impl FleetArgs {
-    /// Asks the server and prints its answer: as it was sent, or as the table that is made of it.
+    /// Asks the server and prints its answer, as it is or as a table.
     pub(super) async fn print<B: DeserializeOwned>(
         &self,
         common: &Common,
@@ -62,12 +62,12 @@ impl FleetArgs {
         let body = serde_json::from_str(&text);
         let body = body.with_context(|| format!("{} gave an answer that is none of a fleet", self.server.url))?;
         common.show(&if self.json { text + "\n" } else { table(&body) })?;
-        // No data of any app is no answer to rely on.
+        // If no app has data, there is no result to rely on.
         Ok(if with_data(&body) == 0 { Exit::NoData } else { Exit::Fine })
     }
 }
 
-/// The first line: what was read, and over which window.
+/// The first line: what was read, and from which window.
 pub(super) fn head(kind: &str, (from, to): (i64, i64), apps: usize, with_data: usize) -> String {
     let at = |seconds| DateTime::<Utc>::from_timestamp(seconds, 0).unwrap_or_default();
     let (from, to) = (at(from).format("%Y-%m-%d %H:%M:%S"), at(to).format("%Y-%m-%d %H:%M:%S"));
@@ -75,7 +75,7 @@ pub(super) fn head(kind: &str, (from, to): (i64, i64), apps: usize, with_data: u
     format!("{kind} of {apps} app{plural}, {with_data} with data  {from} – {to} UTC\n")
 }
 
-/// The last lines: what is missing from the answer.
+/// The last lines: what the answer lacks.
 pub(super) fn notes(text: &mut String, errors: &[AppErrorBody], owners: Option<Absence>, few_samples: bool) {
     if few_samples {
         let _ = writeln!(text, "\nnote: ? marks apps with under 100 samples: their shares say little");

@@ -1,4 +1,4 @@
-//! `flamewarden hotspots`: where would work pay most? Asks a server which functions cost most over all apps.
+//! `flamewarden hotspots`: where would optimisation pay most? Asks a server which functions cost most over all apps.
 
 use std::fmt::Write as _;
 
@@ -6,20 +6,20 @@ use super::fleet::{self, FleetArgs};
 use super::{Common, Exit};
 use crate::bor::fleet::{HotspotBody, HotspotServiceBody, HotspotsBody};
 
-/// Services named beside a function; how many more there are is said.
+/// How many services are named for a function. The number of the others is printed.
 const NAMED: usize = 3;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     fleet: FleetArgs,
-    /// At most this many functions.
+    /// Print at most this many functions.
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: u32,
-    /// Categories, comma-separated, whose functions are left out; empty for none.
+    /// Leave out functions of these categories, comma-separated; empty for none.
     #[arg(long, value_name = "LIST", default_value = "idle,profiler_overhead,unresolved")]
     exclude: String,
-    /// By what functions are ranked: impact (services × largest share), or cores.
+    /// Rank functions by impact (services × largest share) or by cores.
     #[arg(long, value_name = "WHAT", default_value = "impact")]
     sort: String,
 }
@@ -33,7 +33,7 @@ pub(super) async fn run(args: &Args, common: &Common) -> anyhow::Result<Exit> {
     args.fleet.print(common, &["fleet", "hotspots"], &more, table, |body| body.apps_with_data).await
 }
 
-/// The answer as text, a line break at its end.
+/// The answer as text that ends with a line break.
 fn table(body: &HotspotsBody) -> String {
     let mut text = fleet::head(&body.profile_type, (body.from, body.to), body.app_count, body.apps_with_data);
     if !body.hotspots.is_empty() {

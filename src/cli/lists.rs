@@ -1,4 +1,4 @@
-//! `flamewarden apps`, `services`, `baselines` and `history`: what a server knows, as tables.
+//! `flamewarden apps`, `services`, `baselines` and `history`: what a server has, as tables.
 
 use std::fmt::Write as _;
 
@@ -56,12 +56,12 @@ pub(super) struct HistoryArgs {
     /// At most this many entries, the newest first.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
     limit: u32,
-    /// Go on after the last entry of an earlier list, which printed this.
+    /// Continue after the last entry of an earlier list, which printed this value.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }
 
-/// Whom to ask, and how to show the answer.
+/// The server to ask, and how to print the answer.
 #[derive(Debug, clap::Args)]
 struct Shown {
     #[command(flatten)]
@@ -99,7 +99,7 @@ const HISTORY: &[Column] = &[
 
 pub(super) async fn apps(args: &AppsArgs, common: &Common) -> anyhow::Result<Exit> {
     let parameters = [("from", args.from.clone()), ("to", args.to.clone())];
-    // Apps are names, not rows.
+    // Apps are plain names, not objects.
     list(&args.shown, common, &["profiles", "apps"], &parameters, ("apps", &[("app", "")])).await
 }
 
@@ -123,7 +123,7 @@ pub(super) async fn history(args: &HistoryArgs, common: &Common) -> anyhow::Resu
     list(&args.shown, common, &["history", args.app.as_str()], &parameters, ("history", HISTORY)).await
 }
 
-/// Asks for a list and prints it. An empty list ends with 3, as all commands do that find no data.
+/// Asks for a list and prints it. An empty list exits with 3, as every command does that finds no data.
 async fn list(
     shown: &Shown,
     common: &Common,
@@ -150,7 +150,7 @@ async fn list(
     Ok(if rows.is_empty() { Exit::NoData } else { Exit::Fine })
 }
 
-/// Rows as a table with a line of titles, each column as wide as its longest text.
+/// Rows as a table under a line of titles. Each column is as wide as its longest text.
 fn table(rows: &[Value], columns: &[Column]) -> String {
     let texts: Vec<Vec<String>> =
         rows.iter().map(|row| columns.iter().map(|(_, member)| text_of(row, member)).collect()).collect();
@@ -166,7 +166,7 @@ fn table(rows: &[Value], columns: &[Column]) -> String {
     table
 }
 
-/// A member of a row as text, on one line; the row itself where the member has no name.
+/// A member of a row as text on one line. Without a name: the row itself.
 fn text_of(row: &Value, member: &str) -> String {
     let value = if member.is_empty() { Some(row) } else { row.get(member) };
     let text = match value {

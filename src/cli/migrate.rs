@@ -1,4 +1,4 @@
-//! `flamewarden migrate`: brings a schema up to date, takes it back, tells how it stands.
+//! `flamewarden migrate`: updates a schema, reverts it, and shows its state.
 
 use std::path::Path;
 
@@ -9,30 +9,30 @@ use super::{Common, Exit};
 use crate::storage::migrate::{self, State};
 use crate::storage::{self, Embedded, EmbeddedError};
 
-/// What to do with the schema of the database that the settings name (the embedded one where they name none).
+/// What to do with the schema of the configured database (without one, the embedded database).
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Apply what is missing, in order.
+    /// Apply pending migrations, in order.
     Up {
         /// Stop after the migration of this number.
         #[arg(long, value_name = "NUMBER")]
         to: Option<i64>,
     },
-    /// Take back the newest migration.
+    /// Revert the newest migration.
     Down {
-        /// Take back all that are newer than this number.
+        /// Revert all migrations newer than this number.
         #[arg(long, value_name = "NUMBER", conflicts_with = "all")]
         to: Option<i64>,
-        /// Take back all.
+        /// Revert all migrations.
         #[arg(long)]
         all: bool,
-        /// Lose the rows of tables and columns that go.
+        /// Delete the rows of tables and columns that are dropped.
         #[arg(long)]
         yes: bool,
     },
-    /// List all migrations and how they stand; exit code 1 where one is pending or changed.
+    /// List all migrations and their state; exits with 1 if one is pending or changed.
     Status,
-    /// Print the DDL, to be run by hand; needs no database.
+    /// Print the DDL, to run it by hand; needs no database.
     Sql,
 }
 
@@ -68,7 +68,7 @@ async fn connect(
     }
     match Embedded::start(storage::embedded_settings(settings, data_dir)).await {
         Ok(embedded) => Ok((embedded.connect_options().connect().await?, Some(embedded))),
-        // A server runs on this directory: its database serves us too.
+        // A server is running on this directory. Its database is used here too.
         Err(error @ EmbeddedError::InUse { .. }) => match Embedded::options_of_running(data_dir) {
             Some(options) => Ok((options.connect().await?, None)),
             None => Err(error.into()),
@@ -111,7 +111,7 @@ fn say(what: &str, versions: &[i64]) {
     }
 }
 
-/// Prints how migrations stand.
+/// Prints the state of migrations.
 fn report(statuses: Vec<migrate::Status>) -> Exit {
     let mut exit = Exit::Fine;
     for migrate::Status { version, name, state } in statuses {

@@ -1,6 +1,6 @@
 //! The command line: one file per command.
 //!
-//! Exit codes of all commands: 0 fine, 1 the check failed, 2 usage, 3 no data or unreachable.
+//! Exit codes of all commands: 0 success, 1 the check failed, 2 wrong usage, 3 no data or server unreachable.
 
 mod completions;
 mod config;
@@ -33,9 +33,9 @@ use crate::config::{InvalidSettings, Settings};
 pub enum Exit {
     /// It did what was asked.
     Fine,
-    /// It did what was asked, and what it checked is not in order.
+    /// It did what was asked, and its check failed.
     CheckFailed,
-    /// It was asked wrongly.
+    /// Its arguments are wrong.
     Usage,
     /// There is no data, or a server cannot be reached.
     NoData,
@@ -66,19 +66,19 @@ struct CommandLine {
     command: Option<Command>,
 }
 
-/// What every command understands.
+/// Options of every command.
 #[derive(Debug, clap::Args)]
 struct Common {
     /// A file of settings (TOML); `flamewarden config default` prints every key.
     #[arg(long, value_name = "FILE", env = "FLAMEWARDEN_CONFIG", global = true)]
     config: Option<PathBuf>,
-    /// When to colour what is printed for a person.
+    /// When to use colours.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t, global = true)]
     color: Color,
 }
 
 impl Common {
-    /// Prints what was asked for.
+    /// Prints the result of a command.
     fn show(&self, text: &str) -> std::io::Result<()> {
         terminal::show(text, self.color)
     }
@@ -88,7 +88,7 @@ impl Common {
         self.settings_with(Vec::new())
     }
 
-    /// The settings of this process, with these values of keys in place of what the environment says of them.
+    /// The settings of this process, with these values instead of those of the environment.
     fn settings_with(&self, given: Vec<(&str, String)>) -> Result<Settings, InvalidSettings> {
         let settings = Settings::of_process_with(&crate::app::functions(), self.config.as_deref(), given);
         settings.map(|(settings, _)| settings)
@@ -99,40 +99,40 @@ impl Common {
 enum Command {
     /// Serve (the default).
     Serve(serve::Args),
-    /// Look at the settings.
+    /// Check the settings, or print the defaults.
     #[command(subcommand)]
     Config(config::Command),
-    /// Bring the database's schema up to date, take it back, tell how it stands.
+    /// Update the database's schema, revert it, or show its state.
     #[command(subcommand)]
     Migrate(migrate::Command),
-    /// Say what is wrong with an app, by a server or from a file.
+    /// Say what is wrong with an app, from a server or a file.
     Triage(triage::Args),
-    /// Say what changed between two windows of an app, by a server, or between two files.
+    /// Say what changed between two windows of an app, or between two files.
     Diff(diff::Args),
-    /// Say which functions cost most over all apps, by a server.
+    /// Say which functions cost most over all apps of a server.
     Hotspots(hotspots::Args),
-    /// Say which apps run a function, and what share of theirs it takes, by a server.
+    /// Say which apps run a function, and how much of their time it takes.
     Search(search::Args),
-    /// List the apps that have profiles, by a server.
+    /// List the apps that have profiles on a server.
     Apps(lists::AppsArgs),
-    /// List the services of the registry with their owners, by a server.
+    /// List the services that a server has registered, with their owners.
     Services(lists::ServicesArgs),
-    /// List the approved limits of an app, by a server.
+    /// List the approved limits of an app on a server.
     Baselines(lists::BaselinesArgs),
-    /// List the past assessments of an app, by a server.
+    /// List the past assessments of an app on a server.
     History(lists::HistoryArgs),
-    /// Run four programs under the profiler, push them to a server, and see what it makes of them.
+    /// Run four programs under the profiler, push their profiles to a server, and print its verdicts.
     Demo(demo::Arguments),
-    /// List, check and explain the rules that frames are judged by.
+    /// List, check and explain the rules for frame names.
     Rules(rules::RulesArgs),
     /// Print the OpenAPI document.
     Openapi,
-    /// Print what makes a shell complete these commands.
+    /// Print the script that completes these commands in a shell.
     Completions(completions::Args),
 }
 
 impl Command {
-    /// Runs on the runtime that [`run`] made.
+    /// Runs a command on the runtime that [`run`] made.
     async fn run(self, common: &Common) -> anyhow::Result<Exit> {
         match self {
             Self::Serve(args) => serve::run(&args, common).await,
@@ -161,7 +161,7 @@ pub fn run() -> ExitCode {
     let result = actix_web::rt::System::new().block_on(command.run(&common));
     match result {
         Ok(exit) => exit.into(),
-        // A reader that has seen enough closes the pipe; that is no failure.
+        // A reader that closes the pipe early is not an error.
         Err(error) if is_closed_pipe(&error) => Exit::Fine.into(),
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -176,7 +176,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// The environment variables that options are taken from.
+/// The environment variables that options read.
 #[cfg(test)]
 pub(crate) fn variables() -> std::collections::BTreeSet<String> {
     fn of(command: &clap::Command) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! `flamewarden openapi`: the document that a server of every function serves.
+//! `flamewarden openapi`: the OpenAPI document of a server with all functions.
 
 use std::io::Write;
 

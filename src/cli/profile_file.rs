@@ -1,4 +1,4 @@
-//! Profiles in files. Their content shows what they are.
+//! Profiles from files. The content of a file shows its format.
 
 mod format;
 
@@ -13,7 +13,7 @@ use crate::kernel::{AppName, MAX_WINDOW, ProfileType, TimeWindow};
 use crate::profile::{ReadError, ReadLimits, SampleType, read_flamebearer, read_folded, read_pprof};
 use crate::sor::profile_data::{FileProfile, MergedProfile};
 
-/// What is found in a file without sample types.
+/// The profile of a file without sample types.
 const NOTHING: &str = "none";
 
 /// Why a file cannot be judged.
@@ -30,7 +30,7 @@ pub(super) enum FileError {
 }
 
 impl FileError {
-    /// What is said of a file that a reader refused: why, where it is of a format that is read; else what it looks like.
+    /// The error for a file that a reader refused: the reason if its format is read, or else what the file looks like.
     fn unreadable(path: String, bytes: &[u8], why: ReadError) -> Self {
         let looks_like = match (&why, format_of(bytes)) {
             (ReadError::Limit { .. }, _) | (_, Format::Folded) => None,
@@ -45,7 +45,7 @@ impl FileError {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Io { .. } | Self::Unreadable { .. } | Self::Foreign { .. } => Exit::NoData,
-            // A file that holds nothing at all was not asked wrongly.
+            // An empty file is not wrong usage.
             Self::NoSuchKind { found, .. } if found == NOTHING => Exit::NoData,
             Self::NoSuchKind { .. } => Exit::Usage,
         }
@@ -55,12 +55,12 @@ impl FileError {
 /// What was read from a file.
 pub(super) struct ReadFile {
     file: FileProfile,
-    /// When it was taken, where it says.
+    /// When it was taken, if the file says so.
     pub(super) window: Option<TimeWindow>,
 }
 
 impl ReadFile {
-    /// Reads a file, or standard input where the path is `-`. The kind says what folded stacks count.
+    /// Reads a file, or standard input if the path is `-`. The kind says what folded stacks count.
     pub(super) fn at(path: &Path, kind: Option<ProfileType>) -> Result<Self, FileError> {
         let shown = path.display().to_string();
         let bytes = bytes_of(path).map_err(|said| FileError::Io { path: shown.clone(), said })?;
@@ -68,12 +68,12 @@ impl ReadFile {
         Ok(Self { file, window })
     }
 
-    /// What to judge: the kind given; else cpu and alloc, else the first that is there.
+    /// The profile to judge: of the given kind, or else cpu and alloc, or else the first kind of the file.
     pub(super) fn choose(&self, kind: Option<ProfileType>) -> Vec<(ProfileType, MergedProfile)> {
         choose(&self.file, kind)
     }
 
-    /// What is said of a file that does not hold the kind, or any.
+    /// The error for a file without the kind, or without any.
     pub(super) fn lacks(&self, path: &Path, kind: Option<ProfileType>) -> FileError {
         let types = self.file.sample_types().iter().map(|t| format!("{} ({})", t.name, t.unit));
         let found = types.collect::<Vec<_>>().join(", ");
@@ -94,7 +94,7 @@ fn bytes_of(path: &Path) -> std::io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
-/// The file's name without its endings.
+/// The file's name without its extensions.
 pub(super) fn name_of(path: &Path) -> AppName {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = name.split('.').next().unwrap_or("");
@@ -103,7 +103,7 @@ pub(super) fn name_of(path: &Path) -> AppName {
     name.expect("file is a name")
 }
 
-/// The profile, and the window it says it is of.
+/// The profile, and its window according to the file.
 fn read(bytes: &[u8], kind: Option<ProfileType>) -> Result<(FileProfile, Option<TimeWindow>), ReadError> {
     let limits = ReadLimits::default();
     Ok(match format_of(bytes) {
@@ -114,7 +114,7 @@ fn read(bytes: &[u8], kind: Option<ProfileType>) -> Result<(FileProfile, Option<
         Format::Folded => (FileProfile::plain(read_folded(bytes, folded_type(kind), &limits)?, 0), None),
         Format::Pprof => {
             let file = read_pprof(bytes, &limits)?;
-            // Servers make up the time of what they merged: a window of years is none.
+            // Servers invent the time of merged profiles: a window of years is not real.
             let duration = file.duration.filter(|d| *d > TimeDelta::zero() && *d <= MAX_WINDOW);
             let window = file.time.zip(duration).and_then(|(time, d)| TimeWindow::new(time, time + d).ok());
             (FileProfile::of_pprof(file), window)
@@ -122,7 +122,7 @@ fn read(bytes: &[u8], kind: Option<ProfileType>) -> Result<(FileProfile, Option<
     })
 }
 
-/// Folded stacks do not say what they count: samples, unless the kind says bytes.
+/// Folded stacks do not say what they count: samples, unless the kind counts bytes.
 fn folded_type(kind: Option<ProfileType>) -> SampleType {
     match kind {
         Some(ProfileType::Alloc) => SampleType::new("alloc_space", "bytes"),

@@ -1,4 +1,4 @@
-//! `flamewarden rules`: what the catalogue holds, whether a directory of rules is sound, and what it says of names.
+//! `flamewarden rules`: lists the catalogue, checks a directory of rules, and explains what the rules say about names.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, Read, Write};
@@ -19,35 +19,36 @@ pub(super) struct RulesArgs {
 
 #[derive(Debug, Subcommand)]
 enum RulesCommand {
-    /// Lists all rules: id, runtime, category, reach and number of patterns, tab-separated.
+    /// List all rules: id, runtime, category, reach and number of patterns, separated by tabs.
     List {
         /// A directory of rules that replaces the built-in files of the same names.
         #[arg(long, value_name = "DIR")]
         rules: Option<PathBuf>,
-        /// Prints JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Checks a directory of rules. Exit code 1 names the file, the rule and what is wrong.
+    /// Check a directory of rules. If it is not valid, exits with 1 and names the file, the rule and the error.
     Check {
         /// The directory.
         dir: PathBuf,
     },
-    /// Prints category (or `none`), runtime, rule, canonical form and name of each frame name, one a line.
+    /// Print category (or `none`), runtime, rule, canonical form and name of each frame name, one per line.
     Explain {
-        /// The file of names; `-` reads standard input.
+        /// The file of names, one per line; `-` reads standard input.
         #[arg(default_value = "-")]
         file: PathBuf,
         /// A directory of rules that replaces the built-in files of the same names.
         #[arg(long, value_name = "DIR")]
         rules: Option<PathBuf>,
-        /// Prints one JSON object a line.
+        /// Print one JSON object per line.
         #[arg(long)]
         json: bool,
-        /// Reads folded stacks (root first, joined by `;`, a count at the end) and prints the claiming frame.
+        /// Read folded stacks (root first, joined by `;`, a count at the end) and print the frame that decides the
+        /// category of each.
         #[arg(long)]
         stacks: bool,
-        /// The kind of profile that stacks are from.
+        /// The kind of profile of the stacks.
         #[arg(long = "type", value_name = "TYPE", default_value = "cpu")]
         kind: ProfileType,
     },
@@ -65,7 +66,7 @@ pub(super) fn run(args: &RulesArgs) -> Exit {
             explain(file, rules.as_ref(), view, &mut out)
         }
     };
-    // A reader that has seen enough closes the pipe; that is no failure.
+    // A reader that closes the pipe early is not an error.
     if out.flush().is_err() { Exit::Fine } else { code }
 }
 
@@ -178,7 +179,7 @@ fn explain_line(rules: &Rules, line: &str, view: View) -> String {
     if view.json { name_json(&said, line) } else { name_text(&said, line) }
 }
 
-/// A folded line ends in a blank and a number; a bare stack is taken as it is.
+/// A folded line ends with a space and a number. A stack without them is taken as it is.
 fn without_count(line: &str) -> &str {
     match line.rsplit_once(' ') {
         Some((stack, count)) if !count.is_empty() && count.bytes().all(|b| b.is_ascii_digit()) => stack,

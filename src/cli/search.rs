@@ -1,4 +1,4 @@
-//! `flamewarden search`: who else runs this function? Asks a server about all apps.
+//! `flamewarden search`: which apps run this function? Asks a server about all apps.
 
 use std::fmt::Write as _;
 
@@ -9,11 +9,11 @@ use crate::kernel::FunctionName;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A part of the function's name, whatever its case.
+    /// A part of the function's name, in any case.
     function: FunctionName,
     #[command(flatten)]
     fleet: FleetArgs,
-    /// At most this many matches.
+    /// Print at most this many matches.
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: u32,
 }
@@ -23,7 +23,7 @@ pub(super) async fn run(args: &Args, common: &Common) -> anyhow::Result<Exit> {
     args.fleet.print(common, &["search"], &more, table, |body| body.apps_with_data).await
 }
 
-/// The answer as text, a line break at its end.
+/// The answer as text that ends with a line break.
 fn table(body: &SearchBody) -> String {
     let mut text = fleet::head(&body.profile_type, (body.from, body.to), body.app_count, body.apps_with_data);
     let plural = if body.match_count == 1 { "" } else { "es" };

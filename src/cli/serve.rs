@@ -8,7 +8,7 @@ use crate::telemetry;
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Args {
-    /// The port to listen on; 0 takes a free one [default: PORT, else 8080].
+    /// The port to listen on; 0 chooses a free one [default: PORT, else 8080].
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
     /// The address to listen on [default: HOST, else 127.0.0.1].

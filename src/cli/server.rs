@@ -1,4 +1,4 @@
-//! Asking a server on a person's behalf.
+//! Requests to a server for the user of a command.
 
 use std::time::Duration;
 
@@ -10,28 +10,28 @@ use super::Exit;
 use crate::http::{Answer, Outward, OutwardSettings};
 use crate::kernel::{Call, PortResult};
 
-/// A decision has 40 s on the server, a search of the fleet a minute.
+/// How long to wait for an answer. The server's own limits are 40 s for a decision and a minute for a fleet search.
 const TIMEOUT: Duration = Duration::from_secs(65);
-/// Largest answer taken.
+/// The largest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
-/// Which server a command asks.
+/// The server that a command asks.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct ServerAddress {
-    /// The server to ask; an address without http:// will do.
+    /// The server to ask; http:// may be left out.
     #[arg(long = "server", value_name = "URL", env = "FLAMEWARDEN_URL", default_value = "http://127.0.0.1:8080",
           value_parser = address)]
     pub(super) url: Url,
 }
 
 impl ServerAddress {
-    /// The address without a slash at its end, to put a path behind.
+    /// The address without a slash at its end, so that a path can be appended.
     pub(super) fn base(&self) -> &str {
         self.url.as_str().trim_end_matches('/')
     }
 }
 
-/// Reads an address as people write it: `localhost:8080` is one too.
+/// Reads an address as people type it, such as `localhost:8080`.
 fn address(text: &str) -> Result<Url, String> {
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     match Url::parse(&whole) {
@@ -40,7 +40,7 @@ fn address(text: &str) -> Result<Url, String> {
     }
 }
 
-/// A server to be asked.
+/// A server to ask.
 #[derive(Debug)]
 pub(super) struct Server(Outward);
 
@@ -60,7 +60,7 @@ impl Server {
         self.0.base().as_str().trim_end_matches('/')
     }
 
-    /// Whatever it answers to GET.
+    /// Its answer to GET, whatever it is.
     pub(super) async fn get<'a>(
         &self,
         path: impl IntoIterator<Item = &'a str>,
@@ -75,13 +75,13 @@ impl Server {
         self.0.send(&Call::default(), self.0.request(Method::GET, url)).await
     }
 
-    /// Whatever it answers to POST.
+    /// Its answer to POST, whatever it is.
     pub(super) async fn post(&self, path: &str, body: &serde_json::Value) -> PortResult<Answer> {
         self.0.send(&Call::default(), self.0.request(Method::POST, self.0.url([path])).json(body)).await
     }
 }
 
-/// The server's answer as it was sent; or how to end where it refused, which is told on standard error.
+/// The server's answer, as it is. If it refused, prints why to standard error and returns how to exit.
 pub(super) async fn ask<'a>(
     server: &Url,
     path: impl IntoIterator<Item = &'a str>,
@@ -96,14 +96,14 @@ pub(super) async fn ask<'a>(
     Ok(Ok(String::from_utf8_lossy(&answer.body).into_owned()))
 }
 
-/// What to look at where a server gave no answer.
+/// What to check if a server gave no answer.
 pub(super) fn what_to_check(server: &Url) -> String {
     format!(
         "no answer from {server}: check that a server runs there (`flamewarden` starts one), or name another with --server or FLAMEWARDEN_URL"
     )
 }
 
-/// What a problem document says, or the status where there is none.
+/// What a problem document says. Without one: the status.
 pub(super) fn refusal(answer: &Answer) -> String {
     let document: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
     let detail = document.as_ref().and_then(|d| d.get("detail")).and_then(serde_json::Value::as_str);

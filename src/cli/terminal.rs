@@ -1,4 +1,4 @@
-//! How text is shown to a person: wrapped at the width of the terminal, verdicts in colour.
+//! Shows text to a person: wrapped at the width of the terminal, verdicts in colour.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use terminal_size::Width;
 
-/// When to colour.
+/// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
@@ -23,7 +23,7 @@ const GOOD: Style = AnsiColor::Green.on_default().bold();
 const UNSURE: Style = AnsiColor::Yellow.on_default().bold();
 const ASIDE: Style = Style::new().dimmed();
 
-/// The style of a line by its beginning; the first that fits counts.
+/// The style of a line, by its beginning. The first that matches applies.
 const STYLES: [(&str, Style); 10] = [
     ("PROBLEM", BAD),
     ("REGRESSIONS", BAD),
@@ -50,7 +50,7 @@ pub(super) fn show(text: &str, color: Color) -> std::io::Result<()> {
     out.write_all(dressed(text, width, is_colored).as_bytes())
 }
 
-/// The text, wrapped at a width and coloured. What goes on in a next line stands further to the right than it began.
+/// The text, wrapped at a width and coloured. Continued lines are indented further than their first line.
 fn dressed(text: &str, width: Option<usize>, is_colored: bool) -> String {
     let mut dressed = String::with_capacity(text.len());
     for line in text.lines() {

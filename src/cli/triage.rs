@@ -21,15 +21,15 @@ pub(super) struct Args {
     /// The app; with --file only a name to show.
     #[arg(required_unless_present = "file")]
     app: Option<AppName>,
-    /// Judge this file instead of asking a server: pprof, folded stacks or flame graph JSON; - is standard input.
+    /// Judge this file instead of asking a server: pprof, folded stacks or flame graph JSON; - reads standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["types", "from", "to", "selector"])]
     file: Option<std::path::PathBuf>,
-    /// The kind of profile in the file [default: as its sample types show].
+    /// The kind of profile in the file [default: from its sample types].
     #[arg(long = "type", value_name = "KIND", requires = "file")]
     kind: Option<ProfileType>,
     #[command(flatten)]
     server: ServerAddress,
-    /// Kinds of profile to ask for, comma-separated [default: cpu,alloc, where the app has them].
+    /// Kinds of profile to ask for, comma-separated [default: cpu,alloc, if the app has them].
     #[arg(long, value_name = "LIST")]
     types: Option<String>,
     /// The window's start: epoch seconds, RFC 3339, now-90m [default: an hour before its end].
@@ -38,16 +38,16 @@ pub(super) struct Args {
     /// The window's end [default: now].
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
-    /// Which of the app's series: name="value", also !=, =~, !~, joined by commas.
+    /// Select series of the app: name="value", also !=, =~, !~, joined by commas.
     #[arg(long, value_name = "SELECTOR")]
     selector: Option<String>,
-    /// At most this many top functions; 0 means all.
+    /// Print at most this many top functions; 0 prints all.
     #[arg(long, value_name = "N", default_value_t = 10)]
     limit: u32,
     /// Print the answer as JSON.
     #[arg(long)]
     json: bool,
-    /// End with 1 if there is a problem, or if a function is over its approved limit.
+    /// Exit with 1 if there is a problem, or if a function exceeds its approved limit.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     fail_on: Vec<FailOn>,
 }
@@ -102,7 +102,7 @@ fn exit(fail_on: &[FailOn], body: &TriageBody) -> Exit {
     }
 }
 
-/// The server's answer, read and as it was sent; or how to end where it refused.
+/// The server's answer, both parsed and as it is. If it refused: how to exit.
 async fn ask(args: &Args) -> anyhow::Result<Result<(TriageBody, String), Exit>> {
     let app = args.app.as_ref().map_or("", AppName::as_str);
     let parameters = [

@@ -19,8 +19,8 @@ use crate::telemetry;
 /// ends.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// How long an unused connection is kept. Servers close unused connections too, this one after 5 s. A request that is
-/// sent at that moment is lost, and not every request may be sent again.
+/// How long an unused connection is kept. Servers close unused connections too, some of them after 5 s. A request that
+/// is sent at that moment is lost, and not every request may be sent again.
 const IDLE: Duration = Duration::from_secs(3);
 
 /// How to reach one other server.

@@ -93,8 +93,8 @@ impl fmt::Display for LabelMatcher {
     }
 }
 
-/// Which of an app's series to read: conditions that all must hold. Empty means all. Somebody writes 10 at most; the
-/// labels that a registry adds may make it more.
+/// The series of an app to read: conditions that must all hold. Empty means all. A caller may give 10 at most; the
+/// labels that the registry adds come on top.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Selector(Vec<LabelMatcher>);
 

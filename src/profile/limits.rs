@@ -37,7 +37,7 @@ impl Default for ReadLimits {
     }
 }
 
-/// Which of the [`ReadLimits`] was passed.
+/// The one of the [`ReadLimits`] that was exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LimitName {
     /// [`ReadLimits::body`]

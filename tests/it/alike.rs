@@ -1,5 +1,5 @@
-//! Every route, asked of one process that holds all data and of one whose systems of record are elsewhere: the same
-//! answers to the byte, apart from times.
+//! Sends the same requests for every route to one process with all data, and to one whose systems of record are other
+//! processes. The answers must be identical to the byte, apart from times.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::LazyLock;
@@ -13,7 +13,7 @@ use crate::processes::until;
 use crate::pyroscope::{AFTER, BOTH, Canned};
 use crate::testing::{self, TestDatabase};
 
-/// What differs from one request to the next: times of now, and the id of the request.
+/// The members that differ between requests: current times, and the id of the request.
 static PASSING: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|urn:request:[0-9a-f-]+").unwrap());
 
@@ -189,17 +189,18 @@ fn decisions() -> Vec<Asked> {
     ]
 }
 
-/// An answer that can be held against another.
+/// An answer that can be compared with another.
 struct Answer {
-    /// Status, headers that say something of the body, and the body without what passes: as text where it is one.
+    /// The status, the headers that describe the body, and the body without members that differ. A text body is kept as
+    /// text.
     said: (u16, Vec<Option<String>>, Result<String, Vec<u8>>),
-    /// Where the next page begins; it holds the time of a row.
+    /// The cursor of the next page, which contains the time of a row.
     cursor: Option<String>,
 }
 
 async fn answer(server: &Flamewarden, (method, path, body, header): &Asked) -> Answer {
     let request = server.request(method.clone(), path);
-    // A content type given by hand stands alone.
+    // A content type given here replaces the usual one.
     let request = match (body, header) {
         (Some(body), Some(("content-type", _))) => request.body(body.to_string()),
         (Some(body), _) => request.json(body),
@@ -224,7 +225,7 @@ async fn answer(server: &Flamewarden, (method, path, body, header): &Asked) -> A
     Answer { said: (status, headers, body), cursor }
 }
 
-/// One process on a database of its own, and the same split.
+/// One process with a database of its own, and the same functions split over processes.
 async fn both(canned: &Canned) -> ([Flamewarden; 2], Vec<Flamewarden>, [TestDatabase; 2]) {
     let databases = [testing::database().await, testing::database().await];
     let whole = Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("DATABASE_URL", &databases[0].url())]).start().await;
@@ -242,7 +243,7 @@ async fn both(canned: &Canned) -> ([Flamewarden; 2], Vec<Flamewarden>, [TestData
     (servers, sors, databases)
 }
 
-/// The operations of the whole document that are not among these, without those that every process has of its own.
+/// The operations of the whole document that these requests do not cover, except those that every process has.
 fn left_out(asked: &[Asked]) -> BTreeSet<String> {
     let document: Value = serde_json::from_str(&flamewarden::app::openapi().to_json().unwrap()).unwrap();
     let mut left = BTreeSet::new();
@@ -273,7 +274,7 @@ async fn every_route_answers_the_same_bytes_with_local_and_with_remote_systems_o
         if local.said.0 < 300 {
             succeeded.push(asked[0].clone());
         }
-        // The page after, too.
+        // And the next page.
         if let (Some(local), Some(remote)) = (local.cursor, remote.cursor) {
             let after = |asked: &Asked, cursor: &str| get(format!("{}&cursor={cursor}", asked.1));
             queue.push_front([after(&asked[0], &local), after(&asked[1], &remote)]);
@@ -282,7 +283,7 @@ async fn every_route_answers_the_same_bytes_with_local_and_with_remote_systems_o
     assert_eq!(left_out(&succeeded), BTreeSet::new(), "routes that were never asked with success");
     let recorded = get("/history/shop");
     for server in &servers {
-        // Two triages and three reports; what was refused is no decision.
+        // Two triages and three reports. Refused requests are not decisions.
         until("the decisions in the history", || async { server.json(&recorded.1).await.1["count"] == 5 }).await;
     }
     assert_eq!(answer(&servers[0], &recorded).await.said, answer(&servers[1], &recorded).await.said);

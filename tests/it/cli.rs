@@ -1,4 +1,4 @@
-//! `flamewarden triage` as a person types it: whole processes, a live server, and what they print.
+//! `flamewarden triage` as a user runs it: whole processes, a live server, and their output.
 
 use rstest::rstest;
 use serde_json::Value;
@@ -86,7 +86,7 @@ async fn an_exported_file_is_judged_as_the_server_judges_it() {
     let arguments = ["triage", "--json", "--file", file.to_str().unwrap()];
     let (exit, printed, errors) = flamewarden(&arguments, server.base()).await;
     assert_eq!((exit, errors.as_str()), (0, ""));
-    // Without a server there are no limits, no history and nowhere to look next.
+    // Without a server there are no limits, no history and no links.
     for (holder, members) in [
         ("", &["links"][..]),
         ("/summary", &["baselineViolations"]),

@@ -1,5 +1,5 @@
-//! `flamewarden demo` as a newcomer types it, in a short form: the programs really run, in processes of their own. Then
-//! the rest of the README's tour, word for word.
+//! `flamewarden demo` as a newcomer runs it, but shorter, with real programs in processes of their own. Then the rest
+//! of the README's tour, word for word.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::cli::flamewarden;
 use crate::harness::Flamewarden;
 use crate::processes::until;
 
-/// What the demo shows of an app: the diagnosis of its second version, and whether that breaks an approved limit.
+/// What the demo must show for an app: the diagnosis of its second version, and whether it exceeds an approved limit.
 struct Shown {
     app: &'static str,
     diagnosis: &'static str,
@@ -42,7 +42,7 @@ async fn the_demo_runs_both_versions_and_all_that_it_and_the_readme_propose_work
         let (exit, printed, errors) = flamewarden(&words[1..], "http://127.0.0.1:9").await;
         assert_eq!((exit, errors.as_str()), (0, ""), "{command}: {printed}");
     }
-    // A window up to now ends with the last quarter of a minute that is over.
+    // A window up to now ends with the last complete quarter of a minute.
     for Shown { app, .. } in SHOWN {
         let recent = format!("/triage/{app}?types=cpu&from=now-15m&selector=version%3D%222%22");
         let is_there = || async { server.json(&recent).await.1["profiles"]["cpu"]["diagnosis"] != "no_data" };
@@ -51,13 +51,16 @@ async fn the_demo_runs_both_versions_and_all_that_it_and_the_readme_propose_work
     follow_the_tour(server.base()).await;
 }
 
-/// What the demo tells: four diagnoses, two regressions with their breaches, and the hotspot that two apps share. On a
-/// machine that is busy with other tests a program may see too little of itself in a few seconds, so it gets more.
+/// The output of the demo: four diagnoses, two regressions with breaches, and the hotspot that two apps share. On a
+/// machine that is busy with other tests a program may see too few samples of itself in a few seconds, so it gets more
+/// time. An upload may also take longer there than the profiler waits; the profiler then prints an error, and the demo
+/// continues.
 async fn demo_that_saw_enough(server: &str) -> String {
     let mut missing = Vec::new();
     for seconds in ["4", "15", "60"] {
         let (exit, told, errors) = flamewarden(&["demo", "--seconds", seconds], server).await;
-        assert_eq!((exit, errors.as_str()), (0, ""), "{told}");
+        assert_eq!(exit, 0, "{told}\n{errors}");
+        assert!(errors.lines().all(|line| line.contains("Failed to send session")), "{told}\n{errors}");
         missing = SHOWN.iter().filter_map(|shown| shown.is_missing_in(&told)).collect();
         let shared = told.split_once("\nWhat several of them share:\n").map_or("", |(_, rest)| rest);
         let shared = shared.lines().find(|line| line.contains("workload::checksum: "));
@@ -72,7 +75,7 @@ async fn demo_that_saw_enough(server: &str) -> String {
 }
 
 impl Shown {
-    /// Why the demo did not show it, if so.
+    /// What is missing for this app, if anything.
     fn is_missing_in(&self, told: &str) -> Option<String> {
         let Self { app, diagnosis, breach } = self;
         let of_app = told.split_once(&format!("\n  {app}\n    version 1: ")).map_or("", |(_, rest)| rest);
@@ -100,7 +103,7 @@ async fn follow_the_tour(base: &str) {
         let mut shell = tokio::process::Command::new("sh");
         shell.args(["-euc", &script]).env("PATH", &path).env("FLAMEWARDEN_URL", base);
         let output = shell.output().await.unwrap();
-        // So short a run may leave too little to compare.
+        // After so short a run there may be too little to compare.
         let fine = output.status.success() || step.contains("flamewarden diff") && output.status.code() == Some(3);
         assert!(fine && !output.stdout.is_empty(), "{script}\n{output:?}");
     }

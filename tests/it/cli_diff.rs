@@ -1,4 +1,4 @@
-//! `flamewarden diff` as a pipeline runs it: whole processes, files and a live server, and the codes they end with.
+//! `flamewarden diff` as a pipeline runs it: whole processes, files and a live server, and their exit codes.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use crate::api::diff::deployed;
 use crate::cli::flamewarden;
 
-/// Nobody listens there: files need no server.
+/// No server listens here: files need none.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
-/// Folded stacks of twelve functions that do not change, and one that has so many samples.
+/// Folded stacks of twelve functions that do not change, and of one with this many samples.
 fn folded(samples: u32) -> String {
     let steady: String = (0..12).map(|i| format!("main;steady{i} 500\n")).collect();
     format!("{steady}main;Cart.toJson {samples}\n")
@@ -38,7 +38,7 @@ fn files(dir: &Path) {
     }
 }
 
-/// Runs it in a directory of files; names that begin with `@` are paths of those.
+/// Runs it in a directory of files. `@name` stands for the path of a file there.
 async fn compared(arguments: &str) -> (i32, String, String) {
     let dir = tempfile::tempdir().unwrap();
     files(dir.path());

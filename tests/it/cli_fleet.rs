@@ -1,4 +1,4 @@
-//! `flamewarden hotspots` and `flamewarden search` as a person types them: whole processes and a live server.
+//! `flamewarden hotspots` and `flamewarden search` as a user runs them: whole processes and a live server.
 
 use rstest::rstest;
 use serde_json::Value;

@@ -1,4 +1,5 @@
-//! `flamewarden apps`, `services`, `baselines`, `history`, and what else a person types: whole processes, a live server.
+//! `flamewarden apps`, `services`, `baselines`, `history` and the other small commands: whole processes and a live
+//! server.
 
 use reqwest::Method;
 use rstest::rstest;

@@ -1,7 +1,6 @@
 //! A whole server on a free port, with a database of its own.
 //!
-//! `FLAMEWARDEN_TEST_SORS=remote` puts every system of record behind real HTTP: the same tests, split.
-//! `FLAMEWARDEN_TEST_POOLER=transaction` puts PgBouncer in front of every database.
+//! `FLAMEWARDEN_TEST_SORS=remote` runs every system of record in another server, behind real HTTP.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,14 +23,14 @@ pub(crate) const SORS: [(&str, &str); 5] = [
     ("ALERT_RULE_URL", "ReadPyroscopeAlertRule.sor.v1"),
 ];
 
-/// How to start a server.
+/// The settings of a server to start.
 #[derive(Clone)]
 pub(crate) struct Setup {
     variables: BTreeMap<String, String>,
 }
 
 impl Setup {
-    /// A process of these environment variables, on a free port, not profiling itself.
+    /// A server with these environment variables, on a free port, that does not profile itself.
     pub(crate) fn of(variables: &[(&str, &str)]) -> Self {
         let quiet = [("PORT", "0"), ("SELF_PROFILE", "false")];
         let all = quiet.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -47,7 +46,7 @@ impl Setup {
         self
     }
 
-    /// Starts it in a data directory of its own.
+    /// Starts it with a data directory of its own.
     pub(crate) async fn start(mut self) -> Flamewarden {
         let data_dir = tempfile::tempdir().unwrap();
         self.variables.entry("DATA_DIR".to_owned()).or_insert_with(|| data_dir.path().display().to_string());
@@ -59,14 +58,14 @@ impl Setup {
         let base = format!("http://{}", application.address());
         let handle = application.handle();
         actix_web::rt::spawn(application.run_until_stopped());
-        // A connection that was idle for as long as servers keep one may be closed while a request is on its way.
+        // A server may close an idle connection at the moment in which a request is sent on it.
         let client = reqwest::Client::builder().no_gzip().no_proxy().pool_idle_timeout(Duration::from_secs(1));
         let client = client.build().unwrap();
         Flamewarden { base, client, handle, others: Vec::new(), database: None, _data_dir: data_dir }
     }
 }
 
-/// A running server; it stops with this value.
+/// A running server. It stops when this value is dropped.
 pub(crate) struct Flamewarden {
     base: String,
     client: reqwest::Client,
@@ -77,12 +76,13 @@ pub(crate) struct Flamewarden {
 }
 
 impl Flamewarden {
-    /// A server of every function on an empty database, ready.
+    /// A server with every function and an empty database, ready.
     pub(crate) async fn start() -> Self {
         Self::start_whole(Setup::of(&[])).await
     }
 
-    /// A server of every function with these settings beside, ready; as one process or split, as the run asks.
+    /// A server with every function and these settings, ready. It is one process or split, depending on the environment
+    /// of the test run.
     pub(crate) async fn start_whole(setup: Setup) -> Self {
         let database = testing::database().await;
         let mut front = setup.clone().with("DATABASE_URL", &database.url());
@@ -114,12 +114,12 @@ impl Flamewarden {
         panic!("not ready: {}", self.get("/ready").send().await.unwrap().text().await.unwrap());
     }
 
-    /// Where it listens.
+    /// Its address.
     pub(crate) fn base(&self) -> &str {
         &self.base
     }
 
-    /// The process that takes pushed profiles: this one, or the one that holds its profile data.
+    /// The process that receives profiles: this one, or the one with the profile data.
     pub(crate) fn receiver(&self) -> &Self {
         self.others.first().unwrap_or(self)
     }
@@ -130,12 +130,12 @@ impl Flamewarden {
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
-    /// Begins a GET.
+    /// Builds a GET request.
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.request(Method::GET, path)
     }
 
-    /// Begins a request.
+    /// Builds a request.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base))
     }
@@ -145,7 +145,7 @@ impl Flamewarden {
         self.database.as_ref()
     }
 
-    /// Stops it, letting requests in flight finish.
+    /// Stops it gracefully.
     pub(crate) async fn stop(&self) {
         self.handle.stop(true).await;
     }
@@ -153,7 +153,7 @@ impl Flamewarden {
 
 impl Drop for Flamewarden {
     fn drop(&mut self) {
-        // The order is sent at once; waiting for its end is for those who care.
+        // Stopping starts at once. A caller that needs its end waits for it.
         drop(self.handle.stop(false));
     }
 }

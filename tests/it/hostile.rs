@@ -1,4 +1,5 @@
-//! Profiles made to do harm: each gets a clear refusal, memory stays bounded, and what was stored stays.
+//! Profiles that are made to do harm: each is refused with a clear error, memory stays bounded, and stored data stays
+//! intact.
 
 use std::io::Write;
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 use crate::processes::{Node, free_port};
 use crate::testing;
 
-/// What the process may be resident with at the worst: a profile of 256 MiB inflated and all that is made of it, the largest
+/// The largest resident memory of the process: a profile of 256 MiB inflated and everything made from it, the largest
 /// body, and the server itself.
 const PEAK_MIB: u64 = 640;
 
@@ -49,7 +50,7 @@ fn location(id: u8, lines: usize) -> Vec<u8> {
     field(4, &[vec![0x08, id], field(4, &[0x08, 1]).repeat(lines)].concat())
 }
 
-/// A profile of one sample type, one function and two locations, and what is added to it.
+/// A profile with one sample type, one function, two locations, and these messages.
 fn profile(more: &[Vec<u8>]) -> Vec<u8> {
     let texts: Vec<u8> = ["", "cpu", "nanoseconds", "work"].iter().flat_map(|text| field(6, text.as_bytes())).collect();
     let function = field(5, &[0x08, 1, 0x10, 3]);
@@ -57,7 +58,7 @@ fn profile(more: &[Vec<u8>]) -> Vec<u8> {
     [tables, sample([1]), more.concat()].concat()
 }
 
-/// Ten gigabytes in a few bytes: of gzip, members of 8 MiB of zeros; of zstd, blocks that repeat a byte.
+/// Ten gigabytes compressed to a few bytes: with gzip, members of 8 MiB of zeros; with zstd, blocks that repeat a byte.
 fn bombs() -> (Vec<u8>, Vec<u8>) {
     let zstd = [vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38], [0x02, 0x00, 0x10, 0x00].repeat(80_000)].concat();
     (gzip(&vec![0; 8 << 20]).repeat(1_280), zstd)
@@ -70,7 +71,7 @@ fn good() -> Vec<u8> {
     write_pprof(&builder.build(), &PprofHeader::default())
 }
 
-/// Status, code, and a part of the text of the answer.
+/// The status, the code, and a part of the text of the answer.
 async fn push(node: &Node, query: &str, encoding: Option<&str>, body: Vec<u8>) -> (u16, String, String) {
     let mut request = node.client().post(format!("{}/ingest?name=app{query}", node.url)).body(body);
     if let Some(encoding) = encoding {
@@ -128,7 +129,7 @@ async fn hostile_profiles_are_refused_within_bounded_memory_and_harm_nothing() {
         ),
         ("an unknown text", pprof, None, profile(&[field(5, &[0x08, 9, 0x10, 99])]), 422, "string 99"),
     ];
-    // Not before: connections are closed once they are idle for as long as making all this may take.
+    // Not earlier: the server closes idle connections, and making all this takes a while.
     assert_eq!(push(&node, "&format=pprof&from=now-5m", None, good()).await.0, 200);
     for (what, query, encoding, body, status, text) in cases {
         let before = node.peak_mib().unwrap_or(0);

@@ -1,18 +1,18 @@
-//! How two JSON documents differ.
+//! Compares two JSON documents.
 
 use serde_json::Value;
 
-/// Places of two documents, as JSON pointers.
+/// The differences of two documents, as JSON pointers.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Differences {
-    /// What the first has and the second has not, or has otherwise.
+    /// Members of the first document that the second lacks or has with another value.
     pub(crate) lost: Vec<String>,
-    /// What the second has and the first has not.
+    /// Members that only the second document has.
     pub(crate) added: Vec<String>,
 }
 
 impl Differences {
-    /// From one document to another. Arrays are held against each other item by item.
+    /// Compares two documents. Arrays are compared item by item.
     pub(crate) fn between(one: &Value, other: &Value) -> Self {
         let mut found = Self::default();
         found.look("", one, other);

@@ -1,4 +1,4 @@
-//! The whole server, over HTTP, and the rules of the house.
+//! Tests of the whole server over HTTP, and of the architecture.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -6,7 +6,7 @@
     reason = "a test that meets what it does not expect ends"
 )]
 
-// `testing` names them as the library's own tests do.
+// `testing` refers to them by the same names as the library's own tests.
 use flamewarden::{config, storage};
 
 mod alike;

@@ -1,4 +1,4 @@
-//! The committed document is the served one.
+//! The committed OpenAPI document must be the one that is served.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::harness::{Flamewarden, Setup};
 #[actix_web::test]
 async fn the_committed_document_is_the_served_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/openapi.json");
-    // One process: split, the receivers are elsewhere.
+    // One process: in a split, another one has the receivers.
     let database = crate::testing::database().await;
     let server = Setup::of(&[("DATABASE_URL", &database.url())]).start().await;
     let served: serde_json::Value = server.get("/api-docs/openapi.json").send().await.unwrap().json().await.unwrap();
@@ -26,7 +26,7 @@ async fn the_committed_document_is_the_served_one() {
     assert!(committed == printed, "openapi/openapi.json is stale: run `just gen`");
 }
 
-/// A customer reads it: every operation says what it does and which errors it answers with.
+/// Clients read it: every operation describes what it does and with which errors it answers.
 #[test]
 fn every_operation_is_described() {
     let document: serde_json::Value = serde_json::from_str(&flamewarden::app::openapi().to_json().unwrap()).unwrap();
@@ -60,7 +60,7 @@ fn every_operation_is_described() {
     assert!(lacking.is_empty(), "{}", lacking.join("\n"));
 }
 
-/// What the document shows for a body: its content type and an example as it is sent.
+/// What the document shows for a body: its content type, and an example as bytes.
 fn example_body(document: &Value, operation: &Value) -> Option<(String, String)> {
     let content = operation["requestBody"]["content"].as_object()?;
     content.iter().find_map(|(kind, media)| {
@@ -70,7 +70,7 @@ fn example_body(document: &Value, operation: &Value) -> Option<(String, String)>
     })
 }
 
-/// The path with its example parameters, without optional ones that have none.
+/// The path with its example parameters. Optional parameters without an example are left out.
 fn example_path(path: &str, operation: &Value) -> String {
     let (mut path, mut query) = (path.to_owned(), url::form_urlencoded::Serializer::new(String::new()));
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
@@ -89,14 +89,14 @@ fn example_path(path: &str, operation: &Value) -> String {
     format!("{path}?{}", query.finish())
 }
 
-/// Whoever presses \"Execute\" sees an answer: what is pushed and written first is what is read then.
+/// Every example can be executed in Swagger UI: pushes and writes come first, then the reads that find them.
 #[actix_web::test]
 async fn every_example_runs() {
     let database = crate::testing::database().await;
     let server = Setup::of(&[("DATABASE_URL", &database.url())]).start().await;
     server.ready().await;
     let document: Value = server.get("/api-docs/openapi.json").send().await.unwrap().json().await.unwrap();
-    // A fresh server knows its own profiles.
+    // A new server has its own profiles.
     let own = server
         .request(Method::POST, "/ingest?name=flamewarden%7Bfunction=all%7D&from=now-60s&until=now-50s")
         .body("main;serve 300\n")
@@ -109,7 +109,7 @@ async fn every_example_runs() {
         for (path, item) in document["paths"].as_object().unwrap() {
             let Some(operation) = item.get(method) else { continue };
             let (answered, body) = example(&server, &document, method, path, operation).await;
-            // Where a row is known by its id, the example's is one that nobody has.
+            // A row with an id is not there: the id of the example is one that no row has.
             let unknown = matches!(method, "put" | "delete") && answered == 404;
             assert!((200..300).contains(&answered) || unknown, "{method} {path}: {answered} {body}");
             assert!(operation["responses"].get(answered.to_string()).is_some(), "{method} {path}: {answered}");

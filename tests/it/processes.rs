@@ -7,8 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// A port that nobody listens on: below those that systems hand out by themselves, and each once, so that nobody takes it
-/// before the process that it is for.
+/// A free port: below those that systems assign by themselves, and each only once, so that no other process takes it.
 pub(crate) fn free_port() -> u16 {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     loop {
@@ -20,7 +19,7 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-/// Waits for a condition, at most a minute.
+/// Waits until a condition holds, at most a minute.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     let wait = async {
@@ -41,7 +40,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Starts a server on a port and a data directory.
+    /// Starts a server with a port and a data directory.
     pub(crate) fn start(port: u16, data_dir: &Path, settings: &[(&str, &str)]) -> Self {
         std::fs::create_dir_all(data_dir).unwrap();
         let mut settings: Vec<_> = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -70,14 +69,14 @@ impl Node {
         command.spawn().unwrap()
     }
 
-    /// The most memory it was ever resident with, in MiB; `None` where the system does not tell.
+    /// The largest resident memory it ever had, in MiB. `None` if the system does not tell.
     pub(crate) fn peak_mib(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         Some(peak.trim().strip_suffix(" kB")?.parse::<u64>().ok()? / 1_024)
     }
 
-    /// The client to call it with.
+    /// The client for its calls.
     pub(crate) fn client(&self) -> &reqwest::Client {
         &self.client
     }
@@ -106,12 +105,12 @@ impl Node {
         self.child.wait().unwrap();
     }
 
-    /// What it wrote to its log so far.
+    /// Its log so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.data_dir.join("log")).unwrap()
     }
 
-    /// Waits until it has ended by itself; its exit code.
+    /// Waits until it ends by itself. Returns its exit code.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         let wait = async {
             loop {
@@ -124,13 +123,13 @@ impl Node {
         tokio::time::timeout(Duration::from_mins(1), wait).await.expect("it does not end")
     }
 
-    /// Sends SIGTERM and waits until it has ended; its exit code.
+    /// Sends SIGTERM and waits until it has ended. Returns its exit code.
     pub(crate) async fn terminate(&mut self) -> Option<i32> {
         assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
         self.ended().await
     }
 
-    /// Starts it again as it was.
+    /// Starts it again with the same settings.
     pub(crate) fn restart(&mut self) {
         self.child = Self::spawn(&self.data_dir, &self.settings);
     }
@@ -138,7 +137,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // SIGTERM first: a server with a database of its own stops it.
+        // SIGTERM first, so that a server with an embedded database stops that too.
         if let Ok(None) = self.child.try_wait() {
             let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         }

@@ -1,4 +1,4 @@
-//! A canned Pyroscope: apps whose CPU profiles change at one moment, a deploy, and stay as they are before and after it.
+//! A Pyroscope server with fixed answers: its apps have CPU profiles that change at one moment, a deploy.
 
 use bytes::Bytes;
 use flamewarden::profile::{PprofHeader, ProfileBuilder, SampleType, write_pprof};
@@ -6,11 +6,11 @@ use prost::Message;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-/// The apps that it knows.
+/// Its apps.
 pub(crate) const APPS: [&str; 2] = ["billing", "shop"];
-/// When both were deployed: `shop.Cart.toJson` is slower from here on.
+/// When both apps were deployed: from then on `shop.Cart.toJson` is slower.
 pub(crate) const DEPLOYED: i64 = 1_795_176_000;
-/// An hour after the deploy, over for long.
+/// An hour after the deploy, long in the past.
 pub(crate) const AFTER: &str = "from=1795176000&to=1795179600";
 /// The hours before and after the deploy.
 pub(crate) const BOTH: &str = "baselineFrom=1795172400&baselineTo=1795176000&from=1795176000&to=1795179600";
@@ -51,7 +51,7 @@ struct MergeRequest {
     start: i64,
 }
 
-/// The running server; it stops with this value.
+/// The running server. It stops when this value is dropped.
 pub(crate) struct Canned {
     server: MockServer,
 }
@@ -61,7 +61,7 @@ impl Canned {
         Self::answering(Answers::new(None)).await
     }
 
-    /// The same where one tenant has all the apps, and the others have none.
+    /// The same, where all apps belong to one tenant.
     pub(crate) async fn of_tenant(tenant: &'static str) -> Self {
         Self::answering(Answers::new(Some(tenant))).await
     }
@@ -72,7 +72,7 @@ impl Canned {
         Self { server }
     }
 
-    /// Where it listens.
+    /// Its address.
     pub(crate) fn url(&self) -> String {
         self.server.uri()
     }
@@ -109,7 +109,7 @@ impl Respond for Answers {
                 let body = if asked.start < DEPLOYED * 1_000 { &self.before } else { &self.after };
                 proto(if known { body.to_vec() } else { Vec::new() })
             }
-            // Not said: when profiles came.
+            // It does not say when profiles came.
             "/querier.v1.QuerierService/SelectSeries" => proto(Vec::new()),
             _ => ResponseTemplate::new(404).set_body_string("404 page not found"),
         }
@@ -125,7 +125,7 @@ fn set(app: &str) -> Labels {
     Labels { labels: pairs.map(|(name, value)| Label { name: name.to_owned(), value: value.to_owned() }).into() }
 }
 
-/// Functions that do not change, a collector, and one function with so many samples.
+/// Functions that do not change, a garbage collector, and one function with this many samples.
 fn profile(samples: i64) -> Bytes {
     let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
     let mut stack = |names: &[&str], samples: i64| {

@@ -1,4 +1,4 @@
-//! What is kept for a time, by the settings of a server.
+//! How long data is kept, by the settings of a server.
 
 use flamewarden::kernel::{Clock, SystemClock};
 use reqwest::Method;
@@ -62,7 +62,7 @@ async fn a_server_records_what_stays_the_same_once_in_a_while() {
             "{body}"
         );
     }
-    // They are delivered in order: with the last one there, so is all that was recorded.
+    // Assessments are delivered in order: once the last one is there, all are.
     let callers = async || {
         let (_, list) = server.json("/history/shop").await;
         let rows = list["history"].as_array().unwrap().clone();

@@ -21,7 +21,7 @@ pub struct DiffRequest {
     pub current: ProfileQuery,
     /// The baseline window.
     pub baseline: TimeWindow,
-    /// Which of the app's series in the baseline window.
+    /// The series of the app that are read in the baseline window.
     pub baseline_selector: Selector,
     /// At most this many rows in each list; 0 means all.
     pub limit: usize,

@@ -55,12 +55,12 @@ pub(super) struct DiffParams {
     /// At most this many rows in each list; 0 means all.
     #[param(value_type = Option<i64>, default = 20, minimum = 0, maximum = 4_294_967_295i64, example = 20)]
     limit: Option<u32>,
-    /// Which of the app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
+    /// Select series of the app: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     selector: Option<Selector>,
-    /// Which of the app's series in the baseline window; `selector` if not given. A canary is compared with the stable
-    /// version by different selectors over one window: without baseline times the baseline window is the current one.
+    /// Select series in the baseline window; `selector` if not given. A canary is compared with the stable version by
+    /// two selectors in one window: without baseline times, the baseline window is the current one.
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     baseline_selector: Option<Selector>,

@@ -79,7 +79,7 @@ pub struct DiffWindowBody {
     /// Events seen, where they can be counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample_count: Option<u64>,
-    /// Which of the app's series; absent for all.
+    /// The selector of the app's series. Absent: all are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
 }

@@ -18,7 +18,7 @@ pub struct FleetQuery {
     pub kind: ProfileType,
     /// The window.
     pub window: TimeWindow,
-    /// Which of each app's series.
+    /// The series of each app that are read.
     pub selector: Selector,
     /// The apps, sorted, each once; `None` for all that have profiles in the window.
     pub apps: Option<Vec<AppName>>,

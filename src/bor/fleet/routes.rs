@@ -49,8 +49,8 @@ pub(super) struct SearchParams {
     /// At most this many matches are shown; all are counted.
     #[param(value_type = Option<i64>, default = 1000, minimum = 1, maximum = 10_000, example = 1000)]
     limit: Option<Limit<MOST_MATCHES>>,
-    /// Which of each app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas. In v2 the labels that the
-    /// registry gives an app narrow it too.
+    /// Select series of each app: `name="value"`, also `!=`, `=~`, `!~`, joined by commas. In v2 the labels that the
+    /// registry gives an app apply as well.
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     selector: Option<Selector>,
@@ -83,8 +83,8 @@ pub(super) struct HotspotsParams {
     /// By what functions are ranked: `impact`, or `cores` for cpu.
     #[param(value_type = Option<String>, default = "impact", example = "impact")]
     sort: Option<Ranking>,
-    /// Which of each app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas. In v2 the labels that the
-    /// registry gives an app narrow it too.
+    /// Select series of each app: `name="value"`, also `!=`, `=~`, `!~`, joined by commas. In v2 the labels that the
+    /// registry gives an app apply as well.
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     selector: Option<Selector>,

@@ -120,7 +120,7 @@ pub struct HotspotsBody {
 #[serde(rename_all = "camelCase")]
 #[schema(as = FleetHotspot)]
 pub struct HotspotBody {
-    /// The function, as it is spelt in the service in which it takes the largest share.
+    /// The function's name, spelled as in the service where its share is largest.
     pub function: String,
     /// What it does there; null where no rule claims it.
     pub category: Option<Category>,

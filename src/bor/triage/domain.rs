@@ -29,7 +29,7 @@ pub struct TriageRequest {
     pub types: Requested,
     /// At most this many top functions.
     pub limit: usize,
-    /// Which of the app's series.
+    /// The series of the app that are read.
     pub selector: Selector,
     /// The tenant of the profiles; `None` for the one that the source is configured with.
     pub tenant: Option<Tenant>,

@@ -39,7 +39,7 @@ pub(super) struct TriageParams {
     /// At most this many top functions; 0 means all.
     #[param(value_type = Option<i64>, default = 10, minimum = 0, maximum = 4_294_967_295i64, example = 10)]
     limit: Option<u32>,
-    /// Which of the app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
+    /// Select series of the app: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     selector: Option<Selector>,

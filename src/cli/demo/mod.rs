@@ -1,5 +1,6 @@
-//! `flamewarden demo`: four small programs, each really run under the profiler and pushed as an app of its own, in a
-//! version from before a deploy and one from after it. Nothing is canned: what the server says of them is what it saw.
+//! `flamewarden demo`: runs four small programs under the profiler, first in a version from before a deploy, then in
+//! one from after it. Each pushes its profiles as an app of its own. No output is prepared: the server judges what it
+//! received.
 
 mod program;
 mod report;
@@ -21,26 +22,27 @@ use crate::kernel::{Clock as _, SystemClock};
 /// How long each version runs.
 const SECONDS: u64 = 20;
 
-/// How long the one version of the quick form runs.
+/// How long the single version of --quick runs.
 const QUICK_SECONDS: u64 = 10;
 
-/// What the command takes.
+/// The options of the command.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     server: ServerAddress,
-    /// Run only the later version of each program, for ten seconds; leave owners and limits alone.
+    /// Run only the later version of each program, for ten seconds, and register no owners and limits.
     #[arg(long)]
     quick: bool,
-    /// How long each version of a program runs [default: 20, with --quick 10]. The profiler sends every ten seconds, and at the end.
+    /// How long each version of a program runs [default: 20, with --quick 10]. The profiler sends every ten seconds,
+    /// and at the end.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: Option<u64>,
-    /// Runs one of the programs in this process, as its standard input asks.
+    /// Run one of the programs in this process, as standard input says.
     #[arg(long, hide = true)]
     workload: Option<Workload>,
 }
 
-/// Runs the programs, then asks the server what it makes of them.
+/// Runs the programs, then asks the server for its verdicts.
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let seconds = arguments.seconds.unwrap_or(if arguments.quick { QUICK_SECONDS } else { SECONDS });
     if let Some(workload) = arguments.workload {
@@ -71,7 +73,7 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let ran = try_join_all(programs.iter_mut().map(Program::run));
         with_dots(&format!("Version {}: runs for {seconds} s, is sent", version.label()), ran).await?;
         try_join_all(programs.into_iter().map(Program::end)).await?;
-        // The next version must not share the window, and what is asked about it counts the time that has passed of it.
+        // The next version must not run in the same window. Questions about a window count the part of it that is over.
         sleep_until(window.to).await;
         windows.push(window);
     }
@@ -90,7 +92,7 @@ fn introduce(versions: &[Version]) {
     println!();
 }
 
-/// A line that grows by a dot each second until the work is done.
+/// Prints a dot each second until the work is done.
 async fn with_dots<T>(text: &str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let mut out = std::io::stdout();
     write!(out, "{text} ")?;

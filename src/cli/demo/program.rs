@@ -1,8 +1,8 @@
-//! A program of the demo in a process of its own, as the profiler's clock is a process's own: both ends of the talk
-//! between that process and the one that the person started.
+//! A program of the demo in a process of its own, since a profiler sees a whole process. This file has both sides: the
+//! command that starts the process, and the process.
 //!
-//! A line with a version asks for its profiler, which is answered once it is at work; a second line has the version run,
-//! which is answered once its last profile was taken.
+//! A line with a version starts its profiler; the process answers once that works. A second line runs the version; the
+//! process answers once its last profile was sent.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -18,14 +18,14 @@ use crate::cli::Exit;
 use crate::config::{LogFormat, LogSettings};
 use crate::telemetry;
 
-/// How long the profiler may take to name what it saw and send it. A build for development is slow at it.
+/// How long the profiler may take to resolve names and send the profile. A debug build is slow at it.
 const SEND_WITHIN: Duration = Duration::from_mins(1);
 
 const READY: &str = "ready";
 const RUN: &str = "run";
 const SENT: &str = "sent";
 
-/// The person's end.
+/// The command's side.
 #[derive(Debug)]
 pub(super) struct Program {
     workload: Workload,
@@ -35,7 +35,7 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Starts the process, which then waits.
+    /// Starts the process, which then waits for a line.
     pub(super) fn start(workload: Workload, server: &Url, seconds: u64) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("this program cannot be found")?;
         let mut process = Command::new(program)
@@ -56,12 +56,12 @@ impl Program {
         self.ask(version.label(), READY).await
     }
 
-    /// Has it run the version; returns once its profiles are with the server.
+    /// Runs the version. Returns once the server has its profiles.
     pub(super) async fn run(&mut self) -> anyhow::Result<()> {
         self.ask(RUN, SENT).await
     }
 
-    /// Lets it go.
+    /// Lets the process end.
     pub(super) async fn end(mut self) -> anyhow::Result<()> {
         drop(self.orders);
         self.process.wait().await?;
@@ -69,7 +69,7 @@ impl Program {
     }
 
     async fn ask(&mut self, order: &str, expected: &str) -> anyhow::Result<()> {
-        // A process that is gone takes no order; what it answered, or how it ended, says more.
+        // Writing to a process that has ended fails. Its answer, or how it ended, says more than that error.
         let _ = self.orders.write_all(format!("{order}\n").as_bytes()).await;
         if self.answers.next_line().await?.as_deref() == Some(expected) {
             return Ok(());
@@ -78,7 +78,7 @@ impl Program {
     }
 }
 
-/// The process's end: runs the version that it is asked for.
+/// The process's side: runs the version that it reads.
 pub(super) async fn serve(workload: Workload, server: &Url, seconds: u64) -> anyhow::Result<Exit> {
     let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "warn".to_owned());
     telemetry::init_logging(&LogSettings { level, format: Some(LogFormat::Text) })?;

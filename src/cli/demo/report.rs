@@ -1,4 +1,4 @@
-//! What the server makes of the programs: owners and limits are told to it, then it is asked.
+//! Tells the server the owners and limits of the programs, then prints its verdicts.
 
 use std::fmt::Write as _;
 
@@ -13,10 +13,10 @@ use crate::cli::Exit;
 use crate::cli::server::{Server, refusal};
 use crate::verdict::short_name;
 
-/// The profiler dates what it saw by the ten seconds it was seen in.
+/// The profiler sends every ten seconds; the time of a profile is the start of such a step.
 const STEP: i64 = 10;
 
-/// Hotspots told of.
+/// How many hotspots are printed.
 const HOTSPOTS: usize = 3;
 
 /// The window that holds the profiles of one version, epoch seconds.
@@ -27,16 +27,16 @@ pub(super) struct RunWindow {
 }
 
 impl RunWindow {
-    /// The window of a run of so many seconds that begins at [`RunWindow::start`]. Its length does not depend on when that
-    /// is: a window that is longer would seem to hold less work.
+    /// The window of a run of so many seconds from [`RunWindow::start`]. All windows are equally long: a longer one
+    /// would seem to have less load.
     pub(super) fn of_run(now: i64, seconds: u64) -> Self {
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX / 2);
         let from = now - now.rem_euclid(STEP) + STEP;
-        // The last profile is dated by the step in which the run ends.
+        // The time of the last profile is the step in which the run ends.
         Self { from, to: from + ((STEP / 2 + seconds) / STEP + 1) * STEP }
     }
 
-    /// When to begin: in the middle of the first step, so that the first and the last one hold about as much.
+    /// When to start: in the middle of a step, so that the first and the last step contain about as much.
     pub(super) fn start(self) -> i64 {
         self.from + STEP / 2
     }
@@ -46,17 +46,17 @@ impl RunWindow {
     }
 }
 
-/// What was run, and where to ask about it.
+/// What was run, and the server to ask.
 pub(super) struct Report {
     pub(super) server: Server,
-    /// Whether owners and limits are left alone.
+    /// Whether owners and limits are not registered.
     pub(super) quick: bool,
-    /// The windows of the versions run, the later version last.
+    /// The windows of the versions that ran. The later version is the last.
     pub(super) windows: Vec<RunWindow>,
 }
 
 impl Report {
-    /// Asks and tells.
+    /// Asks the server and prints its verdicts.
     pub(super) async fn tell(&self) -> anyhow::Result<Exit> {
         let Some(now) = self.windows.last().copied() else { return Ok(Exit::NoData) };
         let before = if self.windows.len() > 1 { self.windows.first().copied() } else { None };
@@ -81,7 +81,7 @@ impl Report {
         Ok(exit)
     }
 
-    /// Tells the server who owns the programs, and what is approved.
+    /// Registers the owners of the programs and the approved limits.
     async fn register(&self) -> anyhow::Result<()> {
         for workload in Workload::ALL {
             let [team, tier, channel] = workload.owner();
@@ -101,7 +101,7 @@ impl Report {
         Ok(())
     }
 
-    /// A server of some functions only may have no place for it; its answers then lack it, and say so.
+    /// A server with only some functions may not take them. Its answers then lack them, and say so.
     async fn post(&self, path: &str, body: &serde_json::Value) -> anyhow::Result<()> {
         let answer = self.server.post(path, body).await?;
         if !answer.status.is_success() {
@@ -127,7 +127,7 @@ impl Report {
             let diff: DiffBody = self.ask(["diff", workload.app()], &diff_parameters(before, now)).await?;
             writeln!(text, "    changed: {}", diff.summary.headline)?;
             for breach in diff.breaches.iter().flatten() {
-                // As `flamewarden diff` says it.
+                // In the words of `flamewarden diff`.
                 let word = if breach.confirmed { "BREACH" } else { "perhaps over its limit" };
                 let (function, percent) = (short_name(&breach.function), breach.current_percent);
                 writeln!(text, "    {word}: {function} has {percent:.1} %, approved are {:.1} %", breach.threshold)?;
@@ -136,7 +136,7 @@ impl Report {
         Ok(text)
     }
 
-    /// Functions that are hot in several of the programs, with the owners of these.
+    /// Functions that are hot in several of the programs, with their owners.
     async fn tell_hotspots(&self, now: RunWindow) -> anyhow::Result<()> {
         let mut parameters = vec![("apps", Some(apps())), ("limit", Some("200".to_owned()))];
         parameters.extend(now.parameters());
@@ -182,7 +182,7 @@ fn diagnosis(block: &Block) -> String {
         Block::Unavailable(block) => return format!("{}: {}", block.diagnosis, block.error),
     };
     let mut said = block.diagnosis.clone();
-    // Of a fallback the percentage is the hottest function's.
+    // For a fallback diagnosis the percentage is that of the hottest function.
     if block.confirmed {
         let _ = write!(said, ", {:.1} %", block.percent);
     }
@@ -195,7 +195,7 @@ fn diagnosis(block: &Block) -> String {
     said
 }
 
-/// The three commands to try next, with the windows of this run.
+/// The three commands to try next, for the windows of this run.
 fn commands(base: &str, before: Option<RunWindow>, now: RunWindow) -> String {
     let server = format!("--server {}", shell_word(base));
     let app = Workload::Json.app();
@@ -209,7 +209,7 @@ fn commands(base: &str, before: Option<RunWindow>, now: RunWindow) -> String {
     text
 }
 
-/// The parts of the fleet's hotspots that are told.
+/// The members of the fleet's hotspots that are printed.
 #[derive(Debug, Deserialize)]
 struct Hotspots {
     hotspots: Vec<Hotspot>,
@@ -232,7 +232,7 @@ struct HotIn {
 }
 
 impl Hotspot {
-    /// The services that it costs something to speak of.
+    /// The services in which it takes a share worth mentioning.
     fn hot_in(&self) -> impl Iterator<Item = &HotIn> {
         self.services.iter().filter(|service| service.self_percent >= 1.0)
     }

@@ -1,5 +1,4 @@
-//! The programs of the demo. Each does one thing that services do too much of, in a version that did not yet and in one
-//! that does.
+//! The programs of the demo. The later version of each does one thing too often that services often do too often.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -19,7 +18,7 @@ pub(super) enum Workload {
     Locks,
     /// Orders written as JSON and read again.
     Json,
-    /// Tables that are filled, again and again.
+    /// Tables that are filled again and again.
     Collections,
     /// Arithmetic.
     Arithmetic,
@@ -33,12 +32,12 @@ pub(super) enum Version {
 }
 
 impl Version {
-    /// The version of a label.
+    /// The version with this label.
     pub(super) fn of_label(label: &str) -> Option<Self> {
         [Self::Before, Self::After].into_iter().find(|version| version.label() == label)
     }
 
-    /// The label `version` of its series.
+    /// The value of the label `version` of its series.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Before => "1",
@@ -60,7 +59,7 @@ impl Workload {
         }
     }
 
-    /// The app that its profiles are of.
+    /// The app of its profiles.
     pub(super) fn app(self) -> &'static str {
         match self {
             Self::Locks => "demo-locks",
@@ -84,7 +83,7 @@ impl Workload {
         }
     }
 
-    /// Who owns it, as the registry is told: team, tier and channel.
+    /// Its owner for the registry: team, tier and channel.
     pub(super) fn owner(self) -> [&'static str; 3] {
         match self {
             Self::Locks => ["ledger", "critical", "#ledger"],
@@ -120,7 +119,7 @@ fn repeat(end: Instant, work: impl Fn()) {
     }
 }
 
-/// Threads that do next to nothing but add up: each for itself, or all in one place.
+/// Threads that only add numbers: each for itself, or all of them to one number.
 #[inline(never)]
 fn count_deposits(version: Version, end: Instant) {
     let (account, over) = (Mutex::new(0_u64), AtomicBool::new(false));
@@ -140,7 +139,7 @@ fn count_deposits(version: Version, end: Instant) {
     });
 }
 
-/// What a thread takes in before it tells the others.
+/// How much a thread adds before it shares the sum with the others.
 #[inline(never)]
 fn count_alone() -> u64 {
     let mut taken = 0_u64;
@@ -181,7 +180,7 @@ fn serve_orders(version: Version) {
     let orders: Vec<_> = (0..50).map(order).collect();
     for page in 0..40 {
         if let Ok(text) = serde_json::to_vec(&orders) {
-            // The version before trusts all pages but the first.
+            // The earlier version only checks the first page.
             if page == 0 || version == Version::After && page % 4 == 0 {
                 black_box(checksum(&text));
             }
@@ -206,8 +205,7 @@ fn order(id: u64) -> Order {
     }
 }
 
-/// Tables of five thousand numbers: room for all is made at once, or far too much of it is made and given back, again and
-/// again.
+/// Tables of five thousand numbers: made with room for all, or made too large and shrunk, again and again.
 #[inline(never)]
 fn fill_tables(version: Version) {
     for _ in 0..20 {
@@ -226,7 +224,7 @@ fn fill_tables(version: Version) {
     }
 }
 
-/// Spreads numbers by one multiplication, so that tables cost more than their hashes.
+/// Hashes numbers with one multiplication, so that tables cost more than hashes.
 #[derive(Default)]
 struct Spread(u64);
 
@@ -258,7 +256,7 @@ fn count_primes(version: Version) {
             }
         }
     }
-    // The version before is content with one for all of them.
+    // The earlier version makes one for all of them.
     black_box(checksum(&primes.to_le_bytes()));
 }
 
@@ -274,7 +272,7 @@ fn is_prime(n: u64) -> bool {
     true
 }
 
-/// A checksum (CRC-32) bit by bit, without a table: two of the programs share it, as services share a library.
+/// A checksum (CRC-32), computed bit by bit without a table. Two of the programs share it, as services share a library.
 #[inline(never)]
 fn checksum(bytes: &[u8]) -> u32 {
     let mut sum = u32::MAX;

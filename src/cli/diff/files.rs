@@ -1,4 +1,4 @@
-//! Compares two files: what they are, is told by their content.
+//! Compares two files, whose content shows their format.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::kernel::{LimitSeverity, Percent, ProfileType};
 use crate::sor::profile_data::MergedProfile;
 use crate::verdict::Limit;
 
-/// Approved limits as `GET /baselines/{app}` answers them; what else stands there is not needed.
+/// Approved limits, as `GET /baselines/{app}` answers them. Other members are ignored.
 #[derive(Debug, Default, Deserialize)]
 struct LimitsFile {
     baselines: Vec<LimitRow>,
@@ -30,7 +30,7 @@ struct LimitRow {
     severity: Option<LimitSeverity>,
 }
 
-/// The diff of two files; or how to end where it cannot be, which is told on standard error.
+/// The diff of two files. If there is none, prints why to standard error and returns how to exit.
 pub(super) async fn compare(args: &Args, paths: &[PathBuf]) -> anyhow::Result<Result<DiffBody, Exit>> {
     let [before, now] = paths else { return Ok(Err(Exit::Usage)) };
     let limits = match limits(args).await {
@@ -98,7 +98,8 @@ fn diff(args: &Args, [before, now]: [&Path; 2], limits: Option<&LimitsFile>) -> 
     Ok(DiffBody::of(&diff, &LinkSettings::default()))
 }
 
-/// The kind to compare, as both files hold it: one that both recorded under one sample type, else the first of both.
+/// The kind to compare, which both files must have: one that both recorded with the same sample type, or else the first
+/// of both.
 fn common(chosen: &[Vec<(ProfileType, MergedProfile)>; 2]) -> Option<(ProfileType, [MergedProfile; 2])> {
     let [before, now] = chosen;
     let pairs = before.iter().filter_map(|(kind, one)| {

@@ -6,7 +6,7 @@ use crate::bor::Absence;
 use crate::bor::diff::{ChangeBody, DiffBody};
 use crate::verdict::{ChangeVerdict, DiffVerdict};
 
-/// The answer of that server as text, a line break at its end.
+/// The answer of a server as text that ends with a line break.
 pub(super) fn of(body: &DiffBody, server: &str) -> String {
     let summary = &body.summary;
     let verdict = match summary.verdict {

@@ -1,4 +1,4 @@
-//! What a file is, as its content shows.
+//! The format of a file, from its content.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ pub(super) enum Format {
     Flamebearer,
 }
 
-/// JSON begins with a brace, folded stacks are text whose lines end in a number, all else is pprof.
+/// JSON starts with a brace, folded stacks are text whose lines end with a number, anything else is pprof.
 pub(super) fn format_of(bytes: &[u8]) -> Format {
     let start = bytes.trim_ascii_start();
     if start.starts_with(b"{") {
@@ -26,7 +26,7 @@ pub(super) fn format_of(bytes: &[u8]) -> Format {
     if ends_in_number() { Format::Folded } else { Format::Pprof }
 }
 
-/// Files of other kinds by their first bytes, blanks left out.
+/// Other formats, by their first bytes after white space.
 const BEGINNINGS: [(&[u8], &str); 11] = [
     (b"FLR\0", "a JFR recording"),
     (b"<svg", "an SVG picture"),
@@ -41,7 +41,7 @@ const BEGINNINGS: [(&[u8], &str); 11] = [
     (b"[", "a JSON list, perhaps a Chrome trace"),
 ];
 
-/// JSON of other kinds by a member that it has.
+/// Other formats of JSON, by a member that they have.
 const MEMBERS: [(&[u8], &str); 5] = [
     (b"speedscope.app", "a speedscope file"),
     (b"\"traceEvents\"", "a Chrome trace"),
@@ -50,7 +50,7 @@ const MEMBERS: [(&[u8], &str); 5] = [
     (b"\"resourceProfiles\"", "profiles of OpenTelemetry as JSON"),
 ];
 
-/// What a file that cannot be read looks like. `None`: it is a flame graph as JSON, which the reader knows more about.
+/// What an unreadable file looks like. `None`: flame graph JSON, about which its reader knows more.
 pub(super) fn looks_like(bytes: &[u8]) -> Option<&'static str> {
     if bytes.is_empty() {
         return Some("an empty file");

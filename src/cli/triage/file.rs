@@ -22,7 +22,7 @@ pub(super) fn judge(
         return Err(file.lacks(path, kind));
     }
     let app = app.unwrap_or_else(|| name_of(path));
-    // Agents send sample types that they did not record beside those they did.
+    // Agents also send sample types that they did not record.
     let (recorded, empty): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|(_, merged)| merged.profile.total(0) != 0);
     let profiles = if recorded.is_empty() { empty } else { recorded };
     let triage = Triage::of_profiles(rules, &app, file.window, profiles, top);

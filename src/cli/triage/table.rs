@@ -8,7 +8,7 @@ use crate::bor::Absence;
 use crate::bor::triage::{Block, FindingBody, JudgedBlock, TriageBody};
 use crate::verdict::{Verdict, short_name};
 
-/// The answer of that server as text, a line break at its end.
+/// The answer of a server as text that ends with a line break.
 pub(super) fn of(body: &TriageBody, server: &str) -> String {
     let mut text = String::new();
     let summary = &body.summary;

@@ -43,8 +43,8 @@ pub(super) struct PageParams {
 
 /// Set a limit
 ///
-/// Approves a largest self share for a function of an app. The same app, type and function again updates threshold and
-/// severity of the row that exists.
+/// Approves a largest self share for a function of an app. If there is a limit for the app, type and function, its
+/// threshold and severity are updated.
 #[utoipa::path(
     post, path = "/baselines", tag = "baselines", operation_id = "setBaseline",
     request_body = NewBaselineBody,

@@ -8,16 +8,16 @@ use crate::kernel::{AppName, Call, PortResult, RowId, Stored};
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait HistorySor: Send + Sync {
-    /// Keeps an assessment and returns its row. For a known idempotency key it returns the row that exists.
+    /// Stores an assessment and returns its row. If the idempotency key is known, it returns the existing row.
     async fn create(&self, call: &Call, entry: NewAssessment) -> PortResult<Assessment>;
 
-    /// Keeps several assessments in one transaction. Returns for each, in order, its id or why it is not kept; one that
-    /// is not kept does not affect the others. For a key that is known, or that the batch holds twice, it returns the
-    /// row that exists. So the same batch may be sent again if it fails as a whole.
+    /// Stores several assessments in one transaction. Returns for each, in order, its id or why it was not stored; one
+    /// that was not stored does not affect the others. For a key that is known, or that is in the batch twice, it
+    /// returns the existing row. So a batch that failed as a whole can be sent again.
     async fn create_all(&self, call: &Call, batch: Batch<Recorded>) -> PortResult<Vec<PortResult<RowId>>>;
 
     /// Takes an assessment without waiting for its row. Once this returns, the assessment is not lost, unless a setting
-    /// leaves out repeats. The spool appends it to a file and delivers it later; without a spool it is kept at once.
+    /// leaves out repeats. The spool appends it to a file and delivers it later. Without a spool it is stored at once.
     async fn record(&self, call: &Call, entry: NewAssessment) -> PortResult<()> {
         self.create(call, entry).await.map(drop)
     }

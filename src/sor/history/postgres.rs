@@ -96,7 +96,7 @@ fn check_time(entry: &NewAssessment, now: DateTime<Utc>) -> PortResult<()> {
 }
 
 async fn insert(connection: &mut PgConnection, new: NewAssessment) -> Result<Row, sqlx::Error> {
-    // The key again changes nothing, and this way the row that exists comes back from the same statement.
+    // A repeated key changes nothing, and this statement then returns the existing row.
     sqlx::query_as!(
         Row,
         "INSERT INTO public.triage_history AS h

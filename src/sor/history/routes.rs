@@ -82,7 +82,7 @@ pub(super) struct HistoryParams {
 
 /// Keep an assessment
 ///
-/// The same `Idempotency-Key` again answers with the row that exists, whatever the body says.
+/// A repeated `Idempotency-Key` answers with the existing row, whatever the body says.
 #[utoipa::path(
     post, path = "/history", tag = "history", operation_id = "createAssessment",
     params(("Idempotency-Key" = Option<Uuid>, Header, description = "the same key is the same assessment",
@@ -123,9 +123,9 @@ fn check_time(entry: &NewAssessment, clock: &dyn Clock) -> Result<(), Problem> {
 
 /// Keep several assessments
 ///
-/// Keeps 1 to 500 assessments in one transaction and answers with a result for each, in order. One that is not valid,
-/// or that the table refuses, does not keep the others out. A key that is known, or that comes twice, is answered with
-/// the row that exists, so the same batch may be sent again.
+/// Stores 1 to 500 assessments in one transaction and answers with a result for each, in order. One that is not valid,
+/// or that the table refuses, does not affect the others. A key that is known, or that comes twice, is answered with
+/// the existing row, so a batch can be sent again.
 #[utoipa::path(
     post, path = "/history/batch", tag = "history", operation_id = "createAssessments",
     request_body = BatchBody,

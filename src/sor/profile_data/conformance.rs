@@ -1,6 +1,6 @@
 //! What every adapter of the port must do, checked with the same profiles.
 //!
-//! The profiles are those the recorded answers were made from (see [`pushes`]); what is expected is computed from them.
+//! The recorded answers were made from the same profiles (see [`pushes`]). What is expected is computed from them.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -14,36 +14,36 @@ use crate::profile::{FunctionTable, Profile, ReadLimits, SampleType, read_pprof}
 pub(crate) struct Push {
     /// The app.
     pub(crate) app: &'static str,
-    /// Its name for Pyroscope, such as `process_cpu`.
+    /// The name of the profile, such as `process_cpu`.
     pub(crate) name: &'static str,
-    /// The pprof, as it came.
+    /// The pprof, as it was received.
     pub(crate) pprof: Vec<u8>,
     /// When it starts.
     pub(crate) at: DateTime<Utc>,
-    /// Its labels beside app and name.
+    /// Its labels other than app and name.
     pub(crate) labels: [(&'static str, &'static str); 1],
 }
 
-/// What the source under test holds and can tell.
+/// What the tested source has and can answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source {
-    /// It answers any window, not just those that were recorded.
+    /// It answers any window, not only those that were recorded.
     pub(crate) any_window: bool,
     /// It has the heap profiles of `checkout`.
     pub(crate) heap: bool,
 }
 
-/// 12:00 of the day of the recordings.
+/// Noon on the day of the recordings.
 fn noon() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_176_000, 0).unwrap()
 }
 
-/// The present of the suite: half past one.
+/// The time at which the suite runs: half past one.
 pub(crate) fn clock() -> FixedClock {
     FixedClock::at(noon() + TimeDelta::minutes(90))
 }
 
-/// The profiles the suite needs, oldest first; `None`, with a note, where they are not at hand.
+/// The profiles that the suite needs, oldest first. `None`, with a printed note, if they are not there.
 pub(crate) fn pushes() -> Option<Vec<Push>> {
     let real = |file: &str| Some(std::fs::read(shared("profiles")?.join(file)).unwrap());
     let later = Recordings::of("v2")?.body("merge-checkout-cpu-later");
@@ -147,7 +147,7 @@ async fn merges_everything(sor: &dyn ProfileDataSor, pushes: &[Push], source: So
     if source.heap {
         let alloc = merged(sor, &query("checkout", ProfileType::Alloc, first(), "")).await.unwrap();
         assert_eq!(alloc.meta.sample_type, Some(SampleType::new("alloc_space", "bytes")));
-        // The recorded server gave some callers of this profile more than its stacks hold; what ran itself is exact.
+        // The recorded server gave some callers in this profile more than its stacks contain. Self values are exact.
         let own = |rows: Rows| rows.into_iter().map(|(name, ticks, _)| (name, ticks)).collect::<Vec<_>>();
         assert_eq!(own(answered(&alloc)), own(expected(pushes, "checkout", "memory", "alloc_space", 3)));
     }
@@ -191,7 +191,7 @@ async fn reads_pairs(sor: &dyn ProfileDataSor, pushes: &[Push]) {
 async fn tells_the_first_half_of_a_baseline(sor: &dyn ProfileDataSor, pushes: &[Push]) {
     let everything = Selector::default();
     let current = query("checkout", ProfileType::Cpu, later(), "");
-    // Three pushes in its first half, one in its second.
+    // Three pushes are in its first half, one is in its second.
     let (baseline, now) = sor.merged_pair(&CALL, &current, window(-10, 80), &everything).await.unwrap().unwrap();
     let types = baseline.profile.sample_types().iter().map(|t| (t.name.as_str(), t.unit.as_str()));
     assert_eq!(types.collect::<Vec<_>>(), [("cpu", "nanoseconds"), ("first_half_cpu", "nanoseconds")]);
@@ -200,7 +200,7 @@ async fn tells_the_first_half_of_a_baseline(sor: &dyn ProfileDataSor, pushes: &[
     assert_eq!(baseline.profile.total(0), first.total(0) + now.profile.total(0));
     assert_eq!(now.first_half(), None, "only of the baseline");
 
-    // All of it in its first half: there is nothing to compare it with.
+    // All of it is in the first half, so there is nothing to compare it with.
     let (baseline, _) = sor.merged_pair(&CALL, &current, self::first(), &everything).await.unwrap().unwrap();
     assert_eq!(baseline.first_half(), None);
 }

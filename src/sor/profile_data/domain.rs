@@ -6,34 +6,34 @@ use serde::{Deserialize, Serialize};
 use crate::kernel::{AppName, ProfileType, Selector, Tenant, TimeWindow};
 use crate::profile::{Profile, SampleType};
 
-/// What to read: one app, one kind of profile, one window, some of its series.
+/// What to read: one kind of profile of one app, in one window, from some of its series.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ProfileQuery {
     /// The app.
     pub app: AppName,
     /// The kind of profile.
     pub kind: ProfileType,
-    /// The window; a profile belongs to it by its start.
+    /// The window. A profile belongs to the window in which it starts.
     pub window: TimeWindow,
-    /// Which of the app's series.
+    /// The app's series that are read.
     pub selector: Selector,
-    /// The tenant whose profiles are read, if the source has tenants; `None`: the configured one.
+    /// The tenant whose profiles are read, if the source has tenants. `None`: the configured one.
     pub tenant: Option<Tenant>,
 }
 
 /// All profiles of a query, merged into one.
 #[derive(Debug, Clone, Default)]
 pub struct MergedProfile {
-    /// Exactly one sample type where [`ProfileMeta::sample_type`] is known; no stacks where no data came. The baseline of
-    /// a pair may have a second one, [`MergedProfile::first_half`].
+    /// Its one sample type is that of [`ProfileMeta::sample_type`], if that is known. It has no stacks if there is no
+    /// data. The baseline of a pair may have a second sample type, [`MergedProfile::first_half`].
     pub profile: Arc<Profile>,
-    /// What is known about it beside the stacks.
+    /// What is known about it beyond the stacks.
     pub meta: ProfileMeta,
 }
 
 impl MergedProfile {
-    /// The place of the sample type whose values are those of the window's first half, where they were read apart and
-    /// both halves have data.
+    /// The index of the sample type with the values of the window's first half, if the halves were read separately and
+    /// both have data.
     pub fn first_half(&self) -> Option<usize> {
         (self.profile.sample_types().len() > 1).then_some(1)
     }
@@ -45,34 +45,34 @@ pub(super) fn halved(sample_type: SampleType) -> [SampleType; 2] {
     [sample_type, first]
 }
 
-/// What a source knows of a merged profile beside its stacks. It travels with an export, so that a verdict is the same
-/// over HTTP; what a source cannot know is absent, and its check is left out.
+/// What a source knows about a merged profile beyond its stacks. An export carries it, so that a verdict over HTTP is
+/// the same. What a source does not know is absent, and checks that need it are skipped.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProfileMeta {
-    /// The sample type read. `None`: the app is known and has no profile of this kind.
+    /// The sample type that was read. `None`: the app is known and has no profile of this kind.
     pub sample_type: Option<SampleType>,
-    /// Full profile type IDs that were read, sorted.
+    /// The full IDs of the profile types that were read, sorted.
     pub profile_types: Vec<String>,
-    /// Ticks that a truncating source put into its synthetic `other`.
+    /// Ticks under the frame `other`, which stands for what the source truncated.
     pub truncated_ticks: i64,
-    /// Events seen, by the embedded store's own count.
+    /// The number of events, counted by the embedded store.
     pub sample_count: Option<u64>,
-    /// The same by the companion counter of a lock profile (`contentions`).
+    /// The number of events, from the second sample type of a lock profile (`contentions`).
     pub contentions: Option<u64>,
-    /// Snapshots merged (in-use kinds only).
+    /// The number of snapshots merged (in-use kinds only).
     pub snapshots: Option<u64>,
     /// Which minutes of the window have profiles.
     pub coverage: Option<Coverage>,
-    /// When the app's last profile came, where the window has none.
+    /// When the app's last profile came, if the window has none.
     pub last_profile_at: Option<DateTime<Utc>>,
-    /// Labels that tell populations apart (`env`, `cluster`…), those with several values, with their shares where known.
+    /// Labels by which populations differ (`env`, `cluster`, …): those with several values, with their shares if known.
     pub populations: Vec<LabelShare>,
-    /// Profilers that pushed this kind (`pyroscope_spy`, `otel.scope.name`, `job`), where several did.
+    /// The profilers that pushed this kind (`pyroscope_spy`, `otel.scope.name`, `job`), if there are several.
     pub profilers: Vec<LabelShare>,
-    /// The series never fall: values are cumulative and say nothing about the window.
+    /// The series never decrease: their values are cumulative and say nothing about the window.
     pub cumulative: bool,
-    /// Label sets were collapsed because there were too many in an hour.
+    /// Label sets were merged, since an hour had too many of them.
     pub labels_collapsed: bool,
 }
 
@@ -83,7 +83,7 @@ pub struct LabelShare {
     pub label: String,
     /// Its value.
     pub value: String,
-    /// Ticks with that value, where the source can tell.
+    /// Ticks with that value, if the source knows them.
     pub ticks: Option<i64>,
 }
 

@@ -1,5 +1,5 @@
-//! How a merged profile, or a pair of them, travels between two Flamewardens: as one gzip pprof, with what is known beside
-//! the stacks in comments.
+//! How a merged profile, or a pair of them, is sent from one Flamewarden to another: as one gzip pprof, with everything
+//! beyond the stacks in comments.
 
 use super::domain::{MergedProfile, ProfileMeta, halved};
 use crate::kernel::TimeWindow;
@@ -11,7 +11,7 @@ use crate::profile::{
 pub(super) const META_COMMENT: &str = "flamewarden:";
 /// The comment with the meta of a pair's baseline begins with this.
 const BASELINE_COMMENT: &str = "flamewarden-baseline:";
-/// What stands before the baseline's sample types in a pair, so that other tools show which is which.
+/// The prefix of the baseline's sample types in a pair, so that other tools show which they are.
 const BASELINE_TYPE: &str = "baseline_";
 
 /// Why bytes are not a profile from another Flamewarden.
@@ -20,10 +20,10 @@ pub(super) enum InvalidExport {
     /// No pprof.
     #[error(transparent)]
     Pprof(#[from] ReadError),
-    /// A pprof without our comment, or with one that is no such JSON.
+    /// A pprof without our comment, or whose comment is not such JSON.
     #[error("the pprof lacks the comment {0:?} with its JSON")]
     Comment(&'static str),
-    /// A pair of some other width.
+    /// A pair with another number of sample types.
     #[error("the pprof has {0} sample types")]
     Width(usize),
 }
@@ -40,8 +40,8 @@ pub(super) fn write_one(merged: &MergedProfile, window: TimeWindow) -> Result<Ve
     Ok(write_pprof(&merged.profile, &header))
 }
 
-/// Writes two windows of one app as one pprof: the baseline's sample type, that of its first half where that is known,
-/// and at last the current one.
+/// Writes two windows of one app as one pprof: the baseline's sample type, then that of its first half if known, then
+/// the current one.
 pub(super) fn write_pair(
     baseline: &MergedProfile,
     current: &MergedProfile,
@@ -102,7 +102,7 @@ fn meta(file: &PprofFile, begin: &'static str) -> Result<ProfileMeta, InvalidExp
     json.and_then(|json| serde_json::from_str(json).ok()).ok_or(InvalidExport::Comment(begin))
 }
 
-/// What another Flamewarden knew beside the stacks of a pprof, where it wrote it.
+/// What another Flamewarden knew beyond the stacks of a pprof, if it wrote that.
 pub(super) fn meta_of(file: &PprofFile) -> Option<ProfileMeta> {
     meta(file, META_COMMENT).ok()
 }
@@ -111,7 +111,7 @@ fn comment(begin: &str, meta: &ProfileMeta) -> Result<String, serde_json::Error>
     Ok(format!("{begin}{}", serde_json::to_string(meta)?))
 }
 
-/// The profile under that sample type, whatever the one it has is called.
+/// The profile with this sample type in place of the one it has.
 pub(super) fn under(profile: Profile, sample_type: &SampleType) -> Profile {
     if profile.sample_types() == std::slice::from_ref(sample_type) {
         return profile;
@@ -119,7 +119,7 @@ pub(super) fn under(profile: Profile, sample_type: &SampleType) -> Profile {
     profile.under([sample_type.clone()], |values| [values.first().copied().unwrap_or(0)])
 }
 
-/// Adds the stacks of a profile, with its values from that place on.
+/// Adds the stacks of a profile. Its values begin at this index.
 fn copy(profile: &Profile, builder: &mut ProfileBuilder, place: usize) {
     let functions: Vec<_> = profile
         .function_ids()

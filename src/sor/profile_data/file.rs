@@ -7,8 +7,8 @@ use super::type_id::TypeId;
 use crate::kernel::ProfileType;
 use crate::profile::{PprofFile, Profile, SampleType};
 
-/// A profile from a file. One that a Flamewarden exported carries what was known beside its stacks, so its verdict is
-/// the same as the server's. Of any other, only the sample types say what it is.
+/// A profile from a file. A file that a Flamewarden exported also carries what was known beyond the stacks, so its
+/// verdict is the same as the server's. Of any other file, only the sample types say what it is.
 #[derive(Debug, Clone)]
 pub struct FileProfile {
     profile: Profile,
@@ -18,12 +18,12 @@ pub struct FileProfile {
 }
 
 impl FileProfile {
-    /// A profile of which nothing more is known than how many of its ticks its source cut off.
+    /// A profile of which only the number of truncated ticks is known beyond its stacks.
     pub fn plain(profile: Profile, truncated_ticks: i64) -> Self {
         Self { profile, period_type: None, truncated_ticks, exported: None }
     }
 
-    /// A pprof, whoever wrote it.
+    /// A pprof of any origin.
     pub fn of_pprof(file: PprofFile) -> Self {
         let exported = meta_of(&file);
         let period_type = file.period_type.map(|period| period.name);
@@ -36,7 +36,7 @@ impl FileProfile {
     }
 
     /// The profile as a source would give it for this kind: the same sample types, summed where a source sums them.
-    /// `None` where it holds no such kind.
+    /// `None`: it has no such kind.
     pub fn merged(&self, kind: ProfileType) -> Option<MergedProfile> {
         if let Some(meta) = &self.exported {
             return self.exported_as(kind, meta);
@@ -55,7 +55,7 @@ impl FileProfile {
         Some(MergedProfile { profile: profile.into(), meta })
     }
 
-    /// The window that was exported; of a pair the current one, which stands last.
+    /// The window that was exported. Of a pair: the current one, which is the last.
     fn exported_as(&self, kind: ProfileType, meta: &ProfileMeta) -> Option<MergedProfile> {
         let sample_type = meta.sample_type.as_ref()?;
         let ids: Vec<TypeId> = meta.profile_types.iter().filter_map(|id| id.parse().ok()).collect();

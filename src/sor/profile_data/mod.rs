@@ -1,7 +1,7 @@
 //! The Profile Data SOR: what profiles an app sent, from a Pyroscope server, the embedded store, or another Flamewarden.
 //!
-//! It owns profiles and makes no verdicts. It has one port with three adapters. Tables and flame graphs are computed
-//! from what [`ProfileDataSor::merged`] returns.
+//! It gives profiles and makes no verdicts. It has one port with three adapters. Tables and flame graphs are computed
+//! from the result of [`ProfileDataSor::merged`].
 
 #[cfg(test)]
 pub(crate) mod conformance;
@@ -39,7 +39,7 @@ use crate::profile::Budget;
 /// Profiles from a Pyroscope server.
 ///
 /// # Errors
-/// A tenant or credential that no header can carry, or no client can be made.
+/// A tenant or credential cannot be sent in a header, or the HTTP client cannot be built.
 pub fn pyroscope(
     settings: &PyroscopeSettings,
     clock: Arc<dyn Clock>,
@@ -47,7 +47,7 @@ pub fn pyroscope(
     Ok(Arc::new(pyroscope::Pyroscope::new(settings, clock)?))
 }
 
-/// The profiles of another Flamewarden, read within the budget.
+/// The adapter for another Flamewarden, which reads its profiles within the budget.
 pub fn remote(outward: Outward, budget: Budget, clock: Arc<dyn Clock>) -> Arc<dyn ProfileDataSor> {
     Arc::new(remote::RemoteProfiles::new(outward, budget, clock))
 }

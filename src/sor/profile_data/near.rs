@@ -1,4 +1,4 @@
-//! Finds the apps that may have been meant by an unknown name.
+//! Finds the apps that an unknown name may have meant.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::port::ProfileDataSor;
 use crate::kernel::{AppName, Call, TimeWindow, near};
 
-/// Apps of this time before now are suggested.
+/// How far back apps are looked for.
 const LOOK_BACK: TimeDelta = TimeDelta::hours(24);
-/// How long they are looked for.
+/// How long the search may take.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// The apps of the last day whose names are nearest to an unknown one, at most three; none where they cannot be listed
-/// in two seconds.
+/// The apps of the last day with names closest to an unknown one, at most three. None if they cannot be listed in two
+/// seconds.
 pub async fn near_apps(port: &dyn ProfileDataSor, call: &Call, app: &AppName, now: DateTime<Utc>) -> Vec<AppName> {
-    // Nobody reads what a round over all apps is told of one.
+    // A scan over all apps reports no suggestions.
     if call.is_scan() {
         return Vec::new();
     }

@@ -7,16 +7,16 @@ use crate::kernel::{AppName, Call, PortResult, Selector, TimeWindow};
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait ProfileDataSor: Send + Sync {
-    /// The apps that have any profile in the window: sorted, unique.
+    /// The apps that have any profile in the window, sorted, without repetition.
     async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>>;
 
     /// All profiles of the query merged into one. `None`: the app is unknown, in the window and in the last seven days.
     /// An app that is known but has no data is a [`MergedProfile`] without stacks.
     async fn merged(&self, call: &Call, query: &ProfileQuery) -> PortResult<Option<MergedProfile>>;
 
-    /// Two windows of one app read under the same sample type, the first alternative that both have: baseline, then
-    /// current. `query` describes the current side. The baseline tells its [first half](MergedProfile::first_half)
-    /// apart where it is no snapshot and came whole.
+    /// Two windows of one app, read with the same sample type: the first alternative that both have. First the
+    /// baseline, then the current window. `query` describes the current one. The baseline has its [first
+    /// half](MergedProfile::first_half) separately unless it is a snapshot or was truncated.
     async fn merged_pair(
         &self,
         call: &Call,

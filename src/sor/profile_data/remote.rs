@@ -1,4 +1,4 @@
-//! The profiles of another Flamewarden, by its public routes.
+//! The profiles of another Flamewarden, read through its public routes.
 
 #[cfg(test)]
 mod tests;
@@ -24,19 +24,18 @@ use crate::kernel::{AppName, Call, Clock, PortError, PortResult, Selector, Tenan
 use crate::profile::{Budget, LimitName, ReadError, ReadLimits};
 use crate::upstream::is_closed;
 
-/// Exports up to this size, compressed, are read where they arrive.
+/// Exports up to this size, compressed, are read on the thread where they arrive.
 const SMALL_BYTES: usize = 64 << 10;
-/// And only if they inflate to no more than this.
+/// An export that inflates to more than this is read on another thread.
 const SMALL_INFLATED: u64 = 4 << 20;
-/// The largest export that is read; the outward client holds answers to less.
+/// The largest export that is read. The HTTP client refuses larger answers than its own limit before.
 const MAX_BYTES: u64 = 256 << 20;
-/// Bytes of profiles of closed windows that are kept.
+/// How many bytes of profiles of closed windows are cached.
 const CACHE_BYTES: u64 = 32 << 20;
-/// How long memory for an export is waited for.
+/// How long an export waits for memory.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The adapter. Profiles come by `export`, one call for a window or a pair of windows.
-/// Those of closed windows are kept while they fit.
+/// The adapter. It reads profiles with `export`, one call for a window or a pair of windows. Closed windows are cached.
 pub(super) struct RemoteProfiles {
     outward: Outward,
     reads: ReadBudget,
@@ -49,7 +48,7 @@ struct Apps {
     apps: Vec<AppName>,
 }
 
-/// The members of a problem document that matter here.
+/// The members of a problem document that are used here.
 #[derive(Deserialize)]
 struct ProblemMembers {
     code: String,
@@ -66,7 +65,7 @@ impl RemoteProfiles {
         Self { outward, reads, clock, closed }
     }
 
-    /// The body of a 200; `None` where the other server says that the app is unknown.
+    /// The body of a 200. `None`: the other server says that the app is unknown.
     async fn get(&self, call: &Call, url: Url, tenant: Option<&Tenant>) -> PortResult<Option<Bytes>> {
         let ask = || {
             let request = announce(call, self.outward.request(Method::GET, url.clone()));
@@ -77,14 +76,14 @@ impl RemoteProfiles {
             self.outward.send(call, request)
         };
         let answer = match ask().await {
-            // Nothing was changed by asking: a connection that broke is made anew, once.
+            // A read can be repeated: if the connection broke, a new one is made, once.
             Err(PortError::Unavailable(_)) => ask().await?,
             answer => answer?,
         };
         judge(answer)
     }
 
-    /// Reads an export; a large one on the threads for heavy work when there is memory for it.
+    /// Reads an export. A large one is read on the threads for heavy work, once there is memory for it.
     async fn read<T: Send + 'static>(
         &self,
         body: Bytes,
@@ -122,7 +121,7 @@ impl RemoteProfiles {
         }
         if let Some(window) = window {
             append_window(&mut url, ["baselineFrom", "baselineTo"], window);
-            // Always given, since it would be the selector of the current window otherwise.
+            // Always sent: without it, the selector of the current window would apply.
             url.query_pairs_mut().append_pair("baselineSelector", &baseline_selector.to_string());
         }
         if !labels.is_empty() {
@@ -145,7 +144,7 @@ fn judge(answer: Answer) -> PortResult<Option<Bytes>> {
     }
     let told = serde_json::from_slice::<ProblemMembers>(&answer.body).ok();
     let code = told.as_ref().and_then(|told| Code::of_id(&told.code));
-    // A text may be shown to the caller only if another Flamewarden wrote it.
+    // Only a text that another Flamewarden wrote may be shown to the caller.
     let detail = match (told, code) {
         (Some(told), Some(_)) => told.detail,
         _ => format!("the other server answered {}", status.as_u16()),
@@ -188,7 +187,7 @@ impl ProfileDataSor for RemoteProfiles {
             return Ok(None);
         };
         let merged = self.read(body, read_one).await?;
-        // An empty answer is not kept: a source that is starting answers with nothing too.
+        // An empty answer is not cached: a source that is starting answers with nothing too.
         if closed && merged.profile.stack_count() > 0 {
             self.closed.insert(query.clone(), merged.clone()).await;
         }

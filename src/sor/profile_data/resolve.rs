@@ -1,10 +1,10 @@
-//! Which of an app's profile types answer a kind of profile.
+//! Which profile types of an app answer a kind of profile.
 
 use super::type_id::TypeId;
 use crate::kernel::ProfileType;
 use crate::profile::SampleType;
 
-/// One profile type of an alternative: name and sample type, and the period type where that decides.
+/// One profile type of an alternative: its name and sample type, and its period type where that decides.
 struct Part {
     name: &'static str,
     sample_type: &'static str,
@@ -15,7 +15,8 @@ const fn part(name: &'static str, sample_type: &'static str) -> Part {
     Part { name, sample_type, period_type: None }
 }
 
-/// Java's park profile has the period type `block`; Go's block profile, mostly healthy waits on channels, has not.
+/// Java's park profile has the period type `block`. Go's block profile, which mostly shows healthy waits for channels,
+/// has not.
 const fn java_block(sample_type: &'static str) -> Part {
     Part { name: "block", sample_type, period_type: Some("block") }
 }
@@ -70,7 +71,7 @@ fn alternatives(kind: ProfileType) -> &'static [Alternative] {
     }
 }
 
-/// The types of an alternative that are there, sorted, each once.
+/// The types of an alternative that exist, sorted, without repetition.
 fn present(alternative: Alternative, available: &[TypeId]) -> Vec<TypeId> {
     let wanted = |id: &&TypeId| {
         alternative.iter().any(|part| {
@@ -88,13 +89,14 @@ fn same_unit(a: &TypeId, b: &TypeId) -> bool {
     a.sample_unit.eq_ignore_ascii_case(&b.sample_unit)
 }
 
-/// The unit to read where the types of an alternative disagree: the finer of times, else the first.
+/// The unit to read where the types of an alternative have different ones: the finest unit of time, or else the first.
 fn leading(ids: &[TypeId]) -> Option<&TypeId> {
     ids.iter().find(|id| id.sample_unit.eq_ignore_ascii_case("nanoseconds")).or_else(|| ids.first())
 }
 
-/// The types to read for a kind of profile, out of those an app has: the first alternative of which anything is there.
-/// The values of several are to be summed; all have one unit. Sorted, each once; `None` where the app has no such kind.
+/// The types to read for a kind of profile, from those that an app has: the first alternative of which any exists. The
+/// values of several types are summed, and all have one unit. Sorted, without repetition. `None`: the app has no such
+/// kind.
 pub(crate) fn resolve(kind: ProfileType, available: &[TypeId]) -> Option<Vec<TypeId>> {
     alternatives(kind).iter().find_map(|alternative| {
         let found = present(alternative, available);
@@ -103,7 +105,7 @@ pub(crate) fn resolve(kind: ProfileType, available: &[TypeId]) -> Option<Vec<Typ
     })
 }
 
-/// The same for two windows that are to be compared: the first alternative that both have, in a unit that both have.
+/// The same for two windows that are compared: the first alternative that both have, in a unit that both have.
 pub(crate) fn resolve_pair(kind: ProfileType, a: &[TypeId], b: &[TypeId]) -> Option<(Vec<TypeId>, Vec<TypeId>)> {
     alternatives(kind).iter().find_map(|alternative| {
         let (a, b) = (present(alternative, a), present(alternative, b));
@@ -114,8 +116,8 @@ pub(crate) fn resolve_pair(kind: ProfileType, a: &[TypeId], b: &[TypeId]) -> Opt
     })
 }
 
-/// The same for a profile that came without a name: the places of its sample types to read, whose values are to be
-/// summed. Any name fits; but bare `samples` are of what the period type counts, wall time or CPU.
+/// The same for a profile without a name: the indices of the sample types to read, whose values are summed. Any name
+/// matches. Bare `samples` count what the period type says, wall time or CPU.
 pub(crate) fn resolve_unnamed(
     kind: ProfileType,
     sample_types: &[SampleType],

@@ -25,9 +25,9 @@ use crate::kernel::{
 };
 use crate::profile::{FlameGraphText, flame_graph, flame_graph_diff};
 
-/// What a link may hold unescaped.
+/// The characters that a link may contain unescaped.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-/// From this many frames on, a table is computed off the async threads.
+/// From this many frames on, a table is computed on the threads for heavy work.
 const HEAVY_FRAMES: usize = 200_000;
 
 type Port = web::Data<dyn ProfileDataSor>;
@@ -36,7 +36,7 @@ type Now = web::Data<dyn Clock>;
 /// Mounts and documents the routes of the Profile Data SOR.
 pub fn routes(routes: &mut Routes<'_>) {
     routes
-        // Before the app of that name could be meant.
+        // This route comes before the one that would take its name for an app.
         .service(Resource::at("/profiles/apps").with(__path_list_profiled_apps, list_profiled_apps))
         .service(Resource::at("/profiles/{appName}").with(__path_get_profile, get_profile))
         .service(Resource::at("/profiles/{appName}/diff").with(__path_get_profile_diff, get_profile_diff))
@@ -46,8 +46,8 @@ pub fn routes(routes: &mut Routes<'_>) {
 
 /// List the apps that have profiles
 ///
-/// Apps of which any profile, of whatever kind, started in the window. Where the source knows tenants, those of the one
-/// that the server is configured with.
+/// Apps of which any profile, of whatever kind, started in the window. If the source has tenants: those of the
+/// configured tenant.
 #[utoipa::path(
     get, path = "/profiles/apps", tag = "profiles", operation_id = "listProfiledApps", params(AppsParams),
     responses((status = 200, description = "The apps, sorted", body = AppsBody), SourceErrors),
@@ -66,8 +66,9 @@ async fn list_profiled_apps(
 
 /// Rank an app's functions
 ///
-/// All profiles of the window merged, as a table of functions grouped by name: self and total, each stack once. Shares
-/// are of all ticks. An app that is known but has no data in the window has `totalSamples` 0.
+/// All profiles of the window merged, as a table of functions grouped by name, with self and total; a stack counts once
+/// for each function in it. Shares are shares of all ticks. An app that is known but has no data in the window has
+/// `totalSamples` 0.
 #[utoipa::path(
     get, path = "/profiles/{appName}", tag = "profiles", operation_id = "getProfile",
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), ProfileParams, TenantHeader),
@@ -95,7 +96,7 @@ async fn get_profile(
 
 /// Rank an app's functions in two windows
 ///
-/// The sample type is chosen once for both windows: the first that both have.
+/// Both windows are read with the same sample type: the first that both have.
 #[utoipa::path(
     get, path = "/profiles/{appName}/diff", tag = "profiles", operation_id = "getProfileDiff",
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), PairParams, TenantHeader),
@@ -132,9 +133,9 @@ async fn get_profile_diff(
 
 /// Draw a flame graph
 ///
-/// An SVG of the window's merged stacks that can be zoomed and searched. With a baseline it is differential: as wide as
-/// the current window's ticks, red where a function's own ticks grew, blue where they shrank, with the baseline scaled
-/// to the same total.
+/// An SVG of the window's merged stacks that can be zoomed and searched. With a baseline it is differential: the widths
+/// are the current window's ticks, red means that a function's own ticks grew and blue that they shrank, with the
+/// baseline scaled to the same total.
 #[utoipa::path(
     get, path = "/profiles/{appName}/flamegraph", tag = "profiles", operation_id = "drawFlameGraph",
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), FlameGraphParams, TenantHeader),
@@ -170,7 +171,7 @@ async fn draw_flame_graph(
         let text = drawn_text(&query, "", &merged.meta);
         compute(true, move || drawn(flame_graph(&merged.profile, 0, &text))).await?
     };
-    // What a profile names must never run: the graph's own script and style are inline, nothing else is allowed.
+    // Names in a profile must never be executed as code. Only the graph's own inline script and style are allowed.
     let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'";
     Ok(HttpResponse::Ok()
         .content_type("image/svg+xml")
@@ -181,9 +182,9 @@ async fn draw_flame_graph(
 /// Export the merged stacks
 ///
 /// One gzip pprof of the window's merged stacks with file names, for any tool that reads pprof. Without data it has no
-/// samples. What is known of the profile beside its stacks stands in a comment. With a baseline both windows come in one
-/// pprof, read under one sample type: its first values are the baseline's, its last the current window's; where there are
-/// three, those between are what the baseline window's first half has of its values.
+/// samples. A comment carries what is known about the profile beyond its stacks. With a baseline, both windows are in
+/// one pprof and have the same sample type: the first values are the baseline's and the last are the current window's.
+/// If there are three, the middle ones are the part of the baseline in the first half of its window.
 #[utoipa::path(
     get, path = "/profiles/{appName}/export", tag = "profiles", operation_id = "exportProfile",
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), ExportParams, TenantHeader),
@@ -248,7 +249,7 @@ async fn export_profile(
         .content_type("application/octet-stream")
         .insert_header((header::CONTENT_DISPOSITION, disposition))
         .insert_header(("x-truncated-percent", round2(truncated).to_string()))
-        // The profile is gzip already.
+        // The profile is compressed already.
         .insert_header(ContentEncoding::Identity);
     if let Ok(types) = HeaderValue::from_bytes(types.as_bytes()) {
         answer.insert_header(("x-profile-types", types));
@@ -256,16 +257,16 @@ async fn export_profile(
     Ok(answer.body(body))
 }
 
-/// Which of an app's series are asked for.
+/// The app's series that are read.
 struct Series {
     selector: Option<Selector>,
-    /// Those of the baseline window; as the current one's if not given.
+    /// The series of the baseline window. Default: those of the current window.
     baseline: Option<Selector>,
     labels: Option<Labels>,
     tenant: Option<Tenant>,
 }
 
-/// What is asked of the port, and the selector of a baseline window.
+/// The query for the port, and the selector of a baseline window.
 fn query(app: AppName, kind: Option<ProfileType>, window: TimeWindow, series: Series) -> (ProfileQuery, Selector) {
     let labels = series.labels.unwrap_or_default();
     let selector = series.selector.unwrap_or_default().and(labels.matchers());
@@ -323,7 +324,7 @@ fn drawn_text(query: &ProfileQuery, against: &str, meta: &ProfileMeta) -> FlameG
     }
 }
 
-/// The triage of the same window. It adds the labels of the registry by itself.
+/// A link to the triage of the same window. The triage adds the labels of the registry itself.
 fn triage_of(query: &ProfileQuery) -> String {
     let ([selector], _) = Selector::beside_labels([&query.selector]);
     let (from, to) = (query.window.from().timestamp(), query.window.to().timestamp());
@@ -343,7 +344,7 @@ fn to_json(body: &impl serde::Serialize) -> Result<Vec<u8>, Problem> {
     serde_json::to_vec(body).map_err(|e| internal(&e.to_string()))
 }
 
-/// Runs work that may take milliseconds off the async threads.
+/// Runs work that may take milliseconds on the threads for heavy work.
 async fn compute(
     heavy: bool,
     work: impl FnOnce() -> Result<Vec<u8>, Problem> + Send + 'static,

@@ -5,8 +5,8 @@ use crate::profile::SampleType;
 
 /// A full profile type ID, as Pyroscope builds it: `process_cpu:cpu:nanoseconds:cpu:nanoseconds`.
 ///
-/// Its parts keep the spelling of the source, which matters when the ID is sent back: Pyroscope answers "no data" to the
-/// right ID in the wrong case.
+/// Its parts keep the spelling of the source, which is needed when the ID is sent back: Pyroscope answers "no data" to
+/// the right ID in the wrong case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct TypeId {
     /// The profile's name, such as `process_cpu`.
@@ -15,13 +15,13 @@ pub(crate) struct TypeId {
     pub sample_type: String,
     /// In which unit, such as `nanoseconds`.
     pub sample_unit: String,
-    /// What the profiler counts between two samples; may be empty.
+    /// What the profiler counts between two samples. May be empty.
     pub period_type: String,
-    /// In which unit; may be empty.
+    /// In which unit. May be empty.
     pub period_unit: String,
 }
 
-/// The text is no profile type ID.
+/// The text is not a profile type ID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no profile type ID: five parts joined by colons, the first three not empty")]
 pub(crate) struct InvalidTypeId(String);
@@ -32,7 +32,7 @@ impl TypeId {
         SampleType::new(self.sample_type.as_str(), self.sample_unit.as_str())
     }
 
-    /// Whether name and sample type are these, whatever their case.
+    /// Whether these are its name and sample type, in any case.
     pub(crate) fn is(&self, name: &str, sample_type: &str) -> bool {
         self.name.eq_ignore_ascii_case(name) && self.sample_type.eq_ignore_ascii_case(sample_type)
     }

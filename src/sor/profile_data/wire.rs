@@ -11,7 +11,7 @@ use crate::profile::FunctionTable;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProfiledApps, example = json!({"apps": ["checkout", "flamewarden"]}))]
 pub(super) struct AppsBody {
-    /// Sorted, each once.
+    /// Sorted, without repetition.
     #[schema(value_type = Vec<String>)]
     pub(super) apps: Vec<AppName>,
 }
@@ -21,15 +21,15 @@ pub(super) struct AppsBody {
 #[serde(rename_all = "camelCase")]
 #[schema(as = ProfileFunction)]
 pub(super) struct FunctionBody<'p> {
-    /// The name, as the source spells it.
+    /// The name, spelled as in the source.
     name: &'p str,
-    /// The share of all ticks in stacks that end in it, 0–100.
+    /// The share of all ticks in stacks that end in this function, 0–100.
     self_percent: f64,
-    /// The ticks of stacks that end in it; null for snapshots whose number is not known.
+    /// The ticks of stacks that end in this function. Null for snapshots whose number is not known.
     self_samples: Option<i64>,
-    /// The ticks of stacks that it stands in, each stack once; null for snapshots whose number is not known.
+    /// The ticks of stacks that contain this function, each stack once. Null for snapshots whose number is not known.
     total_samples: Option<i64>,
-    /// The share of all ticks in stacks that it stands in, 0–100.
+    /// The share of all ticks in stacks that contain this function, 0–100.
     total_percent: f64,
 }
 
@@ -44,11 +44,11 @@ pub(super) struct FunctionBody<'p> {
 }))]
 pub(super) struct ProfileBody<'p> {
     app_name: &'p str,
-    /// The kind of profile, canonical.
+    /// The kind of profile, by its canonical name.
     profile_type: &'static str,
-    /// The sample type read; null where the app has no profile of this kind.
+    /// The sample type that was read. Null if the app has no profile of this kind.
     sample_type: Option<&'p str>,
-    /// What ticks count, such as `nanoseconds` or `bytes`.
+    /// The unit of ticks, such as `nanoseconds` or `bytes`.
     unit: Option<&'p str>,
     #[serde(flatten)]
     window: WindowBody<'p>,
@@ -63,15 +63,15 @@ pub(super) struct WindowBody<'p> {
     from: i64,
     /// The first instant after, epoch seconds.
     to: i64,
-    /// All ticks of the profile; the mean of snapshots, null where their number is not known; 0 without data.
+    /// All ticks of the profile, 0 without data. For snapshots the mean of them, null where their number is not known.
     total_samples: Option<i64>,
-    /// Snapshots merged (in-use kinds, where known): sample fields are means over them.
+    /// The number of snapshots merged (in-use kinds, where known). Sample members are means of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshots: Option<u64>,
-    /// The share that the source cut off and put under `other`; absent where nothing is missing.
+    /// The share that the source truncated and put under `other`. Absent if it truncated nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     truncated_percent: Option<f64>,
-    /// By self descending, ties by name.
+    /// Sorted by self, descending, then by name.
     functions: Vec<FunctionBody<'p>>,
 }
 
@@ -87,11 +87,11 @@ pub(super) struct WindowBody<'p> {
 }))]
 pub(super) struct PairBody<'p> {
     app_name: &'p str,
-    /// The kind of profile, canonical.
+    /// The kind of profile, by its canonical name.
     profile_type: &'static str,
-    /// The sample type read in both windows; null where none is common.
+    /// The sample type that was read in both windows. Null if they have none in common.
     sample_type: Option<&'p str>,
-    /// What ticks count, such as `nanoseconds` or `bytes`.
+    /// The unit of ticks, such as `nanoseconds` or `bytes`.
     unit: Option<&'p str>,
     baseline: WindowBody<'p>,
     current: WindowBody<'p>,

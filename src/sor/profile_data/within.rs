@@ -1,4 +1,4 @@
-//! Reads profiles from others: on the threads for heavy work, within the process's memory budget.
+//! Reads profiles that other servers sent, on the threads for heavy work and within the process's memory budget.
 
 use std::time::Duration;
 
@@ -10,28 +10,28 @@ use crate::profile::{Budget, Permit, ReadError, ReadLimits, is_compressed};
 /// Why nothing was read.
 #[derive(Debug)]
 pub(super) enum NotRead {
-    /// The bytes cannot be read, or pass a limit.
+    /// The bytes cannot be read, or exceed a limit.
     Bad(ReadError),
-    /// Others hold the memory and did not give it back in time.
+    /// Other work uses the memory and did not free it in time.
     Busy,
-    /// The thread that read it is gone.
+    /// The thread that read it has ended.
     Lost(PortError),
 }
 
-/// The memory, limits and patience that a reader of others' profiles has.
+/// The memory, limits and waiting time of a reader.
 #[derive(Debug, Clone)]
 pub(super) struct ReadBudget {
     /// The process's.
     pub(super) budget: Budget,
     pub(super) limits: ReadLimits,
-    /// How long memory is waited for.
+    /// How long to wait for memory.
     pub(super) patience: Duration,
 }
 
 impl ReadBudget {
-    /// Runs `read` on the bytes with limits held to what the budget gave, and once more with the most that is allowed
-    /// where they hold more than they say. `held` is what the asker has of the budget already; plain bytes out of what
-    /// was inflated for `paid` take nothing at first.
+    /// Runs `read` on the bytes, with the limits that the budget covers. If the bytes hold more than they declare, it
+    /// runs once more with the largest limits. `held` is what the caller has taken of the budget already. Plain bytes
+    /// within the `paid` inflated bytes take nothing at first.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         bytes: Bytes,
@@ -41,7 +41,7 @@ impl ReadBudget {
     ) -> Result<(Option<Permit>, T), NotRead> {
         let budget = &self.budget;
         let limits = &match paid {
-            // What was inflated is no longer as small as what came.
+            // The inflated bytes are no longer as few as the compressed ones.
             Some(_) => ReadLimits { body: self.limits.inflated, ..self.limits },
             None => self.limits,
         };
@@ -70,7 +70,7 @@ impl ReadBudget {
     }
 }
 
-/// Runs `read` off the threads that serve requests.
+/// Runs `read` on the threads for heavy work.
 pub(super) async fn run<T: Send + 'static>(
     bytes: Bytes,
     limits: ReadLimits,

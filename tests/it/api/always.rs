@@ -1,7 +1,11 @@
 //! The paths that every process serves.
 
+use std::time::Duration;
+
 use rstest::rstest;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -25,6 +29,24 @@ async fn a_living_process_says_so() {
     assert_eq!(body["status"], "alive");
 }
 
+/// A profiler that sends every few seconds keeps its connection.
+#[actix_web::test]
+async fn a_connection_is_kept_between_two_uploads() {
+    let server = Flamewarden::start().await;
+    let mut connection = TcpStream::connect(server.base().trim_start_matches("http://")).await.unwrap();
+    for pause in [0, 7] {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        connection.write_all(b"GET /health HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("\r\n\r\nOK") {
+            let mut bytes = [0; 4096];
+            let read = connection.read(&mut bytes).await.unwrap();
+            assert_ne!(read, 0, "closed after {pause} s: {answer}");
+            answer.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+        }
+    }
+}
+
 #[actix_web::test]
 async fn metrics_count_requests_by_route_pattern() {
     let server = Flamewarden::start().await;
@@ -41,7 +63,7 @@ async fn swagger_ui_needs_nothing_from_elsewhere() {
     assert!(page.contains("/api-docs/openapi.json") && !page.contains("https://"), "{page}");
     assert!(page.contains("<title>Flamewarden"), "{page}");
     assert_eq!(server.get("/swagger-ui/index.html").send().await.unwrap().text().await.unwrap(), page);
-    // Without its last slash too.
+    // The same without the last slash.
     assert_eq!(server.get("/swagger-ui").send().await.unwrap().text().await.unwrap(), page);
     for file in
         ["swagger-ui.css", "index.css", "favicon-32x32.png", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js"]
@@ -51,7 +73,7 @@ async fn swagger_ui_needs_nothing_from_elsewhere() {
     }
 }
 
-/// What the health of a server with this source of profiles says of it.
+/// The health check of a server with this source of profiles.
 async fn health_with(source: &str) -> Value {
     let server = Setup::of(&[("FUNCTION", "ReadPyroscopeProfile.sor.v1"), ("PYROSCOPE_URL", source)]).start().await;
     assert_eq!(server.get("/ready").send().await.unwrap().status(), 200, "other servers do not count");

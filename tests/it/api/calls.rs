@@ -1,4 +1,4 @@
-//! Which calls a split decision makes, and what is left of its answer when some of them fail.
+//! Which calls a decision makes in a split deployment, and what its answer contains when some of them fail.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -14,10 +14,10 @@ const TRIAGE_V1: &str = "ReadPyroscopeTriageAssessment.v1";
 const TRIAGE: &str = "ReadPyroscopeTriageAssessment.v2";
 const DIFF_V1: &str = "ReadPyroscopeDiffReport.v1";
 const DIFF: &str = "ReadPyroscopeDiffReport.v2";
-/// Two windows, in the later of which a function is slower.
+/// Two windows. A function is slower in the later one.
 const APART: &str = "baselineFrom=now-3h&baselineTo=now-2h&from=now-2h&to=now-1h";
 
-/// The systems of record of a decision, which write down who calls them.
+/// The systems of record of a decision. They record the calls they get.
 struct Sors {
     profiles: MockServer,
     baselines: MockServer,
@@ -26,8 +26,8 @@ struct Sors {
 }
 
 impl Sors {
-    /// CPU profiles, of one window and of two, are what a real server exports, allocations cannot be had; no baselines; a
-    /// history that takes all; a registry that knows a label and a tenant.
+    /// The CPU profiles, of one window and of two, are exports of a real server, and there are no allocations. There
+    /// are no baselines, the history takes everything, and the registry has a label and a tenant.
     async fn start() -> Self {
         let real = Flamewarden::start().await;
         collecting("shop").ingest(&real).await;
@@ -64,7 +64,7 @@ impl Sors {
         sors
     }
 
-    /// The variables that lead to them.
+    /// The environment variables with their addresses.
     fn urls(&self) -> [(&'static str, String); 4] {
         [
             ("PROFILE_DATA_URL", self.profiles.uri()),
@@ -74,18 +74,18 @@ impl Sors {
         ]
     }
 
-    /// A decision in a process of its own before all of them but some.
+    /// A decision process that uses all of them but these.
     async fn before(&self, function: &str, without: &[&str]) -> Flamewarden {
         let urls = self.urls().into_iter().filter(|(name, _)| !without.contains(name));
         urls.fold(Setup::of(&[("FUNCTION", function)]), |setup, (name, url)| setup.with(name, &url)).start().await
     }
 
-    /// A triage in a process of its own before them.
+    /// A triage process that uses them.
     async fn triage(&self) -> Flamewarden {
         self.before(TRIAGE, &[]).await
     }
 
-    /// The calls that each of them got.
+    /// The calls that each of them received.
     async fn calls(&self) -> [Vec<String>; 4] {
         [
             calls(&self.profiles).await,
@@ -96,7 +96,7 @@ impl Sors {
     }
 }
 
-/// Method and path of the calls a server got.
+/// The method and path of the calls that a server received.
 pub(crate) async fn calls(server: &MockServer) -> Vec<String> {
     let requests = server.received_requests().await.unwrap();
     let mut calls: Vec<_> = requests.iter().map(|r| format!("{} {}", r.method, r.url.path())).collect();
@@ -104,8 +104,8 @@ pub(crate) async fn calls(server: &MockServer) -> Vec<String> {
     calls
 }
 
-/// A triage is a call for each type, a diff is one; in v2 one more for baselines, one for the history and one for
-/// the registry, where these are not off.
+/// A triage makes a call for each type, a diff makes one. In v2 both make one more to baselines, to the history and to
+/// the registry, unless these are off.
 #[rstest]
 #[case(TRIAGE_V1, &[], "/triage/shop?types=cpu", 1, None, 0, 0)]
 #[case(TRIAGE_V1, &[], "/triage/shop?types=cpu,alloc", 2, None, 0, 0)]
@@ -136,7 +136,7 @@ async fn a_decision_calls_as_often_as_is_promised(
     let answer = server.get(&path).send().await.unwrap();
     assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     until("the decision to be delivered", || async { calls(&sors.history).await.len() >= history }).await;
-    // Stopping flushes: whatever is still to be said is said.
+    // Stopping sends everything that is not sent yet.
     server.stop().await;
     let expected = [
         vec!["GET /profiles/shop/export".to_owned(); exports],
@@ -197,7 +197,7 @@ async fn failed_relational_systems_of_record_are_said_and_fail_nothing() {
     assert_eq!((status, &body["baselines"]), (200, &json!("unavailable")), "{body}");
     assert_eq!(body["labels"], "unavailable", "{body}");
     assert!(body["profiles"]["cpu"].get("baselineViolations").is_none(), "{body}");
-    // The history is away, the spool is not: the assessment is kept until it can be delivered.
+    // The history cannot be reached, but the spool keeps the assessment until it can.
     assert_eq!(body.get("history"), None::<&Value>, "{body}");
     until("a second try", || async { calls(&sors.history).await.len() > 1 }).await;
 }

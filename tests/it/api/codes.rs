@@ -1,4 +1,4 @@
-//! Every code of the table is answered by some route: what cannot be reached has no place in it.
+//! Every error code of the table is answered by some route. A code that none answers does not belong there.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn every_code_of_the_table_is_reachable() {
     assert!(missing.is_empty(), "never answered: {missing:?}");
 }
 
-/// The code of an answer, which must be as the table says.
+/// The code of an answer. The rest of the answer must be as the table says.
 async fn code(request: RequestBuilder) -> Code {
     let answer = request.send().await.unwrap();
     let (status, kind) = (answer.status(), answer.headers()["content-type"].clone());
@@ -41,7 +41,7 @@ async fn code(request: RequestBuilder) -> Code {
     code
 }
 
-/// What is the caller's fault.
+/// Errors of the caller.
 async fn asked_wrongly() -> Vec<Code> {
     let server = Flamewarden::start().await;
     let get = |path: &str| server.get(path);
@@ -78,7 +78,7 @@ async fn asked_wrongly() -> Vec<Code> {
     seen
 }
 
-/// A body is refused by its announced length, before any of it is sent.
+/// A body is refused by its Content-Length before any of it is sent.
 async fn with_too_large_a_body() -> Code {
     let server = Flamewarden::start().await;
     let mut connection = tokio::net::TcpStream::connect(server.base().trim_start_matches("http://")).await.unwrap();
@@ -96,15 +96,15 @@ async fn with_too_large_a_body() -> Code {
     Code::BodyTooLarge
 }
 
-/// Runs statements beside the server.
+/// Runs SQL on the database of a running server.
 async fn by_hand(server: &Flamewarden, sql: &'static str) {
     let options = server.database().unwrap().connect_options();
     let mut beside = PgConnection::connect_with(&options).await.unwrap();
     sqlx::raw_sql(sql).execute(&mut beside).await.unwrap();
 }
 
-/// Someone wrote what no route would past a check of the table, which holds for every write again: a change that mends
-/// the row is taken, one that would keep the nonsense is not.
+/// A row is written by hand past a check of its table, and the check applies to all writes again. A change that
+/// corrects the row is taken, one that would keep the wrong value is refused.
 async fn of_a_broken_row() -> Code {
     let server = Flamewarden::start().await;
     let sql = "ALTER TABLE performance_baseline DROP CONSTRAINT performance_baseline_severity_check;
@@ -126,7 +126,7 @@ async fn of_a_broken_row() -> Code {
     Code::Conflict
 }
 
-/// A trigger of someone's own fails.
+/// A trigger that somebody added fails.
 async fn of_a_broken_database() -> Code {
     let server = Flamewarden::start().await;
     let sql = "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN 1 / 0; END $$;
@@ -137,7 +137,7 @@ async fn of_a_broken_database() -> Code {
     Code::Internal
 }
 
-/// What a Pyroscope server does to those who read from it.
+/// The errors of a Pyroscope server, as its readers see them.
 async fn of_a_source_of_profiles() -> Vec<Code> {
     let mut seen = Vec::new();
     for (expected, answer) in [
@@ -167,7 +167,7 @@ async fn without_a_database() -> Vec<Code> {
     vec![Code::NotReady, Code::DatabaseUnavailable]
 }
 
-/// One connection, and a table that is locked: who holds the one runs out of time, who waits for it is turned away.
+/// One connection, and a locked table: the request with the connection times out, the one that waits for it is refused.
 async fn of_a_busy_database() -> Vec<Code> {
     let database = crate::testing::database().await;
     let setup = Setup::of(&[("FUNCTION", BASELINE), ("DB_POOL_SIZE", "1")]);

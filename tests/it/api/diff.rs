@@ -1,4 +1,4 @@
-//! A diff, from the pushed profiles to the row in the history.
+//! A diff, from pushing profiles to the row in the history.
 
 use reqwest::Method;
 use rstest::rstest;
@@ -14,17 +14,17 @@ const STEADY: [&str; 12] = [
     "shop.l",
 ];
 
-/// The window of a version that was deployed an hour ago, and the one before.
+/// The window after a deploy an hour ago, and the one before it.
 pub(crate) const APART: &str = "baselineFrom=now-3h&baselineTo=now-2h&from=now-1h&to=now";
 
-/// A profile in which `shop.Cart.toJson` has so many samples.
+/// A profile in which `shop.Cart.toJson` has this many samples.
 pub(crate) fn serving(minutes_ago: i64, samples: i64) -> Made {
     let steady =
         STEADY.into_iter().fold(Made::cpu("shop", minutes_ago), |made, name| made.with(&["main.main", name], 500));
     steady.with(&["main.main", "shop.Cart.toJson"], samples)
 }
 
-/// Two versions: the later one spends more than twice the CPU in one function.
+/// Two versions. The later one spends more than twice the CPU in one function.
 pub(crate) async fn deployed() -> Flamewarden {
     let server = Flamewarden::start().await;
     serving(150, 400).ingest(&server).await;
@@ -77,7 +77,7 @@ async fn a_deploy_that_made_one_function_slower_is_told_by_it() {
 #[actix_web::test]
 async fn what_an_app_changes_by_itself_is_told_beside_what_changed() {
     let server = Flamewarden::start().await;
-    // Two halves of the baseline window, and the current one.
+    // The two halves of the baseline window, and the current window.
     for (minutes_ago, samples) in [(170, 400), (130, 600), (10, 1_500)] {
         serving(minutes_ago, samples).ingest(&server).await;
     }
@@ -147,7 +147,7 @@ async fn version_one_needs_no_database_and_writes_nothing() {
         assert!(holder.get(member).is_none(), "{member}: {one}");
     }
     assert_eq!(first.json("/triage/shop").await.1["code"], "route_unknown");
-    // What comes after it is there, and it is not.
+    // The app whose name follows is there, this one is not.
     server.get(&format!("/diff/shop?{APART}")).send().await.unwrap();
     until("the row in the history", || async { server.json("/history/shop").await.1["count"] == 1 }).await;
 }

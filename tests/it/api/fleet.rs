@@ -1,4 +1,4 @@
-//! A search of the fleet, from the pushed profiles to the owners of what was found.
+//! A fleet search, from pushing profiles to the owners of the result.
 
 use reqwest::Method;
 use rstest::rstest;
@@ -13,7 +13,7 @@ use crate::harness::{Flamewarden, Setup};
 const FLEET_V1: &str = "ReadPyroscopeFleetSearch.v1";
 const FLEET: &str = "ReadPyroscopeFleetSearch.v2";
 
-/// An app with so many samples in the collector, of 200.
+/// An app with this many of 200 samples in the garbage collector.
 pub(crate) fn collecting(app: &'static str, samples: i64) -> Made {
     Made::cpu(app, 3).with(&COLLECTOR, samples).with(&PRICES, 200 - samples)
 }
@@ -23,7 +23,7 @@ async fn register(server: &Flamewarden, service: Value) {
     assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
 }
 
-/// Three apps, of which one is owned.
+/// Three apps. One has an owner.
 pub(crate) async fn fleet() -> Flamewarden {
     let server = Flamewarden::start().await;
     for (app, samples) in [("cart", 20), ("checkout", 120), ("search", 60)] {
@@ -125,7 +125,7 @@ async fn version_one_needs_no_database_and_names_no_owners() {
     assert_eq!(first.json("/triage/shop").await.1["code"], "route_unknown");
 }
 
-/// A registry and profiles of two apps, which write down who calls them.
+/// A registry and the profiles of two apps. Both record the calls they get.
 async fn sors() -> (MockServer, MockServer) {
     let real = fleet().await;
     let (profiles, registry) = (MockServer::start().await, MockServer::start().await);
@@ -141,7 +141,7 @@ async fn sors() -> (MockServer, MockServer) {
     (profiles, registry)
 }
 
-/// In v1 nobody is asked for owners.
+/// In v1 the registry is not asked for owners.
 #[rstest]
 #[case("/search?function=scan", true)]
 #[case("/fleet/hotspots", true)]

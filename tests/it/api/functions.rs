@@ -1,4 +1,4 @@
-//! Each value of FUNCTION on its own: what it opens, what it documents, and what it can do without.
+//! Each value of FUNCTION by itself: what it opens, what it documents, and what it works without.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,14 @@ use serde_json::Value;
 use crate::harness::{Flamewarden, Setup};
 use crate::testing;
 
-/// Whom a process is told of; nobody is there, and nobody is asked before a request comes.
+/// The addresses of other servers. Nothing listens there, and nothing is called before a request comes.
 const NOBODY: &str = "http://127.0.0.1:9";
 
 async fn document(server: &Flamewarden) -> Value {
     server.json("/api-docs/openapi.json").await.1
 }
 
-/// The paths of a document with these tags alone.
+/// The paths of a document that have only these tags.
 fn paths(document: &Value, tags: &[&str]) -> BTreeSet<String> {
     let of_a_room = |item: &Value| {
         let operations = item.as_object().unwrap().values();
@@ -25,7 +25,8 @@ fn paths(document: &Value, tags: &[&str]) -> BTreeSet<String> {
     all.filter(|(_, item)| of_a_room(item)).map(|(path, _)| path.clone()).collect()
 }
 
-/// What the process of a function opens beside its health: rooms by their tags; and what it holds: a database, a spool.
+/// What the process of a function serves besides its health: rooms, by their tags; and what it has: a database, a
+/// spool.
 #[rstest]
 #[case("ReadPyroscopeProfile.sor.v1", &["PYROSCOPE_URL"], &["profiles"], &[])]
 #[case("ReadPyroscopeProfile.sor.v1", &["PROFILE_DATA_URL"], &["profiles"], &[])]
@@ -80,7 +81,7 @@ async fn a_process_opens_and_documents_the_rooms_of_its_function_alone(
         let (status, body) = server.json(&path.replace(['{', '}'], "")).await;
         assert_eq!((status, body["code"].as_str()), (404, Some("route_unknown")), "{path}");
     }
-    // The pages show this document, whose chapters are its own.
+    // The pages show this document, which has only the process's own tags.
     let chapters: BTreeSet<_> =
         own["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
     assert_eq!(chapters, open.into_iter().collect());
@@ -92,7 +93,7 @@ async fn a_process_opens_and_documents_the_rooms_of_its_function_alone(
     }
 }
 
-/// Where profiles are read from elsewhere, receivers answer who takes them: with a code of their own.
+/// If profiles are read from elsewhere, the receivers answer with a code of their own that says where to send them.
 fn is_receiver(whole: &Value, path: &str) -> bool {
     paths(whole, &["receivers"]).contains(path)
 }

@@ -77,7 +77,7 @@ async fn owners_and_rules_of_another_server_are_the_same_here(
         assert_eq!(there.0, 200, "{path}: {}", there.1);
         assert_eq!(there, here, "{path}");
     }
-    // A URL that leads to another function's server is not "nothing there".
+    // A URL of a server with another function does not mean that there is no data.
     let astray = Setup::of(&[(variable, &format!("{}/astray", sor.base())), ("FUNCTION", function)]).start().await;
     let (code, body) = status(&astray, row).await;
     assert_eq!((code, &body["code"]), (503, &json!("database_unavailable")), "{body}");

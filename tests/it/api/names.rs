@@ -1,4 +1,4 @@
-//! Apps may be called anything that is text: slashes, spaces and umlauts travel percent-encoded.
+//! App names may be any text: slashes, spaces and umlauts are sent percent-encoded.
 
 use reqwest::Method;
 use rstest::rstest;

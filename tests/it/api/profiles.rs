@@ -1,4 +1,4 @@
-//! Profiles on their way through: pushed, ranked, compared, drawn and exported.
+//! Profiles that are pushed, ranked, compared, drawn and exported.
 
 use flamewarden::profile::{FunctionTable, ReadLimits, read_pprof};
 use rstest::rstest;

@@ -1,4 +1,4 @@
-//! Profiles made here, and both ways to push them.
+//! Profiles for tests, and both ways to push them.
 
 use base64::Engine;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,30 +26,30 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    /// A CPU profile of an app, as old as that.
+    /// A CPU profile of an app from this many minutes ago.
     pub(crate) fn cpu(app: &'static str, minutes_ago: i64) -> Self {
         let at = SystemClock.now() - TimeDelta::minutes(minutes_ago);
         Self { app, kind: "cpu", at, labels: Vec::new(), stacks: Vec::new() }
     }
 
-    /// The same of wall time.
+    /// Makes it a profile of wall time.
     pub(crate) fn of_wall(self) -> Self {
         Self { kind: "wall", ..self }
     }
 
-    /// With so many samples of a stack, root first.
+    /// Adds a stack, root first, with this many samples.
     pub(crate) fn with(mut self, stack: &[&'static str], samples: i64) -> Self {
         self.stacks.push((stack.to_vec(), samples));
         self
     }
 
-    /// With a label.
+    /// Adds a label.
     pub(crate) fn labelled(mut self, name: &'static str, value: &'static str) -> Self {
         self.labels.push((name, value));
         self
     }
 
-    /// The profile as gzip pprof.
+    /// The profile as a pprof, compressed with gzip.
     pub(crate) fn pprof(&self) -> Vec<u8> {
         let sample_type = SampleType::new(self.kind, "nanoseconds");
         let mut builder = ProfileBuilder::new(vec![sample_type.clone()]);

@@ -1,4 +1,4 @@
-//! What senders may push, and how.
+//! What senders may push, and in which forms.
 
 use std::io::Write;
 
@@ -102,7 +102,7 @@ async fn a_push_that_cannot_be_taken_is_told_why(
     assert_eq!((answered, &body["code"]), (status, &json!(code)), "{body}");
 }
 
-/// A form as the SDK for Go sends it.
+/// A form as the Go SDK sends it.
 fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut form = Vec::new();
     for (name, content) in parts {

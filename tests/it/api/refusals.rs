@@ -1,4 +1,4 @@
-//! What the hallway refuses, always in the shape of a problem document.
+//! What is refused before a handler runs, always with a problem document.
 
 use reqwest::Method;
 use rstest::rstest;
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::harness::Flamewarden;
 
-/// The members of a problem document that belongs to this answer.
+/// The members of the problem document in an answer.
 async fn problem(answer: reqwest::Response) -> Value {
     let status = answer.status().as_u16();
     assert_eq!(answer.headers()["content-type"], "application/problem+json");

@@ -1,4 +1,4 @@
-//! Selectors: one app's series told apart by their labels.
+//! Selectors, which choose among the series of an app by their labels.
 
 use rstest::rstest;
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::diff::{APART, serving};
 use super::pushing::{COLLECTOR, Made, PRICES};
 use crate::harness::{Flamewarden, Setup};
 
-/// An app of which version 2 collects garbage all the time, and version 1 does not.
+/// An app whose version 2 collects garbage all the time. Its version 1 does not.
 async fn two_versions(server: &Flamewarden) {
     Made::cpu("shop", 3).labelled("version", "1").with(&PRICES, 300).ingest(server).await;
     Made::cpu("shop", 4).labelled("version", "2").labelled("env", "canary").with(&COLLECTOR, 700).push(server).await;
@@ -36,7 +36,7 @@ async fn a_selector_leaves_its_series(#[case] selector: &str, #[case] hot: &[&st
     assert_eq!(ask("/profiles/shop/flamegraph").await.unwrap().status(), 200);
 }
 
-/// The labels of the registry are the BORs' business: a triage reads these series alone, the profile routes do not.
+/// Only BORs use the labels of the registry: a triage reads the series with these labels, the profile routes read all.
 #[actix_web::test]
 async fn a_triage_reads_the_series_with_the_registered_labels() {
     let server = Flamewarden::start().await;
@@ -50,7 +50,7 @@ async fn a_triage_reads_the_series_with_the_registered_labels() {
     let registered = server.request(reqwest::Method::POST, "/services").json(&service).send().await.unwrap();
     assert_eq!(registered.status(), 201);
     assert_eq!(top("/triage/shop?types=cpu").await, (json!("shop.Price.sum"), None));
-    // What the caller asks for holds too: no series is of both versions.
+    // The caller's selector applies as well: no series has both versions.
     let both = server.get("/triage/shop").query(&[("types", "cpu"), ("selector", "version=\"2\"")]);
     let both: serde_json::Value = both.send().await.unwrap().json().await.unwrap();
     assert_eq!(both["profiles"]["cpu"]["diagnosis"], "no_data", "{both}");
@@ -60,14 +60,14 @@ async fn a_triage_reads_the_series_with_the_registered_labels() {
     assert_eq!(narrowed["functions"].as_array().unwrap().len(), 3, "{narrowed}");
 }
 
-/// So does a diff, in both of its windows.
+/// A diff does the same, in both windows.
 #[actix_web::test]
 async fn a_diff_reads_the_series_with_the_registered_labels() {
     let server = Flamewarden::start().await;
     for minutes_ago in [150, 10] {
         serving(minutes_ago, 400).labelled("env", "prod").ingest(&server).await;
     }
-    // What somebody tries out beside it spends more and more in one function.
+    // A series of an experiment spends more and more time in one function.
     serving(150, 400).labelled("env", "test").ingest(&server).await;
     serving(10, 9_000).labelled("env", "test").ingest(&server).await;
     let verdict = async |server: &Flamewarden, query: &str| {
@@ -84,10 +84,10 @@ async fn a_diff_reads_the_series_with_the_registered_labels() {
     for window in ["baseline", "current"] {
         assert_eq!((&body[window]["selector"], &body[window]["sampleCount"]), (&json!("env=\"prod\""), &json!(6_400)));
     }
-    // What the caller asks for holds too: no series is of both.
+    // The caller's selector applies as well: no series has both.
     let (told, body) = verdict(&server, "&baselineSelector=env%3D%22test%22").await;
     assert_eq!((told, &body["summary"]["missing"]), (json!("no_data"), &json!(["baseline"])), "{body}");
-    // A registry that is away never fails the report: it reads all series, and says so.
+    // A registry that cannot be reached never fails the report. The report then covers all series, and says so.
     let split = Setup::of(&[("FUNCTION", "ReadPyroscopeDiffReport.v2"), ("REGISTRY_URL", "http://127.0.0.1:9")]);
     let split = split.with("PROFILE_DATA_URL", server.base()).start().await;
     let (told, body) = verdict(&split, "").await;

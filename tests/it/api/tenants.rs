@@ -1,4 +1,4 @@
-//! Apps of other tenants than the configured one, on a Pyroscope that keeps tenants apart.
+//! Apps of tenants other than the configured one, on a Pyroscope with several tenants.
 
 use serde_json::{Value, json};
 

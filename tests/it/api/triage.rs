@@ -1,4 +1,4 @@
-//! A triage, from the pushed profile to the row in the history.
+//! A triage, from pushing a profile to the row in the history.
 
 use reqwest::Method;
 use rstest::rstest;
@@ -8,7 +8,7 @@ use super::pushing::{Made, PERIOD, PRICES, collecting};
 use crate::harness::{Flamewarden, Setup};
 use crate::processes::until;
 
-/// Approves a share of an app's CPU.
+/// Approves a limit for a function of an app.
 async fn approve(server: &Flamewarden, function: &str, percent: f64) {
     let limit = json!({"appName": "shop", "profileType": "cpu", "functionName": function, "maxSelfPercent": percent,
                        "severity": "critical"});
@@ -16,7 +16,7 @@ async fn approve(server: &Flamewarden, function: &str, percent: f64) {
     assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
 }
 
-/// Triages for someone; the answer must be 200.
+/// Requests a triage as this caller. The answer must be 200.
 async fn triage(server: &Flamewarden, path: &str, requested_by: &str) -> Value {
     let answer = server.get(path).header("x-requested-by", requested_by).send().await.unwrap();
     let (status, body) = (answer.status(), answer.json::<Value>().await.unwrap());
@@ -24,7 +24,7 @@ async fn triage(server: &Flamewarden, path: &str, requested_by: &str) -> Value {
     body
 }
 
-/// The history of an app once it holds what was asked by someone.
+/// The history of an app, once it contains the assessment for this caller.
 async fn history_with(server: &Flamewarden, app: &str, requested_by: &str) -> Vec<Value> {
     let path = format!("/history/{app}");
     let rows = || async { server.json(&path).await.1["history"].as_array().unwrap().clone() };
@@ -33,7 +33,7 @@ async fn history_with(server: &Flamewarden, app: &str, requested_by: &str) -> Ve
     rows().await
 }
 
-/// The kinds of profile of an answer, in its order.
+/// The kinds of profile in an answer, in its order.
 async fn kinds(server: &Flamewarden, path: &str) -> Vec<&'static str> {
     let answer = server.get(path).send().await.unwrap();
     assert_eq!(answer.status(), 200, "{path}");
@@ -51,7 +51,7 @@ async fn a_triage_names_the_problem_and_the_limits_it_breaks() {
     let server = Flamewarden::start().await;
     collecting("shop").ingest(&server).await;
     approve(&server, "runtime.scanobject", 15.0).await;
-    // Equal is not over.
+    // A share equal to the limit does not exceed it.
     approve(&server, "shop.Price.sum", 30.0).await;
     approve(&server, "shop.Gone.away", 1.0).await;
     let body = triage(&server, "/triage/shop", "ada").await;
@@ -118,7 +118,7 @@ async fn version_one_lacks_what_needs_a_database_and_writes_nothing() {
     ] {
         assert!(holder.get(member).is_none(), "{member}: {one}");
     }
-    // What comes after it is there, and it is not.
+    // The app whose name follows is there, this one is not.
     triage(&server, "/triage/shop?types=cpu", "second").await;
     let rows = history_with(&server, "shop", "second").await;
     assert_eq!(rows.len(), 1, "{rows:?}");
@@ -132,7 +132,7 @@ async fn types_not_given_are_those_the_app_has_and_given_ones_are_kept() {
     assert_eq!(kinds(&server, "/triage/shop").await, ["cpu"]);
     assert_eq!(kinds(&server, "/triage/walls").await, ["wall"]);
     assert_eq!(kinds(&server, "/triage/walls?types=cpu").await, ["cpu"]);
-    // Aliases and repeats collapse, in the order asked.
+    // Aliases and repetitions are merged. The requested order is kept.
     assert_eq!(kinds(&server, "/triage/shop?types=memory,cpu,allocation").await, ["alloc", "cpu"]);
 }
 

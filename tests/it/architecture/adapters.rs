@@ -1,4 +1,4 @@
-//! Learns from the sources what constructs an adapter: each public function of a SOR that returns a port or an adapter, or
+//! Finds in the sources what constructs an adapter: each public function of a SOR that returns a port or an adapter, or
 //! whose type is made from a database, another server, a port or an adapter.
 
 use std::collections::BTreeSet;
@@ -42,7 +42,7 @@ pub(super) fn constructors(modules: &[Module]) -> BTreeSet<String> {
     constructors
 }
 
-/// The type whose `impl` surrounds this place.
+/// The type of the `impl` around this position.
 fn type_around(code: &str, at: usize) -> Option<&str> {
     let found = IMPL.captures_iter(code).find(|found| {
         let begin = found.get(0).unwrap().start();

@@ -1,4 +1,4 @@
-//! One breach of each kind in a small project, and what is no breach.
+//! One violation of each kind in a small project, and code that violates nothing.
 
 use super::walls::{Project, breaches};
 
@@ -28,7 +28,7 @@ const MAP: &str = "\
 
 const MANIFEST: &str = "[dependencies]\nactix-web = \"4\"\nreqwest = { version = \"0.13\" }\nsqlx = \"0.9\"\n";
 
-/// Allowed as they stand.
+/// Allowed as they are.
 const SOURCES: [(&str, &str); 14] = [
     ("lib.rs", "pub mod kernel;"),
     (
@@ -67,7 +67,7 @@ const SOURCES: [(&str, &str); 14] = [
     ("sor/signal/mod.rs", "fn f() { x(\"select 1 from \\\"signal\\\".\\\"message\\\"\"); }"),
 ];
 
-/// What BORs have; apart, as most cases replace it.
+/// The row of BORs. It is separate since most cases replace it.
 const BOR: [(&str, &str); 2] = [
     ("bor/mod.rs", "use crate::sor::history;\nfn f(port: &dyn history::HistorySor) {}"),
     ("bor/triage/mod.rs", "use crate::sor::baseline::{BaselineSor, Limit};\nfn f() { Limit::new(1); super::links(); }"),
@@ -174,7 +174,7 @@ fn a_room_touches_what_its_row_names() {
         ("verdict/a.rs", "use super::super::http::Outward;", "crate::http::Outward", "verdict"),
         ("cli/a.rs", "use crate::http::{Outward, Problem};", "crate::http::Problem", "cli"),
         ("lib.rs", "fn f() { crate::app::run() }", "crate::app::run", "lib"),
-        // A SOR names neither another SOR nor a BOR, in tests neither.
+        // A SOR uses neither another SOR nor a BOR, also not in tests.
         (
             "sor/baseline/a.rs",
             "use crate::sor::history::HistorySor;",
@@ -200,7 +200,7 @@ fn a_room_touches_what_its_row_names() {
             "crate::bor::Version",
             "sor/history",
         ),
-        // A BOR names no storage, and of a SOR only what the door offers.
+        // A BOR does not use `storage`, and of a SOR only what its `mod.rs` exports.
         ("bor/triage/a.rs", "use crate::storage::Db;", "crate::storage::Db", "bor/triage"),
         ("bor/triage/a.rs", "fn f() { sqlx::query(\"x\"); }", "sqlx::query", "bor/triage"),
         (
@@ -210,7 +210,7 @@ fn a_room_touches_what_its_row_names() {
             "bor/triage",
         ),
     ] {
-        // The module that the door would not offer is there.
+        // The module that `mod.rs` does not export exists.
         let project = project(&[(file, text), ("sor/history/segments.rs", "")]);
         assert_found(&project, &format!("src/{file} names {named}, which the map's row {room} does not allow"), text);
     }

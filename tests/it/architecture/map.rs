@@ -1,4 +1,4 @@
-//! The map: the table in ARCHITECTURE.md, and the words that are explained below it.
+//! The map: the table in ARCHITECTURE.md, and the terms that are explained below it.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -22,12 +22,12 @@ pub(super) struct Row {
     pub(super) may_touch: Vec<String>,
     /// Whether it reads no clock and does no I/O.
     pub(super) pure: bool,
-    /// With their schemas: `public.alert_rule`, `profile_store.*`, `*`.
+    /// The tables, with their schemas: `public.alert_rule`, `profile_store.*`, `*`.
     pub(super) tables: Vec<String>,
 }
 
 impl Map {
-    /// Reads the map of a document; also answers what is wrong with it.
+    /// Reads the map of a document. Also returns what is wrong with it.
     pub(super) fn read(document: &str) -> (Self, Vec<String>) {
         let (mut map, mut faults) = (Self::default(), Vec::new());
         let section = document.split("## ").find(|section| section.starts_with("The map")).unwrap_or_default();
@@ -62,7 +62,7 @@ impl Map {
         (map, faults)
     }
 
-    /// Whether a row names this crate, or the family it is of: then no other room may touch it.
+    /// Whether a row names this crate or its family. If so, no other room may use it.
     pub(super) fn walls(&self, name: &str) -> bool {
         self.rows
             .values()
@@ -72,7 +72,7 @@ impl Map {
 }
 
 impl Row {
-    /// Adds the names of a cell, and those that its words stand for; answers the words that nothing explains.
+    /// Adds the names of a cell and those that its terms stand for. Returns the terms that are not explained.
     fn touch<'a>(&mut self, cell: &'a str, words: &BTreeMap<&str, &str>) -> Vec<&'a str> {
         let names = |text: &str| NAME.captures_iter(text).map(|name| name[1].to_owned()).collect::<Vec<_>>();
         self.may_touch.extend(names(cell));
@@ -88,7 +88,7 @@ impl Row {
     }
 }
 
-/// Whether a crate is of a family: `actix_web` and `actix-web` are of `actix`.
+/// Whether a crate belongs to a family: `actix_web` and `actix-web` belong to `actix`.
 pub(super) fn is_of_family(name: &str, family: &str) -> bool {
     name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-']))
 }

@@ -1,5 +1,5 @@
-//! The walls between rooms: the map in ARCHITECTURE.md says which room may touch which, and these tests check the sources
-//! against it, as the compiler does not know our walls.
+//! The walls between rooms. The map in ARCHITECTURE.md says which room may use which, and these tests check the sources
+//! against it, since the compiler does not know these rules.
 
 mod adapters;
 mod cases;

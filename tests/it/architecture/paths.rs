@@ -1,13 +1,13 @@
-//! What a path in the sources stands for, followed through aliases, glob imports and re-exports.
+//! What a path in the sources refers to, followed through aliases, glob imports and re-exports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::Module;
 
-/// Paths take fewer steps than this. It ends those that go in a circle.
+/// The largest number of steps for a path, so that circular ones end.
 const LONGEST: usize = 30;
 
-/// The modules by path, and the names they give by `use` and `type`.
+/// The modules by path, and the names that their `use` and `type` define.
 pub(super) struct Names {
     modules: BTreeSet<String>,
     /// By the whole path of the name.
@@ -16,14 +16,14 @@ pub(super) struct Names {
     globs: BTreeMap<String, Vec<String>>,
 }
 
-/// What a module writes for a name.
+/// The path behind a name in a module.
 struct Meaning {
     module: String,
     path: String,
     test: bool,
 }
 
-/// A step on the way to what a path means.
+/// A step in resolving a path.
 pub(super) struct Step {
     pub(super) path: String,
     /// The index of the step before it.
@@ -55,7 +55,7 @@ impl Names {
         self.modules.contains(path) && !self.aliases.contains_key(path)
     }
 
-    /// The absolute path first, then each path it stands for. `name` is the alias that the module gives it, or empty.
+    /// The absolute path, then each path that it refers to. `name` is the alias in the module, or empty.
     pub(super) fn steps(&self, module: &Module, path: &str, name: &str) -> Vec<Step> {
         let mut steps = vec![Step { path: self.absolute(&module.path, path, name), from: None }];
         let mut at = 0;
@@ -70,7 +70,7 @@ impl Names {
         steps
     }
 
-    /// What the names in a path stand for.
+    /// What the names in a path refer to.
     fn next(&self, path: &str, test: bool) -> Vec<String> {
         let ends: Vec<usize> = path.match_indices("::").map(|(end, _)| end).chain([path.len()]).collect();
         let aliased = ends.iter().rev().find_map(|end| {
@@ -86,7 +86,7 @@ impl Names {
         next
     }
 
-    /// The path from the root of its crate. An alias never stands for itself, so `name` is not looked up.
+    /// The path from the root of its crate. An alias never refers to itself, so `name` is skipped.
     fn absolute(&self, module: &str, path: &str, name: &str) -> String {
         let (first, rest) = path.split_once("::").unwrap_or((path, ""));
         let below = |module: &str| if rest.is_empty() { module.to_owned() } else { format!("{module}::{rest}") };

@@ -1,5 +1,5 @@
-//! Reads a Rust file as far as walls need it: its modules, what they name, and their strings. It works on text, as a
-//! test cannot ask the compiler.
+//! Reads what the checks need of a Rust file: its modules, the paths they use, and their strings. It works on text,
+//! since a test cannot ask the compiler.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -25,18 +25,18 @@ static QUALIFIED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"<\s*([\w:]+)(?
 static TURBOFISH: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"::<(?:[^<>]|<[^<>]*>)*>::").unwrap());
 static PATH: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b[A-Za-z_]\w*(?:::[A-Za-z_]\w*)+").unwrap());
 
-/// What one module holds beside its inner modules; its test code is a `Module` apart.
+/// The content of one module without its inner modules. Its test code is a separate `Module`.
 #[derive(Debug, Clone)]
 pub(super) struct Module {
     /// The file below `src`.
     pub(super) file: String,
-    /// From the crate's root: `crate::sor::baseline::postgres`.
+    /// Its path from the crate's root: `crate::sor::baseline::postgres`.
     pub(super) path: String,
     /// Whether it is under `#[cfg(test)]`.
     pub(super) test: bool,
-    /// Without comments, strings replaced by `"0"`, `"1"`…
+    /// The code without comments. Strings are replaced by `"0"`, `"1"`, …
     pub(super) code: String,
-    /// Those of the whole file.
+    /// The strings of the whole file.
     strings: Rc<[String]>,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn read_all(files: &[(String, String)]) -> Vec<Module> {
     modules
 }
 
-/// Tells code from comments and strings.
+/// Separates code from comments and strings.
 fn lex(file: &str, text: &str) -> Module {
     let mut strings = Vec::new();
     let code = TOKEN.replace_all(text, |token: &Captures<'_>| {
@@ -74,18 +74,18 @@ fn lex(file: &str, text: &str) -> Module {
     }
 }
 
-/// A string's text. SQL has no other escapes than these.
+/// The text of a string. SQL strings have no other escapes than these.
 fn unescape(string: &str) -> String {
     string.replace("\\\n", " ").replace("\\\"", "\"").replace("\\n", "\n")
 }
 
-/// The module that a file holds: `crate::sor::baseline` of `sor/baseline/mod.rs`.
+/// The module of a file: `crate::sor::baseline` for `sor/baseline/mod.rs`.
 fn module_of(file: &str) -> String {
     let path = file.trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::");
     if path == "lib" { "crate".to_owned() } else { format!("crate::{path}") }
 }
 
-/// Splits off test code and inner modules.
+/// Separates test code and inner modules.
 fn split(module: &Module, modules: &mut Vec<Module>) {
     let mut code = module.code.clone();
     let mut test = String::new();
@@ -108,7 +108,7 @@ fn split(module: &Module, modules: &mut Vec<Module>) {
     modules.push(Module { code, ..module.clone() });
 }
 
-/// Where the item that begins here ends: at its semicolon, its last brace, or the brace around it.
+/// The end of the item that starts here: its semicolon, its last brace, or the brace around it.
 pub(super) fn item_end(code: &str, begin: usize) -> usize {
     let mut depth = 0_i32;
     for (i, c) in code[begin..].char_indices() {
@@ -134,7 +134,7 @@ impl Module {
         PLACEHOLDER.captures_iter(&self.code).map(|found| self.string(found.get(1).unwrap().as_str()))
     }
 
-    /// The modules whose files it names.
+    /// The modules that it declares in files of their own.
     fn files(&self) -> Vec<String> {
         let found = OTHER_FILE.captures_iter(&self.code).map(|other| match other.get(1) {
             Some(number) => {
@@ -149,7 +149,7 @@ impl Module {
         &self.strings[number.parse::<usize>().unwrap()]
     }
 
-    /// The names that its `use` lines and type aliases give, each with the path it stands for.
+    /// The names that its `use` lines and type aliases define, each with its path.
     pub(super) fn aliases(&self) -> Vec<(String, String)> {
         let mut aliases = Vec::new();
         for used in USE.captures_iter(&self.code) {
@@ -160,7 +160,7 @@ impl Module {
         aliases
     }
 
-    /// Every path that its code names, as written.
+    /// Every path in its code, as written.
     pub(super) fn paths(&self) -> Vec<String> {
         let code = USE.replace_all(&self.code, "");
         let code = TURBOFISH.replace_all(&code, "::");
@@ -169,7 +169,7 @@ impl Module {
     }
 }
 
-/// Expands `a::{self, b as c, d::{e, f}}` to its paths and the names they are given.
+/// Expands `a::{self, b as c, d::{e, f}}` to its paths and their names.
 fn expand(prefix: &str, tree: &str, aliases: &mut Vec<(String, String)>) {
     let tree = tree.trim();
     if let Some(open) = tree.find('{') {

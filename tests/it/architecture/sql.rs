@@ -1,4 +1,4 @@
-//! Reads SQL as far as walls need it: which tables migrations make, and which tables a text names.
+//! Reads what the checks need of SQL: the tables that migrations make, and the tables that a text names.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -21,7 +21,7 @@ static EXPECTED: LazyLock<Regex> = LazyLock::new(|| {
 });
 static QUALIFIED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#""?\b\w+"?\."?\w+\b"?"#).unwrap());
 
-/// The tables and views, with their schemas, that are there after these migrations.
+/// The tables and views, with their schemas, that exist after these migrations.
 pub(super) fn tables(migrations: &[(String, String)]) -> BTreeSet<String> {
     let mut tables = BTreeSet::new();
     for (_, sql) in migrations {
@@ -36,13 +36,13 @@ pub(super) fn tables(migrations: &[(String, String)]) -> BTreeSet<String> {
     tables
 }
 
-/// The statements of a migration. Bodies of functions are cut into theirs.
+/// The statements of a migration, including those in the bodies of functions.
 pub(super) fn statements(sql: &str) -> Vec<String> {
     COMMENT.replace_all(sql, "").split(';').map(str::to_owned).collect()
 }
 
-/// Which of the tables a text names: with a schema anywhere in it, without one where a table is expected. A single word
-/// is no statement.
+/// The tables that a text names: with a schema anywhere, without one where SQL expects a table. A single word is not a
+/// statement.
 pub(super) fn named<'a>(text: &str, tables: &'a BTreeSet<String>) -> BTreeSet<&'a str> {
     if !text.trim().contains(char::is_whitespace) {
         return BTreeSet::new();

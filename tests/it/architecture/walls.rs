@@ -8,12 +8,12 @@ use super::paths::Names;
 use super::source::{self, Module};
 use super::sql;
 
-/// What reads a clock: no pure room names it.
+/// What reads a clock. No pure room uses it.
 const CLOCKS: [&str; 7] =
     ["Instant", "SystemTime", "Utc::now", "Local::now", "Uuid::now_v7", "kernel::SystemClock", "tokio::time"];
-/// What does I/O: no pure room names it, but its tests may read files.
+/// What does I/O. No pure room uses it, except that its tests may read files.
 const IO: [&str; 7] = ["std::env", "std::fs", "std::net", "std::process", "tokio::fs", "tokio::net", "tokio::process"];
-/// The clock itself, deadlines of calls, ids that begin with the time, and rules that come from files.
+/// Exceptions: the clock itself, deadlines of calls, ids that start with the time, and rules from files.
 const EXCEPTIONS: [(&str, &str); 5] = [
     ("kernel/time.rs", "Utc::now"),
     ("kernel/call.rs", "Instant"),
@@ -22,20 +22,20 @@ const EXCEPTIONS: [(&str, &str); 5] = [
     ("verdict/catalogue/load.rs", "std::fs"),
 ];
 
-/// The files that walls are about, each with its path and text.
+/// The files that are checked, each with its path and text.
 #[derive(Clone)]
 pub(super) struct Project {
     /// ARCHITECTURE.md.
     pub(super) document: String,
     /// Cargo.toml.
     pub(super) manifest: String,
-    /// Below `src`.
+    /// The files in `src`.
     pub(super) sources: Vec<(String, String)>,
-    /// The `.up.sql` below `migrations`, in order.
+    /// The `.up.sql` files in `migrations`, in order.
     pub(super) migrations: Vec<(String, String)>,
 }
 
-/// Every breach of a wall, as a sentence.
+/// Every violation, as a sentence.
 pub(super) fn breaches(project: &Project) -> BTreeSet<String> {
     let (map, faults) = Map::read(&project.document);
     let modules = source::read_all(&project.sources);
@@ -53,7 +53,7 @@ pub(super) fn breaches(project: &Project) -> BTreeSet<String> {
     found
 }
 
-/// The room of a file: its folder in `sor` or `bor`, else its folder or itself in `src`.
+/// The room of a file: its folder in `sor` or `bor`, or else its folder or file in `src`.
 fn room_of(file: &str) -> String {
     let parts: Vec<&str> = file.split('/').collect();
     let depth = if matches!(parts[0], "sor" | "bor") && parts.len() > 2 { 2 } else { 1 };
@@ -70,7 +70,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Rooms without a row, rows without a room, and names in a row that nothing has.
+    /// Rooms without a row, rows without a room, and names in a row that do not exist.
     fn rooms_and_rows(&self) -> Vec<String> {
         let rows = &self.map.rows;
         let no_row = self.rooms.iter().filter(|room| !rows.contains_key(*room));
@@ -92,7 +92,7 @@ impl Check<'_> {
             .collect()
     }
 
-    /// Paths of a module that its room may not name.
+    /// The paths in a module that its room may not use.
     fn paths_of(&self, module: &Module) -> Vec<String> {
         let (file, room) = (&module.file, room_of(&module.file));
         let Some(row) = self.map.rows.get(&room) else { return Vec::new() };
@@ -122,7 +122,7 @@ impl Check<'_> {
         found
     }
 
-    /// The room that a path begins in; none where that is another crate.
+    /// The room that a path starts in. None for another crate.
     fn room(&self, path: &str) -> Option<String> {
         let mut parts = path.strip_prefix("crate")?.split("::").skip(1);
         let (first, second) = (parts.next().unwrap_or("lib"), parts.next().unwrap_or_default());
@@ -130,7 +130,7 @@ impl Check<'_> {
         Some(rooms.into_iter().find(|room| self.rooms.contains(room)).unwrap_or_else(|| "lib".to_owned()))
     }
 
-    /// Whether a room with this row may touch what a path names.
+    /// Whether a room with this row may use a path.
     fn allows(&self, row: &Row, test: bool, path: &str) -> bool {
         let room = self.room(path);
         let holds_for_tests = row.pure || room.as_ref().is_some_and(|room| room.contains('/') || room == "bor");
@@ -148,13 +148,13 @@ impl Check<'_> {
         })
     }
 
-    /// Whether this is a SOR or BOR as a whole or an item that its `mod.rs` offers, not a module inside.
+    /// Whether this is a whole SOR or BOR or an item that its `mod.rs` exports, and not an inner module.
     fn is_offered(&self, path: &str) -> bool {
         let mut ends = path.match_indices("::").map(|(end, _)| end).skip(2);
         ends.next().is_none() || !self.names.is_module(&path[..ends.next().unwrap_or(path.len())])
     }
 
-    /// Tables without one owner, rows that name tables which are not there, and SQL that names tables of other rooms.
+    /// Tables without exactly one owner, rows with tables that do not exist, and SQL that names tables of other rooms.
     fn tables_of(&self, modules: &[Module]) -> Vec<String> {
         let made = sql::tables(&self.project.migrations);
         let mut found = Vec::new();
@@ -204,7 +204,7 @@ impl Row {
     }
 }
 
-/// Whether an entry is this table, its schema, or all there are.
+/// Whether an entry stands for this table: by its name, its schema, or as `*`.
 fn covers(entry: &str, table: &str) -> bool {
     entry == table || entry.strip_suffix('*').is_some_and(|schema| table.starts_with(schema))
 }

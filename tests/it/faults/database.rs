@@ -1,4 +1,4 @@
-//! A database that is stopped and started again under load, and one whose connections are all in use.
+//! A database that is stopped and started under load, and one whose connections are all in use.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -31,22 +31,22 @@ fn address(options: &PgConnectOptions) -> std::net::SocketAddr {
     ([127, 0, 0, 1], options.get_port()).into()
 }
 
-/// What was answered under load.
+/// The answers under load.
 #[derive(Default)]
 struct Tally {
-    /// Names of those whose decision was answered.
+    /// The names of the callers whose decision was answered.
     decided: BTreeSet<String>,
-    /// Functions whose limit was taken.
+    /// The functions whose limit was stored.
     approved: BTreeSet<String>,
-    /// Rules that were taken, and those of which nobody knows: the answer was lost.
+    /// The rules that were stored, and those whose answer was lost.
     rules: (usize, usize),
-    /// Answers that the database was away.
+    /// The answers that the database is unavailable.
     refused: usize,
-    /// Decisions that said so.
+    /// The decisions that said so.
     degraded: usize,
 }
 
-/// One round of a caller: a decision, a read and two writes.
+/// One round of requests: a decision, a read and two writes.
 async fn round(server: &Flamewarden, name: &str, tally: &Mutex<Tally>) {
     let limit = json!({"appName": "load", "profileType": "cpu", "functionName": name, "maxSelfPercent": 5.0});
     let rule = json!({"appName": "load", "profileType": "cpu", "thresholdPercent": 20});
@@ -145,7 +145,7 @@ async fn a_database_stopped_under_load_is_told_loses_nothing_and_is_used_again_w
     embedded.stop().await;
 }
 
-/// Who asked for each assessment that is kept.
+/// The caller of each stored assessment.
 async fn all_names(server: &Flamewarden) -> Vec<String> {
     let (mut names, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -159,7 +159,7 @@ async fn all_names(server: &Flamewarden) -> Vec<String> {
     }
 }
 
-/// Refused, silent, gone without a word, and somebody else's.
+/// Four ways in which a database cannot be used: it refuses, does not answer, disappears, or is another server.
 #[actix_web::test]
 async fn a_database_that_cannot_be_reached_is_told_and_decisions_answer_without() {
     join_all([Fault::Down, Fault::Slow, Fault::Frozen, Fault::Stranger].map(cannot_be_reached)).await;
@@ -186,7 +186,7 @@ async fn cannot_be_reached(fault: Fault) {
     );
     for said in [limits, services, rule] {
         let problem = said.problem();
-        // Whoever had a connection that was used a moment ago has sent a statement on it.
+        // A recently used connection has carried a statement since.
         let sent = fault == Fault::Frozen && problem == (504, "timeout");
         assert!(sent || problem == (503, "database_unavailable"), "{fault:?}: {}", said.body);
     }
@@ -202,7 +202,7 @@ async fn cannot_be_reached(fault: Fault) {
     until("all three in the history", || async { server.json("/history/shop").await.1["count"] == 3 }).await;
 }
 
-/// Waits until so many of the server's statements wait for a lock.
+/// Waits until this many of the server's statements wait for a lock.
 async fn locked_out(beside: &mut PgConnection, count: i64) {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     for _ in 0..600 {

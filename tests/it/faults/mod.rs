@@ -1,4 +1,4 @@
-//! What is answered while something is down, slow, broken or full, and that all is well again after it without a restart.
+//! The answers while something is down, slow, broken or full, and the recovery without a restart.
 
 mod database;
 mod proxy;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::harness::Flamewarden;
 
-/// What a route answered.
+/// The answer of a route.
 #[derive(Debug)]
 struct Said {
     status: u16,
@@ -30,7 +30,7 @@ impl Said {
         Self { status, retry_after, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
     }
 
-    /// Status and code; whoever is told to come again is told when.
+    /// The status and code. An answer that allows a retry must say when.
     fn problem(&self) -> (u16, &str) {
         let code = self.body["code"].as_str().unwrap_or("no problem");
         assert!(self.status != 503 || self.retry_after, "503 without Retry-After: {}", self.body);
@@ -40,7 +40,7 @@ impl Said {
     }
 }
 
-/// Asks a route: reads, or writes a body.
+/// Sends a request: a GET, or a POST with a body.
 fn ask(server: &Flamewarden, path: &str, body: Option<&Value>) -> RequestBuilder {
     match body {
         None => server.get(path),

@@ -1,4 +1,4 @@
-//! A server in front of another that does to its callers what networks and broken servers do.
+//! A proxy that fails in the ways of networks and broken servers.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -9,30 +9,30 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// What happens to those who call.
+/// What happens to requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Nothing: they reach the other server.
+    /// They reach the other server.
     None,
     /// The connection is refused.
     Down,
-    /// It is taken, and no answer comes.
+    /// It is accepted, and no answer comes.
     Slow,
-    /// Nothing passes any more, on connections that are open neither: the network is gone and nobody says so.
+    /// Nothing is forwarded any more, not even on open connections: the network is gone.
     Frozen,
-    /// The page of somebody else answers.
+    /// Another server answers with an HTML page.
     Garbage,
-    /// JSON answers that means nothing here.
+    /// The answer is JSON of another kind.
     Nonsense,
-    /// 200, and no body.
+    /// The answer is 200 without a body.
     Blank,
-    /// Somebody answers who does not speak HTTP.
+    /// The answer is not HTTP.
     Stranger,
-    /// The answer ends in its middle.
+    /// The connection closes in the middle of the answer.
     Cut,
-    /// The answer stops in its middle, and no more comes.
+    /// The answer stops in the middle, and the connection stays open.
     Stalled,
-    /// The request arrives under a path that nobody serves: the URL is wrong.
+    /// The request arrives with a path that is not served: the configured URL is wrong.
     Astray,
     /// The answer is 429.
     Busy,
@@ -46,10 +46,10 @@ const NO_HTTP: &str = "220 mail.example.com ESMTP ready\r\n";
 const TOO_MANY: &str =
     "HTTP/1.1 429 Too Many Requests\r\nretry-after: 2\r\ncontent-length: 9\r\nconnection: close\r\n\r\ntoo many\n";
 
-/// The fault to be in effect and its number; the same of the one that is.
+/// The fault that should be in effect, with its number; and the one that is.
 type State = (Fault, u64);
 
-/// The server in front. It keeps its port whatever happens, and goes with this value.
+/// The proxy. It keeps its port during all faults and stops when this value is dropped.
 pub(super) struct Proxy {
     port: u16,
     upstream: Arc<Mutex<SocketAddr>>,
@@ -59,12 +59,12 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// In front of a server at `http://host:port`.
+    /// A proxy for the server at `http://host:port`.
     pub(super) fn before(url: &str) -> Self {
         Self::before_address(url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap())
     }
 
-    /// In front of a server at an address.
+    /// A proxy for the server at this address.
     pub(super) fn before_address(upstream: SocketAddr) -> Self {
         let socket = bind(0).unwrap();
         let port = socket.local_addr().unwrap().port();
@@ -75,7 +75,7 @@ impl Proxy {
         Self { port, upstream, wanted, applied, task }
     }
 
-    /// Where it listens.
+    /// Its address.
     pub(super) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -85,12 +85,12 @@ impl Proxy {
         self.port
     }
 
-    /// The other server has moved.
+    /// Forwards to another address from now on.
     pub(super) fn moved(&self, upstream: SocketAddr) {
         *self.upstream.lock().unwrap() = upstream;
     }
 
-    /// Lets this happen from now on; open connections end.
+    /// Starts a fault. Open connections end.
     pub(super) async fn set(&self, fault: Fault) {
         let number = self.wanted.borrow().1;
         let state = (fault, number + 1);
@@ -105,7 +105,7 @@ impl Drop for Proxy {
     }
 }
 
-/// A socket that holds a port and does not listen yet: who calls is refused.
+/// A socket that reserves a port without listening: connections are refused.
 fn bind(port: u16) -> std::io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -113,8 +113,8 @@ fn bind(port: u16) -> std::io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// The same of a port that was listened on: a process that is just being started by another test holds on to it for as
-/// long as it takes to become that process.
+/// Reserves a port that was listened on. A process that another test is starting may hold on to it until it runs its
+/// own program.
 async fn bind_again(port: u16) -> TcpSocket {
     for _ in 0..500 {
         match bind(port) {
@@ -148,7 +148,7 @@ async fn run(
     }
 }
 
-/// Takes connections until another fault is wanted that ends them.
+/// Accepts connections until another fault is requested that ends them.
 async fn take(
     listener: &TcpListener,
     mut fault: Fault,
@@ -172,7 +172,7 @@ async fn take(
                 let Ok((client, _)) = accepted else { continue };
                 let upstream = *upstream.lock().unwrap();
                 let wishes = wishes.clone();
-                // Whoever hangs up is no fault of this server.
+                // A client that closes its connection is not an error of this server.
                 connections.spawn(async move { drop(serve(client, upstream, fault, wishes).await) });
             }
             Some(_) = connections.join_next() => {}
@@ -225,7 +225,7 @@ fn end_of_head(message: &[u8]) -> Option<usize> {
     message.windows(4).position(|bytes| bytes == b"\r\n\r\n").map(|at| at + 4)
 }
 
-/// One whole request whose body has a length.
+/// Reads one whole request with a Content-Length.
 async fn read_request(client: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut request = Vec::new();
     let mut whole = usize::MAX;
@@ -242,7 +242,7 @@ async fn read_request(client: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     Ok(request)
 }
 
-/// Sends one request on and reads the whole answer.
+/// Forwards one request and reads the whole answer.
 async fn relay(request: Vec<u8>, upstream: SocketAddr) -> std::io::Result<Vec<u8>> {
     let head = end_of_head(&request).unwrap_or(request.len());
     let request = [&request[..head - 2], b"connection: close\r\n\r\n", &request[head..]].concat();

@@ -1,4 +1,4 @@
-//! Systems of record behind a network that fails in every way: what BORs and passed-through routes answer.
+//! Systems of record behind a network that fails in every way, and what BORs and forwarded routes answer then.
 
 use std::collections::BTreeSet;
 
@@ -15,30 +15,30 @@ use crate::processes::until;
 use crate::pyroscope::{AFTER, BOTH, Canned};
 use crate::testing;
 
-/// What a route answers under a fault.
+/// The answer of a route during a fault.
 #[derive(Debug, Clone, Copy)]
 enum Expected {
     /// An error of this status and code.
     Problem(u16, &'static str),
-    /// 200 and `"member": "unavailable"`, without the members of these names; all else is as without the fault.
+    /// 200 with `"member": "unavailable"` and without these members. All else is as without the fault.
     Without(&'static str, &'static [&'static str]),
-    /// All is as without the fault.
+    /// The same as without the fault.
     Same,
 }
 
 use Expected::{Problem, Same, Without};
 
-/// Whoever is broken so is away.
+/// Faults that make a server unreachable.
 const BROKEN: &[Fault] =
     &[Fault::Down, Fault::Garbage, Fault::Nonsense, Fault::Blank, Fault::Stranger, Fault::Cut, Fault::Astray];
 const SLOW: &[Fault] = &[Fault::Stalled, Fault::Frozen];
 const BUSY: &[Fault] = &[Fault::Busy];
 const EACH: &[&[Fault]] = &[BROKEN, SLOW, BUSY];
 
-/// What has to be read anew: a window that is over was read before and is kept.
+/// Queries that have to be read again. A window that is over was read before and is cached.
 const OF_PROFILES: &[&str] = &[
     "/triage/shop?types=cpu&from=now",
-    // Which apps there are is asked each time.
+    // The list of apps is read each time.
     "/search",
     "/fleet/hotspots?apps=shop,billing&from=now",
     "/profiles/shop?from=now",
@@ -47,7 +47,7 @@ const OF_PROFILES: &[&str] = &[
     "/diff",
 ];
 
-/// What an answer holds of baselines.
+/// The members of an answer that come from baselines.
 const LIMITS: &[&str] = &[
     "baselineViolations",
     "baselinesNotSeen",
@@ -57,7 +57,7 @@ const LIMITS: &[&str] = &[
     "breaches",
 ];
 
-/// What an answer holds of owners.
+/// The members of an answer that come from the registry.
 const OWNERS: &[&str] = &["teamOwner", "tier", "notificationChannel", "criticalServiceCount"];
 
 const PROFILES: &str = "PROFILE_DATA_URL";
@@ -66,10 +66,10 @@ const HISTORY: &str = "HISTORY_URL";
 const REGISTRY: &str = "REGISTRY_URL";
 const RULES: &str = "ALERT_RULE_URL";
 
-/// Which system of record, how it fails, the routes that feel it, and what these answer.
+/// The system of record, how it fails, the routes that this affects, and what they answer.
 type Row = (&'static str, &'static [&'static [Fault]], &'static [&'static str], Expected);
 
-/// All routes that are not named here answer as ever.
+/// All routes that are not listed here answer as before.
 const TABLE: &[Row] = &[
     (PROFILES, &[BROKEN], OF_PROFILES, Problem(502, "profile_source_failed")),
     (PROFILES, &[SLOW], OF_PROFILES, Problem(504, "timeout")),
@@ -78,7 +78,7 @@ const TABLE: &[Row] = &[
     (BASELINES, &[BROKEN], &["/baselines"], Problem(503, "database_unavailable")),
     (BASELINES, &[SLOW], &["/baselines"], Problem(504, "timeout")),
     (BASELINES, &[BUSY], &["/baselines"], Problem(503, "overloaded")),
-    // The spool keeps what was decided until the history takes it.
+    // The spool keeps assessments until the history takes them.
     (HISTORY, EACH, &["/triage", "/diff"], Same),
     (HISTORY, &[BROKEN], &["/history"], Problem(503, "database_unavailable")),
     (HISTORY, &[SLOW], &["/history"], Problem(504, "timeout")),
@@ -99,12 +99,11 @@ fn expected(sor: &str, fault: Fault, path: &str) -> Expected {
     row.map_or(Same, |(.., expected)| *expected)
 }
 
-/// What is asked: a path, and a body where something is written. What is written of an app that nobody asks for changes
-/// no other answer.
+/// A request: a path, and a body if it writes. What it writes concerns an app that no other request reads.
 fn questions() -> Vec<(Method, String, Option<Value>)> {
     let get = |path: &str| (Method::GET, path.to_owned(), None);
     let post = |path: &str, body: Value| (Method::POST, path.to_owned(), Some(body));
-    // Of nobody: it is told from "cannot be had".
+    // An app without profiles, which is not the same as a failed read.
     let delete = |path: &str| (Method::DELETE, path.to_owned(), None);
     let limit = json!({"appName": "else", "profileType": "cpu", "functionName": "main", "maxSelfPercent": 5.0});
     let rule = json!({"appName": "else", "profileType": "cpu", "thresholdPercent": 20});
@@ -139,7 +138,7 @@ fn questions() -> Vec<(Method, String, Option<Value>)> {
     ]
 }
 
-/// A server of every function before systems of record that are all elsewhere, one of them behind a proxy.
+/// A server with every function whose systems of record are all other processes. One of them is behind a proxy.
 struct Ring {
     front: Flamewarden,
     proxy: Proxy,
@@ -155,12 +154,12 @@ impl Ring {
         let relational: Vec<_> = SORS.iter().map(|(_, function)| *function).skip(1).collect();
         let profiles = Setup::of(&[("FUNCTION", SORS[0].1), ("PYROSCOPE_URL", &canned.url())]).start().await;
         let relational = Setup::of(&[("FUNCTION", &relational.join(",")), ("DATABASE_URL", &database.url())]);
-        // Tests share one cluster and its connections.
+        // The tests share one cluster and its connections.
         let relational = relational.with("DB_POOL_SIZE", "5").start().await;
         relational.ready().await;
         let place = |variable: &str| if variable == PROFILES { profiles.base() } else { relational.base() };
         let proxy = Proxy::before(place(sor));
-        // Short enough to be waited for, and long enough for a machine with much else to do.
+        // Short enough for a test to wait, and long enough for a busy machine.
         let deadlines = [("SOR_TIMEOUT", "4s"), ("FLAMEWARDEN__SOR__RELATIONAL_TIMEOUT", "4s")];
         let mut front = Setup::of(&deadlines);
         for (variable, _) in SORS {
@@ -173,7 +172,7 @@ impl Ring {
         Self { front, proxy, history, _others, _canned: canned, _database: database }
     }
 
-    /// An approved limit that is broken, and one that is not; an owner; a rule.
+    /// An approved limit that is exceeded and one that is not, an owner, and a rule.
     async fn fill(&self) {
         let limit = |function: &str, percent: f64| json!({"appName": "shop", "profileType": "cpu", "functionName": function, "maxSelfPercent": percent});
         let rule = json!({"appName": "shop", "profileType": "cpu", "thresholdPercent": 20});
@@ -198,21 +197,21 @@ impl Ring {
     }
 }
 
-/// How many of these answers are decisions that belong in the history.
+/// How many of these answers are decisions, which are recorded in the history.
 fn decisions(answers: &[Said], questions: &[(Method, String, Option<Value>)]) -> usize {
     let of_a_decision = |path: &str| path.starts_with("/triage") || path.starts_with("/diff");
     answers.iter().zip(questions).filter(|(said, (_, path, _))| said.status == 200 && of_a_decision(path)).count()
 }
 
 fn check(path: &str, expected: Expected, said: &Said, healthy: &Said) {
-    // A window that ends now is another one in the next second.
+    // A window that ends now is another window a second later.
     let moves = path.contains("now");
     match expected {
         Problem(status, code) => assert_eq!(said.problem(), (status, code), "{path}: {}", said.body),
         Same if healthy.status == 200 && !moves => {
             assert_eq!((said.status, &said.body), (200, &healthy.body), "{path}")
         }
-        // A row that was just written has times and an id of its own, a problem has an id too.
+        // A new row has its own times and id, and a problem document its own id.
         Same => assert_eq!((said.status, &said.body["code"]), (healthy.status, &healthy.body["code"]), "{path}"),
         Without(member, missing) => {
             assert_eq!((said.status, &said.body[member]), (200, &json!("unavailable")), "{path}: {}", said.body);
@@ -259,7 +258,7 @@ async fn each_failure_of_a_system_of_record_has_its_answer_and_leaves_nothing_be
             assert_eq!(ring.front.get("/ready").send().await.unwrap().status(), 200, "others' faults are theirs");
         }
     }
-    // Each decision once, whatever happened to the answers on their way.
+    // Each decision is there once, even if its answer was lost.
     let kept = || async {
         let answer = reqwest::get(format!("{}/history/shop?limit=500", ring.history)).await.unwrap();
         usize::try_from(answer.json::<Value>().await.unwrap()["count"].as_u64().unwrap()).unwrap()

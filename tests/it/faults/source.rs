@@ -8,7 +8,7 @@ use crate::harness::Setup;
 use crate::pyroscope::Canned;
 use crate::testing;
 
-/// What all routes that read profiles answer.
+/// The answers of all routes that read profiles.
 const TABLE: &[(Fault, u16, &str)] = &[
     (Fault::Down, 502, "profile_source_failed"),
     (Fault::Stalled, 504, "timeout"),
@@ -21,7 +21,7 @@ const TABLE: &[(Fault, u16, &str)] = &[
     (Fault::Busy, 503, "profile_source_busy"),
 ];
 
-/// Windows that are not over: nothing of them is kept.
+/// Windows that are not over. None of their answers is cached.
 const OPEN: [&str; 7] = [
     "/triage/shop?types=cpu",
     "/diff/shop?baselineFrom=now-2h&baselineTo=now-1h&from=now-1h&to=now",
@@ -55,7 +55,7 @@ async fn each_failure_of_a_pyroscope_has_its_answer_and_leaves_nothing_behind() 
             well(said, path);
         }
     }
-    // Exact data is asked for as before: a wrong path was not taken for a server that has none.
+    // Exact data is still asked for: a wrong path was not taken for a server without it.
     let (_, body) = server.json("/profiles/shop").await;
     assert!(body.get("truncatedPercent").is_none_or(|percent| percent == 0.0), "{body}");
 }

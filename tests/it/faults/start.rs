@@ -1,4 +1,4 @@
-//! Starts that fail halfway: each says why, in its log and in `/ready`, and ends when it is told to.
+//! Starts that fail halfway. Each gives the reason in its log and in `/ready`, and ends on SIGTERM.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,12 +20,12 @@ async fn execute(database: &TestDatabase, sql: String) {
     connection.close().await.unwrap();
 }
 
-/// The URL of the database for another role, or of another database.
+/// The URL of the database with another role or database name.
 fn url(options: &PgConnectOptions, role: &str, database: &str) -> String {
     format!("postgres://{role}:secret@127.0.0.1:{}/{database}", options.get_port())
 }
 
-/// What `/ready` says, once the server says that it is not.
+/// The answer of `/ready` once it says that the server is not ready.
 async fn not_ready(node: &Node) -> Value {
     let url = format!("{}/ready", node.url);
     until("a server that answers", || async { node.client().get(&url).send().await.is_ok() }).await;
@@ -34,7 +34,7 @@ async fn not_ready(node: &Node) -> Value {
     answer.json().await.unwrap()
 }
 
-/// A server that is never ready, and what its detail has to hold.
+/// A server that never becomes ready, and what its detail must contain.
 async fn waits(tmp: &Path, settings: &[(&str, &str)], expected: &str) {
     let mut node = Node::start(free_port(), tmp, settings);
     until(expected, || async { not_ready(&node).await["detail"].as_str().unwrap().contains(expected) }).await;
@@ -44,7 +44,8 @@ async fn waits(tmp: &Path, settings: &[(&str, &str)], expected: &str) {
     assert_eq!(node.terminate().await, Some(0), "{}", node.log());
 }
 
-/// A server whose start cannot succeed ends by itself and says why, once as a line of its log and once as its last word.
+/// A server whose start cannot succeed ends by itself. It gives the reason twice: as a line of its log and as its last
+/// line.
 async fn ends(tmp: &Path, settings: &[(&str, &str)], expected: &str) {
     let mut node = Node::start(free_port(), tmp, settings);
     assert_eq!(node.ended().await, Some(3), "{}", node.log());

@@ -1,4 +1,4 @@
-//! The split of `config/examples`: one process for each of its files, beside a monolith on the same data.
+//! The split of `config/examples`: one process for each file, next to a monolith with the same data.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,8 +11,7 @@ use crate::processes::{Node, free_port, until};
 use crate::pyroscope::{AFTER, BOTH, Canned};
 use crate::testing;
 
-/// The files of `config/examples`, with ports that are free here in place of theirs and the canned Pyroscope in place of
-/// one.
+/// The files of `config/examples`, with free ports and the address of the test's Pyroscope.
 pub(super) struct Examples {
     files: BTreeMap<String, String>,
     ports: BTreeMap<u16, u16>,
@@ -34,18 +33,18 @@ impl Examples {
         Self { files, ports, data, database, pyroscope }
     }
 
-    /// What the process of a file logged so far, a line each.
+    /// The log lines of a file's process so far.
     fn log(&self, name: &str) -> Vec<Value> {
         let log = fs::read_to_string(self.data.join(format!("data-{}", port(&self.files[name]))).join("log")).unwrap();
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// The names of the files that begin so.
+    /// The names of the files with this prefix.
     pub(super) fn names(&self, prefix: &str) -> Vec<&str> {
         self.files.keys().map(String::as_str).filter(|name| name.starts_with(prefix)).collect()
     }
 
-    /// Starts the process of a file. Those of one port take each other's place, with the same data directory.
+    /// Starts the process of a file. Files with the same port replace each other and use the same data directory.
     pub(super) fn start(&self, name: &str) -> Node {
         let text = &self.files[name];
         let mut own = text.clone();
@@ -58,7 +57,7 @@ impl Examples {
         let file = self.data.join(format!("{name}.toml"));
         fs::write(&file, own).unwrap();
         let mut settings = vec![("FLAMEWARDEN_CONFIG", file.to_str().unwrap()), ("HOST", "127.0.0.1")];
-        // Who needs no database is not told of one.
+        // A process without tables is not given a database.
         if text.contains("DATABASE_URL") {
             settings.push(("DATABASE_URL", &self.database));
         }
@@ -66,12 +65,12 @@ impl Examples {
     }
 }
 
-/// The port that a file sets.
+/// The port in a file.
 fn port(text: &str) -> u16 {
     text.lines().find_map(|line| line.strip_prefix("port = ")).unwrap().trim().parse().unwrap()
 }
 
-/// The paths that a process documents, without those that every process has.
+/// The documented paths of a process, without those that every process has.
 async fn paths(node: &Node) -> BTreeSet<String> {
     let document: Value = serde_json::from_str(&node.get("/api-docs/openapi.json").await).unwrap();
     let is_health = |item: &Value| item["get"]["tags"] == json!(["health"]);
@@ -79,7 +78,7 @@ async fn paths(node: &Node) -> BTreeSet<String> {
     all.filter(|(_, item)| !is_health(item)).map(|(path, _)| path.clone()).collect()
 }
 
-/// Writes to whoever serves the path; the row.
+/// Writes to the process that serves the path. Returns the row.
 pub(super) async fn write(nodes: &[Node], method: Method, path: &str, body: &Value) -> Value {
     let node = serving(nodes, path).await;
     let answer = node.client().request(method, format!("{}{path}", node.url)).json(body).send().await.unwrap();
@@ -156,7 +155,7 @@ async fn the_split_of_the_examples_serves_what_the_monolith_serves_and_answers_a
             ["baselines", "history", "labels"].into_iter().filter(|m| answer.get(m).is_some()).collect();
         assert!(missing.is_empty(), "{answer}");
     }
-    // A window that nobody has read yet, asked for by a caller who waits three seconds.
+    // A window that was not read yet, requested with a deadline of three seconds.
     let hotspots = format!("{}/fleet/hotspots?from=1795176000&to=1795179000", of(10).await.url);
     let asked_for = of(10).await.client().get(hotspots).header("x-flamewarden-deadline-ms", "3000").send().await;
     assert_eq!(asked_for.unwrap().status(), 200);
@@ -175,7 +174,7 @@ async fn the_split_of_the_examples_serves_what_the_monolith_serves_and_answers_a
     assert_eq!(hotspots["hotspots"][0]["criticalServiceCount"], 1, "{hotspots}");
     let active: Value = serde_json::from_str(&of(7).await.get("/rules/active/shop").await).unwrap();
     assert_eq!((&active["count"], &active["rules"][0]["thresholdPercent"]), (&json!(1), &json!(25.0)), "{active}");
-    // Two decisions of the monolith and four of the split.
+    // The monolith made two decisions, the split made four.
     until("every decision in the history", || async {
         let kept: Value = serde_json::from_str(&whole.get("/history/shop").await).unwrap();
         kept["count"] == 6

@@ -1,4 +1,4 @@
-//! The same binary, whole and in parts: real processes over real HTTP, and what is left when one of them is killed.
+//! The same binary as one process and as several, over real HTTP, also when one of them is killed.
 
 mod examples;
 mod replicas;
@@ -18,7 +18,7 @@ use crate::testing;
 const APP: &str = "shop";
 const BORS: &str = "ReadPyroscopeTriageAssessment.v2,ReadPyroscopeDiffReport.v2,ReadPyroscopeFleetSearch.v2";
 
-/// A profile whose verdict needs stacks: what `memmove` means depends on who called it.
+/// A profile whose verdict depends on stacks: the meaning of `memmove` depends on its caller.
 fn profile() -> Vec<u8> {
     let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
     let mut stack = |names: &[&str], ticks: i64| {
@@ -49,8 +49,8 @@ fn profile() -> Vec<u8> {
     )
 }
 
-/// Sends three profiles of the last minutes, and a heavier one of a series that is not the app's own; answers a window that holds them and is over: rates of one that is not
-/// over change while it is asked.
+/// Pushes three profiles of the last minutes, and a heavier one of another series. Returns a window with them that is
+/// over: rates in a window that is not over change between requests.
 async fn push(to: &Node) -> (i64, i64) {
     let now = SystemClock.now().timestamp();
     for minutes in 1..=3 {
@@ -70,8 +70,8 @@ async fn push(to: &Node) -> (i64, i64) {
     (now - 600, now - 30)
 }
 
-/// Triage, diff and fleet search in five processes on one database: profile data, baselines, history, registry, and the BORs with a
-/// spool of their own.
+/// Triage, diff and fleet search in five processes on one database: profile data, baselines, history, registry, and the
+/// BORs with a spool of their own.
 struct Split {
     nodes: Vec<Node>,
 }
@@ -110,7 +110,7 @@ impl Split {
     }
 }
 
-/// The names of those who asked for the assessments that are kept.
+/// The callers of the stored assessments.
 async fn recorded(history: &Node) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut cursor = String::new();

@@ -1,4 +1,4 @@
-//! Equal servers on one PostgreSQL and one Pyroscope.
+//! Identical servers on one PostgreSQL and one Pyroscope.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -11,10 +11,11 @@ use crate::processes::{Node, free_port, until};
 use crate::pyroscope::{AFTER, BOTH, Canned};
 use crate::testing;
 
-/// The names of those whose decisions were answered: by each of two servers.
+/// The callers whose decisions were answered, for each of two servers.
 type Answered = Arc<Mutex<[BTreeSet<String>; 2]>>;
 
-/// Asks a server for decisions, and writes to it, until it is told to stop or, where it may die, no answer comes.
+/// Requests decisions and writes until it is told to stop. For a server that may be killed, it also stops when an
+/// answer is missing.
 async fn call(
     url: String,
     (server, caller): (usize, usize),
@@ -57,7 +58,7 @@ async fn call(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn equal_servers_answer_alike_and_one_that_is_killed_takes_nothing_with_it() {
-    // Nobody has made its schema: they see to it that one of them does.
+    // The schema does not exist yet. The servers see to it that one of them makes it.
     let (canned, database) = (Canned::start().await, testing::empty_database().await);
     let data = tempfile::tempdir().unwrap();
     let settings = [("DATABASE_URL", database.url()), ("PYROSCOPE_URL", canned.url())];
@@ -99,7 +100,7 @@ async fn equal_servers_answer_alike_and_one_that_is_killed_takes_nothing_with_it
     servers[1].kill_nine();
     let at_kill = count(0);
     until("answers of the survivor", || async { count(0) >= at_kill + 20 }).await;
-    // Whatever was answered and not delivered waits in the files of the dead one.
+    // Assessments that were answered and not delivered are in the files of the killed server.
     servers[1].restart();
     servers[1].ready().await;
     stop.cancel();

@@ -11,8 +11,8 @@ use crate::processes::{Node, until};
 use crate::pyroscope::{AFTER, BOTH, Canned};
 use crate::testing;
 
-/// What is asked at each step, and the members that its answers have beyond those of v1 once baselines are there, and
-/// once the registry is.
+/// The requests at each step, and the members that their answers have in addition to those of v1: once there are
+/// baselines, and once there is the registry.
 const DECISIONS: [(&str, &[&str], &[&str]); 4] = [
     ("/triage/shop?types=cpu&", &["baselineViolations", "baselinesNotSeen"], &[]),
     (
@@ -24,7 +24,7 @@ const DECISIONS: [(&str, &[&str], &[&str]); 4] = [
     ("/fleet/hotspots?apps=shop&", &[], &["criticalServiceCount", "teamOwner", "tier"]),
 ];
 
-/// Each step, and what decisions say is still off: a triage or a diff, and a search of the fleet.
+/// Each step, and what decisions still report as off: a triage or a diff, and a fleet search.
 const STEPS: [(&str, &[&str], &[&str]); 3] = [
     ("upgrade-1-baselines", &["history", "labels"], &["owners"]),
     ("upgrade-2-history", &["labels"], &["owners"]),
@@ -89,7 +89,7 @@ async fn each_step_of_an_upgrade_adds_to_what_version_one_said_and_changes_none_
             assert_eq!(kept().await, 0, "{step}");
         }
     }
-    // A triage and two reports of each step that had a history.
+    // A triage and two reports for each step with a history.
     until("every decision in the history", async || kept().await == 6).await;
     assert_eq!(Value::from(examples.names("upgrade-").len()), STEPS.len() + 1, "every file is a step");
 }

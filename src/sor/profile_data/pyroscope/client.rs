@@ -24,21 +24,23 @@ use crate::sor::profile_data::type_id::TypeId;
 use crate::sor::profile_data::within::{NotRead, ReadBudget, run};
 use crate::upstream::{CallOutcome, Limiter};
 
-/// Answers up to this size that are plain, as nearly all are, are read where they arrive, in some 2 ms at most: to hand
-/// one over takes a quarter of one. Larger ones would hold up other requests, and compressed ones may be of any size.
+/// Uncompressed answers up to this size, which most are, are read on the thread where they arrive. That takes 2 ms at
+/// most, and passing one to another thread would add a quarter to it. Larger answers would delay other requests, and
+/// compressed ones may inflate to any size.
 const SMALL_BYTES: usize = 1 << 20;
-/// And only if they hold at most this many frames: a few bytes can stand for very many.
+/// An answer with more frames than this is read on another thread, however few bytes it has: a few bytes can stand for
+/// very many frames.
 const SMALL_FRAMES: u64 = 1 << 20;
-/// In a scan, whose answers come by the dozen and would wait for one another, only up to this size.
+/// The same limit in a scan. A scan gets dozens of answers at once, which would wait for one another.
 const SMALL_IN_SCAN: usize = 16 << 10;
-/// Nodes asked of a flame graph, where there is no exact data.
+/// How many nodes of a flame graph are asked for where there is no exact data.
 const FLAME_GRAPH_NODES: u32 = 65_536;
-/// What version 1 says for "no data": a pprof of one empty sample type and one empty text.
+/// How version 1 says "no data": a pprof with one empty sample type and one empty text.
 const NO_DATA: &[u8] = &[0x0a, 0x00, 0x32, 0x00, 0x5a, 0x00];
-/// The header without which servers hide labels whose names hold dots.
+/// Without this header, servers leave out labels whose names contain dots.
 const ALL_LABEL_NAMES: &str = "*/*; allow-utf8-labelnames=true";
 
-/// A profile as a call brought it.
+/// The profile of one answer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Read {
     /// The stacks, with at most one sample type.
@@ -47,7 +49,7 @@ pub(super) struct Read {
     pub truncated_ticks: i64,
 }
 
-/// What one call asks for: profiles of one type and some series over a span.
+/// What one call asks for: profiles of one type, of some series, in one window.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Piece<'a> {
     /// The tenant; `None` for the configured one.
@@ -60,14 +62,14 @@ pub(super) struct Piece<'a> {
     pub span: MillisWindow,
 }
 
-/// Makes the calls and tells answers and refusals apart. Each is made for the tenant it names, else for the one that is
-/// configured.
+/// Makes the calls and tells answers from refusals. Each call is made for the tenant it names, or else for the
+/// configured one.
 #[derive(Debug)]
 pub(super) struct Client {
     outward: Outward,
     tenant: Option<HeaderValue>,
     limiter: Arc<Limiter>,
-    /// Memory for the large answers that are being read.
+    /// Memory for reading large answers.
     reads: ReadBudget,
     series: Url,
     merge: Url,
@@ -102,7 +104,7 @@ impl Client {
         })
     }
 
-    /// Which label sets there are.
+    /// The label sets that exist.
     pub(super) async fn series(
         &self,
         call: &Call,
@@ -114,7 +116,7 @@ impl Client {
         decode(self.send(call, request, selected).await?)
     }
 
-    /// Totals over time, at points so many seconds apart, told apart by labels.
+    /// Totals over time: one point every so many seconds, grouped by labels.
     pub(super) async fn totals(
         &self,
         call: &Call,
@@ -133,7 +135,7 @@ impl Client {
         decode(self.send(call, self.message(piece.tenant, &self.totals, &request), true).await?)
     }
 
-    /// All profiles of a piece merged into one: nothing is left out.
+    /// All profiles of a window merged into one. Nothing is left out.
     pub(super) async fn merge(&self, call: &Call, piece: Piece<'_>) -> Result<Read, Refusal> {
         let request = SelectMergeProfileRequest {
             profile_type_id: piece.id.to_string(),
@@ -150,7 +152,7 @@ impl Client {
         self.read(call, body, move |body, limits| read_pprof(body, limits).map(|file| exact(file, &sample_type))).await
     }
 
-    /// The same as a flame graph, in which what is small was folded into `other`.
+    /// The same as a flame graph, in which the server has summed small nodes under `other`.
     pub(super) async fn render(&self, call: &Call, piece: Piece<'_>) -> Result<Read, Refusal> {
         let Piece { tenant, id, selector, span } = piece;
         let (nodes, start, end) = (FLAME_GRAPH_NODES.to_string(), span.start_ms.to_string(), span.end_ms.to_string());
@@ -168,7 +170,7 @@ impl Client {
         .await
     }
 
-    /// Reads a small answer at once, and a large one on the threads for heavy work when there is memory for it.
+    /// Reads a small answer at once. A large one is read on the threads for heavy work, once there is memory for it.
     async fn read(
         &self,
         call: &Call,
@@ -212,7 +214,7 @@ impl Client {
             .body(message.encode_to_vec())
     }
 
-    /// Sends a request when the source has room for one more call, and once more if the connection broke.
+    /// Sends a request once the source takes another call. Sends it a second time if the connection broke.
     async fn send(&self, call: &Call, request: RequestBuilder, selected: bool) -> Result<Bytes, Refusal> {
         let permit = self.limiter.enter(call).await;
         let second = request.try_clone();
@@ -244,21 +246,21 @@ impl Client {
     }
 }
 
-/// "No data" is no bytes, a pprof of nothing, or, behind some proxies, an empty JSON object.
+/// "No data" is an empty body, an empty pprof or, behind some proxies, an empty JSON object.
 fn is_no_data(body: &[u8]) -> bool {
     body.is_empty() || body == NO_DATA || body.trim_ascii() == b"{}"
 }
 
 fn decode<M: Message + Default>(body: Bytes) -> Result<M, Refusal> {
-    // An empty JSON object is how some answer "nothing".
+    // Some servers answer "nothing" with an empty JSON object.
     if body.trim_ascii() == b"{}" {
         return Ok(M::default());
     }
     M::decode(body).map_err(|e| PortError::Unavailable(format!("the source's answer is no message: {e}")).into())
 }
 
-/// The sample type asked for out of an exact answer, which holds no other. A server may be set up to cut exact answers
-/// too; what it cut off is a leaf `other` without a file among functions that have files.
+/// The requested sample type of an exact answer, which holds no other. A server may be configured to truncate exact
+/// answers too. What it truncated is a leaf `other` without a file, among functions that have files.
 fn exact(file: PprofFile, sample_type: &str) -> Read {
     let types = file.profile.sample_types();
     let asked = types.iter().position(|t| t.name.eq_ignore_ascii_case(sample_type)).unwrap_or(0);

@@ -17,11 +17,11 @@ use crate::sor::profile_data::proto::types::v1::Labels;
 use crate::sor::profile_data::type_id::TypeId;
 use crate::upstream::{Expiring, Flights, Recent};
 
-/// How long a discovery that found something is used.
+/// How long a discovery that found something is remembered.
 const HIT: TimeDelta = TimeDelta::seconds(60);
-/// How long a discovery that found nothing is used.
+/// How long a discovery that found nothing is remembered.
 const MISS: TimeDelta = TimeDelta::seconds(10);
-/// Calls of one discovery at once.
+/// How many calls one discovery makes at the same time.
 const AT_ONCE: usize = 2;
 /// How many days to look back for an app that has nothing in the window.
 const DAYS_BACK: i32 = 7;
@@ -29,19 +29,19 @@ const DAYS_BACK: i32 = 7;
 const SERVICE: &str = "service_name";
 const TYPE: &str = "__profile_type__";
 
-/// What a window has of one app.
+/// What one app has in a window.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// The window looked at.
+    /// The window that was searched.
     pub window: Option<TimeWindow>,
-    /// Each profile type once, sorted. Empty: the app is known from elsewhere.
+    /// The profile types, sorted, without repetition. Empty: the app is known, but not from this window.
     pub types: Vec<TypeId>,
-    /// When its last profile came, if the window has none; to the minute.
+    /// When its last profile came, to the minute. Only where the window has none.
     pub last_profile_at: Option<DateTime<Utc>>,
     sets: Vec<LabelSet>,
 }
 
-/// A label set of the app: its type and the labels that tell populations and profilers apart.
+/// A label set of the app: the profile type, and the labels by which populations and profilers differ.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct LabelSet {
     type_id: TypeId,
@@ -49,13 +49,13 @@ struct LabelSet {
 }
 
 impl Seen {
-    /// What a window has, by its label sets.
+    /// What a window holds, given its label sets.
     fn of(window: TimeWindow, sets: Vec<LabelSet>) -> Self {
         let types: BTreeSet<TypeId> = sets.iter().map(|set| set.type_id.clone()).collect();
         Self { window: Some(window), types: types.into_iter().collect(), last_profile_at: None, sets }
     }
 
-    /// Of these labels those that have several values among the series of the types, with the values. A series without
+    /// Those of these labels that have several values among the series of the types, with the values. A series without
     /// the label has the value "".
     pub(super) fn several(&self, labels: &[&'static str], types: &[TypeId]) -> Vec<(&'static str, BTreeSet<&str>)> {
         let values = |label: &&'static str| {
@@ -66,17 +66,17 @@ impl Seen {
     }
 }
 
-/// An app as one tenant has it.
+/// An app of one tenant.
 type TenantApp = (Option<Tenant>, AppName);
-/// Some of its series.
+/// A selection of its series.
 type Key = (TenantApp, Selector);
 
 fn key_of(query: &ProfileQuery) -> Key {
     ((query.tenant.clone(), query.app.clone()), query.selector.clone())
 }
 
-/// Finds out, and remembers for a moment: what a window has of an app 60 s, that an app is known 60 s, that it is unknown
-/// or the window empty 10 s.
+/// Asks which profiles an app has, and remembers the answer: what an app has in a window and that an app is known for
+/// 60 s, that it is unknown or that the window is empty for 10 s.
 pub(super) struct Discovery {
     client: Arc<Client>,
     clock: Arc<dyn Clock>,
@@ -85,7 +85,7 @@ pub(super) struct Discovery {
     flights: Flights<(Key, TimeWindow), Option<Arc<Seen>>>,
 }
 
-/// The span in which the newest profiles of an app were found.
+/// The window in which the newest profiles of an app were found.
 #[derive(Debug, Clone)]
 struct Newest {
     span: MillisWindow,
@@ -97,14 +97,14 @@ impl Discovery {
         Self { client, clock, windows: Recent::default(), known: Expiring::default(), flights: Flights::default() }
     }
 
-    /// All apps of a window, sorted, of the configured tenant. What the window has of each is remembered: whoever reads one after another needs not
-    /// ask again.
+    /// All apps of a window, sorted, of the configured tenant. What the window has of each is remembered, so that
+    /// reading them one after another needs no further discovery.
     pub(super) async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>> {
         let sets = self.series(call, None, Vec::new(), &labels(), MillisWindow::of(window), false).await?;
         let mut apps: BTreeMap<AppName, BTreeSet<LabelSet>> = BTreeMap::new();
         for set in sets {
             let name = set.labels.iter().find(|label| label.name == SERVICE).map(|label| label.value.clone());
-            // A name that is none for us, such as one of 600 bytes, cannot be asked for either.
+            // A name that is not valid here, such as one of 600 bytes, cannot be asked for either.
             let Some(app) = name.and_then(|name| name.try_into().ok()) else { continue };
             apps.entry(app).or_default().extend(label_set(set));
         }
@@ -118,7 +118,7 @@ impl Discovery {
         Ok(apps.into_keys().collect())
     }
 
-    /// What the window has of the app, perhaps a moment old. `None`: the app is unknown.
+    /// What the app has in the window, possibly as remembered. `None`: the app is unknown.
     pub(super) async fn seen(self: &Arc<Self>, call: &Call, query: &ProfileQuery) -> PortResult<Option<Arc<Seen>>> {
         match self.windows.get(&key_of(query), query.window, self.clock.now()) {
             Some(seen) => Ok(seen),
@@ -126,7 +126,7 @@ impl Discovery {
         }
     }
 
-    /// The same as of now.
+    /// The same, without what is remembered.
     pub(super) async fn look(self: &Arc<Self>, call: &Call, query: &ProfileQuery) -> PortResult<Option<Arc<Seen>>> {
         let (this, window) = (Arc::clone(self), query.window);
         let flight = (key_of(query), window);
@@ -155,7 +155,7 @@ impl Discovery {
         Ok(seen)
     }
 
-    /// Where the app was seen last: in the window under other labels, else in the last seven days, newest first.
+    /// Where the app was seen last: in the window with other labels, or else in the last seven days, the newest first.
     async fn newest(
         &self,
         call: &Call,
@@ -176,7 +176,7 @@ impl Discovery {
         for span in spans {
             let sets = self.sets(call, app, &Selector::default(), span).await?;
             if let Some(any) = sets.first() {
-                // CPU profiles come most often.
+                // CPU profiles are the most frequent.
                 let cpu = sets.iter().find(|set| set.type_id.is("process_cpu", "cpu"));
                 let newest = Some(Newest { span, type_id: cpu.unwrap_or(any).type_id.clone() });
                 self.known.put(app.clone(), newest.clone(), now, HIT);
@@ -187,7 +187,7 @@ impl Discovery {
         Ok(None)
     }
 
-    /// When the last profile came; `None` if the server does not say.
+    /// When the last profile came. `None`: the server does not say.
     async fn last_profile_at(&self, call: &Call, (tenant, app): &TenantApp, newest: &Newest) -> Option<DateTime<Utc>> {
         let selector = selector_of(app, &Selector::default(), None);
         let (id, span) = (&newest.type_id, newest.span.last_day());
@@ -198,7 +198,7 @@ impl Discovery {
         DateTime::from_timestamp_millis(last.min(self.clock.now().timestamp_millis()))
     }
 
-    /// The label sets of an app in a span, sorted, each once.
+    /// The label sets of an app in a window, sorted, without repetition.
     async fn sets(
         &self,
         call: &Call,
@@ -212,7 +212,7 @@ impl Discovery {
         Ok(sets.into_iter().collect())
     }
 
-    /// All label sets of a span, asked for in calls of at most a day.
+    /// All label sets of a window, asked for in calls of at most a day each.
     async fn series(
         &self,
         call: &Call,
@@ -238,12 +238,12 @@ impl Discovery {
     }
 }
 
-/// The labels that series are told apart by.
+/// The labels by which series differ.
 fn labels() -> Vec<&'static str> {
     [SERVICE, TYPE].into_iter().chain(POPULATIONS).chain(PROFILERS).collect()
 }
 
-/// The parts of a label set that matter here; `None` where it names no profile type we can read.
+/// The parts of a label set that are used here. `None`: it has no profile type that can be read.
 fn label_set(set: Labels) -> Option<LabelSet> {
     let mut type_id = None;
     let mut labels = BTreeMap::new();

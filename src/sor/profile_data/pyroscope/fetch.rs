@@ -1,4 +1,4 @@
-//! Fetches merged profiles: whole if the server gives them whole, else in pieces.
+//! Fetches merged profiles: in one call if the server allows it, or else in pieces.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -20,19 +20,19 @@ use crate::sor::profile_data::exchange::under;
 use crate::sor::profile_data::type_id::TypeId;
 use crate::upstream::{Flights, is_closed};
 
-/// How often a span is halved before a flame graph is asked for instead.
+/// How many times a window is halved before a flame graph is asked for instead.
 const HALVINGS: u32 = 3;
-/// Pieces of one query fetched at once.
+/// How many pieces of one query are fetched at the same time.
 const AT_ONCE: usize = 2;
-/// How long a server counts as one without exact data.
+/// How long a server is taken to have no exact data.
 const LACKS: TimeDelta = TimeDelta::minutes(10);
 
-/// What to fetch: types whose values are summed, of the series of a selector.
+/// What to fetch: the types whose values are summed, and the series that a selector matches.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Wanted {
     /// The tenant; `None` for the configured one.
     pub tenant: Option<Tenant>,
-    /// The types; all of one unit.
+    /// The types. All have the same unit.
     pub ids: Arc<[TypeId]>,
     /// The whole selector, with the app.
     pub selector: Arc<str>,
@@ -47,17 +47,17 @@ pub(super) struct Wanted {
 pub(super) enum Cut {
     /// With one call if the server allows it.
     Nowhere,
-    /// With two calls that add up to the whole, so that the first half can be told apart.
+    /// In two calls that add up to the whole window, so that its first half can be told apart.
     InHalves,
 }
 
-/// What came.
+/// What was fetched.
 #[derive(Debug, Clone)]
 pub(super) struct Fetched {
-    /// The merged stacks under the sample type of the first ID, and, cut in halves, under that of the first half where
-    /// both have data and came whole.
+    /// The merged stacks, with the sample type of the first ID. A window read in halves has a second sample type with
+    /// the values of its first half, if both halves have data and are complete.
     pub profile: Arc<Profile>,
-    /// Ticks of stacks that the server cut off.
+    /// Ticks of stacks that the server truncated.
     pub truncated_ticks: i64,
 }
 
@@ -81,7 +81,7 @@ impl Fetcher {
         Self { client, clock, timeout, closed, flights: Flights::default(), lacks_until_ms: AtomicI64::new(0) }
     }
 
-    /// All profiles of the types and the window, merged. Without data: a profile without stacks.
+    /// All profiles of the types and the window, merged. If there is no data: a profile without stacks.
     pub(super) async fn fetch(self: &Arc<Self>, call: &Call, wanted: Wanted) -> PortResult<Fetched> {
         let closed = is_closed(wanted.window, self.clock.now());
         if closed && let Some(fetched) = self.closed.get(&wanted).await {
@@ -121,7 +121,7 @@ impl Fetcher {
             }
         }
         let fetched = combine(halves, sample_type).await?;
-        // An empty answer is not kept: a server that is starting, or one whose retention is over, answers with nothing
+        // An empty answer is not cached: a server that is starting, or whose retention has passed, answers with nothing
         // too.
         if closed && fetched.profile.stack_count() > 0 {
             self.closed.insert(wanted.clone(), fetched.clone()).await;
@@ -129,8 +129,8 @@ impl Fetcher {
         Ok(fetched)
     }
 
-    /// A piece: whole, by days where the server allows no more, by halves where it is too much, and as a flame graph where
-    /// even those are, or where there is no exact data.
+    /// Fetches a piece: in one call; by days if the server allows no more; by halves if it is too much. If even those
+    /// are, or if there is no exact data, as a flame graph.
     fn piece<'a>(&'a self, call: &'a Call, piece: Piece<'a>, halvings: u32) -> BoxFuture<'a, PortResult<Vec<Read>>> {
         let span = piece.span;
         async move {
@@ -153,7 +153,7 @@ impl Fetcher {
         .boxed()
     }
 
-    /// The same over each of these spans.
+    /// The same for each of these windows.
     async fn pieces(
         &self,
         call: &Call,
@@ -167,8 +167,8 @@ impl Fetcher {
         Ok(reads.into_iter().flatten().collect())
     }
 
-    /// Exact data, or a flame graph from a server that has none. It is taken to have none only if it answers with a
-    /// flame graph. A server with neither is a proxy in front of one that is away, or a wrong path.
+    /// Exact data, or a flame graph from a server that has none. A server is only taken to have none if it answers with
+    /// a flame graph: one that has neither is a proxy whose server is away, or a wrong path.
     async fn read(&self, call: &Call, piece: Piece<'_>) -> Result<Read, Refusal> {
         let now_ms = self.clock.now().timestamp_millis();
         let mut lacks = None;
@@ -194,7 +194,7 @@ pub(in crate::sor::profile_data) fn weight(profile: &Profile) -> usize {
     names + profile.frame_count() * 4 + profile.stack_count() * (4 + 8 * profile.sample_types().len()) + 256
 }
 
-/// Sums the pieces of a first and a second half. The first is told apart where both have data and nothing was cut off.
+/// Sums the pieces of a first and a second half. The first is kept apart if both have data and nothing was truncated.
 async fn combine(halves: [Vec<Read>; 2], sample_type: SampleType) -> PortResult<Fetched> {
     let all = halves.iter().flatten();
     let truncated_ticks = all.fold(0, |sum: i64, read| sum.saturating_add(read.truncated_ticks));

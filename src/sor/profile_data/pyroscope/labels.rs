@@ -1,15 +1,15 @@
-//! Label selectors as Pyroscope reads them, and the labels that tell populations and profilers apart.
+//! Label selectors as Pyroscope reads them, and the labels by which populations and profilers differ.
 
 use std::fmt::Write;
 
 use crate::kernel::{AppName, MatchOp, Selector};
 
-/// Labels that tell apart populations whose profiles should not be judged as one.
+/// Labels by which populations differ whose profiles should not be judged together.
 pub(super) const POPULATIONS: [&str; 5] = ["env", "environment", "deployment_environment", "namespace", "cluster"];
-/// Labels that tell profilers apart, the surest first.
+/// Labels by which profilers differ, the most reliable first.
 pub(super) const PROFILERS: [&str; 3] = ["pyroscope_spy", "otel.scope.name", "job"];
 
-/// `{service_name="app",…}`: never empty, as servers demand.
+/// `{service_name="app",…}`. Never empty, which servers require.
 pub(super) fn selector_of(app: &AppName, selector: &Selector, further: Option<(&str, &str)>) -> String {
     let mut text = String::with_capacity(64);
     text.push_str("{service_name=");
@@ -24,7 +24,7 @@ pub(super) fn selector_of(app: &AppName, selector: &Selector, further: Option<(&
     text
 }
 
-/// Names that older parsers do not take bare, such as those with dots, are written as texts.
+/// Names that older parsers only take in quotes, such as those with dots, are quoted.
 fn condition(text: &mut String, name: &str, op: MatchOp, value: &str) {
     text.push(',');
     if name.contains('.') {
@@ -36,7 +36,7 @@ fn condition(text: &mut String, name: &str, op: MatchOp, value: &str) {
     quote(text, value);
 }
 
-/// A text in the quotes and escapes of Go.
+/// A text with Go's quotes and escapes.
 fn quote(text: &mut String, value: &str) {
     text.push('"');
     for c in value.chars() {

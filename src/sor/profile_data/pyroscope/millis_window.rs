@@ -1,28 +1,29 @@
-//! Windows in milliseconds, as Pyroscope takes them, and their pieces.
+//! Windows in milliseconds, as Pyroscope takes them, and how they are split.
 
 use crate::kernel::TimeWindow;
 
-/// The longest window that servers answer unless they are set up otherwise.
+/// The longest window that servers answer in their default configuration.
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
-/// Milliseconds since the epoch, the start inside. Version 1 takes the end as inside, version 2 as outside.
+/// A window in milliseconds since the epoch. The start is inside. Version 1 takes the end as inside, version 2 as
+/// outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct MillisWindow {
     /// The first millisecond.
     pub start_ms: i64,
-    /// The last, or the first after.
+    /// The last millisecond (version 1), or the first one after the window (version 2).
     pub end_ms: i64,
 }
 
 impl MillisWindow {
-    /// The span of a window. It ends a millisecond early: profiles start at whole seconds as a rule, and one that starts
-    /// where the window ends must not be counted in this window and in the next.
+    /// A window in milliseconds. It ends a millisecond early: most profiles start at whole seconds, and one that starts
+    /// where the window ends must not be counted both in this window and in the next.
     pub(super) fn of(window: TimeWindow) -> Self {
         let start_ms = window.from().timestamp_millis().max(1);
         Self { start_ms, end_ms: (window.to().timestamp_millis() - 1).max(start_ms + 1) }
     }
 
-    /// Pieces of at most a day.
+    /// Splits it into windows of at most a day.
     pub(super) fn days(self) -> Vec<Self> {
         let mut days = Vec::new();
         let mut start_ms = self.start_ms;
@@ -35,7 +36,7 @@ impl MillisWindow {
         days
     }
 
-    /// Two pieces; one where it is too short to cut.
+    /// Splits it into two. A window that is too short stays whole.
     pub(super) fn halves(self) -> Vec<Self> {
         let cut = odd_at_most(self.start_ms + (self.end_ms - self.start_ms) / 2);
         if cut <= self.start_ms || cut >= self.end_ms {
@@ -50,7 +51,7 @@ impl MillisWindow {
     }
 }
 
-/// Cuts lie on odd milliseconds, where no profile starts as a rule: version 1 counts one that does in both pieces.
+/// Windows are split at odd milliseconds, where profiles rarely start: version 1 counts one that starts there in both.
 fn odd_at_most(ms: i64) -> i64 {
     if ms % 2 == 0 { ms - 1 } else { ms }
 }

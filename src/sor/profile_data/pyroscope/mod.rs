@@ -1,8 +1,8 @@
 //! Profiles from a Grafana Pyroscope server, 1.x or 2.x, over HTTP.
 //!
-//! A query asks `Series` which profile types the app has, takes those of the first alternative, and reads them by binary
-//! `SelectMergeProfile`, which leaves nothing out; the baseline of a pair in two calls, a half of its window each, whose sum
-//! is the whole. What is remembered between queries:
+//! A query asks `Series` which profile types the app has. It takes those of the first alternative and reads them with
+//! binary `SelectMergeProfile`, which leaves nothing out. The baseline of a pair is read in two calls, one for each
+//! half of its window, whose sum is the whole. What is remembered between queries:
 //!
 //! | What | Key | For |
 //! |---|---|---|
@@ -13,12 +13,13 @@
 //! | merged profiles of closed windows (`to` ≤ now − 65 min) | types, selector, window, whether in halves | while they fit |
 //! | that the server has no exact data | – | 10 min |
 //!
-//! All but the last is remembered of each tenant apart: those whom a query names, and the one that is configured. A list of
-//! apps is the configured tenant's.
+//! All but the last is remembered separately for each tenant: those that queries name, and the configured one. A list
+//! of apps is that of the configured tenant.
 //!
-//! A list of apps tells what the window has of each, and a scan asks for no coverage: a scan of all apps is one call, and
-//! one for each app. So a query for an app seen a moment ago is one call, and a new type is seen within 60 s. Open windows
-//! are never answered from an earlier answer; those who ask the same at the same time share one call.
+//! A list of apps says what each has in the window, and a scan does not ask for coverage. So a scan of all apps is one
+//! call, plus one for each app. A query for an app that was seen a moment ago is one call, and a new type is seen
+//! within 60 s. Open windows are never answered from an earlier answer; identical queries at the same time share one
+//! call.
 
 mod client;
 mod discovery;
@@ -51,7 +52,7 @@ use super::resolve::{resolve, resolve_pair};
 use super::type_id::TypeId;
 use crate::kernel::{AppName, Call, Clock, PortResult, ProfileType, Selector, TimeWindow};
 
-/// How much of a window is read where profiles are snapshots.
+/// How much of a window is read for profiles that are snapshots.
 const SNAPSHOTS: TimeDelta = TimeDelta::minutes(2);
 
 /// The adapter.
@@ -63,7 +64,7 @@ pub(super) struct Pyroscope {
 }
 
 impl Pyroscope {
-    /// An adapter for the server of these settings.
+    /// The adapter for a server.
     pub(super) fn new(settings: &PyroscopeSettings, clock: Arc<dyn Clock>) -> Result<Self, InvalidSource> {
         let client = Arc::new(Client::new(settings)?);
         Ok(Self {
@@ -79,7 +80,7 @@ impl Pyroscope {
         })
     }
 
-    /// Reads the types of one side.
+    /// Reads the types of one window.
     async fn read(
         &self,
         call: &Call,
@@ -101,14 +102,15 @@ impl Pyroscope {
         };
         let whole = wanted(None);
         let survey = async {
-            // A scan reads stacks only, since a second call for each of many apps would be half of all calls.
+            // A scan reads stacks only. A second call for each of many apps would double the calls.
             if call.is_scan() && profilers.is_empty() {
                 return Arc::default();
             }
             self.surveyor.survey(call, &whole, labels).await
         };
         let (fetched, survey) = if query.kind == ProfileType::Cpu && !profilers.is_empty() {
-            // Several profilers that watch the same CPU would count it twice: only the heaviest is read.
+            // Several profilers of the same CPU would count its time twice. Only the one with the largest total is
+            // read.
             let survey = survey.await;
             let heaviest = survey.shares(&profilers).into_iter().next().filter(|share| share.ticks.is_some());
             let one = heaviest.as_ref().map(|share| (share.label.as_str(), share.value.as_str()));
@@ -133,7 +135,7 @@ impl Pyroscope {
         })
     }
 
-    /// Fetches the window; of snapshots, whose sum means nothing, its last two minutes.
+    /// Fetches the window. Of snapshots, whose sum has no meaning, it fetches the last two minutes.
     async fn fetch(&self, call: &Call, kind: ProfileType, mut wanted: Wanted) -> PortResult<Fetched> {
         if kind.is_snapshot() {
             let to = wanted.window.to().min(self.clock.now()).max(wanted.window.from() + TimeDelta::seconds(1));
@@ -144,7 +146,7 @@ impl Pyroscope {
         self.fetcher.fetch(call, wanted).await
     }
 
-    /// How many waits a lock profile stands for, where its profiler counts them too.
+    /// How many waits a lock profile stands for, if its profiler counts them.
     async fn contentions(&self, call: &Call, query: &ProfileQuery, ids: &[TypeId], seen: &Seen) -> Option<u64> {
         if query.kind != ProfileType::Lock {
             return None;
@@ -171,7 +173,7 @@ impl Pyroscope {
     }
 }
 
-/// A known app without a profile of the kind.
+/// The answer for a known app without a profile of the kind.
 fn nothing(seen: &Seen) -> MergedProfile {
     let meta = ProfileMeta { last_profile_at: seen.last_profile_at, ..ProfileMeta::default() };
     MergedProfile { meta, ..MergedProfile::default() }
@@ -195,7 +197,7 @@ impl ProfileDataSor for Pyroscope {
         if merged.profile.stack_count() > 0 || seen.window == Some(query.window) {
             return Ok(Some(merged));
         }
-        // Nothing under the types of a moment ago: the app may have others by now.
+        // Nothing has the types that were there a moment ago. The app may have others by now.
         let Some(seen) = self.discovery.look(call, query).await? else { return Ok(None) };
         match resolve(query.kind, &seen.types) {
             None => Ok(Some(nothing(&seen))),
@@ -222,7 +224,7 @@ impl ProfileDataSor for Pyroscope {
                 self.read(call, &before, left, &a, Cut::InHalves),
                 self.read(call, query, right, &b, Cut::Nowhere)
             )?,
-            // One side has no data. The other is read by itself, so that the answer can say which is missing.
+            // One window has no data. The other is read by itself, so that the answer can say which one is missing.
             None => match (resolve(query.kind, &a.types), resolve(query.kind, &b.types)) {
                 (Some(left), None) => (self.read(call, &before, left, &a, Cut::Nowhere).await?, nothing(&b)),
                 (None, Some(right)) => (nothing(&a), self.read(call, query, right, &b, Cut::Nowhere).await?),

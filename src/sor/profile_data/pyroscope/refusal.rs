@@ -7,24 +7,24 @@ use serde::Deserialize;
 use crate::http::Answer;
 use crate::kernel::PortError;
 
-/// The longest text of another server that goes into our log, in characters.
+/// The longest text of another server that is logged, in characters.
 const LONGEST_QUOTE: usize = 300;
 
-/// Why a call gave no profile, by what can be done about it.
+/// Why a call gave no profile, by what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// The window is longer than the server allows: ask in shorter pieces.
+    /// The window is longer than the server allows. Ask for shorter ones.
     TooLong(String),
-    /// It took too long or is too large: halves may do.
+    /// It took too long or is too large. Halves may succeed.
     TooMuch(PortError),
     /// The server has no such method.
     Lacks(String),
-    /// Nothing can be done.
+    /// There is no other way to ask.
     Final(PortError),
 }
 
 impl Refusal {
-    /// The error for a caller who has no other way.
+    /// The error for a caller that has no other way to ask.
     pub(super) fn into_error(self) -> PortError {
         match self {
             Self::TooLong(text) | Self::Lacks(text) => PortError::Unavailable(text),
@@ -39,14 +39,14 @@ impl From<PortError> for Refusal {
     }
 }
 
-/// The body of an error, as Connect writes it.
+/// The body of an error in the Connect protocol.
 #[derive(Deserialize)]
 struct ConnectError {
     #[serde(default)]
     message: String,
 }
 
-/// The innermost message: version 1 puts a whole error document into the text of another.
+/// The innermost message: version 1 puts a whole error document into the text of another one.
 fn message_of(body: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(body).into_owned();
     for _ in 0..4 {
@@ -58,14 +58,15 @@ fn message_of(body: &[u8]) -> String {
     text.chars().take(LONGEST_QUOTE).collect()
 }
 
-/// Phrases in which a Pyroscope refuses a window that is too long. The status is that of any bad request, so that only
-/// the text tells.
+/// Phrases with which Pyroscope refuses a window that is too long. The status is that of any bad request, so only the
+/// text shows it.
 const WINDOW_TOO_LONG: &[&str] = &["max_query_length", "time range exceeds"];
-/// The same for a selector that it cannot read.
+/// The same for a selector that it cannot parse.
 const SELECTOR_UNREADABLE: &[&str] =
     &["parse error", "parsing label selector", "error parsing regexp", "invalid regexp"];
 
-/// What an answer that is not 200 means. `selected`: the caller gave a selector, so that an error in one may be theirs.
+/// The meaning of an answer other than 200. `selected`: the caller gave a selector, so an error in one may be the
+/// caller's.
 pub(super) fn refusal_of(answer: &Answer, selected: bool) -> Refusal {
     let status = answer.status;
     let message = message_of(&answer.body);
@@ -84,7 +85,7 @@ pub(super) fn refusal_of(answer: &Answer, selected: bool) -> Refusal {
         | StatusCode::NOT_IMPLEMENTED
         | StatusCode::UNSUPPORTED_MEDIA_TYPE => Refusal::Lacks(text),
         StatusCode::BAD_REQUEST if says_any(WINDOW_TOO_LONG) => Refusal::TooLong(text),
-        // Version 1 answers 500 to a bad matcher of a label call.
+        // Version 1 answers 500 to an invalid matcher of a label call.
         StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR if selected && says_any(SELECTOR_UNREADABLE) => {
             tracing::info!(%message, "the source of profiles cannot read the caller's selector");
             PortError::Invalid("selector: the source of profiles cannot read it".to_owned()).into()

@@ -1,7 +1,7 @@
-//! A server that answers as a real Pyroscope did, out of the recorded answers.
+//! A server that gives the recorded answers of a real Pyroscope.
 //!
-//! It matches method, path and the decoded message; times decide only between cases that differ in nothing else. `Series`
-//! was recorded for all apps at once, so the answer for one is that recording, narrowed.
+//! It matches the method, the path and the decoded message. Times only decide between cases that differ in nothing
+//! else. `Series` was recorded for all apps at once; the answer for one app is that recording, filtered.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -43,7 +43,7 @@ pub(crate) struct Recordings {
     cases: Vec<Case>,
 }
 
-/// Where the recordings and real profiles are; `None`, with a note, where they are not.
+/// Where the recordings and real profiles are. `None`, with a printed note, if they are not there.
 pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     crate::kernel::testing::shared(path)
 }
@@ -101,7 +101,7 @@ impl Recordings {
             .filter(|_| any)
             .filter(|(_, r)| fitting.len() == 1 || overlap(r) > 0)
             .max_by_key(|(_, r)| overlap(r));
-        // A window that was not recorded has nothing.
+        // A window that was not recorded is empty.
         let nothing = || (!fitting.is_empty()).then(|| self.respond(self.case("merge-empty-window")));
         best.map(|(case, _)| self.respond(case)).or_else(nothing)
     }
@@ -133,7 +133,7 @@ impl Recordings {
         SeriesResponse { labels_set }
     }
 
-    /// The recorded totals of `checkout`, by whatever labels they are asked.
+    /// The recorded totals of `checkout`, for any labels.
     fn totals(&self, asked: &SelectSeriesRequest) -> Option<SelectSeriesResponse> {
         let fits = asked.profile_type_id.starts_with("process_cpu:cpu:") && asked.label_selector.contains("checkout");
         let document: serde_json::Value = serde_json::from_slice(&self.body("select-series")).unwrap();
@@ -149,7 +149,7 @@ impl Recordings {
     }
 }
 
-/// App and further conditions of a selector, if it selects series with `region="eu"`, which all recorded ones have.
+/// The app and the other conditions of a selector, if it selects series with `region="eu"`, as all recorded ones have.
 fn narrowed(selector: &str) -> Option<(String, String)> {
     let inner = selector.strip_prefix("{service_name=\"").unwrap().strip_suffix('}').unwrap();
     let (app, further) = inner.split_once('"').unwrap();
@@ -165,7 +165,7 @@ fn narrowed(selector: &str) -> Option<(String, String)> {
     holds.then(|| (app.to_owned(), format!("{{service_name=\"{app}\"}}")))
 }
 
-/// An answer of a test in place of the recorded one: `Some` where it has one.
+/// An answer that a test gives in place of the recorded one. `None`: the recorded one.
 type Instead = Arc<Mutex<dyn FnMut(&Request) -> Option<ResponseTemplate> + Send>>;
 
 struct Replay {
@@ -198,7 +198,7 @@ impl Respond for Replay {
             "/pyroscope/render" => self.recordings.render(&request.url),
             _ => None,
         };
-        // No Pyroscope answers so: a call that was not recorded fails its test.
+        // Pyroscope never gives this status. It fails a test that makes a call that was not recorded.
         answer.unwrap_or_else(|| ResponseTemplate::new(418).set_body_string(format!("not recorded: {}", request.url)))
     }
 }
@@ -215,12 +215,12 @@ pub(crate) struct ReplayServer {
 }
 
 impl ReplayServer {
-    /// A server that answers as recorded of `v1` or `v2`; `None` where there are no recordings.
+    /// A server that gives the recorded answers of `v1` or `v2`. `None` if there are no recordings.
     pub(crate) async fn start(version: &str) -> Option<Self> {
         Self::start_with(version, |_| None).await
     }
 
-    /// The same with other answers where `instead` has one.
+    /// The same, with the answers of `instead` where it gives one.
     pub(crate) async fn start_with(
         version: &str,
         instead: impl FnMut(&Request) -> Option<ResponseTemplate> + Send + 'static,

@@ -9,19 +9,19 @@ use crate::profile::Budget;
 /// How to reach a Pyroscope server. `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct PyroscopeSettings {
-    /// Where it listens; a path is kept as prefix.
+    /// Its address. A path is kept as a prefix.
     pub url: Url,
     /// The tenant, sent as `X-Scope-OrgID`.
     pub tenant: Option<SecretString>,
     /// How this server authenticates.
     pub credentials: Option<Credentials>,
-    /// Deadline of one call, and of one query with all calls it takes.
+    /// Deadline of one call, and of one query with all its calls.
     pub timeout: Duration,
     /// Largest answer taken, in bytes, after decompression.
     pub max_answer_bytes: usize,
-    /// Bytes of merged profiles of closed windows that are kept.
+    /// How many bytes of merged profiles of closed windows are cached.
     pub cache_bytes: u64,
-    /// Memory for what is inflated: the process's.
+    /// The process's memory budget for inflated bytes.
     pub budget: Budget,
 }
 
@@ -34,7 +34,7 @@ pub enum Credentials {
     Bearer(SecretString),
 }
 
-/// A credential or tenant holds characters that no header can carry.
+/// A credential or tenant contains characters that a header cannot carry.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidSource {
     /// The tenant.
@@ -43,14 +43,14 @@ pub enum InvalidSource {
     /// User, password or token.
     #[error("the credentials hold characters that no header can carry")]
     Credentials,
-    /// The client cannot be made.
+    /// The HTTP client cannot be built.
     #[error("no client can be made: {0}")]
     Client(#[from] reqwest::Error),
 }
 
 impl PyroscopeSettings {
-    /// The defaults for a server there: no tenant, no credentials, 30 s, answers of 64 MiB, a cache of 32 MiB, a budget
-    /// that nobody shares.
+    /// The defaults for a server at this address: no tenant, no credentials, a deadline of 30 s, answers up to 64 MiB,
+    /// a cache of 32 MiB and a memory budget of its own.
     pub fn new(url: Url) -> Self {
         Self {
             url,

@@ -1,4 +1,4 @@
-//! Finds out when profiles came and which populations they belong to, which a merged profile does not say.
+//! Asks when profiles came and which populations they belong to. A merged profile does not say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::sor::profile_data::type_id::TypeId;
 use crate::sor::profile_data::{Coverage, LabelShare};
 use crate::upstream::{Flights, Recent};
 
-/// How long a survey is used.
+/// How long a survey is remembered.
 const LIFETIME: TimeDelta = TimeDelta::seconds(60);
-/// How long an answer waits for a survey. After that it is sent without one.
+/// How long a query waits for a survey. After that it is answered without one.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Width of a point: an agent pushes about as often.
+/// Width of a point. Agents push about this often.
 const STEP_S: f64 = 15.0;
 /// The longest window surveyed minute by minute.
 const LONGEST: TimeDelta = TimeDelta::hours(24);
@@ -36,7 +36,7 @@ impl Survey {
         self.coverage
     }
 
-    /// The values of labels, the heaviest of each label first.
+    /// The values of labels. Those with the most ticks come first.
     pub(super) fn shares(&self, several: &[(&'static str, BTreeSet<&str>)]) -> Vec<LabelShare> {
         let mut shares = Vec::new();
         for (label, values) in several {
@@ -55,7 +55,7 @@ impl Survey {
 
 type Key = (Option<Tenant>, Arc<[TypeId]>, Arc<str>, Vec<&'static str>);
 
-/// Makes surveys and remembers them for a moment. One that fails is an empty one: checks that need it are left out.
+/// Makes surveys and remembers them for a moment. A survey that fails is empty: checks that need it are skipped.
 pub(super) struct Surveyor {
     client: Arc<Client>,
     clock: Arc<dyn Clock>,
@@ -68,7 +68,7 @@ impl Surveyor {
         Self { client, clock, recent: Recent::default(), flights: Flights::default() }
     }
 
-    /// A survey of what was fetched, told apart by these labels.
+    /// A survey of what was fetched, grouped by these labels.
     pub(super) async fn survey(
         self: &Arc<Self>,
         call: &Call,
@@ -121,7 +121,7 @@ impl Surveyor {
     }
 }
 
-/// A point stands at the end of its step, so a profile lies at it or up to a step before.
+/// A point is at the end of its step, so a profile may have come up to one step earlier.
 fn coverage(points: &BTreeSet<i64>, window: TimeWindow, now: DateTime<Utc>) -> Option<Coverage> {
     let (from, to) = (window.from().timestamp_millis(), window.to().min(now).timestamp_millis());
     let minute = |point: i64| (point - from).max(0) / 60_000;

@@ -1,4 +1,5 @@
-//! The adapter against what real servers answered. Each trap of Pyroscope's API has a case here, for versions 1 and 2.
+//! The adapter against recorded answers of real servers. Each pitfall of Pyroscope's API has a case here, for versions
+//! 1 and 2.
 
 mod calls;
 mod refusals;
@@ -29,7 +30,7 @@ const SERIES: &str = "/Series";
 const TOTALS: &str = "/SelectSeries";
 const RENDER: &str = "/pyroscope/render";
 
-/// 12:00 of the day of the recordings.
+/// Noon on the day of the recordings.
 const NOON_S: i64 = 1_795_176_000;
 
 fn window(from_minute: i64, to_minute: i64) -> TimeWindow {
@@ -73,7 +74,7 @@ fn pairs(labels: &[(&str, &str)]) -> Vec<LabelPair> {
 
 const CPU_ID: &str = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
 
-/// The label sets of an app whose series have these further labels.
+/// The label sets of an app whose series have these labels too.
 fn sets(ids: &[&str], further: &[&[(&str, &str)]]) -> ResponseTemplate {
     let mut labels_set = Vec::new();
     for id in ids {

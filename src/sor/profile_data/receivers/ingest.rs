@@ -15,11 +15,11 @@ use super::refused::Refused;
 use crate::http::TimeParam;
 use crate::profile::{LimitName, Profile, ReadError, ReadLimits, SampleType, read_folded};
 
-/// The formats that are accepted, for an error about any other.
+/// The accepted formats, for the error about any other.
 const TAKEN: &str = "taken are pprof (format=pprof, or multipart/form-data with a part profile) and text \
                      (format=folded, format=lines)";
 
-/// The parameters of `/ingest`. Unknown ones are ignored, as senders add their own.
+/// The parameters of `/ingest`. Unknown ones are ignored, since senders add their own.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
@@ -37,15 +37,15 @@ pub(super) struct IngestParams {
     /// Samples per second of a text profile (100); 0 leaves counts as they are.
     #[param(example = "100")]
     pub(super) sample_rate: Option<String>,
-    /// The profiler; kept as label `pyroscope_spy`.
+    /// The profiler. It is kept as the label `pyroscope_spy`.
     #[param(example = "gospy")]
     pub(super) spy_name: Option<String>,
-    /// `pprof` (the body is one), `folded` (default), `lines`.
+    /// The format of the body: `pprof`, `folded` (default) or `lines`.
     #[param(example = "folded")]
     pub(super) format: Option<String>,
 }
 
-/// How the body is written.
+/// The format of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Pprof,
@@ -55,7 +55,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// What parameter and content type ask for.
+    /// The format that the parameter and the content type name.
     pub(super) fn of(params: &IngestParams, content_type: Option<&str>) -> Result<Self, Refused> {
         let content_type = content_type.unwrap_or("").to_ascii_lowercase();
         let format = params.format.as_deref().unwrap_or("").to_ascii_lowercase();
@@ -72,7 +72,7 @@ impl Format {
     }
 }
 
-/// What the parameters say.
+/// The parameters, read.
 pub(super) struct Asked {
     key: Key,
     rate: u32,
@@ -82,7 +82,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Reads the parameters. `query` and `body` are what a repetition is known by.
+    /// Reads the parameters. A repeated push is recognised by `query` and `body`.
     pub(super) fn of(params: &IngestParams, query: &str, body: &Bytes, times: AcceptedTimes) -> Result<Self, Refused> {
         let name = params.name.as_deref().ok_or_else(|| Refused::Parameter("name", "is missing".to_owned()))?;
         let mut key = Key::parse(name)?;
@@ -93,7 +93,7 @@ impl Asked {
         let from = time("from", params.from.as_deref(), times.now)?;
         Ok(Self {
             key,
-            // A value that is not a number counts as not given.
+            // A value that is not a number is ignored.
             rate: params.sample_rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(100),
             from,
             duration: (until - from).clamp(TimeDelta::zero(), TimeDelta::days(1)),
@@ -101,7 +101,7 @@ impl Asked {
         })
     }
 
-    /// What a pprof of this push is.
+    /// What is known of a pprof in this push.
     pub(super) fn about_pprof(self, config: &Config) -> Result<PushMetadata, Refused> {
         let (app, mut labels) = self.key.into_app(false)?;
         if config.cumulative() {
@@ -111,7 +111,7 @@ impl Asked {
         Ok(PushMetadata { app, name: None, shown, labels, time: self.from, duration: self.duration, id: self.id })
     }
 
-    /// The app, the labels, and what a text of this push counts.
+    /// The app, its labels, and what a text in this push counts.
     pub(super) fn text(self) -> Result<(PushMetadata, TextKind), Refused> {
         let (app, kind) = text_kind(&self.key.app, self.rate)?;
         let (app, labels) = Key { app, labels: self.key.labels }.into_app(true)?;
@@ -121,7 +121,7 @@ impl Asked {
     }
 }
 
-/// A time whose unit is told by its digits.
+/// A time. The number of its digits tells its unit.
 fn time(name: &'static str, text: Option<&str>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refused> {
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(now) };
     let bad = |detail: String| Refused::Parameter(name, detail);
@@ -141,10 +141,10 @@ fn time(name: &'static str, text: Option<&str>, now: DateTime<Utc>) -> Result<Da
     parsed.at(now).map_err(|problem| bad(problem.detail().to_owned()))
 }
 
-/// The text as a profile.
+/// Reads a text as a profile.
 pub(super) fn read_text(text: &[u8], lines: bool, kind: &TextKind, limits: &ReadLimits) -> Result<Profile, ReadError> {
     let counted = if lines {
-        // One event a line: the same text with a count on each.
+        // Each line is one event, so each is read with a count of 1.
         let mut folded = Vec::with_capacity(text.len() + text.len() / 8);
         for line in text.split(|byte| *byte == b'\n') {
             let line = line.trim_ascii();
@@ -163,7 +163,7 @@ pub(super) fn read_text(text: &[u8], lines: bool, kind: &TextKind, limits: &Read
     if kind.scale == 1 { Ok(counted) } else { scaled(&counted, &kind.sample_type, kind.scale) }
 }
 
-/// The profile with each value times `scale`.
+/// Multiplies each value of the profile by `scale`.
 fn scaled(profile: &Profile, sample_type: &SampleType, scale: i64) -> Result<Profile, ReadError> {
     profile.total(0).checked_mul(scale).ok_or_else(|| ReadError::Overflow(sample_type.name.clone()))?;
     Ok(profile.under([sample_type.clone()], |values| [values.first().map_or(0, |value| value.saturating_mul(scale))]))
@@ -191,7 +191,7 @@ pub(super) fn pushed_text(
     })
 }
 
-/// What a sender says of the sample types of its pprof.
+/// What a sender says about the sample types of its pprof.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Config(BTreeMap<String, TypeConfig>);
@@ -214,7 +214,7 @@ impl Config {
     }
 }
 
-/// The pprof of a form, and what its sender says of it.
+/// The pprof of a form, and what its sender says about it.
 pub(super) async fn read_form(headers: &HeaderMap, body: Bytes) -> Result<(Bytes, Config), Refused> {
     let unreadable = |e: &dyn std::fmt::Display| Refused::Unreadable(format!("the form cannot be read: {e}"));
     let mut form_headers = HeaderMap::new();

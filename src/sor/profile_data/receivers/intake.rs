@@ -1,4 +1,4 @@
-//! Reads bodies within a limit and inflates them within a budget.
+//! Reads bodies up to a limit and inflates them within a budget.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,13 +13,13 @@ use super::super::within::ReadBudget;
 use super::refused::Refused;
 use crate::profile::{Budget, LimitName, Permit, ReadError, ReadLimits, gunzip};
 
-/// The largest size of all bodies held at one time, in bytes.
+/// The largest size of all bodies in memory at the same time, in bytes.
 const BODIES: usize = 128 << 20;
 
-/// How long a push waits for memory to be inflated in.
+/// How long a push waits for memory to inflate it in.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The memory that bodies may take at one time.
+/// The memory for bodies.
 #[derive(Debug)]
 pub(super) struct Intake {
     reads: ReadBudget,
@@ -47,7 +47,7 @@ impl Drop for HeldBytes {
     }
 }
 
-/// A body with its share of the memory.
+/// A body, and the memory that is reserved for it.
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) bytes: Bytes,
@@ -66,12 +66,12 @@ impl Body {
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) bytes: Bytes,
-    /// Bytes of the budget that were taken for other parts of the same body.
+    /// Bytes of the budget that other parts of the same body have taken.
     pub(super) held: u64,
 }
 
 impl Intake {
-    /// What a process may hold, inflated out of its budget.
+    /// Limits what a process has inflated at the same time, by its budget.
     pub(super) fn new(budget: Budget) -> Self {
         let reads = ReadBudget { budget, limits: ReadLimits::default(), patience: PATIENCE };
         Self { reads, bodies: Arc::default() }
@@ -81,7 +81,7 @@ impl Intake {
         Refused::from(ReadError::Limit { limit: LimitName::Body, number: self.reads.limits.body })
     }
 
-    /// Reads a body to its end and takes `Content-Encoding: gzip` off it.
+    /// Reads a whole body and decodes `Content-Encoding: gzip`.
     pub(super) async fn body(&self, headers: &HeaderMap, mut payload: web::Payload) -> Result<Body, Refused> {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let claimed = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or(0);
@@ -110,7 +110,7 @@ impl Intake {
         Ok(body)
     }
 
-    /// Reads a body, or a part of it.
+    /// Reads a body, or one part of it.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         body: &Body,

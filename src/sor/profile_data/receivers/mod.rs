@@ -1,7 +1,7 @@
-//! The receivers of pushed profiles: the two routes of Pyroscope that its SDKs, Grafana Alloy and scripts send to.
+//! The receivers of pushed profiles: the two routes of Pyroscope that its SDKs, Grafana Alloy and scripts push to.
 //!
-//! A push is read and checked whole before anything is stored. Memory is bounded whatever is sent: bodies by their
-//! total size, inflated bytes by a budget, profiles by limits that errors name.
+//! A whole push is read and checked before any of it is stored. Its memory is bounded: bodies by their total size,
+//! inflated bytes by a budget, profiles by limits that errors name.
 
 mod ingest;
 mod intake;
@@ -28,7 +28,7 @@ use crate::http::{Answers, Code, Problem, Resource, Routes, described};
 use crate::kernel::Clock;
 use crate::profile::{Budget, Permit, is_compressed};
 
-/// Receives profiles for the embedded store. Handlers ask for it as `web::Data<Receiver>`.
+/// Receives profiles for the embedded store. Handlers take it as `web::Data<Receiver>`.
 pub struct Receiver {
     store: ProfileStore,
     clock: Arc<dyn Clock>,
@@ -36,8 +36,8 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver that fills this store and inflates within this budget. One a process: what it may hold is counted in
-    /// it.
+    /// A receiver that writes to this store and inflates within this budget. A process has only one, since the receiver
+    /// counts the memory that is in use.
     pub fn new(store: ProfileStore, clock: Arc<dyn Clock>, budget: Budget) -> Self {
         Self { store, clock, intake: Intake::new(budget) }
     }
@@ -46,7 +46,7 @@ impl Receiver {
         AcceptedTimes { now: self.clock.now(), retention: self.store.retention() }
     }
 
-    /// Reads a pprof; the permit is for what it was inflated to.
+    /// Reads a pprof. The permit covers its inflated bytes.
     async fn read(
         &self,
         body: &Body,
@@ -64,7 +64,7 @@ impl Receiver {
         let message = push::decode(body.bytes.clone(), encoding)?;
         let (mut permits, mut held, mut ready) = (Vec::new(), 0, Vec::new());
         for (about, bytes) in push::profiles(message, self.accepted_times())? {
-            // Plain profiles are part of the body, which is held already.
+            // Uncompressed profiles are part of the body, whose memory is reserved already.
             let compressed = is_compressed(&bytes);
             let (permit, profiles) = self.read(&body, Part { bytes, held }, about).await?;
             if let Some(permit) = permit.filter(|_| compressed) {
@@ -115,7 +115,7 @@ pub fn routes(routes: &mut Routes<'_>) {
         .service(Resource::at("/pyroscope/ingest").with(__path_ingest_prefixed, ingest_prefixed));
 }
 
-/// Mounts the routes that say, where profiles come from a Pyroscope server, that none are received here.
+/// Mounts routes that say that none are received here, for servers whose profiles come from a Pyroscope.
 pub fn routes_off(routes: &mut Routes<'_>) {
     for path in ["/push.v1.PusherService/Push", "/ingest", "/pyroscope/ingest"] {
         routes.route(path, web::to(off));
@@ -132,11 +132,12 @@ async fn off() -> Result<HttpResponse, Problem> {
 /// Push profiles
 ///
 /// What Pyroscope's SDKs for Python, Ruby, Rust and .NET and Grafana Alloy send: series of pprofs, each series with its
-/// labels. `__name__` names the profile (`process_cpu`, `memory`, …), `service_name` the app. The body may be gzip
-/// (`Content-Encoding: gzip`), and so may each pprof. The answer comes when all profiles are stored. If one profile of an
-/// app cannot be stored, none of that app is, and the push fails; it may be sent again. The same `ID`, or without one the
-/// same bytes, within five minutes is taken for a repetition. Limits: body 32 MiB, inflated 256 MiB, samples 1,000,000,
-/// frames of a stack 4,096, a name 16 KiB.
+/// labels. `__name__` names the profile (`process_cpu`, `memory`, …), `service_name` the app. The body and each pprof
+/// may be compressed with gzip (the body with `Content-Encoding: gzip`). The answer is sent when all profiles are
+/// stored. If one profile of an app cannot be stored, none of that app is and the push fails; it may be sent again. A
+/// push with the same `ID` as one in the last five minutes, or without an ID with the same bytes, is a repetition and
+/// is not stored again. Limits: body 32 MiB, inflated 256 MiB, 1,000,000 samples, 4,096 frames in a stack, 16 KiB for a
+/// name.
 #[utoipa::path(
     post, path = "/push.v1.PusherService/Push", tag = "receivers", operation_id = "pushProfiles",
     request_body(
@@ -178,7 +179,7 @@ async fn push(
     })
 }
 
-/// What both paths of `/ingest` may answer beside 200.
+/// The answers of both paths of `/ingest` other than 200.
 struct IngestErrors;
 
 impl utoipa::IntoResponses for IngestErrors {
@@ -199,11 +200,11 @@ impl utoipa::IntoResponses for IngestErrors {
 
 /// Push one profile
 ///
-/// What Pyroscope's SDKs for Go and Node.js and scripts send: a pprof as body (`format=pprof`), a pprof in a form (parts
-/// `profile` and `sample_type_config`), or folded text (`root;caller;leaf 12`, a stack a line). The name may carry labels:
-/// `checkout{version=2}`. In text formats what follows the last dot of the name says what is counted: `checkout.cpu`,
-/// `checkout.alloc_space`; without one it is CPU samples. A pprof's own time wins over `from` and `until`. Unknown
-/// parameters are ignored.
+/// What Pyroscope's SDKs for Go and Node.js and scripts send: a pprof as the body (`format=pprof`), a pprof in a form
+/// (parts `profile` and `sample_type_config`), or folded text (`root;caller;leaf 12`, one stack per line). The name may
+/// carry labels: `checkout{version=2}`. In text formats the part of the name after its last dot says what is counted:
+/// `checkout.cpu`, `checkout.alloc_space`. Without that part, CPU samples are counted. A time in a pprof takes
+/// precedence over `from` and `until`. Unknown parameters are ignored.
 #[utoipa::path(
     post, path = "/ingest", tag = "receivers", operation_id = "ingestProfile",
     params(IngestParams),

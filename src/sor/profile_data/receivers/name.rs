@@ -1,4 +1,4 @@
-//! The `name` of `/ingest`: `app{label=value,…}`, with a suffix that names the kind of profile in text formats.
+//! The `name` of `/ingest`: `app{label=value,…}`. In text formats its suffix names the kind of profile.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::refused::Refused;
 use crate::kernel::AppName;
 use crate::profile::SampleType;
 
-/// An app with the labels of a series.
+/// An app and the labels of a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) app: String,
@@ -18,7 +18,7 @@ fn bad(detail: impl Into<String>) -> Refused {
 }
 
 impl Key {
-    /// Reads `app{label=value,label2=value2}`. Values go up to the next comma or the closing brace.
+    /// Reads `app{label=value,label2=value2}`. A value ends at the next comma or at the closing brace.
     pub(super) fn parse(name: &str) -> Result<Self, Refused> {
         let (app, rest) = name.split_once('{').unwrap_or((name, "}"));
         let app = app.trim();
@@ -38,7 +38,7 @@ impl Key {
         Ok(Self { app: app.to_owned(), labels: read })
     }
 
-    /// The app, which a label `service_name` overrides. Where `keep` the name given then stays as a label.
+    /// The app. A label `service_name` overrides it; with `keep`, the name that was given then becomes a label.
     pub(super) fn into_app(mut self, keep: bool) -> Result<(AppName, BTreeMap<String, String>), Refused> {
         let app = match self.labels.remove("service_name").filter(|name| !name.is_empty()) {
             None => self.app,
@@ -53,19 +53,19 @@ impl Key {
     }
 }
 
-/// What text of some kind counts.
+/// What a text of some kind counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TextKind {
     /// The profile's name.
     pub(super) name: &'static str,
     pub(super) sample_type: SampleType,
     pub(super) period_type: Option<SampleType>,
-    /// What a count of 1 stands for.
+    /// What a count of 1 is worth.
     pub(super) scale: i64,
 }
 
-/// Takes the suffix off the app's name and says what it means. `rate` is samples per second, 0 where values are to be
-/// left as they are.
+/// Removes the suffix from the app's name and says what it means. `rate` is samples per second; 0 leaves values as they
+/// are.
 pub(super) fn text_kind(app: &str, rate: u32) -> Result<(String, TextKind), Refused> {
     let (app, suffix) = app.rsplit_once('.').unwrap_or((app, "cpu"));
     let counted = |name, sample_type: &str, unit: &str| {
@@ -110,7 +110,7 @@ pub(super) fn text_kind(app: &str, rate: u32) -> Result<(String, TextKind), Refu
     Ok((app.to_owned(), kind))
 }
 
-/// The profile's name for a pprof that comes without one: decided by its sample types, as its sender calls them.
+/// The profile's name for a pprof that comes without one. It follows from the sample types, as their sender names them.
 pub(super) fn pprof_name<'a>(
     sample_types: impl Iterator<Item = &'a str> + Clone,
     shown: &BTreeMap<String, String>,
@@ -127,7 +127,7 @@ pub(super) fn pprof_name<'a>(
             "goroutine" => "goroutines",
             other => other,
         };
-        // What a sender configured stands for all of its types: nothing else is assumed then.
+        // What a sender configured applies to all of its types. Nothing else is assumed then.
         let name = if shown.is_empty() { usual } else { shown.get(name).map_or(name, String::as_str) };
         let lower = name.to_ascii_lowercase();
         let found = if lower.contains("cpu") {

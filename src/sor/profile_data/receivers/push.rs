@@ -17,7 +17,7 @@ use super::reading::{AcceptedTimes, PushMetadata};
 use super::refused::Refused;
 use crate::kernel::AppName;
 
-/// How the message is written.
+/// The encoding of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     Proto,
@@ -25,7 +25,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// What a content type stands for.
+    /// The encoding that a content type means.
     pub(super) fn of(content_type: Option<&str>) -> Result<Self, Refused> {
         let essence = content_type.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         match essence.as_str() {
@@ -38,7 +38,7 @@ impl Encoding {
     }
 }
 
-/// A push as JSON: the names of protobuf's JSON form, which is what Pyroscope takes.
+/// A push as JSON, with the names of protobuf's JSON form, which Pyroscope takes.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 pub(super) struct PushBody {
     /// The series, each with its profiles.
@@ -102,7 +102,7 @@ fn series(body: SeriesBody) -> Result<RawProfileSeries, Refused> {
 }
 
 fn sample(body: SampleBody) -> Result<RawSample, Refused> {
-    // Protobuf's JSON form allows both alphabets, with and without padding.
+    // Protobuf's JSON form allows both alphabets of base64, with and without padding.
     const CONFIG: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let alphabet = if body.raw_profile.contains(['-', '_']) { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
@@ -112,7 +112,7 @@ fn sample(body: SampleBody) -> Result<RawSample, Refused> {
     Ok(RawSample { raw_profile: raw_profile.into(), id: body.id })
 }
 
-/// What each profile of the message is, with its bytes.
+/// The profiles of the message: what is known of each, and its bytes.
 pub(super) fn profiles(request: PushRequest, times: AcceptedTimes) -> Result<Vec<(PushMetadata, Bytes)>, Refused> {
     let mut profiles = Vec::new();
     for series in request.series {

@@ -1,4 +1,4 @@
-//! What all receivers do with a profile in memory.
+//! How all receivers read a profile in memory.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::refused::Refused;
 use crate::kernel::AppName;
 use crate::profile::{PprofFile, ReadError, ReadLimits, SampleType, read_pprof_by_labels};
 
-/// How far ahead of this machine's clock a profile may be.
+/// How far a profile's time may be ahead of this machine's clock.
 const AHEAD: TimeDelta = TimeDelta::minutes(10);
 
 /// The times that are accepted.
@@ -21,7 +21,7 @@ pub(super) struct AcceptedTimes {
 }
 
 impl AcceptedTimes {
-    /// An error unless the profile's start is accepted.
+    /// Refuses a profile whose start is not accepted.
     pub(super) fn check(self, time: DateTime<Utc>) -> Result<(), Refused> {
         let at = time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         if time < self.now - self.retention {
@@ -39,30 +39,30 @@ impl AcceptedTimes {
     }
 }
 
-/// What the sender says of a profile: its app, name, labels and time.
+/// What the sender says about a profile: its app, name, labels and time.
 #[derive(Debug, Clone)]
 pub(super) struct PushMetadata {
     pub(super) app: AppName,
-    /// The profile's name; chosen by its sample types where the sender gives none.
+    /// The profile's name. If the sender gives none, it follows from the sample types.
     pub(super) name: Option<String>,
-    /// What the sender calls the sample types, by their own name.
+    /// The sender's names of sample types, by the names in the profile.
     pub(super) shown: BTreeMap<String, String>,
     pub(super) labels: BTreeMap<String, String>,
-    /// When it began and how long it took, where it does not say so itself.
+    /// When it began and how long it took, if the profile does not say so itself.
     pub(super) time: DateTime<Utc>,
     pub(super) duration: TimeDelta,
     pub(super) id: PushId,
 }
 
-/// A pprof, one part per set of the labels that are kept.
+/// A pprof, in one part for each set of the labels that are kept.
 pub(super) type Parts = Vec<(BTreeMap<String, String>, PprofFile)>;
 
-/// Reads a pprof. For use off the threads that serve requests.
+/// Reads a pprof. To be called on the threads for heavy work.
 pub(super) fn read_parts(bytes: &[u8], limits: &ReadLimits) -> Result<Parts, ReadError> {
     read_pprof_by_labels(bytes, limits, SAMPLE_LABELS)
 }
 
-/// A text that may be a part of a type ID: its parts are joined by colons, and Pyroscope takes no hyphens.
+/// A text that may be part of a type ID, whose parts are joined by colons. Pyroscope does not take hyphens in them.
 fn part_of_id(text: &str) -> String {
     text.replace([':', '-'], "_")
 }
@@ -86,7 +86,7 @@ pub(super) fn pushed(parts: Parts, about: &PushMetadata, times: AcceptedTimes) -
         let fit = |t: &SampleType| SampleType::new(part_of_id(&t.name), part_of_id(&t.unit));
         let time = file.time.filter(|time| time.timestamp_nanos_opt() != Some(0)).unwrap_or(about.time);
         times.check(time)?;
-        // One push id for each part: the same profile has the same parts.
+        // Each part has a push ID of its own: the same profile has the same parts.
         let part: Vec<_> = labels.iter().flat_map(|(k, v)| [k.as_bytes(), v.as_bytes()]).collect();
         let id = if part.is_empty() { about.id } else { about.id.part(part) };
         let mut all = about.labels.clone();

@@ -10,7 +10,7 @@ use super::super::within::NotRead;
 pub(super) enum Refused {
     /// A parameter or member is wrong.
     Parameter(&'static str, String),
-    /// Over a limit that the text names.
+    /// It exceeds a limit, which the text names.
     TooLarge(String),
     /// Not a profile, or not in an accepted format.
     Unreadable(String),
@@ -50,7 +50,7 @@ impl From<PushError> for Refused {
 }
 
 impl Refused {
-    /// The answer of a route whose clients take `unreadable` for a profile that cannot be read.
+    /// The answer of a route whose clients expect `unreadable` for a profile that cannot be read.
     pub(super) fn problem(self, unreadable: Code) -> Problem {
         match self {
             Self::Parameter(name, detail) => Problem::field(Code::ParameterInvalid, name, detail),

@@ -1,4 +1,4 @@
-//! The receivers on a real store: what real SDKs sent, and what nobody should send.
+//! The receivers with a real store: what real SDKs sent, and what nobody should send.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -59,7 +59,7 @@ impl Setup {
         self.send(TestRequest::post().uri(&format!("/ingest?{query}")).set_payload(body.into())).await
     }
 
-    /// What the store has of an app in the ten minutes around the clock.
+    /// What the store has of an app within ten minutes of the clock.
     async fn merged(&self, app: &str, kind: ProfileType) -> Option<MergedProfile> {
         let now = self.clock.now();
         let window = TimeWindow::new(now - TimeDelta::minutes(10), now + TimeDelta::minutes(1)).unwrap();
@@ -133,7 +133,7 @@ fn captures(sdk: &str) -> Option<Vec<Recorded>> {
     Some(numbered.map(read).collect())
 }
 
-/// Totals, numbers of functions and heaviest functions are what an independent decoder finds in the captures.
+/// Totals, numbers of functions and heaviest functions are those that an independent decoder finds in the captures.
 #[rstest]
 #[case("python", "my.py.app", 3, &[
     (ProfileType::Cpu, "process_cpu:cpu:nanoseconds:cpu:nanoseconds", 25_890_000_000, 2, "<genexpr>", 17_110_000_000),
@@ -231,7 +231,7 @@ async fn a_pprof_in_a_form_is_named_by_its_configuration() {
         .insert_header(("content-type", content_type))
         .set_payload(body);
     assert_eq!(house.send(request).await, (200, String::new()));
-    // Go's block profile is no lock profile, so nothing is read, but it is there.
+    // Go's block profile is not a lock profile, so nothing is read, but it is stored.
     let merged = house.merged("app", ProfileType::Lock).await.unwrap();
     assert_eq!((merged.profile.stack_count(), merged.meta.last_profile_at), (0, Some(at("2026-11-20T11:59:50Z"))));
 }

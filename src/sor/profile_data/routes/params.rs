@@ -66,7 +66,7 @@ pub(super) struct ProfileParams {
     /// At most this many functions; 0 means all.
     #[param(value_type = Option<i64>, default = 50, minimum = 0, maximum = 4_294_967_295i64, example = 50)]
     pub(super) limit: Option<u32>,
-    /// Which of the app's series: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
+    /// Select series of the app: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     pub(super) selector: Option<Selector>,
@@ -100,11 +100,11 @@ pub(super) struct PairParams {
     /// At most this many functions of each window; 0 means all.
     #[param(value_type = Option<i64>, default = 500, minimum = 0, maximum = 4_294_967_295i64, example = 500)]
     pub(super) limit: Option<u32>,
-    /// Which of the app's series.
+    /// The series of the app that are read.
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     pub(super) selector: Option<Selector>,
-    /// Which of the app's series in the baseline window; `selector` if not given.
+    /// Select series in the baseline window; `selector` if not given.
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     pub(super) baseline_selector: Option<Selector>,
@@ -129,7 +129,7 @@ pub(super) struct FlameGraphParams {
     /// The window's end, exclusive; now if not given.
     #[param(value_type = Option<String>, example = "now")]
     pub(super) to: Option<TimeParam>,
-    /// Which of the app's series.
+    /// The series of the app that are read.
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     pub(super) selector: Option<Selector>,
@@ -139,7 +139,7 @@ pub(super) struct FlameGraphParams {
     /// The baseline window's end, exclusive; `from` if not given.
     #[param(value_type = Option<String>)]
     pub(super) baseline_to: Option<TimeParam>,
-    /// Which of the app's series in the baseline window; `selector` if not given.
+    /// Select series in the baseline window; `selector` if not given.
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     pub(super) baseline_selector: Option<Selector>,
@@ -164,7 +164,7 @@ pub(super) struct ExportParams {
     /// The window's end, exclusive; now if not given.
     #[param(value_type = Option<String>, example = "now")]
     pub(super) to: Option<TimeParam>,
-    /// Which of the app's series.
+    /// The series of the app that are read.
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     pub(super) selector: Option<Selector>,
@@ -175,7 +175,7 @@ pub(super) struct ExportParams {
     /// The baseline window's end, exclusive; `from` if not given.
     #[param(value_type = Option<String>)]
     pub(super) baseline_to: Option<TimeParam>,
-    /// Which of the app's series in the baseline window; `selector` if not given.
+    /// Select series in the baseline window; `selector` if not given.
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     pub(super) baseline_selector: Option<Selector>,
