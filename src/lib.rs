@@ -1,5 +1,5 @@
 //! Flamewarden reads continuous profiles and decides: what is wrong, what changed, who owns it, and whether it breaks
-//! an approved limit. See ARCHITECTURE.md for the map of the house.
+//! an approved limit. ARCHITECTURE.md describes its structure.
 
 pub mod app;
 pub mod bor;

@@ -7,7 +7,7 @@ use crate::config::Settings;
 /// Where a system of record is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Placement {
-    /// Nowhere. Decisions that use it say so in their answers.
+    /// Off. Decisions that use it say so in their answers.
     Off,
     /// In this process, in its database.
     Local,
@@ -17,16 +17,16 @@ pub enum Placement {
     Remote(Url),
 }
 
-/// What the settings say about a system of record.
+/// What the settings ask of a system of record.
 #[derive(Debug)]
-pub(super) struct Asked<'a> {
-    /// Where it listens, if not here.
+pub(super) struct Demand<'a> {
+    /// Its address, if it is in another process.
     pub(super) url: Option<&'a Url>,
     /// Whether its routes are served.
     pub(super) served: bool,
-    /// The first function served that cannot do without it.
+    /// The first served function that cannot work without it.
     pub(super) needed_by: Option<&'static str>,
-    /// Whether a decision that is served works with it.
+    /// Whether a served decision uses it.
     pub(super) wanted: bool,
 }
 
@@ -41,18 +41,18 @@ pub enum InvalidPlan {
     NoProfiles(&'static str),
 }
 
-/// Where a relational system of record is: remote where its address is set and somebody uses it, else local where its
-/// routes are served, else off.
+/// The placement of a relational system of record: remote if its address is set and it is used, local if its routes are
+/// served, off otherwise.
 #[expect(clippy::unnecessary_wraps, reason = "others may refuse")]
-pub(super) fn relational(_: &Settings, asked: &Asked<'_>) -> Result<Placement, InvalidPlan> {
-    Ok(match asked.url {
-        Some(url) if asked.served || asked.wanted || asked.needed_by.is_some() => Placement::Remote(url.clone()),
-        None if asked.served => Placement::Local,
+pub(super) fn relational(_: &Settings, demand: &Demand<'_>) -> Result<Placement, InvalidPlan> {
+    Ok(match demand.url {
+        Some(url) if demand.served || demand.wanted || demand.needed_by.is_some() => Placement::Remote(url.clone()),
+        None if demand.served => Placement::Local,
         _ => Placement::Off,
     })
 }
 
-/// For a system of record that needs no warnings beside those that hold for all.
-pub(super) fn nothing_to_add(_: &Settings, _: &Placement, _: &Asked<'_>) -> Vec<String> {
+/// The warnings of a system of record that has none of its own.
+pub(super) fn nothing_to_add(_: &Settings, _: &Placement, _: &Demand<'_>) -> Vec<String> {
     Vec::new()
 }

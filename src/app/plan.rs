@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::placement::{Asked, InvalidPlan, Placement};
+use super::placement::{Demand, InvalidPlan, Placement};
 use super::rooms::{self, Kind, PROFILE_DATA, ROOMS, Room, Sor};
 use crate::config::{ConnectTo, Functions, Settings};
 use crate::kernel::Version;
@@ -29,7 +29,7 @@ pub struct Plan {
     pub pool_size: u32,
     /// Whether the server profiles itself.
     pub self_profile: bool,
-    /// Where each room of the list is, by its place there; decisions are nowhere.
+    /// The placement of each room, in the order of [`ROOMS`]. Decisions have [`Placement::Off`].
     placements: Vec<Placement>,
     warnings: Vec<String>,
 }
@@ -41,11 +41,11 @@ impl Plan {
     /// Fails where something that is served lacks what it cannot do without.
     pub fn of(settings: &Settings) -> Result<Self, InvalidPlan> {
         let functions = settings.server.functions.clone();
-        let place = |room: &Room| match room.sor() {
-            Some(sor) => (sor.place)(settings, &asked(settings, room, sor)),
+        let placement = |room: &Room| match room.sor() {
+            Some(sor) => (sor.placement)(settings, &demand(settings, room, sor)),
             None => Ok(Placement::Off),
         };
-        let placements = ROOMS.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+        let placements = ROOMS.iter().map(placement).collect::<Result<Vec<_>, _>>()?;
         let database = match &settings.database.connect_to {
             _ if !placements.contains(&Placement::Local) => Database::None,
             ConnectTo::Embedded => Database::Embedded,
@@ -68,13 +68,13 @@ impl Plan {
 
     /// A server of everything, with all data in this process.
     pub(super) fn whole() -> Self {
-        let place = |room: &Room| if room.sor().is_some() { Placement::Local } else { Placement::Off };
+        let placement = |room: &Room| if room.sor().is_some() { Placement::Local } else { Placement::Off };
         Self {
             functions: Functions::all(&rooms::functions()),
             database: Database::Embedded,
             pool_size: 0,
             self_profile: false,
-            placements: ROOMS.iter().map(place).collect(),
+            placements: ROOMS.iter().map(placement).collect(),
             warnings: Vec::new(),
         }
     }
@@ -121,14 +121,14 @@ impl Plan {
             ));
         }
         for (room, sor, placement) in self.places() {
-            let (asked, variable) = (asked(settings, room, sor), sor.variable());
-            if asked.wanted && *placement == Placement::Off {
+            let (demand, variable) = (demand(settings, room, sor), sor.variable());
+            if demand.wanted && *placement == Placement::Off {
                 warnings.push(format!("{} is off: it is not served here and {variable} is not set", sor.title));
             }
-            if asked.url.is_some() && *placement == Placement::Off {
+            if demand.url.is_some() && *placement == Placement::Off {
                 warnings.push(format!("{variable} is ignored: nothing that is served here uses it"));
             }
-            warnings.extend((sor.warnings)(settings, placement, &asked));
+            warnings.extend((sor.warnings)(settings, placement, &demand));
         }
         if settings.self_profile.enabled == Some(true) && !keeps {
             warnings.push(
@@ -139,8 +139,8 @@ impl Plan {
     }
 }
 
-/// What these settings say about a system of record.
-fn asked<'s>(settings: &'s Settings, room: &Room, sor: &Sor) -> Asked<'s> {
+/// What these settings ask of a system of record.
+fn demand<'s>(settings: &'s Settings, room: &Room, sor: &Sor) -> Demand<'s> {
     let functions = &settings.server.functions;
     let serves = |function: &str| functions.serve(function);
     let asks = |list: &[&str]| list.iter().any(|function| room.functions.contains(function));
@@ -150,7 +150,7 @@ fn asked<'s>(settings: &'s Settings, room: &Room, sor: &Sor) -> Asked<'s> {
             Kind::Sor(_) => None,
         })
     };
-    Asked {
+    Demand {
         url: settings.sor.url(sor.url_key),
         served: room.served(serves).is_some(),
         needed_by: decisions().find(|(bor, _)| asks(bor.needs)).map(|(_, (function, _))| function),
@@ -162,7 +162,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "serves: {}", self.functions)?;
         for (_, sor, placement) in self.places() {
-            let [local, off] = sor.told;
+            let [local, off] = sor.described;
             match placement {
                 Placement::Off => writeln!(f, "{}: {off}", sor.title)?,
                 Placement::Local => writeln!(f, "{}: {local}", sor.title)?,
@@ -209,16 +209,16 @@ mod tests {
     }
 
     fn short(plan: &Plan) -> String {
-        let place = |placement: &Placement, [local, off]: [&'static str; 2]| match placement {
+        let word = |placement: &Placement, [local, off]: [&'static str; 2]| match placement {
             Placement::Off => off,
             Placement::Local => local,
             Placement::Pyroscope(_) => "pyroscope",
             Placement::Remote(_) => "remote",
         };
-        let told = |room: &Room| {
+        let described = |room: &Room| {
             if room.functions.contains(&PROFILE_DATA) { ["store", "-"] } else { ["local", "off"] }
         };
-        let places: Vec<_> = plan.places().map(|(room, _, placement)| place(placement, told(room))).collect();
+        let places: Vec<_> = plan.places().map(|(room, _, placement)| word(placement, described(room))).collect();
         let self_profile = if plan.self_profile { "profiled" } else { "not" };
         format!("{} {:?} {} {self_profile}", places.join(" "), plan.database, plan.pool_size)
     }

@@ -61,7 +61,7 @@ impl HttpServiceFactory for Resource {
     fn register(self, config: &mut AppService) {
         let mut allow = self.allow;
         if allow.contains(&"GET") {
-            // What answers GET answers HEAD: the hallway sees to it.
+            // `handle_request` answers HEAD with the headers of GET.
             allow.push("HEAD");
         }
         allow.sort_unstable();

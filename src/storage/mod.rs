@@ -14,6 +14,7 @@ pub mod migrate;
 mod partitions;
 mod pool;
 mod pooler;
+mod recent;
 mod rows;
 mod schema;
 mod source;
@@ -21,7 +22,6 @@ mod sqlstate;
 #[cfg(test)]
 #[expect(dead_code, reason = "the integration tests need the rest")]
 pub(crate) mod testing;
-mod warm;
 
 pub use db::{Db, DbError, Repeat};
 pub use embedded::{Embedded, EmbeddedError, EmbeddedSettings};

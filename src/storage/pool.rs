@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::config::Pooler;
 
 use super::pooler;
-use super::warm::{PooledConnection, RecentConnections, TRUSTED_FOR};
+use super::recent::{PooledConnection, RecentConnections, TRUSTED_FOR};
 
 /// From this share of connections in use on, the pool is nearly full.
 const NEARLY_FULL_PERCENT: u64 = 80;
@@ -108,7 +108,7 @@ pub(super) struct Pool {
     connections: PgPool,
     /// The semaphore of these connections, which do not go through the driver's own queue.
     turns: Semaphore,
-    warm: Arc<RecentConnections>,
+    recent: Arc<RecentConnections>,
     settings: PoolSettings,
     options: PgConnectOptions,
     in_use: AtomicU32,
@@ -149,7 +149,7 @@ impl Pool {
         Self {
             connections,
             turns: Semaphore::new(usize::try_from(settings.size).unwrap_or(Semaphore::MAX_PERMITS)),
-            warm: Arc::default(),
+            recent: Arc::default(),
             settings,
             options,
             in_use: AtomicU32::new(0),
@@ -170,7 +170,7 @@ impl Pool {
     }
 
     /// Takes a connection; the one place where waits are counted.
-    pub(super) async fn acquire(&self) -> Result<Held<'_>, NoConnection> {
+    pub(super) async fn acquire(&self) -> Result<Lease<'_>, NoConnection> {
         if self.away.load(Ordering::Relaxed) {
             self.probe(AWAY_LIMIT.min(self.settings.connect_timeout)).await.map_err(|error| match error {
                 sqlx::Error::PoolTimedOut => NoConnection::Silent,
@@ -194,7 +194,7 @@ impl Pool {
         match taken {
             Ok((lent, turn)) => {
                 self.in_use.fetch_add(1, Ordering::Relaxed);
-                Ok(Held { lent: Some(lent), is_clean: false, pool: self, _turn: turn })
+                Ok(Lease { lent: Some(lent), is_clean: false, pool: self, _turn: turn })
             }
             Err(sqlx::Error::PoolTimedOut) if self.exhausted() => Err(NoConnection::Exhausted),
             Err(error) => {
@@ -226,7 +226,7 @@ impl Pool {
     /// One that came back a moment ago, or one of the driver's pool, which may connect.
     async fn take(&self) -> Result<(PooledConnection, SemaphorePermit<'_>), sqlx::Error> {
         let turn = self.turns.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        let lent = match self.warm.take() {
+        let lent = match self.recent.take() {
             Some(lent) => lent,
             None => PooledConnection::new(self.connections.acquire().await?),
         };
@@ -259,7 +259,7 @@ impl Pool {
     /// What it is doing.
     pub(super) fn stats(&self) -> PoolStats {
         let in_use = self.in_use.load(Ordering::Relaxed);
-        let idle = u32::try_from(self.connections.num_idle() + self.warm.len()).unwrap_or(u32::MAX);
+        let idle = u32::try_from(self.connections.num_idle() + self.recent.len()).unwrap_or(u32::MAX);
         PoolStats {
             max: self.settings.size,
             open: self.connections.size().max(in_use),
@@ -273,12 +273,12 @@ impl Pool {
     /// How many came back a moment ago and wait to be handed on.
     #[cfg(test)]
     pub(super) fn handed_on(&self) -> usize {
-        self.warm.len()
+        self.recent.len()
     }
 
     /// Closes the connections that nobody uses; those asked for from now on are new.
     pub(super) async fn renew(&self) {
-        self.warm.clear().await;
+        self.recent.clear().await;
         while let Some(idle) = self.connections.try_acquire() {
             let _ = idle.close().await;
         }
@@ -286,8 +286,8 @@ impl Pool {
 
     /// Closes it: connections in use are waited for.
     pub(super) async fn close(&self) {
-        self.warm.close();
-        self.warm.clear().await;
+        self.recent.close();
+        self.recent.clear().await;
         self.connections.close().await;
     }
 }
@@ -297,22 +297,22 @@ fn statement_timeout(settings: &PoolSettings) -> String {
     format!("statement_timeout = {}", settings.query_timeout.as_millis())
 }
 
-/// A connection in use.
-pub(super) struct Held<'p> {
+/// A connection in use, which returns to the pool when this value is dropped.
+pub(super) struct Lease<'p> {
     lent: Option<PooledConnection>,
     is_clean: bool,
     pool: &'p Pool,
-    /// Given back after the connection, so that whoever is next finds it.
+    /// Released after the connection, so that the next request finds the connection.
     _turn: SemaphorePermit<'p>,
 }
 
-impl Held<'_> {
-    /// The connection. `None` is never seen: it is taken on drop alone.
+impl Lease<'_> {
+    /// The connection. It is only `None` during drop.
     pub(super) fn get(&mut self) -> Option<&mut PgConnection> {
         self.lent.as_mut().map(|lent| &mut *lent.connection)
     }
 
-    /// Gives it back after work that succeeded. It is alive and may be used again without a check.
+    /// Returns it after work that succeeded, so it may be used again without a check.
     pub(super) fn succeeded(mut self) {
         // A transaction that was dropped is not rolled back yet.
         self.is_clean = self.lent.as_ref().is_some_and(|lent| !lent.connection.should_flush());
@@ -326,24 +326,24 @@ impl Held<'_> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Lease<'_> {
     fn drop(&mut self) {
         self.pool.in_use.fetch_sub(1, Ordering::Relaxed);
         let Some(mut lent) = self.lent.take() else { return };
         let Ok(runtime) = Handle::try_current() else { return };
-        let (pool, warm) = (self.pool.connections.clone(), Arc::clone(&self.pool.warm));
+        let (pool, recent) = (self.pool.connections.clone(), Arc::clone(&self.pool.recent));
         let max_idle = usize::try_from(self.pool.settings.max_idle).unwrap_or(usize::MAX);
         if self.is_clean {
-            match warm.put(lent, max_idle.saturating_sub(pool.num_idle()), &runtime) {
+            match recent.put(lent, max_idle.saturating_sub(pool.num_idle()), &runtime) {
                 Ok(()) => return,
                 Err(back) => lent = back,
             }
         }
-        // The driver's `after_release` asks before a connection counts as idle, so that of many released at once all
-        // would stay; looking once it is back sees them all.
+        // The driver's `after_release` runs before a connection counts as idle, so that of many released at once all
+        // would stay. A check after the release sees them all.
         runtime.spawn(async move {
             lent.connection.return_to_pool().await;
-            while pool.num_idle() + warm.len() > max_idle {
+            while pool.num_idle() + recent.len() > max_idle {
                 let Some(surplus) = pool.try_acquire() else { return };
                 let _ = surplus.close().await;
             }

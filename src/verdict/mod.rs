@@ -32,8 +32,8 @@ pub use category::{Category, Origin, Runtime};
 pub use claims::{Claim, Claims, StackExplanation};
 pub use compare::{ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Load, OwnNoise, Side};
 pub use findings::{
-    Assessment, Diagnosis, Evidence, Finding, Ground, KindOutcome, Rate, Responsible, Subject, Summary, TopFunction,
-    Verdict, cost_of_allocation, diagnosis_name, fallback_name, label, summarise, weigh_allocations,
+    Diagnosis, Evidence, Finding, Ground, KindOutcome, ProfileAssessment, Rate, Responsible, Subject, Summary,
+    TopFunction, Verdict, cost_of_allocation, diagnosis_name, fallback_name, label, summarise, weigh_allocations,
 };
 pub use fleet::{
     AppFunctions, AppMatches, FleetApp, Hotspot, HotspotService, Hotspots, Match, Matches, Needle, Ranking,

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::list::RELATIONAL;
 use super::{Kind, Room, Sor};
 use crate::app::health::{Check, HealthCheck};
-use crate::app::placement::{Asked, Placement, relational};
+use crate::app::placement::{Demand, Placement, relational};
 use crate::app::wiring::Wiring;
 use crate::config::{Settings, SpoolFsync, SpoolMode};
 use crate::sor::history::{self, Fsync, HistorySor, Repeats, Retention, Spool, SpoolSettings};
@@ -21,8 +21,8 @@ pub(super) const ROOM: Room = Room {
     kind: Kind::Sor(Sor {
         title: "history",
         url_key: "history_url",
-        place: relational,
-        told: RELATIONAL,
+        placement: relational,
+        described: RELATIONAL,
         warnings,
         build,
         routes: |routes, _| history::routes(routes),
@@ -32,12 +32,12 @@ pub(super) const ROOM: Room = Room {
 /// How long undelivered assessments are tried once more when the server stops.
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 
-fn warnings(settings: &Settings, placement: &Placement, asked: &Asked<'_>) -> Vec<String> {
+fn warnings(settings: &Settings, placement: &Placement, demand: &Demand<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
     if settings.history.retention_days.is_some() && *placement != Placement::Local {
         warnings.push("HISTORY_RETENTION_DAYS is ignored: the history is not kept by this process".to_owned());
     }
-    if settings.history.repeats_every.is_some() && (!asked.wanted || *placement == Placement::Off) {
+    if settings.history.repeats_every.is_some() && (!demand.wanted || *placement == Placement::Off) {
         warnings.push("HISTORY_REPEATS_EVERY is ignored: nothing that is served here writes the history".to_owned());
     }
     warnings

@@ -22,8 +22,8 @@ pub(in crate::app) static ROOMS: &[Room] = &[
         kind: Kind::Sor(Sor {
             title: "baselines",
             url_key: "baseline_url",
-            place: relational,
-            told: RELATIONAL,
+            placement: relational,
+            described: RELATIONAL,
             warnings: nothing_to_add,
             build: |wiring, place| wiring.relational::<dyn BaselineSor>(place, baseline::local, baseline::remote),
             routes: |routes, _| baseline::routes(routes),
@@ -36,8 +36,8 @@ pub(in crate::app) static ROOMS: &[Room] = &[
         kind: Kind::Sor(Sor {
             title: "registry",
             url_key: "registry_url",
-            place: relational,
-            told: RELATIONAL,
+            placement: relational,
+            described: RELATIONAL,
             warnings: nothing_to_add,
             build: |wiring, place| wiring.relational::<dyn RegistrySor>(place, registry::local, registry::remote),
             routes: |routes, _| registry::routes(routes),
@@ -49,8 +49,8 @@ pub(in crate::app) static ROOMS: &[Room] = &[
         kind: Kind::Sor(Sor {
             title: "alert rules",
             url_key: "alert_rule_url",
-            place: relational,
-            told: RELATIONAL,
+            placement: relational,
+            described: RELATIONAL,
             warnings: nothing_to_add,
             build: |wiring, place| wiring.relational::<dyn AlertRuleSor>(place, alert_rule::local, alert_rule::remote),
             routes: |routes, _| alert_rule::routes(routes),

@@ -1,6 +1,6 @@
-//! The one list of rooms: every system of record and every decision that a process may serve stands in [`ROOMS`], and
-//! nowhere else. What is served, where a system of record is, what is warned about, `flamewarden config check`, the chapters
-//! of the document and what is built at start all follow from it.
+//! The one list of rooms: every system of record and every decision that a process can serve is in [`ROOMS`], and nowhere
+//! else. The served routes, the placement of systems of record, warnings, `flamewarden config check`, the tags of the
+//! OpenAPI document and what is built at start all follow from it.
 
 mod history;
 mod list;
@@ -9,7 +9,7 @@ mod profile_data;
 use utoipa::openapi::OpenApi;
 
 use super::always;
-use super::placement::{Asked, InvalidPlan, Placement};
+use super::placement::{Demand, InvalidPlan, Placement};
 use super::plan::Plan;
 use super::wiring::Wiring;
 use crate::config::Settings;
@@ -25,7 +25,7 @@ pub(super) use profile_data::FUNCTION as PROFILE_DATA;
 pub(super) struct Room {
     /// Its values of `FUNCTION`, the oldest version first.
     pub(super) functions: &'static [&'static str],
-    /// Its chapters of the document: name and what they are about.
+    /// Its tags in the OpenAPI document, each with its description.
     pub(super) chapters: &'static [(&'static str, &'static str)],
     /// What it is.
     pub(super) kind: Kind,
@@ -41,19 +41,19 @@ pub(super) enum Kind {
 
 /// A system of record.
 pub(super) struct Sor {
-    /// As people call it.
+    /// Its name for people.
     pub(super) title: &'static str,
-    /// The key of section `sor` that says where it listens, if not here. Several may share one.
+    /// The key in section `sor` with its address, if it is in another process. Several may share one.
     pub(super) url_key: &'static str,
-    /// Where it is.
-    pub(super) place: fn(&Settings, &Asked<'_>) -> Result<Placement, InvalidPlan>,
-    /// How it is described when it is local or off.
-    pub(super) told: [&'static str; 2],
+    /// Decides its placement.
+    pub(super) placement: fn(&Settings, &Demand<'_>) -> Result<Placement, InvalidPlan>,
+    /// How its placement is described when it is local, and when it is off.
+    pub(super) described: [&'static str; 2],
     /// Warnings at start that only this system of record has.
-    pub(super) warnings: fn(&Settings, &Placement, &Asked<'_>) -> Vec<String>,
-    /// Offers its port and registers what belongs to it: maintenance, health checks, work at the end.
+    pub(super) warnings: fn(&Settings, &Placement, &Demand<'_>) -> Vec<String>,
+    /// Offers its port and registers its maintenance, health checks and work at shutdown.
     pub(super) build: fn(&mut Wiring<'_>, &Placement) -> anyhow::Result<()>,
-    /// Opens its routes.
+    /// Mounts its routes.
     pub(super) routes: fn(&mut Routes<'_>, &Placement),
 }
 
@@ -61,11 +61,11 @@ pub(super) struct Sor {
 pub(super) struct Bor {
     /// The systems of record without which it is not served.
     pub(super) needs: &'static [&'static str],
-    /// Those that it works with under the second version of its contract; each may be off.
+    /// Those that it uses in the second version of its contract. Each may be off.
     pub(super) wants: &'static [&'static str],
     /// Offers its service.
     pub(super) build: fn(&mut Wiring<'_>, Version) -> anyhow::Result<()>,
-    /// Opens its routes.
+    /// Mounts its routes.
     pub(super) routes: fn(&mut Routes<'_>),
 }
 
@@ -83,7 +83,7 @@ impl Room {
 }
 
 impl Sor {
-    /// The variable that says where it listens.
+    /// The environment variable with its address.
     pub(super) fn variable(&self) -> String {
         self.url_key.to_uppercase()
     }

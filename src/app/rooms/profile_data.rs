@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{Kind, Room, Sor};
 use crate::app::health::{Check, HealthCheck, SourceHealth};
-use crate::app::placement::{Asked, InvalidPlan, Placement};
+use crate::app::placement::{Demand, InvalidPlan, Placement};
 use crate::app::wiring::Wiring;
 use crate::config::{Credentials, Settings};
 use crate::http::{Unreachable, why_unreachable};
@@ -32,8 +32,8 @@ pub(super) const ROOM: Room = Room {
     kind: Kind::Sor(Sor {
         title: "profiles",
         url_key: "profile_data_url",
-        place,
-        told: ["the embedded store", "not read"],
+        placement,
+        described: ["the embedded store", "not read"],
         warnings,
         build,
         routes: |routes, placement| {
@@ -43,19 +43,19 @@ pub(super) const ROOM: Room = Room {
     }),
 };
 
-fn place(settings: &Settings, asked: &Asked<'_>) -> Result<Placement, InvalidPlan> {
-    match (asked.url, &settings.pyroscope.url) {
-        _ if !asked.served && asked.needed_by.is_none() => Ok(Placement::Off),
+fn placement(settings: &Settings, demand: &Demand<'_>) -> Result<Placement, InvalidPlan> {
+    match (demand.url, &settings.pyroscope.url) {
+        _ if !demand.served && demand.needed_by.is_none() => Ok(Placement::Off),
         (Some(url), _) => Ok(Placement::Remote(url.clone())),
         (None, Some(url)) => Ok(Placement::Pyroscope(url.clone())),
-        (None, None) => match asked.needed_by {
-            Some(reader) if !asked.served => Err(InvalidPlan::NoProfiles(reader)),
+        (None, None) => match demand.needed_by {
+            Some(reader) if !demand.served => Err(InvalidPlan::NoProfiles(reader)),
             _ => Ok(Placement::Local),
         },
     }
 }
 
-fn warnings(settings: &Settings, placement: &Placement, _: &Asked<'_>) -> Vec<String> {
+fn warnings(settings: &Settings, placement: &Placement, _: &Demand<'_>) -> Vec<String> {
     let ignored = settings.pyroscope.url.is_some() && !matches!(placement, Placement::Pyroscope(_));
     let warning = "PYROSCOPE_URL is ignored: profiles come from PROFILE_DATA_URL, or nobody reads any";
     ignored.then(|| warning.to_owned()).into_iter().collect()

@@ -239,8 +239,8 @@ async fn v2_names_owners_and_reads_the_apps_own_series_of_their_tenants() {
         Service { metadata: Some(json!({"pyroscopeTenant": "team-a"}).try_into().unwrap()), ..checkout },
         service("other", Some("others"), "critical", None),
     ];
-    let house = Setup::v2(&shops(), registry(Ok(services.clone())));
-    let (_, body) = house.search("function=resize&selector=version%3D%222%22").await;
+    let setup = Setup::v2(&shops(), registry(Ok(services.clone())));
+    let (_, body) = setup.search("function=resize&selector=version%3D%222%22").await;
     let owned = &body["matches"][0];
     assert_eq!(
         (&owned["teamOwner"], &owned["tier"], &owned["notificationChannel"]),
@@ -250,7 +250,7 @@ async fn v2_names_owners_and_reads_the_apps_own_series_of_their_tenants() {
         assert!(body["matches"][1].get(absent).is_none(), "an app that is not registered: {body}");
     }
     let series = |q: &ProfileQuery| (q.selector.to_string(), q.tenant.as_ref().map_or("", Tenant::as_str).to_owned());
-    let mut asked: Vec<_> = house.source.asked.lock().unwrap().iter().map(series).collect();
+    let mut asked: Vec<_> = setup.source.asked.lock().unwrap().iter().map(series).collect();
     asked.sort();
     let of = |selector: &str, tenant: &str| (selector.to_owned(), tenant.to_owned());
     assert_eq!(asked, [of(r#"env="prod",version="2""#, "team-a"), of(r#"version="2""#, "")]);
@@ -262,8 +262,8 @@ async fn v2_names_owners_and_reads_the_apps_own_series_of_their_tenants() {
 
 #[actix_web::test]
 async fn a_service_without_an_owner_says_null() {
-    let house = Setup::v2(&shops(), registry(Ok(vec![service("cart", None, "standard", None)])));
-    let (_, body) = house.search("function=resize&apps=cart").await;
+    let setup = Setup::v2(&shops(), registry(Ok(vec![service("cart", None, "standard", None)])));
+    let (_, body) = setup.search("function=resize&apps=cart").await;
     let row = &body["matches"][0];
     let told = ["teamOwner", "tier", "notificationChannel"].map(|name| row.get(name).cloned());
     assert_eq!(told, [Some(Value::Null), Some(json!("standard")), Some(Value::Null)]);
@@ -285,13 +285,13 @@ async fn a_registry_that_says_nothing_fails_nothing(#[case] error: Option<PortEr
 #[actix_web::test]
 async fn what_costs_nothing_is_left_out_unless_it_is_asked_for() {
     let idle = has("runtime.goexit;runtime.mcall;runtime.schedule;swapper 900\nmain;shop.Price 100");
-    let house = Setup::v1(&[("shop", idle)]);
+    let setup = Setup::v1(&[("shop", idle)]);
     let names = |body: &Value| -> Vec<String> {
         let rows = body["hotspots"].as_array().unwrap().iter();
         rows.map(|row| row["function"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(names(&house.hotspots("").await.1), ["shop.Price"]);
-    assert_eq!(names(&house.hotspots("exclude=").await.1), ["swapper", "shop.Price"]);
+    assert_eq!(names(&setup.hotspots("").await.1), ["shop.Price"]);
+    assert_eq!(names(&setup.hotspots("exclude=").await.1), ["swapper", "shop.Price"]);
 }
 
 #[actix_web::test]
@@ -306,9 +306,9 @@ async fn apps_that_cannot_be_read_are_named_and_the_rest_answers() {
         ("f", has("")),
     ];
     let times = (Duration::from_millis(50), Duration::from_mins(1));
-    let house = Setup { times, ..Setup::v1(&apps) };
+    let setup = Setup { times, ..Setup::v1(&apps) };
     for path in ["/search?function=work&apps=a,b,c,d,e,f,nobody", "/fleet/hotspots?apps=nobody,f,e,d,c,b,a"] {
-        let (status, body) = house.get(path).await;
+        let (status, body) = setup.get(path).await;
         assert_eq!((status, &body["appCount"], &body["appsWithData"]), (200, &json!(2), &json!(1)), "{body}");
         let errors: Vec<_> = body["errors"].as_array().unwrap().iter().map(|e| (&e["app"], &e["code"])).collect();
         let expected = [
@@ -340,8 +340,8 @@ async fn apps_that_were_not_reached_in_time_are_named() {
     let apps = [("a", has("main;work 200")), ("b", App::Hangs), ("c", App::Hangs), ("d", has("main;work 200"))];
     // Two are read at once at first: while both hang, no other has its turn.
     let times = (Duration::from_mins(1), Duration::from_millis(200));
-    let house = Setup { times, ..Setup::v1(&apps) };
-    let (status, body) = house.search("function=work&apps=a,b,c,d").await;
+    let setup = Setup { times, ..Setup::v1(&apps) };
+    let (status, body) = setup.search("function=work&apps=a,b,c,d").await;
     assert_eq!((status, &body["matchCount"]), (200, &json!(1)), "{body}");
     let errors: Vec<_> = body["errors"].as_array().unwrap().iter().map(|e| (&e["app"], &e["code"])).collect();
     let late = json!("timeout");
@@ -369,10 +369,10 @@ async fn where_no_app_could_be_read_there_is_no_answer(
         _ => App::Fails(PortError::Unavailable(String::new())),
     };
     let apps: Vec<_> = ["a", "b"].into_iter().zip(cases).map(|(app, case)| (app, behaviour(case))).collect();
-    let house = Setup { times: (Duration::from_millis(30), Duration::from_mins(1)), ..Setup::v1(&apps) };
-    let (got, body) = house.hotspots("").await;
+    let setup = Setup { times: (Duration::from_millis(30), Duration::from_mins(1)), ..Setup::v1(&apps) };
+    let (got, body) = setup.hotspots("").await;
     assert_eq!((got, &body["code"]), (status, &json!(code)), "{body}");
-    let (got, _) = house.search("function=work&apps=a,nobody").await;
+    let (got, _) = setup.search("function=work&apps=a,nobody").await;
     assert!(got >= 400, "an unknown app beside it is no answer either");
 }
 
@@ -391,10 +391,10 @@ async fn unknown_names_alone_are_an_answer() {
 async fn without_a_list_of_apps_there_is_no_answer(#[case] discovery: App, #[case] status: u16, #[case] code: &str) {
     let source = Arc::new(Source { discovery, ..Source::of(&shops()) });
     let times = (Duration::from_mins(1), Duration::from_millis(50));
-    let house = Setup { source, times, ..Setup::v1(&[]) };
-    let (got, body) = house.hotspots("").await;
+    let setup = Setup { source, times, ..Setup::v1(&[]) };
+    let (got, body) = setup.hotspots("").await;
     assert_eq!((got, &body["code"]), (status, &json!(code)), "{body}");
-    let (got, body) = house.hotspots("apps=cart").await;
+    let (got, body) = setup.hotspots("apps=cart").await;
     assert_eq!((got, &body["appCount"]), (200, &json!(1)), "whoever names apps needs no list: {body}");
 }
 
@@ -406,12 +406,12 @@ async fn a_fleet_without_apps_has_no_hotspots() {
 
 #[actix_web::test]
 async fn each_app_is_read_once_and_only_those_asked_for() {
-    let house = Setup::v1(&shops());
-    house.search("function=x").await;
-    assert_eq!(house.source.asked(), ["cart", "checkout"]);
-    let house = Setup::v1(&shops());
-    house.hotspots("apps=cart,cart").await;
-    assert_eq!(house.source.asked(), ["cart"]);
+    let setup = Setup::v1(&shops());
+    setup.search("function=x").await;
+    assert_eq!(setup.source.asked(), ["cart", "checkout"]);
+    let setup = Setup::v1(&shops());
+    setup.hotspots("apps=cart,cart").await;
+    assert_eq!(setup.source.asked(), ["cart"]);
 }
 
 #[actix_web::test]
@@ -432,13 +432,13 @@ async fn more_apps_are_read_at_once_as_the_source_keeps_up() {
 async fn a_large_profile_counts_like_a_small_one() {
     let deep = (0..40).map(|i| format!("main.f{i}")).collect::<Vec<_>>().join(";");
     let large: String = (0..100).map(|i| format!("{deep};main.leaf{i} 1\n")).collect();
-    let house = Setup::v1(&[("large", has(&large)), ("small", has("main;main.leaf7 200"))]);
-    let (_, body) = house.hotspots("limit=1").await;
+    let setup = Setup::v1(&[("large", has(&large)), ("small", has("main;main.leaf7 200"))]);
+    let (_, body) = setup.hotspots("limit=1").await;
     assert_eq!(
         (&body["hotspots"][0]["function"], &body["hotspots"][0]["serviceCount"]),
         (&json!("main.leaf7"), &json!(2))
     );
-    let (_, body) = house.search("function=main.f7").await;
+    let (_, body) = setup.search("function=main.f7").await;
     assert_eq!((&body["matches"][0]["selfPercent"], &body["matches"][0]["totalPercent"]), (&json!(0.0), &json!(100.0)));
 }
 

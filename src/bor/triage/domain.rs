@@ -11,7 +11,7 @@ use crate::kernel::{
 use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::verdict::{
-    Assessment, KindOutcome, LimitReport, Rules, Summary, check_limits, cost_of_allocation, summarise,
+    KindOutcome, LimitReport, ProfileAssessment, Rules, Summary, check_limits, cost_of_allocation, summarise,
     weigh_allocations,
 };
 
@@ -112,7 +112,7 @@ pub struct TypeResult {
 #[derive(Debug, Clone)]
 pub struct JudgedProfile {
     /// The verdict.
-    pub assessment: Arc<Assessment>,
+    pub assessment: Arc<ProfileAssessment>,
     /// The profile and what its source knows.
     pub merged: MergedProfile,
     /// The result of checking the approved limits; absent if they were not asked for or could not be read.
@@ -195,7 +195,11 @@ impl TypeResult {
 }
 
 /// Checks a judged profile against the limits of its kind.
-pub(super) fn hold(assessment: Arc<Assessment>, merged: MergedProfile, limits: Option<&[Baseline]>) -> JudgedProfile {
+pub(super) fn hold(
+    assessment: Arc<ProfileAssessment>,
+    merged: MergedProfile,
+    limits: Option<&[Baseline]>,
+) -> JudgedProfile {
     let limits = limits.map(|baselines| {
         if !assessment.has_data() {
             return LimitReport::default();

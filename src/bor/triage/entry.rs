@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::domain::Triage;
 use crate::kernel::{PortError, PortResult, Text255, round2};
 use crate::sor::history::{NewAssessment, Recommendation, TopFunctions};
-use crate::verdict::Assessment;
+use crate::verdict::ProfileAssessment;
 
 /// The history entry, without its time and key.
 pub(super) fn history_entry(triage: &Triage, requested_by: Option<Text255>) -> PortResult<NewAssessment> {
@@ -27,7 +27,7 @@ pub(super) fn history_entry(triage: &Triage, requested_by: Option<Text255>) -> P
     })
 }
 
-fn top_functions(assessment: &Assessment) -> Value {
+fn top_functions(assessment: &ProfileAssessment) -> Value {
     let rows = assessment.top_functions.iter();
     rows.map(|row| json!({"name": row.name, "selfPercent": round2(row.self_percent), "selfSamples": row.self_ticks}))
         .collect()

@@ -7,7 +7,7 @@ use crate::bor::facts::source_facts;
 use crate::kernel::ProfileType;
 use crate::profile::Profile;
 use crate::sor::profile_data::{MergedProfile, ProfileMeta};
-use crate::verdict::{Assessment, Rules, Subject};
+use crate::verdict::{ProfileAssessment, Rules, Subject};
 
 /// How many assessments are kept, each as long as its profile is in memory.
 const KEPT: usize = 64;
@@ -25,10 +25,10 @@ pub(super) struct View {
 
 impl View {
     /// Judges a profile.
-    pub(super) fn judge(self, rules: &Rules, merged: &MergedProfile) -> Assessment {
+    pub(super) fn judge(self, rules: &Rules, merged: &MergedProfile) -> ProfileAssessment {
         let Self { kind, seconds, top } = self;
         let facts = source_facts(&merged.meta);
-        Assessment::of(rules, &Subject { kind, profile: &merged.profile, sample_type: 0, seconds, facts, top })
+        ProfileAssessment::of(rules, &Subject { kind, profile: &merged.profile, sample_type: 0, seconds, facts, top })
     }
 }
 
@@ -41,12 +41,12 @@ struct RecentAssessment {
     profile: Weak<Profile>,
     meta: ProfileMeta,
     view: View,
-    assessment: Arc<Assessment>,
+    assessment: Arc<ProfileAssessment>,
 }
 
 impl RecentAssessments {
     /// The assessment of a profile: a known one, or a new one.
-    pub(super) fn of(&self, rules: &Rules, merged: &MergedProfile, view: View) -> Arc<Assessment> {
+    pub(super) fn of(&self, rules: &Rules, merged: &MergedProfile, view: View) -> Arc<ProfileAssessment> {
         if let Some(known) = self.known(merged, view) {
             return known;
         }
@@ -59,7 +59,7 @@ impl RecentAssessments {
         assessment
     }
 
-    fn known(&self, merged: &MergedProfile, view: View) -> Option<Arc<Assessment>> {
+    fn known(&self, merged: &MergedProfile, view: View) -> Option<Arc<ProfileAssessment>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |verdict: &&RecentAssessment| {
             std::ptr::eq(verdict.profile.as_ptr(), Arc::as_ptr(&merged.profile))

@@ -27,7 +27,7 @@ pub struct TopFunction {
 
 /// A profile, judged.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Assessment {
+pub struct ProfileAssessment {
     /// The kind of profile.
     pub kind: ProfileType,
     /// What its ticks count; absent where the app has no profile of this kind.
@@ -58,7 +58,7 @@ pub struct Assessment {
     pub profiles_came: bool,
 }
 
-impl Assessment {
+impl ProfileAssessment {
     /// Judges a profile.
     pub fn of(rules: &Rules, subject: &Subject<'_>) -> Self {
         let &Subject { kind, profile, sample_type, .. } = subject;

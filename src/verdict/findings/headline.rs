@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use chrono::SecondsFormat;
 
-use super::assessment::Assessment;
+use super::assessment::ProfileAssessment;
 use super::diagnosis::{Diagnosis, Ground};
 use super::rate::Rate;
 use crate::kernel::{FindingSeverity, ProfileType};
@@ -32,7 +32,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy)]
 pub enum KindOutcome<'a> {
     /// The profile was read.
-    Assessed(&'a Assessment),
+    Assessed(&'a ProfileAssessment),
     /// It could not be read.
     Unavailable(ProfileType),
 }
@@ -58,7 +58,7 @@ pub struct Summary {
 /// percent and the order requested. Without data an app is never called healthy.
 pub fn summarise(app: &str, outcomes: &[KindOutcome<'_>]) -> Summary {
     let assessed = || outcomes.iter().filter_map(|o| if let KindOutcome::Assessed(a) = o { Some(*a) } else { None });
-    let mut primary: Option<&Assessment> = None;
+    let mut primary: Option<&ProfileAssessment> = None;
     for candidate in assessed().filter(|a| a.has_data()) {
         if primary.is_none_or(|best| rank(&candidate.diagnosis) > rank(&best.diagnosis)) {
             primary = Some(candidate);
@@ -148,7 +148,7 @@ fn rank(diagnosis: &Diagnosis) -> (u8, FindingSeverity, i64) {
     (ground, diagnosis.severity, percent)
 }
 
-fn headline(app: &str, assessment: &Assessment) -> String {
+fn headline(app: &str, assessment: &ProfileAssessment) -> String {
     let diagnosis = &assessment.diagnosis;
     let samples = assessment.sample_count;
     if diagnosis.ground == Ground::Insufficient {
@@ -196,7 +196,7 @@ fn headline(app: &str, assessment: &Assessment) -> String {
 }
 
 /// The sentence that says how much there is, and what the share is of.
-fn opening(app: &str, assessment: &Assessment) -> (String, String) {
+fn opening(app: &str, assessment: &ProfileAssessment) -> (String, String) {
     let of_it = || "of it".to_owned();
     match assessment.rate {
         Some(Rate::Cores(cores)) => (format!("{app} uses {}. ", cores_text(cores)), of_it()),
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn says_when_the_last_profile_came() {
-        let mut none = Assessment::without_data(ProfileType::Cpu, None, &SourceFacts::default());
+        let mut none = ProfileAssessment::without_data(ProfileType::Cpu, None, &SourceFacts::default());
         none.last_profile_at = chrono::DateTime::from_timestamp(1_706_000_000, 0);
         let summary = summarise("checkout", &[KindOutcome::Assessed(&none)]);
         assert_eq!(summary.verdict, Verdict::NoData);
@@ -355,7 +355,7 @@ mod tests {
     #[case(ProfileType::Alloc, "its profiles came, and are empty.")]
     fn tells_profiles_without_samples_from_none(#[case] kind: ProfileType, #[case] why: &str) {
         let facts = SourceFacts { coverage: Some((1, 60)), ..Default::default() };
-        let idle = Assessment::without_data(kind, None, &facts);
+        let idle = ProfileAssessment::without_data(kind, None, &facts);
         let summary = summarise("checkout", &[KindOutcome::Assessed(&idle)]);
         assert_eq!((summary.verdict, summary.primary_issue), (Verdict::Insufficient, "no_data"));
         assert_eq!(
@@ -367,7 +367,7 @@ mod tests {
 
     #[test]
     fn is_unavailable_when_the_rest_had_no_data() {
-        let none = Assessment::without_data(ProfileType::Cpu, None, &SourceFacts::default());
+        let none = ProfileAssessment::without_data(ProfileType::Cpu, None, &SourceFacts::default());
         let summary =
             summarise("checkout", &[KindOutcome::Assessed(&none), KindOutcome::Unavailable(ProfileType::Alloc)]);
         assert_eq!((summary.verdict, summary.primary_issue), (Verdict::Unavailable, "unavailable"));

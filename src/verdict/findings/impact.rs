@@ -1,6 +1,6 @@
 //! What an allocation costs the processor.
 
-use super::assessment::Assessment;
+use super::assessment::ProfileAssessment;
 use super::diagnosis::Ground;
 use crate::kernel::ProfileType;
 use crate::verdict::category::Category;
@@ -8,7 +8,7 @@ use crate::verdict::reliability::{Confidence, Share, highest_severity};
 
 /// The share of the processor that an app spends on allocating and collecting, of 1. Absent where its cpu profile has too
 /// little to say or cannot show the collector.
-pub fn cost_of_allocation(cpu: &Assessment) -> Option<f64> {
+pub fn cost_of_allocation(cpu: &ProfileAssessment) -> Option<f64> {
     let enough = cpu.confidence.is_none_or(|c| c != Confidence::Insufficient);
     if cpu.kind != ProfileType::Cpu || !cpu.has_data() || !enough {
         return None;
@@ -23,7 +23,7 @@ pub fn cost_of_allocation(cpu: &Assessment) -> Option<f64> {
 
 /// Weighs the findings of an alloc profile by what allocation costs the app's cpu: impact = share × cost, and severity is
 /// taken from the impact. Profiles of other kinds stay as they are.
-pub fn weigh_allocations(alloc: &mut Assessment, cost: f64) {
+pub fn weigh_allocations(alloc: &mut ProfileAssessment, cost: f64) {
     if alloc.kind != ProfileType::Alloc {
         return;
     }

@@ -1,7 +1,7 @@
 //! What the claims of a profile add up to: its findings, its diagnosis, who is responsible, and what to do.
 //!
 //! Takes a profile, its [`claims`](super::claims), the thresholds and the advice of the [`catalogue`](super::catalogue);
-//! gives an [`Assessment`], and of several one [`Summary`] with its headline.
+//! gives an [`ProfileAssessment`], and of several one [`Summary`] with its headline.
 
 mod assessment;
 mod diagnosis;
@@ -15,7 +15,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use assessment::{Assessment, TopFunction};
+pub use assessment::{ProfileAssessment, TopFunction};
 pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
 pub use finding::{Finding, Subject};
 pub use headline::{KindOutcome, Summary, Verdict, label, summarise};

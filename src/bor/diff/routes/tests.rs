@@ -178,8 +178,8 @@ async fn both_windows_are_read_under_the_registered_labels_and_tenant(
             Err(PortError::Unavailable("away".into()))
         }
     });
-    let house = Setup { registry: Some(Arc::new(registry)), ..Setup::v2(profiles) };
-    let (status, body) = house.get(WINDOWS).await;
+    let setup = Setup { registry: Some(Arc::new(registry)), ..Setup::v2(profiles) };
+    let (status, body) = setup.get(WINDOWS).await;
     assert_eq!((status, body.get("labels").and_then(Value::as_str)), (200, labels), "{body}");
 }
 
@@ -230,9 +230,9 @@ async fn v1_tells_what_changed_without_limits_and_history() {
 async fn v2_holds_every_function_against_its_limit_and_keeps_the_report() {
     let (history, kept) = history(Ok(()));
     let baselines = limits(|| Ok(vec![limit("Cart.toJson", 5.0), limit("steady1", 1.0), limit("gone", 1.0)]));
-    let house = Setup { baselines, history, ..Setup::v2(source(grown)) };
+    let setup = Setup { baselines, history, ..Setup::v2(source(grown)) };
     let uri = format!("/diff/shop?{WINDOWS}&limit=1");
-    let (status, body) = house.send(TestRequest::get().uri(&uri).insert_header(("X-Requested-By", "ada"))).await;
+    let (status, body) = setup.send(TestRequest::get().uri(&uri).insert_header(("X-Requested-By", "ada"))).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(status, 200, "{body}");
     let row = &body["regressions"][0];
@@ -264,8 +264,8 @@ fn crowd() -> Answer {
 #[actix_web::test]
 async fn the_audit_trail_keeps_the_largest_changes_of_a_report_that_shows_all() {
     let (history, kept) = history(Ok(()));
-    let house = Setup { baselines: limits(|| Ok(Vec::new())), history, ..Setup::v2(source(crowd)) };
-    let (_, body) = house.get(&format!("{WINDOWS}&limit=0")).await;
+    let setup = Setup { baselines: limits(|| Ok(Vec::new())), history, ..Setup::v2(source(crowd)) };
+    let (_, body) = setup.get(&format!("{WINDOWS}&limit=0")).await;
     assert_eq!(body["regressions"].as_array().unwrap().len(), 30);
     let entry = kept.lock().unwrap().pop().unwrap();
     assert_eq!(entry.top_functions.unwrap().as_value()["cpu"].as_array().unwrap().len(), 20);
@@ -284,8 +284,8 @@ async fn the_history_is_told_the_verdict(
     #[case] verdict: &str,
 ) {
     let (history, kept) = history(Ok(()));
-    let house = Setup { baselines: limits(|| Ok(Vec::new())), history, ..Setup::v2(source(answer)) };
-    let (_, body) = house.get(WINDOWS).await;
+    let setup = Setup { baselines: limits(|| Ok(Vec::new())), history, ..Setup::v2(source(answer)) };
+    let (_, body) = setup.get(WINDOWS).await;
     assert_eq!(body["summary"]["verdict"], verdict);
     let entry = kept.lock().unwrap().pop().unwrap();
     assert_eq!((entry.diagnosis.as_str(), entry.severity), (diagnosis, severity));
@@ -294,8 +294,8 @@ async fn the_history_is_told_the_verdict(
 #[actix_web::test]
 async fn an_empty_window_is_said_and_nothing_improved() {
     let silent = || Ok(Some((cpu(&busy("")), cpu(""))));
-    let house = Setup { baselines: limits(|| Ok(vec![limit("a", 1.0)])), ..Setup::v2(source(silent)) };
-    let (status, body) = house.get(WINDOWS).await;
+    let setup = Setup { baselines: limits(|| Ok(vec![limit("a", 1.0)])), ..Setup::v2(source(silent)) };
+    let (status, body) = setup.get(WINDOWS).await;
     assert_eq!((status, &body["regressions"], &body["improvements"]), (200, &json!([]), &json!([])));
     assert_eq!(
         body["summary"],
@@ -416,9 +416,9 @@ async fn golden_report_in_markdown() {
     }
     let baselines =
         limits(|| Ok(vec![limit("a|b", 5.0), limit("steady1", 1.0), limit("old", 50.0), limit("lost", 5.0)]));
-    let house = Setup { baselines, ..Setup::v2(source(report)) };
+    let setup = Setup { baselines, ..Setup::v2(source(report)) };
     let uri = format!("/diff/shop?{WINDOWS}&format=markdown&limit=4");
-    let (_, text) = house.send(TestRequest::get().uri(&uri)).await;
+    let (_, text) = setup.send(TestRequest::get().uri(&uri)).await;
     insta::assert_snapshot!(text);
 }
 
@@ -430,9 +430,9 @@ async fn what_grew_is_not_said_to_stand_over_its_limit_because_its_row_is_not_sh
         Ok(Some((cpu(&busy(before)), cpu(&busy(now)))))
     }
     let baselines = limits(|| Ok(vec![limit("a", 1.0), limit("b", 1.0), limit("steady", 1.0)]));
-    let house = Setup { baselines, ..Setup::v2(source(grew)) };
+    let setup = Setup { baselines, ..Setup::v2(source(grew)) };
     let uri = format!("/diff/shop?{WINDOWS}&format=markdown&limit=1");
-    let (_, text) = house.send(TestRequest::get().uri(&uri)).await;
+    let (_, text) = setup.send(TestRequest::get().uri(&uri)).await;
     let (_, standing) = text.split_once("## Over their limit without having grown").unwrap();
     assert!(
         standing.contains("| `steady` |") && !standing.contains("| `a` |") && !standing.contains("| `b` |"),

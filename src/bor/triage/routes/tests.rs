@@ -173,9 +173,9 @@ async fn v1_answers_without_baselines_history_and_labels() {
 async fn v2_holds_every_function_against_its_limit_and_keeps_the_assessment() {
     let (history, kept) = history(Ok(()));
     let baselines = limits(|| Ok(vec![limit("main.parse", 15.0), limit("main.render", 25.0), limit("main.gone", 1.0)]));
-    let house = Setup { baselines, history, ..Setup::v2(source(only_cpu)) };
+    let setup = Setup { baselines, history, ..Setup::v2(source(only_cpu)) };
     let request = TestRequest::get().uri("/triage/shop?types=cpu&limit=1").insert_header(("X-Requested-By", "ada"));
-    let (status, body) = house.send(request).await;
+    let (status, body) = setup.send(request).await;
     assert_eq!(status, 200);
     let block = &body["profiles"]["cpu"];
     assert_eq!(
@@ -209,12 +209,12 @@ async fn says_which_relational_sors_are_off() {
 #[actix_web::test]
 async fn answers_all_the_same_where_relational_sors_fail() {
     let (history, _) = history(Err(PortError::Unavailable("secret host".into())));
-    let house = Setup {
+    let setup = Setup {
         baselines: limits(|| Err(PortError::Timeout("secret".into()))),
         history,
         ..Setup::v2(source(only_cpu))
     };
-    let (status, body) = house.get("/triage/shop?types=cpu").await;
+    let (status, body) = setup.get("/triage/shop?types=cpu").await;
     assert_eq!(status, 200);
     assert_eq!((&body["baselines"], &body["history"]), (&json!("unavailable"), &json!("unavailable")));
     assert!(!body.to_string().contains("secret"));
@@ -342,8 +342,8 @@ async fn the_labels_and_the_tenant_of_the_registry_narrow_every_read(
         assert_eq!(query.tenant.as_ref().map(Tenant::as_str), tenant);
         only_cpu(query)
     });
-    let house = Setup { registry: registry(answer), ..Setup::v2(profiles) };
-    let (status, body) = house.get("/triage/shop?types=cpu,alloc&selector=v!%3D%222%22").await;
+    let setup = Setup { registry: registry(answer), ..Setup::v2(profiles) };
+    let (status, body) = setup.get("/triage/shop?types=cpu,alloc&selector=v!%3D%222%22").await;
     assert_eq!((status, body.get("labels").and_then(Value::as_str)), (200, labels), "{body}");
     // The link shows what was read.
     let link =
@@ -354,8 +354,8 @@ async fn the_labels_and_the_tenant_of_the_registry_narrow_every_read(
 #[actix_web::test]
 async fn version_one_asks_no_registry() {
     let port = MockRegistrySor::new();
-    let house = Setup { registry: Some(Arc::new(port)), ..Setup::v1(source(only_cpu)) };
-    let (status, body) = house.get("/triage/shop?types=cpu").await;
+    let setup = Setup { registry: Some(Arc::new(port)), ..Setup::v1(source(only_cpu)) };
+    let (status, body) = setup.get("/triage/shop?types=cpu").await;
     assert_eq!((status, body.get("labels")), (200, None));
 }
 
@@ -470,13 +470,13 @@ fn own_rules() -> Arc<Rules> {
 #[actix_web::test]
 async fn golden_answer_of_a_small_profile() {
     let (history, _) = history(Ok(()));
-    let house = Setup {
+    let setup = Setup {
         baselines: limits(|| Ok(vec![limit("main.parse", 15.0)])),
         history,
         rules: own_rules(),
         ..Setup::v2(source(only_cpu))
     };
-    let (_, body) = house.get("/triage/shop?types=cpu&from=1706000000&to=1706000100&limit=2").await;
+    let (_, body) = setup.get("/triage/shop?types=cpu&from=1706000000&to=1706000100&limit=2").await;
     insta::assert_json_snapshot!(body);
 }
 

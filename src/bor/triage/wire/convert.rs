@@ -10,7 +10,7 @@ use crate::bor::triage::domain::{JudgedProfile, Triage, TypeResult};
 use crate::http::Problem;
 use crate::kernel::{percent_of, round2, round4};
 use crate::sor::profile_data::Coverage;
-use crate::verdict::{Assessment, Finding, LimitViolation, Rate, Responsible, Share, Summary};
+use crate::verdict::{Finding, LimitViolation, ProfileAssessment, Rate, Responsible, Share, Summary};
 
 impl TriageBody {
     /// The answer. Without a window its ends are 0.
@@ -103,7 +103,7 @@ impl JudgedBlock {
     }
 }
 
-fn top_functions(assessment: &Assessment) -> Vec<TopFunctionBody> {
+fn top_functions(assessment: &ProfileAssessment) -> Vec<TopFunctionBody> {
     let rows = assessment.top_functions.iter();
     rows.map(|row| TopFunctionBody {
         name: row.name.clone(),

@@ -41,7 +41,7 @@ async fn house_at(now: DateTime<Utc>) -> Setup {
     Setup { store, clock, receiver, _database: database }
 }
 
-async fn house() -> Setup {
+async fn setup() -> Setup {
     house_at(at(NOON)).await
 }
 
@@ -160,34 +160,34 @@ async fn what_a_real_sdk_sent_is_what_is_stored(
 ) {
     let Some(captures) = captures(sdk) else { return };
     assert_eq!(captures.len(), requests);
-    let house = house_at(DateTime::from_timestamp(1_795_226_280, 0).unwrap()).await;
+    let setup = house_at(DateTime::from_timestamp(1_795_226_280, 0).unwrap()).await;
     for (path, headers, body) in captures {
         let mut request = TestRequest::post().uri(&path);
         for (name, value) in &headers {
             request = request.insert_header((name.as_str(), value.as_str()));
         }
-        let answer = house.send(request.set_payload(body)).await;
+        let answer = setup.send(request.set_payload(body)).await;
         assert_eq!(answer, (200, String::new()));
     }
     for (kind, types, total, functions, top, top_self) in expected {
-        let read = house.summary(app, *kind).await;
+        let read = setup.summary(app, *kind).await;
         assert_eq!(read, ((*types).to_owned(), *total, *functions, (*top).to_owned(), *top_self), "{kind}");
     }
 }
 
 #[actix_web::test]
 async fn a_push_as_json_is_taken_and_answered_as_json() {
-    let house = house().await;
+    let setup = setup().await;
     let raw = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, cpu(Some(NOON)));
     let body = serde_json::json!({"series": [{
         "labels": [{"name": "__name__", "value": "process_cpu"}, {"name": "service_name", "value": "checkout"}, {"name": "region", "value": "eu"}],
         "samples": [{"rawProfile": raw, "ID": "1"}],
     }]});
     let request = || TestRequest::post().uri("/push.v1.PusherService/Push").set_json(&body);
-    assert_eq!(house.send(request()).await, (200, "{}".to_owned()));
+    assert_eq!(setup.send(request()).await, (200, "{}".to_owned()));
     // The SDK tries again.
-    assert_eq!(house.send(request()).await, (200, "{}".to_owned()));
-    let read = house.summary("checkout", ProfileType::Cpu).await;
+    assert_eq!(setup.send(request()).await, (200, "{}".to_owned()));
+    let read = setup.summary("checkout", ProfileType::Cpu).await;
     assert_eq!(read, ("process_cpu:cpu:nanoseconds:cpu:nanoseconds".into(), 30_000_000, 1, "work".into(), 30_000_000));
 }
 
@@ -203,10 +203,10 @@ async fn a_raw_pprof_is_named_by_its_sample_types(
     #[case] kind: ProfileType,
     #[case] expected: &str,
 ) {
-    let house = house().await;
+    let setup = setup().await;
     let query = query.replace('{', "%7B").replace('}', "%7D");
-    assert_eq!(house.ingest(&query, pprof(types, &[("f;main", &[3, 70])], Some(NOON))).await, (200, String::new()));
-    assert_eq!(house.summary("app", kind).await, (expected.to_owned(), 70, 1, "f".to_owned(), 70));
+    assert_eq!(setup.ingest(&query, pprof(types, &[("f;main", &[3, 70])], Some(NOON))).await, (200, String::new()));
+    assert_eq!(setup.summary("app", kind).await, (expected.to_owned(), 70, 1, "f".to_owned(), 70));
 }
 
 fn form(parts: &[(&str, &[u8])]) -> (&'static str, Vec<u8>) {
@@ -222,7 +222,7 @@ fn form(parts: &[(&str, &[u8])]) -> (&'static str, Vec<u8>) {
 
 #[actix_web::test]
 async fn a_pprof_in_a_form_is_named_by_its_configuration() {
-    let house = house().await;
+    let setup = setup().await;
     let config = br#"{"contentions":{"units":"lock_samples","display-name":"block_count"},"delay":{"units":"lock_nanoseconds","display-name":"block_duration"}}"#;
     let profile = pprof(&[("contentions", "count"), ("delay", "nanoseconds")], &[("f", &[1, 2])], None);
     let (content_type, body) = form(&[("profile", &profile), ("sample_type_config", config)]);
@@ -230,9 +230,9 @@ async fn a_pprof_in_a_form_is_named_by_its_configuration() {
         .uri("/pyroscope/ingest?name=app%7Bregion%3Deu%7D&from=1795175990000000000&until=1795176000000000000&spyName=gospy")
         .insert_header(("content-type", content_type))
         .set_payload(body);
-    assert_eq!(house.send(request).await, (200, String::new()));
+    assert_eq!(setup.send(request).await, (200, String::new()));
     // Go's block profile is not a lock profile, so nothing is read, but it is stored.
-    let merged = house.merged("app", ProfileType::Lock).await.unwrap();
+    let merged = setup.merged("app", ProfileType::Lock).await.unwrap();
     assert_eq!((merged.profile.stack_count(), merged.meta.last_profile_at), (0, Some(at("2026-11-20T11:59:50Z"))));
 }
 
@@ -284,14 +284,14 @@ async fn text_is_taken(
     #[case] top: &str,
     #[case] events: Option<u64>,
 ) {
-    let house = house().await;
-    assert_eq!(house.ingest(&format!("{query}&from=1795176000"), text).await, (200, String::new()));
-    let merged = house.merged("app", kind).await.unwrap();
+    let setup = setup().await;
+    assert_eq!(setup.ingest(&format!("{query}&from=1795176000"), text).await, (200, String::new()));
+    let merged = setup.merged("app", kind).await.unwrap();
     assert_eq!(
         (merged.meta.profile_types.join("+"), merged.profile.total(0), merged.meta.sample_count),
         (types.to_owned(), total, events)
     );
-    assert_eq!(house.summary("app", kind).await.3, top);
+    assert_eq!(setup.summary("app", kind).await.3, top);
 }
 
 /// Status and beginning of the answer, query, content type and body of the request.
@@ -299,8 +299,8 @@ type Case<'a> = (u16, &'a str, &'a str, Option<&'a str>, Vec<u8>);
 
 #[actix_web::test]
 async fn what_cannot_be_taken_says_why_and_leaves_what_is_stored_untouched() {
-    let house = house().await;
-    assert_eq!(house.ingest("name=app&format=pprof", cpu(Some(NOON))).await.0, 200);
+    let setup = setup().await;
+    assert_eq!(setup.ingest("name=app&format=pprof", cpu(Some(NOON))).await.0, 200);
     let whole = cpu(Some("2026-11-20T12:00:01Z"));
     let bomb = gzip(&vec![0; 300 << 20]);
     let many = "a 1\n".repeat(1_000_001);
@@ -384,11 +384,11 @@ async fn what_cannot_be_taken_says_why_and_leaves_what_is_stored_untouched() {
         if let Some(content_type) = content_type {
             request = request.insert_header(("content-type", content_type));
         }
-        let (got, body) = house.send(request).await;
+        let (got, body) = setup.send(request).await;
         assert_eq!(got, status, "{text}: {body}");
         assert!(code(&body).starts_with(text), "{} is not {text}", code(&body));
     }
-    assert_eq!(house.summary("app", ProfileType::Cpu).await.1, 30_000_000);
+    assert_eq!(setup.summary("app", ProfileType::Cpu).await.1, 30_000_000);
 }
 
 #[rstest]
@@ -405,9 +405,9 @@ async fn a_bad_push_says_why(
     #[case] content_type: &str,
     #[case] body: Vec<u8>,
 ) {
-    let house = house().await;
+    let setup = setup().await;
     let request = TestRequest::post().uri("/push.v1.PusherService/Push").insert_header(("content-type", content_type));
-    let (got, body) = house.send(request.set_payload(body)).await;
+    let (got, body) = setup.send(request.set_payload(body)).await;
     assert_eq!(got, status, "{body}");
     assert!(code(&body).starts_with(text), "{} is not {text}", code(&body));
 }
@@ -428,19 +428,19 @@ fn large() -> Vec<u8> {
 #[case::gzip_in_a_gzip_body(gzip(&large()), Some("gzip"))]
 #[actix_web::test]
 async fn a_large_profile_is_taken_however_it_is_wrapped(#[case] body: Vec<u8>, #[case] encoding: Option<&str>) {
-    let house = house().await;
+    let setup = setup().await;
     let mut request = TestRequest::post().uri("/ingest?name=app&format=pprof").set_payload(body);
     if let Some(encoding) = encoding {
         request = request.insert_header(("content-encoding", encoding));
     }
-    assert_eq!(house.send(request).await, (200, String::new()));
-    assert_eq!(house.summary("app", ProfileType::Cpu).await.1, 30_000_000);
+    assert_eq!(setup.send(request).await, (200, String::new()));
+    assert_eq!(setup.summary("app", ProfileType::Cpu).await.1, 30_000_000);
 }
 
 #[actix_web::test]
 async fn a_push_that_would_wait_for_itself_is_too_large() {
-    let house = house().await;
-    let receiver = |budget| web::Data::new(Receiver::new(house.store.clone(), house.clock.clone(), budget));
+    let setup = setup().await;
+    let receiver = |budget| web::Data::new(Receiver::new(setup.store.clone(), setup.clock.clone(), budget));
     // Each profile takes 64 KiB at least.
     for (budget, status) in [(192 << 10, 200), (128 << 10, 413)] {
         let samples: Vec<_> = (0..3)
@@ -459,18 +459,18 @@ async fn a_push_that_would_wait_for_itself_is_too_large() {
         let answer = call_service(&app, request.to_request()).await;
         assert_eq!(answer.status().as_u16(), status);
     }
-    assert_eq!(house.summary("app", ProfileType::Cpu).await.1, 90_000_000);
+    assert_eq!(setup.summary("app", ProfileType::Cpu).await.1, 90_000_000);
 }
 
 #[actix_web::test]
 async fn one_bad_profile_keeps_the_whole_push_out() {
-    let house = house().await;
+    let setup = setup().await;
     let encode = |bytes: Vec<u8>| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
     let labels = serde_json::json!([{"name": "service_name", "value": "app"}]);
     let series = |raw: String| serde_json::json!({"labels": labels, "samples": [{"rawProfile": raw}]});
     let body = serde_json::json!({"series": [series(encode(cpu(Some(NOON)))), series(encode(b"xxxx".to_vec()))]});
-    assert_eq!(house.send(TestRequest::post().uri("/push.v1.PusherService/Push").set_json(&body)).await.0, 400);
-    assert!(house.merged("app", ProfileType::Cpu).await.is_none());
+    assert_eq!(setup.send(TestRequest::post().uri("/push.v1.PusherService/Push").set_json(&body)).await.0, 400);
+    assert!(setup.merged("app", ProfileType::Cpu).await.is_none());
 }
 
 #[actix_web::test]

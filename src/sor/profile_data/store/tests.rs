@@ -40,7 +40,7 @@ async fn house_with(settings: StoreSettings) -> Setup {
     Setup { store, clock, database }
 }
 
-async fn house() -> Setup {
+async fn setup() -> Setup {
     house_with(StoreSettings::default()).await
 }
 
@@ -132,14 +132,14 @@ fn owned(stacks: &[(&str, i64)]) -> Vec<(String, i64)> {
 
 #[tokio::test]
 async fn what_was_pushed_is_merged_over_epochs_and_hours() {
-    let house = house().await;
+    let setup = setup().await;
     for time in ["2026-11-20T11:59:50Z", NOON, "2026-11-20T12:00:10Z"] {
-        house.store.push(vec![CPU.at(time)]).await.unwrap();
+        setup.store.push(vec![CPU.at(time)]).await.unwrap();
     }
     // A second writer has epochs of its own.
-    let other = ProfileStore::new(house.database.db.clone(), house.clock.clone(), StoreSettings::default());
+    let other = ProfileStore::new(setup.database.db.clone(), setup.clock.clone(), StoreSettings::default());
     other.push(vec![CPU.at("2026-11-20T12:00:20Z")]).await.unwrap();
-    let merged = house.cpu().await;
+    let merged = setup.cpu().await;
     assert_eq!(stacks(&merged), owned(&[("main", 40_000_000), ("work;main", 120_000_000)]));
     assert_eq!(merged.profile.sample_types(), [SampleType::new("cpu", "nanoseconds")]);
     assert_eq!(merged.meta.sample_type, Some(SampleType::new("cpu", "nanoseconds")));
@@ -151,9 +151,9 @@ async fn what_was_pushed_is_merged_over_epochs_and_hours() {
 
 #[tokio::test]
 async fn a_profile_belongs_to_a_window_by_its_start_half_open() {
-    let house = house().await;
-    house.store.push(vec![CPU.at(NOON), CPU.at("2026-11-20T12:10:00Z")]).await.unwrap();
-    let merged = house.merged(ProfileType::Cpu, window(NOON, "2026-11-20T12:10:00Z"), "").await.unwrap();
+    let setup = setup().await;
+    setup.store.push(vec![CPU.at(NOON), CPU.at("2026-11-20T12:10:00Z")]).await.unwrap();
+    let merged = setup.merged(ProfileType::Cpu, window(NOON, "2026-11-20T12:10:00Z"), "").await.unwrap();
     assert_eq!(merged.profile.total(0), 40_000_000);
     let coverage = merged.meta.coverage.unwrap();
     assert_eq!(
@@ -164,9 +164,9 @@ async fn a_profile_belongs_to_a_window_by_its_start_half_open() {
 
 #[tokio::test]
 async fn a_known_app_without_data_says_when_its_last_profile_came_and_an_unknown_one_is_none() {
-    let house = house().await;
-    house.store.push(vec![CPU.at("2026-11-20T10:00:00Z")]).await.unwrap();
-    let merged = house.cpu().await;
+    let setup = setup().await;
+    setup.store.push(vec![CPU.at("2026-11-20T10:00:00Z")]).await.unwrap();
+    let merged = setup.cpu().await;
     assert_eq!((merged.profile.stack_count(), merged.meta.sample_type, merged.meta.coverage), (0, None, None));
     assert_eq!(merged.meta.last_profile_at, Some(at("2026-11-20T10:00:00Z")));
     let unknown = ProfileQuery {
@@ -176,15 +176,15 @@ async fn a_known_app_without_data_says_when_its_last_profile_came_and_an_unknown
         selector: Selector::default(),
         tenant: None,
     };
-    assert!(house.store.merged(&CALL, &unknown).await.unwrap().is_none());
+    assert!(setup.store.merged(&CALL, &unknown).await.unwrap().is_none());
 }
 
 #[tokio::test]
 async fn apps_are_those_with_a_profile_in_the_window_in_order() {
-    let house = house().await;
+    let setup = setup().await;
     let of = |app| Push { app, ..CPU }.at(NOON);
-    house.store.push(vec![of("b"), of("a"), Push { app: "old", ..CPU }.at("2026-11-20T10:00:00Z")]).await.unwrap();
-    let apps = house.store.apps(&CALL, window("2026-11-20T11:00:00Z", "2026-11-20T13:00:00Z")).await.unwrap();
+    setup.store.push(vec![of("b"), of("a"), Push { app: "old", ..CPU }.at("2026-11-20T10:00:00Z")]).await.unwrap();
+    let apps = setup.store.apps(&CALL, window("2026-11-20T11:00:00Z", "2026-11-20T13:00:00Z")).await.unwrap();
     assert_eq!(apps.iter().map(AppName::as_str).collect::<Vec<_>>(), ["a", "b"]);
 }
 
@@ -196,49 +196,49 @@ async fn apps_are_those_with_a_profile_in_the_window_in_order() {
 #[case("region=\"nowhere\"", 0)]
 #[tokio::test]
 async fn a_selector_chooses_series_by_their_labels(#[case] selector: &str, #[case] total: i64) {
-    let house = house().await;
+    let setup = setup().await;
     let eu = Push { labels: &[("region", "eu")], ..CPU }.at(NOON);
     let us = Push { labels: &[("region", "us")], ..CPU }.at(NOON);
-    house.store.push(vec![eu, us, CPU.at(NOON)]).await.unwrap();
-    let merged = house.merged(ProfileType::Cpu, window(NOON, "2026-11-20T13:00:00Z"), selector).await.unwrap();
+    setup.store.push(vec![eu, us, CPU.at(NOON)]).await.unwrap();
+    let merged = setup.merged(ProfileType::Cpu, window(NOON, "2026-11-20T13:00:00Z"), selector).await.unwrap();
     assert_eq!(merged.profile.total(0), total);
 }
 
 #[tokio::test]
 async fn over_200_label_sets_in_an_hour_collapse_and_say_so() {
-    let house = house().await;
+    let setup = setup().await;
     let pods: Vec<_> = (0..202).map(|i| i.to_string()).collect();
     let mut collapsed = 0;
     for pod in &pods {
-        collapsed += house.store.push(vec![Push { labels: &[("pod", pod)], ..CPU }.at(NOON)]).await.unwrap().collapsed;
+        collapsed += setup.store.push(vec![Push { labels: &[("pod", pod)], ..CPU }.at(NOON)]).await.unwrap().collapsed;
     }
-    assert_eq!((collapsed, house.count("series").await), (2, 201));
-    let merged = house.cpu().await;
+    assert_eq!((collapsed, setup.count("series").await), (2, 201));
+    let merged = setup.cpu().await;
     assert_eq!((merged.profile.total(0), merged.meta.labels_collapsed), (202 * 40_000_000, true));
     // A known set is none too many.
     let known = Push { labels: &[("pod", "7")], ..CPU }.at("2026-11-20T12:00:30Z");
-    assert_eq!(house.store.push(vec![known]).await.unwrap().collapsed, 0);
+    assert_eq!(setup.store.push(vec![known]).await.unwrap().collapsed, 0);
 }
 
 #[tokio::test]
 async fn totals_that_never_fall_are_read_as_their_growth() {
-    let house = house().await;
+    let setup = setup().await;
     for i in 0..12_i64 {
         let stacks: &[(&str, &[i64])] = &[("f;main", &[1_000 + 100 * i]), ("g;main", &[500])];
         let push = Push { name: "memory", types: &[("alloc_space", "bytes")], stacks, ..CPU };
-        house.store.push(vec![push.at(&format!("2026-11-20T12:{i:02}:00Z"))]).await.unwrap();
+        setup.store.push(vec![push.at(&format!("2026-11-20T12:{i:02}:00Z"))]).await.unwrap();
     }
     let hour = window(NOON, "2026-11-20T13:00:00Z");
-    let merged = house.merged(ProfileType::Alloc, hour, "").await.unwrap();
+    let merged = setup.merged(ProfileType::Alloc, hour, "").await.unwrap();
     assert_eq!((stacks(&merged), merged.meta.cumulative), (owned(&[("f;main", 1_100)]), false));
     // Nine pushes are too few to tell.
-    let nine = house.merged(ProfileType::Alloc, window(NOON, "2026-11-20T12:09:00Z"), "").await.unwrap();
+    let nine = setup.merged(ProfileType::Alloc, window(NOON, "2026-11-20T12:09:00Z"), "").await.unwrap();
     assert_eq!(nine.profile.total(0), (0..9).map(|i| 1_500 + 100 * i).sum::<i64>());
 }
 
 #[tokio::test]
 async fn a_series_that_says_it_is_cumulative_is_read_as_its_growth_over_restarts_and_hours() {
-    let house = house().await;
+    let setup = setup().await;
     for (time, value) in [("11:30", 100), ("11:45", 150), ("12:00", 20), ("12:15", 70)] {
         let stacks: &[(&str, &[i64])] = &[("f", &[value])];
         let push = Push {
@@ -248,20 +248,20 @@ async fn a_series_that_says_it_is_cumulative_is_read_as_its_growth_over_restarts
             labels: &[("__delta__", "false")],
             ..CPU
         };
-        house.store.push(vec![push.at(&format!("2026-11-20T{time}:00Z"))]).await.unwrap();
+        setup.store.push(vec![push.at(&format!("2026-11-20T{time}:00Z"))]).await.unwrap();
     }
     let merged =
-        house.merged(ProfileType::Lock, window("2026-11-20T11:00:00Z", "2026-11-20T13:00:00Z"), "").await.unwrap();
+        setup.merged(ProfileType::Lock, window("2026-11-20T11:00:00Z", "2026-11-20T13:00:00Z"), "").await.unwrap();
     assert_eq!(stacks(&merged), owned(&[("f", 50 + 70)]));
 }
 
 #[tokio::test]
 async fn populations_are_told_apart_and_of_two_profilers_the_one_with_most_is_read() {
-    let house = house().await;
+    let setup = setup().await;
     let stacks: &[(&str, &[i64])] = &[("f", &[10_000_000])];
     let go = |env| Push { labels: env, ..CPU };
     let ebpf = Push { labels: &[("otel.scope.name", "ebpf")], stacks, ..CPU };
-    house
+    setup
         .store
         .push(vec![
             go(&[("env", "prod"), ("otel.scope.name", "go")]).at(NOON),
@@ -271,7 +271,7 @@ async fn populations_are_told_apart_and_of_two_profilers_the_one_with_most_is_re
         ])
         .await
         .unwrap();
-    let merged = house.cpu().await;
+    let merged = setup.cpu().await;
     let share = |label: &str, value: &str, ticks| LabelShareOf(label.into(), value.into(), Some(ticks));
     let read = |shares: &[crate::sor::profile_data::LabelShare]| {
         shares.iter().map(|s| LabelShareOf(s.label.clone(), s.value.clone(), s.ticks)).collect::<Vec<_>>()
@@ -289,10 +289,10 @@ struct LabelShareOf(String, String, Option<i64>);
 
 #[tokio::test]
 async fn a_pair_is_read_under_one_sample_type() {
-    let house = house().await;
+    let setup = setup().await;
     let samples = Push { types: &[("samples", "count")], stacks: &[("f", &[4])], ..CPU };
     let both = Push { types: &[("samples", "count"), ("cpu", "nanoseconds")], stacks: &[("f", &[3, 30])], ..CPU };
-    house.store.push(vec![samples.at("2026-11-20T10:30:00Z"), both.at("2026-11-20T11:30:00Z")]).await.unwrap();
+    setup.store.push(vec![samples.at("2026-11-20T10:30:00Z"), both.at("2026-11-20T11:30:00Z")]).await.unwrap();
     let query = ProfileQuery {
         app: "checkout".parse().unwrap(),
         kind: ProfileType::Cpu,
@@ -302,7 +302,7 @@ async fn a_pair_is_read_under_one_sample_type() {
     };
     let before = window("2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z");
     let (baseline, current) =
-        house.store.merged_pair(&CALL, &query, before, &Selector::default()).await.unwrap().unwrap();
+        setup.store.merged_pair(&CALL, &query, before, &Selector::default()).await.unwrap().unwrap();
     assert_eq!((baseline.profile.total(0), current.profile.total(0)), (4, 3));
     assert_eq!(baseline.meta.sample_type, current.meta.sample_type);
 }

@@ -99,16 +99,19 @@ fn profile(unit: &str, stacks: &[(&str, i64)]) -> Profile {
     builder.build()
 }
 
-fn assess_with(kind: ProfileType, unit: &str, stacks: &[(&str, i64)], facts: SourceFacts<'_>) -> Assessment {
+fn assess_with(kind: ProfileType, unit: &str, stacks: &[(&str, i64)], facts: SourceFacts<'_>) -> ProfileAssessment {
     let profile = profile(unit, stacks);
-    Assessment::of(&RULES, &Subject { kind, profile: &profile, sample_type: 0, seconds: Some(100.0), facts, top: 10 })
+    ProfileAssessment::of(
+        &RULES,
+        &Subject { kind, profile: &profile, sample_type: 0, seconds: Some(100.0), facts, top: 10 },
+    )
 }
 
-fn cpu(stacks: &[(&str, i64)]) -> Assessment {
+fn cpu(stacks: &[(&str, i64)]) -> ProfileAssessment {
     assess_with(ProfileType::Cpu, "nanoseconds", stacks, SourceFacts::default())
 }
 
-fn summary_of(assessment: &Assessment) -> Summary {
+fn summary_of(assessment: &ProfileAssessment) -> Summary {
     summarise("checkout", &[KindOutcome::Assessed(assessment)])
 }
 
@@ -343,7 +346,7 @@ fn prefers_the_confirmed_then_the_severe_then_the_first_asked() {
         (cpu(&[("runtime.collector", 9_000), ("main.main;main.a", 1_000)]), cpu(&[("main.main;main.a", 9_000)]));
     let unsure = cpu(&[("runtime.collector", 51), ("main.main;main.a", 50), ("main.main;main.b", 100)]);
     assert!(!unsure.diagnosis.confirmed || unsure.diagnosis.severity < FindingSeverity::High);
-    let first = |outcomes: &[&Assessment]| {
+    let first = |outcomes: &[&ProfileAssessment]| {
         let outcomes: Vec<_> = outcomes.iter().map(|a| KindOutcome::Assessed(a)).collect();
         summarise("checkout", &outcomes).primary_issue
     };

@@ -1,5 +1,5 @@
-//! Connections that came back a moment ago and are used again without a check. The driver's pool checks each one that
-//! comes back, which costs half as much again as reading a few rows.
+//! Connections that were returned a moment ago and are used again without a check. The driver's pool checks each returned
+//! connection, which costs half as much as reading a few rows.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,8 +8,8 @@ use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use tokio::runtime::Handle;
 
-/// So long after the driver's pool gave a connection out it is handed on; then it goes back and is asked, and replaced where
-/// it is too old.
+/// How long a connection may be used again without a check, since the driver's pool gave it out. Then it is returned to
+/// the driver's pool, which checks it and replaces it if it is too old.
 pub(super) const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// A connection of the driver's pool.
@@ -20,7 +20,7 @@ pub(super) struct PooledConnection {
 }
 
 impl PooledConnection {
-    /// One that the driver's pool gave out just now.
+    /// A connection that the driver's pool has just given out.
     pub(super) fn new(connection: PoolConnection<Postgres>) -> Self {
         Self { connection, since: Instant::now() }
     }
@@ -30,14 +30,14 @@ impl PooledConnection {
     }
 }
 
-/// Those that nobody uses at the moment.
+/// Connections that are not in use.
 #[derive(Debug, Default)]
 pub(super) struct RecentConnections(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     lent: Vec<PooledConnection>,
-    /// Whether a task gives back what is not used again.
+    /// Whether a task is running that returns unused connections.
     is_swept: bool,
     is_closed: bool,
 }
@@ -72,7 +72,7 @@ impl RecentConnections {
         }
         state.lent.push(lent);
         if !std::mem::replace(&mut state.is_swept, true) {
-            runtime.spawn(sweep(Sweeping { warm: Arc::clone(self), is_over: false }));
+            runtime.spawn(sweep(Sweeping { recent: Arc::clone(self), is_over: false }));
         }
         Ok(())
     }
@@ -108,14 +108,14 @@ async fn give_back(all: Vec<PooledConnection>) {
 
 /// Gives back what is not used again. Its runtime may end first.
 struct Sweeping {
-    warm: Arc<RecentConnections>,
+    recent: Arc<RecentConnections>,
     is_over: bool,
 }
 
 impl Drop for Sweeping {
     fn drop(&mut self) {
         if !self.is_over {
-            self.warm.lock().is_swept = false;
+            self.recent.lock().is_swept = false;
         }
     }
 }
@@ -124,7 +124,7 @@ async fn sweep(mut sweeping: Sweeping) {
     while !sweeping.is_over {
         tokio::time::sleep(TRUSTED_FOR).await;
         let old = {
-            let mut state = sweeping.warm.lock();
+            let mut state = sweeping.recent.lock();
             let (trusted, old) = std::mem::take(&mut state.lent).into_iter().partition(PooledConnection::is_trusted);
             state.lent = trusted;
             state.is_swept = !state.lent.is_empty();
