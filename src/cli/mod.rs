@@ -146,7 +146,7 @@ impl Command {
             Self::Services(args) => lists::services(&args, common).await,
             Self::Baselines(args) => lists::baselines(&args, common).await,
             Self::History(args) => lists::history(&args, common).await,
-            Self::Demo(arguments) => demo::run(&arguments).await,
+            Self::Demo(arguments) => demo::run(&arguments, common).await,
             Self::Rules(args) => Ok(rules::run(&args)),
             Self::Openapi => openapi::run(),
             Self::Completions(args) => completions::run(&args),

@@ -6,6 +6,7 @@ mod program;
 mod report;
 mod workload;
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use futures::future::try_join_all;
 use self::program::Program;
 use self::report::{Report, RunWindow};
 use self::workload::{Version, Workload};
-use super::Exit;
 use super::server::{Server, ServerAddress};
+use super::{Common, Exit};
 use crate::kernel::{Clock as _, SystemClock};
 
 /// How long each version runs.
@@ -43,7 +44,7 @@ pub(super) struct Arguments {
 }
 
 /// Runs the programs, then asks the server for its verdicts.
-pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) async fn run(arguments: &Arguments, common: &Common) -> anyhow::Result<Exit> {
     let seconds = arguments.seconds.unwrap_or(if arguments.quick { QUICK_SECONDS } else { SECONDS });
     if let Some(workload) = arguments.workload {
         return program::serve(workload, &arguments.server.url, seconds).await;
@@ -57,7 +58,7 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         return Ok(Exit::NoData);
     }
     let versions: &[Version] = if arguments.quick { &[Version::After] } else { &[Version::Before, Version::After] };
-    introduce(versions);
+    common.show(&introduction(versions))?;
     let mut windows = Vec::new();
     for version in versions {
         // New processes for each version: the profiler sees nothing while it reads debug information for the first time,
@@ -78,18 +79,20 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         windows.push(window);
     }
     let report = Report { server, quick: arguments.quick, windows };
-    report.tell().await
+    report.tell(common).await
 }
 
-fn introduce(versions: &[Version]) {
-    println!("Four programs run side by side under the profiler, each as an app of its own:\n");
+/// What runs, and what the versions do.
+fn introduction(versions: &[Version]) -> String {
+    let mut text = "Four programs run side by side under the profiler, each as an app of its own:\n\n".to_owned();
     for workload in Workload::ALL {
         for (number, version) in versions.iter().enumerate() {
             let app = if number == 0 { workload.app() } else { "" };
-            println!("  {app:<17} version {}: {}", version.label(), workload.about(*version));
+            let _ = writeln!(text, "  {app:<17} version {}: {}", version.label(), workload.about(*version));
         }
     }
-    println!();
+    text.push('\n');
+    text
 }
 
 /// Prints a dot each second until the work is done.

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::workload::{Version, Workload};
 use crate::bor::diff::{DiffBody, shell_word};
 use crate::bor::triage::{Block, JudgedBlock, TriageBody};
-use crate::cli::Exit;
 use crate::cli::server::{Server, refusal};
+use crate::cli::{Common, Exit};
 use crate::verdict::short_name;
 
 /// The profiler sends every ten seconds; the time of a profile is the start of such a step.
@@ -57,26 +57,27 @@ pub(super) struct Report {
 
 impl Report {
     /// Asks the server and prints its verdicts.
-    pub(super) async fn tell(&self) -> anyhow::Result<Exit> {
+    pub(super) async fn tell(&self, common: &Common) -> anyhow::Result<Exit> {
         let Some(now) = self.windows.last().copied() else { return Ok(Exit::NoData) };
         let before = if self.windows.len() > 1 { self.windows.first().copied() } else { None };
         if !self.quick {
             self.register().await?;
         }
-        println!("\nWhat the server makes of them:");
+        common.show("\nWhat the server makes of them:\n")?;
         let mut exit = Exit::Fine;
         for workload in Workload::ALL {
             match self.about(workload, before, now).await {
-                Ok(text) => print!("{text}"),
+                Ok(text) => common.show(&text)?,
                 Err(error) => {
-                    println!("\n  {}: no answer: {error:#}", workload.app());
+                    common.show(&format!("\n  {}: no answer: {error:#}\n", workload.app()))?;
                     exit = Exit::NoData;
                 }
             }
         }
         if before.is_some() {
-            self.tell_hotspots(now).await?;
+            common.show(&self.shared_hotspots(now).await?)?;
         }
+        // These are to be copied, each as one line.
         println!("\nTry next:\n{}", commands(self.server.base(), before, now));
         Ok(exit)
     }
@@ -137,20 +138,20 @@ impl Report {
     }
 
     /// Functions that are hot in several of the programs, with their owners.
-    async fn tell_hotspots(&self, now: RunWindow) -> anyhow::Result<()> {
+    async fn shared_hotspots(&self, now: RunWindow) -> anyhow::Result<String> {
         let mut parameters = vec![("apps", Some(apps())), ("limit", Some("200".to_owned()))];
         parameters.extend(now.parameters());
         let answer = self.server.get(["fleet", "hotspots"], &parameters).await?;
         if !answer.status.is_success() {
-            return Ok(());
+            return Ok(String::new());
         }
         let found: Hotspots = serde_json::from_slice(&answer.body)?;
-        println!("\nWhat several of them share:");
+        let mut text = "\nWhat several of them share:\n".to_owned();
         let shared = found.hotspots.iter().filter(|hotspot| hotspot.hot_in().count() > 1);
         for hotspot in shared.filter(|hotspot| hotspot.kind == "app").take(HOTSPOTS) {
-            println!("  {}: {}", short_name(&hotspot.function), hotspot.services());
+            writeln!(text, "  {}: {}", short_name(&hotspot.function), hotspot.services())?;
         }
-        Ok(())
+        Ok(text)
     }
 
     async fn ask<'a, T: DeserializeOwned>(
