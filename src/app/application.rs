@@ -117,9 +117,10 @@ impl Application {
         self.server.handle()
     }
 
-    /// Serves until it is told to stop by SIGTERM, SIGINT or its handle. Then, in this order: it accepts no more, lets
-    /// requests in flight finish, takes new connections to the database, since those of its workers ended with them, stops
-    /// its profiler, does what rooms have done at the end, ends background tasks, closes the pool, stops the embedded database.
+    /// Serves until SIGTERM, SIGINT or its handle stops it. Then, in this order: it accepts no more connections,
+    /// finishes requests in flight, replaces its database connections (those of its workers ended with them), stops its
+    /// profiler, runs the rooms' work at shutdown, ends background tasks, closes the pool and stops the embedded
+    /// database.
     ///
     /// # Errors
     /// Fails where the listener does, or something without which serving makes no sense.

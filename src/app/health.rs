@@ -40,7 +40,7 @@ pub(super) trait HealthCheck: Send + Sync {
 
 /// The health of a part of a process.
 pub(super) struct Check {
-    /// Whether someone should look.
+    /// Whether it needs attention.
     pub(super) warn: bool,
     /// Its counts.
     pub(super) details: serde_json::Value,
@@ -52,7 +52,7 @@ pub(super) struct Check {
 enum CheckStatus {
     /// Well.
     Pass,
-    /// It serves, and someone should look.
+    /// It serves, but needs attention.
     Warn,
     /// It does not serve.
     Fail,
@@ -64,7 +64,7 @@ enum CheckStatus {
 enum Overall {
     /// All parts are well.
     Healthy,
-    /// It serves, and someone should look.
+    /// It serves, but needs attention.
     Degraded,
     /// It does not serve.
     Unhealthy,
@@ -151,9 +151,9 @@ struct DatabaseCheck {
 struct PoolDetails {
     /// Connections open.
     open_connections: u32,
-    /// Of these, those that nobody uses.
+    /// The idle ones among them.
     idle_connections: u32,
-    /// Of these, those in use.
+    /// The ones among them that are in use.
     in_use_connections: u32,
     /// How often a caller waited for a connection.
     wait_count: u64,
@@ -275,7 +275,7 @@ struct HealthMetrics {
     /// Connections open.
     #[serde(skip_serializing_if = "Option::is_none")]
     database_open_connections: Option<u32>,
-    /// Of these, those in use.
+    /// The ones among them that are in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     database_in_use_connections: Option<u32>,
     /// The share of connections in use, 0 to 100.

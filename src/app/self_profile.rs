@@ -88,7 +88,7 @@ pub struct Profiler {
 }
 
 impl Profiler {
-    /// Starts profiling. A profiler that cannot start is a warning in the log, told when it happens.
+    /// Starts profiling. If the profiler cannot start, that is a warning in the log when it happens.
     ///
     /// # Errors
     /// No thread can be made.

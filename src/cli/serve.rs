@@ -1,4 +1,4 @@
-//! `flamewarden serve`: runs until it is told to stop.
+//! `flamewarden serve`: runs the server until it is stopped.
 
 use std::net::IpAddr;
 

@@ -10,13 +10,13 @@ pub enum InvalidFunction {
     Unknown {
         /// The value.
         name: String,
-        /// Those that there are.
+        /// The functions that exist.
         known: String,
     },
     /// Nothing between two commas.
     #[error("holds an empty value: valid are all, or a comma-separated list of {known}")]
     Empty {
-        /// Those that there are.
+        /// The functions that exist.
         known: String,
     },
     /// `all` and others.
@@ -50,8 +50,8 @@ impl Functions {
         Self { names: names.collect(), all: true }
     }
 
-    /// Reads the value of `FUNCTION`: empty or `all`, or a comma list of some of those that there are. Names are trimmed,
-    /// repeats collapse.
+    /// Reads the value of `FUNCTION`: empty or `all`, or a comma-separated list of existing functions. Names are
+    /// trimmed, repetitions are merged.
     ///
     /// # Errors
     /// Why the text is no such list.

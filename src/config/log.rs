@@ -16,7 +16,7 @@ pub enum LogFormat {
 pub struct LogSettings {
     /// Level, or directives of levels by target.
     pub level: String,
-    /// How; `None`: text on a terminal, else JSON.
+    /// The format. `None`: text on a terminal, JSON otherwise.
     pub format: Option<LogFormat>,
 }
 

@@ -1,8 +1,8 @@
 //! Settings: compiled-in defaults, then a file, then environment variables; parsed and validated as a whole before
 //! anything starts.
 //!
-//! Every key stands in `config/default.toml`; a key that does not is refused. Each error names the key, where the value
-//! came from, and the rule it breaks. All errors are reported at once.
+//! Every key is in `config/default.toml`; a key that is not is refused. Each error names the key, where the value came
+//! from, and the rule it breaks. All errors are reported at once.
 
 mod database;
 mod env;
@@ -46,7 +46,7 @@ pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 /// All settings of a process.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where it listens, what it serves, where it keeps files.
+    /// Its address, what it serves, where it keeps files.
     pub server: ServerSettings,
     /// What it logs, and how.
     pub log: LogSettings,
@@ -101,7 +101,7 @@ impl Settings {
         Self::of_process_with(functions, file, Vec::new())
     }
 
-    /// The same, with values of keys that stand in place of what the environment says of them.
+    /// The same, with values that replace those of the environment.
     ///
     /// # Errors
     /// Every complaint about them.

@@ -17,7 +17,7 @@ pub enum Credentials {
 /// Section `pyroscope`.
 #[derive(Debug, Clone)]
 pub struct PyroscopeSettings {
-    /// Where it listens; `None`: there is none.
+    /// Its address. `None`: there is none.
     pub url: Option<Url>,
     /// Tenant, sent as `X-Scope-OrgID`.
     pub tenant: Option<String>,

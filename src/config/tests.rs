@@ -172,7 +172,7 @@ fn documented() -> Vec<(String, String)> {
     .collect()
 }
 
-/// Every variable there is: the short name of a key, else its long one; and those of the command line.
+/// Every variable: the short name of a key, or else its long one; and the variables of the command line.
 fn variables() -> BTreeMap<String, Option<String>> {
     let keys = sources::collect(None, []).unwrap();
     let mut all: BTreeMap<_, _> = crate::cli::variables().into_iter().map(|name| (name, None)).collect();

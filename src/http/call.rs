@@ -92,7 +92,7 @@ impl GivenUrgency {
     }
 }
 
-/// Who asks: the actor that another Flamewarden names, or else whoever reaches an open server.
+/// The caller: the actor that another Flamewarden names, or else an anonymous caller of an open server.
 fn actor_of(headers: &HeaderMap) -> Result<Actor, Problem> {
     let Some(text) = text(headers, ACTOR)? else {
         let name = "local".parse().map_err(|_| invalid(ACTOR, "cannot be named"))?;

@@ -50,7 +50,7 @@ impl OutwardSettings {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("flamewarden/", env!("CARGO_PKG_VERSION")))
             .no_proxy();
-        // The system's certificates are read and held only by who needs them.
+        // The system's certificates are only loaded where they are needed.
         if self.is_plain() { builder.tls_certs_only([]) } else { builder }.build()
     }
 }
@@ -280,7 +280,7 @@ mod tests {
     fn a_thread_that_ended_leaves_no_connection_to_those_that_come_after_it() {
         let (base, accepted) = counting();
         let outward = outward(&base);
-        // One after the other: each takes the place of the one that ended.
+        // One after the other: each replaces the one that ended.
         for _ in 0..4 {
             let outward = outward.clone();
             thread(async move || {

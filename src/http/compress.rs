@@ -15,7 +15,7 @@ use crate::kernel::offload;
 
 /// Smaller bodies are not worth compressing.
 const MIN_BYTES: u64 = 4 * 1024;
-/// Larger bodies are compressed on other threads than those that serve requests.
+/// Larger bodies are compressed on threads that do not serve requests.
 const BLOCKING_BYTES: u64 = 128 * 1024;
 const LEVEL: Compression = Compression::new(3);
 

@@ -37,7 +37,7 @@ impl<P: DeserializeOwned> FromStr for Cursor<P> {
         let bytes =
             Some(text).filter(|text| text.len() <= MAX_BYTES).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         let position = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        // Whoever made this one up may ask for what no database can be asked.
+        // A made-up cursor may contain values that the database does not take.
         let position = position.filter(|position| check_json(position).is_ok());
         position.and_then(|position| serde_json::from_value(position).ok()).map(Self).ok_or(InvalidCursor)
     }

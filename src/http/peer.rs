@@ -79,7 +79,7 @@ impl Peer {
         match self.send(call, Repeatable::No, remove).await? {
             None => Ok(false),
             Some(answer) if answer.status == StatusCode::NO_CONTENT => Ok(true),
-            // A page of somebody else, such as one to log in, removes nothing.
+            // A page of another server, such as one to log in, does not mean that something was removed.
             Some(answer) => Err(PortError::Unavailable(format!("the other server answered {}", answer.status))),
         }
     }

@@ -115,7 +115,7 @@ impl Problem {
         &self.detail
     }
 
-    /// The text for the log, if there is more than the caller is told.
+    /// The text for the log, if it contains more than the text for the caller.
     pub fn internal(&self) -> Option<&str> {
         self.internal.as_deref()
     }
@@ -138,7 +138,7 @@ impl Problem {
                 Self::new(Code::Overloaded, "no database connection was free in time").retry_after(*retry_after_s)
             }
             PortError::Timeout(_) => Self::new(Code::Timeout, "the database did not answer in time"),
-            // Nobody reads it: the connection of whoever cancelled is closed.
+            // This answer is not read: a caller that cancelled has closed its connection.
             PortError::Cancelled => Self::new(Code::Timeout, "the call was cancelled"),
             PortError::Internal(_) => Self::new(Code::Internal, "an internal error, see the log under this request id"),
         }
@@ -158,7 +158,7 @@ impl Problem {
             PortError::Overloaded { retry_after_s, .. } => {
                 Self::new(Code::ProfileSourceBusy, "the source of profiles is busy").retry_after(*retry_after_s)
             }
-            // Nobody reads it: the connection of whoever cancelled is closed.
+            // This answer is not read: a caller that cancelled has closed its connection.
             PortError::Cancelled => Self::new(Code::Timeout, "the call was cancelled"),
             PortError::Internal(_) => Self::new(Code::Internal, "an internal error, see the log under this request id"),
         }

@@ -20,7 +20,7 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// A path without methods so far.
+    /// A path that has no methods yet.
     pub fn at(path: &'static str) -> Self {
         Self { path, inner: web::resource(path), allow: Vec::new(), documented: Vec::new() }
     }

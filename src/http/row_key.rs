@@ -6,8 +6,7 @@ use super::codes::Code;
 use super::problem::Problem;
 use crate::kernel::RowId;
 
-/// The id of a row as it stands in a path: any whole number. A number that no row can have is an unknown id, not an
-/// invalid one.
+/// The id of a row in a path: any whole number. A number that no row can have is an unknown id, not an invalid one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowKey(Option<RowId>);
 

@@ -12,7 +12,7 @@ pub enum AccessMethod {
     Gateway,
     /// Not at all: the server is open.
     Open,
-    /// As another Flamewarden that names nobody.
+    /// Another Flamewarden that names no actor.
     Service,
     /// By the link of a shared dashboard.
     ShareToken,

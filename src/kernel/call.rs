@@ -60,7 +60,7 @@ pub struct Call {
     request_id: Option<Arc<str>>,
     trace: Option<Trace>,
     urgency: Urgency,
-    /// The urgency of those who share the call; it takes the place of `urgency`, and may change.
+    /// The urgency of the callers that share the call. It replaces `urgency` and may change.
     shared: Option<watch::Receiver<Urgency>>,
     progress: Option<Arc<dyn Progress>>,
     cancellation: Option<CancellationToken>,
@@ -136,8 +136,9 @@ impl Call {
         Self { urgency, shared: None, ..self.clone() }
     }
 
-    /// The call for work that several wait for, begun by this one: as urgent as `shared` says at any time, and with no
-    /// caller, since what it brings may depend on none. Whoever waits reports progress and is cancelled alone.
+    /// The call for work that several callers wait for, started by this one. It is as urgent as `shared` says at any
+    /// time, and has no actor, since its result must not depend on one. Each waiting caller reports progress and is
+    /// cancelled by itself.
     #[must_use]
     pub fn shared(&self, shared: watch::Receiver<Urgency>) -> Self {
         Self { caller: None, shared: Some(shared), progress: None, cancellation: None, ..self.clone() }
@@ -155,7 +156,7 @@ impl Call {
         Self { cancellation: Some(token), ..self }
     }
 
-    /// Who asks; `None` for shared work, and where nobody said.
+    /// The actor. `None` for shared work, and if the caller is not known.
     pub fn caller(&self) -> Option<&Caller> {
         self.caller.as_deref()
     }
@@ -196,7 +197,7 @@ impl Call {
         &self,
         work: impl Future<Output = Result<T, E>>,
     ) -> impl Future<Output = Result<T, E>> {
-        // Work on a database is some kilobytes large, and would be held several times.
+        // Work on a database takes some kilobytes, which would be held several times.
         let work = Box::pin(work);
         async {
             tokio::select! {
@@ -248,11 +249,11 @@ impl Call {
         }
     }
 
-    /// Waits until the urgency of those who share the call is such; for ever where nobody shares it.
+    /// Waits until the callers that share the call have this urgency. Never returns if the call is not shared.
     async fn until_shared(&self, such: impl FnMut(&Urgency) -> bool) {
         let Some(shared) = &self.shared else { return std::future::pending().await };
         if shared.clone().wait_for(such).await.is_err() {
-            // Nobody can change it any more.
+            // It can no longer change.
             std::future::pending::<()>().await;
         }
     }

@@ -16,8 +16,8 @@ const KEPT: Duration = Duration::MAX;
 static THREADS: LazyLock<io::Result<Runtime>> =
     LazyLock::new(|| threads(available_parallelism().map_or(1, usize::from) * PER_CORE));
 
-/// Does heavy work off the threads that serve requests, on a few threads that the whole process shares, first come,
-/// first served: more of them than cores can feed would only hold more memory. Work whose caller has gone is not begun.
+/// Runs heavy work on a few threads that the whole process shares, in the order in which it comes. More work at a time
+/// than there are cores would only take more memory. Work whose caller has gone is not started.
 ///
 /// # Errors
 /// `Internal`, with `what` was being done, where the work panicked.
@@ -39,7 +39,7 @@ async fn run_on<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> PortResult<T> {
     let done = AbortOnDropHandle::new(threads.spawn_blocking(work));
-    // The panic's text is told by the hook, where it happens.
+    // The panic hook logs the text, where it happens.
     done.await.map_err(|_| PortError::Internal(format!("{what}: panicked")))
 }
 

@@ -23,7 +23,7 @@ impl<T, P> Page<T, P> {
         Self { entries: rows, next }
     }
 
-    /// The same page of other entries; those that `read` makes nothing of are left out.
+    /// The same page with other entries. Entries for which `read` returns nothing are left out.
     pub fn read<U>(self, read: impl FnMut(T) -> Option<U>) -> Page<U, P> {
         Page { entries: self.entries.into_iter().filter_map(read).collect(), next: self.next }
     }

@@ -5,7 +5,7 @@ pub enum Phase {
     Resolve,
     /// Reads profiles.
     Fetch,
-    /// Reads what profiles are held against, such as approved limits.
+    /// Reads what profiles are checked against, such as approved limits.
     Restore,
     /// Judges, compares or ranks.
     Analyze,

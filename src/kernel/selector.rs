@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// At most this many matchers in one selector that somebody writes.
+/// The largest number of matchers in one selector of a caller.
 const MAX_MATCHERS: usize = 10;
 /// At most this many labels beside it.
 const MAX_LABELS: usize = 20;
@@ -152,8 +152,8 @@ impl Selector {
         Self(matchers)
     }
 
-    /// The same selectors as a request carries them: each as somebody could have written it, and the labels that all
-    /// of them ask for beside, where one of them is longer than that.
+    /// The selectors as requests carry them: each of a length that a caller may send. The labels that all of them have
+    /// in common are separate if one of them is longer.
     pub fn beside_labels<const N: usize>(selectors: [&Self; N]) -> ([Self; N], Labels) {
         if selectors.iter().all(|selector| selector.0.len() <= MAX_MATCHERS) {
             return (selectors.map(Self::clone), Labels::default());

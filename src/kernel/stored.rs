@@ -1,6 +1,6 @@
 use serde_json::{Map, Value};
 
-/// A row of a table: a value, or what somebody wrote there past the routes.
+/// A row of a table: a valid value, or what was written there without the routes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stored<T> {
     /// A row as the routes write it.
@@ -10,7 +10,7 @@ pub enum Stored<T> {
 }
 
 impl<T> Stored<T> {
-    /// The value, where the row is one: what decides works with those alone.
+    /// The value if the row is valid. Decisions only use these.
     pub fn valid(self) -> Option<T> {
         match self {
             Self::Valid(value) => Some(value),

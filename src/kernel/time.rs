@@ -29,7 +29,7 @@ pub struct FixedClock(std::sync::Mutex<DateTime<Utc>>);
 
 #[expect(clippy::expect_used, reason = "a poisoned test clock ends the test")]
 impl FixedClock {
-    /// A clock that stands at `now`.
+    /// A clock that always shows `now`.
     pub fn at(now: DateTime<Utc>) -> Self {
         Self(std::sync::Mutex::new(now))
     }
@@ -110,7 +110,7 @@ impl TimeWindow {
         self.duration().num_milliseconds() as f64 / 1_000.0
     }
 
-    /// Whether the instant lies inside.
+    /// Whether the instant is inside.
     pub fn contains(&self, instant: DateTime<Utc>) -> bool {
         self.from <= instant && instant < self.to
     }

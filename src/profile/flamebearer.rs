@@ -11,10 +11,10 @@ use super::text::sanitise;
 /// A flame graph read back into stacks.
 #[derive(Debug, Clone, Default)]
 pub struct FlamebearerFile {
-    /// The stacks; of a double flame graph those of its right side, the current one.
+    /// The stacks. Of a double flame graph: those of its right side, the current one.
     pub profile: Profile,
-    /// Ticks of the synthetic leaves `other`, into which the server folded what was too small to draw. Functions really
-    /// called so cannot be told from them.
+    /// Ticks of the synthetic leaves `other`, in which the server summed nodes too small to draw. Functions that are
+    /// really called so cannot be distinguished from them.
     pub truncated_ticks: i64,
     /// The left side of a double flame graph, the baseline.
     pub baseline: Option<FlamebearerSide>,
@@ -31,7 +31,7 @@ pub struct FlamebearerSide {
     pub truncated_ticks: i64,
 }
 
-/// The name of the node that stands for what was cut off.
+/// The name of the node for what was truncated.
 const OTHER: &str = "other";
 
 #[derive(Deserialize)]

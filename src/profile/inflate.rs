@@ -1,4 +1,4 @@
-//! Gzip, zstd or plain bytes, told apart by their first ones.
+//! Gzip, zstd or plain bytes, recognised by their first bytes.
 
 use std::borrow::Cow;
 use std::io::{Read, Write};
@@ -48,9 +48,8 @@ pub fn gunzip(bytes: &[u8], limits: &ReadLimits) -> Result<Vec<u8>, ReadError> {
     }
 }
 
-/// One member with a plain header that holds what it claims, as nearly all that come: inflated in a single step, which
-/// looks back on what it has written and needs no window beside it. `None` is everything else: for whoever reads on, or says
-/// what is wrong.
+/// One gzip member with a plain header that holds what it declares, which is the usual case: it is inflated in a single
+/// step, without a window of its own. `None` for everything else, which is then read step by step and reports errors.
 fn at_once(bytes: &[u8], claimed: u64, limits: &ReadLimits) -> Option<Vec<u8>> {
     let room = usize::try_from(claimed).ok().filter(|_| claimed <= limits.inflated)?;
     let (deflated, [a, b, c, d, ..]) = bytes.strip_prefix(&PLAIN_HEADER)?.get(6..)?.split_last_chunk::<8>()?;
@@ -131,9 +130,9 @@ impl Mapped {
     }
 }
 
-/// The inflated bytes in pieces of some 1 MiB, so that whoever reads them can drop each once it is read. `whole` says how
-/// many of the bytes that it is given a piece may have: the next starts with the others. Small ones are in one piece, and
-/// plain bytes are borrowed. Stops at the limit as [`inflate`] does.
+/// The inflated bytes in pieces of about 1 MiB, so that a reader can drop each once it is read. `whole` says how many
+/// of the given bytes form a piece; the next piece starts with the others. Small inputs are one piece, and plain bytes
+/// are borrowed. Stops at the limit as [`inflate`] does.
 pub(super) fn inflate_in_pieces<'b>(
     bytes: &'b [u8],
     limits: &ReadLimits,

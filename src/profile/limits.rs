@@ -12,7 +12,7 @@ pub struct ReadLimits {
     pub samples: u64,
     /// Frames of one stack, inlined ones counted: 4,096.
     pub stack: u64,
-    /// Frames of all stacks together, so that a few bytes cannot stand for gigabytes: 64 Mi.
+    /// Frames of all stacks together, so that a few bytes cannot expand to gigabytes: 64 Mi.
     pub frames: u64,
     /// Texts, functions, locations and mappings together: 4 Mi.
     pub symbols: u64,

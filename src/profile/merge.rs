@@ -16,7 +16,7 @@ pub enum MergeError {
     SampleTypes {
         /// The sample types of the first.
         one: String,
-        /// Those of the one that differs.
+        /// The sample types of the one that differs.
         other: String,
     },
     /// The values of one sample type add up to more than 2^63 − 1.
@@ -30,7 +30,7 @@ pub enum MergeError {
 /// Merges profiles of the same sample types: stacks of the same functions become one, and their values are added.
 /// Profiles without a sample type and without stacks (no data) add nothing. No profiles at all make an empty one.
 ///
-/// The stacks stand in the order in which they first come.
+/// The stacks are in the order in which they first come.
 ///
 /// # Errors
 /// The sample types differ, or the sums do not fit.

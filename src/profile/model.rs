@@ -51,7 +51,7 @@ impl FunctionId {
     }
 }
 
-/// A function: its name and the file it stands in (empty where unknown), as the source spells them.
+/// A function: its name and its file (empty if unknown), spelled as in the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Function {
     /// The name.
@@ -184,7 +184,8 @@ impl Profile {
         self.stacks().fold(0, |sum: i64, s| sum.saturating_add(s.values.get(sample_type).copied().unwrap_or(0)))
     }
 
-    /// The sum of all values of one sample type over the stacks that a function stands in, each once; exact or saturated.
+    /// The sum of all values of one sample type over the stacks that contain a function, each stack once; exact or
+    /// saturated.
     pub fn total_through(&self, function: FunctionId, sample_type: usize) -> i64 {
         /// How many frames are compared at once, which is quicker than stopping at the first match.
         const PIECE: usize = 32;
@@ -220,8 +221,8 @@ impl Profile {
         self.under([kept.clone()], |values| [values.get(sample_type).copied().unwrap_or(0)])
     }
 
-    /// The same stacks under other sample types, each with the values that are made of its own; those without a value
-    /// other than 0 are left out.
+    /// The same stacks with other sample types and the values computed for each. Stacks whose values are all 0 are left
+    /// out.
     #[must_use]
     pub fn under<const N: usize>(&self, sample_types: [SampleType; N], values: impl Fn(&[i64]) -> [i64; N]) -> Self {
         let mut stacks = Stacks::default();

@@ -9,14 +9,14 @@ pub struct FunctionRow<'p> {
     pub name: &'p str,
     /// The ticks of the stacks that end in it.
     pub self_ticks: i64,
-    /// The ticks of the stacks that it stands in, each stack once however often the function recurs in it.
+    /// The ticks of the stacks that contain it. Each stack counts once, however often the function recurs in it.
     pub total_ticks: i64,
 }
 
 /// The functions of a profile under one sample type, grouped by name: by self descending, ties by name.
 ///
-/// The self ticks of all rows add up to [`FunctionTable::total`]: ticks of stacks without a frame stand under
-/// [`FunctionTable::NO_STACK`]. A function that only stands in stacks of value 0 has no row.
+/// The self ticks of all rows add up to [`FunctionTable::total`]: ticks of stacks without a frame are counted for
+/// [`FunctionTable::NO_STACK`]. A function that only occurs in stacks of value 0 has no row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionTable<'p> {
     rows: Vec<FunctionRow<'p>>,
@@ -24,7 +24,7 @@ pub struct FunctionTable<'p> {
 }
 
 impl<'p> FunctionTable<'p> {
-    /// The name that ticks of stacks without a frame stand under.
+    /// The name for ticks of stacks without a frame.
     pub const NO_STACK: &'static str = "[unknown]";
 
     /// The table of `profile` under the sample type at that place.

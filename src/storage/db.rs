@@ -203,8 +203,8 @@ impl Db {
         metrics::gauge!("db_connection_wait_seconds").set(stats.wait_duration.as_secs_f64());
     }
 
-    /// Works with new connections from now on. A connection lives no longer than the runtime that opened it: whoever
-    /// goes on after others ended, as a server does when its workers stopped, begins anew.
+    /// Uses new connections from now on. A connection does not live longer than the runtime that opened it, so work
+    /// that continues after others ended needs new ones, as in a server whose workers have stopped.
     pub async fn renew(&self) {
         self.pool.renew().await;
     }

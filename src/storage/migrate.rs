@@ -1,8 +1,8 @@
 //! Migrations: embedded in the binary, run in order in one transaction, which one process at a time may hold; taken back
 //! when asked.
 //!
-//! What was applied stands in `_sqlx_migrations`, with a checksum. Migrations that only a newer binary knows are left
-//! alone. One that was changed after it was applied is refused.
+//! Applied migrations are recorded in `_sqlx_migrations`, with a checksum. Migrations that only a newer binary knows
+//! are left alone. A migration that was changed after it was applied is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -294,7 +294,7 @@ fn known(version: i64) -> Result<(), MigrateError> {
     if ups().any(|migration| migration.version == version) { Ok(()) } else { Err(MigrateError::Unknown(version)) }
 }
 
-/// Begins a transaction as a pooler wants it; where there is none that does no harm.
+/// Begins a transaction, which a pooler needs. Without a pooler it does no harm.
 async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, MigrateError> {
     // Migrations are written to find things there already; the server need not say so each time.
     Ok(pooler::begin(connection, "client_min_messages = warning").await?)

@@ -175,7 +175,7 @@ async fn every_test_has_a_migrated_database_of_its_own() {
     assert_ne!(names[0], names[1]);
 }
 
-/// As somebody who read the contract would write the tables.
+/// The tables as somebody who reads the contract would create them.
 const BY_HAND: &str = "
     CREATE TABLE performance_baseline (
         id serial PRIMARY KEY, app_name varchar(255) NOT NULL, profile_type varchar(50) NOT NULL,

@@ -140,7 +140,7 @@ enum Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ChangeOutcome {
     Done,
-    /// Somebody else was first.
+    /// Another process was first.
     DoneBefore,
     /// Other sessions hold the table.
     Held,
@@ -154,7 +154,7 @@ struct DefaultPartition {
 }
 
 impl PartitionedTable {
-    /// Makes the partitions of today and the days ahead; answers the names of those that were missing.
+    /// Makes the partitions of today and the days ahead. Returns the names of new ones.
     ///
     /// # Errors
     /// As [`PartitionedTable::make`].
@@ -166,7 +166,7 @@ impl PartitionedTable {
         (0..self.days_ahead).filter_map(move |days| now.date_naive().checked_add_days(Days::new(days)))
     }
 
-    /// Makes the partitions of these days; answers the names of those that were missing.
+    /// Makes the partitions of these days. Returns the names of new ones.
     ///
     /// # Errors
     /// The database's; `Timeout` where other sessions hold the table. Partitions made before the error stay.

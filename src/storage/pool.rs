@@ -29,7 +29,7 @@ pub struct PoolSettings {
     pub pooler: Pooler,
     /// Most connections at once (`DB_POOL_SIZE`).
     pub size: u32,
-    /// Most connections kept while nobody uses them (`DB_MAX_IDLE_CONNS`).
+    /// The largest number of idle connections that are kept (`DB_MAX_IDLE_CONNS`).
     pub max_idle: u32,
     /// A connection is replaced at this age (`DB_CONN_MAX_LIFETIME`).
     pub max_lifetime: Duration,
@@ -69,9 +69,9 @@ pub struct PoolStats {
     pub max: u32,
     /// Connections open.
     pub open: u32,
-    /// Of these, those that nobody uses.
+    /// The idle ones among them.
     pub idle: u32,
-    /// Of these, those in use.
+    /// The ones among them that are in use.
     pub in_use: u32,
     /// How often a caller had to wait because all connections were in use.
     pub wait_count: u64,
@@ -96,7 +96,7 @@ impl PoolStats {
 pub(super) enum NoConnection {
     /// All are in use, and none came back in time.
     Exhausted,
-    /// The server refuses connections, or those it had are gone.
+    /// The server refuses connections, or open ones are lost.
     Away(sqlx::Error),
     /// The server is still as silent as it was before.
     Silent,
@@ -140,7 +140,7 @@ impl Pool {
                 let limit = limit.clone();
                 Box::pin(async move {
                     let Some(limit) = limit else { return Ok(()) };
-                    // Not as a start option: poolers between us and the server refuse those they do not know.
+                    // Not as a start option: poolers between the server and us refuse unknown ones.
                     let sql = sqlx::AssertSqlSafe(format!("SET {limit}"));
                     sqlx::raw_sql(sql).execute(connection).await.map(|_| ())
                 })
@@ -276,7 +276,7 @@ impl Pool {
         self.recent.len()
     }
 
-    /// Closes the connections that nobody uses; those asked for from now on are new.
+    /// Closes idle connections. Connections requested from now on are new.
     pub(super) async fn renew(&self) {
         self.recent.clear().await;
         while let Some(idle) = self.connections.try_acquire() {

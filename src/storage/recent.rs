@@ -52,7 +52,7 @@ impl RecentConnections {
         self.lock().lent.len()
     }
 
-    /// The one that came back last. One that is too old goes back to the driver's pool.
+    /// The last returned connection. One that is too old goes to the driver's pool.
     pub(super) fn take(&self) -> Option<PooledConnection> {
         // Given back outside of the lock.
         let last = self.lock().lent.pop();
@@ -82,7 +82,7 @@ impl RecentConnections {
         self.lock().is_closed = true;
     }
 
-    /// Closes those that nobody uses, without asking whether they live.
+    /// Closes idle connections without checking them.
     pub(super) async fn clear(&self) {
         let all = std::mem::take(&mut self.lock().lent);
         for lent in all {

@@ -134,7 +134,7 @@ pub async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Post
     sqlx::Connection::begin(connection).await
 }
 
-/// Runs a statement of a transaction so that the transaction goes on where the statement alone fails.
+/// Runs a statement of a transaction. If the statement fails, the transaction continues.
 ///
 /// # Errors
 /// What ends the transaction as well, such as a lost connection.

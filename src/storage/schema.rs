@@ -46,7 +46,7 @@ pub enum Schema {
     Waiting(Reason),
     /// All migrations of this binary are applied.
     Ready,
-    /// It cannot be made ready until somebody acts.
+    /// It cannot become ready until somebody acts.
     Refused(Reason),
 }
 
@@ -57,8 +57,8 @@ impl Default for Schema {
 }
 
 impl Db {
-    /// Connects, tries again with backoff until the database is there, and makes the schema ready: by migrating it, or,
-    /// with `migrate` false, by waiting until somebody else has. Returns when it is.
+    /// Connects, with backoff until the database is there, and makes the schema ready: by migrating it, or, with
+    /// `migrate` false, by waiting until somebody else has. Returns when it is ready.
     ///
     /// # Errors
     /// What no waiting mends: a changed migration, a migration that fails, a server older than PostgreSQL 15.

@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use super::{EmbeddedSettings, options_behind};
 use crate::config::{ConnectTo, DatabaseSettings, SslMode};
 
-/// The URL of the settings is none; its text is not repeated, as it holds a password.
+/// The configured URL is not valid. Its text is not repeated, since it contains a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("database.url (DATABASE_URL) cannot be read as a PostgreSQL URL")]
 pub struct InvalidUrl;
@@ -22,7 +22,7 @@ pub fn embedded_settings(settings: &DatabaseSettings, data_dir: &Path) -> Embedd
 /// How to connect; `None` for the embedded database.
 ///
 /// # Errors
-/// A URL that is none.
+/// The URL is not valid.
 pub fn options_of(settings: &DatabaseSettings) -> Result<Option<PgConnectOptions>, InvalidUrl> {
     let options = connect_to(&settings.connect_to)?;
     Ok(options.map(|options| options_behind(settings.pooler, options)))

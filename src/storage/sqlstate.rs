@@ -5,7 +5,7 @@ use crate::kernel::PortError;
 use super::DbError;
 use super::pooler::hint;
 
-/// The SQLSTATE of a role that may not do what it was told to, and what to do about it.
+/// The SQLSTATE of a role without the needed rights, and what to do about it.
 const LACKS_A_RIGHT: &str = "42501";
 const GRANT_IT: &str = "this server's role lacks a right: grant it CREATE on the database and on schema public, or \
                         migrate with another role and set MIGRATE=false";

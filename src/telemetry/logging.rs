@@ -7,7 +7,7 @@ use crate::config::{LogFormat, LogSettings};
 
 const QUIET: &str = "actix_server=warn,sqlx::postgres::notice=warn,pyroscope=warn,Pyroscope=warn";
 
-/// Begins to log to standard error: `text` on a terminal, else `json`, unless the settings say which.
+/// Starts logging to standard error: `text` on a terminal, `json` otherwise, unless the settings say which.
 ///
 /// # Errors
 /// Fails if the process logs already.

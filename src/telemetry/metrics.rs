@@ -30,7 +30,7 @@ impl Metrics {
         self.0.render()
     }
 
-    /// Folds what was recorded since, so that memory stays bounded when nobody scrapes. Every few seconds.
+    /// Sums up what was recorded, every few seconds, so that memory stays bounded when metrics are not scraped.
     pub fn upkeep(&self) {
         self.0.run_upkeep();
     }

@@ -12,8 +12,8 @@ use crate::kernel::{Call, PortResult, Urgency};
 
 type Flight<V> = BoxFuture<'static, PortResult<V>>;
 
-/// The work in flight by what it answers. A flight goes on while at least one caller waits for it, and is dropped with
-/// the last one. It has no caller of its own, and the urgency of its most urgent caller.
+/// The work in flight, by its result. A flight continues while at least one caller waits for it, and is dropped with
+/// the last one. It has no actor, and the urgency of its most urgent caller.
 #[derive(Debug)]
 pub struct Flights<K, V>(Mutex<FxHashMap<K, InFlight<V>>>);
 
@@ -84,7 +84,7 @@ impl<K, V> Flights<K, V> {
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Flights<K, V> {
-    /// The answer of the flight for this key, begun now if there is none.
+    /// The result of the flight for this key. Starts one if there is none.
     ///
     /// # Errors
     /// The flight's own, and those of [`Call::bound`].

@@ -160,7 +160,7 @@ impl Limiter {
         Permit { limiter: self.clone(), scan, since: Instant::now(), outcome: CallOutcome::Unknown }
     }
 
-    /// Takes those that may go now from the queues.
+    /// Takes calls that may run now from the queues.
     fn grant(self: &Arc<Self>, state: &mut State) -> Vec<(oneshot::Sender<Permit>, Permit)> {
         let mut granted = Vec::new();
         for scan in [false, true] {
@@ -187,7 +187,7 @@ impl Limiter {
         Err(receiver)
     }
 
-    /// Waits for the right to one call. A shared call that somebody prompt joins leaves the queue of scans.
+    /// Waits until one call may run. A shared call that an urgent caller joins leaves the queue of scans.
     pub async fn enter(self: &Arc<Self>, call: &Call) -> Permit {
         let mut permit = loop {
             let scan = call.is_scan();

@@ -99,7 +99,7 @@ closed_list! {
 }
 
 impl Category {
-    /// A means rather than an end: where most of its samples lie beneath one purpose, the purpose is the diagnosis.
+    /// A mechanism, not a purpose: if most of its samples are beneath one purpose, the purpose is the diagnosis.
     pub fn is_mechanism(self) -> bool {
         matches!(
             self,

@@ -3,7 +3,7 @@
 //!
 //! Pure and synchronous: it takes a profile and returns findings. It uses no network, no database and no clock.
 //!
-//! The steps in the order in which data passes through them. Each imports only from those above it.
+//! The modules, in the order in which data passes through them. Each imports only from those above it.
 //!
 //! | Step | What it answers |
 //! |---|---|

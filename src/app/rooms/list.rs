@@ -45,7 +45,7 @@ pub(in crate::app) static ROOMS: &[Room] = &[
     },
     Room {
         functions: &["ReadPyroscopeAlertRule.sor.v1"],
-        chapters: &[("rules", "From which share of a profile on somebody is to be told")],
+        chapters: &[("rules", "Alert rules: from which share of a profile on to alert (stored, not yet evaluated)")],
         kind: Kind::Sor(Sor {
             title: "alert rules",
             url_key: "alert_rule_url",

@@ -87,7 +87,7 @@ fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
 
 /// How long the source may take to list its apps, and each step of finding out why it does not.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-/// So long an answer counts for whoever asks again.
+/// How long an answer is used again.
 const ASKED_EVERY: Duration = Duration::from_secs(15);
 
 /// Whether the server that profiles come from can be read: it is asked for the apps of the last minute.

@@ -73,7 +73,7 @@ pub struct Diff {
     pub limit: usize,
     /// What the statistics say.
     pub comparison: Comparison,
-    /// Whether it was held against limits.
+    /// Whether limits were checked.
     pub limits: SorAnswer<()>,
     /// Whether the registry gave the labels of the app's own series.
     pub registry: SorAnswer<()>,

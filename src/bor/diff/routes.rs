@@ -64,7 +64,7 @@ pub(super) struct DiffParams {
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     baseline_selector: Option<Selector>,
-    /// `json`, or `markdown` for a pull request; not given: by the Accept header, else JSON.
+    /// `json`, or `markdown` for a pull request. Default: by the Accept header, or else JSON.
     #[param(value_type = Option<String>, default = "json", example = "json")]
     format: Option<Format>,
 }

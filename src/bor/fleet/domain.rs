@@ -72,7 +72,7 @@ impl Scan {
 /// Why an app could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppFailure {
-    /// Nobody knows it.
+    /// It is unknown.
     Unknown,
     /// No profile of the app in the window has these labels, which the registry gives it.
     LabelsUnmatched(Selector),

@@ -8,7 +8,7 @@ use crate::verdict::Category;
 
 /// Apps that one request may name.
 const MOST_APPS: usize = 1_000;
-/// Categories that cost nothing, or that nobody can change.
+/// Categories that cost nothing, or that cannot be changed.
 const HIDDEN: [Category; 3] = [Category::Idle, Category::ProfilerOverhead, Category::Unresolved];
 
 /// Reads a comma list of apps; repeats collapse.

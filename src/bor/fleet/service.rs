@@ -173,7 +173,7 @@ impl FleetService {
         }
     }
 
-    /// Reads one app when its turn comes, and reduces its profile; `None` where nobody knows the app.
+    /// Reads one app when its turn comes, and reduces its profile. `None`: the app is unknown.
     async fn read<T: Send + 'static>(
         &self,
         call: &Call,

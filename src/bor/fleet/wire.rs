@@ -52,9 +52,9 @@ pub struct MatchBody {
     pub self_percent: f64,
     /// The ticks of stacks that end in it; null for snapshots whose number is not known.
     pub self_samples: Option<i64>,
-    /// The share of the app's ticks in stacks that it stands in, 0–100.
+    /// The share of the app's ticks in stacks that contain it, 0–100.
     pub total_percent: f64,
-    /// The share of the app's ticks in stacks that any match stands in, each once, 0–100.
+    /// The share of the app's ticks in stacks that contain any match, each stack once, 0–100.
     pub app_percent: f64,
     /// What ticks count.
     pub sample_type: Option<String>,
@@ -62,14 +62,14 @@ pub struct MatchBody {
     pub unit: Option<String>,
     /// Under 100 samples of the app were seen: shares say little.
     pub low_samples: bool,
-    /// v2: who owns the app; null where nobody said, absent where it is not registered.
+    /// v2: the team that owns the app. Null if not set, absent if the app is not registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub team_owner: Option<Option<String>>,
     /// v2: how much the app matters; absent where it is not registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
-    /// v2: where its owners are told of trouble; null where nobody said, absent where it is not registered.
+    /// v2: the channel on which its owners are notified. Null if not set, absent if the app is not registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub notification_channel: Option<Option<String>>,
@@ -156,7 +156,7 @@ pub struct HotspotServiceBody {
     pub cores: Option<f64>,
     /// Under 100 samples of the app were seen: it counts as a service, and its share for nothing.
     pub low_samples: bool,
-    /// v2: who owns the app; null where nobody said, absent where it is not registered.
+    /// v2: the team that owns the app. Null if not set, absent if the app is not registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub team_owner: Option<Option<String>>,

@@ -92,7 +92,7 @@ pub(super) const SECOND_CHOICE: &[ProfileType] = &[ProfileType::Wall, ProfileTyp
 /// What one port call brought.
 pub(super) type Read = (ProfileType, PortResult<MergedProfile>);
 
-/// Whether the app has this kind of profile, or nobody can tell.
+/// Whether the app has this kind of profile, or that is not known.
 pub(super) fn app_has((_, read): &Read) -> bool {
     read.as_ref().map_or(true, |merged| merged.meta.sample_type.is_some() || merged.profile.stack_count() > 0)
 }
@@ -130,7 +130,7 @@ pub struct Triage {
     pub types: Vec<TypeResult>,
     /// The verdict.
     pub summary: Summary,
-    /// The limits it was held against.
+    /// The limits it was checked against.
     pub limits: SorAnswer<Vec<Baseline>>,
     /// Whether the registry named the app's own series.
     pub registry: SorAnswer<()>,

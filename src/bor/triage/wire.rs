@@ -265,7 +265,7 @@ pub struct MechanismBody {
 pub struct ResponsibleBody {
     /// The function.
     pub function: String,
-    /// How much of the category lies beneath it.
+    /// The share of the category beneath it.
     pub percent: f64,
     /// The share of all ticks that it is on the stack of.
     pub total_percent: f64,

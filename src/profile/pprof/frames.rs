@@ -34,7 +34,7 @@ struct Pushed<'s> {
     /// Where the stack's start.
     start: usize,
     locations: &'s Locations,
-    /// Where the sample lies.
+    /// The position of the sample.
     at: usize,
     most: u64,
 }
@@ -113,7 +113,7 @@ fn pairs(word: u64) -> Option<[u16; 4]> {
 /// Numbers of one or two bytes, the next one lowest.
 struct Short {
     word: u64,
-    /// Of those that were taken.
+    /// Among those that were taken.
     bits: usize,
 }
 

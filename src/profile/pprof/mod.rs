@@ -50,7 +50,7 @@ pub type Labels = BTreeMap<String, String>;
 /// Label sets of one pprof kept apart by [`read_pprof_by_labels`]; samples of further ones count as without labels.
 pub const MAX_LABEL_SETS: usize = 1_000;
 
-/// Reads a pprof: gzip (several members too), zstd or plain, told apart by the first bytes. Labels are ignored: samples
+/// Reads a pprof: gzip (several members too), zstd or plain, recognised by the first bytes. Labels are ignored: samples
 /// of the same locations are one stack, their values added.
 ///
 /// Names that are not UTF-8, and U+0000, are read with U+FFFD in their place. A location without functions becomes a
@@ -78,7 +78,7 @@ pub fn read_pprof_by_labels(
     let inflated = inflate_in_pieces(bytes, limits, whole_fields)?;
     let mut pieces = Vec::with_capacity(inflated.len());
     let outline = Outline::scan(inflated, &mut pieces, limits)?;
-    // Those with strings are needed for longer. They come last as a rule.
+    // Pieces with strings are needed for longer. They usually come last.
     let held = pieces.split_off(pieces.iter().position(|piece| piece.strings).unwrap_or(pieces.len()));
     let mut strings = Strings::new(&held, &outline, limits)?;
     let mut file = outline.header(&strings)?;
@@ -125,7 +125,7 @@ const COMMENT: u64 = number(13);
 const COMMENTS: u64 = bytes(13);
 const DEFAULT_SAMPLE_TYPE: u64 = number(14);
 
-/// Bytes of a profile, whole fields, and where those of each kind lie among them.
+/// Bytes of a profile, in whole fields, and the positions of each kind among them.
 pub(super) struct Piece<'b> {
     bytes: Inflated<'b>,
     /// Where it starts in the profile.
@@ -257,7 +257,7 @@ impl Outline {
         })
     }
 
-    /// The free texts. A few bytes that name a long one again and again must not stand for gigabytes.
+    /// The free texts. A few bytes that name a long text again and again must not expand to gigabytes.
     fn comments(&self, strings: &Strings<'_>) -> Result<Vec<String>, ReadError> {
         let mut room = self.bytes;
         let mut comments = Vec::with_capacity(self.comments.len());

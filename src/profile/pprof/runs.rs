@@ -1,4 +1,4 @@
-//! Where the messages of one kind lie.
+//! The positions of the messages of one kind.
 
 use std::ops::Range;
 

@@ -24,7 +24,7 @@ const UNKNOWN: &str = "[unknown]";
 
 /// The string table, borrowed from the bytes; strings that name something are interned on first use.
 pub(super) struct Strings<'b> {
-    /// Those of the profile that hold strings, and all between them.
+    /// The pieces of the profile that contain strings, and all between them.
     pieces: &'b [Piece<'b>],
     places: &'b [(u32, u32)],
     /// Of each string, its interned text; `None` before its first use.
@@ -147,7 +147,7 @@ impl Ids {
         self.listed.push((id, self.count - 1));
     }
 
-    /// Makes the ids fit to be looked up.
+    /// Prepares the ids for lookup.
     fn seal(&mut self, what: &str) -> Result<(), ReadError> {
         self.listed.sort_unstable();
         match self.listed.windows(2).find(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
@@ -338,7 +338,7 @@ impl Functions {
     }
 }
 
-/// The mapped files, by id, each with the frame that stands for it once it was asked for.
+/// The mapped files, by id, each with its frame once that was needed.
 struct Mappings(Vec<(u64, u64, Option<FunctionId>)>);
 
 impl Mappings {
@@ -373,7 +373,7 @@ impl Mappings {
         Ok(())
     }
 
-    /// The frame that stands for an address in that mapping: its file's name in brackets, as `pprof` shows it.
+    /// The frame for an address in this mapping: its file's name in brackets, as `pprof` shows it.
     fn frame(&mut self, id: u64, strings: &mut Strings<'_>) -> Result<FunctionId, ReadError> {
         let at = self.0.binary_search_by_key(&id, |(id, ..)| *id).ok();
         let mut mapping = at.and_then(|at| self.0.get_mut(at));

@@ -61,7 +61,7 @@ impl<'b> Wire<'b> {
         self.bytes.get(self.at).is_some_and(|next| u64::from(*next) == tag)
     }
 
-    /// Where the bytes not read yet lie, if within 4 GiB.
+    /// The position of the unread bytes, if within 4 GiB.
     pub(super) fn place(&self) -> (u32, u32) {
         match (u32::try_from(self.at), u32::try_from(self.bytes.len())) {
             (Ok(start), Ok(end)) => (start, end),
@@ -98,7 +98,7 @@ impl<'b> Wire<'b> {
         self.at += len;
     }
 
-    /// Where the next byte lies.
+    /// The position of the next byte.
     pub(super) fn at(&self) -> usize {
         self.at
     }
@@ -108,8 +108,8 @@ impl<'b> Wire<'b> {
         self.bytes.get(self.at..).unwrap_or(&[])
     }
 
-    /// The next field's tag, as [`number`] and [`bytes`] make them; `None` at the end. Whoever takes a tag takes the value
-    /// behind it, or skips it.
+    /// The next field's tag, as [`number`] and [`bytes`] make them. `None` at the end. The caller then reads or skips
+    /// the value behind it.
     #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
     pub(super) fn tag(&mut self) -> Result<Option<u64>, ReadError> {

@@ -89,7 +89,8 @@ fn merged_answers_equal_three_times_what_was_pushed(
     assert!(merged_table.keys().eq(pushed_table.keys()));
     for (name, (of_self, of_total)) in &merged_table {
         let (pushed_self, pushed_total) = pushed_table[name];
-        // The server mends stacks that Go's heap profiler cut at 64 frames: callers gain, nobody loses.
+        // The server completes stacks that Go's heap profiler cut at 64 frames, so totals of callers may only be
+        // larger.
         let mended = pushed == "go-heap" && *of_total > pushed_total;
         assert!(*of_self == pushed_self && (*of_total == pushed_total || mended), "{name}: {of_self} {of_total}");
     }

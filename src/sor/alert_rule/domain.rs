@@ -5,7 +5,7 @@ use crate::kernel::{
     AppName, Change, LimitSeverity, Page, Percent, ProfileType, Repeated, RowId, Stored, Text255, rfc3339,
 };
 
-/// From which share on somebody is to be told.
+/// An alert rule: from which share on to alert.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertRule {
     /// The row's id.
@@ -22,7 +22,7 @@ pub struct AlertRule {
     pub severity: LimitSeverity,
     /// The channel to alert; `None` means the service's own channel.
     pub notification_channel: Option<Text255>,
-    /// Whether anybody is told at all.
+    /// Whether the rule is enabled.
     pub enabled: bool,
     /// Who made it.
     pub created_by: Option<Text255>,
@@ -47,7 +47,7 @@ pub struct NewRule {
     pub severity: LimitSeverity,
     /// Where to tell.
     pub notification_channel: Option<Text255>,
-    /// Whether anybody is told at all.
+    /// Whether the rule is enabled.
     pub enabled: bool,
     /// Who makes it.
     pub created_by: Option<Text255>,
@@ -84,7 +84,7 @@ pub enum Which {
     All,
     /// All of an app.
     Of(AppName),
-    /// Those of an app that are enabled.
+    /// The enabled rules of an app.
     Active(AppName),
 }
 

@@ -1,6 +1,6 @@
 //! The Alert rule SOR: rules that say from which share of a profile on to alert. It owns the table `alert_rule`.
 //!
-//! It decides nothing: BORs decide who is told, and when.
+//! It decides nothing: BORs decide when to alert whom.
 
 mod domain;
 mod pattern;

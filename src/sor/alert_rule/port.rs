@@ -26,7 +26,7 @@ pub trait AlertRuleSor: Send + Sync {
         all_pages(page).await
     }
 
-    /// Changes a rule; `None` where there is none of that id.
+    /// Changes a rule. `None`: no rule has that id.
     async fn change(&self, call: &Call, id: RowId, change: RuleChange) -> PortResult<Option<Stored<AlertRule>>>;
 
     /// Removes a rule; whether there was one.

@@ -33,7 +33,7 @@ type Port = web::Data<dyn AlertRuleSor>;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(super) struct RuleParams {
-    /// Only those of this app.
+    /// Only rules of this app.
     #[param(value_type = Option<String>, min_length = 1, max_length = 512, example = "flamewarden")]
     app_name: Option<AppName>,
     /// At most this many.
@@ -77,8 +77,7 @@ pub(super) async fn create_rule(
 
 /// List alert rules
 ///
-/// All of them, or those of one app, by app and newest first; at most 10,000 in one answer. Empty for an unknown app
-/// knows.
+/// All rules, or those of one app, by app and newest first; at most 10,000 in one answer. Empty for an unknown app.
 #[utoipa::path(
     get, path = "/rules", tag = "rules", operation_id = "listRules",
     params(RuleParams),
@@ -91,7 +90,7 @@ pub(super) async fn list_rules(port: Port, call: Call, params: Query<RuleParams>
 
 /// List an app's active alert rules
 ///
-/// Those that are enabled, newest first; at most 10,000 in one answer. Empty for an unknown app.
+/// The enabled rules of an app, newest first; at most 10,000 in one answer. Empty for an unknown app.
 #[utoipa::path(
     get, path = "/rules/active/{appName}", tag = "rules", operation_id = "listActiveRules",
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), PageParams),

@@ -169,7 +169,7 @@ async fn an_adopted_table_is_shown_changed_added_to_and_removed_from() {
         ]
     );
     assert_eq!((&list["count"], &list["rules"][3]["createdAt"]), (&json!(4), &json!("2024-01-02T03:04:05Z")));
-    // Whoever evaluates rules is told of those alone that can be.
+    // An evaluation only gets the rules that can be applied.
     assert_eq!(port.active(&CALL, &"shop".parse().unwrap()).await.unwrap().len(), 2);
 
     let (status, odd) = call(&served, Method::GET, "/rules/4", None).await;

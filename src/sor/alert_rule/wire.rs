@@ -21,7 +21,7 @@ pub(super) struct NewRuleBody {
     /// The kind of profile: its name or an alias.
     #[schema(value_type = String, example = "cpu")]
     profile_type: ProfileType,
-    /// The share that may be reached without telling anybody, in percent.
+    /// The largest share without an alert, in percent.
     #[schema(value_type = f64, minimum = 0, maximum = 100)]
     threshold_percent: Percent,
     /// Which functions: an unanchored regular expression of 1 to 1,024 bytes, without look-around and backreferences;
@@ -33,7 +33,7 @@ pub(super) struct NewRuleBody {
     /// Where to tell: 1 to 255 bytes; the service's own channel if absent.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     notification_channel: Option<Text255>,
-    /// Whether anybody is told at all; `true` if absent.
+    /// Whether the rule is enabled; `true` if absent.
     enabled: Option<bool>,
     /// Who makes it: 1 to 255 bytes.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
@@ -126,7 +126,7 @@ impl From<RuleChange> for RuleChangeBody {
     }
 }
 
-/// From which share on somebody is to be told.
+/// An alert rule: from which share on to alert.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = AlertRule, example = json!({"id": 1, "appName": "flamewarden", "profileType": "cpu",
@@ -143,7 +143,7 @@ pub(super) struct RuleBody {
     /// The kind of profile, canonical.
     #[schema(value_type = String)]
     profile_type: ProfileType,
-    /// The share that may be reached without telling anybody, in percent.
+    /// The largest share without an alert, in percent.
     #[schema(value_type = f64)]
     threshold_percent: Percent,
     /// Which functions; null means any.
@@ -154,7 +154,7 @@ pub(super) struct RuleBody {
     /// Where to tell; null means the service's own channel.
     #[schema(value_type = Option<String>)]
     notification_channel: Option<Text255>,
-    /// Whether anybody is told at all.
+    /// Whether the rule is enabled.
     enabled: bool,
     /// Who made it.
     #[schema(value_type = Option<String>)]
@@ -206,7 +206,7 @@ impl From<RuleBody> for AlertRule {
 #[serde(rename_all = "camelCase")]
 #[schema(as = AlertRules)]
 pub(super) struct RulesBody {
-    /// The app, where those of one were asked for by its path.
+    /// The app, if the path names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     pub(super) app_name: Option<AppName>,

@@ -67,7 +67,7 @@ impl BaselineChange {
 pub struct BaselineQuery {
     /// The app.
     pub app_name: AppName,
-    /// Only those of this kind.
+    /// Only limits of this kind.
     pub profile_type: Option<ProfileType>,
     /// At most this many, 1 to 10,000.
     pub limit: u16,

@@ -23,7 +23,7 @@ pub trait BaselineSor: Send + Sync {
         all_pages(page).await
     }
 
-    /// Changes a limit; `None` where there is none of that id.
+    /// Changes a limit. `None`: no limit has that id.
     async fn change(&self, call: &Call, id: RowId, change: BaselineChange) -> PortResult<Option<Stored<Baseline>>>;
 
     /// Removes a limit; whether there was one.

@@ -162,7 +162,7 @@ async fn an_adopted_table_is_shown_changed_added_to_and_removed_from() {
     let problems = |row: &Value| row["problems"].as_array().map_or(0, Vec::len);
     assert_eq!(rows.iter().map(problems).collect::<Vec<_>>(), [1, 0, 0, 2], "{list}");
     assert_eq!(rows[0]["problems"][0], "maxSelfPercent: must be a number from 0 to 100");
-    // What decides is told of those alone that can be applied.
+    // Decisions only get the limits that can be applied.
     assert_eq!(port.list(&CALL, &"shop".parse().unwrap(), None).await.unwrap().len(), 2);
 
     let (status, changed) = call(&served, Method::PUT, "/baselines/9", Some(json!({"maxSelfPercent": 2}))).await;

@@ -7,7 +7,7 @@ use super::domain::{Baseline, BaselineChange, NewBaseline};
 use crate::http::{ReadOnly, StoredBody, given};
 use crate::kernel::{AppName, FunctionName, LimitSeverity, Percent, ProfileType, RowId, Text255};
 
-/// A limit to be set.
+/// A limit to set.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"appName": "flamewarden", "profileType": "cpu", "functionName": "com.example.Cart.total",

@@ -6,7 +6,7 @@ use crate::kernel::{
     AppName, FindingSeverity, LimitSeverity, Page, ProfileType, RowId, Stored, Text255, UnknownProfileType, rfc3339,
 };
 
-/// How far `assessed_at` may lie ahead of the clock: 60 s, for clocks that disagree a little.
+/// How far `assessed_at` may be ahead of the clock: 60 s, since clocks differ a little.
 const MAX_AHEAD: TimeDelta = TimeDelta::seconds(60);
 
 /// A severity as history keeps it: of findings (`high`, `medium`, `low`) or of limits (`critical`, `warning`, `info`).
@@ -116,7 +116,7 @@ pub struct NewAssessment {
     pub idempotency_key: Option<Uuid>,
 }
 
-/// The time lies further ahead than clocks may differ.
+/// The time is further ahead than clocks may differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("lies more than 60 seconds in the future")]
 pub struct TooFarAhead;
@@ -126,7 +126,7 @@ pub(super) fn check_assessed_at(assessed_at: Option<DateTime<Utc>>, now: DateTim
     if assessed_at.is_some_and(|at| at - now > MAX_AHEAD) { Err(TooFarAhead) } else { Ok(()) }
 }
 
-/// Kinds of profile as rows and bodies hold them: `cpu,alloc`, empty where there is none.
+/// Kinds of profile, as rows and bodies contain them: `cpu,alloc`, empty if there are none.
 #[derive(Debug, Clone)]
 pub(super) struct ProfileTypes(pub(super) Vec<ProfileType>);
 
@@ -159,7 +159,7 @@ pub struct HistoryQuery {
     pub app_name: AppName,
     /// At most this many, 1 to 500.
     pub limit: u16,
-    /// Only those of this window; either end may be open.
+    /// Only assessments in this window. Either end may be open.
     pub from: Option<DateTime<Utc>>,
     /// See `from`.
     pub to: Option<DateTime<Utc>>,

@@ -40,7 +40,7 @@ use crate::http::Outward;
 use crate::kernel::Clock;
 use crate::storage::Db;
 
-/// History kept in this database. The clock tells which assessments lie in the future.
+/// The history in this database. The clock tells which assessments are in the future.
 pub fn local(db: Db, clock: Arc<dyn Clock>) -> Arc<dyn HistorySor> {
     Arc::new(postgres::PostgresHistory::new(db, clock))
 }

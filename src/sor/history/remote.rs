@@ -42,7 +42,7 @@ impl RemoteHistory {
         self.one_by_one_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps entries with one call; `None` if the other server does not have the route.
+    /// Sends entries in one call. `None` if the other server has no such route.
     async fn create_together(&self, call: &Call, batch: &[Recorded]) -> PortResult<Option<Vec<PortResult<RowId>>>> {
         let body = SentBatch::from(batch);
         let answer = self.batches.read::<BatchResultsBody>(call, Repeatable::Yes, |outward| {
@@ -56,7 +56,7 @@ impl RemoteHistory {
         Ok(Some(answer.results.into_iter().map(PortResult::from).collect()))
     }
 
-    /// Keeps entries with one call each. If one fails for a reason that is not its own, those after it are not tried.
+    /// Sends entries with one call each. If one fails for a reason that is not its own, those after it are not tried.
     async fn create_one_by_one(&self, call: &Call, batch: Vec<Recorded>) -> Vec<PortResult<RowId>> {
         let (mut results, mut failure) = (Vec::with_capacity(batch.len()), None);
         for recorded in batch {

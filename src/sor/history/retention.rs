@@ -14,7 +14,7 @@ const BATCH: u16 = 2_000;
 const PAUSE: Duration = Duration::from_millis(100);
 /// The time that is first looked at in one: what became old since the last round.
 const FIRST_SPAN: TimeDelta = TimeDelta::hours(1);
-/// And the shortest.
+/// The shortest pause.
 const LEAST_SPAN: TimeDelta = TimeDelta::seconds(1);
 
 /// Keeps assessments for so long and no longer.
@@ -73,9 +73,9 @@ impl Retention {
     async fn oldest(&self, before: DateTime<Utc>) -> PortResult<Vec<(String, DateTime<Utc>)>> {
         let rows = self.db.run(Repeat::Safe, move |connection| {
             Box::pin(async move {
-                // From app to app by the index that lists an app's. One of ranges by time (BRIN) would find old rows
-                // everywhere once new ones stand where others were deleted, and a tree by time would be paid for by every
-                // new row, for whoever keeps all of them too.
+                // Goes from app to app by the index that lists an app's entries. A BRIN index by time would find old
+                // rows everywhere once new ones were written where others were deleted. A B-tree by time would cost
+                // each new row, also for those who keep all rows.
                 sqlx::query!(
                     r#"WITH RECURSIVE app (name) AS (
                            (SELECT h.app_name FROM public.triage_history AS h ORDER BY h.app_name LIMIT 1)

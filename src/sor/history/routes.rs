@@ -69,10 +69,10 @@ pub(super) struct HistoryParams {
     /// At most this many.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 500, default = 50)]
     limit: Option<Limit<{ HistoryQuery::MAX_LIMIT }>>,
-    /// Only those from this time on: epoch seconds, RFC 3339, `now`, `now-90m`.
+    /// Only entries from this time on: epoch seconds, RFC 3339, `now`, `now-90m`.
     #[param(value_type = Option<String>, example = "now-7d")]
     from: Option<Moment>,
-    /// Only those before this time.
+    /// Only entries before this time.
     #[param(value_type = Option<String>, example = "now")]
     to: Option<Moment>,
     /// Continue here: `nextCursor` of the page before.

@@ -17,9 +17,9 @@ pub struct Service {
     pub tier: Tier,
     /// Where it runs.
     pub environment: Option<Text255>,
-    /// Where its owners are told of trouble.
+    /// The channel on which its owners are notified.
     pub notification_channel: Option<Text255>,
-    /// The labels of its series; those without them are not its own.
+    /// The labels of its series. Series without them do not belong to it.
     pub pyroscope_labels: Option<PyroscopeLabels>,
     /// What else its owners want to be known.
     pub metadata: Option<Metadata>,
@@ -47,7 +47,7 @@ pub struct NewService {
     pub tier: Option<Tier>,
     /// Where it runs.
     pub environment: Option<Text255>,
-    /// Where its owners are told of trouble.
+    /// The channel on which its owners are notified.
     pub notification_channel: Option<Text255>,
     /// The labels of its series.
     pub pyroscope_labels: Option<PyroscopeLabels>,
@@ -64,7 +64,7 @@ pub struct ServiceChange {
     pub tier: Option<Tier>,
     /// Where it runs.
     pub environment: Change<Text255>,
-    /// Where its owners are told of trouble.
+    /// The channel on which its owners are notified.
     pub notification_channel: Change<Text255>,
     /// The labels of its series.
     pub pyroscope_labels: Change<PyroscopeLabels>,
@@ -84,7 +84,7 @@ impl ServiceChange {
 /// Which services to list, by app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceQuery {
-    /// Only those of this tier.
+    /// Only services of this tier.
     pub tier: Option<Tier>,
     /// At most this many, 1 to 10,000.
     pub limit: u16,

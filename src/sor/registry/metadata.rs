@@ -23,7 +23,7 @@ pub enum InvalidMetadata {
     /// The tenant is no text.
     #[error("{TENANT} must be a text")]
     Shape,
-    /// The tenant is none.
+    /// The tenant is not valid.
     #[error("{TENANT} {0}")]
     Tenant(#[from] InvalidTenant),
 }

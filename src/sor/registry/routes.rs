@@ -36,7 +36,7 @@ type Port = web::Data<dyn RegistrySor>;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ServiceParams {
-    /// Only those of this tier.
+    /// Only services of this tier.
     #[param(value_type = Option<String>, min_length = 1, max_length = 20, example = "critical")]
     tier: Option<Tier>,
     /// At most this many.
@@ -49,8 +49,9 @@ pub(super) struct ServiceParams {
 
 /// Register a service
 ///
-/// Says who owns an app, how much it matters, where its owners are told of trouble, and which series are its own. The
-/// same app again changes what is given and keeps the rest; to clear a field, change the service.
+/// Registers who owns an app, how important it is, the channel on which its owners are notified, and which series
+/// belong to it. For an app that is registered, the given members change and the others stay; to clear a member, change
+/// the service.
 #[utoipa::path(
     post, path = "/services", tag = "services", operation_id = "registerService",
     request_body = NewServiceBody,
@@ -67,7 +68,7 @@ pub(super) async fn register_service(
 
 /// List services
 ///
-/// All of them, or those of one tier, by app; at most 10,000 in one answer.
+/// All services, or those of one tier, by app; at most 10,000 in one answer.
 #[utoipa::path(
     get, path = "/services", tag = "services", operation_id = "listServices",
     params(ServiceParams),
@@ -147,7 +148,7 @@ pub(super) async fn change_service(
 
 /// Remove a service
 ///
-/// From then on nobody owns the app, and its series are all that carry its name. 404 where it is not registered.
+/// From then on the app has no owner, and all series with its name belong to it. 404 if it is not registered.
 #[utoipa::path(
     delete, path = "/services/{appName}", tag = "services", operation_id = "removeService",
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden")),

@@ -164,14 +164,14 @@ async fn an_adopted_table_is_shown_changed_added_to_and_removed_from() {
     let apps: Vec<_> =
         list["services"].as_array().unwrap().iter().map(|row| row["appName"].as_str().unwrap()).collect();
     assert_eq!((apps, &list["count"]), (vec!["cart", "lost", "odd", "shop"], &json!(4)));
-    // A blank owner is nobody; what was not given is an empty object; values of labels are texts.
+    // A blank owner is no owner. What was not given is an empty object. Values of labels are texts.
     let cart = &list["services"][0];
     assert_eq!(
         (&cart["teamOwner"], &cart["pyroscopeLabels"], &cart["metadata"]),
         (&Value::Null, &json!({}), &json!({}))
     );
     assert_eq!(list["services"][3]["pyroscopeLabels"], json!({"env": "prod", "shard": "7", "hot": "true"}));
-    // What decides is told of those alone that can be applied.
+    // Decisions only get services that can be applied.
     assert_eq!(port.list(&CALL).await.unwrap().len(), 2);
 
     let (status, odd) = call(&served, Method::GET, "/services/odd", None).await;

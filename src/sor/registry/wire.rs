@@ -28,7 +28,7 @@ pub(super) struct NewServiceBody {
     /// Where it runs: 1 to 255 bytes.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     environment: Option<Text255>,
-    /// Where its owners are told of trouble: 1 to 255 bytes.
+    /// The channel on which its owners are notified: 1 to 255 bytes.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     notification_channel: Option<Text255>,
     /// The labels of its series, at most 20: triage and diff read these series alone. Names are letters, digits, `_` and
@@ -69,7 +69,7 @@ impl From<NewService> for NewServiceBody {
     }
 }
 
-/// What to change of a service: at least one member. What is absent stays; null clears.
+/// The change of a service: at least one member. Absent members stay, null clears.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = ServiceChange, example = json!({"teamOwner": "checkout", "environment": null}))]
@@ -154,7 +154,7 @@ pub(super) struct ServiceBody {
     /// Where it runs.
     #[schema(value_type = Option<String>)]
     environment: Option<Text255>,
-    /// Where its owners are told of trouble.
+    /// The channel on which its owners are notified.
     #[schema(value_type = Option<String>)]
     notification_channel: Option<Text255>,
     /// The labels of its series; empty where there are none.

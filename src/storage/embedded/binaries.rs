@@ -1,4 +1,4 @@
-//! Where PostgreSQL's programs are: the configured directory, those downloaded before, the system's.
+//! Finds PostgreSQL's programs: in the configured directory, those that were downloaded, or the system's.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ impl Binaries {
             .find(|found| wanted.map_or(MAJORS.contains(&found.major), |wanted| wanted == found.major))
     }
 
-    /// The programs of a directory that somebody configured: they must be there and fit.
+    /// The programs in a configured directory. They must exist and have a supported version.
     pub(super) fn configured(dir: &Path, wanted: Option<u32>, cluster: &Path) -> Result<Self, EmbeddedError> {
         let candidates = [dir.to_path_buf(), dir.join("bin")];
         let found = candidates

@@ -36,7 +36,7 @@ const NAME: &str = "flamewarden";
 pub struct EmbeddedSettings {
     /// The server's data directory.
     pub data_dir: PathBuf,
-    /// A directory that somebody configured as the one to find `initdb` and `postgres` in.
+    /// A directory that was configured for `initdb` and `postgres`.
     pub binaries: Option<PathBuf>,
     /// Whether `PATH` and the usual system paths are searched.
     pub search_system: bool,
@@ -62,8 +62,8 @@ struct Place {
     downloads: PathBuf,
 }
 
-/// How often, and at what distance, a lock that is held is asked for again: whatever this process is just starting holds
-/// its open files too, until it runs a program of its own.
+/// How often, and at what interval, a lock is tried again. A process that this one is just starting holds its open
+/// files too, until it runs its own program.
 const LOCK_TRIES: (u32, Duration) = (10, Duration::from_millis(20));
 
 fn lock_patiently(file: &File) -> Result<(), TryLockError> {
@@ -113,7 +113,7 @@ impl Place {
         Ok(file)
     }
 
-    /// The major version that made the cluster; `None` where there is none yet.
+    /// The major version of the cluster. `None` if there is none yet.
     fn made_by(&self) -> Result<Option<u32>, EmbeddedError> {
         let path = self.cluster.join("PG_VERSION");
         let said = match fs::read_to_string(&path) {
@@ -361,13 +361,13 @@ fn is_passing(log: &str) -> bool {
         .any(|known| log.contains(known))
 }
 
-/// A port of the loopback that nobody listens on.
+/// A free port of the loopback interface.
 fn free_port() -> Result<u16, EmbeddedError> {
     let bound = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     Ok(bound.map_err(|e| EmbeddedError::io("find a free port on", Path::new("127.0.0.1"), e))?.port())
 }
 
-/// Little memory, loopback only, and no output that nobody reads.
+/// Little memory, loopback only, and no log output.
 fn postgres_settings(durable: bool) -> Vec<(String, String)> {
     let mut settings = vec![
         ("listen_addresses", "127.0.0.1"),

@@ -312,7 +312,7 @@ fn disown(pid: Pid, cluster: &Path) -> Result<(), EmbeddedError> {
     fs::write(&path, format!("{}\n{rest}", std::process::id())).map_err(|e| EmbeddedError::io("write", &path, e))
 }
 
-/// Whether the process is a postmaster on this directory: its working directory, else its command line says so.
+/// Whether the process is a postmaster of this directory, by its working directory or else by its command line.
 fn serves(pid: Pid, cluster: &Path) -> bool {
     let process = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
     if Path::new("/proc/self").exists() {

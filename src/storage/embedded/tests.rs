@@ -271,7 +271,7 @@ async fn an_initdb_that_was_killed_leaves_nothing_that_looks_like_a_cluster() {
     embedded.stop().await;
 }
 
-/// Out of the way of those who have no network: `DOWNLOAD_TESTS=1` makes its absence an error.
+/// Skipped without a network. `DOWNLOAD_TESTS=1` makes that an error.
 #[tokio::test]
 async fn programs_are_downloaded_once_where_the_system_has_none() {
     let mut cluster = PrivateCluster::unstarted();

@@ -52,7 +52,7 @@ impl TestDatabase {
         cluster().options_behind(Pooler::Transaction).database(&self.name)
     }
 
-    /// Its URL, for a server that is told where its database is, and that it is behind [`pooler`].
+    /// Its URL, for the settings of a server; also whether it is behind [`pooler`].
     pub(crate) fn url(&self) -> String {
         cluster().options_behind(pooler()).database(&self.name).to_url_lossy().to_string()
     }

@@ -70,7 +70,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|bound| bound.local_addr()).expect("free port").port()
 }
 
-/// Waits until it listens; `false` if it ended, as it does where somebody took the port.
+/// Waits until it listens. `false` if it ended, for example because its port was taken.
 fn listens(child: &mut Child, port: u16) -> bool {
     loop {
         if child.try_wait().expect("state of PgBouncer").is_some() {

@@ -20,7 +20,7 @@ pub struct Threshold {
 /// What to do about a category.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
-    /// The recommendation; `{place}` stands for the responsible frame and the heaviest function.
+    /// The recommendation. `{place}` is replaced by the responsible frame and the heaviest function.
     pub recommendation: Arc<str>,
     /// The steps, in order.
     pub steps: Arc<[String]>,

@@ -16,9 +16,9 @@ pub(in crate::verdict) struct FunctionInfo {
     pub(in crate::verdict) plain_word: bool,
     pub(in crate::verdict) unresolved: bool,
     pub(in crate::verdict) origin: Origin,
-    /// Whether its name, if it has one, stands at the root of everything.
+    /// Whether its name, if it has one, is at the root of every stack.
     pub(in crate::verdict) entry: bool,
-    /// A hash of the package or class the function stands in; 0 where the name has none.
+    /// A hash of the package or class of the function; 0 if the name has none.
     pub(in crate::verdict) package: u64,
 }
 

@@ -44,7 +44,7 @@ const BUILTIN: &[(&str, &str)] = &[
 pub struct RuleError {
     /// The file's name.
     pub file: String,
-    /// The rule's id, where the fault lies in one.
+    /// The rule's id, if the fault is in one.
     pub rule: Option<String>,
     /// What is wrong.
     pub problem: String,
@@ -58,7 +58,7 @@ impl Rules {
         Arc::clone(BUILTIN.get_or_init(|| Arc::new(builtin().expect("the compiled-in catalogue is sound"))))
     }
 
-    /// The compiled-in catalogue with the TOML files of `dir` in place of those of the same name, and beside them.
+    /// The built-in catalogue, with the TOML files of `dir` added. They replace built-in files of the same name.
     ///
     /// # Errors
     /// The first fault found, with its file and rule.

@@ -12,8 +12,8 @@ use crate::profile::{Function, Profile, TextId};
 /// each. A fleet of a hundred apps has as many.
 const GENERATION: usize = 114_688;
 
-/// A function's name and file under two hashes whose seeds nobody knows: 128 bits, so that no two names share a key, by
-/// chance or by design, and the names themselves need not be kept.
+/// A function's name and file, as two hashes with secret random seeds: 128 bits, so that no two names share a key,
+/// neither by chance nor by design, and names need not be stored.
 type Key = u128;
 
 /// The key is a hash already.
@@ -37,8 +37,8 @@ impl Hasher for AsIs {
 
 type Known<V> = HashMap<Key, V, BuildHasherDefault<AsIs>>;
 
-/// Names in two generations: those asked for since the younger one began, and those of the one before. When the younger
-/// is full, the older is dropped. So names that many apps share stay.
+/// Names in two generations: those that were needed since the younger one began, and those of the one before. When the
+/// younger is full, the older is dropped. So names that many apps share stay.
 #[derive(Debug)]
 struct Generations<V> {
     size: usize,
@@ -109,7 +109,7 @@ impl<V: Copy + Default> NameCache<V> {
         values
     }
 
-    /// The key of each function. A text is hashed once: many functions stand in one file.
+    /// The key of each function. A text is hashed once, since many functions share a file.
     fn keys(&self, profile: &Profile) -> Vec<Key> {
         let texts: Vec<_> = profile.texts().map(|text| self.seeds.each_ref().map(|seed| seed.hash_one(text))).collect();
         let of = |text: TextId| texts.get(text.index()).copied().unwrap_or_default();

@@ -61,7 +61,7 @@ impl Token {
     }
 }
 
-/// Whether the parts stand in the token in order, the first at its start and the last at its end.
+/// Whether the token contains the parts in order, the first at its start and the last at its end.
 fn takes_parts(parts: &[Box<str>], token: &str) -> bool {
     let (Some((first, rest)), Some(mut left)) =
         (parts.split_first(), parts.first().and_then(|f| token.strip_prefix(&**f)))
@@ -133,7 +133,7 @@ const FIXED: usize = 4;
 #[derive(Debug, Default)]
 pub(crate) struct PatternSet {
     entries: Vec<(Pattern, u32)>,
-    /// By the hash of an [`Anchor`]. Two of one hash are told apart when the pattern is matched.
+    /// By the hash of an [`Anchor`]. Matching the pattern distinguishes two with the same hash.
     anchored: FxHashMap<u64, Vec<u32>>,
     loose: Vec<u32>,
 }

@@ -15,7 +15,7 @@ pub enum Reach {
     Subtree,
     /// Claims a sample only if every frame nearer the leaf is of its package or of its category.
     Wrapper,
-    /// Claims every sample of the thread it stands at the root of.
+    /// Claims every sample of the thread whose root it is.
     Root,
 }
 
@@ -30,7 +30,7 @@ pub struct Rule {
     pub category: Option<Category>,
     /// How far it reaches.
     pub reach: Reach,
-    /// Whether the frame never claims and never stands in the way: its caller decides.
+    /// Whether the frame never claims and never blocks: its caller decides.
     pub pass_through: bool,
     /// Whether its frames never run on a processor: only such leave the active ticks of a cpu profile.
     pub never_runs: bool,

@@ -141,7 +141,7 @@ struct Judge<'j> {
     parked_is_idle: bool,
     /// The one language of the whole profile, if it has one.
     language: Option<Runtime>,
-    /// Whether any frame of the profile may stand at the root of a VM's thread.
+    /// Whether any frame of the profile may be the root of a thread of the VM.
     has_roots: bool,
 }
 

@@ -15,7 +15,7 @@ pub(in crate::verdict) struct FunctionFlags(u32);
 impl FunctionFlags {
     /// Nothing is known.
     pub(super) const NONE: Self = Self(0);
-    /// The bits of categories, which lie below all others.
+    /// The bits of categories, which are lower than all others.
     const CATEGORY: u32 = {
         assert!(Category::ALL.len() <= Self::MAY_CLAIM.trailing_zeros() as usize);
         (1 << Category::ALL.len()) - 1

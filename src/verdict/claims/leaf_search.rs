@@ -10,7 +10,7 @@ use crate::verdict::category::Category;
 #[derive(Clone, Copy)]
 pub(super) struct Step {
     pub(super) meaning: Meaning,
-    /// Whether it claims what runs in the thread it stands at the root of.
+    /// Whether it claims all samples of the thread whose root it is.
     pub(super) is_root: bool,
     pub(super) package: u64,
 }

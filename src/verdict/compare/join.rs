@@ -9,7 +9,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use crate::profile::{FunctionTable, Profile, TextId};
 use crate::verdict::names::key;
 
-/// The place of a key among those of both profiles.
+/// The index of a key among those of both profiles.
 pub(super) type KeyId = u32;
 
 /// The ticks of one function on both sides, baseline first.
@@ -28,7 +28,7 @@ pub(super) struct Joined<'p> {
     sample_type: usize,
     /// Self ticks of each key.
     pub(super) own: Vec<Ticks>,
-    /// On which sides a key stands in any stack.
+    /// The sides on which a key occurs in a stack.
     present: Vec<[bool; 2]>,
     spellings: Vec<[Option<(i64, &'p str)>; 2]>,
     /// All ticks of each side.
@@ -64,7 +64,7 @@ impl<'p> Joined<'p> {
         joined
     }
 
-    /// Gives every name that stands in a stack its key; a spelling that both sides share is read once.
+    /// Gives every name in a stack its key. A spelling that both sides share is read once.
     fn number_names(&mut self) {
         let most = self.profiles.iter().map(|profile| profile.text_count()).max().unwrap_or(0);
         let mut known: HashMap<&'p str, KeyId> = HashMap::with_capacity(most);
@@ -210,7 +210,7 @@ impl<'p> Joined<'p> {
         own
     }
 
-    /// Whether the function stands in any stack of that side.
+    /// Whether the function occurs in a stack of that side.
     pub(super) fn is_present(&self, id: KeyId, side: usize) -> bool {
         self.present.get(id as usize).and_then(|sides| sides.get(side)).copied().unwrap_or(false)
     }
@@ -238,7 +238,7 @@ impl<'p> Joined<'p> {
     }
 }
 
-/// The names that stand in stacks with a value, each once, in the order of the profile's functions.
+/// The names in stacks with a value, each once, in the order of the profile's functions.
 fn names_in_stacks(profile: &Profile, sample_type: usize) -> Vec<TextId> {
     let mut used = vec![false; profile.function_count()];
     for stack in profile.stacks() {

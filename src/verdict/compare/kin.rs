@@ -10,7 +10,7 @@ const COMMON: f64 = 0.8;
 /// What the stacks say of some functions: their totals, callers and callees.
 #[derive(Debug, Default)]
 pub(super) struct Kin {
-    /// Ticks of the stacks that a key stands in, each stack once.
+    /// Ticks of the stacks that contain a key, each stack once.
     pub(super) totals: Vec<Ticks>,
     /// Of each key asked for, who stands right above or beneath it; the ticks are those of calls to it.
     callers: FxHashMap<KeyId, FxHashMap<KeyId, Ticks>>,

@@ -115,7 +115,7 @@ impl ProfileAssessment {
         }
     }
 
-    /// Whether the window held any data.
+    /// Whether the window has any data.
     pub fn has_data(&self) -> bool {
         self.total > 0
     }

@@ -36,7 +36,7 @@ pub struct Evidence {
 pub struct Responsible {
     /// The function, as the source spells it.
     pub function: String,
-    /// How much of the category's ticks lie beneath it, percent.
+    /// The share of the category's ticks beneath it, percent.
     pub percent: f64,
     /// The share of all ticks that it is on the stack of, percent.
     pub total_percent: f64,
@@ -55,7 +55,7 @@ pub(super) struct ResponsibleSearch<'p, 'c> {
     /// Ticks by function, and the last path they were counted on; all 0 between two questions.
     counts: Vec<(i64, u32)>,
     path: u32,
-    /// The ticks of stacks that hold a frame, of those asked for: one may lead to several categories.
+    /// The ticks of stacks with a frame, among those asked for: a frame may lead to several categories.
     totals: FxHashMap<FunctionId, i64>,
 }
 
@@ -101,8 +101,8 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         found
     }
 
-    /// Who is responsible for the ticks that end in a function and that nobody claimed. In a lock profile: for all that
-    /// nobody claimed, since each leaf is another blocked method.
+    /// The frame that is responsible for the ticks that end in a function and were not claimed. In a lock profile: for
+    /// all unclaimed ticks, since each leaf is another blocked method.
     pub(super) fn callers_of(&mut self, leaf: TextId) -> Vec<Responsible> {
         let is_leaf = |f: &FunctionId| self.profile.function_texts(*f).is_some_and(|f| f.name == leaf);
         let asked = |path: &&Path<'p>| self.kind == ProfileType::Lock || path.frames.first().is_some_and(is_leaf);

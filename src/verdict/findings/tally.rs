@@ -42,7 +42,7 @@ pub(super) struct Leaf {
     pub(super) own: i64,
     /// Of these, claimed idle or the profiler's own.
     pub(super) hidden: i64,
-    /// Of these, claimed by nobody.
+    /// The unclaimed ones among them.
     pub(super) unclaimed: i64,
 }
 

@@ -76,7 +76,7 @@ impl AppFunctions {
         }
     }
 
-    /// Whether the window held any data.
+    /// Whether the window has any data.
     pub fn has_data(&self) -> bool {
         self.total > 0
     }

@@ -71,7 +71,7 @@ impl AppMatches {
         Self { total, any, low_samples: app.has_few_samples(), rows }
     }
 
-    /// Whether the window held any data.
+    /// Whether the window has any data.
     pub fn has_data(&self) -> bool {
         self.total > 0
     }
@@ -123,7 +123,7 @@ impl<'p> Matching<'p> {
         Self { rows, of_name, no_stack }
     }
 
-    /// Adds up ticks; answers all of them, and those of stacks with any match.
+    /// Adds up ticks. Returns all of them, and those of stacks with any match.
     fn count(&mut self, profile: &'p Profile) -> (i64, i64) {
         let mut by_name = vec![0_i64; self.of_name.len()];
         let (mut total, mut any, mut stamp) = (0_i64, 0_i64, 0_u32);
@@ -178,7 +178,7 @@ impl<'p> Matching<'p> {
     }
 }
 
-/// Every name that stands in a stack with a value, once.
+/// Every name in a stack with a value, once.
 fn names_in_stacks(profile: &Profile) -> Vec<TextId> {
     let mut seen = vec![false; profile.text_count()];
     let mut names = Vec::new();
@@ -203,9 +203,9 @@ pub struct Match {
     pub self_ticks: i64,
     /// Their share of the app's ticks, percent.
     pub self_percent: f64,
-    /// The share of stacks that it stands in, each once, percent.
+    /// The share of stacks that contain it, each once, percent.
     pub total_percent: f64,
-    /// The share of stacks that any match of the app stands in, each once, percent.
+    /// The share of stacks that contain any match of the app, each once, percent.
     pub app_percent: f64,
     /// Whether there are too few samples for the shares to mean much.
     pub low_samples: bool,
@@ -219,7 +219,7 @@ impl Match {
     }
 }
 
-/// The matches of all apps, added as they arrive. At most twice as many are held as will be shown.
+/// The matches of all apps, added as they arrive. At most twice as many are kept as will be shown.
 #[derive(Debug)]
 pub struct Matches {
     limit: usize,

@@ -2,7 +2,7 @@
 
 use super::text::without_groups;
 
-/// The dotted name where the spelling is a .NET method's, else `None`.
+/// The dotted name if this is the spelling of a .NET method. `None` otherwise.
 pub(super) fn canonical(name: &str) -> Option<String> {
     if name.contains("|fn:") {
         return Some(datadog(name));

@@ -1,4 +1,4 @@
-//! Which names stand at the root of every stack.
+//! The names at the root of every stack.
 
 /// Frames at the root of everything: they are on every path and tell nothing.
 const ENTRIES: &[&str] = &[

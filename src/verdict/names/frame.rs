@@ -13,7 +13,7 @@ pub(in crate::verdict) struct Frame {
     pub(in crate::verdict) own: Option<Runtime>,
     /// The library in the name, without path and version.
     pub(in crate::verdict) library: Option<String>,
-    /// Says that nobody knows what ran: an address, a library alone, a marker of a broken stack.
+    /// It is not known what ran: an address, a library alone, a marker of a broken stack.
     pub(in crate::verdict) unresolved: bool,
 }
 

@@ -69,8 +69,8 @@ const STANDARD: [&str; 62] = [
     "indexbytebody",
 ];
 
-/// The name without receiver marks, closures and generics, where the spelling is a Go symbol's, else `None`. A closure
-/// of an inlined function (`gcMark.forEachP.func6`) has that function as its second name.
+/// The name without receiver marks, closures and generics, if this is the spelling of a Go symbol; `None` otherwise. A
+/// closure of an inlined function (`gcMark.forEachP.func6`) has that function as its second name.
 pub(super) fn canonical(name: &str, file: &str) -> Option<Frame> {
     let ending = file.rsplit('.').next();
     let go_file = ending == Some("go") || ending == Some("s") && file.contains("/src/");

@@ -43,7 +43,7 @@ const COUNTED: [&str; 4] = [
     "GeneratedSerializationConstructorAccessor",
 ];
 
-/// The dotted name where the spelling is a JVM method's, else `None`.
+/// The dotted name if this is the spelling of a JVM method. `None` otherwise.
 pub(super) fn canonical(name: &str) -> Option<String> {
     if let Some(text) = name.strip_prefix('L').and_then(perf_map) {
         return Some(text);

@@ -239,7 +239,7 @@ fn leading_group(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// Splits at the first `mark` that stands in no angle brackets.
+/// Splits at the first `mark` outside angle brackets.
 fn split_outside<'t>(text: &'t str, mark: &str) -> Option<(&'t str, &'t str)> {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {

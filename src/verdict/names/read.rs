@@ -6,7 +6,7 @@ use super::{dotnet, go, jvm, native, script, unresolved};
 use crate::verdict::category::Runtime;
 
 impl Frame {
-    /// Reads a name as a profiler spelled it, with the file it stands in (empty where unknown).
+    /// Reads a name as a profiler spelled it, with its file (empty if unknown).
     pub(in crate::verdict) fn of(name: &str, file: &str) -> Self {
         let (name, marked) = frame_type(name.trim());
         if unresolved::is_unresolved(name) {

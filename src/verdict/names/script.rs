@@ -1,4 +1,4 @@
-//! Python, Ruby, Node and PHP: languages whose module stands in the file, or whose names carry it.
+//! Python, Ruby, Node and PHP: languages in which the file tells the module, or the name does.
 
 use super::frame::Frame;
 use super::text::{all_digits, without_last_group};

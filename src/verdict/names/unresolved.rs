@@ -1,4 +1,4 @@
-//! Names that say that nobody knows what ran.
+//! Names that say that it is not known what ran.
 
 use super::text::{all_digits, all_hex};
 

@@ -60,7 +60,7 @@ pub struct LabelValue<'a> {
 pub enum QualityCode {
     /// Under 100 samples.
     FewSamples,
-    /// Over 30 % of the ticks lie in code without a name.
+    /// Over 30 % of the ticks are in code without a name.
     Unresolved,
     /// The source folded small stacks away.
     Truncated,

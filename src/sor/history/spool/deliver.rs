@@ -17,8 +17,8 @@ use crate::sor::history::batch::{MAX_BATCH, Recorded, create_valid};
 
 /// After so many internal errors in a row an entry counts as the cause.
 const SUSPICIOUS: u32 = 5;
-/// So many bytes of lines are delivered together, of which a body is not longer: an eighth of what the other server takes,
-/// and what proxies let through unless told otherwise.
+/// How many bytes of lines are delivered together. A body is not longer: an eighth of what the other server accepts,
+/// and what proxies accept in their default configuration.
 const BATCH_BYTES: usize = 1_000_000;
 
 /// How long the background tasks wait.
@@ -152,8 +152,8 @@ async fn next_one_passes(shared: &Shared) -> bool {
     }
 }
 
-/// Takes entries from those that are pending, delivered or refused, up to the first that has to be tried again: how many,
-/// and why that one has to.
+/// Removes delivered or refused entries from the pending ones, up to the first that has to be tried again. Returns how
+/// many, and why that one has to.
 fn settle(shared: &Shared, batch: &[Front], results: Vec<PortResult<RowId>>) -> (usize, Option<PortError>) {
     let mut journal = shared.journal();
     for (settled, (front, result)) in batch.iter().zip(results).enumerate() {

@@ -1,4 +1,5 @@
-//! How entries stand in a file: one line each, `length checksum payload`, the two numbers as eight hexadecimal digits.
+//! The format of entries in a file: one line each, `length checksum payload`, the two numbers as eight hexadecimal
+//! digits.
 //!
 //! A payload is JSON without line ends, so whatever is broken ends at the next line end at the latest, and a line that
 //! was cut off by a crash is recognised by its missing end.
@@ -6,7 +7,7 @@
 /// Length of what stands before the payload.
 const HEADER: usize = 18;
 
-/// What stands at the beginning of some bytes.
+/// What some bytes start with.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     /// A whole entry.

@@ -146,7 +146,7 @@ impl Journal {
         Ok(first)
     }
 
-    /// Takes the first pending entry of a segment from those that are pending, and frees the space of drained ones.
+    /// Removes the first pending entry of a segment, and frees the space of empty segments.
     pub(super) fn done(&mut self, number: u64) {
         let last = self.segments.len().saturating_sub(1);
         let Some(at) = self.segments.iter().position(|(n, _)| *n == number) else { return };

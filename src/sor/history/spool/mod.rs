@@ -77,11 +77,11 @@ pub struct SpoolHealth {
     pub pending_entries: u64,
     /// Their bytes.
     pub pending_bytes: u64,
-    /// The limit of those bytes.
+    /// The limit of these bytes.
     pub max_bytes: u64,
     /// Entries delivered since the start.
     pub delivered: u64,
-    /// Entries that the SOR refused since the start; they lie in `spool/rejected/`.
+    /// Entries that the SOR refused since the start. They are in `spool/rejected/`.
     pub rejected: u64,
     /// Entries that could not be appended since the start: their answers said so.
     pub append_failures: u64,
@@ -109,7 +109,7 @@ struct Shared {
     journal: Mutex<Journal>,
     /// An entry came.
     arrived: Notify,
-    /// Whoever pauses before the next try is to try now.
+    /// Ends the pause before the next try.
     hurry: Notify,
     /// Whether the process ends, so that pauses are short.
     flushing: AtomicBool,
@@ -148,7 +148,7 @@ impl Gauges {
     }
 }
 
-/// An entry as it stands in a file.
+/// An entry in a file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
     key: Uuid,
@@ -235,8 +235,8 @@ impl Spool {
         self.shared.journal().probe()
     }
 
-    /// Delivers what is pending, for as long as `deadline`, and forces the rest to the disk; answers how many entries
-    /// are left for the next process. To be called when nobody records any more.
+    /// Delivers pending entries until the `deadline` and forces the rest to disk. Returns how many entries are left for
+    /// the next process. To be called when nothing is recorded any more.
     pub async fn flush(&self, deadline: Duration) -> u64 {
         self.shared.flushing.store(true, Ordering::Relaxed);
         self.shared.hurry.notify_one();

@@ -1,4 +1,4 @@
-//! One file of the spool, held by a lock for as long as this process lives, or its stand-in in memory.
+//! One file of the spool, locked while this process lives, or its replacement in memory.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -60,7 +60,8 @@ impl Segment {
         Self { store, end: 0, pending: VecDeque::new(), pending_bytes: 0, dirty: false }
     }
 
-    /// An empty file, locked. It gets its name only when it is locked, so that nobody takes it for a file left behind.
+    /// An empty, locked file. It gets its name only once it is locked, so that no other process takes it for an
+    /// abandoned one.
     pub(super) fn create(directory: &Path, name: &str) -> io::Result<Self> {
         let (hidden, path) = (directory.join(format!("{name}.new")), directory.join(format!("{name}.{EXTENSION}")));
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&hidden)?;
@@ -72,8 +73,8 @@ impl Segment {
         Ok(Self::new(Store::File { file: Arc::new(file), path }))
     }
 
-    /// Takes over a file that nobody holds: its whole entries are pending again, a cut-off one is removed. `None` where
-    /// another process holds it or was faster.
+    /// Takes over an abandoned file: its whole entries are pending again, a truncated one is removed. `None` if another
+    /// process holds it or was faster.
     pub(super) fn adopt(path: &Path) -> io::Result<Option<(Self, Damage)>> {
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -84,7 +85,7 @@ impl Segment {
             Err(TryLockError::Error(error)) => return Err(error),
             Ok(()) => {}
         }
-        // Between opening and locking, the one who held it may have delivered and removed it.
+        // Between opening and locking, its former owner may have delivered and removed it.
         let here = std::fs::metadata(path).ok().map(|there| there.ino());
         if here != Some(file.metadata()?.ino()) {
             return Ok(None);
@@ -135,8 +136,8 @@ impl Segment {
         self.pending.push_back(span);
     }
 
-    /// Adds an entry by one write. What a failed write left behind is cut off, now or by whoever adopts the file, and
-    /// the next entry is written over it.
+    /// Adds an entry with one write. What a failed write left is truncated, now or by the process that takes over the
+    /// file, and the next entry is written over it.
     pub(super) fn append(&mut self, line: &[u8]) -> io::Result<()> {
         match &mut self.store {
             Store::Memory(bytes) => bytes.extend_from_slice(line),
@@ -181,7 +182,7 @@ impl Segment {
         })
     }
 
-    /// Takes the first entry from those that are pending.
+    /// Removes the first pending entry.
     pub(super) fn done(&mut self) {
         if let Some(span) = self.pending.pop_front() {
             self.pending_bytes -= span.length as u64;
@@ -228,7 +229,7 @@ impl Segment {
     }
 }
 
-/// Adopts all files of a spool that nobody holds, the oldest first. Files without entries are removed.
+/// Takes over all abandoned files of a spool, the oldest first. Files without entries are removed.
 pub(super) fn adopt_all(directory: &Path) -> Vec<Segment> {
     let found = files(directory).unwrap_or_else(|error| {
         tracing::warn!(%error, directory = %directory.display(), "the spool's directory cannot be listed");
@@ -256,7 +257,7 @@ pub(super) fn adopt_all(directory: &Path) -> Vec<Segment> {
     segments
 }
 
-/// The files of a spool in the order they were made, whoever holds them.
+/// The files of a spool in the order in which they were made, locked or not.
 fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {

@@ -14,7 +14,7 @@ use crate::kernel::{CALL, Call, FixedClock, RandomIds, Stored, Trace};
 use crate::sor::history::conformance::{new, now};
 use crate::sor::history::domain::AssessmentSeverity;
 
-/// A history that keeps what it takes by key, and fails as it is told.
+/// A history that stores entries by key, and fails on request.
 #[derive(Default)]
 struct Fake {
     kept: Mutex<Vec<NewAssessment>>,
@@ -123,7 +123,7 @@ fn settings(directory: &Path) -> SpoolSettings {
     SpoolSettings { directory: Some(directory.join("spool")), fsync: Fsync::EachSecond, max_bytes: 64 << 20 }
 }
 
-/// Pauses that nobody has to wait for.
+/// Pauses of no length.
 const QUICK: Pace = Pace {
     first_pause: Duration::from_millis(1),
     longest_pause: Duration::from_millis(2),

@@ -111,7 +111,7 @@ async fn batches_are_posted_only_and_an_app_of_that_name_has_its_newest_assessme
     assert_eq!(get(&served, "/history/batch/latest").await, (StatusCode::OK, row));
 }
 
-/// Rules of someone's own, one that refuses a row and one that breaks over it.
+/// Triggers that somebody added: one refuses a row, one fails.
 const STRICT: &str = "
     ALTER TABLE triage_history ADD CONSTRAINT triage_history_diagnosis_check1 CHECK (diagnosis <> 'refused');
     CREATE FUNCTION breaks() RETURNS trigger LANGUAGE plpgsql AS

@@ -27,8 +27,8 @@ pub(super) struct IngestParams {
     /// The app, with labels: `app{label=value}`. In text formats a suffix such as `.alloc_space` says what is counted.
     #[param(example = "checkout{version=2}", required = true)]
     pub(super) name: Option<String>,
-    /// When the profile began: seconds, milliseconds, microseconds or nanoseconds, told apart by their digits, or
-    /// `now-10s`.
+    /// When the profile began: `now-10s`, or seconds, milliseconds, microseconds or nanoseconds since the epoch,
+    /// recognised by the number of digits.
     #[param(example = "now-10s")]
     pub(super) from: Option<String>,
     /// When it ended.

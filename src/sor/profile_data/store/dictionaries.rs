@@ -73,7 +73,7 @@ impl Dictionaries {
     }
 }
 
-/// The dictionaries of epochs that nobody asks for again soon: they are not kept.
+/// The dictionaries of epochs that are not needed again soon. They are not cached.
 pub(super) async fn once(db: &Db, epochs: &BTreeMap<i64, NaiveDate>) -> PortResult<HashMap<i64, Arc<Tables>>> {
     Ok(tables(read(db, epochs, HashMap::new()).await?))
 }

@@ -128,8 +128,8 @@ impl ProfileStore {
         self.shared.settings.retention
     }
 
-    /// Stores profiles: those of one app together or not at all. Returns when they are stored. While the schema is
-    /// being made, which takes a starting server a moment, a push waits for it: SDKs do not send again.
+    /// Stores profiles: all of one app or none. Returns when they are stored. While a starting server makes the schema,
+    /// a push waits for it, since SDKs do not send again.
     ///
     /// # Errors
     /// A profile too large, or a store that cannot be reached. The profiles already stored are untouched.
@@ -198,7 +198,7 @@ impl Shared {
         call.bound(waited).await
     }
 
-    /// The app's series, read anew if one of those needed is not known.
+    /// The app's series, read again if one that is needed is not known.
     async fn series_of(
         &self,
         app: i32,

@@ -42,7 +42,7 @@ pub(super) async fn make_ahead(db: &Db, now: DateTime<Utc>, settings: &StoreSett
     Ok(made)
 }
 
-/// Makes the partitions of these days, where they are missing.
+/// Makes missing partitions for these days.
 pub(super) async fn make(db: &Db, days: &[NaiveDate], settings: &StoreSettings) -> PortResult<()> {
     for table in tables(settings) {
         table.make(db, days.iter().copied()).await?;

@@ -39,7 +39,7 @@ pub struct Pushed {
     pub app: AppName,
     /// What it is called, such as `process_cpu`: the first part of its type IDs.
     pub name: String,
-    /// The labels it came with; those that are kept are chosen by the store.
+    /// The labels it came with. The store chooses which to keep.
     pub labels: BTreeMap<String, String>,
     /// The stacks.
     pub profile: Profile,
@@ -58,9 +58,9 @@ pub struct Pushed {
 }
 
 impl Pushed {
-    /// How many events the profiler saw, where the profile tells: the sum of its counter, else the time it adds up to
-    /// by the time between two samples. A counter beside wall time says nothing of the CPU time pushed along with it,
-    /// but is near enough to it.
+    /// How many events the profiler saw, if the profile tells: the sum of its counter, or else its total time divided
+    /// by the time between two samples. A counter next to wall time does not count the CPU time that was pushed with
+    /// it, but is close enough.
     pub(super) fn events(&self) -> Option<i64> {
         let types = self.sample_types.as_slice();
         let counter = |t: &SampleType| {

@@ -24,7 +24,7 @@ const HOURS_AT_ONCE: i64 = 2;
 /// Hours read at a time from rollups.
 const ROLLUPS_AT_ONCE: i64 = 24;
 
-/// Whether a window's first half is told apart.
+/// Whether a window's first half is kept apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cut {
     Nowhere,
@@ -49,7 +49,7 @@ pub(super) async fn merged_pair(
     baseline_selector: &Selector,
 ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
     let Some(app) = sql::find_app(&shared.db, &query.app).await? else { return Ok(None) };
-    // Where the hour that the cut lies in may have its blocks no more, its rollup is better than nothing.
+    // If the hour of the split has no blocks any more, its rollup is better than nothing.
     let cut_hour = hour(middle(baseline));
     let divided = Some(cut_hour)
         .filter(|hour| *hour != middle(baseline) && *hour >= shared.clock.now() - shared.settings.retention);

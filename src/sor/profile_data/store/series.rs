@@ -65,13 +65,13 @@ impl Shape {
     }
 }
 
-/// The labels of a series: those of the source without the ones that say nothing of a population.
+/// The labels of a series: those of the source, without labels that describe no population.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Labels(BTreeMap<String, String>);
 
 impl Labels {
-    /// The labels that are kept of those a source sent.
+    /// The labels that are kept of those that a source sent.
     pub(super) fn of(sent: &BTreeMap<String, String>) -> Self {
         let kept = |(name, value): &(&String, &String)| {
             !name.is_empty()

@@ -1,4 +1,5 @@
-//! What lies in a window before its stacks are read: per series, how much, when, and whether it only ever grows. Pure.
+//! What a window contains, before its stacks are read: how much of each series, when, and whether it only ever grows.
+//! Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,12 +34,12 @@ pub(super) struct Survey {
     last_at: Option<DateTime<Utc>>,
 }
 
-/// Hours of a window that lie side by side and are read alike.
+/// Adjacent hours of a window that are read the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) from: DateTime<Utc>,
     pub(super) to: DateTime<Utc>,
-    /// From rollups, else from blocks.
+    /// From rollups, or else from blocks.
     pub(super) rolled: bool,
 }
 
@@ -51,7 +52,7 @@ impl Run {
 }
 
 impl Survey {
-    /// What the hours of a window that begins at `from` hold together; those of `rolled` are known by their rollups.
+    /// What the hours of a window that begins at `from` contain together. The hours in `rolled` are known from rollups.
     pub(super) fn of(hours: &Hours, rolled: BTreeSet<DateTime<Utc>>, from: DateTime<Utc>) -> Self {
         let mut series: BTreeMap<i32, Tally> = BTreeMap::new();
         for ((hour, id), of_hour) in hours {

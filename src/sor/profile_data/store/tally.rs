@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Pushes after which totals that never fell are taken for cumulative.
 const CUMULATIVE_PUSHES: u64 = 10;
 
-/// The hour an instant lies in.
+/// The hour of an instant.
 pub(super) fn hour(instant: DateTime<Utc>) -> DateTime<Utc> {
     let hour = instant.with_minute(0).and_then(|t| t.with_second(0)).and_then(|t| t.with_nanosecond(0));
     hour.unwrap_or(instant)

@@ -215,7 +215,7 @@ async fn over_200_label_sets_in_an_hour_collapse_and_say_so() {
     assert_eq!((collapsed, setup.count("series").await), (2, 201));
     let merged = setup.cpu().await;
     assert_eq!((merged.profile.total(0), merged.meta.labels_collapsed), (202 * 40_000_000, true));
-    // A known set is none too many.
+    // A known label set does not count towards the limit.
     let known = Push { labels: &[("pod", "7")], ..CPU }.at("2026-11-20T12:00:30Z");
     assert_eq!(setup.store.push(vec![known]).await.unwrap().collapsed, 0);
 }

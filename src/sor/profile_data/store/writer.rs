@@ -134,7 +134,7 @@ impl Writers {
         Arc::clone(apps.entry(app.clone()).or_default())
     }
 
-    /// Forgets apps that nobody writes to and that remember nothing.
+    /// Forgets apps that were not written to and have nothing to remember.
     pub(super) fn forget_idle(&self, now: DateTime<Utc>, forget: impl Fn(i64)) {
         let mut apps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         apps.retain(|_, app| {
@@ -248,7 +248,7 @@ async fn append(
     Ok(epochs)
 }
 
-/// Makes the partitions of days that are not there yet: those of late profiles.
+/// Makes missing partitions: those for the days of late profiles.
 async fn make_days(shared: &Shared, profiles: &[Pushed]) -> PortResult<()> {
     let days: BTreeSet<NaiveDate> = profiles.iter().map(|p| p.time.date_naive()).collect();
     let missing: Vec<_> = {
@@ -264,8 +264,8 @@ async fn make_days(shared: &Shared, profiles: &[Pushed]) -> PortResult<()> {
 
 type Epochs = BTreeMap<DateTime<Utc>, Epoch>;
 
-/// Takes the epochs that the profiles go to out of the app's state; opens those that are not there.
-/// On failure the app keeps what it had.
+/// Takes the epochs of the profiles out of the app's state, and opens missing ones. On failure the app keeps what it
+/// had.
 async fn take_epochs(shared: &Shared, state: &mut AppState, work: &[(i32, Pushed)]) -> PortResult<Epochs> {
     let mut epochs = Epochs::new();
     for (_, pushed) in work {

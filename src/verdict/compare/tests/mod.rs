@@ -19,7 +19,7 @@ fn cpu(folded: &str) -> Profile {
     read_folded(text.as_bytes(), SampleType::new("cpu", "nanoseconds"), &ReadLimits::default()).unwrap()
 }
 
-/// A window whose halves are these, the first told apart.
+/// A window with these halves, the first kept apart.
 fn of_halves(first: &str, second: &str) -> Profile {
     let types = ["cpu", "first"].map(|name| SampleType::new(name, "nanoseconds"));
     let half = |folded, told| cpu(folded).under(types.clone(), |values| [values[0], values[0] * told]);

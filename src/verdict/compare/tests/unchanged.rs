@@ -65,7 +65,7 @@ fn one_function_by_a_fifth_of_all_cpu_is_found_alone(
             let before = draw(&service, &mut dice, large);
             let comparison = compare(&before, &altered(&before, &function, share));
             assert_eq!(significant(&comparison), [(function.as_str(), verdict)], "{name}");
-            // Watched again, too: whatever else is told is chance, as rare as in an unchanged service.
+            // Whatever else is reported is chance, which must be as rare as in an unchanged service.
             let changed = Some((function.as_str(), enlarged_by + share * (1.0 + enlarged_by)));
             let again = draw(&service, &mut dice, Drawn { changed, ..large });
             let comparison = compare(&before, &again);

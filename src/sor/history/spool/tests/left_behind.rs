@@ -1,4 +1,4 @@
-//! What processes leave behind: killed ones, ended ones, and those beside this one.
+//! Files of other processes: killed ones, ended ones, and running ones.
 
 use super::*;
 use crate::kernel::CALL;

@@ -97,7 +97,7 @@ async fn a_scan_of_all_apps_is_one_call_and_one_for_each_app() {
     assert!(scanned.profile.stack_count() > 0);
     let calls = [MERGE, SERIES, TOTALS].map(|method| server.calls(method));
     assert_eq!(futures::future::join_all(calls).await.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 0]);
-    // Whoever asks about the app alone is told when its profiles came.
+    // A query for one app also gets the times of its profiles.
     assert!(sor.merged(&CALL, &asked).await.unwrap().unwrap().meta.coverage.is_some());
 }
 

@@ -56,7 +56,7 @@ async fn what_one_tenant_has_is_never_told_to_another(
     let ours = query("checkout", ProfileType::Cpu, window(from, to));
     let theirs = of_tenant(EMPTY, ours.clone());
     assert!(sor.apps(&CALL, ours.window).await.unwrap().contains(&ours.app));
-    // Whoever comes first is remembered: what the window has, surveys, and, where it is closed, profiles.
+    // Remembered for each tenant: what the window has, surveys and, if it is closed, profiles.
     for of_the_empty in [empty_first, !empty_first, empty_first] {
         if of_the_empty {
             let merged = sor.merged(&CALL, &theirs).await.unwrap();

@@ -103,8 +103,8 @@ impl OpenDictionary {
         Ok(nodes)
     }
 
-    /// Finds or adds the wanted nodes of another dictionary, in their order, each after those above it. Answers the place
-    /// of each node, where it was wanted.
+    /// Finds or adds the wanted nodes of another dictionary, in their order, each after its ancestors. Returns the
+    /// index of each wanted node.
     pub(super) fn adopt(&mut self, tables: &Tables, mut wanted: Vec<bool>) -> Vec<Option<u32>> {
         wanted.truncate(tables.node_count());
         for node in (0..wanted.len()).rev() {
@@ -167,7 +167,7 @@ impl OpenDictionary {
         Some(compress(&plain))
     }
 
-    /// Bytes held, near enough.
+    /// Bytes in memory, approximately.
     pub fn bytes(&self) -> usize {
         // A map of std holds 8 entries per 7 in use, grown by doubling, and a byte beside each.
         let entry = |capacity: usize, size: usize| capacity * 8 / 7 * (size + 1);

@@ -75,13 +75,13 @@ impl Joined {
         }
     }
 
-    /// Ends the first half of a window: what was joined until now, if anything, is told apart.
+    /// Ends the first half of a window. What was joined so far, if anything, is kept apart.
     pub fn cut(&mut self) {
         self.before = self.values.iter().any(|value| *value != 0).then(|| self.values.clone());
     }
 
-    /// The profile of these sums, and of those of the first half where it was ended. `positive` leaves out values that a
-    /// difference took below zero.
+    /// The profile of these sums, and of the first half if it was ended. `positive` leaves out values that a difference
+    /// made negative.
     pub fn into_profile(self, sample_type: SampleType, positive: bool) -> Profile {
         let before = self.before.unwrap_or_default();
         let types = halved(sample_type).into_iter().take(if before.is_empty() { 1 } else { 2 });

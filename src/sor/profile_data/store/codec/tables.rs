@@ -63,7 +63,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Bytes held.
+    /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         self.text.capacity()
             + 4 * (self.text_ends.capacity() + self.parents.capacity() + self.node_frames.capacity())

@@ -18,7 +18,7 @@ fn profile(width: usize, stacks: &Stacks) -> Profile {
     builder.build()
 }
 
-/// What a profile says, whatever its order: the sum of each stack, without those that are nothing.
+/// The content of a profile, whatever its order: the sum of each stack, without stacks whose sum is 0.
 fn sums(profile: &Profile, sample_type: usize) -> BTreeMap<Vec<(String, String)>, i64> {
     let mut sums = BTreeMap::new();
     for stack in profile.stacks() {

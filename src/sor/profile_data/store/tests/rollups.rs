@@ -284,7 +284,7 @@ async fn whole_hours_are_all_that_is_known_past_the_retention_of_profiles() {
         async move { store.apps(&CALL, window).await.unwrap().len() }
     };
     assert_eq!((apps(on("09:30", "11:30")).await, apps(on("09:10", "09:50")).await), (1, 0));
-    // The hour that the middle lies in can no longer be divided.
+    // The hour in the middle can no longer be split.
     let query = ProfileQuery {
         app: "checkout".parse().unwrap(),
         kind: ProfileType::Cpu,
