@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use self::format::{Format, format_of, looks_like};
 use super::Exit;
 use crate::kernel::{AppName, MAX_WINDOW, ProfileType, TimeWindow};
-use crate::profile::{ReadError, ReadLimits, SampleType, read_flamebearer, read_folded, read_pprof};
+use crate::profile::{ReadError, ReadLimits, SampleType, inflate, read_flamebearer, read_folded, read_pprof};
 use crate::sor::profile_data::{FileProfile, MergedProfile};
 
 /// The profile of a file without sample types.
@@ -108,10 +108,13 @@ fn read(bytes: &[u8], kind: Option<ProfileType>) -> Result<(FileProfile, Option<
     let limits = ReadLimits::default();
     Ok(match format_of(bytes) {
         Format::Flamebearer => {
-            let file = read_flamebearer(bytes, &limits)?;
+            let file = read_flamebearer(&inflate(bytes, &limits)?, &limits)?;
             (FileProfile::plain(file.profile, file.truncated_ticks), None)
         }
-        Format::Folded => (FileProfile::plain(read_folded(bytes, folded_type(kind), &limits)?, 0), None),
+        Format::Folded => {
+            let profile = read_folded(&inflate(bytes, &limits)?, folded_type(kind), &limits)?;
+            (FileProfile::plain(profile, 0), None)
+        }
         Format::Pprof => {
             let file = read_pprof(bytes, &limits)?;
             // Servers invent the time of merged profiles: a window of years is not real.

@@ -1,4 +1,7 @@
-//! `flamewarden rules`: lists the catalogue, checks a directory of rules, and explains what the rules say about names.
+//! `flamewarden rules`: lists the catalogue, checks a directory of rules, explains what the rules say about names, and
+//! scores verdicts on labelled profiles.
+
+mod score;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, Read, Write};
@@ -52,6 +55,20 @@ enum RulesCommand {
         #[arg(long = "type", value_name = "TYPE", default_value = "cpu")]
         kind: ProfileType,
     },
+    /// Judge labelled profiles and print how many verdicts are right.
+    Score {
+        /// The directory: `cases.tsv` with the labels, and the profiles.
+        dir: PathBuf,
+        /// A directory of rules that replaces the built-in files of the same names.
+        #[arg(long, value_name = "DIR")]
+        rules: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        /// Exit with 1 if less than this share of the verdicts is right.
+        #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+        min: Option<u8>,
+    },
 }
 
 /// Runs the command.
@@ -65,6 +82,7 @@ pub(super) fn run(args: &RulesArgs) -> Exit {
             let view = View { json: *json, stacks: *stacks, kind: *kind };
             explain(file, rules.as_ref(), view, &mut out)
         }
+        RulesCommand::Score { dir, rules, json, min } => score(dir, rules.as_ref(), *json, *min, &mut out),
     };
     // A reader that closes the pipe early is not an error.
     if out.flush().is_err() { Exit::Fine } else { code }
@@ -167,6 +185,24 @@ fn explain(file: &PathBuf, dir: Option<&PathBuf>, view: View, out: &mut impl Wri
             return Exit::Fine;
         }
     }
+}
+
+fn score(dir: &Path, rules: Option<&PathBuf>, json: bool, min: Option<u8>, out: &mut impl Write) -> Exit {
+    let rules = match catalogue(rules) {
+        Ok(rules) => rules,
+        Err(code) => return code,
+    };
+    let report = match score::score(&rules, dir) {
+        Ok(report) => report,
+        Err(error) => {
+            complain(&format!("error: {error}"));
+            return Exit::NoData;
+        }
+    };
+    let text = if json { serde_json::to_string_pretty(&report).unwrap_or_default() + "\n" } else { report.to_string() };
+    drop(out.write_all(text.as_bytes()));
+    let too_few = min.is_some_and(|min| report.all.right_percent() < f64::from(min));
+    if too_few { Exit::CheckFailed } else { Exit::Fine }
 }
 
 fn explain_line(rules: &Rules, line: &str, view: View) -> String {

@@ -3,6 +3,8 @@
 mod file;
 mod table;
 
+pub(super) use file::judge as judge_file;
+
 use std::sync::Arc;
 
 use anyhow::Context;

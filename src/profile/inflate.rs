@@ -24,7 +24,10 @@ pub fn is_compressed(bytes: &[u8]) -> bool {
 }
 
 /// The inflated bytes. Plain ones are borrowed. Stops at the limit: never holds more than `limits.inflated` bytes.
-pub(super) fn inflate<'b>(bytes: &'b [u8], limits: &ReadLimits) -> Result<Cow<'b, [u8]>, ReadError> {
+///
+/// # Errors
+/// The exceeded limit, or damaged bytes.
+pub fn inflate<'b>(bytes: &'b [u8], limits: &ReadLimits) -> Result<Cow<'b, [u8]>, ReadError> {
     LimitName::Body.check(bytes.len(), limits.body)?;
     if bytes.starts_with(&GZIP) {
         gunzip(bytes, limits).map(Cow::Owned)
@@ -34,6 +37,19 @@ pub(super) fn inflate<'b>(bytes: &'b [u8], limits: &ReadLimits) -> Result<Cow<'b
         LimitName::Inflated.check(bytes.len(), limits.inflated)?;
         Ok(Cow::Borrowed(bytes))
     }
+}
+
+/// At most the first `limit` inflated bytes; fewer where the rest is damaged. Plain bytes are borrowed.
+pub fn beginning(bytes: &[u8], limit: usize) -> Cow<'_, [u8]> {
+    if !is_compressed(bytes) {
+        return Cow::Borrowed(bytes.get(..limit).unwrap_or(bytes));
+    }
+    let mut first = Vec::new();
+    if let Ok(reader) = reader(bytes) {
+        // What was inflated before an error stays.
+        let _ = reader.take(limit as u64).read_to_end(&mut first);
+    }
+    Cow::Owned(first)
 }
 
 /// Inflates gzip, of several members too. Never holds more than `limits.inflated` bytes.

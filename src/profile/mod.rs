@@ -23,7 +23,7 @@ pub use builder::ProfileBuilder;
 pub use flame_graph::{FlameGraphText, flame_graph, flame_graph_diff};
 pub use flamebearer::{FlamebearerFile, FlamebearerSide, read_flamebearer};
 pub use folded::read_folded;
-pub use inflate::{gunzip, is_compressed};
+pub use inflate::{beginning, gunzip, inflate, is_compressed};
 pub use limits::{LimitName, ReadError, ReadLimits};
 pub use merge::{MergeError, merge};
 pub use model::{Function, FunctionId, Profile, SampleType, Stack, TextId};

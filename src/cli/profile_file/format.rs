@@ -1,8 +1,6 @@
 //! The format of a file, from its content.
 
-use std::borrow::Cow;
-
-use crate::profile::{ReadLimits, gunzip, is_compressed};
+use crate::profile::{ReadLimits, beginning, inflate};
 
 /// The formats that are read.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,8 +10,13 @@ pub(super) enum Format {
     Flamebearer,
 }
 
-/// JSON starts with a brace, folded stacks are text whose lines end with a number, anything else is pprof.
+/// How many inflated bytes are looked at for the format: longer than any first line of folded stacks.
+const LOOKED_AT: usize = 1 << 20;
+
+/// JSON starts with a brace, folded stacks are text whose lines end with a number, anything else is pprof. Any of them
+/// may be compressed.
 pub(super) fn format_of(bytes: &[u8]) -> Format {
+    let bytes = beginning(bytes, LOOKED_AT);
     let start = bytes.trim_ascii_start();
     if start.starts_with(b"{") {
         return Format::Flamebearer;
@@ -55,13 +58,8 @@ pub(super) fn looks_like(bytes: &[u8]) -> Option<&'static str> {
     if bytes.is_empty() {
         return Some("an empty file");
     }
-    let inflated = if is_compressed(bytes) {
-        match gunzip(bytes, &ReadLimits::default()) {
-            Ok(inflated) => Cow::Owned(inflated),
-            Err(_) => return Some("a compressed file that is cut off or damaged"),
-        }
-    } else {
-        Cow::Borrowed(bytes)
+    let Ok(inflated) = inflate(bytes, &ReadLimits::default()) else {
+        return Some("a compressed file that is cut off or damaged");
     };
     let start = inflated.trim_ascii_start();
     let has = |wanted: &[u8]| start.windows(wanted.len()).any(|found| found == wanted);
@@ -109,11 +107,19 @@ mod tests {
         assert_eq!(looks_like(bytes), expected);
     }
 
-    #[test]
-    fn looks_into_compressed_files() {
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
         use std::io::Write as _;
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(b"FLR\0\0\x02\0\x01").unwrap();
-        assert_eq!(looks_like(&gzip.finish().unwrap()), Some("a JFR recording"));
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    #[test]
+    fn looks_into_compressed_files() {
+        assert_eq!(looks_like(&gzip(b"FLR\0\0\x02\0\x01")), Some("a JFR recording"));
+        assert_eq!(format_of(&gzip(b"main;a 1\n")), Format::Folded);
+        assert_eq!(format_of(&gzip(b"{\"flamebearer\":{}}")), Format::Flamebearer);
+        let zstd = zstd::stream::encode_all(&b"main;a 1\n"[..], 0).unwrap();
+        assert_eq!(format_of(&zstd), Format::Folded);
     }
 }

@@ -9,7 +9,7 @@ use crate::kernel::{AppName, ProfileType};
 use crate::verdict::Rules;
 
 /// The triage of a file.
-pub(super) fn judge(
+pub(in crate::cli) fn judge(
     rules: &Rules,
     path: &Path,
     app: Option<AppName>,

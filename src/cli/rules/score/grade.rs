@@ -1,0 +1,87 @@
+//! How an answer is graded by the labels of its profile.
+
+use serde::Serialize;
+
+use super::labels::{Answers, Case};
+use crate::verdict::Category;
+
+/// The grade of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Grade {
+    /// What an engineer would say.
+    Right,
+    /// The right cost by a worse name, a lesser cost, or a share that is out of range.
+    Partly,
+    /// Another answer.
+    Wrong,
+    /// No problem, where there is one.
+    Silent,
+    /// A problem, where there is none.
+    FalseAlarm,
+}
+
+/// What an answer states first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stated {
+    /// A problem of this category.
+    Problem(Category),
+    /// Perhaps a problem of this category.
+    Unsure(Category),
+    /// There are too few samples to say.
+    TooFew,
+    /// No problem.
+    NoProblem,
+}
+
+/// The parts of an answer that are graded.
+pub(super) struct Answer {
+    pub(super) stated: Stated,
+    /// The percent and inclusive percent of the stated category.
+    pub(super) percents: Vec<f64>,
+    /// The headline, the recommendation and the responsible functions.
+    pub(super) text: String,
+}
+
+/// Grades an answer.
+pub(super) fn grade(case: &Case, answer: &Answer) -> Grade {
+    let grade = by_statement(case, answer);
+    let names_never = case.never.iter().any(|word| answer.text.contains(word.as_str()));
+    if grade == Grade::Right && names_never { Grade::Partly } else { grade }
+}
+
+/// Whether an answer with this grade should name the place. One that rightly says that the app is quiet need not.
+pub(super) fn should_name_place(case: &Case, answer: &Answer, grade: Grade) -> bool {
+    let is_quiet = answer.stated == Stated::NoProblem && case.accept.quiet;
+    !case.place.is_empty() && matches!(grade, Grade::Right | Grade::Partly) && !is_quiet
+}
+
+fn by_statement(case: &Case, answer: &Answer) -> Grade {
+    let Case { accept, partly, alarm, .. } = case;
+    let has = |answers: &Answers, category| answers.categories.contains(&category);
+    let names_place = || case.place.is_empty() || case.names_place(&answer.text);
+    match answer.stated {
+        Stated::Problem(category) if has(accept, category) => {
+            let in_range = |(low, high): (f64, f64)| answer.percents.iter().any(|p| (low..=high).contains(p));
+            if case.share.is_none_or(in_range) { Grade::Right } else { Grade::Partly }
+        }
+        Stated::Problem(category) if has(partly, category) => Grade::Partly,
+        Stated::Problem(category) if alarm.any || has(alarm, category) => Grade::FalseAlarm,
+        Stated::Problem(_) => Grade::Wrong,
+        Stated::Unsure(category) if has(accept, category) && accept.unsure => Grade::Right,
+        Stated::Unsure(category) if has(accept, category) || accept.quiet => Grade::Partly,
+        Stated::Unsure(_) => Grade::Wrong,
+        Stated::TooFew if accept.quiet || accept.unsure => Grade::Partly,
+        Stated::TooFew => Grade::Silent,
+        Stated::NoProblem if accept.quiet => Grade::Right,
+        Stated::NoProblem if accept.own => {
+            if names_place() {
+                Grade::Right
+            } else {
+                Grade::Partly
+            }
+        }
+        Stated::NoProblem if partly.own && names_place() => Grade::Partly,
+        Stated::NoProblem => Grade::Silent,
+    }
+}
