@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::kernel::{ProfileType, TimeWindow};
 use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{LabelShare, ProfileMeta};
-use crate::verdict::{LabelValue, Limit, SourceFacts};
+use crate::verdict::{LabelValue, Limit, ObservedTime, RateOver, SourceFacts};
 
 /// Borrows what the judge asks of a source.
 pub(super) fn source_facts(meta: &ProfileMeta) -> SourceFacts<'_> {
@@ -36,6 +36,20 @@ pub(super) fn limits_of(kind: ProfileType, baselines: &[Baseline]) -> Vec<Limit<
 
 fn label_value(share: &LabelShare) -> LabelValue<'_> {
     LabelValue { label: &share.label, value: &share.value, ticks: share.ticks }
+}
+
+/// Profilers send about this often. The last profile of a window covers as much.
+const PROFILED_FOR: f64 = 15.0;
+
+/// How long an app was observed: as long as its profiles cover of these seconds of a window, where the source says when
+/// they came. Minutes without profiles do not count.
+pub(super) fn observed(meta: &ProfileMeta, seconds: f64) -> ObservedTime {
+    let Some(coverage) = meta.coverage.filter(|coverage| coverage.minutes_with_data > 0) else {
+        return ObservedTime { seconds, over: RateOver::Window };
+    };
+    let between = (coverage.last_profile_at - coverage.first_profile_at).num_milliseconds() as f64 / 1_000.0;
+    let minutes = f64::from(coverage.minutes_with_data) * 60.0;
+    ObservedTime { seconds: seconds.min(minutes).min(between + PROFILED_FOR), over: RateOver::Profiles }
 }
 
 /// The seconds of a window that have passed. `to` may lie in the future, but rates are of the past.

@@ -125,17 +125,18 @@ fn read(bytes: &[u8], kind: Option<ProfileType>) -> Result<(FileProfile, Option<
     })
 }
 
-/// Folded stacks do not say what they count: samples, unless the kind counts bytes.
+/// Folded stacks do not say what they count, so their sample type has no unit.
 fn folded_type(kind: Option<ProfileType>) -> SampleType {
-    match kind {
-        Some(ProfileType::Alloc) => SampleType::new("alloc_space", "bytes"),
-        Some(ProfileType::Inuse) => SampleType::new("inuse_space", "bytes"),
-        Some(ProfileType::Lock) => SampleType::new("contentions", "count"),
-        Some(ProfileType::Wall) => SampleType::new("wall", "count"),
-        Some(ProfileType::Goroutine) => SampleType::new("goroutine", "count"),
-        Some(ProfileType::Exception) => SampleType::new("exception", "count"),
-        Some(ProfileType::Cpu) | None => SampleType::new("samples", "count"),
-    }
+    let name = match kind {
+        Some(ProfileType::Alloc) => "alloc_space",
+        Some(ProfileType::Inuse) => "inuse_space",
+        Some(ProfileType::Lock) => "contentions",
+        Some(ProfileType::Wall) => "wall",
+        Some(ProfileType::Goroutine) => "goroutine",
+        Some(ProfileType::Exception) => "exception",
+        Some(ProfileType::Cpu) | None => "samples",
+    };
+    SampleType::new(name, "")
 }
 
 fn choose(file: &FileProfile, kind: Option<ProfileType>) -> Vec<(ProfileType, MergedProfile)> {

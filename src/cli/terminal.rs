@@ -24,11 +24,13 @@ const UNSURE: Style = AnsiColor::Yellow.on_default().bold();
 const ASIDE: Style = Style::new().dimmed();
 
 /// The style of a line, by its beginning. The first that matches applies.
-const STYLES: [(&str, Style); 10] = [
+const STYLES: [(&str, Style); 12] = [
     ("PROBLEM", BAD),
     ("REGRESSIONS", BAD),
     ("over its limit", BAD),
     ("NOTHING STANDS OUT", GOOD),
+    ("OWN CODE", GOOD),
+    ("QUIET", GOOD),
     ("NO REGRESSIONS", GOOD),
     ("NOT SURE", UNSURE),
     ("INCONCLUSIVE", UNSURE),

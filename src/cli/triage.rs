@@ -100,7 +100,9 @@ fn exit(fail_on: &[FailOn], body: &TriageBody) -> Exit {
     match body.summary.verdict {
         Verdict::NoData | Verdict::Unavailable => Exit::NoData,
         _ if fails => Exit::CheckFailed,
-        Verdict::Problem | Verdict::NothingStandsOut | Verdict::Insufficient => Exit::Fine,
+        Verdict::Problem | Verdict::OwnCode | Verdict::Quiet | Verdict::NothingStandsOut | Verdict::Insufficient => {
+            Exit::Fine
+        }
     }
 }
 

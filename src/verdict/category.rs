@@ -99,36 +99,28 @@ closed_list! {
 }
 
 impl Category {
-    /// A mechanism, not a purpose: if most of its samples are beneath one purpose, the purpose is the diagnosis.
-    pub fn is_mechanism(self) -> bool {
-        matches!(
-            self,
-            Self::Allocation
-                | Self::MemoryCopy
-                | Self::CollectionResizing
-                | Self::StringAllocation
-                | Self::Boxing
-                | Self::Hashing
-                | Self::PageFaults
-                | Self::Reflection
-        )
+    /// How much it says about what the program was doing.
+    pub fn layer(self) -> Layer {
+        match self {
+            Self::Serialization
+            | Self::Regex
+            | Self::Logging
+            | Self::Database
+            | Self::Compression
+            | Self::Crypto
+            | Self::DnsResolution
+            | Self::Exception
+            | Self::ClassLoading
+            | Self::JitOverhead => Layer::Purpose,
+            Self::NetworkIo | Self::DiskIo => Layer::Transport,
+            _ => Layer::Mechanism,
+        }
     }
 
-    /// An end that mechanisms serve.
-    pub fn is_purpose(self) -> bool {
-        matches!(
-            self,
-            Self::Serialization
-                | Self::Regex
-                | Self::Logging
-                | Self::Database
-                | Self::Compression
-                | Self::Crypto
-                | Self::NetworkIo
-                | Self::DiskIo
-                | Self::Exception
-                | Self::ClassLoading
-        )
+    /// Whether what is moved beneath it is part of it. A codec writes to wherever its caller sends the bytes: encrypting
+    /// is no part of sending, nor sending of encrypting.
+    pub fn includes_transport(self) -> bool {
+        !matches!(self, Self::Serialization | Self::Compression | Self::Crypto)
     }
 
     /// Whether its samples stay in the active ticks, which shares of findings are of.
@@ -140,6 +132,18 @@ impl Category {
     pub fn competes(self) -> bool {
         self.is_active() && self != Self::Unresolved
     }
+}
+
+/// How much a category says about what the program was doing. If most of a category's samples are beneath one of a
+/// higher layer, that one is the diagnosis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// How it was done: copying, allocating, waiting.
+    Mechanism,
+    /// Moving bytes to and from the process.
+    Transport,
+    /// What it was done for.
+    Purpose,
 }
 
 closed_list! {

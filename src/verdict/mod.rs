@@ -28,12 +28,13 @@ mod names;
 mod reliability;
 
 pub use catalogue::{Advice, Explanation, Reach, Rule, RuleError, RuleIndex, Rules, Threshold, Visibility};
-pub use category::{Category, Origin, Runtime};
+pub use category::{Category, Layer, Origin, Runtime};
 pub use claims::{Claim, Claims, StackExplanation};
 pub use compare::{ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Load, OwnNoise, Side};
 pub use findings::{
-    Diagnosis, Evidence, Finding, Ground, KindOutcome, ProfileAssessment, Rate, Responsible, Subject, Summary,
-    TopFunction, Verdict, cost_of_allocation, diagnosis_name, fallback_name, label, summarise, weigh_allocations,
+    Diagnosis, Evidence, Finding, Ground, KindOutcome, ObservedTime, ProfileAssessment, Rate, RateOver, Responsible,
+    Subject, Summary, TopFunction, Verdict, cost_of_allocation, diagnosis_name, fallback_name, label, summarise,
+    weigh_allocations,
 };
 pub use fleet::{
     AppFunctions, AppMatches, FleetApp, Hotspot, HotspotService, Hotspots, Match, Matches, Needle, Ranking,

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use super::recent::View;
 use crate::bor::SorAnswer;
-use crate::bor::facts::limits_of;
+use crate::bor::facts::{limits_of, observed};
 use crate::kernel::{
     AppName, PortError, PortResult, ProfileType, Selector, Tenant, Text255, TimeWindow, UnknownProfileType,
 };
 use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::verdict::{
-    KindOutcome, LimitReport, ProfileAssessment, Rules, Summary, check_limits, cost_of_allocation, summarise,
-    weigh_allocations,
+    KindOutcome, LimitReport, ObservedTime, ProfileAssessment, RateOver, Rules, Summary, check_limits,
+    cost_of_allocation, summarise, weigh_allocations,
 };
 
 /// A stack table above this is judged on the threads for heavy work: 2 MiB of frames, which take some 2 ms.
@@ -154,7 +154,9 @@ impl Triage {
             }
         }
         let outcomes: Vec<_> = types.iter().map(TypeResult::outcome).collect();
-        let summary = summarise(app.as_str(), &outcomes);
+        let limits_of_kinds = types.iter().filter_map(|of| of.result.as_ref().ok()?.limits.as_ref());
+        let is_limit_broken = limits_of_kinds.into_iter().any(|limits| !limits.violations.is_empty());
+        let summary = summarise(app.as_str(), &outcomes, is_limit_broken);
         Self { app: app.clone(), window, types, summary, limits, registry, history: SorAnswer::NotAsked }
     }
 
@@ -168,8 +170,14 @@ impl Triage {
         top: usize,
     ) -> Self {
         let seconds = window.map(|w| w.seconds());
-        let judged = |(kind, merged)| {
-            let assessment = Arc::new(View { kind, seconds, top }.judge(rules, &merged));
+        let judged = |(kind, merged): (_, MergedProfile)| {
+            // The duration in a file is its own; the window of an export may have profiles in a part of it only.
+            let is_exported = !merged.meta.profile_types.is_empty();
+            let time = seconds.map(|seconds| match is_exported {
+                true => observed(&merged.meta, seconds),
+                false => ObservedTime { seconds, over: RateOver::Profiles },
+            });
+            let assessment = Arc::new(View { kind, time, top }.judge(rules, &merged));
             TypeResult { kind, query: None, result: Ok(hold(assessment, merged, None)) }
         };
         let types = profiles.into_iter().map(judged).collect();

@@ -7,7 +7,7 @@ use crate::bor::facts::source_facts;
 use crate::kernel::ProfileType;
 use crate::profile::Profile;
 use crate::sor::profile_data::{MergedProfile, ProfileMeta};
-use crate::verdict::{ProfileAssessment, Rules, Subject};
+use crate::verdict::{ObservedTime, ProfileAssessment, Rules, Subject};
 
 /// How many assessments are kept, each as long as its profile is in memory.
 const KEPT: usize = 64;
@@ -17,8 +17,8 @@ const KEPT: usize = 64;
 pub(super) struct View {
     /// As which kind.
     pub kind: ProfileType,
-    /// Over how many seconds, where that is known.
-    pub seconds: Option<f64>,
+    /// How long it was observed, where that is known.
+    pub time: Option<ObservedTime>,
     /// With at most this many top functions.
     pub top: usize,
 }
@@ -26,9 +26,9 @@ pub(super) struct View {
 impl View {
     /// Judges a profile.
     pub(super) fn judge(self, rules: &Rules, merged: &MergedProfile) -> ProfileAssessment {
-        let Self { kind, seconds, top } = self;
+        let Self { kind, time, top } = self;
         let facts = source_facts(&merged.meta);
-        ProfileAssessment::of(rules, &Subject { kind, profile: &merged.profile, sample_type: 0, seconds, facts, top })
+        ProfileAssessment::of(rules, &Subject { kind, profile: &merged.profile, sample_type: 0, time, facts, top })
     }
 }
 
@@ -74,8 +74,10 @@ impl RecentAssessments {
 mod tests {
     use super::*;
     use crate::profile::{ProfileBuilder, SampleType};
+    use crate::verdict::RateOver;
 
-    const VIEW: View = View { kind: ProfileType::Cpu, seconds: Some(60.0), top: 5 };
+    const VIEW: View =
+        View { kind: ProfileType::Cpu, time: Some(ObservedTime { seconds: 60.0, over: RateOver::Window }), top: 5 };
 
     fn merged(function: &str) -> MergedProfile {
         let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
@@ -89,8 +91,7 @@ mod tests {
         let (verdicts, rules, shared) = (RecentAssessments::default(), Rules::builtin(), merged("main.work"));
         let first = verdicts.of(&rules, &shared, VIEW);
         assert!(Arc::ptr_eq(&first, &verdicts.of(&rules, &shared.clone(), VIEW)));
-        for other in [View { top: 1, ..VIEW }, View { seconds: None, ..VIEW }, View { kind: ProfileType::Wall, ..VIEW }]
-        {
+        for other in [View { top: 1, ..VIEW }, View { time: None, ..VIEW }, View { kind: ProfileType::Wall, ..VIEW }] {
             assert_eq!(*verdicts.of(&rules, &shared, other), other.judge(&rules, &shared));
             assert!(!Arc::ptr_eq(&first, &verdicts.of(&rules, &shared, other)));
         }

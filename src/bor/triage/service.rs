@@ -12,7 +12,7 @@ use super::domain::{
 };
 use super::entry::history_entry;
 use super::recent::{RecentAssessments, View};
-use crate::bor::facts::passed_seconds;
+use crate::bor::facts::{observed, passed_seconds};
 use crate::bor::relational::{RelationalPorts, narrowed, tenant_of};
 use crate::bor::{Refusal, SorAnswer};
 use crate::kernel::{Call, Clock, Phase, PortResult, ProfileType, offload};
@@ -154,8 +154,8 @@ impl TriageService {
             Ok(merged) => merged,
             Err(error) => return TypeResult { kind, query, result: Err(error) },
         };
-        let seconds = Some(passed_seconds(request.window, self.clock().now()));
-        let view = View { kind, seconds, top: request.limit };
+        let time = Some(observed(&merged.meta, passed_seconds(request.window, self.clock().now())));
+        let view = View { kind, time, top: request.limit };
         let known = limits.known().map(Vec::as_slice);
         if !is_large(&merged) {
             let assessment = self.recent.of(&self.parts.rules, &merged, view);

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::blocks::Blocks;
 use crate::bor::Absence;
 use crate::kernel::{FindingSeverity, LimitSeverity};
-use crate::verdict::{Category, Confidence, QualityNote, Runtime, Verdict};
+use crate::verdict::{Category, Confidence, QualityNote, RateOver, Runtime, Verdict};
 
 /// A triage of one app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -140,6 +140,10 @@ pub struct JudgedBlock {
     /// cpu: processor cores in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cores: Option<f64>,
+    /// What `cores`, `bytesPerSecond` or `waitMsPerSecond` is an average over, if not the time that profiles cover:
+    /// `window`, since the source does not say when profiles came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores_over: Option<RateOver>,
     /// alloc: bytes allocated per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_per_second: Option<f64>,

@@ -46,6 +46,8 @@ pub(super) fn of(body: &TriageBody, server: &str) -> String {
 fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Problem => "PROBLEM",
+        Verdict::OwnCode => "OWN CODE",
+        Verdict::Quiet => "QUIET",
         Verdict::NothingStandsOut => "NOTHING STANDS OUT",
         Verdict::Insufficient => "NOT SURE",
         Verdict::NoData => "NO DATA",

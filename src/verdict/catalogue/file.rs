@@ -40,6 +40,8 @@ pub(super) struct RuleEntry {
     #[serde(default)]
     pub(super) only_in: Vec<String>,
     #[serde(default)]
+    pub(super) not_in: Vec<String>,
+    #[serde(default)]
     pub(super) never_runs: bool,
     pub(super) counted: Option<bool>,
     pub(super) alone: Option<f64>,

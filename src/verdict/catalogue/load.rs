@@ -188,6 +188,7 @@ impl Builder {
             yields_to: entry.yields_to.iter().map(|c| category(c)).collect::<Result<_, _>>()?,
             except: entry.except.iter().map(parse).collect::<Result<_, _>>()?,
             only_in: entry.only_in.iter().map(parse).collect::<Result<_, _>>()?,
+            not_in: entry.not_in.iter().map(parse).collect::<Result<_, _>>()?,
             id: entry.id.into(),
         };
         if rule.never_runs && rule.category != Some(Category::Idle) {

@@ -2,6 +2,7 @@
 
 use super::pattern::Pattern;
 use crate::verdict::category::{Category, Runtime};
+use crate::verdict::names::Frame;
 
 /// The place of a rule in its catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +45,8 @@ pub struct Rule {
     pub(super) except: Vec<Pattern>,
     /// The libraries one of which the name must carry, unless its stack is of the rule's runtime; empty: any.
     pub(super) only_in: Vec<Pattern>,
+    /// The libraries in which the rule does not apply: the inside of a database server is its own work.
+    pub(super) not_in: Vec<Pattern>,
 }
 
 impl Rule {
@@ -51,11 +54,16 @@ impl Rule {
         self.yields_to.contains(&category)
     }
 
-    /// Whether the frame's library or its stack lets the rule speak.
-    pub(super) fn is_at_home(&self, library: Option<&str>, context: Option<Runtime>) -> bool {
-        self.only_in.is_empty()
-            || context == Some(self.runtime)
-            || library.is_some_and(|library| self.only_in.iter().any(|p| p.matches(&[library])))
+    /// Whether the frame's library or its stack lets the rule apply.
+    pub(super) fn is_at_home(&self, frame: &Frame, context: Option<Runtime>) -> bool {
+        let library = frame.library.as_deref();
+        let is_in = |libraries: &[Pattern]| {
+            library.is_some_and(|library| libraries.iter().any(|pattern| pattern.matches(&[library])))
+        };
+        let is_of_kernel = self.runtime == Runtime::Kernel;
+        (self.only_in.is_empty() || context == Some(self.runtime) || is_in(&self.only_in))
+            && !is_in(&self.not_in)
+            && !(is_of_kernel && frame.is_in_user_library())
     }
 
     pub(in crate::verdict) fn yields(&self) -> bool {

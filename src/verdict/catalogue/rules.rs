@@ -133,7 +133,7 @@ impl Rules {
             for (number, weight) in set.all(&tokens) {
                 let index = u16::try_from(number).unwrap_or(u16::MAX);
                 let held_back = self.list.get(usize::from(index)).is_none_or(|r| {
-                    let is_at_home = r.is_at_home(frame.library.as_deref(), context);
+                    let is_at_home = r.is_at_home(frame, context);
                     *elsewhere |= !is_at_home;
                     !is_at_home || r.except.iter().any(|p| p.matches(&tokens))
                 });

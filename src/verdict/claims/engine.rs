@@ -3,6 +3,7 @@
 
 use super::flags::FunctionFlags;
 use super::leaf_search::{Meaning, Meanings, Step};
+use super::threads;
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, Stack};
 use crate::verdict::catalogue::{FunctionInfo, Reach, Rule, RuleIndex, Rules, function_infos};
@@ -30,6 +31,8 @@ pub struct Claims {
     infos: Vec<FunctionInfo>,
     flags: Vec<FunctionFlags>,
     native_frames: bool,
+    /// The one language of the whole profile, if it has one.
+    language: Option<Runtime>,
 }
 
 /// What is known of one stack.
@@ -47,18 +50,20 @@ pub(in crate::verdict) struct StackFacts {
 impl Claims {
     /// Finds the claim on every stack of the profile.
     pub fn of(rules: &Rules, profile: &Profile, kind: ProfileType) -> Self {
-        let infos = function_infos(rules, profile);
+        let mut infos = function_infos(rules, profile);
+        threads::mark_commands(&mut infos, profile);
         let functions = infos.iter().zip(profile.function_ids());
         let flags: Vec<_> = functions.map(|(info, id)| FunctionFlags::of(info, rules, profile.name(id))).collect();
         let native_frames = infos.iter().any(|s| s.own.is_some_and(|own| !own.is_language()))
             || infos.iter().any(|s| s.own.is_none() && s.rule(None).is_some());
+        let language = only_language(&infos);
         let judge = Judge {
             rules,
             infos: &infos,
             flags: &flags,
             kind,
             parked_is_idle: parked_is_idle(kind, &infos, native_frames),
-            language: only_language(&infos),
+            language,
             has_roots: infos
                 .iter()
                 .flat_map(FunctionInfo::rules)
@@ -76,8 +81,11 @@ impl Claims {
             let nothing = StackFacts { claim: None, runtime, seen: FunctionFlags::NONE };
             steps.get(known).map_or(nothing, |(_, steps)| judge.judge(stack.frames, runtime, steps))
         };
-        let list = profile.stacks().map(claim).collect();
-        Self { list, infos, flags, native_frames }
+        let mut list: Vec<_> = profile.stacks().map(claim).collect();
+        if kind == ProfileType::Wall {
+            threads::mark_parked(&mut list, profile);
+        }
+        Self { list, infos, flags, native_frames, language }
     }
 
     /// What is known of each stack of the profile, in order.
@@ -109,6 +117,15 @@ impl Claims {
     /// Whose code the function is.
     pub fn origin(&self, function: FunctionId) -> Origin {
         self.infos.get(function.index()).map_or(Origin::App, |info| info.origin)
+    }
+
+    /// Whether the function is the application's own: neither a library's nor the platform's. In a profile of one
+    /// language, that speaks it too: what is below is the VM's.
+    pub(in crate::verdict) fn is_first_party(&self, function: FunctionId) -> bool {
+        let own = self.infos.get(function.index()).and_then(|info| info.own);
+        self.origin(function) == Origin::App
+            && !self.is_platform(function)
+            && (self.language.is_none() || own == self.language)
     }
 
     /// Whether the sampler saw frames below the language: native libraries, the VM's own code or the kernel.

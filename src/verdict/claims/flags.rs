@@ -24,7 +24,7 @@ impl FunctionFlags {
     const MAY_CLAIM: u32 = 1 << 28;
     /// Stands where a stack could not be walked.
     const BROKEN: u32 = 1 << 29;
-    /// Is user code: neither the platform's nor known to any rule.
+    /// Is the application's own code, which no rule knows.
     const OPAQUE: u32 = 1 << 30;
     /// May call user code.
     const WRAPPER: u32 = 1 << 31;
@@ -35,7 +35,7 @@ impl FunctionFlags {
         let category = if info.unresolved { Some(Category::Unresolved) } else { rule.and_then(|rule| rule.category) };
         let flags = [
             (Self::WRAPPER, rule.is_some_and(|rule| rule.reach == Reach::Wrapper)),
-            (Self::OPAQUE, rule.is_none() && info.origin != Origin::Runtime),
+            (Self::OPAQUE, rule.is_none() && info.origin == Origin::App),
             (Self::BROKEN, info.unresolved && BROKEN.iter().any(|broken| name.contains(broken))),
         ];
         let flags = flags.into_iter().filter(|(_, is)| *is).map(|(mark, _)| mark);

@@ -9,6 +9,7 @@ mod flags;
 mod leaf_search;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod wrapper_check;
 
 pub(super) use engine::StackFacts;

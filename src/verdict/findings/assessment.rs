@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::diagnosis::{self, Diagnosis};
 use super::finding::{Finding, Judging, Subject};
-use super::rate::Rate;
+use super::rate::{Rate, RateOver};
 use super::responsible::ResponsibleSearch;
 use super::tally::Tally;
 use crate::kernel::{ProfileType, percent_of};
@@ -46,6 +46,10 @@ pub struct ProfileAssessment {
     pub confidence: Option<Confidence>,
     /// What the ticks amount to per second, where the window is known.
     pub rate: Option<Rate>,
+    /// What the rate is an average over.
+    pub rate_over: Option<RateOver>,
+    /// cpu: it hardly uses the processor, so that no share matters.
+    pub is_quiet: bool,
     /// One per category from 1 %, by share; then those that this kind of profile cannot show.
     pub findings: Vec<Finding>,
     /// The heaviest functions by self, without those that are idle or the profiler's own.
@@ -87,6 +91,8 @@ impl ProfileAssessment {
             sample_count,
             confidence: sample_count.map(Confidence::of),
             rate: judging.rate,
+            rate_over: judging.rate_over,
+            is_quiet: judging.is_quiet(),
             findings,
             top_functions: top_functions(profile, &tally, subject.top),
             quality: reliability::notes(&subject.facts, judging.quality_ticks(), sample_count),
@@ -107,6 +113,8 @@ impl ProfileAssessment {
             sample_count: None,
             confidence: None,
             rate: None,
+            rate_over: None,
+            is_quiet: false,
             findings: Vec::new(),
             top_functions: Vec::new(),
             quality: reliability::notes_without_data(facts),

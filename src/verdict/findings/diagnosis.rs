@@ -3,15 +3,29 @@
 use std::fmt::Write as _;
 
 use super::finding::{Finding, Judging};
-use super::recommendation::{fallback_text, insufficient_text};
+use super::recommendation::{fallback_text, insufficient_text, own_code_text};
 use super::responsible::{Responsible, ResponsibleSearch};
+use super::tally::Leaf;
 use crate::kernel::{FindingSeverity, ProfileType, percent_of};
 use crate::profile::TextId;
-use crate::verdict::category::Category;
+use crate::verdict::category::{Category, Layer};
+use crate::verdict::names::short_name;
 use crate::verdict::reliability::Share;
 
-/// A mechanism with this share of its ticks beneath one purpose is that purpose's, percent.
+/// A category with this share of its ticks beneath a purpose serves it, percent.
 const BENEATH: f64 = 60.0;
+/// A purpose with this many times the ticks of a category says more than it.
+const MUCH_MORE: f64 = 1.5;
+/// Scheduling that takes fewer cores than this is what idling costs.
+const SCHEDULING_CORES: f64 = 0.5;
+/// A function with this share of its own is the program, percent.
+const IS_THE_PROGRAM: f64 = 50.0;
+/// A frame above this share of the active ticks is the program if no category claims most of them, percent.
+const MOST_RUNS_BENEATH: f64 = 80.0;
+/// That share, percent of the active ticks.
+const MOST_IS_UNCLAIMED: f64 = 60.0;
+/// How many categories are named where none passes its threshold.
+const LARGEST: usize = 3;
 /// Wall profiles that are idle for this share are idle, if nothing else stands out, percent.
 const IDLE_FROM: f64 = 50.0;
 
@@ -20,6 +34,8 @@ const IDLE_FROM: f64 = 50.0;
 pub enum Ground {
     /// A category that reaches its threshold.
     Finding(Category),
+    /// The application's own code: no category, but one function or one frame that most runs beneath.
+    OwnCode,
     /// Nothing stands out: no problem, only the heaviest function.
     Fallback,
     /// Too few samples, or values that say nothing about the window.
@@ -45,10 +61,23 @@ pub struct Diagnosis {
     pub mechanism: Option<(Category, f64)>,
     /// The heaviest function of it.
     pub function: Option<String>,
+    /// What the application's own code does, if that is the ground.
+    pub own_code: Option<OwnCode>,
+    /// The largest categories with their share and threshold, percent, where none passes it.
+    pub largest: Vec<(Category, f64, f64)>,
     /// The frames that lead to it.
     pub responsible: Vec<Responsible>,
     /// What to do.
     pub recommendation: String,
+}
+
+/// The application's own code that is most of a program: one function, or a function that most runs beneath.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnCode {
+    /// Whether the share is that of all that runs beneath the function.
+    pub is_subtree: bool,
+    /// The next function by self share, percent: beneath it, or anywhere else.
+    pub next: Option<(String, f64)>,
 }
 
 impl Diagnosis {
@@ -68,6 +97,8 @@ impl Diagnosis {
             confirmed: false,
             mechanism: None,
             function: None,
+            own_code: None,
+            largest: Vec::new(),
             responsible: Vec::new(),
             recommendation: recommendation.to_owned(),
         }
@@ -97,8 +128,8 @@ pub fn fallback_name(kind: ProfileType) -> &'static str {
     }
 }
 
-/// Decides on the diagnosis. A purpose can be diagnosed by the mechanisms beneath it. It is then added to the findings
-/// if it was too small to be listed, and its severity is that of its inclusive share.
+/// Decides on the diagnosis. A purpose can be diagnosed by what runs beneath it. It is then added to the findings if it
+/// was too small to be listed, and its severity is that of its inclusive share.
 pub(super) fn decide(
     judging: &Judging<'_>,
     mut findings: Vec<Finding>,
@@ -106,57 +137,103 @@ pub(super) fn decide(
 ) -> (Vec<Finding>, Diagnosis) {
     let unclaimed = heaviest_unclaimed(judging);
     if !judging.has_enough() {
-        let diagnosis = fallback(judging, Ground::Insufficient, unclaimed, search);
+        let diagnosis = fallback(judging, Ground::Insufficient, unclaimed, &findings, search);
         return (findings, diagnosis);
     }
     let unclaimed_percent = unclaimed.map_or(0.0, |(_, ticks)| judging.percent(ticks));
     let competing = || findings.iter().filter(|f| f.observable && f.category.competes());
-    let largest = competing().map(|f| f.share.percent).fold(0.0, f64::max);
-    let order = |a: &&Finding, b: &&Finding| {
-        (a.confirmed.cmp(&b.confirmed))
-            .then(a.share.percent.total_cmp(&b.share.percent))
-            .then(b.category.cmp(&a.category))
-    };
-    let winner = competing().filter(|f| reaches(judging, f)).max_by(order);
-    let heaviest =
-        competing().max_by(|a, b| a.share.percent.total_cmp(&b.share.percent).then(b.category.cmp(&a.category)));
-    let purpose = winner
-        .or(heaviest)
-        .and_then(|mechanism| purpose_of(judging, mechanism.category).map(|p| (p, mechanism.category)));
-    if let Some((purpose, mechanism)) = purpose
-        && judging.percent(judging.tally.inclusive(purpose)).max(largest) >= unclaimed_percent
-    {
-        let diagnosis = of_purpose(judging, &mut findings, purpose, mechanism, search);
+    let by_share =
+        |a: &&Finding, b: &&Finding| a.share.percent.total_cmp(&b.share.percent).then(b.category.cmp(&a.category));
+    let confirmed = competing().filter(|f| reaches(judging, f) && f.confirmed).max_by(by_share);
+    let leader = confirmed.or_else(|| competing().max_by(by_share));
+    if let Some((purpose, beneath)) = leader.and_then(|leader| Some((purpose_of(judging, leader)?, leader.category))) {
+        let diagnosis = of_purpose(judging, &mut findings, purpose, beneath, search);
         return (findings, diagnosis);
     }
-    let diagnosis = match winner {
-        Some(winner) if largest >= unclaimed_percent => of_finding(judging.kind, winner),
-        None if judging.kind == ProfileType::Wall && idle_percent(judging) >= IDLE_FROM => idle_time(judging),
-        _ => fallback(judging, Ground::Fallback, unclaimed, search),
+    if let Some(confirmed) = confirmed.filter(|finding| !gives_way(finding, unclaimed_percent)) {
+        let mut diagnosis = of_finding(judging.kind, confirmed);
+        name_beside(judging, &mut diagnosis, unclaimed, unclaimed_percent);
+        return (findings, diagnosis);
+    }
+    let is_idle = judging.kind == ProfileType::Wall && idle_percent(judging) >= IDLE_FROM;
+    let own_code = if is_idle { None } else { own_code(judging, unclaimed, search) };
+    let unconfirmed = || competing().filter(|f| reaches(judging, f)).max_by(by_share);
+    let diagnosis = match (own_code, unconfirmed()) {
+        (Some(own_code), _) => own_code,
+        (None, Some(finding)) if finding.share.percent >= unclaimed_percent => of_finding(judging.kind, finding),
+        _ if is_idle => idle_time(judging),
+        _ => fallback(judging, Ground::Fallback, unclaimed, &findings, search),
     };
     (findings, diagnosis)
 }
 
-/// Whether the share is enough to be a diagnosis.
+/// Whether the share is enough to be a diagnosis. Looking for work costs an idle program a large share of very little.
 fn reaches(judging: &Judging<'_>, finding: &Finding) -> bool {
-    finding.share.percent >= finding.threshold || judging.stands_out_alone(finding.category)
+    let is_enough = finding.share.percent >= finding.threshold || judging.stands_out_alone(finding.category);
+    let is_little = finding.category == Category::Scheduling && finding.cores.is_some_and(|c| c < SCHEDULING_CORES);
+    is_enough && !is_little
 }
 
-/// The purpose that most of a mechanism's ticks serve, if it is above its own threshold with all that lies beneath it.
-fn purpose_of(judging: &Judging<'_>, mechanism: Category) -> Option<Category> {
-    if !mechanism.is_mechanism() {
-        return None;
+/// Whether a small mechanism is nothing beside one function of the application.
+fn gives_way(finding: &Finding, unclaimed_percent: f64) -> bool {
+    let percent = finding.share.percent;
+    finding.category.layer() == Layer::Mechanism && percent < 10.0 && unclaimed_percent >= percent * 5.0
+}
+
+/// Names the heaviest function beside a diagnosis that holds less.
+fn name_beside(
+    judging: &Judging<'_>,
+    diagnosis: &mut Diagnosis,
+    unclaimed: Option<(TextId, i64)>,
+    unclaimed_percent: f64,
+) {
+    if let Some((name, _)) = unclaimed.filter(|_| unclaimed_percent >= diagnosis.share.percent) {
+        let name = short_name(judging.profile.text(name));
+        let _ = write!(
+            diagnosis.recommendation,
+            " The heaviest function, {name} ({unclaimed_percent:.0} %), matches no known pattern."
+        );
     }
-    let whole = judging.tally.claimed(mechanism) as f64;
+}
+
+/// The purpose or transport that a category's ticks serve: of a higher layer, surely above its own threshold with all
+/// that lies beneath it, and either most of the category's ticks are beneath it, or it holds much more than the
+/// category. A purpose that is too small by itself may be its own.
+fn purpose_of(judging: &Judging<'_>, leader: &Finding) -> Option<Category> {
+    let whole = judging.tally.claimed(leader.category) as f64;
     let serves = |purpose: &Category| {
-        let inclusive = judging.percent(judging.tally.inclusive(*purpose));
-        purpose.is_purpose()
-            && judging.tally.beneath(*purpose, mechanism) as f64 * 100.0 >= whole * BENEATH
-            && inclusive >= judging.rules.threshold(*purpose, judging.kind).percent
+        let threshold = judging.rules.threshold(*purpose, judging.kind).percent;
+        let inclusive = judging.share(judging.tally.inclusive(*purpose));
+        let own = judging.percent(judging.tally.claimed(*purpose));
+        if !inclusive.surely_reaches(threshold) {
+            return false;
+        }
+        let holds_more = inclusive.percent >= leader.share.percent * MUCH_MORE && own * 2.0 >= threshold;
+        if *purpose == leader.category {
+            return leader.share.percent < threshold && own * 2.0 >= threshold && purpose.layer() == Layer::Purpose;
+        }
+        let most_is_beneath = judging.tally.beneath(*purpose, leader.category) as f64 * 100.0 >= whole * BENEATH;
+        purpose.layer() > leader.category.layer()
+            && (most_is_beneath || holds_more && purpose.layer() == Layer::Purpose)
     };
-    let by_size =
-        |a: &Category, b: &Category| judging.tally.inclusive(*a).cmp(&judging.tally.inclusive(*b)).then(b.cmp(a));
-    Category::ALL.iter().copied().filter(serves).max_by(by_size)
+    let inclusive = |category: &Category| judging.tally.inclusive(*category);
+    let by_layer =
+        |a: &Category, b: &Category| a.layer().cmp(&b.layer()).then(inclusive(a).cmp(&inclusive(b))).then(b.cmp(a));
+    let candidates = || Category::ALL.iter().copied().filter(serves);
+    let mut purpose = candidates().max_by(by_layer)?;
+    // Of nested purposes the inner one says more, if it holds most of the outer one.
+    let inside = |outer: Category| {
+        let is_inside = |inner: &Category| {
+            *inner != outer
+                && inclusive(inner) < inclusive(&outer)
+                && judging.tally.both(outer, *inner) as f64 * 100.0 >= inclusive(&outer) as f64 * BENEATH
+        };
+        candidates().filter(is_inside).max_by(by_layer)
+    };
+    while let Some(inner) = inside(purpose) {
+        purpose = inner;
+    }
+    Some(purpose)
 }
 
 fn of_finding(kind: ProfileType, finding: &Finding) -> Diagnosis {
@@ -168,6 +245,8 @@ fn of_finding(kind: ProfileType, finding: &Finding) -> Diagnosis {
         confirmed: finding.confirmed,
         mechanism: None,
         function: finding.evidence.first().map(|e| e.function.clone()),
+        own_code: None,
+        largest: Vec::new(),
         responsible: finding.responsible.clone(),
         recommendation: finding.recommendation.clone(),
     }
@@ -189,17 +268,20 @@ fn of_purpose(
     finding.severity = judging.severity(&share);
     finding.confirmed = share.surely_reaches(finding.threshold);
     let beneath = judging.percent(judging.tally.beneath(purpose, mechanism));
-    let means = findings.iter().find(|f| f.category == mechanism);
+    let means = findings.iter().find(|f| f.category == mechanism && mechanism != purpose);
     if finding.responsible.is_empty() || finding.evidence.is_empty() {
         finding.responsible = means.map(|f| f.responsible.clone()).unwrap_or_default();
     }
     let mut text = finding.recommendation.clone();
-    let _ = write!(text, " Most of its cost is {} ({beneath:.0} %).", mechanism.as_str().replace('_', " "));
+    let is_by_mechanism = mechanism != purpose && beneath * 2.0 >= share.percent;
+    if is_by_mechanism {
+        let _ = write!(text, " Most of its cost is {} ({beneath:.0} %).", mechanism.as_str().replace('_', " "));
+    }
     let function =
         finding.evidence.first().or_else(|| means.and_then(|f| f.evidence.first())).map(|e| e.function.clone());
     let diagnosis = Diagnosis {
         share,
-        mechanism: Some((mechanism, beneath)),
+        mechanism: is_by_mechanism.then_some((mechanism, beneath)),
         function,
         recommendation: text,
         ..of_finding(judging.kind, &finding)
@@ -213,8 +295,11 @@ fn fallback(
     judging: &Judging<'_>,
     ground: Ground,
     unclaimed: Option<(TextId, i64)>,
+    findings: &[Finding],
     search: &mut ResponsibleSearch<'_, '_>,
 ) -> Diagnosis {
+    let competing = findings.iter().filter(|f| f.observable && f.category.competes());
+    let largest = competing.take(LARGEST).map(|f| (f.category, f.share.percent, f.threshold)).collect();
     let function = unclaimed.map(|(name, _)| judging.profile.text(name));
     let share = judging.share(unclaimed.map_or(0, |(_, ticks)| ticks));
     let responsible = unclaimed.map(|(name, _)| search.callers_of(name)).unwrap_or_default();
@@ -230,8 +315,55 @@ fn fallback(
             _ => fallback_text(judging.kind, function, share.percent, &responsible),
         },
         function: function.map(str::to_owned),
+        own_code: None,
+        largest,
         responsible,
     }
+}
+
+/// One function of the application that is most of the program, or the deepest one that most of it runs beneath, where
+/// most of that matches no known pattern.
+fn own_code(
+    judging: &Judging<'_>,
+    unclaimed: Option<(TextId, i64)>,
+    search: &mut ResponsibleSearch<'_, '_>,
+) -> Option<Diagnosis> {
+    if !matches!(judging.kind, ProfileType::Cpu | ProfileType::Wall) {
+        return None;
+    }
+    let (name, ticks) = unclaimed?;
+    let is_the_program = judging.percent(ticks) >= IS_THE_PROGRAM && search.is_first_party(name);
+    let (function, share) = if is_the_program {
+        (judging.profile.text(name).to_owned(), judging.share(ticks))
+    } else {
+        let whole = judging.tally.active;
+        let (frame, beneath, unclaimed) = search.deepest_of_all(MOST_RUNS_BENEATH)?;
+        if percent_of(unclaimed, whole) < MOST_IS_UNCLAIMED {
+            return None;
+        }
+        (judging.profile.name(frame).to_owned(), judging.share(beneath))
+    };
+    let leaves = judging.tally.leaves.iter().filter(|leaf| !is_the_program || leaf.name != name);
+    let next = leaves.max_by(|a, b| {
+        let text = |leaf: &Leaf| judging.profile.text(leaf.name);
+        (a.own - a.hidden).cmp(&(b.own - b.hidden)).then_with(|| text(b).cmp(text(a)))
+    });
+    let next = next.map(|leaf| (judging.profile.text(leaf.name).to_owned(), judging.percent(leaf.own - leaf.hidden)));
+    let heaviest = judging.profile.text(name);
+    let recommendation = own_code_text(&function, heaviest, judging.percent(ticks), &search.callers_of(name));
+    Some(Diagnosis {
+        name: fallback_name(judging.kind),
+        ground: Ground::OwnCode,
+        share,
+        severity: FindingSeverity::Low,
+        confirmed: false,
+        mechanism: None,
+        function: Some(function),
+        own_code: Some(OwnCode { is_subtree: !is_the_program, next }),
+        largest: Vec::new(),
+        responsible: search.callers_of(name),
+        recommendation,
+    })
 }
 
 fn idle_time(judging: &Judging<'_>) -> Diagnosis {
@@ -244,6 +376,8 @@ fn idle_time(judging: &Judging<'_>) -> Diagnosis {
         confirmed: false,
         mechanism: None,
         function: None,
+        own_code: None,
+        largest: Vec::new(),
         responsible: Vec::new(),
         recommendation: "The threads mostly wait for work, which is healthy. If requests are slow all the same, look \
                          at what they wait for outside this process."

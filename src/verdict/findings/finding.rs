@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rate::Rate;
+use super::rate::{ObservedTime, Rate, RateOver};
 use super::recommendation::{caveat, not_observable, recommendation};
 use super::responsible::{Evidence, Responsible, ResponsibleSearch};
 use super::tally::Tally;
@@ -14,6 +14,8 @@ use crate::verdict::reliability::{Confidence, MOSTLY_IDLE_BELOW, QualityTicks, S
 
 /// Findings are listed from this share, percent.
 const LISTED_FROM: f64 = 1.0;
+/// An app that uses fewer cores than this is quiet.
+const QUIET_CORES: f64 = 0.1;
 
 /// One category's share of a profile and what is known about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,8 +63,8 @@ pub struct Subject<'a> {
     pub profile: &'a Profile,
     /// Which of its sample types.
     pub sample_type: usize,
-    /// Length of the window in seconds, where it is known.
-    pub seconds: Option<f64>,
+    /// How long it was observed, where that is known.
+    pub time: Option<ObservedTime>,
     /// What the source knows beside the stacks.
     pub facts: SourceFacts<'a>,
     /// At most this many functions are listed; 0 means all.
@@ -81,7 +83,9 @@ pub(super) struct Judging<'a> {
     /// Events behind the active ticks.
     pub(super) active_samples: Option<u64>,
     pub(super) rate: Option<Rate>,
+    pub(super) rate_over: Option<RateOver>,
     native_frames: bool,
+    has_unit: bool,
 }
 
 impl<'a> Judging<'a> {
@@ -95,7 +99,8 @@ impl<'a> Judging<'a> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count, rounded")]
         let active_samples = samples.map(|n| (n as f64 * tally.active as f64 / tally.total as f64).round() as u64);
         let unit = subject.profile.sample_types().get(subject.sample_type).map_or("", |t| t.unit.as_str());
-        let rate = subject.seconds.filter(|s| *s > 0.0).and_then(|s| Rate::of(subject.kind, unit, tally.active, s));
+        let time = subject.time.filter(|time| time.seconds > 0.0);
+        let rate = time.and_then(|time| Rate::of(subject.kind, unit, tally.active, time.seconds));
         Self {
             rules,
             kind: subject.kind,
@@ -105,7 +110,9 @@ impl<'a> Judging<'a> {
             samples,
             active_samples,
             rate,
+            rate_over: rate.and(time).map(|time| time.over),
             native_frames,
+            has_unit: !unit.is_empty(),
         }
     }
 
@@ -134,8 +141,7 @@ impl<'a> Judging<'a> {
 
     /// The severity of a share, within what samples, activity and the amount of waiting allow.
     pub(super) fn severity(&self, share: &Share) -> FindingSeverity {
-        let mostly_idle = (self.tally.active as f64) < self.tally.total as f64 * MOSTLY_IDLE_BELOW / 100.0;
-        if mostly_idle || !self.has_enough() {
+        if self.is_mostly_idle() || !self.has_enough() {
             return FindingSeverity::Low;
         }
         let by_wait = match self.rate {
@@ -152,6 +158,20 @@ impl<'a> Judging<'a> {
         self.tally.alone(category).any(|(ticks, needed)| self.percent(ticks) >= needed)
     }
 
+    /// Whether the app hardly uses the processor, so that no share of its cpu profile matters.
+    pub(super) fn is_quiet(&self) -> bool {
+        match (self.rate, self.rate_over) {
+            _ if self.kind != ProfileType::Cpu => false,
+            (Some(Rate::Cores(cores)), Some(RateOver::Profiles)) => cores < QUIET_CORES,
+            (Some(_), _) => false,
+            (None, _) => self.tally.idle > 0 && self.is_mostly_idle(),
+        }
+    }
+
+    fn is_mostly_idle(&self) -> bool {
+        (self.tally.active as f64) < self.tally.total as f64 * MOSTLY_IDLE_BELOW / 100.0
+    }
+
     pub(super) fn quality_ticks(&self) -> QualityTicks {
         let tally = self.tally;
         QualityTicks {
@@ -159,6 +179,7 @@ impl<'a> Judging<'a> {
             active: tally.active,
             unresolved: tally.claimed(Category::Unresolved),
             broken: tally.broken,
+            has_unit: self.has_unit,
         }
     }
 

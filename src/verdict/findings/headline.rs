@@ -18,6 +18,10 @@ use crate::verdict::reliability::{QualityCode, Share};
 pub enum Verdict {
     /// Even the low end of a category's share reaches its threshold.
     Problem,
+    /// There is enough data, no category reaches its threshold, and one function of the application is most of it.
+    OwnCode,
+    /// The app hardly uses the processor.
+    Quiet,
     /// There is enough data, and no category reaches its threshold.
     NothingStandsOut,
     /// Too few samples to say, or too few to be sure that the threshold is reached.
@@ -55,8 +59,9 @@ pub struct Summary {
 }
 
 /// Chooses the first diagnosis: confirmed findings, then unconfirmed ones, then fallbacks; among them by severity,
-/// percent and the order requested. Without data an app is never called healthy.
-pub fn summarise(app: &str, outcomes: &[KindOutcome<'_>]) -> Summary {
+/// percent and the order requested. Without data an app is never called healthy. An app that hardly uses the processor
+/// is quiet, whatever its cpu and alloc profiles show, unless an approved limit is broken.
+pub fn summarise(app: &str, outcomes: &[KindOutcome<'_>], is_limit_broken: bool) -> Summary {
     let assessed = || outcomes.iter().filter_map(|o| if let KindOutcome::Assessed(a) = o { Some(*a) } else { None });
     let mut primary: Option<&ProfileAssessment> = None;
     for candidate in assessed().filter(|a| a.has_data()) {
@@ -69,20 +74,33 @@ pub fn summarise(app: &str, outcomes: &[KindOutcome<'_>]) -> Summary {
     let unread: Vec<_> = unread.collect();
     if let Some(primary) = primary {
         let diagnosis = &primary.diagnosis;
-        let mut headline = headline(app, primary);
+        let is_about_cpu = matches!(primary.kind, ProfileType::Cpu | ProfileType::Alloc);
+        let quiet = assessed().find(|a| a.is_quiet).filter(|_| is_about_cpu && !is_limit_broken);
+        let quiet = quiet.filter(|a| a.diagnosis.ground != Ground::Insufficient);
+        let mut headline = match quiet {
+            Some(quiet) => quiet_headline(app, quiet),
+            None => headline(app, primary),
+        };
         for kind in &unread {
             let _ = write!(headline, " The {kind} profile could not be read.");
         }
         return Summary {
             verdict: match diagnosis.ground {
+                _ if quiet.is_some() => Verdict::Quiet,
                 Ground::Finding(_) if diagnosis.confirmed => Verdict::Problem,
+                Ground::OwnCode => Verdict::OwnCode,
                 Ground::Fallback => Verdict::NothingStandsOut,
                 Ground::Finding(_) | Ground::Insufficient | Ground::NoData => Verdict::Insufficient,
             },
             primary_issue: diagnosis.name,
             primary_kind: Some(primary.kind),
-            severity: diagnosis.severity,
-            recommendation: diagnosis.recommendation.clone(),
+            severity: if quiet.is_some() { FindingSeverity::Low } else { diagnosis.severity },
+            recommendation: match quiet {
+                Some(_) => {
+                    "Nothing to do here: if the app is slow, it waits for something else than the processor.".to_owned()
+                }
+                None => diagnosis.recommendation.clone(),
+            },
             headline,
         };
     }
@@ -140,7 +158,7 @@ fn rank(diagnosis: &Diagnosis) -> (u8, FindingSeverity, i64) {
     let ground = match diagnosis.ground {
         Ground::Finding(_) if diagnosis.confirmed => 3,
         Ground::Finding(_) => 2,
-        Ground::Fallback => 1,
+        Ground::OwnCode | Ground::Fallback => 1,
         Ground::Insufficient | Ground::NoData => 0,
     };
     #[expect(clippy::cast_possible_truncation, reason = "a percentage in hundredths")]
@@ -179,19 +197,68 @@ fn headline(app: &str, assessment: &ProfileAssessment) -> String {
         _ if diagnosis.name == "idle_time" => {
             let _ = write!(text, "{app} is idle for {} of its wall time{}", share.0, share.1);
         }
-        _ => match &diagnosis.function {
-            Some(function) => {
-                let function = short_name(function);
-                let _ =
-                    write!(text, "Nothing stands out; the heaviest function is {function} with {}", of(&share, &whole));
+        Ground::OwnCode => {
+            let function = diagnosis.function.as_deref().map_or("", short_name);
+            let next = diagnosis.own_code.as_ref().and_then(|own| own.next.as_ref());
+            if diagnosis.own_code.as_ref().is_some_and(|own| own.is_subtree) {
+                let _ = write!(text, "Its own code is the program: {} runs beneath {function}", of(&share, &whole));
+                if let Some((next, percent)) = next {
+                    let _ = write!(text, ", most of all in {} with {} %", short_name(next), figure(*percent));
+                }
+            } else {
+                let _ = write!(text, "One function is the program: {function} holds {}", of(&share, &whole));
+                if let Some((_, percent)) = next {
+                    let _ = write!(text, ", and no other more than {} %", figure(*percent));
+                }
             }
-            None => text.push_str("Nothing stands out"),
-        },
+        }
+        _ => {
+            text.push_str(&largest(&diagnosis.largest));
+            if let Some(function) = diagnosis.function.as_deref().map(short_name) {
+                let _ = write!(text, "; the heaviest function is {function} with {}", of(&share, &whole));
+            }
+        }
     }
     if let (Some(n), Some(confidence)) = (samples, assessment.confidence) {
         let _ = write!(text, "; {}, confidence {}", samples_text(n), confidence.as_str());
     }
     text.push('.');
+    text
+}
+
+/// The categories that come nearest to a diagnosis, with their thresholds.
+fn largest(categories: &[(Category, f64, f64)]) -> String {
+    if categories.is_empty() {
+        return "Nothing stands out".to_owned();
+    }
+    let one = |(category, percent, threshold): &(Category, f64, f64)| {
+        let (percent, threshold) = (figure(*percent), figure(*threshold));
+        let label = label(*category);
+        (label, percent, threshold)
+    };
+    let named = categories
+        .iter()
+        .map(one)
+        .map(|(label, percent, threshold)| format!("{} {percent} % ({threshold})", lower_first(label)));
+    format!("No category passes its threshold. Largest: {}", named.collect::<Vec<_>>().join(", "))
+}
+
+/// An app that hardly uses the processor.
+fn quiet_headline(app: &str, quiet: &ProfileAssessment) -> String {
+    let mut text = match quiet.rate {
+        Some(Rate::Cores(cores)) => format!("{app} is nearly idle: {}", cores_text(cores)),
+        _ => format!(
+            "{app} is nearly idle: {} % of its samples are active",
+            figure(quiet.active_percent().unwrap_or(0.0))
+        ),
+    };
+    if let Some(finding) = quiet.findings.iter().find(|f| f.observable && f.category.competes()) {
+        let _ = write!(text, ". {} is {} % of that", label(finding.category), figure(finding.share.percent));
+    }
+    if let (Some(n), Some(confidence)) = (quiet.sample_count, quiet.confidence) {
+        let _ = write!(text, "; {}, confidence {}", samples_text(n), confidence.as_str());
+    }
+    text.push_str(". The processor is not what makes it slow.");
     text
 }
 
@@ -342,7 +409,7 @@ mod tests {
     fn says_when_the_last_profile_came() {
         let mut none = ProfileAssessment::without_data(ProfileType::Cpu, None, &SourceFacts::default());
         none.last_profile_at = chrono::DateTime::from_timestamp(1_706_000_000, 0);
-        let summary = summarise("checkout", &[KindOutcome::Assessed(&none)]);
+        let summary = summarise("checkout", &[KindOutcome::Assessed(&none)], false);
         assert_eq!(summary.verdict, Verdict::NoData);
         assert_eq!(
             summary.headline,
@@ -356,7 +423,7 @@ mod tests {
     fn tells_profiles_without_samples_from_none(#[case] kind: ProfileType, #[case] why: &str) {
         let facts = SourceFacts { coverage: Some((1, 60)), ..Default::default() };
         let idle = ProfileAssessment::without_data(kind, None, &facts);
-        let summary = summarise("checkout", &[KindOutcome::Assessed(&idle)]);
+        let summary = summarise("checkout", &[KindOutcome::Assessed(&idle)], false);
         assert_eq!((summary.verdict, summary.primary_issue), (Verdict::Insufficient, "no_data"));
         assert_eq!(
             summary.headline,
@@ -369,7 +436,7 @@ mod tests {
     fn is_unavailable_when_the_rest_had_no_data() {
         let none = ProfileAssessment::without_data(ProfileType::Cpu, None, &SourceFacts::default());
         let summary =
-            summarise("checkout", &[KindOutcome::Assessed(&none), KindOutcome::Unavailable(ProfileType::Alloc)]);
+            summarise("checkout", &[KindOutcome::Assessed(&none), KindOutcome::Unavailable(ProfileType::Alloc)], false);
         assert_eq!((summary.verdict, summary.primary_issue), (Verdict::Unavailable, "unavailable"));
         assert!(summary.headline.starts_with("The alloc profile of checkout could not be read."));
     }

@@ -20,5 +20,5 @@ pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
 pub use finding::{Finding, Subject};
 pub use headline::{KindOutcome, Summary, Verdict, label, summarise};
 pub use impact::{cost_of_allocation, weigh_allocations};
-pub use rate::Rate;
+pub use rate::{ObservedTime, Rate, RateOver};
 pub use responsible::{Evidence, Responsible};

@@ -14,6 +14,25 @@ pub enum Rate {
     WaitMsPerSecond(f64),
 }
 
+/// The time that ticks are divided by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ObservedTime {
+    /// Its length in seconds.
+    pub seconds: f64,
+    /// What it is the length of.
+    pub over: RateOver,
+}
+
+/// What a rate is an average over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RateOver {
+    /// The time that profiles cover.
+    Profiles,
+    /// The whole window: the source does not say when profiles came. An app that ran for a part of it seems to use less.
+    Window,
+}
+
 impl Rate {
     /// The rate of so many active ticks of that unit; `None` for kinds and units that have none.
     pub(super) fn of(kind: ProfileType, unit: &str, active: i64, seconds: f64) -> Option<Self> {

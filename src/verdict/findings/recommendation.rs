@@ -60,6 +60,19 @@ pub(super) fn insufficient_text(cumulative: bool, samples: Option<u64>) -> Strin
     format!("Only {samples} samples were seen, too few for a verdict: ask for a longer window.")
 }
 
+/// What to do about a program that is one function, or one frame of its own that most runs beneath.
+pub(super) fn own_code_text(function: &str, heaviest: &str, percent: f64, callers: &[Responsible]) -> String {
+    if function == heaviest {
+        let from = callers.iter().find(|caller| caller.function != function);
+        let from = from.map_or_else(String::new, |caller| format!(", called from {}", caller.function));
+        return format!("Look at the algorithm of {function}{from}: how often it is called, and with how much.");
+    }
+    format!(
+        "Look at what {function} does; the heaviest function beneath it is {heaviest} ({percent:.1} %). No known pattern \
+         explains it."
+    )
+}
+
 pub(super) fn fallback_text(
     kind: ProfileType,
     function: Option<&str>,

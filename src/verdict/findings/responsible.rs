@@ -15,6 +15,8 @@ use crate::verdict::names::short_name;
 const ON_THE_PATH: f64 = 80.0;
 /// A caller with less than this share of a category's ticks is no place to start at, percent. A judgement.
 const WORTH_NAMING: f64 = 20.0;
+/// A frame on the stack of this share of all ticks is no place to start at, percent.
+const EVERYTHING: f64 = 95.0;
 /// Paths are counted in so many rounds. After each, frames that can no longer be on enough paths are dropped.
 const ROUNDS: usize = 8;
 /// Rows of evidence.
@@ -110,6 +112,41 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         self.responsible(&paths, None)
     }
 
+    /// Whether a function of that name is the application's.
+    pub(super) fn is_first_party(&self, name: TextId) -> bool {
+        let is_named = |f: &FunctionId| self.profile.function_texts(*f).is_some_and(|f| f.name == name);
+        self.profile.function_ids().find(is_named).is_some_and(|f| self.is_own(f))
+    }
+
+    /// The deepest function of the application that at least this share of the active ticks runs beneath, with these
+    /// ticks and the unclaimed ones among them.
+    pub(super) fn deepest_of_all(&mut self, at_least: f64) -> Option<(FunctionId, i64, i64)> {
+        let active = self.tally.active;
+        let hidden = |category: usize| Category::ALL.get(category).is_some_and(|c| !c.is_active());
+        let claimed = self.claimed.iter().enumerate().filter(|(category, _)| !hidden(*category));
+        let claimed: Vec<_> = claimed.flat_map(|(_, paths)| paths).copied().collect();
+        let unclaimed = std::mem::take(&mut self.unclaimed);
+        let paths: Vec<_> = unclaimed.iter().chain(&claimed).copied().collect();
+        let mut common = self.on_the_path(&paths, None, active);
+        common.retain(|(frame, ticks)| percent_of(*ticks, active) >= at_least && self.is_own(*frame));
+        let deepest = common.iter().map(|(_, ticks)| *ticks).min().and_then(|fewest| {
+            common.retain(|(_, ticks)| *ticks == fewest);
+            let any = common.iter().map(|(f, _)| *f).min_by_key(|f| self.profile.function(*f))?;
+            let way = self.heaviest_way(any, &paths)?;
+            let place = |frame: FunctionId| way.iter().position(|f| *f == frame);
+            let (frame, ticks) =
+                common.iter().copied().filter(|(f, _)| place(*f).is_some()).min_by_key(|(f, _)| place(*f))?;
+            let beneath = unclaimed.iter().filter(|path| path.frames.contains(&frame)).map(|path| path.ticks).sum();
+            Some((frame, ticks, beneath))
+        });
+        self.unclaimed = unclaimed;
+        deepest
+    }
+
+    fn is_own(&self, frame: FunctionId) -> bool {
+        self.claims.is_first_party(frame)
+    }
+
     fn evidence(&mut self, paths: &[Path<'p>]) -> Vec<Evidence> {
         let mut seen = Vec::new();
         for path in paths {
@@ -147,14 +184,36 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         if whole <= 0 {
             return Vec::new();
         }
-        let mut chosen = Vec::new();
-        if self.kind != ProfileType::Lock {
-            chosen.extend(self.deepest_common(paths, category, whole));
-        }
+        let is_own = |search: &Self, frame: FunctionId| search.is_own(frame);
+        let is_anyones = |_: &Self, _: FunctionId| true;
+        let mut chosen = self.choose(paths, category, whole, is_own);
         if chosen.is_empty() {
-            chosen = self.best_sites(paths, category, whole);
+            chosen = self.choose(paths, category, whole, is_anyones);
         }
         chosen.into_iter().filter_map(|(frame, ticks)| self.describe(frame, ticks, whole, paths)).collect()
+    }
+
+    /// The deepest frame of this origin on the path of at least 80 % of the ticks, unless nearly everything runs beneath
+    /// it and there are others below; else the two that most ticks come from.
+    fn choose(
+        &mut self,
+        paths: &[Path<'p>],
+        category: Option<Category>,
+        whole: i64,
+        may: impl Fn(&Self, FunctionId) -> bool + Copy,
+    ) -> Vec<(FunctionId, i64)> {
+        let common = match self.kind {
+            ProfileType::Lock => None,
+            _ => self.deepest_common(paths, category, whole, may),
+        };
+        let Some((frame, ticks)) = common else { return self.best_sites(paths, category, whole, may) };
+        if percent_of(self.total_of(frame), self.tally.total) >= EVERYTHING {
+            let sites = self.best_sites(paths, category, whole, may);
+            if sites.iter().any(|(site, _)| *site != frame) {
+                return sites;
+            }
+        }
+        vec![(frame, ticks)]
     }
 
     fn deepest_common(
@@ -162,9 +221,10 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         paths: &[Path<'p>],
         category: Option<Category>,
         whole: i64,
+        may: impl Fn(&Self, FunctionId) -> bool,
     ) -> Option<(FunctionId, i64)> {
         let mut common = self.on_the_path(paths, category, whole);
-        common.retain(|(f, _)| self.may_be_responsible(*f, category));
+        common.retain(|(f, _)| self.may_be_responsible(*f, category) && may(self, *f));
         // What is deeper on a path has no more ticks than its caller; of equals, the one nearer the leaf is deeper.
         let fewest = common.iter().map(|(_, ticks)| *ticks).min()?;
         common.retain(|(_, ticks)| *ticks == fewest);
@@ -218,12 +278,18 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
     }
 
     /// The nearest caller of each stack that is the application's or a library's: the two heaviest that are worth naming.
-    fn best_sites(&mut self, paths: &[Path<'p>], category: Option<Category>, whole: i64) -> Vec<(FunctionId, i64)> {
+    fn best_sites(
+        &mut self,
+        paths: &[Path<'p>],
+        category: Option<Category>,
+        whole: i64,
+        may: impl Fn(&Self, FunctionId) -> bool,
+    ) -> Vec<(FunctionId, i64)> {
         let mut seen = Vec::new();
         let from_leaf = self.kind == ProfileType::Lock;
         for path in paths {
             let mut callers = path.frames.iter().skip(usize::from(!from_leaf && category.is_some()));
-            let site = callers.find(|f| self.may_be_responsible(**f, category));
+            let site = callers.find(|f| self.may_be_responsible(**f, category) && may(self, **f));
             if let Some((site, (ticks, _))) = site.and_then(|s| self.counts.get_mut(s.index()).map(|count| (s, count)))
             {
                 if *ticks == 0 {

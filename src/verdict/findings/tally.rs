@@ -3,7 +3,7 @@
 use crate::kernel::ProfileType;
 use crate::profile::{Profile, Stack, TextId};
 use crate::verdict::catalogue::{RuleIndex, Rules};
-use crate::verdict::category::{Category, Runtime};
+use crate::verdict::category::{Category, Layer, Runtime};
 use crate::verdict::claims::{Claims, StackFacts};
 
 /// How many categories there are.
@@ -24,6 +24,8 @@ pub(super) struct Tally {
     inclusive: [i64; CATEGORIES],
     /// Of the inclusive ticks of the first, those claimed as the second.
     beneath: Vec<[i64; CATEGORIES]>,
+    /// Ticks of stacks that hold both of two purposes.
+    both: Vec<[i64; CATEGORIES]>,
     /// Ticks of the category that rules report and do not count.
     uncounted: [i64; CATEGORIES],
     /// Ticks of rules whose claims alone may make a diagnosis: rule, category, percent needed, ticks.
@@ -57,6 +59,7 @@ impl Tally {
             claimed: [0; CATEGORIES],
             inclusive: [0; CATEGORIES],
             beneath: vec![[0; CATEGORIES]; CATEGORIES],
+            both: vec![[0; CATEGORIES]; CATEGORIES],
             uncounted: [0; CATEGORIES],
             alone: Vec::new(),
             runtimes: [[0; RUNTIMES]; CATEGORIES],
@@ -116,10 +119,23 @@ impl Tally {
                 *place += ticks;
             }
         }
-        for category in seen.categories() {
+        // Idle ticks are none of those that shares are of.
+        if claim.is_some_and(|claim| !claim.category.is_active()) {
+            return;
+        }
+        let is_moved = claim.is_some_and(|claim| claim.category.layer() == Layer::Transport);
+        for category in seen.categories().filter(|category| !is_moved || category.includes_transport()) {
             add(&mut self.inclusive, category, ticks);
             if let (Some(claim), Some(row)) = (claim, self.beneath.get_mut(category as usize)) {
                 add(row, claim.category, ticks);
+            }
+        }
+        let purposes = || seen.categories().filter(|category| category.layer() == Layer::Purpose);
+        for one in purposes() {
+            for other in purposes().filter(|other| *other != one) {
+                if let Some(row) = self.both.get_mut(one as usize) {
+                    add(row, other, ticks);
+                }
             }
         }
     }
@@ -157,6 +173,11 @@ impl Tally {
     /// Of the inclusive ticks of `purpose`, those claimed as `mechanism`.
     pub(super) fn beneath(&self, purpose: Category, mechanism: Category) -> i64 {
         self.beneath.get(purpose as usize).map_or(0, |row| at(row, mechanism))
+    }
+
+    /// Ticks of stacks that hold both purposes.
+    pub(super) fn both(&self, one: Category, other: Category) -> i64 {
+        self.both.get(one as usize).map_or(0, |row| at(row, other))
     }
 
     /// The runtime that most of the category's ticks belong to.

@@ -7,6 +7,10 @@ pub(super) fn canonical(name: &str) -> Option<String> {
     if name.contains("|fn:") {
         return Some(datadog(name));
     }
+    // Pyroscope's profiler leaves out the name of the type where it is System.String.
+    if let Some(method) = name.strip_prefix("!.") {
+        return Some(format!("System.String.{}", plain(method)));
+    }
     if let Some((module, method)) = name.split_once('!') {
         let native = module.contains(['/', ' ', '`']) || !method.contains('.') || method.contains("::");
         return (!native).then(|| joined(module, method));

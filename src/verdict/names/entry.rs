@@ -21,6 +21,12 @@ const ENTRIES: &[&str] = &[
     "(root)",
     "<top-level>",
     "{main}",
+    // Between user and kernel frames.
+    "-",
+    // Of .NET's own traces.
+    "Threads",
+    "UNMANAGED_CODE_TIME",
+    "CPU_TIME",
 ];
 
 /// Libraries that are the runtime's own, however a profiler writes them before a name.
@@ -34,6 +40,12 @@ pub(in crate::verdict) fn is_entry(name: &str) -> bool {
         || ENTRIES.contains(&name)
         || name.starts_with('[')
         || name.starts_with('(') && name.ends_with(')')
+        || is_thread_or_process(name)
+}
+
+/// Whether the frame stands for a thread or a process: `Thread (123)`, `Process64 shop (7) Args: …`, `[main tid=12]`.
+pub(in crate::verdict) fn is_thread_or_process(name: &str) -> bool {
+    name.starts_with("Thread (") || name.starts_with("Process") && name.contains(") Args: ") || name.contains(" tid=")
 }
 
 #[cfg(test)]
@@ -46,6 +58,9 @@ mod tests {
     #[case("<module>", true)]
     #[case("(garbage collector)", true)]
     #[case("libjvm.so.G1CollectedHeap::new_mutator_alloc_region", true)]
+    #[case("Thread (6146212)", true)]
+    #[case("Process64 shop (92631) Args: /srv/shop.dll", true)]
+    #[case("ThreadPool.run", false)]
     #[case("main.work", false)]
     #[case("(*T).M", false)]
     fn knows_the_entries_of_everything(#[case] name: &str, #[case] expected: bool) {

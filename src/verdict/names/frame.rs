@@ -22,6 +22,11 @@ impl Frame {
         Self { text: text.into(), own, ..Self::default() }
     }
 
+    /// Whether the library in the name shows that it is user code, not the kernel's.
+    pub(in crate::verdict) fn is_in_user_library(&self) -> bool {
+        self.library.is_some() && self.own != Some(Runtime::Kernel)
+    }
+
     pub(super) fn unresolved(text: &str) -> Self {
         Self { text: text.to_owned(), unresolved: true, ..Self::default() }
     }

@@ -19,7 +19,7 @@ mod tests;
 mod text;
 mod unresolved;
 
-pub(super) use entry::is_entry;
+pub(super) use entry::{is_entry, is_thread_or_process};
 pub(super) use frame::Frame;
 pub(super) use go::is_standard;
 pub use key::key;

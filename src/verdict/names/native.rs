@@ -33,9 +33,41 @@ pub(super) fn library(name: &str) -> Option<(&str, &str)> {
     None
 }
 
-const KERNEL_MODULES: [&str; 14] = [
-    "unix", "genunix", "zfs", "ip", "sockfs", "ufs", "nfs", "lofs", "dtrace", "tcp", "kernel", "vmlinux", "overlay",
+/// Modules of the kernels of Linux, illumos and the BSDs, as profilers write them before a function.
+const KERNEL_MODULES: [&str; 33] = [
+    "kernel",
+    "vmlinux",
+    "unix",
+    "genunix",
+    "zfs",
+    "ip",
+    "sockfs",
+    "ufs",
+    "nfs",
+    "lofs",
+    "dtrace",
+    "tcp",
+    "overlay",
     "xfs",
+    "ext4",
+    "kvm",
+    "kvm_intel",
+    "kvm_amd",
+    "vmm",
+    "specfs",
+    "fifofs",
+    "devfs",
+    "procfs",
+    "sd",
+    "scsi",
+    "mac",
+    "dls",
+    "dld",
+    "nf_conntrack",
+    "virtio_net",
+    "pcplusmp",
+    "apix",
+    "FSS",
 ];
 
 /// A function of a library that the name tells.

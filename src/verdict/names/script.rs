@@ -12,7 +12,9 @@ pub(super) fn node(name: &str, file: &str) -> Option<Frame> {
         Some((mark, line)) if all_digits(line) => name.get(1..mark.len() + 3).unwrap_or(name),
         _ => name,
     };
-    if matches!(name, "(garbage collector)" | "(program)" | "(idle)" | "(root)") {
+    // The SDK for Node.js writes it so.
+    let name = if name == "Garbage Collection" { "(garbage collector)" } else { name };
+    if matches!(name, "(garbage collector)" | "(idle)" | "(root)") {
         return found(name.to_owned());
     }
     for mark in ["RegExp: ", "RegExp:", "Builtin:", "Builtin: ", "Bytecode:", "BytecodeHandler:"] {
@@ -64,6 +66,7 @@ fn in_name(name: &str) -> String {
         Some((front, line)) if all_digits(line) => front,
         _ => name,
     };
+    let name = without_drive(name);
     let from = usize::from(name.starts_with("node:")) * 5;
     match name.get(from..).and_then(|tail| tail.split_once(':')) {
         Some((file, function)) => {
@@ -71,6 +74,14 @@ fn in_name(name: &str) -> String {
             format!("{}:{function}", module(&format!("{scheme}{file}")))
         }
         None => module(name),
+    }
+}
+
+/// A path of Windows without its drive: `/C:/shop/cart.js` is `/shop/cart.js`.
+fn without_drive(path: &str) -> &str {
+    match path.trim_start_matches('/').split_once(":/") {
+        Some((drive, _)) if drive.len() == 1 => path.split_once(':').map_or(path, |(_, rest)| rest),
+        _ => path,
     }
 }
 

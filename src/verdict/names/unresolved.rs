@@ -2,7 +2,7 @@
 
 use super::text::{all_digits, all_hex};
 
-const MARKERS: [&str; 25] = [
+const MARKERS: [&str; 28] = [
     "[unknown]",
     "unknown",
     "<unknown>",
@@ -28,6 +28,9 @@ const MARKERS: [&str; 25] = [
     "<cfunc>",
     "UNKNOWN",
     "?!?",
+    "(program)",
+    ":(program):0",
+    "Non JS threads activity",
 ];
 
 /// Whether the name is an address, a library alone, or a marker of a broken stack.

@@ -73,6 +73,9 @@ pub fn estimated_samples(kind: ProfileType, profile: &Profile, sample_type: usiz
     let unit = profile.sample_types().get(sample_type)?.unit.as_str();
     let total = profile.total(sample_type).unsigned_abs();
     let values = || profile.stacks().filter_map(move |s| s.values.get(sample_type)).map(|v| v.unsigned_abs());
+    if unit.is_empty() {
+        return look_like_counts(kind, total, &values().collect::<Vec<_>>()).then_some(total);
+    }
     match kind {
         ProfileType::Cpu | ProfileType::Wall => {
             let Some(tick) = nanoseconds_per_tick(unit) else { return Some(total) };
@@ -95,6 +98,22 @@ pub fn estimated_samples(kind: ProfileType, profile: &Profile, sample_type: usiz
         }
         _ => None,
     }
+}
+
+/// From this total on, values without a unit are no counts of samples.
+const MOST_SAMPLES: u64 = 100_000_000;
+/// From this total on, values of allocations with a common divisor are bytes.
+const MOST_ALLOCATIONS: u64 = 1_000_000;
+
+/// Whether values without a unit may be numbers of samples: rare stacks were seen a few times, and sums are no sums of
+/// cycles, nanoseconds or bytes. The limits are judgements.
+fn look_like_counts(kind: ProfileType, total: u64, values: &[u64]) -> bool {
+    let seen = || values.iter().copied().filter(|value| *value > 0);
+    let never_few = seen().count() >= 20 && seen().all(|value| value > 20);
+    let are_bytes = matches!(kind, ProfileType::Alloc | ProfileType::Inuse)
+        && total >= MOST_ALLOCATIONS
+        && divisor_from(seen(), 8).is_some();
+    !never_few && total < MOST_SAMPLES && !are_bytes
 }
 
 /// The greatest common divisor of the values, unless it falls below `floor`.
@@ -199,6 +218,12 @@ mod tests {
     #[case::alloc_of_a_larger_step(ProfileType::Alloc, "bytes", &[1_048_576, 2_097_152], Some(3))]
     #[case::alloc_objects(ProfileType::Alloc, "count", &[100], None)]
     #[case::lock(ProfileType::Lock, "nanoseconds", &[100], None)]
+    #[case::no_unit(ProfileType::Cpu, "", &[3, 40], Some(43))]
+    #[case::allocations_without_a_unit(ProfileType::Alloc, "", &[1, 4], Some(5))]
+    #[case::bytes_without_a_unit(ProfileType::Alloc, "", &[4_096, 1_048_576], None)]
+    #[case::cycles_without_a_unit(ProfileType::Cpu, "", &[70_000_001, 40_000_003], None)]
+    #[case::never_few(ProfileType::Cpu, "", &[25; 20], None)]
+    #[case::few_stacks(ProfileType::Cpu, "", &[25; 19], Some(475))]
     #[case::empty(ProfileType::Cpu, "nanoseconds", &[], Some(0))]
     fn estimates_events_from_the_values(
         #[case] kind: ProfileType,

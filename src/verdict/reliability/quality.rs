@@ -78,6 +78,8 @@ pub enum QualityCode {
     PartialCoverage,
     /// Too many label sets in an hour: a selector may miss data.
     LabelsCollapsed,
+    /// The values carry no unit, and do not look like numbers of samples.
+    NoUnit,
     /// Of two windows: less than half of the work changed alike.
     CompositionChanged,
 }
@@ -98,6 +100,7 @@ pub(in crate::verdict) struct QualityTicks {
     pub(in crate::verdict) active: i64,
     pub(in crate::verdict) unresolved: i64,
     pub(in crate::verdict) broken: i64,
+    pub(in crate::verdict) has_unit: bool,
 }
 
 /// All weaknesses of a profile with data, in the order of the codes.
@@ -148,6 +151,9 @@ pub(in crate::verdict) fn notes(
         );
     }
     source_notes(facts, &mut note);
+    if !ticks.has_unit && samples.is_none() {
+        note(QualityCode::NoUnit, "values carry no unit: how many samples they are is not known".to_owned());
+    }
     notes
 }
 
@@ -167,7 +173,7 @@ pub(in crate::verdict) fn compared_notes(
     let mut notes = Vec::new();
     for (((facts, total), samples), window) in facts.into_iter().zip(totals).zip(samples).zip(["baseline", "current"]) {
         // Of these windows only what the source knows and the counts are looked at.
-        let ticks = QualityTicks { total, active: total, unresolved: 0, broken: 0 };
+        let ticks = QualityTicks { total, active: total, unresolved: 0, broken: 0, has_unit: true };
         let of_window = if total > 0 { self::notes(facts, ticks, samples) } else { notes_without_data(facts) };
         notes.extend(
             of_window
@@ -249,7 +255,7 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    const FINE: QualityTicks = QualityTicks { total: 100, active: 100, unresolved: 0, broken: 0 };
+    const FINE: QualityTicks = QualityTicks { total: 100, active: 100, unresolved: 0, broken: 0, has_unit: true };
 
     fn codes(facts: &SourceFacts<'_>, ticks: QualityTicks, samples: Option<u64>) -> Vec<QualityCode> {
         notes(facts, ticks, samples).iter().map(|n| n.code).collect()

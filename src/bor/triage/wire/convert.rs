@@ -10,7 +10,7 @@ use crate::bor::triage::domain::{JudgedProfile, Triage, TypeResult};
 use crate::http::Problem;
 use crate::kernel::{percent_of, round2, round4};
 use crate::sor::profile_data::Coverage;
-use crate::verdict::{Finding, LimitViolation, ProfileAssessment, Rate, Responsible, Share, Summary};
+use crate::verdict::{Finding, LimitViolation, ProfileAssessment, Rate, RateOver, Responsible, Share, Summary};
 
 impl TriageBody {
     /// The answer. Without a window its ends are 0.
@@ -81,12 +81,13 @@ impl JudgedBlock {
             confirmed: diagnosis.confirmed,
             total_samples: assessment.total,
             sample_type: assessment.sample_type.as_ref().map(|t| t.name.clone()),
-            unit: assessment.sample_type.as_ref().map(|t| t.unit.clone()),
+            unit: assessment.sample_type.as_ref().map(|t| t.unit.clone()).filter(|unit| !unit.is_empty()),
             sample_count: assessment.sample_count,
             confidence: assessment.confidence,
             active_percent: assessment.active_percent().map(round2),
             idle_percent: assessment.idle_percent().map(round2),
             cores: if let Some(Rate::Cores(cores)) = rate { Some(round4(cores)) } else { None },
+            cores_over: assessment.rate_over.filter(|over| *over == RateOver::Window),
             bytes_per_second: if let Some(Rate::BytesPerSecond(bytes)) = rate { Some(round2(bytes)) } else { None },
             wait_ms_per_second: if let Some(Rate::WaitMsPerSecond(ms)) = rate { Some(round2(ms)) } else { None },
             coverage: merged.meta.coverage.map(CoverageBody::from),

@@ -22,7 +22,7 @@ const KAFKA_ALLOC: &str = "java-kafka-cpu-lock-alloc.expected.memory_alloc_in_ne
 #[case("java-cpu.pb.gz", "disk_io", "high", "com/example/Something.funcBaz")]
 #[case(KAFKA_CPU, "regex", "medium", "io/prometheus/jmx/JmxCollector$Receiver.recordBean")]
 #[case(KAFKA_CPU_2, "regex", "medium", "io/prometheus/jmx/JmxCollector$Receiver.recordBean")]
-#[case(KAFKA_ALLOC, "compression", "medium", "org/apache/kafka/common/utils/ByteUtils.readUnsignedVarint")]
+#[case(KAFKA_ALLOC, "compression", "medium", "kafka/log/LogValidator$.$anonfun$validateMessagesAndAssignOffsetsCompressed$1")]
 #[case(
     "go-heap.pb.gz",
     "deserialization_overhead",
@@ -46,19 +46,19 @@ fn diagnoses_and_names_the_responsible_frame(
 #[case("go-cpu-exemplars.pb.gz", "main.work")]
 #[case("python-pyspy.pb.gz", "work")]
 #[case("dotnet-3.pb.gz", "WebApplication1.Controllers!CpuController.fib")]
-fn names_the_hot_function_where_nothing_else_stands_out(#[case] file: &str, #[case] function: &str) {
+fn names_the_function_that_is_the_program(#[case] file: &str, #[case] function: &str) {
     let Some((body, block)) = judged(file) else { return };
     assert_eq!((block.diagnosis.as_str(), block.severity.as_str()), ("cpu_bound", "low"));
     assert_eq!(block.top_functions[0].name, function);
     assert_eq!(body.profiles.0.len(), 1);
-    assert_eq!(body.summary.verdict, crate::verdict::Verdict::NothingStandsOut);
+    assert_eq!(body.summary.verdict, crate::verdict::Verdict::OwnCode);
 }
 
 #[test]
-fn is_not_sure_of_a_share_on_its_threshold_with_few_samples() {
+fn an_app_of_which_half_a_second_was_seen_in_half_a_minute_is_quiet() {
     let Some((body, block)) = judged("go-cpu.pb.gz") else { return };
     assert_eq!((block.sample_count, block.severity.as_str(), block.confirmed), (Some(50), "low", false));
-    assert_eq!(body.summary.verdict, crate::verdict::Verdict::Insufficient);
+    assert_eq!((body.summary.verdict, block.cores), (crate::verdict::Verdict::Quiet, Some(0.0167)));
 }
 
 /// Every share is of the same ticks, and no tick is claimed twice.

@@ -3,6 +3,7 @@
 #![expect(clippy::float_cmp, reason = "shares of round ticks are exact")]
 
 mod callers;
+mod deciding;
 
 use std::sync::{Arc, LazyLock};
 
@@ -59,6 +60,16 @@ category = "lock_contention"
 reach = "subtree"
 names = ["sync.Lock"]
 [[rule]]
+id = "t.log"
+category = "logging"
+reach = "wrapper"
+names = ["log.Print"]
+[[rule]]
+id = "t.scheduling"
+category = "scheduling"
+reach = "subtree"
+names = ["runtime.findRunnable"]
+[[rule]]
 id = "t.net"
 category = "network_io"
 reach = "subtree"
@@ -76,7 +87,8 @@ reach = "subtree"
 names = ["runtime/pprof.sample"]
 [[origin]]
 space = "go"
-runtime = ["runtime.**", "sync.**", "net.**", "encoding/json.**", "database/sql.**"]
+runtime = ["runtime.**", "sync.**", "net.**", "encoding/json.**", "database/sql.**", "log.**"]
+library = ["lib.**"]
 [[blind]]
 runtimes = ["go"]
 kinds = ["wall"]
@@ -103,7 +115,14 @@ fn assess_with(kind: ProfileType, unit: &str, stacks: &[(&str, i64)], facts: Sou
     let profile = profile(unit, stacks);
     ProfileAssessment::of(
         &RULES,
-        &Subject { kind, profile: &profile, sample_type: 0, seconds: Some(100.0), facts, top: 10 },
+        &Subject {
+            kind,
+            profile: &profile,
+            sample_type: 0,
+            time: Some(ObservedTime { seconds: 100.0, over: RateOver::Window }),
+            facts,
+            top: 10,
+        },
     )
 }
 
@@ -112,7 +131,7 @@ fn cpu(stacks: &[(&str, i64)]) -> ProfileAssessment {
 }
 
 fn summary_of(assessment: &ProfileAssessment) -> Summary {
-    summarise("checkout", &[KindOutcome::Assessed(assessment)])
+    summarise("checkout", &[KindOutcome::Assessed(assessment)], false)
 }
 
 #[test]
@@ -154,21 +173,6 @@ fn takes_shares_of_active_ticks_and_leaves_idle_functions_out_of_the_top() {
     assert_eq!((a.active_percent(), a.idle_percent()), (Some(40.0), Some(50.0)));
     let top: Vec<_> = a.top_functions.iter().map(|t| (t.name.as_str(), t.self_percent)).collect();
     assert_eq!(top, [("main.a", 15.0), ("main.b", 15.0), ("sync.Lock", 10.0)]);
-}
-
-#[test]
-fn falls_back_where_one_unclaimed_function_outweighs_every_category() {
-    let a = cpu(&[("runtime.collector", 3_000), ("main.main;main.crunch", 7_000)]);
-    assert_eq!((a.diagnosis.name, a.diagnosis.severity), ("cpu_bound", FindingSeverity::Low));
-    assert_eq!(a.diagnosis.ground, Ground::Fallback);
-    assert_eq!(a.diagnosis.share.percent, 70.0);
-    assert_eq!(a.diagnosis.function.as_deref(), Some("main.crunch"));
-    assert_eq!(summary_of(&a).verdict, Verdict::NothingStandsOut);
-    assert_eq!(
-        summary_of(&a).headline,
-        "checkout uses 1.0 cores. Nothing stands out; the heaviest function is main.crunch with 70 % of it (69–71); \
-         10,000 samples, confidence high."
-    );
 }
 
 #[test]
@@ -348,13 +352,14 @@ fn prefers_the_confirmed_then_the_severe_then_the_first_asked() {
     assert!(!unsure.diagnosis.confirmed || unsure.diagnosis.severity < FindingSeverity::High);
     let first = |outcomes: &[&ProfileAssessment]| {
         let outcomes: Vec<_> = outcomes.iter().map(|a| KindOutcome::Assessed(a)).collect();
-        summarise("checkout", &outcomes).primary_issue
+        summarise("checkout", &outcomes, false).primary_issue
     };
     assert_eq!(first(&[&bound, &gc]), "gc_pressure");
     assert_eq!(first(&[&unsure, &gc]), "gc_pressure");
     assert_eq!(first(&[&bound, &bound]), "cpu_bound");
-    let summary = summarise("checkout", &[KindOutcome::Unavailable(ProfileType::Alloc), KindOutcome::Assessed(&bound)]);
-    assert_eq!(summary.verdict, Verdict::NothingStandsOut);
+    let summary =
+        summarise("checkout", &[KindOutcome::Unavailable(ProfileType::Alloc), KindOutcome::Assessed(&bound)], false);
+    assert_eq!(summary.verdict, Verdict::OwnCode);
     assert!(summary.headline.ends_with("The alloc profile could not be read."));
 }
 

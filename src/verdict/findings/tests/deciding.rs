@@ -1,0 +1,171 @@
+//! What the diagnosis is, and how the summary says it.
+
+use super::*;
+
+/// A profile that covers these seconds.
+fn cpu_over(seconds: f64, over: RateOver, stacks: &[(&str, i64)]) -> ProfileAssessment {
+    let profile = profile("nanoseconds", stacks);
+    let (kind, time) = (ProfileType::Cpu, Some(ObservedTime { seconds, over }));
+    let facts = SourceFacts::default();
+    ProfileAssessment::of(&RULES, &Subject { kind, profile: &profile, sample_type: 0, time, facts, top: 10 })
+}
+
+const GC: (&str, i64) = ("runtime.collector", 4_000);
+const WORK: (&str, i64) = ("main.main;main.serve;main.a", 3_000);
+const MORE_WORK: (&str, i64) = ("main.main;main.pay;main.b", 3_000);
+
+#[test]
+fn a_confirmed_finding_beats_the_fallback_however_heavy_an_unclaimed_function_is() {
+    let a = cpu(&[("runtime.collector", 3_000), ("main.main;main.crunch", 7_000)]);
+    assert_eq!((a.diagnosis.name, a.diagnosis.severity), ("gc_pressure", FindingSeverity::Medium));
+    assert_eq!(summary_of(&a).verdict, Verdict::Problem);
+    assert!(a.diagnosis.recommendation.contains("The heaviest function, main.crunch (70 %)"));
+}
+
+#[test]
+fn a_small_mechanism_gives_way_to_a_function_of_five_times_its_share() {
+    let a = cpu(&[("main.main;main.serve;sync.Lock", 800), ("main.main;main.crunch", 9_200)]);
+    assert_eq!((a.diagnosis.ground, a.diagnosis.function.as_deref()), (Ground::OwnCode, Some("main.crunch")));
+    let b = cpu(&[("main.main;main.serve;sync.Lock", 800), WORK, MORE_WORK, ("main.main;main.c", 3_200)]);
+    assert_eq!(b.diagnosis.name, "lock_contention");
+}
+
+#[rstest]
+#[case::most_of_it_is_beneath("main.main;main.serve;encoding/json.Encode;runtime.alloc", "serialization")]
+#[case::it_is_beneath_nothing("main.main;main.serve;runtime.alloc", "allocation")]
+fn a_purpose_replaces_a_mechanism_that_serves_it(#[case] stack: &str, #[case] name: &str) {
+    let a = cpu(&[(stack, 4_000), WORK, MORE_WORK]);
+    assert_eq!((a.diagnosis.name, a.diagnosis.share.percent), (name, 40.0));
+}
+
+#[test]
+fn transport_beneath_a_database_client_is_the_database() {
+    let a = cpu(&[("main.main;main.serve;database/sql.Query;lib.Conn.Read;net.Read", 4_000), WORK, MORE_WORK]);
+    assert_eq!(a.diagnosis.name, "database");
+    assert_eq!(a.diagnosis.mechanism, Some((Category::NetworkIo, 40.0)));
+    assert_eq!(a.finding(Category::NetworkIo).unwrap().share.percent, 40.0);
+}
+
+#[test]
+fn what_a_codec_writes_to_is_no_part_of_it() {
+    let a = cpu(&[("main.main;main.serve;encoding/json.Encode;net.Read", 4_000), WORK, MORE_WORK]);
+    assert_eq!((a.diagnosis.name, a.finding(Category::Serialization)), ("network_io", None));
+}
+
+#[test]
+fn of_nested_purposes_the_inner_one_wins_if_it_holds_most_of_the_outer() {
+    let inner = |ticks| ("main.main;log.Print;encoding/json.Encode;runtime.alloc", ticks);
+    let outer = |ticks| ("main.main;log.Print;runtime.alloc", ticks);
+    let a = cpu(&[inner(3_000), outer(1_000), WORK, MORE_WORK]);
+    assert_eq!((a.diagnosis.name, a.diagnosis.share.percent), ("serialization", 30.0));
+    let b = cpu(&[inner(2_000), outer(3_000), WORK, MORE_WORK]);
+    assert_eq!(b.diagnosis.name, "logging");
+}
+
+#[test]
+fn scheduling_is_a_diagnosis_from_30_percent_and_half_a_core() {
+    let stacks = [("runtime.findRunnable", 4_000), WORK, MORE_WORK];
+    let name = |seconds| cpu_over(seconds, RateOver::Profiles, &stacks).diagnosis.name;
+    assert_eq!((name(10.0), name(1_000.0)), ("scheduling", "cpu_bound"));
+    let few = [("runtime.findRunnable", 2_000), WORK, MORE_WORK];
+    assert_eq!(cpu_over(10.0, RateOver::Profiles, &few).diagnosis.name, "cpu_bound");
+}
+
+#[test]
+fn an_app_that_hardly_uses_the_processor_is_quiet() {
+    let stacks = [GC, WORK, MORE_WORK];
+    let quiet = cpu_over(2_000.0, RateOver::Profiles, &stacks);
+    let summary = summary_of(&quiet);
+    assert_eq!((summary.verdict, summary.severity), (Verdict::Quiet, FindingSeverity::Low));
+    assert_eq!(summary.primary_issue, "gc_pressure");
+    assert_eq!(
+        summary.headline,
+        "checkout is nearly idle: 0.05 cores. GC is 40 % of that; 10,000 samples, confidence high. The processor is not \
+         what makes it slow."
+    );
+    let busy = cpu_over(900.0, RateOver::Profiles, &stacks);
+    assert_eq!(summary_of(&busy).verdict, Verdict::Problem);
+    // How long it ran in the window is not known.
+    let unknown = cpu_over(2_000.0, RateOver::Window, &stacks);
+    assert_eq!(summary_of(&unknown).verdict, Verdict::Problem);
+}
+
+#[test]
+fn quiet_beats_allocations_but_neither_locks_nor_broken_limits() {
+    let quiet = cpu_over(2_000.0, RateOver::Profiles, &[WORK, MORE_WORK]);
+    let of = |kind, unit, facts| assess_with(kind, unit, &[("main.main;main.a;sync.Lock", 900_000)], facts);
+    let strings = [("main.main;main.a;runtime.concat", (1 << 30) + 1), ("main.main;main.b", 1 << 28)];
+    let alloc = assess_with(ProfileType::Alloc, "bytes", &strings, SourceFacts::default());
+    let lock = of(ProfileType::Lock, "nanoseconds", SourceFacts { contentions: Some(5_000), ..SourceFacts::default() });
+    let with = |other: &ProfileAssessment, is_limit_broken| {
+        let outcomes = [KindOutcome::Assessed(&quiet), KindOutcome::Assessed(other)];
+        summarise("checkout", &outcomes, is_limit_broken).verdict
+    };
+    assert_eq!((with(&alloc, false), with(&lock, false)), (Verdict::Quiet, Verdict::Problem));
+    assert_eq!(with(&alloc, true), Verdict::Problem);
+}
+
+#[test]
+fn without_cores_an_app_whose_samples_are_idle_is_quiet() {
+    let stacks = [("runtime.halt", 9_700), ("main.main;main.a", 150), ("main.main;main.b", 150)];
+    let profile = profile("count", &stacks);
+    let (kind, facts) = (ProfileType::Cpu, SourceFacts::default());
+    let a =
+        ProfileAssessment::of(&RULES, &Subject { kind, profile: &profile, sample_type: 0, time: None, facts, top: 1 });
+    assert_eq!(summary_of(&a).verdict, Verdict::Quiet);
+    assert!(summary_of(&a).headline.starts_with("checkout is nearly idle: 3.0 % of its samples are active"));
+}
+
+#[test]
+fn one_function_of_the_application_can_be_the_program() {
+    let a = cpu(&[("main.main;main.serve;main.crunch", 8_100), WORK, ("main.main;runtime.alloc", 600)]);
+    let summary = summary_of(&a);
+    assert_eq!(summary.verdict, Verdict::OwnCode);
+    assert_eq!(
+        summary.headline,
+        "checkout uses 1.2 cores. One function is the program: main.crunch holds 69 % of it (68–70), and no other more \
+         than 26 %; 11,700 samples, confidence high."
+    );
+}
+
+#[test]
+fn what_most_runs_beneath_can_be_the_program() {
+    let a = cpu(&[
+        ("main.main;main.search;main.a", 3_000),
+        ("main.main;main.search;lib.b", 2_900),
+        ("main.main;main.search;runtime.c", 2_600),
+        ("main.main;main.other", 1_500),
+    ]);
+    let summary = summary_of(&a);
+    assert_eq!((summary.verdict, a.diagnosis.function.as_deref()), (Verdict::OwnCode, Some("main.search")));
+    assert!(summary.headline.contains("85 % of it (84–86) runs beneath main.search, most of all in main.a with 30 %"));
+}
+
+#[test]
+fn a_library_is_not_the_applications_own_code() {
+    let a = cpu(&[("main.main;lib.crunch", 9_000), WORK]);
+    assert_eq!((a.diagnosis.ground, a.diagnosis.function.as_deref()), (Ground::Fallback, Some("lib.crunch")));
+}
+
+#[test]
+fn where_nothing_stands_out_the_three_largest_categories_are_named() {
+    let a = cpu(&[
+        ("runtime.collector", 1_500),
+        ("main.main;main.a;encoding/json.Encode", 1_400),
+        ("main.main;main.a;net.Read", 1_300),
+        ("main.main;main.a;runtime.alloc", 300),
+        ("main.main;main.c", 2_700),
+        ("main.main;main.d", 2_800),
+    ]);
+    assert_eq!(
+        summary_of(&a).headline,
+        "checkout uses 1.0 cores. No category passes its threshold. Largest: GC 15 % (20), serialization 14 % (20), \
+         network I/O 13 % (25); the heaviest function is main.d with 28 % of it (27–29); 10,000 samples, confidence high."
+    );
+}
+
+#[test]
+fn an_inclusive_share_has_no_idle_ticks() {
+    let a = cpu(&[("main.main;encoding/json.Encode;runtime.halt", 9_000), ("main.main;encoding/json.Encode", 1_000)]);
+    assert_eq!(a.finding(Category::Serialization).unwrap().inclusive_percent, 100.0);
+}
