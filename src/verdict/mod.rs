@@ -33,8 +33,8 @@ pub use claims::{Claim, Claims, StackExplanation};
 pub use compare::{ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Load, OwnNoise, Side};
 pub use findings::{
     Diagnosis, Evidence, Finding, Ground, KindOutcome, ObservedTime, ProfileAssessment, Rate, RateOver, Responsible,
-    Subject, Summary, TopFunction, Verdict, cost_of_allocation, diagnosis_name, fallback_name, label, summarise,
-    weigh_allocations,
+    Subject, Summary, TopFunction, Verdict, cost_of_allocation, diagnosis_name, fallback_name, label, name_allocators,
+    summarise, weigh_allocations,
 };
 pub use fleet::{
     AppFunctions, AppMatches, FleetApp, Hotspot, HotspotService, Hotspots, Match, Matches, Needle, Ranking,

@@ -12,7 +12,7 @@ use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::verdict::{
     KindOutcome, LimitReport, ObservedTime, ProfileAssessment, RateOver, Rules, Summary, check_limits,
-    cost_of_allocation, summarise, weigh_allocations,
+    cost_of_allocation, name_allocators, summarise, weigh_allocations,
 };
 
 /// A stack table above this is judged on the threads for heavy work: 2 MiB of frames, which take some 2 ms.
@@ -139,11 +139,13 @@ pub struct Triage {
 }
 
 impl Triage {
-    /// Sums up judged kinds: what allocation costs the processor, and which diagnosis comes first. Not recorded yet.
+    /// Sums up judged kinds: what allocation costs the processor and who allocates, and which diagnosis comes first. Not
+    /// recorded yet. `is_alloc_left_out`: the app may have alloc profiles, and they were not asked for.
     pub(super) fn of(
         app: &AppName,
         window: Option<TimeWindow>,
         mut types: Vec<TypeResult>,
+        is_alloc_left_out: bool,
         limits: SorAnswer<Vec<Baseline>>,
         registry: SorAnswer<()>,
     ) -> Self {
@@ -151,6 +153,14 @@ impl Triage {
         if let Some(cost) = cost {
             for judged in types.iter_mut().filter_map(|t| t.result.as_mut().ok()) {
                 weigh_allocations(Arc::make_mut(&mut judged.assessment), cost);
+            }
+        }
+        let of_alloc = |t: &TypeResult| t.result.as_ref().ok().filter(|_| t.kind == ProfileType::Alloc).cloned();
+        let alloc = types.iter().find_map(of_alloc).map(|judged| judged.assessment);
+        if alloc.is_some() || is_alloc_left_out {
+            let of_cpu = |t: &mut TypeResult| t.kind == ProfileType::Cpu;
+            for judged in types.iter_mut().filter_map(|t| if of_cpu(t) { t.result.as_mut().ok() } else { None }) {
+                name_allocators(&mut judged.assessment, alloc.as_deref());
             }
         }
         let outcomes: Vec<_> = types.iter().map(TypeResult::outcome).collect();
@@ -181,7 +191,7 @@ impl Triage {
             TypeResult { kind, query: None, result: Ok(hold(assessment, merged, None)) }
         };
         let types = profiles.into_iter().map(judged).collect();
-        Self::of(app, window, types, SorAnswer::NotAsked, SorAnswer::NotAsked)
+        Self::of(app, window, types, false, SorAnswer::NotAsked, SorAnswer::NotAsked)
     }
 
     /// How many functions are over their limit, over all kinds; absent where limits are not known.

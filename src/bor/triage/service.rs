@@ -100,7 +100,10 @@ impl TriageService {
             call.report(Phase::Analyze, judged.fetch_add(1, Ordering::Relaxed) + 1, of);
             result
         }));
-        let triage = Triage::of(&request.app, Some(request.window), types.await, limits, registry);
+        let is_alloc_left_out =
+            matches!(&request.types, Requested::Given(kinds) if !kinds.contains(&ProfileType::Alloc));
+        let window = Some(request.window);
+        let triage = Triage::of(&request.app, window, types.await, is_alloc_left_out, limits, registry);
         call.report(Phase::Policy, 1, 1);
         Ok(triage)
     }

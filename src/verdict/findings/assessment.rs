@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::diagnosis::{self, Diagnosis};
 use super::finding::{Finding, Judging, Subject};
 use super::rate::{Rate, RateOver};
-use super::responsible::ResponsibleSearch;
+use super::responsible::{Responsible, ResponsibleSearch};
 use super::tally::Tally;
 use crate::kernel::{ProfileType, percent_of};
 use crate::profile::{Profile, SampleType};
@@ -54,6 +54,8 @@ pub struct ProfileAssessment {
     pub findings: Vec<Finding>,
     /// The heaviest functions by self, without those that are idle or the profiler's own.
     pub top_functions: Vec<TopFunction>,
+    /// alloc: the functions of the application that allocate most, at most two, with their share of all allocation.
+    pub allocators: Vec<Responsible>,
     /// What is wrong with the data.
     pub quality: Vec<QualityNote>,
     /// When the app's last profile came, where the window has none.
@@ -81,6 +83,7 @@ impl ProfileAssessment {
         let mut search = ResponsibleSearch::new(profile, &claims, &tally, kind);
         let findings = judging.findings(&mut search);
         let (findings, diagnosis) = diagnosis::decide(&judging, findings, &mut search);
+        let allocators = if kind == ProfileType::Alloc { search.sites() } else { Vec::new() };
         Self {
             kind,
             sample_type: profile.sample_types().get(sample_type).cloned(),
@@ -95,6 +98,7 @@ impl ProfileAssessment {
             is_quiet: judging.is_quiet(),
             findings,
             top_functions: top_functions(profile, &tally, subject.top),
+            allocators,
             quality: reliability::notes(&subject.facts, judging.quality_ticks(), sample_count),
             last_profile_at: subject.facts.last_profile_at,
             profiles_came: true,
@@ -117,6 +121,7 @@ impl ProfileAssessment {
             is_quiet: false,
             findings: Vec::new(),
             top_functions: Vec::new(),
+            allocators: Vec::new(),
             quality: reliability::notes_without_data(facts),
             last_profile_at: facts.last_profile_at,
             profiles_came,

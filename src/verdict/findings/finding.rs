@@ -227,7 +227,8 @@ impl<'a> Judging<'a> {
                 _ => None,
             },
             mechanisms: self.mechanisms(category),
-            recommendation: recommendation(&advice, &responsible, &evidence) + caveat(self.kind, category, runtime),
+            recommendation: recommendation(&advice, category, &responsible, &evidence)
+                + caveat(self.kind, category, runtime),
             responsible,
             evidence,
             impact_percent: None,

@@ -240,7 +240,7 @@ fn largest(categories: &[(Category, f64, f64)]) -> String {
         .iter()
         .map(one)
         .map(|(label, percent, threshold)| format!("{} {percent} % ({threshold})", lower_first(label)));
-    format!("No category passes its threshold. Largest: {}", named.collect::<Vec<_>>().join(", "))
+    format!("No category surely passes its threshold. Largest: {}", named.collect::<Vec<_>>().join(", "))
 }
 
 /// An app that hardly uses the processor.

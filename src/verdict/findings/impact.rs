@@ -1,7 +1,10 @@
 //! What an allocation costs the processor.
 
+use std::sync::Arc;
+
 use super::assessment::ProfileAssessment;
 use super::diagnosis::Ground;
+use super::finding::Finding;
 use crate::kernel::ProfileType;
 use crate::verdict::category::Category;
 use crate::verdict::reliability::{Confidence, Share, highest_severity};
@@ -35,6 +38,32 @@ pub fn weigh_allocations(alloc: &mut ProfileAssessment, cost: f64) {
     }
     if matches!(alloc.diagnosis.ground, Ground::Finding(_)) {
         alloc.diagnosis.severity = severity(&alloc.diagnosis.share);
+    }
+}
+
+/// Says in the advice on collecting and allocating who allocates: the functions of the app's alloc profile of the same
+/// window. Where that was not asked for, says how to ask.
+pub fn name_allocators(cpu: &mut Arc<ProfileAssessment>, alloc: Option<&ProfileAssessment>) {
+    let sentence = match alloc.map(|alloc| alloc.allocators.as_slice()) {
+        None => " Ask for types=cpu,alloc to see which code allocates.".to_owned(),
+        Some([]) => return,
+        Some([one]) => format!(" {:.0} % is allocated in {}.", one.percent, one.function),
+        Some([one, two, ..]) => format!(
+            " {:.0} % is allocated in {} and {:.0} % in {}.",
+            one.percent, one.function, two.percent, two.function
+        ),
+    };
+    let is_about_it = |category: Category| matches!(category, Category::GcPressure | Category::Allocation);
+    let is_meant = |finding: &Finding| finding.observable && is_about_it(finding.category);
+    if !cpu.findings.iter().any(is_meant) {
+        return;
+    }
+    let cpu = Arc::make_mut(cpu);
+    for finding in cpu.findings.iter_mut().filter(|finding| is_meant(finding)) {
+        finding.recommendation.push_str(&sentence);
+    }
+    if matches!(cpu.diagnosis.ground, Ground::Finding(category) if is_about_it(category)) {
+        cpu.diagnosis.recommendation.push_str(&sentence);
     }
 }
 

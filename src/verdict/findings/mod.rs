@@ -19,6 +19,6 @@ pub use assessment::{ProfileAssessment, TopFunction};
 pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
 pub use finding::{Finding, Subject};
 pub use headline::{KindOutcome, Summary, Verdict, label, summarise};
-pub use impact::{cost_of_allocation, weigh_allocations};
+pub use impact::{cost_of_allocation, name_allocators, weigh_allocations};
 pub use rate::{ObservedTime, Rate, RateOver};
 pub use responsible::{Evidence, Responsible};

@@ -7,8 +7,16 @@ use crate::kernel::ProfileType;
 use crate::verdict::catalogue::Advice;
 use crate::verdict::category::{Category, Runtime};
 
-/// The advice with its place: the responsible frame first, then the heaviest function.
-pub(super) fn recommendation(advice: &Advice, responsible: &[Responsible], evidence: &[Evidence]) -> String {
+/// The advice with its place: the responsible frame first, then the heaviest function. A collector's own functions are
+/// no place: what it does follows from who allocates.
+pub(super) fn recommendation(
+    advice: &Advice,
+    category: Category,
+    responsible: &[Responsible],
+    evidence: &[Evidence],
+) -> String {
+    let is_collector = category == Category::GcPressure;
+    let evidence = if is_collector { &[] } else { evidence };
     let mut place = match responsible {
         [] => String::new(),
         [one] => format!("{} ({:.0} % of it)", one.function, one.percent),
@@ -25,7 +33,7 @@ pub(super) fn recommendation(advice: &Advice, responsible: &[Responsible], evide
         }
     }
     if place.is_empty() {
-        place.push_str("the heaviest functions");
+        place.push_str(if is_collector { "the code that allocates most" } else { "the heaviest functions" });
     }
     advice.recommend(&place)
 }
@@ -113,10 +121,17 @@ mod tests {
         let evidence = Evidence { function: "ObjectMapper.writeValue".into(), percent: 12.34 };
         let advice = Advice { recommendation: "Write less under {place}.".into(), steps: std::sync::Arc::from([]) };
         assert_eq!(
-            recommendation(&advice, &[responsible], std::slice::from_ref(&evidence)),
+            recommendation(&advice, Category::Logging, &[responsible], std::slice::from_ref(&evidence)),
             "Write less under com/example/Cart.toJson (91 % of it), heaviest function ObjectMapper.writeValue (12.3 %)."
         );
-        assert_eq!(recommendation(&advice, &[], &[evidence]), "Write less under ObjectMapper.writeValue (12.3 %).");
-        assert_eq!(recommendation(&advice, &[], &[]), "Write less under the heaviest functions.");
+        assert_eq!(
+            recommendation(&advice, Category::Logging, &[], std::slice::from_ref(&evidence)),
+            "Write less under ObjectMapper.writeValue (12.3 %)."
+        );
+        assert_eq!(recommendation(&advice, Category::Logging, &[], &[]), "Write less under the heaviest functions.");
+        assert_eq!(
+            recommendation(&advice, Category::GcPressure, &[], &[evidence]),
+            "Write less under the code that allocates most."
+        );
     }
 }

@@ -112,6 +112,14 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         self.responsible(&paths, None)
     }
 
+    /// The functions of the application that most ticks come from, whatever they were claimed as.
+    pub(super) fn sites(&mut self) -> Vec<Responsible> {
+        let paths: Vec<_> = self.claimed.iter().flatten().chain(&self.unclaimed).copied().collect();
+        let whole = paths.iter().map(|path| path.ticks).sum();
+        let sites = self.best_sites(&paths, None, whole, Self::is_own);
+        sites.into_iter().filter_map(|(frame, ticks)| self.describe(frame, ticks, whole, &paths)).collect()
+    }
+
     /// Whether a function of that name is the application's.
     pub(super) fn is_first_party(&self, name: TextId) -> bool {
         let is_named = |f: &FunctionId| self.profile.function_texts(*f).is_some_and(|f| f.name == name);

@@ -22,7 +22,12 @@ const KAFKA_ALLOC: &str = "java-kafka-cpu-lock-alloc.expected.memory_alloc_in_ne
 #[case("java-cpu.pb.gz", "disk_io", "high", "com/example/Something.funcBaz")]
 #[case(KAFKA_CPU, "regex", "medium", "io/prometheus/jmx/JmxCollector$Receiver.recordBean")]
 #[case(KAFKA_CPU_2, "regex", "medium", "io/prometheus/jmx/JmxCollector$Receiver.recordBean")]
-#[case(KAFKA_ALLOC, "compression", "medium", "kafka/log/LogValidator$.$anonfun$validateMessagesAndAssignOffsetsCompressed$1")]
+#[case(
+    KAFKA_ALLOC,
+    "compression",
+    "medium",
+    "kafka/log/LogValidator$.$anonfun$validateMessagesAndAssignOffsetsCompressed$1"
+)]
 #[case(
     "go-heap.pb.gz",
     "deserialization_overhead",

@@ -159,7 +159,7 @@ fn where_nothing_stands_out_the_three_largest_categories_are_named() {
     ]);
     assert_eq!(
         summary_of(&a).headline,
-        "checkout uses 1.0 cores. No category passes its threshold. Largest: GC 15 % (20), serialization 14 % (20), \
+        "checkout uses 1.0 cores. No category surely passes its threshold. Largest: GC 15 % (20), serialization 14 % (20), \
          network I/O 13 % (25); the heaviest function is main.d with 28 % of it (27–29); 10,000 samples, confidence high."
     );
 }
@@ -168,4 +168,25 @@ fn where_nothing_stands_out_the_three_largest_categories_are_named() {
 fn an_inclusive_share_has_no_idle_ticks() {
     let a = cpu(&[("main.main;encoding/json.Encode;runtime.halt", 9_000), ("main.main;encoding/json.Encode", 1_000)]);
     assert_eq!(a.finding(Category::Serialization).unwrap().inclusive_percent, 100.0);
+}
+
+#[test]
+fn advice_on_the_collector_names_who_allocates() {
+    let stacks = [
+        ("main.main;main.serve;main.cart;lib.copy", 600 << 20),
+        ("main.main;main.serve;main.pay;runtime.concat", 300 << 20),
+        ("main.main;main.serve;main.log", (100 << 20) + 1),
+    ];
+    let alloc = assess_with(ProfileType::Alloc, "bytes", &stacks, SourceFacts::default());
+    let named = |alloc: Option<&ProfileAssessment>| {
+        let mut judged = Arc::new(cpu(&[GC, WORK, MORE_WORK]));
+        name_allocators(&mut judged, alloc);
+        assert_eq!(judged.diagnosis.recommendation, judged.findings[0].recommendation);
+        judged.diagnosis.recommendation.clone()
+    };
+    assert!(named(Some(&alloc)).ends_with(" 60 % is allocated in main.cart and 30 % in main.pay."));
+    assert!(named(None).ends_with(" Ask for types=cpu,alloc to see which code allocates."));
+    let mut without = Arc::new(cpu(&[WORK, MORE_WORK]));
+    name_allocators(&mut without, None);
+    assert!(!without.diagnosis.recommendation.contains("types="));
 }
