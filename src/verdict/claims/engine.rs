@@ -51,7 +51,7 @@ impl Claims {
     /// Finds the claim on every stack of the profile.
     pub fn of(rules: &Rules, profile: &Profile, kind: ProfileType) -> Self {
         let mut infos = function_infos(rules, profile);
-        threads::mark_commands(&mut infos, profile);
+        threads::mark_commands(&mut infos, rules, profile);
         let functions = infos.iter().zip(profile.function_ids());
         let flags: Vec<_> = functions.map(|(info, id)| FunctionFlags::of(info, rules, profile.name(id))).collect();
         let native_frames = infos.iter().any(|s| s.own.is_some_and(|own| !own.is_language()))

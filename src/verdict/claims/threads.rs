@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::engine::StackFacts;
 use crate::profile::{FunctionId, Profile};
-use crate::verdict::catalogue::FunctionInfo;
+use crate::verdict::catalogue::{FunctionInfo, Rules};
 use crate::verdict::category::Category;
 use crate::verdict::names::is_thread_or_process;
 
@@ -13,32 +13,34 @@ const PARKED_FROM: i64 = 95;
 /// How many frames from the root may stand for a thread.
 const THREAD_DEPTH: usize = 6;
 
-/// Marks the names of commands as entries, where the profiler put one at the root of every stack, as `perf script`
-/// does: such a name is never a function of a stack, and is a bare word.
-pub(super) fn mark_commands(infos: &mut [FunctionInfo], profile: &Profile) {
+/// Marks the names of commands as entries that no rule claims, where the profiler put one at the root of every stack, as
+/// `perf script` does: such a name is never called and is a bare word. The idle task stays what it is.
+pub(super) fn mark_commands(infos: &mut [FunctionInfo], rules: &Rules, profile: &Profile) {
     let mut roots = vec![false; infos.len()];
-    let mut functions = vec![false; infos.len()];
+    let mut called = vec![false; infos.len()];
     for stack in profile.stacks() {
         let Some((root, callees)) = stack.frames.split_last() else { continue };
         for callee in callees {
-            set(&mut functions, *callee);
+            set(&mut called, *callee);
         }
         if !callees.is_empty() {
             set(&mut roots, *root);
         }
     }
-    let is_command = |id: FunctionId| {
-        let info = infos.get(id.index());
-        !functions.get(id.index()).copied().unwrap_or(true)
-            && info.is_some_and(|info| !info.entry && !info.unresolved && info.rule.is_none())
-            && is_bare(profile.name(id))
+    let marked = |marks: &[bool], id: &FunctionId| marks.get(id.index()).copied().unwrap_or(false);
+    let roots: Vec<_> = profile.function_ids().filter(|id| marked(&roots, id)).collect();
+    let is_command = |id: &FunctionId| {
+        let is_function = infos.get(id.index()).is_none_or(|info| info.entry || info.unresolved);
+        !is_function && !marked(&called, id) && is_bare(profile.name(*id))
     };
-    let rooted: Vec<_> = profile.function_ids().filter(|id| roots.get(id.index()).copied().unwrap_or(false)).collect();
-    if rooted.iter().all(|id| is_command(*id)) {
-        for root in rooted {
-            if let Some(info) = infos.get_mut(root.index()) {
-                info.entry = true;
-            }
+    if !roots.iter().all(is_command) {
+        return;
+    }
+    for root in roots {
+        let Some(info) = infos.get_mut(root.index()) else { continue };
+        let is_idle = info.rules().any(|rule| rules.rule(rule).is_some_and(|r| r.category == Some(Category::Idle)));
+        if !is_idle {
+            *info = FunctionInfo { entry: true, own: info.own, ..FunctionInfo::UNKNOWN };
         }
     }
 }
@@ -83,5 +85,50 @@ pub(super) fn mark_parked(list: &mut [StackFacts], profile: &Profile) {
         if waits && ticks(stack.values).saturating_mul(100) >= whole.saturating_mul(PARKED_FROM) {
             claim.category = Category::Idle;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::kernel::ProfileType;
+    use crate::profile::{ReadLimits, SampleType, read_folded};
+    use crate::verdict::catalogue::Rules;
+    use crate::verdict::claims::Claims;
+
+    fn claims(folded: &str, kind: ProfileType) -> (Profile, Claims) {
+        let profile = read_folded(folded.as_bytes(), SampleType::new("samples", ""), &ReadLimits::default()).unwrap();
+        let claims = Claims::of(&Rules::builtin(), &profile, kind);
+        (profile, claims)
+    }
+
+    #[rstest]
+    #[case::command("nu;nu::main;nu_parser::lex 5\nswapper;cpuidle_enter 3\n", "nu", true)]
+    #[case::named_as_a_function("sleep;sys_nanosleep 5\nsleep;page_fault 1\n", "sleep", true)]
+    #[case::with_a_thread("java-?/1234;Interpreter;a.b.C.d 5\n", "java-?/1234", true)]
+    #[case::a_function_of_the_program("main;work;sum 5\nwork;sum 1\n", "work", false)]
+    #[case::called_elsewhere("nu;nu::main 5\nsh;nu 1\n", "nu", false)]
+    fn names_of_commands_are_no_functions(#[case] folded: &str, #[case] name: &str, #[case] is_command: bool) {
+        let (profile, claims) = claims(folded, ProfileType::Cpu);
+        let id = profile.function_ids().find(|id| profile.name(*id) == name).unwrap();
+        assert_eq!(claims.is_platform(id), is_command);
+        assert!(!is_command || claims.flags(id).category().is_none());
+    }
+
+    #[rstest]
+    #[case::parked("Thread (1);a.B.run;System.Threading.WaitHandle.WaitOne 99\nThread (1);a.B.run 1\n", Category::Idle)]
+    #[case::waits_now_and_then(
+        "Thread (1);a.B.run;System.Threading.WaitHandle.WaitOne 90\nThread (1);a.B.run 10\n",
+        Category::ThreadWaiting
+    )]
+    #[case::waits_for_a_lock(
+        "Thread (1);a.B.run;System.Threading.Monitor.Enter 99\nThread (1);a.B.run 1\n",
+        Category::LockContention
+    )]
+    fn a_thread_that_only_waits_is_idle(#[case] folded: &str, #[case] category: Category) {
+        let (_, claims) = claims(folded, ProfileType::Wall);
+        assert_eq!(claims.claims().flatten().next().map(|claim| claim.category), Some(category));
     }
 }

@@ -1,5 +1,7 @@
 //! The names at the root of every stack.
 
+use super::text::frame_type;
+
 /// Frames at the root of everything: they are on every path and tell nothing.
 const ENTRIES: &[&str] = &[
     "main",
@@ -21,6 +23,10 @@ const ENTRIES: &[&str] = &[
     "(root)",
     "<top-level>",
     "{main}",
+    // Of the JVM.
+    "Interpreter",
+    "call_stub",
+    "thread_entry",
     // Between user and kernel frames.
     "-",
     // Of .NET's own traces.
@@ -37,7 +43,7 @@ const RUNTIME_LIBRARIES: [&str; 7] =
 pub(in crate::verdict) fn is_entry(name: &str) -> bool {
     name.is_empty()
         || RUNTIME_LIBRARIES.iter().any(|library| name.starts_with(library))
-        || ENTRIES.contains(&name)
+        || ENTRIES.contains(&frame_type(name).0)
         || name.starts_with('[')
         || name.starts_with('(') && name.ends_with(')')
         || is_thread_or_process(name)
@@ -61,6 +67,7 @@ mod tests {
     #[case("Thread (6146212)", true)]
     #[case("Process64 shop (92631) Args: /srv/shop.dll", true)]
     #[case("ThreadPool.run", false)]
+    #[case("Interpreter_[j]", true)]
     #[case("main.work", false)]
     #[case("(*T).M", false)]
     fn knows_the_entries_of_everything(#[case] name: &str, #[case] expected: bool) {
