@@ -30,11 +30,17 @@ pub(super) fn of(rules: &Rules, frame: &Frame, file: &str) -> Origin {
         Some(Runtime::Go) if is_standard(&frame.text) => Origin::Runtime,
         Some(Runtime::Node) if frame.text.starts_with("node:") || frame.text.starts_with('(') => Origin::Runtime,
         Some(Runtime::Python) if file.starts_with("<frozen") || file.contains("/lib/python") => Origin::Runtime,
+        Some(Runtime::Native | Runtime::Rust) if is_in_system_library(frame) => Origin::Library,
         None if frame.library.is_some() => Origin::Library,
         // A bare C symbol: the kernel's and the C library's are far more than an application's.
         None if rules.rule_of(frame, None).is_some() => Origin::Runtime,
         _ => Origin::App,
     }
+}
+
+/// Whether the name carries a shared library, `libsystem_kernel` or `libcurl`. A program's own module has another name.
+fn is_in_system_library(frame: &Frame) -> bool {
+    frame.library.as_deref().is_some_and(|library| library.starts_with("lib"))
 }
 
 /// What a trait's method on a primitive or on a type parameter is named after: `<u64 as core::iter::range::Step>::forward`
@@ -50,6 +56,8 @@ mod tests {
     use super::*;
 
     #[rstest]
+    #[case::module_of_the_program("short_url`quanta::Calibration::calibrate", "", Origin::App)]
+    #[case::shared_library("libsystem_kernel.dylib`mach_absolute_time", "", Origin::Library)]
     #[case::go_service("github.com/acme/shop.(*Cart).Sum", "", Origin::App)]
     #[case::go_module_without_a_host("shop/cart.Sum", "/src/shop/cart/cart.go", Origin::App)]
     #[case::go_package_of_its_own("shop.(*Price).sum", "/src/shop/price.go", Origin::App)]

@@ -10,6 +10,8 @@ use crate::verdict::names::is_thread_or_process;
 
 /// A thread with this share of its samples in one stack is parked there, percent.
 const PARKED_FROM: i64 = 95;
+/// Endings of programs' names.
+const PROGRAM_ENDINGS: [&str; 5] = [".out", ".exe", ".bin", ".sh", ".py"];
 /// How many frames from the root may stand for a thread.
 const THREAD_DEPTH: usize = 6;
 
@@ -54,7 +56,8 @@ fn set(marks: &mut [bool], id: FunctionId) {
 /// `iperf`, `java-?/1234`, `kworker/0:1`: no module, class or argument.
 fn is_bare(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ' | '?' | '/' | ':' | '#');
-    name.chars().all(plain) && !name.contains("::")
+    let stem = PROGRAM_ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
+    stem.chars().all(plain) && !stem.contains("::")
 }
 
 /// Makes waiting idle where a thread does nothing else: nearly all of its samples are in one stack that waits. Threads
@@ -107,6 +110,7 @@ mod tests {
     #[rstest]
     #[case::command("nu;nu::main;nu_parser::lex 5\nswapper;cpuidle_enter 3\n", "nu", true)]
     #[case::named_as_a_function("sleep;sys_nanosleep 5\nsleep;page_fault 1\n", "sleep", true)]
+    #[case::with_an_ending("a.out;work;sum 5\n", "a.out", true)]
     #[case::with_a_thread("java-?/1234;Interpreter;a.b.C.d 5\n", "java-?/1234", true)]
     #[case::a_function_of_the_program("main;work;sum 5\nwork;sum 1\n", "work", false)]
     #[case::called_elsewhere("nu;nu::main 5\nsh;nu 1\n", "nu", false)]

@@ -36,8 +36,19 @@ const ENTRIES: &[&str] = &[
 ];
 
 /// Libraries that are the runtime's own, however a profiler writes them before a name.
-const RUNTIME_LIBRARIES: [&str; 7] =
-    ["libjvm.so", "libc.so", "libc-2", "libpthread", "ld-linux", "libcoreclr.so", "libpython"];
+const RUNTIME_LIBRARIES: [&str; 11] = [
+    "libjvm.so",
+    "libc.so",
+    "libc-2",
+    "libpthread",
+    "ld-linux",
+    "libcoreclr.so",
+    "libpython",
+    "libsystem_",
+    "libdyld.",
+    "libdispatch.",
+    "libobjc.",
+];
 
 /// Whether the frame is an entry point, a marker or the runtime's library: on every path and telling nothing.
 pub(in crate::verdict) fn is_entry(name: &str) -> bool {
