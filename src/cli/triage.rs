@@ -24,7 +24,7 @@ pub(super) struct Args {
     #[arg(required_unless_present = "file")]
     app: Option<AppName>,
     /// Judge this file instead of asking a server: pprof, folded stacks or flame graph JSON; - reads standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["types", "from", "to", "selector"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["types", "from", "to", "selector", "compare"])]
     file: Option<std::path::PathBuf>,
     /// The kind of profile in the file [default: from its sample types].
     #[arg(long = "type", value_name = "KIND", requires = "file")]
@@ -43,6 +43,9 @@ pub(super) struct Args {
     /// Select series of the app: name="value", also !=, =~, !~, joined by commas.
     #[arg(long, value_name = "SELECTOR")]
     selector: Option<String>,
+    /// Also look at the same window a day or a week earlier, and say what is usual.
+    #[arg(long, value_name = "WHEN", value_parser = ["day", "week"])]
+    compare: Option<String>,
     /// Print at most this many top functions; 0 prints all.
     #[arg(long, value_name = "N", default_value_t = 10)]
     limit: u32,
@@ -115,6 +118,7 @@ async fn ask(args: &Args) -> anyhow::Result<Result<(TriageBody, String), Exit>> 
         ("from", args.from.clone()),
         ("to", args.to.clone()),
         ("selector", args.selector.clone()),
+        ("compare", args.compare.clone()),
     ];
     let text = match server::ask(&args.server.url, ["triage", app], &parameters).await? {
         Ok(text) => text,

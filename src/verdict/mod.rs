@@ -32,9 +32,9 @@ pub use category::{Category, Layer, Origin, Runtime};
 pub use claims::{Claim, Claims, StackExplanation};
 pub use compare::{ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Load, OwnNoise, Side};
 pub use findings::{
-    Diagnosis, Evidence, Finding, Ground, KindOutcome, ObservedTime, ProfileAssessment, Rate, RateOver, Responsible,
-    Subject, Summary, TopFunction, Verdict, cost_of_allocation, diagnosis_name, fallback_name, label, name_allocators,
-    summarise, weigh_allocations,
+    Change, Diagnosis, Evidence, Finding, Ground, KindOutcome, ObservedTime, ProfileAssessment, Rate, RateOver,
+    Responsible, Subject, Summary, TopFunction, Verdict, Was, change, compared_sentence, cost_of_allocation,
+    diagnosis_name, fallback_name, gone, label, name_allocators, summarise, weigh_allocations,
 };
 pub use fleet::{
     AppFunctions, AppMatches, FleetApp, Hotspot, HotspotService, Hotspots, Match, Matches, Needle, Ranking,

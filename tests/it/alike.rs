@@ -173,6 +173,7 @@ fn profiles() -> Vec<Asked> {
 fn decisions() -> Vec<Asked> {
     vec![
         with(get(format!("/triage/shop?{AFTER}")), "x-requested-by", "ada"),
+        get(format!("/triage/shop?types=cpu&compare=day&{AFTER}")),
         get(format!("/triage/shop?types=cpu,wall&limit=3&{AFTER}")),
         get(format!("/triage/nobody?{AFTER}")),
         get(format!("/triage/shop?types=disk&{AFTER}")),

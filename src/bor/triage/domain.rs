@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use super::recent::View;
 use crate::bor::SorAnswer;
 use crate::bor::facts::{limits_of, observed};
@@ -12,7 +14,7 @@ use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::verdict::{
     KindOutcome, LimitReport, ObservedTime, ProfileAssessment, RateOver, Rules, Summary, check_limits,
-    cost_of_allocation, name_allocators, summarise, weigh_allocations,
+    compared_sentence, cost_of_allocation, name_allocators, summarise, weigh_allocations,
 };
 
 /// A stack table above this is judged on the threads for heavy work: 2 MiB of frames, which take some 2 ms.
@@ -35,6 +37,55 @@ pub struct TriageRequest {
     pub tenant: Option<Tenant>,
     /// Who asks, for the history.
     pub requested_by: Option<Text255>,
+    /// The earlier window to compare with.
+    pub compare: Option<CompareWith>,
+}
+
+/// An earlier window to compare with, at the same hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CompareWith {
+    /// A day earlier.
+    Day,
+    /// A week earlier.
+    Week,
+}
+
+impl CompareWith {
+    /// The window that much earlier. `None`: there is no such time.
+    pub(super) fn window(self, now: TimeWindow) -> Option<TimeWindow> {
+        let earlier = match self {
+            Self::Day => TimeDelta::days(1),
+            Self::Week => TimeDelta::weeks(1),
+        };
+        TimeWindow::new(now.from().checked_sub_signed(earlier)?, now.to().checked_sub_signed(earlier)?).ok()
+    }
+
+    /// When that was, in a sentence.
+    pub(super) fn when(self) -> &'static str {
+        match self {
+            Self::Day => "yesterday at this hour",
+            Self::Week => "a week ago at this hour",
+        }
+    }
+}
+
+/// What was read of the earlier window of one kind.
+#[derive(Debug, Clone)]
+pub struct Earlier {
+    /// Which one.
+    pub with: CompareWith,
+    /// The window.
+    pub window: TimeWindow,
+    /// Its assessment, or why there is none.
+    pub result: Result<Arc<ProfileAssessment>, String>,
+}
+
+impl Earlier {
+    /// Its assessment, if there is one.
+    pub(super) fn assessment(&self) -> Option<&ProfileAssessment> {
+        self.result.as_deref().ok()
+    }
 }
 
 impl TriageRequest {
@@ -106,6 +157,8 @@ pub struct TypeResult {
     pub query: Option<ProfileQuery>,
     /// What came of it.
     pub result: Result<JudgedProfile, PortError>,
+    /// The earlier window, if it was asked for.
+    pub earlier: Option<Earlier>,
 }
 
 /// A profile, judged.
@@ -166,7 +219,8 @@ impl Triage {
         let outcomes: Vec<_> = types.iter().map(TypeResult::outcome).collect();
         let limits_of_kinds = types.iter().filter_map(|of| of.result.as_ref().ok()?.limits.as_ref());
         let is_limit_broken = limits_of_kinds.into_iter().any(|limits| !limits.violations.is_empty());
-        let summary = summarise(app.as_str(), &outcomes, is_limit_broken);
+        let mut summary = summarise(app.as_str(), &outcomes, is_limit_broken);
+        summary.headline.push_str(&compared(&types, summary.primary_kind).unwrap_or_default());
         Self { app: app.clone(), window, types, summary, limits, registry, history: SorAnswer::NotAsked }
     }
 
@@ -188,7 +242,7 @@ impl Triage {
                 false => ObservedTime { seconds, over: RateOver::Profiles },
             });
             let assessment = Arc::new(View { kind, time, top }.judge(rules, &merged));
-            TypeResult { kind, query: None, result: Ok(hold(assessment, merged, None)) }
+            TypeResult { kind, query: None, result: Ok(hold(assessment, merged, None)), earlier: None }
         };
         let types = profiles.into_iter().map(judged).collect();
         Self::of(app, window, types, false, SorAnswer::NotAsked, SorAnswer::NotAsked)
@@ -201,6 +255,13 @@ impl Triage {
             judged.filter_map(|j| j.limits.as_ref()).map(|l| l.violations.len()).sum()
         })
     }
+}
+
+/// The sentence about the kind of profile that comes first and its earlier window.
+fn compared(types: &[TypeResult], primary: Option<ProfileType>) -> Option<String> {
+    let of_primary = types.iter().find(|of| Some(of.kind) == primary)?;
+    let (judged, earlier) = (of_primary.result.as_ref().ok()?, of_primary.earlier.as_ref()?);
+    compared_sentence(&judged.assessment, earlier.assessment(), earlier.with.when())
 }
 
 impl TypeResult {

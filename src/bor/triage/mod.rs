@@ -14,7 +14,7 @@ mod service;
 mod wire;
 
 pub use blocks::Blocks;
-pub use domain::{InvalidTypes, JudgedProfile, Requested, Triage, TriageRequest, TypeResult};
+pub use domain::{CompareWith, Earlier, InvalidTypes, JudgedProfile, Requested, Triage, TriageRequest, TypeResult};
 pub use routes::routes;
 pub use service::{TriageParts, TriageService};
 pub use wire::{Block, FindingBody, JudgedBlock, TriageBody, ViolationBody};

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use utoipa::IntoResponses;
 
-use super::domain::{InvalidTypes, Requested, TriageRequest};
+use super::domain::{CompareWith, InvalidTypes, Requested, TriageRequest};
 use super::service::TriageService;
 use super::wire::TriageBody;
 use crate::bor::LinkSettings;
@@ -43,6 +43,9 @@ pub(super) struct TriageParams {
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "selector")]
     selector: Option<Selector>,
+    /// Also read the same window a `day` or a `week` earlier, and say for each finding whether it is usual.
+    #[param(inline, example = "day")]
+    compare: Option<CompareWith>,
 }
 
 /// What triage may answer beside 200.
@@ -94,6 +97,7 @@ pub(super) async fn triage_app(
         selector: params.selector.unwrap_or_default(),
         tenant: None,
         requested_by: requested_by(&request)?,
+        compare: params.compare,
     };
     let triage = service.triage(&call, &request).await?;
     json(StatusCode::OK, &TriageBody::of(&triage, &links))

@@ -8,17 +8,21 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::domain::{
-    FIRST_CHOICE, Read, Requested, SECOND_CHOICE, Triage, TriageRequest, TypeResult, app_has, hold, is_large,
+    CompareWith, Earlier, FIRST_CHOICE, Read, Requested, SECOND_CHOICE, Triage, TriageRequest, TypeResult, app_has,
+    hold, is_large,
 };
 use super::entry::history_entry;
 use super::recent::{RecentAssessments, View};
 use crate::bor::facts::{observed, passed_seconds};
 use crate::bor::relational::{RelationalPorts, narrowed, tenant_of};
 use crate::bor::{Refusal, SorAnswer};
-use crate::kernel::{Call, Clock, Phase, PortResult, ProfileType, offload};
+use crate::kernel::{Call, Clock, Phase, PortError, PortResult, ProfileType, TimeWindow, offload};
 use crate::sor::baseline::Baseline;
-use crate::sor::profile_data::{MergedProfile, ProfileDataSor};
-use crate::verdict::Rules;
+use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileQuery};
+use crate::verdict::{ProfileAssessment, Rules};
+
+/// What was read of an earlier window of a kind.
+type EarlierRead = (ProfileType, CompareWith, TimeWindow, PortResult<Option<MergedProfile>>);
 
 /// How long one triage may take in all.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -81,10 +85,11 @@ impl TriageService {
             let registered = service.known().and_then(Option::as_ref);
             let (selector, tenant) = (narrowed(&request.selector, registered), tenant_of(registered));
             let own = TriageRequest { selector, tenant, ..request.clone() };
-            let reads = self.reads(call, &own).await;
-            (reads, own, service.outcome())
+            let (reads, earlier) = tokio::join!(self.reads(call, &own), self.earlier(call, &own));
+            (reads, earlier, own, service.outcome())
         };
-        let ((reads, request, registry), limits) = tokio::join!(reads, relational.limits(call, &request.app, None));
+        let ((reads, earlier, request, registry), limits) =
+            tokio::join!(reads, relational.limits(call, &request.app, None));
         call.report(Phase::Restore, 1, 1);
         let (reads, request) = (reads?, &request);
         let errors: Vec<_> = reads.iter().filter_map(|(_, read)| read.as_ref().err()).collect();
@@ -96,7 +101,12 @@ impl TriageService {
         }
         let (of, judged) = (reads.len(), AtomicUsize::new(0));
         let types = join_all(reads.into_iter().map(async |read| {
-            let result = self.judge(read, request, &limits).await;
+            let kind = read.0;
+            let mut result = self.judge(read, request, &limits).await;
+            if let Some((_, with, window, read)) = earlier.iter().find(|(of, ..)| *of == kind) {
+                let result_then = self.judge_earlier(kind, *window, read.clone()).await;
+                result.earlier = Some(Earlier { with: *with, window: *window, result: result_then });
+            }
             call.report(Phase::Analyze, judged.fetch_add(1, Ordering::Relaxed) + 1, of);
             result
         }));
@@ -121,6 +131,44 @@ impl TriageService {
         let second = self.read_all(call, SECOND_CHOICE, request).await?;
         // An app without any data in the window is answered under the kinds that would be read first.
         Ok(if second.iter().any(app_has) { second.into_iter().filter(app_has).collect() } else { first })
+    }
+
+    /// The profiles of the same window earlier, if they are asked for, of the kinds that are read first. Their failure is
+    /// part of the answer.
+    async fn earlier(&self, call: &Call, request: &TriageRequest) -> Vec<EarlierRead> {
+        let Some((with, window)) = request.compare.and_then(|with| Some((with, with.window(request.window)?))) else {
+            return Vec::new();
+        };
+        let kinds = match &request.types {
+            Requested::Given(kinds) => kinds.as_slice(),
+            Requested::Default => FIRST_CHOICE,
+        };
+        let reads = kinds.iter().map(async |kind| {
+            let query = ProfileQuery { window, ..request.query(*kind) };
+            (*kind, with, window, call.bound(self.parts.profiles.merged(call, &query)).await)
+        });
+        join_all(reads).await
+    }
+
+    /// Judges an earlier window, or says why it cannot be.
+    async fn judge_earlier(
+        &self,
+        kind: ProfileType,
+        window: TimeWindow,
+        read: PortResult<Option<MergedProfile>>,
+    ) -> Result<Arc<ProfileAssessment>, String> {
+        let merged = match read {
+            Ok(Some(merged)) if merged.profile.stack_count() > 0 => merged,
+            Ok(_) => return Err(format!("there is no {kind} profile from then, or none is kept that long")),
+            Err(error) => return Err(format!("the {kind} profile from then could not be read: {error}")),
+        };
+        let view = View { kind, time: Some(observed(&merged.meta, window.seconds())), top: 1 };
+        if !is_large(&merged) {
+            return Ok(self.recent.of(&self.parts.rules, &merged, view));
+        }
+        let (recent, rules) = (Arc::clone(&self.recent), Arc::clone(&self.parts.rules));
+        let judged = offload("judging an earlier profile", move || recent.of(&rules, &merged, view)).await;
+        judged.map_err(|error: PortError| error.to_string())
     }
 
     async fn read_all(
@@ -155,19 +203,19 @@ impl TriageService {
         let query = Some(request.query(kind));
         let merged = match read {
             Ok(merged) => merged,
-            Err(error) => return TypeResult { kind, query, result: Err(error) },
+            Err(error) => return TypeResult { kind, query, result: Err(error), earlier: None },
         };
         let time = Some(observed(&merged.meta, passed_seconds(request.window, self.clock().now())));
         let view = View { kind, time, top: request.limit };
         let known = limits.known().map(Vec::as_slice);
         if !is_large(&merged) {
             let assessment = self.recent.of(&self.parts.rules, &merged, view);
-            return TypeResult { kind, query, result: Ok(hold(assessment, merged, known)) };
+            return TypeResult { kind, query, result: Ok(hold(assessment, merged, known)), earlier: None };
         }
         let (recent, rules) = (Arc::clone(&self.recent), Arc::clone(&self.parts.rules));
         let known = known.map(<[Baseline]>::to_vec);
         let work = move || hold(recent.of(&rules, &merged, view), merged, known.as_deref());
-        TypeResult { kind, query, result: offload("judging a profile", work).await }
+        TypeResult { kind, query, result: offload("judging a profile", work).await, earlier: None }
     }
 }
 

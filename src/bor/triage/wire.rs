@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::blocks::Blocks;
+use super::domain::CompareWith;
 use crate::bor::Absence;
 use crate::kernel::{FindingSeverity, LimitSeverity};
-use crate::verdict::{Category, Confidence, QualityNote, RateOver, Runtime, Verdict};
+use crate::verdict::{Category, Change, Confidence, QualityNote, RateOver, Runtime, Verdict};
 
 /// A triage of one app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -170,6 +171,9 @@ pub struct JudgedBlock {
     pub baselines_not_seen: Option<Vec<String>>,
     /// What is wrong with the data.
     pub data_quality: Vec<QualityNote>,
+    /// With `compare`: the earlier window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<ComparedBody>,
     /// Where to look next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub links: Option<LinksBody>,
@@ -220,6 +224,12 @@ pub struct FindingBody {
     pub high: Option<f64>,
     /// The share of active ticks whose stacks have the category anywhere.
     pub inclusive_percent: f64,
+    /// With `compare`: how it compares with the earlier window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
+    /// With `compare`: what it was then; absent if it was under 1 % or nothing is known of then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<WasBody>,
     /// The share from which it is a diagnosis.
     pub threshold: f64,
     /// How bad it is.
@@ -250,6 +260,48 @@ pub struct FindingBody {
     pub recommendation: String,
     /// How to do it.
     pub steps: Vec<String>,
+}
+
+/// What a finding was in the earlier window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TriageWas)]
+pub struct WasBody {
+    /// Its share of the active ticks, percent.
+    pub percent: f64,
+    /// The low end of its 95 % interval, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// The high end, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+    /// cpu: processor cores it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores: Option<f64>,
+}
+
+/// The earlier window that findings are compared with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = TriageCompared)]
+pub struct ComparedBody {
+    /// Which one.
+    pub with: CompareWith,
+    /// Its start, epoch seconds.
+    pub from: i64,
+    /// Its end, exclusive, epoch seconds.
+    pub to: i64,
+    /// Events seen then, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_count: Option<u64>,
+    /// cpu: processor cores in use then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores: Option<f64>,
+    /// Categories that were at least 1 % then and are less now, beyond chance, with their percent then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<MechanismBody>,
+    /// Why nothing is known of then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A category beneath another.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::bor::Absence;
 use crate::bor::triage::{Block, FindingBody, JudgedBlock, TriageBody};
-use crate::verdict::{Verdict, short_name};
+use crate::verdict::{Change, Verdict, short_name};
 
 /// The answer of a server as text that ends with a line break.
 pub(super) fn of(body: &TriageBody, server: &str) -> String {
@@ -100,6 +100,14 @@ fn kind_block(text: &mut String, kind: &str, block: &JudgedBlock) {
             violation.threshold
         );
     }
+    if let Some(compared) = &block.compared {
+        for gone in &compared.gone {
+            let _ = writeln!(text, "  gone: {} (was {:.2})", gone.category.as_str(), gone.percent);
+        }
+        if let Some(reason) = &compared.reason {
+            let _ = writeln!(text, "  note: nothing to compare with: {reason}");
+        }
+    }
     for note in &block.data_quality {
         let _ = writeln!(text, "  note: {}", note.detail);
     }
@@ -115,7 +123,21 @@ fn finding_row(text: &mut String, finding: &FindingBody) {
     let severity = finding.severity.as_str();
     let row =
         format!("  {:<20} {:>7.2}  {range:<13} {severity:<8} {place}", finding.category.as_str(), finding.percent);
-    let _ = writeln!(text, "{}", row.trim_end());
+    let _ = writeln!(text, "{}{}", row.trim_end(), earlier(finding));
+}
+
+/// What the finding was in the earlier window, if that was asked for.
+fn earlier(finding: &FindingBody) -> String {
+    match (finding.change, &finding.was) {
+        (None, _) => String::new(),
+        (Some(Change::New), _) => "  (new)".to_owned(),
+        (Some(Change::Unknown), None) => "  (not known before)".to_owned(),
+        (Some(_), None) => String::new(),
+        (Some(change), Some(was)) => {
+            let change = if change == Change::Usual { "usual, " } else { "" };
+            format!("  ({change}was {:.2})", was.percent)
+        }
+    }
 }
 
 fn share(percent: f64, low: Option<f64>, high: Option<f64>) -> String {

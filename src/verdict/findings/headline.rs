@@ -306,11 +306,11 @@ fn beneath(diagnosis: &Diagnosis) -> String {
 }
 
 /// Without decimals from 10, with one below.
-fn figure(value: f64) -> String {
+pub(super) fn figure(value: f64) -> String {
     if value >= 9.95 { format!("{value:.0}") } else { format!("{value:.1}") }
 }
 
-fn cores_text(cores: f64) -> String {
+pub(super) fn cores_text(cores: f64) -> String {
     match cores {
         c if c < 0.01 => "under 0.01 cores".to_owned(),
         c if c < 1.0 => format!("{c:.2} cores"),

@@ -4,6 +4,7 @@
 //! gives an [`ProfileAssessment`], and of several one [`Summary`] with its headline.
 
 mod assessment;
+mod change;
 mod diagnosis;
 mod finding;
 mod headline;
@@ -16,6 +17,7 @@ mod tally;
 mod tests;
 
 pub use assessment::{ProfileAssessment, TopFunction};
+pub use change::{Change, Was, change, compared_sentence, gone};
 pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
 pub use finding::{Finding, Subject};
 pub use headline::{KindOutcome, Summary, Verdict, label, summarise};

@@ -1,5 +1,7 @@
 //! Java, Kotlin and Scala methods: slashes, dots, descriptors, full signatures.
 
+use std::borrow::Cow;
+
 use super::text::all_digits;
 
 const ROOTS: [&str; 30] = [
@@ -52,7 +54,7 @@ pub(super) fn canonical(name: &str) -> Option<String> {
     if let Some(text) = name.find("::").filter(|at| *at > 0).and_then(|_| perf_map(name)) {
         return Some(text);
     }
-    let bare = strip_signature(name);
+    let bare = &*without_address(strip_signature(name));
     if bare.contains("(*") || bare.contains("::") || bare.contains('`') || bare.contains('#') || bare.contains('!') {
         return None;
     }
@@ -72,6 +74,14 @@ pub(super) fn canonical(name: &str) -> Option<String> {
     let classy = class.starts_with(|c: char| c.is_ascii_uppercase()) || class.contains('$') || method == "<init>";
     let javaish = ROOTS.contains(&head.split('/').next().unwrap_or(""));
     (classy || (javaish && class == "package$")).then(|| plain(bare))
+}
+
+/// A hidden class without its address: `LambdaForm$DMH+0x00007f2c/1535.invoke` is `LambdaForm$DMH.invoke`.
+fn without_address(name: &str) -> Cow<'_, str> {
+    let Some((class, rest)) = name.split_once("+0x") else { return Cow::Borrowed(name) };
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+    let rest = rest.strip_prefix('/').map_or(rest, |id| id.trim_start_matches(|c: char| c.is_ascii_digit()));
+    Cow::Owned(format!("{class}{rest}"))
 }
 
 /// `Ljava/util/zip/Inflater;::inflateBytes`, also with `.` and, after folding, with `:::` or a lost `;`.

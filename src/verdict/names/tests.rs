@@ -186,6 +186,10 @@ fn says_where_nobody_knows_what_ran(#[case] name: &str) {
 
 #[rstest]
 #[case("java/util/HashMap.resize", "java.util.HashMap.resize")]
+#[case(
+    "java/lang/invoke/LambdaForm$DMH+0x0000020c2c001c00/1535128843.invokeSpecial",
+    "java.lang.invoke.LambdaForm$DMH.invokeSpecial"
+)]
 #[case("com/x/Foo$$Lambda$14/0x0000000800c5a840.run", "com.x.Foo$$Lambda.run")]
 #[case("jdk/internal/reflect/GeneratedMethodAccessor52.invoke", "jdk.internal.reflect.GeneratedMethodAccessor.invoke")]
 #[case("com/sun/proxy/$Proxy12.call", "com.sun.proxy.$Proxy*.call")]

@@ -1,5 +1,7 @@
 #![expect(clippy::type_complexity, reason = "what a test hands back is told by its names")]
 
+mod compare;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -294,6 +296,7 @@ async fn gives_up_at_the_deadline_and_answers_what_came() {
         selector: Selector::default(),
         tenant: None,
         requested_by: None,
+        compare: None,
     };
     let body =
         serde_json::to_value(TriageBody::of(&service.triage(&CALL, &request).await.unwrap(), &LinkSettings::default()))

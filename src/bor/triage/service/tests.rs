@@ -40,6 +40,7 @@ fn request() -> TriageRequest {
         selector: Selector::default(),
         tenant: None,
         requested_by: None,
+        compare: None,
     }
 }
 

@@ -1,16 +1,18 @@
 //! Makes the answer from what was judged. Shares are rounded to two decimals here and nowhere else.
 
 use super::{
-    Block, CoverageBody, EvidenceBody, FindingBody, JudgedBlock, LinksBody, MechanismBody, ResponsibleBody,
-    SummaryBody, TopFunctionBody, TriageBody, UnavailableBlock, ViolationBody,
+    Block, ComparedBody, CoverageBody, EvidenceBody, FindingBody, JudgedBlock, LinksBody, MechanismBody,
+    ResponsibleBody, SummaryBody, TopFunctionBody, TriageBody, UnavailableBlock, ViolationBody, WasBody,
 };
 use crate::bor::links::{self, LinkSettings};
 use crate::bor::triage::blocks::Blocks;
-use crate::bor::triage::domain::{JudgedProfile, Triage, TypeResult};
+use crate::bor::triage::domain::{Earlier, JudgedProfile, Triage, TypeResult};
 use crate::http::Problem;
 use crate::kernel::{percent_of, round2, round4};
 use crate::sor::profile_data::Coverage;
-use crate::verdict::{Finding, LimitViolation, ProfileAssessment, Rate, RateOver, Responsible, Share, Summary};
+use crate::verdict::{
+    Finding, LimitViolation, ProfileAssessment, Rate, RateOver, Responsible, Share, Summary, Was, change, gone,
+};
 
 impl TriageBody {
     /// The answer. Without a window its ends are 0.
@@ -56,7 +58,10 @@ impl LinksBody {
 impl Block {
     fn of(result: &TypeResult, settings: &LinkSettings) -> Self {
         match &result.result {
-            Ok(judged) => Self::Judged(Box::new(JudgedBlock::of(judged, LinksBody::of(result, settings)))),
+            Ok(judged) => {
+                let links = LinksBody::of(result, settings);
+                Self::Judged(Box::new(JudgedBlock::of(judged, result.earlier.as_ref(), links)))
+            }
             Err(error) => Self::Unavailable(UnavailableBlock {
                 diagnosis: "unavailable".to_owned(),
                 error: Problem::of_profiles(error).detail().to_owned(),
@@ -66,7 +71,7 @@ impl Block {
 }
 
 impl JudgedBlock {
-    fn of(judged: &JudgedProfile, links: Option<LinksBody>) -> Self {
+    fn of(judged: &JudgedProfile, earlier: Option<&Earlier>, links: Option<LinksBody>) -> Self {
         let JudgedProfile { assessment, merged, limits } = judged;
         let diagnosis = &assessment.diagnosis;
         let (low, high) = ends(&diagnosis.share);
@@ -95,10 +100,11 @@ impl JudgedBlock {
                 .then(|| round2(percent_of(truncated, assessment.total))),
             top_functions: top_functions(assessment),
             recommendation: diagnosis.recommendation.clone(),
-            findings: assessment.findings.iter().map(FindingBody::from).collect(),
+            findings: assessment.findings.iter().map(|f| FindingBody::of(f, assessment, earlier)).collect(),
             baseline_violations: limits.as_ref().map(|l| l.violations.iter().map(ViolationBody::from).collect()),
             baselines_not_seen: limits.as_ref().map(|l| l.not_seen.clone()),
             data_quality: assessment.quality.clone(),
+            compared: earlier.map(|earlier| ComparedBody::of(earlier, assessment)),
             links,
         }
     }
@@ -121,10 +127,42 @@ impl From<Coverage> for CoverageBody {
     }
 }
 
-impl From<&Finding> for FindingBody {
-    fn from(finding: &Finding) -> Self {
-        let (low, high) = ends(&finding.share);
+impl ComparedBody {
+    fn of(earlier: &Earlier, now: &ProfileAssessment) -> Self {
+        let then = earlier.assessment();
+        let gone = then.map(|then| gone(now, then)).unwrap_or_default();
         Self {
+            with: earlier.with,
+            from: earlier.window.from().timestamp(),
+            to: earlier.window.to().timestamp(),
+            sample_count: then.and_then(|then| then.sample_count),
+            cores: match then.and_then(|then| then.rate) {
+                Some(Rate::Cores(cores)) => Some(round4(cores)),
+                _ => None,
+            },
+            gone: gone
+                .into_iter()
+                .map(|(category, share)| MechanismBody { category, percent: round2(share.percent) })
+                .collect(),
+            reason: earlier.result.as_ref().err().cloned(),
+        }
+    }
+}
+
+impl From<Was> for WasBody {
+    fn from(was: Was) -> Self {
+        let (low, high) = ends(&was.share);
+        Self { percent: round2(was.share.percent), low, high, cores: was.cores.map(round4) }
+    }
+}
+
+impl FindingBody {
+    fn of(finding: &Finding, now: &ProfileAssessment, earlier: Option<&Earlier>) -> Self {
+        let (low, high) = ends(&finding.share);
+        let compared = earlier.filter(|_| finding.observable).map(|then| change(now, finding, then.assessment()));
+        Self {
+            change: compared.map(|(change, _)| change),
+            was: compared.and_then(|(_, was)| was).map(WasBody::from),
             category: finding.category,
             percent: round2(finding.share.percent),
             low,
