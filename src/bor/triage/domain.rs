@@ -237,10 +237,9 @@ impl Triage {
         let judged = |(kind, merged): (_, MergedProfile)| {
             // The duration in a file is its own; the window of an export may have profiles in a part of it only.
             let is_exported = !merged.meta.profile_types.is_empty();
-            let time = seconds.map(|seconds| match is_exported {
-                true => observed(&merged.meta, seconds),
-                false => ObservedTime { seconds, over: RateOver::Profiles },
-            });
+            let of_file = |seconds| ObservedTime { seconds, over: RateOver::Profiles };
+            let of_export = |seconds| observed(&merged.meta, seconds);
+            let time = if is_exported { seconds.map(of_export) } else { seconds.map(of_file) };
             let assessment = Arc::new(View { kind, time, top }.judge(rules, &merged));
             TypeResult { kind, query: None, result: Ok(hold(assessment, merged, None)), earlier: None }
         };

@@ -129,14 +129,12 @@ fn finding_row(text: &mut String, finding: &FindingBody) {
 /// What the finding was in the earlier window, if that was asked for.
 fn earlier(finding: &FindingBody) -> String {
     match (finding.change, &finding.was) {
-        (None, _) => String::new(),
         (Some(Change::New), _) => "  (new)".to_owned(),
-        (Some(Change::Unknown), None) => "  (not known before)".to_owned(),
-        (Some(_), None) => String::new(),
         (Some(change), Some(was)) => {
             let change = if change == Change::Usual { "usual, " } else { "" };
             format!("  ({change}was {:.2})", was.percent)
         }
+        _ => String::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::labels::{Answers, Case};
+use super::labels::{Case, Label};
 use crate::verdict::Category;
 
 /// The grade of an answer.
@@ -52,36 +52,36 @@ pub(super) fn grade(case: &Case, answer: &Answer) -> Grade {
 
 /// Whether an answer with this grade should name the place. One that rightly says that the app is quiet need not.
 pub(super) fn should_name_place(case: &Case, answer: &Answer, grade: Grade) -> bool {
-    let is_quiet = answer.stated == Stated::NoProblem && case.accept.quiet;
+    let is_quiet = answer.stated == Stated::NoProblem && case.accept.contains(&Label::Quiet);
     !case.place.is_empty() && matches!(grade, Grade::Right | Grade::Partly) && !is_quiet
 }
 
 fn by_statement(case: &Case, answer: &Answer) -> Grade {
     let Case { accept, partly, alarm, .. } = case;
-    let has = |answers: &Answers, category| answers.categories.contains(&category);
+    let accepts = |label| accept.contains(&label);
     let names_place = || case.place.is_empty() || case.names_place(&answer.text);
     match answer.stated {
-        Stated::Problem(category) if has(accept, category) => {
+        Stated::Problem(category) if accepts(Label::Category(category)) => {
             let in_range = |(low, high): (f64, f64)| answer.percents.iter().any(|p| (low..=high).contains(p));
             if case.share.is_none_or(in_range) { Grade::Right } else { Grade::Partly }
         }
-        Stated::Problem(category) if has(partly, category) => Grade::Partly,
-        Stated::Problem(category) if alarm.any || has(alarm, category) => Grade::FalseAlarm,
-        Stated::Problem(_) => Grade::Wrong,
-        Stated::Unsure(category) if has(accept, category) && accept.unsure => Grade::Right,
-        Stated::Unsure(category) if has(accept, category) || accept.quiet => Grade::Partly,
-        Stated::Unsure(_) => Grade::Wrong,
-        Stated::TooFew if accept.quiet || accept.unsure => Grade::Partly,
-        Stated::TooFew => Grade::Silent,
-        Stated::NoProblem if accept.quiet => Grade::Right,
-        Stated::NoProblem if accept.own => {
+        Stated::Problem(category) if partly.contains(&Label::Category(category)) => Grade::Partly,
+        Stated::Problem(category) if alarm.contains(&Label::Any) || alarm.contains(&Label::Category(category)) => {
+            Grade::FalseAlarm
+        }
+        Stated::Unsure(category) if accepts(Label::Category(category)) && accepts(Label::Unsure) => Grade::Right,
+        Stated::Unsure(category) if accepts(Label::Category(category)) || accepts(Label::Quiet) => Grade::Partly,
+        Stated::Problem(_) | Stated::Unsure(_) => Grade::Wrong,
+        Stated::TooFew if accepts(Label::Quiet) || accepts(Label::Unsure) => Grade::Partly,
+        Stated::NoProblem if accepts(Label::Quiet) => Grade::Right,
+        Stated::NoProblem if accepts(Label::Own) => {
             if names_place() {
                 Grade::Right
             } else {
                 Grade::Partly
             }
         }
-        Stated::NoProblem if partly.own && names_place() => Grade::Partly,
-        Stated::NoProblem => Grade::Silent,
+        Stated::NoProblem if partly.contains(&Label::Own) && names_place() => Grade::Partly,
+        Stated::TooFew | Stated::NoProblem => Grade::Silent,
     }
 }

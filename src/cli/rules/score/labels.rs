@@ -15,18 +15,19 @@ pub(in crate::cli::rules) enum InvalidLabels {
     Value { line: usize, column: &'static str, what: String },
 }
 
-/// Verdicts: categories, and the words for answers without a problem.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Answers {
-    pub(super) categories: Vec<Category>,
+/// One verdict of a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Label {
+    /// A problem of this category.
+    Category(Category),
     /// The application's own code, or no known pattern.
-    pub(super) own: bool,
+    Own,
     /// Nothing to do.
-    pub(super) quiet: bool,
+    Quiet,
     /// The data leave it open.
-    pub(super) unsure: bool,
+    Unsure,
     /// Anything that is not named elsewhere.
-    pub(super) any: bool,
+    Any,
 }
 
 /// A labelled profile.
@@ -36,11 +37,11 @@ pub(super) struct Case {
     /// The kind of profile, for files that do not say it.
     pub(super) kind: ProfileType,
     /// Verdicts that are right.
-    pub(super) accept: Answers,
+    pub(super) accept: Vec<Label>,
     /// Verdicts that name the right cost by a worse name, or a lesser cost.
-    pub(super) partly: Answers,
+    pub(super) partly: Vec<Label>,
     /// Problems that are false alarms.
-    pub(super) alarm: Answers,
+    pub(super) alarm: Vec<Label>,
     /// The answer must contain one of these words.
     pub(super) place: Vec<String>,
     /// The answer must contain none of these words.
@@ -76,9 +77,9 @@ pub(super) fn read(table: &str) -> Result<Vec<Case>, InvalidLabels> {
                     .ok_or_else(|| refused("name", "is empty".into()))?
                     .into(),
                 kind: ProfileType::from_str(field(kind)).map_err(|e| refused("kind", e.to_string()))?,
-                accept: answers(field(accept)).map_err(|what| refused("accept", what))?,
-                partly: answers(field(partly)).map_err(|what| refused("partly", what))?,
-                alarm: answers(field(alarm)).map_err(|what| refused("alarm", what))?,
+                accept: labels(field(accept)).map_err(|what| refused("accept", what))?,
+                partly: labels(field(partly)).map_err(|what| refused("partly", what))?,
+                alarm: labels(field(alarm)).map_err(|what| refused("alarm", what))?,
                 place: words(field(place)).map(str::to_owned).collect(),
                 never: words(field(never)).map(str::to_owned).collect(),
                 share: range(field(share)).map_err(|what| refused("share", what))?,
@@ -92,18 +93,17 @@ fn words(field: &str) -> impl Iterator<Item = &str> {
     field.split('|').filter(|word| !word.is_empty() && *word != "-")
 }
 
-fn answers(field: &str) -> Result<Answers, String> {
-    let mut answers = Answers::default();
-    for word in words(field) {
-        match word {
-            "own" => answers.own = true,
-            "quiet" => answers.quiet = true,
-            "unsure" => answers.unsure = true,
-            "*" => answers.any = true,
-            category => answers.categories.push(category.parse()?),
-        }
-    }
-    Ok(answers)
+fn labels(field: &str) -> Result<Vec<Label>, String> {
+    let label = |word| {
+        Ok(match word {
+            "own" => Label::Own,
+            "quiet" => Label::Quiet,
+            "unsure" => Label::Unsure,
+            "*" => Label::Any,
+            category => Label::Category(category.parse()?),
+        })
+    };
+    words(field).map(label).collect()
 }
 
 /// `18-24`, or `-` for none.
@@ -129,12 +129,8 @@ mod tests {
         let cases = read(&table).unwrap();
         assert_eq!(cases.len(), 1);
         let Case { accept, partly, alarm, place, never, share, .. } = &cases[0];
-        assert_eq!(
-            *accept,
-            Answers { categories: vec![Category::Regex], own: true, unsure: true, ..Answers::default() }
-        );
-        assert_eq!(*partly, Answers { categories: vec![Category::Allocation], ..Answers::default() });
-        assert_eq!(*alarm, Answers { any: true, ..Answers::default() });
+        assert_eq!(*accept, [Label::Category(Category::Regex), Label::Own, Label::Unsure]);
+        assert_eq!((&partly[..], &alarm[..]), (&[Label::Category(Category::Allocation)][..], &[Label::Any][..]));
         assert_eq!((place.join(" "), never.join(" ")), ("Cart Price".to_owned(), "(program)".to_owned()));
         assert_eq!(*share, Some((18.0, 24.5)));
     }

@@ -1,0 +1,70 @@
+//! Programs that are mostly their own code.
+
+use super::diagnosis::{Diagnosis, Ground, fallback_name};
+use super::finding::Judging;
+use super::recommendation::own_code_text;
+use super::responsible::ResponsibleSearch;
+use super::tally::Leaf;
+use crate::kernel::{FindingSeverity, ProfileType, percent_of};
+use crate::profile::TextId;
+
+/// A function with this share of its own is the program, percent.
+const IS_THE_PROGRAM: f64 = 50.0;
+/// A frame above this share of the active ticks is the program if no category claims most of them, percent.
+const MOST_RUNS_BENEATH: f64 = 80.0;
+/// That share, percent of the active ticks.
+const MOST_IS_UNCLAIMED: f64 = 60.0;
+
+/// The application's own code that is most of a program: one function, or a function that most runs beneath.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnCode {
+    /// Whether the share is that of all that runs beneath the function.
+    pub is_subtree: bool,
+    /// The next function by self share, percent: beneath it, or anywhere else.
+    pub next: Option<(String, f64)>,
+}
+
+/// One function of the application that is most of the program, or the deepest one that most of it runs beneath, where
+/// most of that matches no known pattern.
+pub(super) fn own_code(
+    judging: &Judging<'_>,
+    unclaimed: Option<(TextId, i64)>,
+    search: &mut ResponsibleSearch<'_, '_>,
+) -> Option<Diagnosis> {
+    if !matches!(judging.kind, ProfileType::Cpu | ProfileType::Wall) {
+        return None;
+    }
+    let (name, ticks) = unclaimed?;
+    let is_the_program = judging.percent(ticks) >= IS_THE_PROGRAM && search.is_first_party(name);
+    let (function, share) = if is_the_program {
+        (judging.profile.text(name).to_owned(), judging.share(ticks))
+    } else {
+        let whole = judging.tally.active;
+        let (frame, beneath, unclaimed) = search.deepest_of_all(MOST_RUNS_BENEATH)?;
+        if percent_of(unclaimed, whole) < MOST_IS_UNCLAIMED {
+            return None;
+        }
+        (judging.profile.name(frame).to_owned(), judging.share(beneath))
+    };
+    let leaves = judging.tally.leaves.iter().filter(|leaf| !is_the_program || leaf.name != name);
+    let next = leaves.max_by(|a, b| {
+        let text = |leaf: &Leaf| judging.profile.text(leaf.name);
+        (a.own - a.hidden).cmp(&(b.own - b.hidden)).then_with(|| text(b).cmp(text(a)))
+    });
+    let next = next.map(|leaf| (judging.profile.text(leaf.name).to_owned(), judging.percent(leaf.own - leaf.hidden)));
+    let heaviest = judging.profile.text(name);
+    let recommendation = own_code_text(&function, heaviest, judging.percent(ticks), &search.callers_of(name));
+    Some(Diagnosis {
+        name: fallback_name(judging.kind),
+        ground: Ground::OwnCode,
+        share,
+        severity: FindingSeverity::Low,
+        confirmed: false,
+        mechanism: None,
+        function: Some(function),
+        own_code: Some(OwnCode { is_subtree: !is_the_program, next }),
+        largest: Vec::new(),
+        responsible: search.callers_of(name),
+        recommendation,
+    })
+}
