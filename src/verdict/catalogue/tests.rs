@@ -40,6 +40,30 @@ fn a_substring_proves_nothing(#[case] of: Category, #[case] traps: &[&str], #[ca
     }
 }
 
+/// A rule for kernel functions needs the kernel's context, and a database server is no client of a database.
+#[rstest]
+#[case::of_a_program("mysqld`do_select", None)]
+#[case::of_the_kernel("genunix`fop_read", Some(Category::DiskIo))]
+#[case::without_a_module("do_select", Some(Category::Idle))]
+#[case::marked("do_select_[k]", Some(Category::Idle))]
+#[case::control_call("genunix`fop_ioctl", None)]
+#[case::control_call_of_a_module("specfs`spec_ioctl", None)]
+#[case::inside_a_server("mysqld`mysql_execute_command", None)]
+#[case::client_of_a_server("libmysqlclient.so.21.mysql_real_query", Some(Category::Database))]
+#[case::middleware("github.com/aws/aws-sdk-go-v2/service/s3.(*awsRestxml_serializeOpGetObject).HandleSerialize", None)]
+#[case::codec(
+    "github.com/aws/aws-sdk-go-v2/service/s3.awsRestxml_deserializeDocumentObject",
+    Some(Category::Serialization)
+)]
+#[case::string_without_its_type("!.Concat", Some(Category::StringAllocation))]
+#[case::console_of_node("consoleCall", Some(Category::Logging))]
+#[case::logger_on_windows("/C:/shop/node_modules/log4js/lib/logger.js:log:82", Some(Category::Logging))]
+#[case::collector_as_the_sdk_writes_it("Garbage Collection", Some(Category::GcPressure))]
+#[case::directory_on_windows("syscall.findNextFile1", Some(Category::DiskIo))]
+fn context_decides_what_a_name_means(#[case] name: &str, #[case] expected: Option<Category>) {
+    assert_eq!(category(name), expected, "{name}");
+}
+
 #[rstest]
 #[case::python_module_body("<module> (ssl.py:99)", None)]
 #[case::python_module_function("create_default_context (ssl.py:730)", Some(Category::Crypto))]

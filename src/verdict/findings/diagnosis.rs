@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::finding::{Finding, Judging};
 use super::own_code::{OwnCode, own_code};
+use super::rate::RateOver;
 use super::recommendation::{fallback_text, insufficient_text};
 use super::responsible::{Responsible, ResponsibleSearch};
 use crate::kernel::{FindingSeverity, ProfileType, percent_of};
@@ -155,7 +156,9 @@ pub(super) fn decide(
 /// Whether the share is enough to be a diagnosis. Looking for work costs an idle program a large share of very little.
 fn reaches(judging: &Judging<'_>, finding: &Finding) -> bool {
     let is_enough = finding.share.percent >= finding.threshold || judging.stands_out_alone(finding.category);
-    let is_little = finding.category == Category::Scheduling && finding.cores.is_some_and(|c| c < SCHEDULING_CORES);
+    let is_known = judging.rate_over == Some(RateOver::Profiles);
+    let is_little = is_known && finding.cores.is_some_and(|cores| cores < SCHEDULING_CORES);
+    let is_little = finding.category == Category::Scheduling && is_little;
     is_enough && !is_little
 }
 

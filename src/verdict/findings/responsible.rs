@@ -137,15 +137,9 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         let paths: Vec<_> = unclaimed.iter().chain(&claimed).copied().collect();
         let mut common = self.on_the_path(&paths, None, active);
         common.retain(|(frame, ticks)| percent_of(*ticks, active) >= at_least && self.is_own(*frame));
-        let deepest = common.iter().map(|(_, ticks)| *ticks).min().and_then(|fewest| {
-            common.retain(|(_, ticks)| *ticks == fewest);
-            let any = common.iter().map(|(f, _)| *f).min_by_key(|f| self.profile.function(*f))?;
-            let way = self.heaviest_way(any, &paths)?;
-            let place = |frame: FunctionId| way.iter().position(|f| *f == frame);
-            let (frame, ticks) =
-                common.iter().copied().filter(|(f, _)| place(*f).is_some()).min_by_key(|(f, _)| place(*f))?;
+        let deepest = self.deepest(common, &paths).map(|(frame, ticks)| {
             let beneath = unclaimed.iter().filter(|path| path.frames.contains(&frame)).map(|path| path.ticks).sum();
-            Some((frame, ticks, beneath))
+            (frame, ticks, beneath)
         });
         self.unclaimed = unclaimed;
         deepest
@@ -233,6 +227,11 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
     ) -> Option<(FunctionId, i64)> {
         let mut common = self.on_the_path(paths, category, whole);
         common.retain(|(f, _)| self.may_be_responsible(*f, category) && may(self, *f));
+        self.deepest(common, paths)
+    }
+
+    /// The deepest of frames that are on most of the paths.
+    fn deepest(&self, mut common: Vec<(FunctionId, i64)>, paths: &[Path<'p>]) -> Option<(FunctionId, i64)> {
         // What is deeper on a path has no more ticks than its caller; of equals, the one nearer the leaf is deeper.
         let fewest = common.iter().map(|(_, ticks)| *ticks).min()?;
         common.retain(|(_, ticks)| *ticks == fewest);

@@ -30,6 +30,32 @@ fn finds_the_frame_on_most_paths_however_late_it_comes(#[case] before: usize, #[
     assert_eq!(responsible, expected);
 }
 
+#[test]
+fn the_applications_own_frame_goes_before_a_library_above_it() {
+    let a = cpu(&[
+        ("main.main;lib.Router;main.cart;sync.Lock", 500),
+        ("main.main;lib.Router;main.pay;sync.Lock", 400),
+        ("main.main;lib.Router;main.log;sync.Lock", 100),
+    ]);
+    let named: Vec<_> = a.diagnosis.responsible.iter().map(|r| r.function.as_str()).collect();
+    assert_eq!(named, ["main.cart", "main.pay"]);
+    let b = cpu(&[("main.main;lib.Router;lib.Handler;sync.Lock", 1_000)]);
+    assert_eq!(b.diagnosis.responsible[0].function, "lib.Handler");
+}
+
+#[test]
+fn a_frame_that_everything_runs_beneath_is_no_place_to_start_at() {
+    let a = cpu(&[
+        ("main.main;main.run;main.cart;sync.Lock", 400),
+        ("main.main;main.run;main.pay;sync.Lock", 350),
+        ("main.main;main.run;main.c;sync.Lock", 150),
+        ("main.main;main.run;main.d;sync.Lock", 100),
+        ("main.main;main.run;main.e", 100),
+    ]);
+    let named: Vec<_> = a.diagnosis.responsible.iter().map(|r| r.function.as_str()).collect();
+    assert_eq!(named, ["main.cart", "main.pay"]);
+}
+
 proptest! {
     /// Few names and fewer weights, so that much is equally heavy.
     #[test]
