@@ -1,6 +1,6 @@
-//! How a diff holds up: rows told of a service that did not change, changes found, and time.
+//! Measures diffs: rows reported for a service that did not change, changes that are found, and time.
 //!
-//! `SHARED_DIR` names a directory with real profiles, which windows are drawn from; without it only time is measured.
+//! `SHARED_DIR` is a directory with real profiles, from which windows are drawn. Without it only time is measured.
 
 #[path = "../src/verdict/compare/tests/resampled.rs"]
 mod resampled;
@@ -77,8 +77,8 @@ fn unchanged() {
     }
 }
 
-/// One function by a share of all CPU, of the ten heaviest functions of each service in turn: in a window that is the same
-/// but for it, and in one that is watched again.
+/// Changes one function by a share of all CPU, for each of the ten heaviest functions of each service in turn: in a
+/// window that is otherwise the same, and in one that is sampled again.
 fn one_function(share: f64, enlarged_by: f64) {
     let (mut diffs, mut alone, mut found, mut others, mut functions) = (0, 0, 0, 0, 0);
     let mut dice = Dice::new(2);
@@ -106,7 +106,7 @@ fn one_function(share: f64, enlarged_by: f64) {
     );
 }
 
-/// The smallest change of a function of 1 % that is told in nine diffs of ten.
+/// The smallest change of a function of 1 % that is reported in nine diffs of ten.
 fn smallest() {
     println!("\nThe smallest change of a 1 % function that is told in 90 of 100 diffs:");
     let mut dice = Dice::new(3);
@@ -140,7 +140,7 @@ fn smallest() {
     }
 }
 
-/// A profile of so many functions, each the leaf of a stack of ten frames, under the spellings of several languages.
+/// A profile with this many functions, each the leaf of a stack of ten frames, spelled as in several languages.
 fn made_up(functions: u32, change: i64) -> Profile {
     let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
     let name = |i: u32| match i % 4 {

@@ -1,5 +1,5 @@
-//! Peak memory of reading a pprof: what the process is resident with at the most beyond what it was before, against the
-//! inflated bytes. With the server's allocator; small profiles are below what a system tells, so all are large. Linux only.
+//! Peak memory of reading a pprof: the largest resident memory beyond that before reading, compared with the inflated
+//! bytes. With the server's allocator. Small profiles are below what a system reports, so all are large. Linux only.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -21,7 +21,7 @@ fn main() -> Result<()> {
         ("all stacks differ, 80,000 of 150 frames", 80_000, 150, false),
         ("each stack ten times, 400,000 of 30 frames", 400_000, 30, true),
     ];
-    // Each is read by a process of its own, in which nothing is left of how it was made.
+    // Each is read in a process of its own, which has not made it.
     let file = tempfile::NamedTempFile::new()?;
     for (name, stacks, depth, again) in inputs {
         let (gzip, inflated) = made_up(stacks, depth, again);
@@ -48,7 +48,8 @@ fn measure(gzip: &[u8], inflated: usize) -> Result<()> {
     Ok(())
 }
 
-/// Stacks of `depth` frames out of 2,000 functions: no two alike, or each ten times. The gzip, and the size of what is in it.
+/// Stacks of `depth` frames out of 2,000 functions: all different, or each ten times. Returns the gzip and the inflated
+/// size.
 fn made_up(stacks: u32, depth: u32, again: bool) -> (Vec<u8>, usize) {
     let mut state = 0x9e37_79b9_u32;
     let mut random = move |below: u32| {
@@ -69,7 +70,7 @@ fn made_up(stacks: u32, depth: u32, again: bool) -> (Vec<u8>, usize) {
     }
     let gzip = write_pprof(&builder.build(), &PprofHeader::default());
     let mut plain = Vec::new();
-    // It is whole.
+    // It is complete.
     let _ = flate2::bufread::MultiGzDecoder::new(gzip.as_slice()).read_to_end(&mut plain);
     (gzip, plain.len())
 }

@@ -1,6 +1,6 @@
-//! pprof → function table, against inflating the same gzip alone. MB/s count inflated bytes.
+//! pprof → function table, compared with inflating the same gzip. MB/s are of inflated bytes.
 //!
-//! `SHARED_DIR` names a directory with real profiles; without it only made-up ones are measured.
+//! `SHARED_DIR` is a directory with real profiles. Without it only made-up ones are measured.
 
 use std::hint::black_box;
 use std::io::Read;
@@ -38,7 +38,7 @@ fn inputs() -> Vec<Input> {
     real.chain([made_up("made up, 1,000 stacks", 1_000), made_up("made up, 100,000 stacks", 100_000)]).collect()
 }
 
-/// Stacks of 30 frames out of 2,000 functions, in an order that no compressor knows.
+/// Stacks of 30 frames out of 2,000 functions, in an order that does not compress well.
 fn made_up(name: &'static str, stacks: u32) -> Input {
     let mut state = 0x9e37_79b9_u32;
     let mut random = move |below: u32| {
@@ -60,7 +60,7 @@ fn made_up(name: &'static str, stacks: u32) -> Input {
 
 fn inflate(gzip: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(gzip.len() * 4);
-    // The inputs are whole.
+    // The inputs are complete.
     let _ = flate2::bufread::MultiGzDecoder::new(gzip).read_to_end(&mut plain);
     plain
 }

@@ -1,5 +1,5 @@
-//! What it costs to record an assessment before it is answered: one append to the spool's file. And how fast a full spool
-//! is delivered: to a database as durable as anybody's, and to another server over HTTP, which has the same.
+//! What it costs to record an assessment before it is answered: one append to the spool's file. And how fast a full
+//! spool is delivered: to a database with the usual durability, and to another server over HTTP that has the same.
 
 #[path = "load/process.rs"]
 #[expect(dead_code, reason = "other benches need the rest")]
@@ -21,14 +21,14 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// What a full spool holds.
+/// The number of entries in a full spool.
 const ENTRIES: usize = 10_000;
 
 fn main() {
     divan::main();
 }
 
-/// A history that takes everything at once, or nothing.
+/// A history that takes everything at once, or refuses everything.
 struct History {
     there: bool,
 }
@@ -71,7 +71,7 @@ impl HistorySor for History {
     }
 }
 
-/// An assessment as triage writes it: ten functions.
+/// An assessment as triage records it, with ten functions.
 fn assessment() -> Option<NewAssessment> {
     let rows: Vec<_> = (0..10)
         .map(|i| json!({"name": format!("com.example.service.Handler.process{i}"), "selfPercent": 3.25, "selfSamples": 41_000 + i}))
@@ -120,7 +120,7 @@ fn record_with_fsync_always(bencher: divan::Bencher<'_, '_>) {
     record(bencher, true, Fsync::Always);
 }
 
-/// A spool that its process left full. Its files are free once its tasks are gone, and these go with the runtime.
+/// A spool that its process left full. Its files are free once its tasks have ended, which they do with the runtime.
 fn full() -> Option<TempDir> {
     let (runtime, directory, entry) = (Runtime::new().ok()?, tempfile::tempdir().ok()?, assessment()?);
     runtime.block_on(async {
@@ -158,7 +158,7 @@ fn deliver_to_a_database(bencher: divan::Bencher<'_, '_>) {
     runtime.block_on(cluster.stop());
 }
 
-/// A client of a server, once that one is ready.
+/// A client of a server that is ready.
 async fn client(address: &str) -> Option<Outward> {
     let settings = OutwardSettings {
         base: format!("http://{address}").parse().ok()?,

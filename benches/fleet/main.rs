@@ -1,10 +1,10 @@
-//! Hotspots over a fleet, against a bare client in the same run.
+//! Hotspots of a fleet, compared with a bare client in the same run.
 //!
-//! A canned Pyroscope has 100 and then 1,000 apps, each with a profile of 200 kB of its own, half of whose functions no
-//! other app has; it answers after 20 ms. A server of this build ranks their functions. A bare reqwest client in this
-//! process fetches the same profiles, 16 at once, which is what a search grows to, and throws them away. Runs alternate,
-//! so that a drifting machine touches both alike; medians are shown. The first search is told apart: it begins with 2 apps
-//! at once and has no connections. Linux only.
+//! A Pyroscope with fixed answers has 100 and then 1,000 apps, each with a profile of 200 kB. Half of its functions are
+//! in no other app. It answers after 20 ms. A server of this build ranks their functions. A bare reqwest client in this
+//! process fetches the same profiles, 16 at once, as many as a search grows to, and discards them. Runs alternate, so
+//! that changes of the machine affect both; medians are shown. The first search is shown separately: it begins with 2
+//! apps at once and has no connections yet. Linux only.
 //!
 //! `cargo bench --bench fleet`; `FLEET_RUNS` (7).
 
@@ -58,7 +58,7 @@ async fn fleet() -> Result<()> {
     Ok(())
 }
 
-/// The median of searches over so many apps, in milliseconds.
+/// The median duration of searches over this many apps, in milliseconds.
 async fn measure(apps: usize) -> Result<f64> {
     let _canned = role(&["canned", &apps.to_string()])?;
     let server = server(SERVER, CANNED, "ReadPyroscopeFleetSearch.v1", &[])?;
@@ -84,7 +84,7 @@ async fn measure(apps: usize) -> Result<f64> {
     Ok(searched)
 }
 
-/// Waits until somebody answers there.
+/// Waits until the server answers.
 async fn answers(client: &reqwest::Client, url: &str, method: reqwest::Method) -> Result<()> {
     for _ in 0..1_200 {
         if client.request(method.clone(), url).send().await.is_ok_and(|answer| answer.status().is_success()) {
@@ -95,7 +95,7 @@ async fn answers(client: &reqwest::Client, url: &str, method: reqwest::Method) -
     bail!("nobody answers at {url}")
 }
 
-/// How long a search takes that finds every app, in milliseconds.
+/// The duration of a search that finds every app, in milliseconds.
 async fn search(client: &reqwest::Client, apps: usize) -> Result<f64> {
     let start = Instant::now();
     let answer = client.get(format!("http://{SERVER}/fleet/hotspots")).send().await?;
@@ -107,7 +107,7 @@ async fn search(client: &reqwest::Client, apps: usize) -> Result<f64> {
     Ok(took.as_secs_f64() * 1e3)
 }
 
-/// How long it takes a bare client to fetch every profile, in milliseconds.
+/// The time in which a bare client fetches every profile, in milliseconds.
 async fn fetch(client: &reqwest::Client, apps: usize) -> Result<f64> {
     let start = Instant::now();
     let calls = (0..apps).map(|app| async move {

@@ -1,4 +1,4 @@
-//! A canned Pyroscope: apps with profiles that are made up, and a time it takes to answer.
+//! A Pyroscope with fixed answers: apps with made-up profiles, and a delay.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -51,7 +51,7 @@ struct MergeRequest {
     end: i64,
 }
 
-/// The request a client makes for an app's merged cpu profile.
+/// The request of a client for an app's merged cpu profile.
 pub(crate) fn merge_request(app: &str) -> Vec<u8> {
     MergeRequest {
         profile_type: TYPE.to_owned(),
@@ -70,7 +70,7 @@ pub(crate) struct Made {
     pub(crate) depth: usize,
     /// Functions that stacks end in.
     pub(crate) leaves: usize,
-    /// Every second function is the app's own, which has this number; the others are libraries that all apps use.
+    /// Every second function is the app's own and has this number. The others are libraries that all apps use.
     pub(crate) own: Option<usize>,
 }
 
@@ -115,7 +115,7 @@ impl Made {
     }
 }
 
-/// What is asked of it, and after which time it answers.
+/// Its answers, and the delay before each.
 pub(crate) struct Source {
     apps: BTreeMap<String, Vec<Bytes>>,
     next: AtomicUsize,
@@ -123,24 +123,24 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// A source without apps, each of whose answers takes so long.
+    /// A source without apps that answers after this delay.
     pub(crate) fn taking(delay: Duration) -> Self {
         Self { apps: BTreeMap::new(), next: AtomicUsize::new(0), delay }
     }
 
-    /// Gives an app its answers, which take turns.
+    /// Gives an app its answers. They are used in turn.
     pub(crate) fn add(&mut self, app: &str, answers: Vec<Bytes>) {
         self.apps.insert(app.to_owned(), answers);
     }
 
-    /// Passes the time it takes to answer. A sleep of no time would still last until the next millisecond.
+    /// Waits for the delay. A sleep of no time would still last until the next millisecond.
     async fn wait(&self) {
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
     }
 
-    /// Serves for ever.
+    /// Serves until the process ends.
     pub(crate) async fn serve(self, address: &str) -> Result<()> {
         for (app, answers) in self.apps.iter().take(2) {
             eprintln!("answers of {app} hold {} bytes", answers.first().map_or(0, Bytes::len));

@@ -1,4 +1,4 @@
-//! The embedded PostgreSQL of a server that is measured.
+//! The embedded PostgreSQL of a measured server.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// That of a server that runs.
+    /// The cluster of a running server.
     pub(crate) fn of(data_dir: &Path) -> Result<Self> {
         let file = std::fs::read_to_string(data_dir.join("postgres/data/postmaster.pid"))?;
         Ok(Self { postmaster: file.lines().next().context("a process id")?.trim().parse()? })
@@ -26,7 +26,7 @@ impl Cluster {
         for entry in std::fs::read_dir("/proc")? {
             let name = entry?.file_name();
             let pid = name.to_str().filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
-            // A process may end while it is looked at.
+            // A process may end while it is read.
             if let Some((parent, [own, ended])) = pid.and_then(|pid| times(pid).ok())
                 && parent == self.postmaster
             {

@@ -1,10 +1,10 @@
-//! Triage under load, against a bare proxy of the same stack in the same run.
+//! Triage under load, compared with a bare proxy of the same stack in the same run.
 //!
-//! Three processes of this binary and one of the server: a canned Pyroscope whose answers differ per request, a bare
-//! proxy (actix-web and reqwest fetch the same bytes and throw them away), and the load itself. Reported per target:
-//! requests per second, p50 and p99, CPU time per request (user and system, by the operating system's own account),
-//! resident memory. Whoever asks the same at the same time shares one read of the source; with windows of their own,
-//! requests share nothing. Runs alternate, so that a drifting machine touches both alike; medians are shown.
+//! Three processes of this binary and one of the server: a Pyroscope with fixed answers that differ per request, a bare
+//! proxy (actix-web and reqwest fetch the same bytes and discard them), and the load itself. Reported for each target:
+//! requests per second, p50 and p99, CPU time per request (user and system, as the operating system reports it),
+//! resident memory. Identical requests at the same time share one read of the source; with windows of their own,
+//! requests share nothing. Runs alternate, so that changes of the machine affect both; medians are shown.
 //!
 //! `cargo bench --bench load` (or `just load`); `LOAD_SECONDS` per run (5), `LOAD_RUNS` (5).
 
@@ -33,7 +33,8 @@ fn main() -> Result<()> {
     }
 }
 
-/// Two apps, `small` (20 to 25 kB a profile) and `large` (1 MB), each with so many answers that no two in a row are equal.
+/// Two apps, `small` (20 to 25 kB per profile) and `large` (1 MB), each with so many answers that no two in a row are
+/// equal.
 async fn canned() -> Result<()> {
     let mut source = Source::taking(Duration::ZERO);
     let made = |functions, stacks, depth| Made { functions, stacks, depth, leaves: 24, own: None };

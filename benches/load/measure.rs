@@ -1,4 +1,4 @@
-//! Load on one target and what it cost its process.
+//! Load on one target, and what it cost its process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,16 +17,16 @@ pub(crate) struct Target {
     pub(crate) name: String,
     pid: u32,
     url: String,
-    /// Makes the request of that number.
+    /// Makes the request with that number.
     ask: Arc<Ask>,
     asked: Arc<AtomicU64>,
     client: Client,
 }
 
-/// How many windows there are before the first comes again.
+/// The number of windows before the first comes again.
 const WINDOWS: u64 = 40;
 
-/// One run's figures.
+/// The figures of one run.
 pub(crate) struct Figures {
     pub(crate) per_second: f64,
     pub(crate) p50_ms: f64,
@@ -44,22 +44,22 @@ impl Target {
             url: url.to_owned(),
             ask: Arc::new(move |client, _| client.get(&asked)),
             asked: Arc::default(),
-            // What compressing an answer costs is asked of one target alone.
+            // The cost of compressed answers is measured with one target only.
             client: Client::builder().no_gzip().build().unwrap_or_default(),
         }
     }
 
-    /// The same, asked by other requests, each of which knows its number.
+    /// The same, with other requests, which are made from their number.
     pub(crate) fn asking(self, ask: impl Fn(&Client, u64) -> RequestBuilder + Send + Sync + 'static) -> Self {
         Self { ask: Arc::new(ask), ..self }
     }
 
-    /// The same, asked by a client that takes gzip.
+    /// The same, with a client that accepts gzip.
     pub(crate) fn taking_gzip(self) -> Self {
         Self { client: Client::new(), ..self }
     }
 
-    /// The same, where each request asks for an hour of its own, so that none shares the work of another.
+    /// The same, with a window of its own for each request, so that none shares the work of another.
     pub(crate) fn with_windows(self) -> Result<Self> {
         let (url, hour_ago) = (self.url.clone(), u64::try_from(SystemClock.now().timestamp())? - 3_600);
         Ok(self.asking(move |client, n| client.get(format!("{url}&from={}", hour_ago + n % WINDOWS))))
@@ -82,7 +82,7 @@ impl Target {
         memory_mib(self.pid, "VmRSS:")
     }
 
-    /// Keeps `concurrency` requests in flight for so long.
+    /// Keeps `concurrency` requests in flight for this long.
     pub(crate) async fn run(&self, concurrency: usize, duration: Duration) -> Result<Figures> {
         let errors = Arc::new(AtomicU64::new(0));
         let (cpu, start) = (cpu_us(self.pid)?, Instant::now());

@@ -1,4 +1,4 @@
-//! Processes that are measured from outside, and what they take.
+//! Processes that are measured from outside.
 
 use std::process::{Child, Command, Stdio};
 
@@ -16,24 +16,24 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // SIGTERM, so that a server with a database of its own stops it.
+        // SIGTERM, so that a server with an embedded database stops it.
         let _ = Command::new("kill").arg(self.0.id().to_string()).status();
         let _ = self.0.wait();
     }
 }
 
-/// This binary once more, in another role.
+/// This binary again, in another role.
 pub(crate) fn role(arguments: &[&str]) -> Result<Process> {
     Ok(Process(Command::new(std::env::current_exe()?).args(arguments).stdin(Stdio::null()).spawn()?))
 }
 
-/// A server of a function that reads profiles from there.
+/// A server with one function that reads profiles from this address.
 pub(crate) fn server(address: &str, source: &str, function: &str, extra: &[(&str, &str)]) -> Result<Process> {
     let source = format!("http://{source}");
     start(address, function, &[&[("PYROSCOPE_URL", source.as_str())], extra].concat())
 }
 
-/// A server of a function with these variables.
+/// A server with one function and these environment variables.
 pub(crate) fn start(address: &str, function: &str, variables: &[(&str, &str)]) -> Result<Process> {
     let port = address.rsplit(':').next().unwrap_or_default();
     let usual = [("FUNCTION", function), ("PORT", port), ("SELF_PROFILE", "false"), ("LOG_LEVEL", "warn")];
@@ -42,19 +42,19 @@ pub(crate) fn start(address: &str, function: &str, variables: &[(&str, &str)]) -
     Ok(Process(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?))
 }
 
-/// A number of the environment.
+/// A number from the environment.
 pub(crate) fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }
 
-/// The middle of the values; 0 of none.
+/// The median of the values; 0 if there are none.
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// Memory of a process by the operating system's account: `VmRSS:` is resident now, `VmHWM:` was at the most.
+/// Memory of a process as the operating system reports it: `VmRSS:` is resident now, `VmHWM:` is the maximum.
 pub(crate) fn memory_mib(pid: u32, key: &str) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(key)).context("a line of the status")?;

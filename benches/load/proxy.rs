@@ -1,4 +1,4 @@
-//! The bare proxy: the same stack, fetching the same bytes and throwing them away.
+//! The bare proxy: the same stack, which fetches the same bytes and discards them.
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::Result;

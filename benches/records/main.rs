@@ -1,8 +1,8 @@
-//! ReadLimits read and written under load: requests per second of a relational system of record, and how much of the CPU is
-//! PostgreSQL's.
+//! Approved limits read and written under load: requests per second of a relational system of record, and the part of
+//! the CPU that PostgreSQL uses.
 //!
-//! One process of the server with an embedded cluster that is as durable as anybody's, and the load. Each `GET` reads the
-//! ten limits of one of twenty apps; each `POST` sets one of a thousand limits, so that most replace a threshold. Runs
+//! One process of the server with an embedded cluster of the usual durability, and the load. Each `GET` reads the ten
+//! limits of one of twenty apps; each `POST` sets one of a thousand limits, so that most replace a threshold. Runs
 //! alternate; medians are shown.
 //!
 //! `cargo bench --bench records`; `LOAD_SECONDS` per run (5), `LOAD_RUNS` (5); `DB_POOL_SIZE` as for the server.
@@ -26,9 +26,9 @@ use serde_json::{Value, json};
 
 const ADDRESS: &str = "127.0.0.1:19055";
 const APPS: u64 = 20;
-/// ReadLimits of each app that are read.
+/// Approved limits of each app that are read.
 const READ: u64 = 10;
-/// ReadLimits that are written in turn.
+/// Approved limits that are written in turn.
 const WRITTEN: u64 = 1_000;
 
 fn limit(app: &str, n: u64) -> Value {

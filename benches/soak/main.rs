@@ -1,10 +1,10 @@
-//! The expected volumes for a while, over the embedded database and the embedded profile store: nothing fails, nothing
-//! is lost, nothing grows.
+//! Runs the expected volumes for a while, with the embedded database and the embedded profile store: no request fails,
+//! nothing is lost, memory does not grow.
 //!
-//! Fifteen apps with two hours of profiles push one more every 15 s, while ten triages, five diffs and five searches of
-//! the fleet are asked for every second, whether or not those before are answered. Reported: p50 and p99 per route, the
-//! CPU of the server and of PostgreSQL, resident memory on the way, bytes of a row of history. It fails where a request
-//! did, where an assessment is not in the history, or where memory grew by more than a quarter after the first third.
+//! Fifteen apps with two hours of profiles push another one every 15 s. Every second ten triages, five diffs and five
+//! fleet searches are requested, whether or not earlier ones were answered. Reported: p50 and p99 per route, the CPU of
+//! the server and of PostgreSQL, resident memory over time, bytes per row of history. It fails if a request failed, if
+//! an assessment is not in the history, or if memory grew by more than a quarter after the first third.
 //!
 //! `cargo bench --bench soak`; `SOAK_SECONDS` (600). With few seconds it is a test: `just soak-short`. With
 //! `HISTORY_REPEATS_EVERY`, which the server reads, assessments that repeat the last one count as kept.
@@ -36,9 +36,9 @@ use sqlx::{Connection, PgConnection};
 
 const ADDRESS: &str = "127.0.0.1:19060";
 const BASE: &str = "http://127.0.0.1:19060";
-/// So many minutes of profiles are there at the start: what a diff of two hours reads.
+/// Minutes of profiles at the start: as much as a diff of two hours reads.
 const BEFORE: i64 = 125;
-/// Memory may grow so much after the first third: caches and pools of another day.
+/// How much memory may grow after the first third: caches and pools of another day.
 const GROWTH: f64 = 1.25;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
@@ -52,7 +52,7 @@ async fn main() -> Result<()> {
     prepare(&client, if seconds < 60 { 15 } else { 1 }).await?;
     let database = Cluster::of(data.path())?;
     let answers = Arc::new(Answers::default());
-    // What is read for the first time is made room for first.
+    // Memory grows when something is read for the first time.
     for route in ROUTES {
         Arc::clone(&answers).ask(&client, BASE, route, 0).await;
     }
@@ -102,14 +102,14 @@ async fn ready(client: &Client) -> Result<()> {
     anyhow::bail!("the server is not ready after a minute")
 }
 
-/// A counter of the server; 0 where it has not counted yet.
+/// A counter of the server; 0 if it has not counted yet.
 async fn counter(client: &Client, name: &str) -> Result<usize> {
     let text = client.get(format!("{BASE}/metrics")).send().await?.text().await?;
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     Ok(value.map_or(Ok(0), str::parse)?)
 }
 
-/// Owners, limits, and a profile of each app every so many minutes.
+/// Registers owners and limits, and pushes a profile of each app every so many minutes.
 async fn prepare(client: &Client, every: i64) -> Result<()> {
     let post = async |path: &str, body: serde_json::Value| {
         let answer = client.post(format!("{BASE}/{path}")).json(&body).send().await?;
@@ -143,7 +143,7 @@ async fn push(client: &Client, n: u64, at: i64, variant: usize) -> Result<()> {
     Ok(())
 }
 
-/// One profile of each app every 15 s.
+/// Pushes one profile of each app every 15 s.
 async fn push_steadily(client: Client, end: Duration) -> Result<u64> {
     let begun = Instant::now();
     let mut ticks = tokio::time::interval(Duration::from_secs(15) / u32::try_from(APPS)?);
@@ -156,7 +156,7 @@ async fn push_steadily(client: Client, end: Duration) -> Result<u64> {
     Ok(n)
 }
 
-/// Asks so often a second, however long the answers take, and waits for all of them.
+/// Sends this many requests per second, however long the answers take, and waits for all of them.
 async fn ask_steadily(client: Client, route: Route, answers: Arc<Answers>, end: Duration) {
     let begun = Instant::now();
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / route.per_second);
@@ -171,7 +171,7 @@ async fn ask_steadily(client: Client, route: Route, answers: Arc<Answers>, end: 
     }
 }
 
-/// Shows the memory on the way; answers by how much the last third is above the second.
+/// Shows the memory over time. Returns by how much the last third exceeds the second.
 fn grown(memory: &[(Duration, f64)]) -> f64 {
     let mean = |part: &[(Duration, f64)]| part.iter().map(|(_, mib)| mib).sum::<f64>() / part.len().max(1) as f64;
     let at = |thirds: usize| memory.get(memory.len() * thirds / 3..memory.len() * (thirds + 1) / 3).unwrap_or(&[]);
@@ -188,7 +188,7 @@ fn grown(memory: &[(Duration, f64)]) -> f64 {
     if memory.len() < 9 { 1.0 } else { mean(at(2)) / mean(at(1)) }
 }
 
-/// Every assessment that was answered is in the history; what a row of it takes.
+/// Checks that every answered assessment is in the history. Returns the size of a row.
 async fn history(data_dir: &Path, assessments: usize) -> Result<()> {
     let options = Embedded::options_of_running(data_dir).context("the cluster of the server")?;
     let mut connection = PgConnection::connect_with(&options).await?;

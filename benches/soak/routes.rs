@@ -1,4 +1,4 @@
-//! What is asked for, and how it was answered.
+//! The requests, and their answers.
 
 use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,18 +15,18 @@ pub(crate) fn app(n: u64) -> String {
     format!("shop-{}", n % APPS)
 }
 
-/// Something that is asked for again and again.
+/// A request that is repeated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Route {
     pub(crate) name: &'static str,
     pub(crate) per_second: u32,
-    /// Its place among all.
+    /// Its index.
     place: usize,
-    /// The path of that number.
+    /// The path with that number.
     path: fn(usize) -> String,
-    /// Whether its answers are kept in the history.
+    /// Whether its answers are recorded in the history.
     kept: bool,
-    /// Why an answer is none, if so.
+    /// Why an answer is not valid, if so.
     wrong: fn(&Value) -> bool,
 }
 
@@ -70,14 +70,14 @@ impl Answers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks once.
+    /// Sends one request.
     pub(crate) async fn ask(&self, client: &Client, base: &str, route: Route, n: usize) {
         let sent = Instant::now();
         let answer = fetch(client, &format!("{base}{}", (route.path)(n))).await;
         let ms = sent.elapsed().as_secs_f64() * 1_000.0;
         let error = match answer {
             Err(error) => Some(error),
-            // Nothing may be missing from an answer either.
+            // An answer must not lack anything either.
             Ok(body) => ["/baselines", "/history", "/labels", "/owners", "/errors"]
                 .map(|member| at(&body, member))
                 .into_iter()
@@ -88,12 +88,12 @@ impl Answers {
         self.lock().push((route.place, ms, error));
     }
 
-    /// What went wrong.
+    /// The errors.
     pub(crate) fn errors(&self) -> Vec<String> {
         self.lock().iter().filter_map(|(_, _, error)| error.clone()).collect()
     }
 
-    /// How many answers the history must hold.
+    /// The number of answers that the history must contain.
     pub(crate) fn assessments(&self) -> usize {
         let kept = |place: usize| ROUTES.iter().any(|route| route.place == place && route.kept);
         self.lock().iter().filter(|(place, _, error)| error.is_none() && kept(*place)).count()

@@ -1,7 +1,7 @@
-//! What splitting costs: the latency of each decision by one process, and by one process per function.
+//! The cost of splitting: the latency of each decision in one process, and in one process per function.
 //!
-//! A canned Pyroscope serves both. The monolith brings the database that the split's systems of record share with it.
-//! Runs alternate, so that a drifting machine touches both alike; medians are shown.
+//! A Pyroscope with fixed answers serves both. The monolith has the database that the split's systems of record share
+//! with it.
 //!
 //! `cargo bench --bench split`; `LOAD_SECONDS` per run (5), `LOAD_RUNS` (5).
 

@@ -284,8 +284,8 @@ async fn every_route_answers_the_same_bytes_with_local_and_with_remote_systems_o
     assert_eq!(left_out(&succeeded), BTreeSet::new(), "routes that were never asked with success");
     let recorded = get("/history/shop");
     for server in &servers {
-        // Two triages and three reports. Refused requests are not decisions.
-        until("the decisions in the history", || async { server.json(&recorded.1).await.1["count"] == 5 }).await;
+        // Three triages and three reports. Refused requests are not decisions.
+        until("the decisions in the history", || async { server.json(&recorded.1).await.1["count"] == 6 }).await;
     }
     assert_eq!(answer(&servers[0], &recorded).await.said, answer(&servers[1], &recorded).await.said);
 }

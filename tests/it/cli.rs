@@ -77,7 +77,7 @@ async fn a_reader_that_has_seen_enough_is_no_failure() {
 async fn an_exported_file_is_judged_as_the_server_judges_it() {
     let server = Flamewarden::start().await;
     collecting("shop").push(&server).await;
-    let (_, mut served) = server.json("/triage/shop?types=cpu&from=now-1h&to=now").await;
+    let (_, mut served) = server.json("/triage/shop?from=now-1h&to=now").await;
     let window = format!("from={}&to={}", served["from"], served["to"]);
     let export = server.get(&format!("/profiles/shop/export?{window}")).send().await.unwrap().bytes().await.unwrap();
     let directory = tempfile::tempdir().unwrap();

@@ -32,10 +32,12 @@ pub(super) fn recommendation(
             let _ = write!(place, ", heaviest function {function} ({percent:.1} %)");
         }
     }
+    let is_library_only = !responsible.is_empty() && responsible.iter().all(|one| !one.is_own);
     if place.is_empty() {
         place.push_str(if is_collector { "the code that allocates most" } else { "the heaviest functions" });
     }
-    advice.recommend(&place)
+    let outside = if is_library_only { " It is called from outside any code of your own." } else { "" };
+    advice.recommend(&place) + outside
 }
 
 /// What a category means in that kind of profile, where it is not what a reader would think.
@@ -117,11 +119,17 @@ mod tests {
             percent: 91.2,
             total_percent: 40.0,
             path: vec!["Cart.toJson".into()],
+            is_own: true,
         };
         let evidence = Evidence { function: "ObjectMapper.writeValue".into(), percent: 12.34 };
         let advice = Advice { recommendation: "Write less under {place}.".into(), steps: std::sync::Arc::from([]) };
         assert_eq!(
-            recommendation(&advice, Category::Logging, &[responsible], std::slice::from_ref(&evidence)),
+            recommendation(
+                &advice,
+                Category::Logging,
+                std::slice::from_ref(&responsible),
+                std::slice::from_ref(&evidence)
+            ),
             "Write less under com/example/Cart.toJson (91 % of it), heaviest function ObjectMapper.writeValue (12.3 %)."
         );
         assert_eq!(

@@ -44,6 +44,8 @@ pub struct Responsible {
     pub total_percent: f64,
     /// From it down to the heaviest claiming frame, short names.
     pub path: Vec<String>,
+    /// Whether it is the application's own.
+    pub is_own: bool,
 }
 
 /// The paths of each category, and dense arrays by function, reused from category to category.
@@ -320,6 +322,7 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
             percent: percent_of(ticks, whole),
             total_percent: percent_of(self.total_of(frame), self.tally.total),
             path,
+            is_own: self.is_own(frame),
         })
     }
 
