@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::finding::{Finding, Judging};
 use super::own_code::{OwnCode, own_code};
 use super::rate::RateOver;
-use super::recommendation::{fallback_text, insufficient_text};
+use super::recommendation::{TELLS_SOMETHING, fallback_text, insufficient_text};
 use super::responsible::{Responsible, ResponsibleSearch};
 use crate::kernel::{FindingSeverity, ProfileType, percent_of};
 use crate::profile::TextId;
@@ -290,7 +290,11 @@ fn fallback(
     let largest = competing.take(LARGEST).map(|f| (f.category, f.share.percent, f.threshold)).collect();
     let function = unclaimed.map(|(name, _)| judging.profile.text(name));
     let share = judging.share(unclaimed.map_or(0, |(_, ticks)| ticks));
-    let responsible = unclaimed.map(|(name, _)| search.callers_of(name)).unwrap_or_default();
+    let sites = if share.percent < TELLS_SOMETHING { search.sites() } else { Vec::new() };
+    let responsible = match unclaimed {
+        Some((name, _)) if sites.is_empty() => search.callers_of(name),
+        _ => sites,
+    };
     Diagnosis {
         name: fallback_name(judging.kind),
         ground,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::assessment::ProfileAssessment;
 use super::diagnosis::{Diagnosis, Ground};
 use super::rate::Rate;
+use super::recommendation::TELLS_SOMETHING;
 use crate::kernel::ProfileType;
 use crate::verdict::category::Category;
 use crate::verdict::names::short_name;
@@ -68,7 +69,10 @@ pub(super) fn headline(app: &str, assessment: &ProfileAssessment) -> String {
         }
         _ => {
             text.push_str(&largest(&diagnosis.largest));
-            if let Some(function) = diagnosis.function.as_deref().map(short_name) {
+            let site = diagnosis.responsible.first().filter(|_| diagnosis.share.percent < TELLS_SOMETHING);
+            if let Some(site) = site {
+                let _ = write!(text, "; {} % {whole} comes from {}", figure(site.percent), short_name(&site.function));
+            } else if let Some(function) = diagnosis.function.as_deref().map(short_name) {
                 let _ = write!(text, "; the heaviest function is {function} with {}", of(&share, &whole));
             }
         }
@@ -85,15 +89,10 @@ fn largest(categories: &[(Category, f64, f64)]) -> String {
     if categories.is_empty() {
         return "Nothing stands out".to_owned();
     }
-    let one = |(category, percent, threshold): &(Category, f64, f64)| {
-        let (percent, threshold) = (figure(*percent), figure(*threshold));
-        let label = label(*category);
-        (label, percent, threshold)
-    };
-    let named = categories
-        .iter()
-        .map(one)
-        .map(|(label, percent, threshold)| format!("{} {percent} % ({threshold})", lower_first(label)));
+    let named = categories.iter().map(|(category, percent, threshold)| {
+        let from = if *category == Category::Scheduling { ", from half a core" } else { "" };
+        format!("{} {} % ({}{from})", lower_first(label(*category)), figure(*percent), figure(*threshold))
+    });
     format!("No category surely passes its threshold. Largest: {}", named.collect::<Vec<_>>().join(", "))
 }
 

@@ -83,6 +83,9 @@ pub(super) fn own_code_text(function: &str, heaviest: &str, percent: f64, caller
     )
 }
 
+/// A function with less than this share explains nothing, percent: the function that most comes from is named instead.
+pub(super) const TELLS_SOMETHING: f64 = 2.0;
+
 pub(super) fn fallback_text(
     kind: ProfileType,
     function: Option<&str>,
@@ -92,6 +95,12 @@ pub(super) fn fallback_text(
     let Some(function) = function else {
         return "Nothing stands out.".to_owned();
     };
+    if let Some(site) = responsible.first().filter(|_| percent < TELLS_SOMETHING) {
+        return format!(
+            "No known pattern stands out; {:.0} % of it comes from {}. Look at what that does.",
+            site.percent, site.function
+        );
+    }
     let from = match responsible.first() {
         Some(r) if r.function != function => format!(", called from {}", r.function),
         _ => String::new(),

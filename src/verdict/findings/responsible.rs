@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
+use super::recommendation::TELLS_SOMETHING;
 use super::tally::{CATEGORIES, Tally};
 use crate::kernel::{ProfileType, percent_of};
 use crate::profile::{FunctionId, Profile, TextId};
@@ -116,9 +117,11 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
 
     /// The functions of the application that most ticks come from, whatever they were claimed as.
     pub(super) fn sites(&mut self) -> Vec<Responsible> {
-        let paths: Vec<_> = self.claimed.iter().flatten().chain(&self.unclaimed).copied().collect();
+        let is_active = |category: usize| Category::ALL.get(category).is_none_or(|c| c.is_active());
+        let claimed = self.claimed.iter().enumerate().filter(|(category, _)| is_active(*category));
+        let paths: Vec<_> = claimed.flat_map(|(_, paths)| paths).chain(&self.unclaimed).copied().collect();
         let whole = paths.iter().map(|path| path.ticks).sum();
-        let sites = self.best_sites(&paths, None, whole, Self::is_own);
+        let sites = self.best_sites(&paths, None, whole, TELLS_SOMETHING, Self::is_own);
         sites.into_iter().filter_map(|(frame, ticks)| self.describe(frame, ticks, whole, &paths)).collect()
     }
 
@@ -210,9 +213,9 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
             ProfileType::Lock => None,
             _ => self.deepest_common(paths, category, whole, may),
         };
-        let Some((frame, ticks)) = common else { return self.best_sites(paths, category, whole, may) };
+        let Some((frame, ticks)) = common else { return self.best_sites(paths, category, whole, WORTH_NAMING, may) };
         if percent_of(self.total_of(frame), self.tally.total) >= EVERYTHING {
-            let sites = self.best_sites(paths, category, whole, may);
+            let sites = self.best_sites(paths, category, whole, WORTH_NAMING, may);
             if sites.iter().any(|(site, _)| *site != frame) {
                 return sites;
             }
@@ -286,12 +289,14 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         seen.into_iter().map(|frame| (frame, self.take(frame))).collect()
     }
 
-    /// The nearest caller of each stack that is the application's or a library's: the two heaviest that are worth naming.
+    /// The nearest caller of each stack that is the application's or a library's: the two heaviest with at least this
+    /// share, percent.
     fn best_sites(
         &mut self,
         paths: &[Path<'p>],
         category: Option<Category>,
         whole: i64,
+        worth_naming: f64,
         may: impl Fn(&Self, FunctionId) -> bool,
     ) -> Vec<(FunctionId, i64)> {
         let mut seen = Vec::new();
@@ -308,7 +313,7 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
             }
         }
         let sites = seen.into_iter().map(|f| (f, self.take(f)));
-        let mut sites: Vec<_> = sites.filter(|(_, ticks)| percent_of(*ticks, whole) >= WORTH_NAMING).collect();
+        let mut sites: Vec<_> = sites.filter(|(_, ticks)| percent_of(*ticks, whole) >= worth_naming).collect();
         sites.sort_by_key(|(f, ticks)| (Reverse(*ticks), self.profile.function(*f)));
         sites.truncate(2);
         sites

@@ -190,3 +190,16 @@ fn advice_on_the_collector_names_who_allocates() {
     name_allocators(&mut without, None);
     assert!(!without.diagnosis.recommendation.contains("types="));
 }
+
+#[test]
+fn where_no_function_is_heavy_the_one_that_most_comes_from_is_named() {
+    let leaves: Vec<_> = (0..100)
+        .map(|i| format!("main.main;main.{};lib.f{i}", if i < 45 { "load".to_owned() } else { format!("g{i}") }))
+        .collect();
+    let stacks: Vec<_> = leaves.iter().map(|stack| (stack.as_str(), 100)).collect();
+    let a = cpu(&stacks);
+    assert_eq!(a.diagnosis.ground, Ground::Fallback);
+    let headline = summary_of(&a).headline;
+    assert!(headline.contains("Nothing stands out; 45 % of it comes from main.load;"), "{headline}");
+    assert!(a.diagnosis.recommendation.contains("45 % of it comes from main.load. Look at what that does."));
+}
