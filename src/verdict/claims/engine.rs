@@ -120,12 +120,13 @@ impl Claims {
     }
 
     /// Whether the function is the application's own: neither a library's nor the platform's. In a profile of one
-    /// language, that speaks it too: what is below is the VM's.
+    /// language, native functions and bare words are the VM's.
     pub(in crate::verdict) fn is_first_party(&self, function: FunctionId) -> bool {
-        let own = self.infos.get(function.index()).and_then(|info| info.own);
+        let info = self.infos.get(function.index());
+        let speaks = |info: &FunctionInfo| info.own == self.language || info.own.is_none() && info.package != 0;
         self.origin(function) == Origin::App
             && !self.is_platform(function)
-            && (self.language.is_none() || own == self.language)
+            && (self.language.is_none() || info.is_some_and(speaks))
     }
 
     /// Whether the sampler saw frames below the language: native libraries, the VM's own code or the kernel.

@@ -122,6 +122,21 @@ mod tests {
     }
 
     #[rstest]
+    #[case::of_its_language("com/x/Cart.total;java/util/HashMap.get 5\n", "com/x/Cart.total", true)]
+    #[case::of_no_proven_language("shop.Cart.toJson;encoding/json.Marshal 5\n", "shop.Cart.toJson", true)]
+    #[case::of_the_vm("com/x/Cart.total;update_stats;java/util/HashMap.get 5\n", "update_stats", false)]
+    #[case::of_a_native_program("main;update_stats;malloc 5\n", "update_stats", true)]
+    fn in_a_profile_of_one_language_bare_words_are_the_vms(
+        #[case] folded: &str,
+        #[case] name: &str,
+        #[case] is_own: bool,
+    ) {
+        let (profile, claims) = claims(folded, ProfileType::Cpu);
+        let id = profile.function_ids().find(|id| profile.name(*id) == name).unwrap();
+        assert_eq!(claims.is_first_party(id), is_own);
+    }
+
+    #[rstest]
     #[case::parked("Thread (1);a.B.run;System.Threading.WaitHandle.WaitOne 99\nThread (1);a.B.run 1\n", Category::Idle)]
     #[case::waits_now_and_then(
         "Thread (1);a.B.run;System.Threading.WaitHandle.WaitOne 90\nThread (1);a.B.run 10\n",

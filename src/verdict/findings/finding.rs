@@ -212,7 +212,7 @@ impl<'a> Judging<'a> {
         let runtime = tally.runtime(category).or_else(|| tally.main_runtime());
         let (evidence, responsible) = search.investigate(category);
         let advice = self.rules.advice(category, runtime);
-        Finding {
+        let mut finding = Finding {
             category,
             share,
             uncounted_percent: self.percent(tally.uncounted(category)),
@@ -227,13 +227,22 @@ impl<'a> Judging<'a> {
                 _ => None,
             },
             mechanisms: self.mechanisms(category),
-            recommendation: recommendation(&advice, category, &responsible, &evidence)
-                + caveat(self.kind, category, runtime),
+            recommendation: String::new(),
             responsible,
             evidence,
             impact_percent: None,
             steps: advice.steps,
-        }
+        };
+        self.advise(&mut finding);
+        finding
+    }
+
+    /// Says what to do about a finding, and where.
+    pub(super) fn advise(&self, finding: &mut Finding) {
+        let Finding { category, runtime, .. } = *finding;
+        let advice = self.rules.advice(category, runtime);
+        let text = recommendation(&advice, category, &finding.responsible, &finding.evidence);
+        finding.recommendation = text + caveat(self.kind, category, runtime);
     }
 
     fn mechanisms(&self, category: Category) -> Vec<(Category, f64)> {

@@ -36,6 +36,7 @@ fn a_small_mechanism_gives_way_to_a_function_of_five_times_its_share() {
 fn a_purpose_replaces_a_mechanism_that_serves_it(#[case] stack: &str, #[case] name: &str) {
     let a = cpu(&[(stack, 4_000), WORK, MORE_WORK]);
     assert_eq!((a.diagnosis.name, a.diagnosis.share.percent), (name, 40.0));
+    assert!(a.diagnosis.recommendation.contains("main.serve (100 % of it)"), "{}", a.diagnosis.recommendation);
 }
 
 #[test]
