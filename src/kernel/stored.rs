@@ -45,8 +45,8 @@ impl OddRow {
     }
 }
 
-/// Members that a change only repeats, as a client does which sends back the whole row that it read. They must be as they
-/// are stored; when the row was changed last and what is wrong with it are not compared.
+/// Members that a change only repeats, from a client that sends back the whole row it read. They must be equal to the
+/// stored ones. The time of the last change and the list of problems are not compared.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Repeated(Map<String, Value>);
 

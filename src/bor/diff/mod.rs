@@ -1,8 +1,8 @@
 //! The diff report: did this deploy make it slower? It reads an app's profiles in two windows, compares them function
 //! by function, checks them against approved limits, and records the verdict.
 //!
-//! It owns no data. It uses the port of profile data; in v2 also those of baselines and history, either of which may be
-//! off.
+//! It owns no data. It uses the port of profile data. In v2 it also uses those of baselines and history, if they are
+//! available.
 
 mod domain;
 mod entry;

@@ -208,13 +208,11 @@ impl Triage {
                 weigh_allocations(Arc::make_mut(&mut judged.assessment), cost);
             }
         }
-        let of_alloc = |t: &TypeResult| t.result.as_ref().ok().filter(|_| t.kind == ProfileType::Alloc).cloned();
-        let alloc = types.iter().find_map(of_alloc).map(|judged| judged.assessment);
-        if alloc.is_some() || is_alloc_left_out {
-            let of_cpu = |t: &mut TypeResult| t.kind == ProfileType::Cpu;
-            for judged in types.iter_mut().filter_map(|t| if of_cpu(t) { t.result.as_mut().ok() } else { None }) {
-                name_allocators(&mut judged.assessment, alloc.as_deref());
-            }
+        let alloc = types.iter().find(|t| t.kind == ProfileType::Alloc).and_then(|t| t.result.as_ref().ok());
+        let alloc = alloc.map(|judged| Arc::clone(&judged.assessment));
+        let cpu = types.iter_mut().find(|t| t.kind == ProfileType::Cpu).and_then(|t| t.result.as_mut().ok());
+        if let Some(cpu) = cpu.filter(|_| alloc.is_some() || is_alloc_left_out) {
+            name_allocators(&mut cpu.assessment, alloc.as_deref());
         }
         let outcomes: Vec<_> = types.iter().map(TypeResult::outcome).collect();
         let limits_of_kinds = types.iter().filter_map(|of| of.result.as_ref().ok()?.limits.as_ref());

@@ -95,11 +95,8 @@ impl<T: DeserializeOwned + PartialSchema + ReadOnly> FromRequest for ChangeBody<
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (head, payload) = (check(request), payload.take());
-        Box::pin(async move {
-            head?;
-            Self::from_json(&read(payload, BODY_LIMIT_BYTES).await?)
-        })
+        let bytes = received(request, payload);
+        Box::pin(async move { Self::from_json(&bytes.await?) })
     }
 }
 
@@ -108,11 +105,17 @@ impl<T: DeserializeOwned + PartialSchema> FromRequest for Body<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (head, payload) = (check(request), payload.take());
-        Box::pin(async move {
-            head?;
-            Self::from_json(&read(payload, BODY_LIMIT_BYTES).await?)
-        })
+        let bytes = received(request, payload);
+        Box::pin(async move { Self::from_json(&bytes.await?) })
+    }
+}
+
+/// The bytes of a JSON body, within the limit.
+fn received(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<BytesMut, Problem>> + 'static {
+    let (head, payload) = (check(request), payload.take());
+    async move {
+        head?;
+        read(payload, BODY_LIMIT_BYTES).await
     }
 }
 

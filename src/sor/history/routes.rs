@@ -198,7 +198,7 @@ pub(super) async fn list_history(
 
 /// Read an app's newest assessment
 ///
-/// Reads what the last triage of the app found. 404 if the app was never triaged.
+/// The newest assessment of an app. 404 if there is none.
 #[utoipa::path(
     get, path = "/history/{key}/latest", tag = "history", operation_id = "latestAssessment",
     params(("key" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden")),

@@ -19,23 +19,28 @@ const THREAD_DEPTH: usize = 6;
 /// `perf script` does: such a name is never called and is a bare word. The idle task stays what it is.
 pub(super) fn mark_commands(infos: &mut [FunctionInfo], rules: &Rules, profile: &Profile) {
     let mut roots = vec![false; infos.len()];
-    let mut called = vec![false; infos.len()];
     for stack in profile.stacks() {
-        let Some((root, callees)) = stack.frames.split_last() else { continue };
-        for callee in callees {
-            set(&mut called, *callee);
-        }
-        if !callees.is_empty() {
+        if let [_, .., root] = stack.frames {
             set(&mut roots, *root);
         }
     }
     let marked = |marks: &[bool], id: &FunctionId| marks.get(id.index()).copied().unwrap_or(false);
     let roots: Vec<_> = profile.function_ids().filter(|id| marked(&roots, id)).collect();
-    let is_command = |id: &FunctionId| {
+    let may_be_command = |id: &FunctionId| {
         let is_function = infos.get(id.index()).is_none_or(|info| info.entry || info.unresolved);
-        !is_function && !marked(&called, id) && is_bare(profile.name(*id))
+        !is_function && is_bare(profile.name(*id))
     };
-    if !roots.iter().all(is_command) {
+    // Most profiles have none, and then their stacks are not gone through.
+    if !roots.iter().all(may_be_command) {
+        return;
+    }
+    let mut called = vec![false; infos.len()];
+    for stack in profile.stacks() {
+        for callee in stack.frames.split_last().map_or(&[][..], |(_, callees)| callees) {
+            set(&mut called, *callee);
+        }
+    }
+    if roots.iter().any(|root| marked(&called, root)) {
         return;
     }
     for root in roots {

@@ -53,7 +53,8 @@ pub(super) fn own_code(
     });
     let next = next.map(|leaf| (judging.profile.text(leaf.name).to_owned(), judging.percent(leaf.own - leaf.hidden)));
     let heaviest = judging.profile.text(name);
-    let recommendation = own_code_text(&function, heaviest, judging.percent(ticks), &search.callers_of(name));
+    let responsible = search.callers_of(name);
+    let recommendation = own_code_text(&function, heaviest, judging.percent(ticks), &responsible);
     Some(Diagnosis {
         name: fallback_name(judging.kind),
         ground: Ground::OwnCode,
@@ -64,7 +65,7 @@ pub(super) fn own_code(
         function: Some(function),
         own_code: Some(OwnCode { is_subtree: !is_the_program, next }),
         largest: Vec::new(),
-        responsible: search.callers_of(name),
+        responsible,
         recommendation,
     })
 }

@@ -11,7 +11,7 @@ use crate::verdict::Category;
 pub(super) enum Grade {
     /// What an engineer would say.
     Right,
-    /// The right cost by a worse name, a lesser cost, or a share that is out of range.
+    /// The right cost by a less useful category, a smaller cost, or a share that is out of range.
     Partly,
     /// Another answer.
     Wrong,

@@ -38,7 +38,7 @@ pub(super) struct Case {
     pub(super) kind: ProfileType,
     /// Verdicts that are right.
     pub(super) accept: Vec<Label>,
-    /// Verdicts that name the right cost by a worse name, or a lesser cost.
+    /// Verdicts that are partly right: they name the right cost by a less useful category, or a smaller cost.
     pub(super) partly: Vec<Label>,
     /// Problems that are false alarms.
     pub(super) alarm: Vec<Label>,

@@ -152,8 +152,8 @@ async fn next_one_passes(shared: &Shared) -> bool {
     }
 }
 
-/// Removes delivered or refused entries from the pending ones, up to the first that has to be tried again. Returns how
-/// many, and why that one has to.
+/// Removes entries that were delivered or refused, from the first one on, and stops at one that has to be tried again.
+/// Returns how many were removed, and the error of the one that stays.
 fn settle(shared: &Shared, batch: &[Front], results: Vec<PortResult<RowId>>) -> (usize, Option<PortError>) {
     let mut journal = shared.journal();
     for (settled, (front, result)) in batch.iter().zip(results).enumerate() {

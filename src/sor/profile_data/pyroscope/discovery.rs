@@ -34,7 +34,8 @@ const TYPE: &str = "__profile_type__";
 pub(super) struct Seen {
     /// The window that was searched.
     pub window: Option<TimeWindow>,
-    /// The profile types, sorted, without repetition. Empty: the app is known, but not from this window.
+    /// The profile types of the window, sorted and each once. Empty: the app is known and has no profiles in the
+    /// window.
     pub types: Vec<TypeId>,
     /// When its last profile came, to the minute. Only where the window has none.
     pub last_profile_at: Option<DateTime<Utc>>,
