@@ -4,7 +4,7 @@
 mod files;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -17,21 +17,20 @@ use crate::verdict::{ChangeVerdict, DiffVerdict};
 
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "flamewarden diff [OPTIONS] <APP>
-       flamewarden diff [OPTIONS] --files <BASELINE> <CURRENT> [--app <NAME> | --baselines <FILE>]")]
+       flamewarden diff [OPTIONS] <BASELINE> <CURRENT> [--app <NAME> | --baselines <FILE>]")]
 pub(super) struct Args {
-    /// The app.
-    #[arg(required_unless_present = "files", conflicts_with = "files")]
-    app: Option<AppName>,
-    /// Compare these files instead of asking a server: first the baseline, then the current one. pprof, folded stacks
-    /// and flame graph JSON are read.
-    #[arg(long, num_args = 2, value_names = ["BASELINE", "CURRENT"],
-          conflicts_with_all = ["from", "to", "baseline_from", "baseline_to", "at", "settle", "selector", "baseline_selector"])]
+    /// The app; or two files to compare instead of asking a server: the baseline, then the current one. pprof, folded
+    /// stacks and flame graph JSON are read.
+    #[arg(required_unless_present = "files", conflicts_with = "files", num_args = 1..=2, value_name = "APP")]
+    of: Vec<String>,
+    /// The same two files as an option.
+    #[arg(long, num_args = 2, value_names = ["BASELINE", "CURRENT"])]
     files: Option<Vec<PathBuf>>,
-    /// Approved limits for --files, as `GET /baselines/{app}` answers them.
-    #[arg(long, value_name = "FILE", requires = "files")]
+    /// Approved limits for files, as `GET /baselines/{app}` answers them.
+    #[arg(long, value_name = "FILE")]
     baselines: Option<PathBuf>,
-    /// Ask the server for this app's approved limits, for --files.
-    #[arg(long = "app", value_name = "NAME", id = "limits_of", requires = "files", conflicts_with = "baselines")]
+    /// Ask the server for this app's approved limits, for files.
+    #[arg(long = "app", value_name = "NAME", id = "limits_of", conflicts_with = "baselines")]
     limits_of: Option<AppName>,
     /// The kind of profile [default: cpu; for files: from their sample types].
     #[arg(long = "type", value_name = "KIND")]
@@ -79,8 +78,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "POINTS", default_value_t = 1.0)]
     min_delta: f64,
     /// The exit code of a diff without data, or with too little to decide [default: 3].
-    #[arg(long, value_enum, value_name = "WHAT")]
-    inconclusive: Option<Inconclusive>,
+    #[arg(long, value_enum, value_name = "WHAT", alias = "inconclusive")]
+    insufficient: Option<Insufficient>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -97,18 +96,78 @@ enum FailOn {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Inconclusive {
+enum Insufficient {
     Pass,
     Fail,
 }
 
+/// What is compared.
+enum Subject {
+    /// Two windows of an app that a server knows.
+    App(AppName),
+    /// Two files: the baseline, then the current one.
+    Files(Vec<PathBuf>),
+}
+
+impl Args {
+    /// One name is an app, two are files; each takes options of its own.
+    fn subject(&self) -> Result<Subject, String> {
+        let files = match (&self.files, self.of.as_slice()) {
+            (Some(files), _) => Some(files.clone()),
+            (None, [before, now]) => Some(vec![before.into(), now.into()]),
+            _ => None,
+        };
+        let [for_an_app, for_files] = self.options_of_one_subject();
+        match files {
+            Some(files) => match for_an_app {
+                Some(option) => Err(format!("{option} selects a window of an app: it cannot be used with files")),
+                None => Ok(Subject::Files(files)),
+            },
+            None => match for_files {
+                Some(option) => Err(format!("{option} is for two files: a server has its own approved limits")),
+                None => {
+                    let app = self.of.first().map_or("", String::as_str);
+                    if app.contains(std::path::MAIN_SEPARATOR) && Path::new(app).is_file() {
+                        return Err(format!("{app} is a file: give two, the baseline and the current one"));
+                    }
+                    app.parse().map(Subject::App).map_err(|error| format!("app {app:?}: {error}"))
+                }
+            },
+        }
+    }
+
+    /// The first option given that only apps take, and the first that only files do.
+    fn options_of_one_subject(&self) -> [Option<&'static str>; 2] {
+        let for_apps = [
+            ("--from", self.from.is_some()),
+            ("--to", self.to.is_some()),
+            ("--baseline-from", self.baseline_from.is_some()),
+            ("--baseline-to", self.baseline_to.is_some()),
+            ("--at", self.at.is_some()),
+            ("--settle", self.settle.is_some()),
+            ("--selector", self.selector.is_some()),
+            ("--baseline-selector", self.baseline_selector.is_some()),
+        ];
+        let for_files = [("--baselines", self.baselines.is_some()), ("--app", self.limits_of.is_some())];
+        let given = |options: &[(&'static str, bool)]| options.iter().find(|(_, given)| *given).map(|(name, _)| *name);
+        [given(&for_apps), given(&for_files)]
+    }
+}
+
 pub(super) async fn run(args: &Args, common: &Common) -> anyhow::Result<Exit> {
-    let (mut body, again) = match &args.files {
-        Some(paths) => match files::compare(args, paths).await? {
+    let subject = match args.subject() {
+        Ok(subject) => subject,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Ok(Exit::Usage);
+        }
+    };
+    let (mut body, again) = match &subject {
+        Subject::Files(paths) => match files::compare(args, paths).await? {
             Ok(body) => (body, files::command(paths)),
             Err(exit) => return Ok(exit),
         },
-        None => match ask(args).await? {
+        Subject::App(app) => match ask(args, app).await? {
             Ok(body) => {
                 let again = format!("{} --server {}", command(&body), shell_word(args.server.url.as_str()));
                 (body, again)
@@ -143,8 +202,7 @@ pub(super) async fn run(args: &Args, common: &Common) -> anyhow::Result<Exit> {
 }
 
 /// Asks for every row, since the check covers rows that are not shown too.
-async fn ask(args: &Args) -> anyhow::Result<Result<DiffBody, Exit>> {
-    let app = args.app.as_ref().map_or("", AppName::as_str);
+async fn ask(args: &Args, app: &AppName) -> anyhow::Result<Result<DiffBody, Exit>> {
     let parameters = [
         ("limit", Some("0".to_owned())),
         ("format", Some("json".to_owned())),
@@ -158,7 +216,7 @@ async fn ask(args: &Args) -> anyhow::Result<Result<DiffBody, Exit>> {
         ("selector", args.selector.clone()),
         ("baselineSelector", args.baseline_selector.clone()),
     ];
-    let text = match server::ask(&args.server.url, ["diff", app], &parameters).await? {
+    let text = match server::ask(&args.server.url, ["diff", app.as_str()], &parameters).await? {
         Ok(text) => text,
         Err(exit) => return Ok(Err(exit)),
     };
@@ -168,11 +226,11 @@ async fn ask(args: &Args) -> anyhow::Result<Result<DiffBody, Exit>> {
 }
 
 fn exit(args: &Args, body: &DiffBody) -> Exit {
-    if matches!(body.summary.verdict, DiffVerdict::NoData | DiffVerdict::Inconclusive) {
-        return match args.inconclusive {
+    if matches!(body.summary.verdict, DiffVerdict::NoData | DiffVerdict::Insufficient) {
+        return match args.insufficient {
             None => Exit::NoData,
-            Some(Inconclusive::Pass) => Exit::Fine,
-            Some(Inconclusive::Fail) => Exit::CheckFailed,
+            Some(Insufficient::Pass) => Exit::Fine,
+            Some(Insufficient::Fail) => Exit::CheckFailed,
         };
     }
     let mut rows = body.regressions.iter().chain(&body.improvements);

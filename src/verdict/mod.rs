@@ -30,7 +30,9 @@ mod reliability;
 pub use catalogue::{Advice, Explanation, Reach, Rule, RuleError, RuleIndex, Rules, Threshold, Visibility};
 pub use category::{Category, Layer, Origin, Runtime};
 pub use claims::{Claim, Claims, StackExplanation};
-pub use compare::{ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Load, OwnNoise, Side};
+pub use compare::{
+    ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Group, Load, Membership, OwnNoise, Side,
+};
 pub use findings::{
     Change, Diagnosis, Evidence, Finding, Ground, KindOutcome, ObservedTime, ProfileAssessment, Rate, RateOver,
     Responsible, Subject, Summary, TopFunction, Verdict, Was, change, compared_sentence, cost_of_allocation,

@@ -66,15 +66,20 @@ async fn compared(arguments: &str) -> (i32, String, String) {
 #[case::no_limits("--files @before @after --fail-on breach", 2, "--baselines FILE")]
 #[case::broken_limits("--files @before @after --baselines @broken.json", 2, "GET /baselines")]
 #[case::no_limits_file("--files @before @after --baselines @nothing", 2, "nothing")]
-#[case::few("--files @few @after --fail-on regression", 3, "INCONCLUSIVE")]
-#[case::few_pass("--files @few @after --fail-on regression --inconclusive=pass", 0, "INCONCLUSIVE")]
-#[case::few_fail("--files @few @after --fail-on regression --inconclusive=fail", 1, "INCONCLUSIVE")]
+#[case::few("--files @few @after --fail-on regression", 3, "TOO FEW SAMPLES")]
+#[case::few_pass("--files @few @after --fail-on regression --insufficient=pass", 0, "TOO FEW SAMPLES")]
+#[case::few_fail("--files @few @after --fail-on regression --inconclusive=fail", 1, "TOO FEW SAMPLES")]
 #[case::no_file("--files @before @nothing", 3, "nothing")]
 #[case::no_profile("--files @empty @after", 3, "empty")]
 #[case::one_file("--files @before", 2, "2 values")]
 #[case::app_and_files("shop --files @before @after", 2, "cannot be used with")]
 #[case::nothing("", 2, "<APP>")]
-#[case::window_of_files("--files @before @after --from now-1h", 2, "cannot be used with")]
+#[case::window_of_files("--files @before @after --from now-1h", 2, "--from selects a window of an app")]
+#[case::two_files("@before @after --fail-on regression", 1, "REGRESSIONS")]
+#[case::window_of_two_files("@before @after --selector a=b", 2, "--selector selects a window of an app")]
+#[case::three_files("@before @after @few", 2, "unexpected")]
+#[case::limits_of_files_for_an_app("shop --baselines @strict.json", 2, "--baselines is for two files")]
+#[case::one_file_alone("@before", 2, "is a file: give two, the baseline and the current one")]
 #[case::nobody_listens("shop", 3, "http://127.0.0.1:9")]
 #[actix_web::test]
 async fn the_exit_code_says_what_became_of_it(#[case] arguments: &str, #[case] code: i32, #[case] says: &str) {
@@ -92,7 +97,7 @@ async fn markdown_is_for_a_pull_request_and_json_for_programs() {
         "{text}"
     );
     assert!(text.contains("| `Cart.toJson` | 6.25% | 20.00% | +13.75% | 15% BREACH |"), "{text}");
-    assert!(text.contains("```sh\nflamewarden diff --files "), "{text}");
+    assert!(text.contains("```sh\nflamewarden diff /"), "{text}");
     let (_, text, _) = compared("--files @before @after --json --limit 1").await;
     let body: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(

@@ -79,7 +79,8 @@ pub(in crate::app) static ROOMS: &[Room] = &[
             wants: &[BASELINE, history::FUNCTION, REGISTRY],
             build: |wiring, version| {
                 let (profiles, relational) = (wiring.profiles()?, wiring.relational_ports(version)?);
-                wiring.offer_service(DiffService::new(DiffParts { profiles, relational }));
+                let rules = wiring.rules()?;
+                wiring.offer_service(DiffService::new(DiffParts { profiles, relational, rules }));
                 Ok(())
             },
             routes: diff::routes,

@@ -3,13 +3,13 @@
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::bor::SorAnswer;
-use crate::bor::facts::source_facts;
+use crate::bor::facts::{observed, source_facts};
 use crate::bor::relational::{narrowed, tenant_of};
 use crate::http::{Code, Problem, TimeParam, default_to, windows};
 use crate::kernel::{AppName, DEFAULT_WINDOW, ProfileType, Selector, Text255, TimeWindow};
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::sor::registry::Service;
-use crate::verdict::{ChangedFunction, Compared, Comparison, Limit, Side};
+use crate::verdict::{ChangedFunction, Compared, Comparison, Limit, Rules, Side};
 
 /// How long a service has to warm up after a deploy.
 const DEFAULT_SETTLE: TimeDelta = TimeDelta::minutes(5);
@@ -42,6 +42,8 @@ impl DiffRequest {
 /// Two profiles to compare without a server.
 #[derive(Debug, Clone)]
 pub struct FilesDiff<'a> {
+    /// The catalogue of rules.
+    pub rules: &'a Rules,
     /// A name to show.
     pub app: AppName,
     /// The kind of profile.
@@ -94,7 +96,13 @@ impl Diff {
             asked: None,
             profile_types: Vec::new(),
             limit: files.limit,
-            comparison: compare(files.kind, (baseline, current), seconds, files.limits.unwrap_or_default()),
+            comparison: compare(
+                files.rules,
+                files.kind,
+                (baseline, current),
+                seconds,
+                files.limits.unwrap_or_default(),
+            ),
             limits: if files.limits.is_some() { SorAnswer::Known(()) } else { SorAnswer::NotAsked },
             registry: SorAnswer::NotAsked,
             history: SorAnswer::NotAsked,
@@ -180,8 +188,8 @@ impl DiffWindows {
         if to <= from {
             let settle = humantime::format_duration((from - at).to_std().unwrap_or_default());
             let detail = format!(
-                "at is too recent: the current window begins {settle} (settle) after it, at {}; ask again a minute later, \
-                 or give a shorter settle (--settle on the command line)",
+                "at is too recent: the current window begins {settle} (settle) after it, at {}; ask again a minute after \
+                 that, or give a shorter settle (--settle on the command line)",
                 from.to_rfc3339_opts(SecondsFormat::Secs, true)
             );
             return Err(Problem::new(Code::WindowInvalid, detail));
@@ -200,8 +208,9 @@ impl DiffWindows {
     }
 }
 
-/// Compares two windows and holds the current one against the limits of its kind.
+/// Compares two windows of so many seconds and holds the current one against the limits of its kind.
 pub(super) fn compare(
+    rules: &Rules,
     kind: ProfileType,
     (baseline, current): (&MergedProfile, &MergedProfile),
     seconds: [Option<f64>; 2],
@@ -209,10 +218,11 @@ pub(super) fn compare(
 ) -> Comparison {
     let ([before, now], first_half) = (seconds, baseline.first_half());
     let (baseline, current) = (side(baseline, before), side(current, now));
-    Comparison::of(&Compared { kind, baseline, current, limits, first_half })
+    Comparison::of(&Compared { rules, kind, baseline, current, limits, first_half })
 }
 
 fn side(merged: &MergedProfile, seconds: Option<f64>) -> Side<'_> {
+    let seconds = seconds.map(|seconds| observed(&merged.meta, seconds).seconds);
     Side { profile: &merged.profile, seconds, facts: source_facts(&merged.meta) }
 }
 

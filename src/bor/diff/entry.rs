@@ -15,11 +15,11 @@ pub(super) fn history_entry(diff: &Diff, requested_by: Option<Text255>) -> PortR
     let diagnosis = match comparison.verdict {
         DiffVerdict::Regressions => "regressions_detected",
         DiffVerdict::NoRegressions => "no_regressions",
-        DiffVerdict::Inconclusive => "inconclusive",
+        DiffVerdict::Insufficient => "insufficient",
         DiffVerdict::NoData => "no_data",
     };
     let severity = match comparison.verdict {
-        DiffVerdict::NoData | DiffVerdict::Inconclusive => AssessmentSeverity::Low,
+        DiffVerdict::NoData | DiffVerdict::Insufficient => AssessmentSeverity::Low,
         _ if diff.threshold_breaches().is_some_and(|n| n > 0) => AssessmentSeverity::High,
         DiffVerdict::Regressions => AssessmentSeverity::Medium,
         DiffVerdict::NoRegressions => AssessmentSeverity::Low,

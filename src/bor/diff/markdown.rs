@@ -30,6 +30,7 @@ pub fn markdown(body: &DiffBody, limit: usize, command: &str, server: Option<&st
     let limited = body.breaches.is_some();
     section(&mut text, "Regressions", ChangeVerdict::Regressed, &body.regressions, &body.improvements, limited);
     section(&mut text, "Improvements", ChangeVerdict::Improved, &body.improvements, &body.regressions, false);
+    groups(&mut text, body, limited);
     folded(&mut text, body, limited);
     text.push_str(&standing);
     summary_list(&mut text, body);
@@ -74,7 +75,7 @@ fn verdict_line(body: &DiffBody) -> String {
     let n = body.summary.significant_regressions;
     match body.summary.verdict {
         DiffVerdict::NoData => "No data.".to_owned(),
-        DiffVerdict::Inconclusive => "Inconclusive.".to_owned(),
+        DiffVerdict::Insufficient => "Too few samples.".to_owned(),
         DiffVerdict::NoRegressions => "No regressions.".to_owned(),
         DiffVerdict::Regressions if n == 1 => "1 regression.".to_owned(),
         DiffVerdict::Regressions => format!("{n} regressions."),
@@ -115,11 +116,38 @@ fn section(
     limited: bool,
 ) {
     let _ = writeln!(text, "\n## {title}\n");
-    let rows: Vec<_> = first.iter().chain(second).filter(|row| row.verdict == verdict).collect();
-    if rows.is_empty() {
-        text.push_str("None beyond load and chance.\n");
-    } else {
-        table(text, &rows, limited, false);
+    let rows = first.iter().chain(second).filter(|row| row.verdict == verdict);
+    let (own, grouped): (Vec<_>, Vec<_>) = rows.partition(|row| row.group.is_none());
+    match (own.as_slice(), grouped.as_slice()) {
+        ([], []) => text.push_str("None beyond load and chance.\n"),
+        ([], _) => text.push_str("None of the application's own functions.\n"),
+        _ => table(text, &own, limited, false),
+    }
+}
+
+/// The significant rows of runtimes and libraries, folded beneath one line for each.
+fn groups(text: &mut String, body: &DiffBody, limited: bool) {
+    if body.groups.is_empty() {
+        return;
+    }
+    text.push_str("\n## Runtimes and libraries\n");
+    for group in &body.groups {
+        let versions = match (&group.baseline_version, &group.current_version) {
+            (Some(before), Some(now)) if before != now => format!(" ({} → {})", escaped(before), escaped(now)),
+            _ => String::new(),
+        };
+        let functions = if group.functions == 1 { "function" } else { "functions" };
+        let _ = writeln!(
+            text,
+            "\n<details><summary>{}{versions}: {} {functions}, {:+.2} points</summary>\n",
+            escaped(&group.name),
+            group.functions,
+            group.adjusted_delta
+        );
+        let rows = body.regressions.iter().chain(&body.improvements);
+        let rows: Vec<_> = rows.filter(|row| row.group.as_deref() == Some(group.name.as_str())).collect();
+        table(text, &rows, limited, true);
+        text.push_str("\n</details>\n");
     }
 }
 
@@ -131,7 +159,8 @@ fn folded(text: &mut String, body: &DiffBody, limited: bool) {
         return;
     }
     let noun = if rows.len() == 1 { "row" } else { "rows" };
-    let _ = writeln!(text, "\n<details><summary>{} more {noun}: moved, renamed or noise</summary>\n", rows.len());
+    let _ =
+        writeln!(text, "\n<details><summary>{} more {noun}: moved, renamed, inlined or noise</summary>\n", rows.len());
     table(text, &rows, limited, true);
     text.push_str("\n</details>\n");
 }

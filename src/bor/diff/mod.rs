@@ -16,4 +16,4 @@ pub use domain::{Diff, DiffRequest, DiffWindows, FilesDiff};
 pub use markdown::{command, markdown, shell_word};
 pub use routes::routes;
 pub use service::{DiffParts, DiffService};
-pub use wire::{BreachBody, ChangeBody, DiffBody, DiffSummaryBody, DiffWindowBody};
+pub use wire::{BreachBody, CallerBody, ChangeBody, ChangeGroupBody, DiffBody, DiffSummaryBody, DiffWindowBody};

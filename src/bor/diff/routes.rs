@@ -95,7 +95,7 @@ impl IntoResponses for DiffErrors {
 /// Compare two windows of an app
 ///
 /// Says which functions got slower or faster: by share, and beyond what is explained by load, chance, and code that
-/// only moved or was renamed. In v2 every function is checked against its approved limit, and the report is kept in the
+/// only moved, was renamed or inlined. In v2 every function is checked against its approved limit, and the report is kept in the
 /// app's history; `X-Requested-By` says for whom. A window without data is reported as such and never counts as an
 /// improvement.
 #[utoipa::path(

@@ -13,7 +13,7 @@ use crate::bor::{Refusal, SorAnswer};
 use crate::kernel::{Call, Clock, Phase, PortResult, offload};
 use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor};
-use crate::verdict::Comparison;
+use crate::verdict::{Comparison, Rules};
 
 /// How long one diff may take in all.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -27,6 +27,8 @@ pub struct DiffParts {
     pub profiles: Arc<dyn ProfileDataSor>,
     /// Limits and audit trail.
     pub relational: RelationalPorts,
+    /// The catalogue of rules.
+    pub rules: Arc<Rules>,
 }
 
 /// Compares windows of apps.
@@ -118,10 +120,11 @@ impl DiffService {
         let known = limits.known().map(Vec::as_slice).unwrap_or_default();
         let frames = pair.0.profile.frame_count() + pair.1.profile.frame_count();
         if frames <= LARGE_FRAMES {
-            return Ok(compare(kind, (&pair.0, &pair.1), seconds, &limits_of(kind, known)));
+            return Ok(compare(&self.parts.rules, kind, (&pair.0, &pair.1), seconds, &limits_of(kind, known)));
         }
         let (pair, known): (_, Vec<Baseline>) = (pair.clone(), known.to_vec());
-        let work = move || compare(kind, (&pair.0, &pair.1), seconds, &limits_of(kind, &known));
+        let rules = Arc::clone(&self.parts.rules);
+        let work = move || compare(&rules, kind, (&pair.0, &pair.1), seconds, &limits_of(kind, &known));
         offload("comparing profiles", work).await
     }
 }

@@ -7,7 +7,9 @@ use super::domain::Diff;
 use crate::bor::Absence;
 use crate::bor::links::{self, LinkSettings};
 use crate::kernel::{LimitSeverity, Selector, round2, round4};
-use crate::verdict::{ChangeVerdict, ChangedFunction, Confidence, DiffVerdict, LimitViolation, QualityNote};
+use crate::verdict::{
+    ChangeVerdict, ChangedFunction, Confidence, DiffVerdict, Group, LimitViolation, Origin, QualityNote, Rate,
+};
 
 /// Two windows of one app, compared function by function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -31,6 +33,10 @@ pub struct DiffBody {
     pub regressions: Vec<ChangeBody>,
     /// Functions whose share shrank by more than 0.1 points, the largest change first.
     pub improvements: Vec<ChangeBody>,
+    /// The significant rows of runtimes and libraries, added up by runtime or library, the largest change first: another
+    /// version of it, or more or less use of it, is one cause of many rows.
+    #[serde(default)]
+    pub groups: Vec<ChangeGroupBody>,
     /// v2: every function over its approved limit, whatever its change, worst first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaches: Option<Vec<BreachBody>>,
@@ -79,6 +85,15 @@ pub struct DiffWindowBody {
     /// Events seen, where they can be counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample_count: Option<u64>,
+    /// cpu: the cores used, over the time that profiles cover; absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores: Option<f64>,
+    /// alloc: bytes allocated per second of that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<f64>,
+    /// lock: milliseconds waited per second of that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_ms_per_second: Option<f64>,
     /// The selector of the app's series. Absent: all are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
@@ -99,9 +114,17 @@ pub struct ChangeBody {
     pub delta_percent: f64,
     /// The verdict on the change, beyond load and chance.
     pub verdict: ChangeVerdict,
-    /// The other name of a function that moved or was renamed.
+    /// The other function of one that moved, was renamed or inlined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partner: Option<String>,
+    /// Significant rows: the functions that call it most, at most two; in the current window, or in the baseline where
+    /// the current one does not hold it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub callers: Vec<CallerBody>,
+    /// Significant rows: the name of its group in `groups`; absent for the application's own code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Go runtime")]
+    pub group: Option<String>,
     /// The change at the baseline's load, points of the baseline's ticks.
     pub adjusted_delta: f64,
     /// The adjusted change that so many samples would show; absent where they cannot be counted.
@@ -125,6 +148,43 @@ pub struct ChangeBody {
     /// v2: whether its share is over that limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exceeds_threshold: Option<bool>,
+}
+
+/// A caller of a function.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DiffReportCaller)]
+pub struct CallerBody {
+    /// The caller.
+    pub function: String,
+    /// Its share of the ticks of all calls, percent.
+    pub percent: f64,
+}
+
+/// The significant changes of one runtime's or library's functions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DiffReportGroup)]
+pub struct ChangeGroupBody {
+    /// The runtime or the library.
+    #[schema(example = "Go runtime")]
+    pub name: String,
+    /// Whether it is a runtime or a library.
+    pub kind: Origin,
+    /// The library's version in the baseline window, where the paths of its files tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_version: Option<String>,
+    /// The library's version in the current window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_version: Option<String>,
+    /// How many significant rows it has.
+    pub functions: usize,
+    /// Their self shares of the baseline window's ticks together.
+    pub baseline_percent: f64,
+    /// Their self shares of the current window's ticks together.
+    pub current_percent: f64,
+    /// Their changes at the baseline's load together, points of the baseline's ticks.
+    pub adjusted_delta: f64,
 }
 
 /// A function over its approved limit.
@@ -183,6 +243,10 @@ pub struct DiffSummaryBody {
     /// How much the samples of the smaller window are worth; absent if they cannot be counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Confidence>,
+    /// The smallest change of its heaviest functions that so many samples would have shown, points: the median, by
+    /// weight, of the functions that hold half of the current window. Absent where samples cannot be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smallest_visible: Option<f64>,
     /// The windows without data: `baseline`, `current`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
@@ -230,6 +294,7 @@ impl DiffBody {
             current: DiffWindowBody::of(diff, 1, diff.asked.as_ref().map(|asked| &asked.current.selector)),
             regressions: diff.grown().map(ChangeBody::from).collect(),
             improvements: diff.shrunk().map(ChangeBody::from).collect(),
+            groups: comparison.groups.iter().map(ChangeGroupBody::from).collect(),
             breaches: limited.then(|| comparison.breaches.iter().map(BreachBody::from).collect()),
             baselines_not_seen: limited.then(|| comparison.limits_not_seen.clone()),
             load_factor: comparison.load_per_second.map(round4),
@@ -248,6 +313,7 @@ impl DiffBody {
                 significant_regressions: comparison.significant_regressions().count(),
                 significant_improvements: comparison.significant_improvements().count(),
                 confidence: before.zip(now).map(|(before, now)| Confidence::of(before.min(now))),
+                smallest_visible: comparison.smallest_visible.map(round2),
                 missing: missing.filter(|(is, _)| **is).map(|(_, window)| window.to_owned()).collect(),
             },
             links: DiffLinksBody::of(diff, settings),
@@ -262,11 +328,17 @@ impl DiffWindowBody {
     /// One of the two windows: 0 is the baseline's place, 1 the current one's.
     fn of(diff: &Diff, place: usize, selector: Option<&Selector>) -> Self {
         let window = diff.windows.get(place).copied().flatten();
+        let rate = diff.comparison.rates.and_then(|rates| rates.get(place).copied());
         Self {
             from: window.map_or(0, |window| window.from().timestamp()),
             to: window.map_or(0, |window| window.to().timestamp()),
             total_samples: diff.comparison.totals.get(place).copied().unwrap_or(0),
             sample_count: diff.comparison.samples.get(place).copied().flatten(),
+            cores: rate.and_then(|rate| if let Rate::Cores(cores) = rate { Some(round4(cores)) } else { None }),
+            bytes_per_second: rate
+                .and_then(|rate| if let Rate::BytesPerSecond(bytes) = rate { Some(round2(bytes)) } else { None }),
+            wait_ms_per_second: rate
+                .and_then(|rate| if let Rate::WaitMsPerSecond(ms) = rate { Some(round2(ms)) } else { None }),
             selector: selector.filter(|selector| !selector.is_empty()).map(ToString::to_string),
         }
     }
@@ -291,6 +363,8 @@ impl From<&ChangedFunction> for ChangeBody {
             delta_percent: round2(row.delta),
             verdict: row.verdict,
             partner: row.partner.clone(),
+            callers: row.callers.iter().map(CallerBody::from).collect(),
+            group: row.group.as_ref().map(|group| group.name.clone()),
             adjusted_delta: round2(row.adjusted_delta),
             min_detectable: row.min_detectable.map(round2),
             baseline_cores: row.cores.map(|[before, _]| round4(before)),
@@ -299,6 +373,28 @@ impl From<&ChangedFunction> for ChangeBody {
             current_samples: row.samples.map(|[_, now]| now),
             approved_threshold: row.limit,
             exceeds_threshold: row.limit.map(|limit| row.percent[1] > limit),
+        }
+    }
+}
+
+impl From<&(String, f64)> for CallerBody {
+    fn from((function, percent): &(String, f64)) -> Self {
+        Self { function: function.clone(), percent: round2(*percent) }
+    }
+}
+
+impl From<&Group> for ChangeGroupBody {
+    fn from(group: &Group) -> Self {
+        let [baseline_version, current_version] = group.of.versions.clone();
+        Self {
+            name: group.of.name.clone(),
+            kind: group.of.origin,
+            baseline_version,
+            current_version,
+            functions: group.functions,
+            baseline_percent: round2(group.percent[0]),
+            current_percent: round2(group.percent[1]),
+            adjusted_delta: round2(group.adjusted_delta),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::cli::profile_file::{FileError, ReadFile, name_of};
 use crate::cli::{Exit, server};
 use crate::kernel::{LimitSeverity, Percent, ProfileType};
 use crate::sor::profile_data::MergedProfile;
-use crate::verdict::Limit;
+use crate::verdict::{Limit, Rules};
 
 /// Approved limits, as `GET /baselines/{app}` answers them. Other members are ignored.
 #[derive(Debug, Default, Deserialize)]
@@ -88,6 +88,7 @@ fn diff(args: &Args, [before, now]: [&Path; 2], limits: Option<&LimitsFile>) -> 
             .collect()
     });
     let diff = Diff::of_files(&FilesDiff {
+        rules: &Rules::builtin(),
         app: args.limits_of.clone().unwrap_or_else(|| name_of(now)),
         kind,
         profiles,
@@ -116,5 +117,5 @@ fn common(chosen: &[Vec<(ProfileType, MergedProfile)>; 2]) -> Option<(ProfileTyp
 /// The command that compares them again.
 pub(super) fn command(paths: &[PathBuf]) -> String {
     let paths: Vec<_> = paths.iter().map(|path| shell_word(&path.display().to_string())).collect();
-    format!("flamewarden diff --files {}", paths.join(" "))
+    format!("flamewarden diff {}", paths.join(" "))
 }

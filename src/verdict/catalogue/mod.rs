@@ -23,5 +23,6 @@ pub use explain::Explanation;
 pub(super) use function_info::FunctionInfo;
 pub use load::RuleError;
 pub(super) use lookup::function_infos;
+pub(super) use origin::of as origin_of;
 pub use rule::{Reach, Rule, RuleIndex};
 pub use rules::Rules;

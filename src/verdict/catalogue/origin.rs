@@ -17,7 +17,7 @@ const LIBRARY_PLACES: [&str; 9] = [
 ];
 
 /// By the catalogue's lists first, then by where its file stands, then by how the language names things.
-pub(super) fn of(rules: &Rules, frame: &Frame, file: &str) -> Origin {
+pub(in crate::verdict) fn of(rules: &Rules, frame: &Frame, file: &str) -> Origin {
     let listed = |name| rules.is_runtime(frame.own, name);
     if let Some(runtime) = listed(&frame.text).or_else(|| listed(trait_of(frame)?)) {
         return if runtime { Origin::Runtime } else { Origin::Library };

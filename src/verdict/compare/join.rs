@@ -15,6 +15,9 @@ pub(super) type KeyId = u32;
 /// The ticks of one function on both sides, baseline first.
 pub(super) type Ticks = [i64; 2];
 
+/// How a profile spells a function: its ticks under that name, the name, and the file.
+type Spelling<'p> = (i64, &'p str, &'p str);
+
 /// Two profiles with their functions numbered alike. Hashes are seeded per process: names that collide cannot be
 /// prepared.
 #[derive(Debug)]
@@ -30,7 +33,8 @@ pub(super) struct Joined<'p> {
     pub(super) own: Vec<Ticks>,
     /// The sides on which a key occurs in a stack.
     present: Vec<[bool; 2]>,
-    spellings: Vec<[Option<(i64, &'p str)>; 2]>,
+    /// The heaviest spelling on each side: its ticks, name and file.
+    spellings: Vec<[Option<Spelling<'p>>; 2]>,
     /// All ticks of each side.
     pub(super) totals: Ticks,
 }
@@ -139,11 +143,12 @@ impl<'p> Joined<'p> {
         let names = self.names.get_mut(side).map(std::mem::take).unwrap_or_default();
         let mut seen = vec![false; names.len()];
         for id in profile.function_ids() {
-            let Some(name) = profile.function_texts(id).map(|f| f.name) else { continue };
+            let Some(function) = profile.function_texts(id) else { continue };
+            let name = function.name;
             let Some(of_key) = names.get(name.index()).copied().flatten() else { continue };
             if seen.get_mut(name.index()).is_some_and(|seen| !std::mem::replace(seen, true)) {
                 let ticks = by_name.get(name.index()).copied().unwrap_or(0);
-                self.add(of_key, side, ticks, profile.text(name));
+                self.add(of_key, side, (ticks, profile.text(name), profile.text(function.file)));
             }
         }
         if let Some(place) = self.names.get_mut(side) {
@@ -152,18 +157,19 @@ impl<'p> Joined<'p> {
         if no_stack != 0 {
             let unknown = self.number(Cow::Borrowed(FunctionTable::NO_STACK));
             self.mark_present(unknown, side);
-            self.add(unknown, side, no_stack, FunctionTable::NO_STACK);
+            self.add(unknown, side, (no_stack, FunctionTable::NO_STACK, ""));
         }
     }
 
-    fn add(&mut self, id: KeyId, side: usize, ticks: i64, spelling: &'p str) {
+    fn add(&mut self, id: KeyId, side: usize, spelling: Spelling<'p>) {
+        let (ticks, name, _) = spelling;
         if let Some(own) = self.own.get_mut(id as usize).and_then(|own| own.get_mut(side)) {
             *own = own.saturating_add(ticks);
         }
         if let Some(best) = self.spellings.get_mut(id as usize).and_then(|best| best.get_mut(side)) {
-            let heavier = best.is_none_or(|(most, name)| ticks > most || (ticks == most && spelling < name));
+            let heavier = best.is_none_or(|(most, of, _)| ticks > most || (ticks == most && name < of));
             if heavier {
-                *best = Some((ticks, spelling));
+                *best = Some(spelling);
             }
         }
     }
@@ -187,7 +193,13 @@ impl<'p> Joined<'p> {
     /// The name as the current window spells it, else as the baseline does; of several spellings the heaviest.
     pub(super) fn name(&self, id: KeyId) -> &'p str {
         let [before, now] = self.spellings.get(id as usize).copied().unwrap_or_default();
-        now.or(before).map_or("", |(_, name)| name)
+        now.or(before).map_or("", |(_, name, _)| name)
+    }
+
+    /// The file of its heaviest spelling on that side; empty where it is not known.
+    pub(super) fn file(&self, id: KeyId, side: usize) -> &'p str {
+        let spelling = self.spellings.get(id as usize).and_then(|sides| sides.get(side).copied().flatten());
+        spelling.map_or("", |(_, _, file)| file)
     }
 
     /// Self ticks on both sides.
@@ -213,6 +225,11 @@ impl<'p> Joined<'p> {
     /// Whether the function occurs in a stack of that side.
     pub(super) fn is_present(&self, id: KeyId, side: usize) -> bool {
         self.present.get(id as usize).and_then(|sides| sides.get(side)).copied().unwrap_or(false)
+    }
+
+    /// Whether stacks of both sides hold the function.
+    pub(super) fn is_on_both(&self, id: KeyId) -> bool {
+        self.is_present(id, 0) && self.is_present(id, 1)
     }
 
     /// How many functions either side holds.

@@ -1,4 +1,6 @@
 //! Who calls whom, and what stands above what: asked only of functions that changed.
+//!
+//! A caller is `None` for the root of a stack.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -13,9 +15,14 @@ pub(super) struct Kin {
     /// Ticks of the stacks that contain a key, each stack once.
     pub(super) totals: Vec<Ticks>,
     /// Of each key asked for, who stands right above or beneath it; the ticks are those of calls to it.
-    callers: FxHashMap<KeyId, FxHashMap<KeyId, Ticks>>,
+    callers: FxHashMap<KeyId, Callers>,
     callees: FxHashMap<KeyId, FxHashSet<KeyId>>,
+    /// Of each function that one side alone holds, the nearest frame above it that both hold.
+    kept_callers: FxHashMap<KeyId, Callers>,
 }
+
+/// The callers of a function, with the ticks of their calls.
+type Callers = FxHashMap<Option<KeyId>, Ticks>;
 
 /// The own stacks of some functions: which frames stand on them.
 #[derive(Debug, Default)]
@@ -49,16 +56,23 @@ impl Kin {
                     add(total, stack.side, stack.ticks);
                 }
             }
-            for (callee, caller) in stack.keys.iter().copied().zip(stack.keys.iter().copied().skip(1)) {
-                if callee == caller {
+            let mut above = stack.keys.iter().copied();
+            while let Some(callee) = above.next() {
+                let caller = above.clone().next();
+                if caller == Some(callee) {
                     continue;
                 }
                 if asked(callee) {
                     let ticks = kin.callers.entry(callee).or_default().entry(caller).or_default();
                     add(ticks, stack.side, stack.ticks);
                 }
-                if asked(caller) {
+                if let Some(caller) = caller.filter(|caller| asked(*caller)) {
                     kin.callees.entry(caller).or_default().insert(callee);
+                }
+                if !joined.is_on_both(callee) {
+                    let kept = above.clone().find(|id| joined.is_on_both(*id));
+                    let ticks = kin.kept_callers.entry(callee).or_default().entry(kept).or_default();
+                    add(ticks, stack.side, stack.ticks);
                 }
             }
         });
@@ -72,17 +86,32 @@ impl Kin {
 
     /// Whether one calls the other.
     pub(super) fn calls(&self, id: KeyId, other: KeyId) -> bool {
-        self.callers.get(&id).is_some_and(|callers| callers.contains_key(&other))
+        self.callers.get(&id).is_some_and(|callers| callers.contains_key(&Some(other)))
             || self.callees.get(&id).is_some_and(|callees| callees.contains(&other))
     }
 
-    /// Who calls it most on that side; `None` for a root.
-    pub(super) fn parent(&self, id: KeyId, side: usize, joined: &Joined<'_>) -> Option<KeyId> {
-        let callers = self.callers.get(&id)?.iter();
-        let on_side = callers.filter_map(|(caller, ticks)| Some((*ticks.get(side)?, *caller)));
-        let called = on_side.filter(|(ticks, _)| *ticks > 0);
-        called.max_by(|a, b| a.0.cmp(&b.0).then_with(|| joined.key(b.1).cmp(joined.key(a.1)))).map(|(_, id)| id)
+    /// Who calls it on that side, and the share of its calls, 0 to 1; the most frequent first.
+    pub(super) fn callers(&self, id: KeyId, side: usize) -> Vec<(Option<KeyId>, f64)> {
+        shares_on(self.callers.get(&id), side)
     }
+
+    /// The same with the nearest frame above it that both sides hold in place of the caller.
+    pub(super) fn kept_callers(&self, id: KeyId, side: usize) -> Vec<(Option<KeyId>, f64)> {
+        shares_on(self.kept_callers.get(&id), side)
+    }
+}
+
+fn shares_on(callers: Option<&Callers>, side: usize) -> Vec<(Option<KeyId>, f64)> {
+    let ticks = |of: &Ticks| of.get(side).copied().unwrap_or(0);
+    let mut shares: Vec<_> = callers.into_iter().flatten().map(|(caller, of)| (*caller, ticks(of) as f64)).collect();
+    shares.retain(|(_, ticks)| *ticks > 0.0);
+    // Ids are in the order of the profile's functions, so that sums are the same in each run.
+    shares.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let all: f64 = shares.iter().map(|(_, ticks)| ticks).sum();
+    for (_, ticks) in &mut shares {
+        *ticks /= all;
+    }
+    shares
 }
 
 impl Ancestry {

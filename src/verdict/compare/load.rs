@@ -12,7 +12,7 @@ const NEAR: f64 = 0.2;
 /// The load of a function drifts by this share of it, whatever its code does. A judgement.
 const DRIFT: f64 = 0.03;
 /// So many standard errors are more than chance: two-sided one in a thousand, as every row is a test of its own.
-const STANDARD_ERRORS: f64 = 3.3;
+pub(super) const STANDARD_ERRORS: f64 = 3.3;
 /// Changes count from here, points of the baseline's total.
 pub(super) const SMALLEST_POINTS: f64 = 0.1;
 
@@ -32,6 +32,9 @@ pub struct Load {
 pub(super) struct Scale {
     /// How the load changed.
     pub(super) load: Load,
+    /// Where too few functions tell the load: current ticks for each tick of the baseline, of a function that takes as
+    /// much per second as before. Windows of unknown length count as equally long.
+    same_rate: Option<f64>,
     totals: [f64; 2],
     samples: Option<[f64; 2]>,
 }
@@ -46,33 +49,52 @@ pub(super) struct Change {
 }
 
 impl Scale {
-    /// Of the functions' own ticks. Both totals are above 0.
-    pub(super) fn of(own: &[Ticks], totals: Ticks, samples: Option<[u64; 2]>) -> Self {
+    /// Of the functions' own ticks, over so many seconds where they are known. Both totals are above 0.
+    pub(super) fn of(own: &[Ticks], totals: Ticks, samples: Option<[u64; 2]>, seconds: Option<[f64; 2]>) -> Self {
         let totals = totals.map(|ticks| ticks as f64);
         let samples = samples.map(|counts| counts.map(|n| n as f64));
         let [before, now] = totals;
-        let ratio = Load { factor: now / before, normalised: false, composition_changed: false };
-        let load = samples.and_then(|samples| median(own, totals, samples)).unwrap_or(ratio);
-        Self { load, totals, samples }
+        match samples.and_then(|samples| median(own, totals, samples)) {
+            Some(load) => Self { load, same_rate: None, totals, samples },
+            None => {
+                let load = Load { factor: now / before, normalised: false, composition_changed: false };
+                let same_rate = Some(seconds.map_or(1.0, |[before, now]| now / before));
+                Self { load, same_rate, totals, samples }
+            }
+        }
     }
 
-    /// Of ticks on both sides, whatever they are of.
+    /// Of ticks on both sides, whatever they are of. Where too few functions tell the load, more work and a function
+    /// that got slower look alike: a change counts as far as both its share and its rate show it.
     pub(super) fn change(&self, ticks: [i64; 2]) -> Change {
-        let [before, now] = self.shares(ticks);
-        Change { points: (now - before) * 100.0, error: self.error(before, now) }
+        let by_load = self.change_at(self.load.factor, ticks);
+        let Some(by_rate) = self.same_rate.map(|factor| self.change_at(factor, ticks)) else { return by_load };
+        if by_load.points * by_rate.points <= 0.0 {
+            return Change { points: 0.0, ..by_load };
+        }
+        if by_rate.points.abs() < by_load.points.abs() { by_rate } else { by_load }
+    }
+
+    fn change_at(&self, factor: f64, ticks: [i64; 2]) -> Change {
+        let [before, now] = self.shares_at(factor, ticks);
+        Change { points: (now - before) * 100.0, error: self.error(factor, before, now) }
     }
 
     /// Shares of the baseline's total, 0 to 1; more where a side did more.
-    pub(super) fn shares(&self, [before, now]: [i64; 2]) -> [f64; 2] {
+    pub(super) fn shares(&self, ticks: [i64; 2]) -> [f64; 2] {
+        self.shares_at(self.load.factor, ticks)
+    }
+
+    fn shares_at(&self, factor: f64, [before, now]: [i64; 2]) -> [f64; 2] {
         let [total, _] = self.totals;
-        [before as f64 / total, now as f64 / self.load.factor / total]
+        [before as f64 / total, now as f64 / factor / total]
     }
 
     /// se² = 1.5·p(1−p)(1/n₁ + 1/n₂) + 2·(0.03·p)², p pooled, in points. Where functions were added beyond the load,
     /// their samples tell nothing about the others: n₂ counts those at the baseline's amount of work only.
-    fn error(&self, before: f64, now: f64) -> Option<f64> {
+    fn error(&self, factor: f64, before: f64, now: f64) -> Option<f64> {
         let ([total_before, total_now], [n_before, n_now]) = (self.totals, self.samples?);
-        let n_now = n_now * (self.load.factor * total_before / total_now).min(1.0);
+        let n_now = n_now * (factor * total_before / total_now).min(1.0);
         if n_before <= 0.0 || n_now <= 0.0 {
             return None;
         }

@@ -26,7 +26,7 @@ pub(super) fn of(joined: &Joined<'_>, first_half: usize, samples: Option<u64>) -
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count, rounded")]
     let samples = samples.map(|n| totals.map(|ticks| (n as f64 * ticks as f64 / all as f64).round() as u64));
-    let scale = Scale::of(&own, totals, samples.filter(|counts| counts.iter().all(|n| *n > 0)));
+    let scale = Scale::of(&own, totals, samples.filter(|counts| counts.iter().all(|n| *n > 0)), None);
     let points = || own.iter().map(|own| scale.change(*own).points.abs());
     Some(OwnNoise {
         rows: points().filter(|points| *points > SMALLEST_POINTS).count(),

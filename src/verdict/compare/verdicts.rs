@@ -12,6 +12,8 @@ pub enum ChangeVerdict {
     Moved,
     /// The same code under another name.
     Renamed,
+    /// It is compiled into its callers now, or it is a caller that holds such a function.
+    Inlined,
     /// Within what chance and load explain.
     Noise,
     /// Too few samples to say.
@@ -26,6 +28,7 @@ impl ChangeVerdict {
             Self::Improved => "improved",
             Self::Moved => "moved",
             Self::Renamed => "renamed",
+            Self::Inlined => "inlined",
             Self::Noise => "noise",
             Self::Insufficient => "insufficient",
         }
@@ -40,8 +43,8 @@ pub enum DiffVerdict {
     Regressions,
     /// None did.
     NoRegressions,
-    /// There is data, and too little of it to say.
-    Inconclusive,
+    /// No change is significant, and the samples are too few to say that nothing changed.
+    Insufficient,
     /// A window is empty, or the windows have no sample type in common.
     NoData,
 }
@@ -52,7 +55,7 @@ impl DiffVerdict {
         match self {
             Self::Regressions => "regressions",
             Self::NoRegressions => "no_regressions",
-            Self::Inconclusive => "inconclusive",
+            Self::Insufficient => "insufficient",
             Self::NoData => "no_data",
         }
     }

@@ -171,6 +171,15 @@ pub(super) fn cores_text(cores: f64) -> String {
     }
 }
 
+/// `1.7 cores`, `52 MB/s` or `120 ms of waiting per second`.
+pub(in crate::verdict) fn rate_text(rate: Rate) -> String {
+    match rate {
+        Rate::Cores(cores) => cores_text(cores),
+        Rate::BytesPerSecond(bytes) => format!("{}/s", bytes_text(bytes)),
+        Rate::WaitMsPerSecond(ms) => format!("{} ms of waiting per second", figure(ms)),
+    }
+}
+
 fn bytes_text(bytes: f64) -> String {
     let steps = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
     let step = steps.into_iter().find(|(size, _)| bytes >= *size);

@@ -23,6 +23,7 @@ pub use change::{Change, Was, change, compared_sentence, gone};
 pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
 pub use finding::{Finding, Subject};
 pub use headline::label;
+pub(super) use headline::rate_text;
 pub use impact::{cost_of_allocation, name_allocators, weigh_allocations};
 pub use rate::{ObservedTime, Rate, RateOver};
 pub use responsible::{Evidence, Responsible};

@@ -35,7 +35,7 @@ pub enum RateOver {
 
 impl Rate {
     /// The rate of so many active ticks of that unit; `None` for kinds and units that have none.
-    pub(super) fn of(kind: ProfileType, unit: &str, active: i64, seconds: f64) -> Option<Self> {
+    pub(in crate::verdict) fn of(kind: ProfileType, unit: &str, active: i64, seconds: f64) -> Option<Self> {
         let ns = || nanoseconds_per_tick(unit).map(|tick| active as f64 * tick as f64);
         match kind {
             ProfileType::Cpu => ns().map(|ns| Self::Cores(ns / 1e9 / seconds)),

@@ -129,7 +129,7 @@ impl Setup {
             ids: Arc::new(SequentialIds::default()),
             version: self.version,
         };
-        let parts = DiffParts { profiles: self.profiles, relational };
+        let parts = DiffParts { profiles: self.profiles, relational, rules: crate::verdict::Rules::builtin() };
         let service = DiffService::new(parts).within(self.deadline);
         let links = web::Data::new(LinkSettings::default());
         let app =
@@ -197,7 +197,7 @@ async fn v1_tells_what_changed_without_limits_and_history() {
     assert_eq!(
         body["regressions"],
         json!([{"function": "Cart.toJson", "baselinePercent": 9.09, "currentPercent": 25.93, "deltaPercent": 16.84,
-                "verdict": "regressed", "adjustedDelta": 22.73, "minDetectable": 3.61, "baselineCores": 0.0028,
+                "verdict": "regressed", "callers": [{"function": "main", "percent": 100.0}], "adjustedDelta": 22.73, "minDetectable": 3.61, "baselineCores": 0.0028,
                 "currentCores": 0.0097, "baselineSamples": 1000, "currentSamples": 3500}])
     );
     assert_eq!(
@@ -208,11 +208,14 @@ async fn v1_tells_what_changed_without_limits_and_history() {
         body["summary"],
         json!({"regressionsCount": 1, "improvementsCount": 20, "topRegression": "Cart.toJson (+16.84%)",
                "verdict": "regressions", "significantRegressions": 1, "significantImprovements": 0, "confidence": "high",
-               "headline": "Load ×1.0; beyond that, one function grew: Cart.toJson from 9.1 to 25.9 % (+22.7 points)."})
+               "smallestVisible": 0.98,
+               "headline": "0.03 → 0.04 cores, load ×1.0; beyond that, one function grew: Cart.toJson from 9.1 to \
+                            31.8 % at the baseline's load (+22.7 points)."})
     );
     assert_eq!(
         body["baseline"],
-        json!({"from": 1_705_996_400, "to": 1_706_000_000, "totalSamples": 110_000_000_000_i64, "sampleCount": 11_000})
+        json!({"from": 1_705_996_400, "to": 1_706_000_000, "totalSamples": 110_000_000_000_i64, "sampleCount": 11_000,
+               "cores": 0.0306})
     );
     assert_eq!(
         (&body["sampleType"], &body["unit"], &body["loadFactor"]),
@@ -274,7 +277,7 @@ async fn the_audit_trail_keeps_the_largest_changes_of_a_report_that_shows_all() 
 #[rstest]
 #[case::grown(grown, "regressions_detected", AssessmentSeverity::Medium, "regressions")]
 #[case::same(|| Ok(Some((cpu(&busy("")), cpu(&busy(""))))), "no_regressions", AssessmentSeverity::Low, "no_regressions")]
-#[case::few(|| Ok(Some((cpu("a 5"), cpu("b 500")))), "inconclusive", AssessmentSeverity::Low, "inconclusive")]
+#[case::few(|| Ok(Some((cpu("a 5"), cpu("b 500")))), "insufficient", AssessmentSeverity::Low, "insufficient")]
 #[case::empty(|| Ok(Some((cpu(""), cpu("b 500")))), "no_data", AssessmentSeverity::Low, "no_data")]
 #[actix_web::test]
 async fn the_history_is_told_the_verdict(

@@ -16,7 +16,8 @@ fn one_function_that_grew_blames_no_other() {
     assert!(row.min_detectable.is_some_and(|points| (3.6..3.7).contains(&points)), "{row:?}");
     assert_eq!(
         comparison.headline,
-        "Load ×1.0; beyond that, one function grew: Cart.toJson from 9.1 to 25.9 % (+22.7 points)."
+        "0.03 → 0.04 cores, load ×1.0; beyond that, one function grew: Cart.toJson from 9.1 to 31.8 % at the \
+         baseline's load (+22.7 points)."
     );
     // By share, every steady function shrank by about a point.
     assert_eq!(comparison.rows.len(), 21);
@@ -31,26 +32,42 @@ fn more_load_is_no_change() {
     let load = comparison.load.unwrap();
     assert_eq!((load.factor, load.normalised, load.composition_changed), (1.6, true, false));
     assert_eq!(significant(&comparison), [("Cart.toJson", ChangeVerdict::Regressed)]);
-    assert!(comparison.headline.starts_with("Load ×1.6; beyond that, one function grew: Cart.toJson"));
+    let opening = "0.03 → 0.05 cores, load ×1.6; beyond that, one function grew: Cart.toJson";
+    assert!(comparison.headline.starts_with(opening), "{}", comparison.headline);
 }
 
 #[test]
 fn the_load_is_told_per_second_where_windows_differ_in_length() {
     let profile = cpu(&busy(""));
     let short = Side { seconds: Some(1_800.0), ..side(&profile) };
-    let compared =
-        Compared { kind: ProfileType::Cpu, baseline: side(&profile), current: short, limits: &[], first_half: None };
-    let comparison = Comparison::of(&compared);
+    let comparison = Comparison::of(&of_sides(side(&profile), short));
     assert_eq!((comparison.load.unwrap().factor, comparison.load_per_second), (1.0, Some(2.0)));
-    assert_eq!(comparison.headline, "Load ×2.0; beyond that, nothing changed.");
+    assert_eq!(comparison.headline, "0.03 → 0.06 cores, load ×2.0; beyond that, nothing changed.");
 }
 
 #[test]
-fn few_functions_are_compared_by_the_ratio_of_totals() {
+fn few_functions_change_only_where_both_share_and_rate_do() {
     let comparison = compare(&cpu("a 6000\nb 4000"), &cpu("a 6000\nb 14000"));
     let load = comparison.load.unwrap();
     assert_eq!((load.factor, load.normalised), (2.0, false));
-    assert_eq!(significant(&comparison), [("a", ChangeVerdict::Improved), ("b", ChangeVerdict::Regressed)]);
+    // By share, a shrank by 30 points; it takes as much per second as before.
+    assert_eq!(significant(&comparison), [("b", ChangeVerdict::Regressed)]);
+    assert!(comparison.headline.contains("in all ×2.0; beyond that, one function grew: b"), "{}", comparison.headline);
+    // Three times the load is more of everything.
+    let comparison = compare(&cpu("a 6000\nb 4000"), &cpu("a 18000\nb 12000"));
+    assert_eq!((significant(&comparison), comparison.verdict), (vec![], DiffVerdict::NoRegressions));
+}
+
+#[rstest]
+#[case::of_equal_length(Some(3_600.0), ChangeVerdict::Improved)]
+#[case::of_unknown_length(None, ChangeVerdict::Improved)]
+#[case::half_as_long(Some(1_800.0), ChangeVerdict::Noise)]
+fn the_rate_of_few_functions_is_per_second_of_window(#[case] seconds: Option<f64>, #[case] expected: ChangeVerdict) {
+    // By share, a shrank by 17 points; over half the time, half the ticks are the same rate.
+    let (before, now) = (cpu("a 6000\nb 4000"), cpu("a 3000\nb 4000"));
+    let comparison = Comparison::of(&of_sides(side(&before), Side { seconds, ..side(&now) }));
+    let of = |name: &str| comparison.rows.iter().find(|row| row.function == name).map(|row| row.verdict);
+    assert_eq!(of("a"), Some(expected), "{comparison:?}");
 }
 
 #[test]
@@ -65,7 +82,7 @@ fn another_mixture_of_work_is_said() {
 #[test]
 fn few_samples_are_never_a_change() {
     let comparison = compare(&cpu("a 10\nb 9"), &cpu("a 1000\nb 9000"));
-    assert_eq!(comparison.verdict, DiffVerdict::Inconclusive);
+    assert_eq!(comparison.verdict, DiffVerdict::Insufficient);
     assert!(comparison.rows.iter().all(|row| row.verdict == ChangeVerdict::Insufficient));
     assert_eq!(comparison.headline, "Only 19 samples were seen in the baseline window, too few to say what changed.");
     assert!(comparison.quality.iter().any(|note| note.code == QualityCode::FewSamples));
@@ -78,9 +95,9 @@ fn ticks_that_cannot_be_counted_are_never_a_change() {
     };
     let (before, now) = (profile("a 100000\nb 900000"), profile("a 500000\nb 500000"));
     let kind = ProfileType::Lock;
-    let compared = Compared { kind, baseline: side(&before), current: side(&now), limits: &[], first_half: None };
+    let compared = Compared { kind, ..of_sides(side(&before), side(&now)) };
     let comparison = Comparison::of(&compared);
-    assert_eq!(comparison.verdict, DiffVerdict::Inconclusive);
+    assert_eq!(comparison.verdict, DiffVerdict::Insufficient);
     assert_eq!(comparison.rows[0].min_detectable, None);
     // The source's own count makes them comparable.
     let counted =
@@ -156,19 +173,17 @@ fn the_apps_own_noise_is_measured_and_keeps_small_changes_out_of_the_headline() 
     let half =
         |n: i64| (0..20).map(|i| format!("main;steady{i} {}\n", if i == 0 { n } else { 250 })).collect::<String>();
     let (whole, now) = (of_halves(&half(150), &half(350)), cpu(&busy("main;new 500")));
-    let against = |now| {
-        let (baseline, current) = (side(&whole), side(now));
-        Comparison::of(&Compared { kind: ProfileType::Cpu, baseline, current, limits: &[], first_half: Some(1) })
-    };
+    let against = |now| Comparison::of(&Compared { first_half: Some(1), ..of_sides(side(&whole), side(now)) });
     let comparison = against(&now);
     let noise = comparison.own_noise.unwrap();
     assert_eq!((noise.rows, (noise.largest_points * 100.0).round()), (1, 408.0));
     assert_eq!(significant(&comparison), [("new", ChangeVerdict::Regressed)]);
-    assert!(comparison.headline.starts_with("Load ×1.0; beyond that, one function grew: new"));
+    assert!(comparison.headline.contains("load ×1.0; beyond that, one function grew: new"), "{}", comparison.headline);
     let small = cpu(&busy("main;new 350"));
     let comparison = against(&small);
     assert_eq!(significant(&comparison), [("new", ChangeVerdict::Regressed)]);
-    assert_eq!(comparison.headline, "Load ×1.0; beyond that, nothing changed by more than this app's own noise.");
+    let ending = "load ×1.0; beyond that, nothing changed by more than this app's own noise.";
+    assert!(comparison.headline.ends_with(ending), "{}", comparison.headline);
 }
 
 #[rstest]
@@ -181,8 +196,7 @@ fn windows_of_unlike_coverage_are_said(#[case] before: (u32, u32), #[case] now: 
     let covered =
         |coverage| Side { facts: SourceFacts { coverage: Some(coverage), ..SourceFacts::default() }, ..side(&profile) };
     let (baseline, current) = (covered(before), covered(now));
-    let comparison =
-        Comparison::of(&Compared { kind: ProfileType::Cpu, baseline, current, limits: &[], first_half: None });
+    let comparison = Comparison::of(&of_sides(baseline, current));
     let partial = comparison.quality.iter().filter(|note| note.code == QualityCode::PartialCoverage);
     assert_eq!(partial.count(), notes, "{:?}", comparison.quality);
 }
@@ -197,9 +211,107 @@ fn weaknesses_name_their_window() {
         },
         ..side(&profile)
     };
-    let compared =
-        Compared { kind: ProfileType::Cpu, baseline: side(&profile), current: mixed, limits: &[], first_half: None };
-    let quality = Comparison::of(&compared).quality;
+    let quality = Comparison::of(&of_sides(side(&profile), mixed)).quality;
     assert_eq!(quality.len(), 1);
     assert!(quality[0].detail.starts_with("current window: the window mixes env=\"prod\""), "{quality:?}");
+}
+
+#[rstest]
+#[case::two_hundred_samples(10, 10, 20)]
+#[case::one_side_of_two_hundred(10, 100, 20)]
+#[case::four_hundred_of_many_light_functions(20, 20, 20)]
+fn what_could_not_be_seen_is_not_nothing_changed(#[case] before: i64, #[case] now: i64, #[case] functions: i64) {
+    let window = |n: i64| cpu(&(0..functions).map(|i| format!("main;f{i} {n}\n")).collect::<String>());
+    let comparison = compare(&window(before), &window(now));
+    assert_eq!((significant(&comparison), comparison.verdict), (vec![], DiffVerdict::Insufficient));
+    let points = comparison.smallest_visible.unwrap();
+    let told = format!("No change is more than chance, but one under {points:.0} points would not have shown");
+    assert!(comparison.headline.contains(&told), "{}", comparison.headline);
+}
+
+#[test]
+fn many_samples_without_a_change_say_that_nothing_changed() {
+    let comparison = compare(&cpu(&busy("")), &cpu(&busy("")));
+    assert_eq!(comparison.verdict, DiffVerdict::NoRegressions);
+    // 3.3·√(1.5·p(1−p)(2/n)) for p = 1/20, n = 10,000.
+    assert_eq!(comparison.smallest_visible.map(|points| (points * 100.0).round()), Some(125.0));
+}
+
+#[test]
+fn rows_of_a_runtime_or_a_library_are_one_group_and_never_first_in_the_headline() {
+    let before = cpu(&busy(
+        "main;shop.(*Cart).Sum 1000\nmain;runtime.mallocgc 1000\nmain;runtime.scanobject 3000\n\
+         main;github.com/klauspost/compress/zstd.(*Decoder).Reset 400",
+    ));
+    let now = cpu(&busy(
+        "main;shop.(*Cart).Sum 1600\nmain;runtime.mallocgc 3000\nmain;runtime.scanobject 4200\n\
+         main;github.com/klauspost/compress/zstd.(*Decoder).Reset 900",
+    ));
+    let comparison = compare(&before, &now);
+    let groups: Vec<_> = comparison.groups.iter().map(|group| (group.of.name.as_str(), group.functions)).collect();
+    assert_eq!(groups, [("Go runtime", 2), ("github.com/klauspost/compress", 1)]);
+    let [runtime, _] = comparison.groups.as_slice() else { panic!("{:?}", comparison.groups) };
+    let of_runtime = comparison.rows.iter().filter(|row| row.group.as_ref() == Some(&runtime.of));
+    let sum: f64 = of_runtime.map(|row| row.adjusted_delta).sum();
+    assert!((runtime.adjusted_delta - sum).abs() < 1e-9);
+    assert!(
+        comparison.headline.ends_with(
+            "one function grew: shop.(*Cart).Sum from 6.5 to 10.4 % at the baseline's load (+3.9 points); Go runtime: 2 \
+             functions, +20.8 points, and github.com/klauspost/compress: 1 function, +3.2 points."
+        ),
+        "{}",
+        comparison.headline
+    );
+}
+
+#[test]
+fn a_runtime_alone_is_no_change_of_the_application() {
+    let comparison = compare(&cpu(&busy("main;runtime.mallocgc 500")), &cpu(&busy("main;runtime.mallocgc 2500")));
+    assert!(
+        comparison.headline.contains("no function of the application changed; Go runtime: 1 function, +19.0 points."),
+        "{}",
+        comparison.headline
+    );
+}
+
+#[test]
+fn the_versions_of_a_library_are_those_of_its_files() {
+    let profile = |version: &str, samples: i64| {
+        let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+        let steady: Vec<_> = (0..20).map(|i| builder.function(&format!("main.steady{i}"), "main.go")).collect();
+        for function in steady {
+            builder.add([function], &[5_000_000_000]);
+        }
+        let file = format!("/go/pkg/mod/github.com/lib/pq@{version}/conn.go");
+        let query = builder.function("github.com/lib/pq.(*conn).query", &file);
+        builder.add([query], &[samples * 10_000_000]);
+        builder.build()
+    };
+    let comparison = compare(&profile("v1.10.2", 500), &profile("v1.10.9", 2_500));
+    let [group] = comparison.groups.as_slice() else { panic!("{:?}", comparison.groups) };
+    assert_eq!(group.of.versions.clone().map(Option::unwrap), ["v1.10.2", "v1.10.9"]);
+}
+
+#[test]
+fn a_significant_row_names_its_two_largest_callers() {
+    let before = cpu(&busy("main;a;hot 100\nmain;b;hot 100\nmain;c;hot 100"));
+    let now = cpu(&busy("main;a;hot 2000\nmain;b;hot 700\nmain;c;hot 300"));
+    let comparison = compare(&before, &now);
+    let callers: Vec<_> =
+        comparison.rows[0].callers.iter().map(|(name, share)| (name.as_str(), share.round())).collect();
+    assert_eq!((comparison.rows[0].function.as_str(), callers), ("hot", vec![("a", 67.0), ("b", 23.0)]));
+    assert!(comparison.rows.iter().filter(|row| !row.is_significant()).all(|row| row.callers.is_empty()));
+}
+
+#[test]
+fn the_headline_begins_with_what_both_windows_used() {
+    let bytes = |n: i64| {
+        let text: String = (0..20).map(|i| format!("main;f{i} {}\n", n * 524_288)).collect();
+        read_folded(text.as_bytes(), SampleType::new("alloc_space", "bytes"), &ReadLimits::default()).unwrap()
+    };
+    let (before, now) = (bytes(500), bytes(1_000));
+    let counted =
+        |profile| Side { facts: SourceFacts { sample_count: Some(20_000), ..SourceFacts::default() }, ..side(profile) };
+    let compared = Compared { kind: ProfileType::Alloc, ..of_sides(counted(&before), counted(&now)) };
+    assert_eq!(Comparison::of(&compared).headline, "1.5 → 2.9 MB/s, load ×2.0; beyond that, nothing changed.");
 }

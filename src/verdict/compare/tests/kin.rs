@@ -1,5 +1,5 @@
 use super::*;
-use ChangeVerdict::{Improved, Moved, Regressed, Renamed};
+use ChangeVerdict::{Improved, Inlined, Moved, Regressed, Renamed};
 
 #[test]
 fn work_that_a_callee_took_over_has_moved() {
@@ -83,9 +83,81 @@ fn a_renamed_package_is_found_frame_by_frame() {
 
 #[test]
 fn another_parent_or_another_share_is_no_rename() {
-    let before = cpu(&busy("main;serve;oldName 2000"));
-    let elsewhere = compare(&before, &cpu(&busy("main;other;newName 2000")));
+    let beside = |more: &str| cpu(&busy(&format!("main;serve;a 500\nmain;other;b 500\n{more}")));
+    let before = beside("main;serve;oldName 2000");
+    let elsewhere = compare(&before, &beside("main;other;newName 2000"));
     assert_eq!(significant(&elsewhere), [("newName", Regressed), ("oldName", Improved)]);
-    let larger = compare(&before, &cpu(&busy("main;serve;newName 2900")));
+    let larger = compare(&before, &beside("main;serve;newName 2900"));
     assert_eq!(significant(&larger), [("newName", Regressed), ("oldName", Improved)]);
+}
+
+#[test]
+fn a_chain_of_renamed_callers_is_found_whatever_their_names() {
+    let before = cpu(&busy("main;yard;b;c 2000"));
+    let comparison = compare(&before, &cpu(&busy("main;x;y;a 2000")));
+    assert_eq!(verdicts(&comparison), [("a", Renamed, Some("c")), ("c", Renamed, Some("a"))]);
+}
+
+#[test]
+fn a_function_renamed_beneath_an_inlined_caller_is_renamed() {
+    let before = cpu(&busy("main;serve;wrap 600\nmain;serve;wrap;oldName 2000\nmain;serve 100"));
+    let comparison = compare(&before, &cpu(&busy("main;serve 700\nmain;serve;newName 2000")));
+    let (renamed, inlined): (Vec<_>, Vec<_>) =
+        verdicts(&comparison).into_iter().partition(|(_, verdict, _)| *verdict == Renamed);
+    assert_eq!(renamed, [("newName", Renamed, Some("oldName")), ("oldName", Renamed, Some("newName"))]);
+    assert_eq!(inlined, [("serve", Inlined, Some("wrap")), ("wrap", Inlined, Some("serve"))]);
+}
+
+#[test]
+fn a_rename_of_few_samples_may_differ_by_chance() {
+    let (before, now) = (cpu(&busy("main;serve;oldName 40")), cpu(&busy("main;serve;newName 57")));
+    let comparison = compare(&before, &now);
+    assert_eq!(verdicts(&comparison)[0], ("newName", Renamed, Some("oldName")));
+}
+
+#[test]
+fn a_function_that_its_callers_took_in_is_inlined() {
+    let before = cpu(&busy("main;a 300\nmain;a;hot 900\nmain;b 300\nmain;b;hot 500\nmain;c 300\nmain;c;hot 300"));
+    let now = cpu(&busy("main;a 1200\nmain;b 800\nmain;c 600"));
+    let comparison = compare(&before, &now);
+    assert_eq!(
+        verdicts(&comparison),
+        [
+            ("hot", Inlined, Some("a")),
+            ("a", Inlined, Some("hot")),
+            ("b", Inlined, Some("hot")),
+            ("c", Inlined, Some("hot"))
+        ]
+    );
+    assert_eq!(comparison.verdict, DiffVerdict::NoRegressions);
+}
+
+#[test]
+fn a_function_inlined_into_a_renamed_caller_is_inlined() {
+    let before = cpu(&busy("main;a;old 2000\nmain;a;old;hot 500\nmain;a;old;read 4000\nmain;a 200"));
+    let comparison = compare(&before, &cpu(&busy("main;a;new 2500\nmain;a;new;read 4000\nmain;a 200")));
+    assert!(verdicts(&comparison).contains(&("hot", Inlined, Some("new"))), "{:?}", verdicts(&comparison));
+    assert_eq!(comparison.verdict, DiffVerdict::NoRegressions);
+}
+
+#[test]
+fn a_caller_that_grew_beyond_what_it_took_in_is_a_regression() {
+    let before = cpu(&busy("main;a 300\nmain;a;hot 900"));
+    let comparison = compare(&before, &cpu(&busy("main;a 2400")));
+    assert!(significant(&comparison).contains(&("a", Regressed)), "{:?}", verdicts(&comparison));
+}
+
+#[test]
+fn a_function_whose_callers_do_not_grow_has_improved() {
+    let before = cpu(&busy("main;a 300\nmain;a;hot 900"));
+    assert_eq!(significant(&compare(&before, &cpu(&busy("main;a 320")))), [("hot", Improved)]);
+}
+
+#[test]
+fn one_function_that_became_several_in_its_place_has_moved() {
+    let before = cpu(&busy("main;read;enter 3000\nmain;write;enter 1000"));
+    let now = cpu(&busy("main;read;enter6 2900\nmain;write;enter6 400\nmain;write;enter3 700"));
+    let comparison = compare(&before, &now);
+    assert!(significant(&comparison).iter().all(|(_, verdict)| matches!(verdict, Moved | Renamed)), "{comparison:?}");
+    assert_eq!(comparison.verdict, DiffVerdict::NoRegressions);
 }

@@ -1,14 +1,19 @@
 //! Tests of the comparison: cases of the specification, properties, and services watched twice.
 
 mod cases;
+mod injected;
 mod kin;
 mod properties;
 mod resampled;
 mod unchanged;
 
+use std::sync::{Arc, LazyLock};
+
 use super::*;
 use crate::kernel::LimitSeverity;
 use crate::profile::{FunctionId, Profile, ProfileBuilder, ReadLimits, SampleType, Stack, merge, read_folded};
+use crate::verdict::catalogue::Rules;
+use crate::verdict::limits::Limit;
 use crate::verdict::reliability::SourceFacts;
 
 /// Folded stacks, root first, in samples of 10 ms of CPU.
@@ -42,7 +47,13 @@ fn compare(before: &Profile, now: &Profile) -> Comparison {
 
 fn compare_with(before: &Profile, now: &Profile, limits: &[Limit<'_>]) -> Comparison {
     let (baseline, current) = (side(before), side(now));
-    Comparison::of(&Compared { kind: ProfileType::Cpu, baseline, current, limits, first_half: None })
+    Comparison::of(&Compared { limits, ..of_sides(baseline, current) })
+}
+
+/// Two sides of cpu, without limits.
+fn of_sides<'a>(baseline: Side<'a>, current: Side<'a>) -> Compared<'a> {
+    static RULES: LazyLock<Arc<Rules>> = LazyLock::new(Rules::builtin);
+    Compared { rules: &RULES, kind: ProfileType::Cpu, baseline, current, limits: &[], first_half: None }
 }
 
 fn limit(function: &str, max_self_percent: f64) -> Limit<'_> {
@@ -56,7 +67,7 @@ fn verdicts(comparison: &Comparison) -> Vec<(&str, ChangeVerdict, Option<&str>)>
 
 /// The functions that changed beyond load and chance.
 fn significant(comparison: &Comparison) -> Vec<(&str, ChangeVerdict)> {
-    let told = |verdict| !matches!(verdict, ChangeVerdict::Noise | ChangeVerdict::Insufficient);
-    let rows = comparison.rows.iter().filter(|row| told(row.verdict));
+    let is_told = |verdict| !matches!(verdict, ChangeVerdict::Noise | ChangeVerdict::Insufficient);
+    let rows = comparison.rows.iter().filter(|row| is_told(row.verdict));
     rows.map(|row| (row.function.as_str(), row.verdict)).collect()
 }

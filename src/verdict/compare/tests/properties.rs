@@ -42,7 +42,7 @@ proptest! {
         prop_assert!(comparison.rows.is_sorted_by(|a, b| a.delta.abs() >= b.delta.abs()));
         for row in &comparison.rows {
             prop_assert!(row.delta.is_finite() && row.adjusted_delta.is_finite() && row.delta.abs() > 0.1);
-            let kin = matches!(row.verdict, ChangeVerdict::Moved | ChangeVerdict::Renamed);
+            let kin = matches!(row.verdict, ChangeVerdict::Moved | ChangeVerdict::Renamed | ChangeVerdict::Inlined);
             prop_assert_eq!(kin, row.partner.is_some(), "{:?}", row);
             if matches!(row.verdict, ChangeVerdict::Regressed | ChangeVerdict::Improved) {
                 prop_assert_eq!(row.verdict == ChangeVerdict::Regressed, row.adjusted_delta > 0.0);
