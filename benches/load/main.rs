@@ -6,6 +6,9 @@
 //! resident memory. Identical requests at the same time share one read of the source; with windows of their own,
 //! requests share nothing. Runs alternate, so that changes of the machine affect both; medians are shown.
 //!
+//! Beside made-up profiles, two answers that a real Pyroscope gave are served where `SHARED_DIR` (default `../shared`)
+//! holds them, each request with a window of its own.
+//!
 //! `cargo bench --bench load` (or `just load`); `LOAD_SECONDS` per run (5), `LOAD_RUNS` (5).
 
 mod canned;
@@ -41,7 +44,22 @@ async fn canned() -> Result<()> {
     for (app, made) in [("small", made(170, 240, 18)), ("large", made(4_000, 10_910, 30))] {
         source.add(app, (0..64).map(|variant| made.profile(variant)).collect::<Result<_>>()?);
     }
+    for (app, answer) in recorded()? {
+        source.add(app, vec![answer]);
+    }
     source.serve(CANNED).await
+}
+
+/// What a real Pyroscope answered for two apps, a Go service and Kafka; none where the shared data are absent.
+fn recorded() -> Result<Vec<(&'static str, bytes::Bytes)>> {
+    let shared = std::env::var("SHARED_DIR").unwrap_or_else(|_| "../shared".to_owned());
+    let folder = std::path::Path::new(&shared).join("recorded/pyroscope-v2");
+    if !folder.is_dir() {
+        eprintln!("{} is absent: no rows of recorded answers", folder.display());
+        return Ok(Vec::new());
+    }
+    let read = |file: &str| std::fs::read(folder.join(file)).with_context(|| file.to_owned()).map(bytes::Bytes::from);
+    Ok(vec![("recorded-go", read("merge-checkout-cpu.bin")?), ("recorded-kafka", read("merge-kafka-cpu.bin")?)])
 }
 
 async fn load() -> Result<()> {
@@ -63,13 +81,28 @@ async fn load() -> Result<()> {
         Target::new("bare proxy, 1 MB", proxy.id(), &format!("http://{PROXY}/triage/large?{query}")),
         Target::new("triage v1, 1 MB", v1.id(), &format!("http://{V1}/triage/large?{query}")),
     ];
-    for target in targets.iter().chain(&large) {
+    let mut real = Vec::new();
+    for (app, _) in recorded()? {
+        let name = app.trim_start_matches("recorded-");
+        real.push(Target::new(
+            &format!("bare proxy, {name}"),
+            proxy.id(),
+            &format!("http://{PROXY}/triage/{app}?{query}"),
+        ));
+        let triage = Target::new(&format!("v1, {name}"), v1.id(), &format!("http://{V1}/triage/{app}?{query}"));
+        real.push(triage.with_windows()?);
+    }
+    let (go, kafka) = real.split_at(real.len() / 2);
+    for target in targets.iter().chain(&large).chain(&real) {
         target.ready().await?;
         println!("{:<18} resident after start {:>6.1} MiB", target.name, target.resident_mib()?);
     }
     let run = Duration::from_secs(setting("LOAD_SECONDS", 5));
     let runs = setting("LOAD_RUNS", 5);
-    for (group, concurrency) in [(&targets[..], 16), (&targets[..], 64), (&large[..], 1)] {
+    for (group, concurrency) in [(&targets[..], 16), (&targets[..], 64), (&large[..], 1), (go, 16), (kafka, 16)] {
+        if group.is_empty() {
+            continue;
+        }
         println!("\nconcurrency {concurrency}, median of {runs} runs of {} s", run.as_secs());
         println!(
             "{:<18} {:>9} {:>9} {:>9} {:>12} {:>7} {:>9} {:>7}",

@@ -39,7 +39,7 @@ enum RulesCommand {
     /// Print category (or `none`), runtime, rule, canonical form and name of each frame name, one per line.
     Explain {
         /// The file of names, one per line; `-` reads standard input.
-        #[arg(default_value = "-")]
+        #[arg(value_name = "NAMES", default_value = "-")]
         file: PathBuf,
         /// A directory of rules that replaces the built-in files of the same names.
         #[arg(long, value_name = "DIR")]
@@ -178,6 +178,13 @@ fn explain(file: &PathBuf, dir: Option<&PathBuf>, view: View, out: &mut impl Wri
                 complain(&format!("{}: {error}", file.display()));
                 return Exit::NoData;
             }
+        }
+        if bytes.iter().any(|byte| byte.is_ascii_control() && !b"\t\r\n".contains(byte)) {
+            complain(&format!(
+                "error: {} is not text: it must hold one name per line (profiles are for `triage --file`)",
+                file.display()
+            ));
+            return Exit::Usage;
         }
         let line = String::from_utf8_lossy(&bytes);
         let line = line.trim_end_matches(['\n', '\r']);

@@ -24,6 +24,8 @@ pub enum Unreachable {
     Denied,
     /// A connection was made, but its answer makes no sense.
     Broken,
+    /// Another Flamewarden that answers and cannot read profiles itself.
+    Upstream,
 }
 
 impl Unreachable {
@@ -38,6 +40,7 @@ impl Unreachable {
             Self::Tls => "no TLS: check http or https in the URL, and its certificate",
             Self::Denied => "it refused the credentials: check token, user, password and tenant",
             Self::Broken => "it answers and is not understood: check that the URL is that of the right server",
+            Self::Upstream => "it answers and cannot read profiles itself: look at /api/v1/health there",
         }
     }
 }

@@ -84,6 +84,17 @@ async fn a_pipeline_can_act_on_a_triage(#[case] more: &[&str], #[case] code: i32
 }
 
 #[actix_web::test]
+async fn a_profile_is_no_list_of_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = dir.path().join("profile.pb.gz");
+    std::fs::write(&profile, [0x1f, 0x8b, 8, 0, b'\n']).unwrap();
+    let (exit, text, errors) =
+        flamewarden(&["rules", "explain", profile.to_str().unwrap()], "http://127.0.0.1:9").await;
+    assert_eq!((exit, text.as_str()), (2, ""));
+    assert!(errors.contains("is not text: it must hold one name per line"), "{errors}");
+}
+
+#[actix_web::test]
 async fn an_address_needs_no_scheme_and_a_silent_one_is_explained() {
     let server = stocked().await;
     let bare = server.base().strip_prefix("http://").unwrap();

@@ -78,8 +78,20 @@ fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
             Arc::new(store)
         }
     };
-    if let Placement::Remote(url) | Placement::Pyroscope(url) = placement {
-        wiring.check_health(Arc::new(SourceCheck::new(Arc::clone(&port), url, Arc::clone(&wiring.clock))));
+    let source = match placement {
+        Placement::Remote(url) => Some((url, Unreachable::Upstream)),
+        Placement::Pyroscope(url) => Some((url, Unreachable::Broken)),
+        Placement::Off | Placement::Local => None,
+    };
+    if let Some((url, if_it_answers)) = source {
+        let (port, clock) = (Arc::clone(&port), Arc::clone(&wiring.clock));
+        wiring.check_health(Arc::new(SourceCheck {
+            port,
+            url: url.clone(),
+            if_it_answers,
+            clock,
+            last: Mutex::default(),
+        }));
     }
     wiring.offer(port);
     Ok(())
@@ -94,15 +106,13 @@ const ASKED_EVERY: Duration = Duration::from_secs(15);
 struct SourceCheck {
     port: Arc<dyn ProfileDataSor>,
     url: Url,
+    /// What is wrong where the server takes connections and gives no apps.
+    if_it_answers: Unreachable,
     clock: Arc<dyn Clock>,
     last: Mutex<Option<(Instant, Option<Unreachable>)>>,
 }
 
 impl SourceCheck {
-    fn new(port: Arc<dyn ProfileDataSor>, url: &Url, clock: Arc<dyn Clock>) -> Self {
-        Self { port, url: url.clone(), clock, last: Mutex::default() }
-    }
-
     async fn ask(&self) -> Option<Unreachable> {
         let now = self.clock.now();
         let window = TimeWindow::new(now - TimeDelta::minutes(1), now).ok()?;
@@ -114,7 +124,10 @@ impl SourceCheck {
                 Unreachable::Dns => Unreachable::Dns,
                 _ => Unreachable::Timeout,
             }),
-            Err(_) => Some(why_unreachable(&self.url, ANSWER_WITHIN).await),
+            Err(_) => Some(match why_unreachable(&self.url, ANSWER_WITHIN).await {
+                Unreachable::Broken => self.if_it_answers,
+                other => other,
+            }),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::bor::diff::{DiffBody, shell_word};
 use crate::bor::triage::{Block, JudgedBlock, TriageBody};
 use crate::cli::server::{Server, refusal};
 use crate::cli::{Common, Exit};
-use crate::verdict::short_name;
+use crate::verdict::{Verdict, short_name};
 
 /// The profiler sends every ten seconds; the time of a profile is the start of such a step.
 const STEP: i64 = 10;
@@ -46,6 +46,19 @@ impl RunWindow {
     }
 }
 
+/// Printed where a program, all of which compute without a pause, seems to be idle.
+const STARVED: &str = "
+Note: some of these programs got so little of the processor that they seem idle, since this machine is busy with something
+else. Verdicts and diffs then say less than they should: stop it, and run `flamewarden demo` again.
+";
+
+/// What is said of one program.
+struct About {
+    text: String,
+    /// Whether it got too little of the processor for a verdict.
+    is_starved: bool,
+}
+
 /// What was run, and the server to ask.
 pub(super) struct Report {
     pub(super) server: Server,
@@ -65,9 +78,13 @@ impl Report {
         }
         common.show("\nWhat the server makes of them:\n")?;
         let mut exit = Exit::Fine;
+        let mut is_starved = false;
         for workload in Workload::ALL {
             match self.about(workload, before, now).await {
-                Ok(text) => common.show(&text)?,
+                Ok(about) => {
+                    common.show(&about.text)?;
+                    is_starved |= about.is_starved;
+                }
                 Err(error) => {
                     common.show(&format!("\n  {}: no answer: {error:#}\n", workload.app()))?;
                     exit = Exit::NoData;
@@ -76,6 +93,9 @@ impl Report {
         }
         if before.is_some() {
             common.show(&self.shared_hotspots(now).await?)?;
+        }
+        if is_starved {
+            common.show(STARVED)?;
         }
         // These are to be copied, each as one line.
         println!("\nTry next:\n{}", commands(self.server.base(), before, now));
@@ -112,8 +132,9 @@ impl Report {
     }
 
     /// The diagnosis of each version of a program, and what changed between them.
-    async fn about(&self, workload: Workload, before: Option<RunWindow>, now: RunWindow) -> anyhow::Result<String> {
+    async fn about(&self, workload: Workload, before: Option<RunWindow>, now: RunWindow) -> anyhow::Result<About> {
         let mut text = format!("\n  {}\n", workload.app());
+        let mut is_starved = false;
         for (version, window) in
             before.map(|window| (Version::Before, window)).into_iter().chain([(Version::After, now)])
         {
@@ -123,6 +144,7 @@ impl Report {
             let block = triage.profiles.0.first();
             let said = block.map(|(_, block)| block).map_or_else(|| triage.summary.headline.clone(), diagnosis);
             writeln!(text, "    version {}: {said}", version.label())?;
+            is_starved |= matches!(triage.summary.verdict, Verdict::Quiet | Verdict::Insufficient);
         }
         if let Some(before) = before {
             let diff: DiffBody = self.ask(["diff", workload.app()], &diff_parameters(before, now)).await?;
@@ -134,7 +156,7 @@ impl Report {
                 writeln!(text, "    {word}: {function} has {percent:.1} %, approved are {:.1} %", breach.threshold)?;
             }
         }
-        Ok(text)
+        Ok(About { text, is_starved })
     }
 
     /// Functions that are hot in several of the programs, with their owners.

@@ -73,9 +73,14 @@ async fn swagger_ui_needs_nothing_from_elsewhere() {
     }
 }
 
-/// The health check of a server with this source of profiles.
+/// The health check of a server with this Pyroscope.
 async fn health_with(source: &str) -> Value {
-    let server = Setup::of(&[("FUNCTION", "ReadPyroscopeProfile.sor.v1"), ("PYROSCOPE_URL", source)]).start().await;
+    health_of(&[("FUNCTION", "ReadPyroscopeProfile.sor.v1"), ("PYROSCOPE_URL", source)]).await
+}
+
+/// What the health check of a server with these settings says of its source of profiles.
+async fn health_of(settings: &[(&str, &str)]) -> Value {
+    let server = Setup::of(settings).start().await;
     assert_eq!(server.get("/ready").send().await.unwrap().status(), 200, "other servers do not count");
     let (status, health) = server.json("/api/v1/health").await;
     let expected = if health["checks"]["profiles"]["status"] == "pass" { "healthy" } else { "degraded" };
@@ -115,6 +120,16 @@ async fn a_source_of_profiles_that_does_not_answer_as_it_should_is_named(
         let tls = health_with(&host.replace("http://", "https://")).await;
         assert_eq!(tls["class"], "tls", "{tls}");
     }
+}
+
+#[actix_web::test]
+async fn a_flamewarden_whose_own_source_is_away_is_not_taken_for_the_wrong_server() {
+    let settings = [("FUNCTION", "ReadPyroscopeProfile.sor.v1"), ("PYROSCOPE_URL", "http://127.0.0.1:9")];
+    let between = Setup::of(&settings).start().await;
+    let health =
+        health_of(&[("FUNCTION", "ReadPyroscopeTriageAssessment.v1"), ("PROFILE_DATA_URL", between.base())]).await;
+    assert_eq!(health["class"], "upstream", "{health}");
+    assert_eq!(health["detail"], "it answers and cannot read profiles itself: look at /api/v1/health there");
 }
 
 #[actix_web::test]
