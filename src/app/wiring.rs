@@ -16,7 +16,7 @@ use super::health::HealthCheck;
 use super::placement::Placement;
 use super::rooms;
 use crate::bor::RelationalPorts;
-use crate::config::Settings;
+use crate::config::{RulesSettings, Settings};
 use crate::http::{Outward, OutwardSettings};
 use crate::kernel::{Clock, IdSource, Version};
 use crate::sor::baseline::BaselineSor;
@@ -159,10 +159,8 @@ impl<'a> Wiring<'a> {
         if let Some(rules) = self.find::<Rules>() {
             return Ok(rules);
         }
-        let rules = match &self.settings.rules.dir {
-            Some(dir) => Arc::new(Rules::load(dir)?),
-            None => Rules::builtin(),
-        };
+        let RulesSettings { dir, quiet_cores } = &self.settings.rules;
+        let rules = Rules::of_settings(dir.as_deref(), *quiet_cores)?;
         self.offer(Arc::clone(&rules));
         Ok(rules)
     }

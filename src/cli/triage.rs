@@ -5,14 +5,13 @@ mod table;
 
 pub(super) use file::judge as judge_file;
 
-use std::sync::Arc;
-
 use anyhow::Context;
 use clap::ValueEnum;
 
 use super::server::{self, ServerAddress};
 use super::{Common, Exit};
 use crate::bor::triage::TriageBody;
+use crate::config::RulesSettings;
 use crate::kernel::{AppName, ProfileType};
 use crate::verdict::{Rules, Verdict};
 
@@ -66,15 +65,13 @@ enum FailOn {
 pub(super) async fn run(args: &Args, common: &Common) -> anyhow::Result<Exit> {
     let (body, text) = match &args.file {
         Some(path) => {
-            let rules = match common.settings()?.rules.dir {
-                None => Rules::builtin(),
-                Some(dir) => match Rules::load(&dir) {
-                    Ok(rules) => Arc::new(rules),
-                    Err(error) => {
-                        eprintln!("error: {error}");
-                        return Ok(Exit::Usage);
-                    }
-                },
+            let RulesSettings { dir, quiet_cores } = common.settings()?.rules;
+            let rules = match Rules::of_settings(dir.as_deref(), quiet_cores) {
+                Ok(rules) => rules,
+                Err(error) => {
+                    eprintln!("error: {error}");
+                    return Ok(Exit::Usage);
+                }
             };
             let body = match file::judge(&rules, path, args.app.clone(), args.kind, args.limit as usize) {
                 Ok(body) => body,

@@ -37,6 +37,7 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("SPOOL", "spool.mode"),
     ("SPOOL_FSYNC", "spool.fsync"),
     ("SPOOL_MAX_BYTES", "spool.max_bytes"),
+    ("QUIET_CORES", "rules.quiet_cores"),
     ("SELF_PROFILE", "self_profile.enabled"),
 ];
 

@@ -30,6 +30,7 @@ fn defaults_need_nothing() {
     assert_eq!((settings.history.retention_days, settings.history.repeats_every), (None, None));
     assert_eq!(settings.spool.max_bytes, 64 << 20);
     assert_eq!((settings.store.retention_days, settings.store.rollup_days), (7, 90));
+    assert_eq!(settings.rules.quiet_cores.to_bits(), crate::verdict::Rules::builtin().quiet_cores().to_bits());
     assert_eq!(settings.profiles.inflate_budget, crate::profile::Budget::default().bytes());
     assert!(effective.iter().all(|row| row.origin == Origin::Default));
 }
@@ -82,6 +83,10 @@ fn every_short_name_sets_a_key_that_exists() {
 #[case(None, &[("PROFILE_ROLLUP_DAYS", "6")], "store.rollup_days (from the environment variable PROFILE_ROLLUP_DAYS) must not be under store.retention_days, 7")]
 #[case(None, &[("HISTORY_RETENTION_DAYS", "0")], "history.retention_days (from the environment variable HISTORY_RETENTION_DAYS) must be a whole number from 1 to 36500")]
 #[case(None, &[("HISTORY_REPEATS_EVERY", "25h")], "history.repeats_every (from the environment variable HISTORY_REPEATS_EVERY) must be a duration from 1ms to 24h")]
+#[case(None, &[("QUIET_CORES", "-0.1")], "rules.quiet_cores (from the environment variable QUIET_CORES) must be a number of cores that is not negative")]
+#[case(None, &[("QUIET_CORES", "inf")], "must be a number of cores that is not negative")]
+#[case(None, &[("QUIET_CORES", "NaN")], "must be a number of cores that is not negative")]
+#[case(None, &[("QUIET_CORES", "few")], "must be a number of cores that is not negative")]
 #[case(None, &[("LOG_FORMAT", "xml")], "must be text or json")]
 #[case(None, &[("DB_QUERY_TIMEOUT", "30")], "must be a duration")]
 #[case(None, &[("DB_QUERY_TIMEOUT", "30M")], "must be a duration")]

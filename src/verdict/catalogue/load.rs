@@ -38,6 +38,9 @@ const BUILTIN: &[(&str, &str)] = &[
     ("zend.toml", include_str!("zend.toml")),
 ];
 
+/// An app that uses fewer cores than this is quiet, unless the settings say otherwise.
+const QUIET_CORES: f64 = 0.1;
+
 /// Why a catalogue cannot be used: which file, which rule of it, and what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: {}{problem}", rule.as_ref().map(|r| format!("rule {r:?}: ")).unwrap_or_default())]
@@ -56,6 +59,16 @@ impl Rules {
     pub fn builtin() -> Arc<Self> {
         static BUILTIN: OnceLock<Arc<Rules>> = OnceLock::new();
         Arc::clone(BUILTIN.get_or_init(|| Arc::new(builtin().expect("the compiled-in catalogue is sound"))))
+    }
+
+    /// The catalogue of a server's settings: built in, or with the files of `dir`. An app that uses fewer cores than
+    /// `quiet_cores` is quiet.
+    ///
+    /// # Errors
+    /// Those of [`Rules::load`].
+    pub fn of_settings(dir: Option<&Path>, quiet_cores: f64) -> Result<Arc<Self>, RuleError> {
+        let rules = dir.map_or_else(builtin, directory)?;
+        Ok(Arc::new(Self { quiet_cores, ..rules }))
     }
 
     /// The built-in catalogue, with the TOML files of `dir` added. They replace built-in files of the same name.
@@ -106,7 +119,7 @@ fn build<'f>(files: impl Iterator<Item = (&'f str, &'f str)>) -> Result<Rules, R
         })?;
         builder.file(name, file)?;
     }
-    Ok(builder.rules)
+    Ok(Rules { quiet_cores: QUIET_CORES, ..builder.rules })
 }
 
 #[derive(Default)]

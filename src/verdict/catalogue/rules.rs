@@ -21,6 +21,8 @@ pub struct Rules {
     pub(super) thresholds: Vec<ThresholdRow>,
     pub(super) advice: Vec<AdviceRow>,
     pub(super) blind: Vec<BlindRow>,
+    /// An app that uses fewer cores than this is quiet.
+    pub(super) quiet_cores: f64,
     /// What was learnt of names by these rules.
     pub(super) name_cache: NameCache<FunctionInfo>,
 }
@@ -43,6 +45,11 @@ impl Rules {
             || Threshold { percent: 10.0, source: "no figure is published".into(), judgement: true },
             |row| row.threshold.clone(),
         )
+    }
+
+    /// An app that uses fewer processor cores than this is quiet, whatever its shares: 0.1, a judgement, unless set.
+    pub fn quiet_cores(&self) -> f64 {
+        self.quiet_cores
     }
 
     /// What to do about the category, in the words of the runtime where they differ.

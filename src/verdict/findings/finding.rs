@@ -14,8 +14,6 @@ use crate::verdict::reliability::{Confidence, MOSTLY_IDLE_BELOW, QualityTicks, S
 
 /// Findings are listed from this share, percent.
 const LISTED_FROM: f64 = 1.0;
-/// An app that uses fewer cores than this is quiet.
-const QUIET_CORES: f64 = 0.1;
 
 /// One category's share of a profile and what is known about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -162,7 +160,7 @@ impl<'a> Judging<'a> {
     pub(super) fn is_quiet(&self) -> bool {
         match (self.rate, self.rate_over) {
             _ if self.kind != ProfileType::Cpu => false,
-            (Some(Rate::Cores(cores)), Some(RateOver::Profiles)) => cores < QUIET_CORES,
+            (Some(Rate::Cores(cores)), Some(RateOver::Profiles)) => cores < self.rules.quiet_cores(),
             (Some(_), _) => false,
             (None, _) => self.tally.idle > 0 && self.is_mostly_idle(),
         }

@@ -92,6 +92,20 @@ fn an_app_that_hardly_uses_the_processor_is_quiet() {
 }
 
 #[test]
+fn from_how_many_cores_on_an_app_is_judged_can_be_set() {
+    let profile = profile("nanoseconds", &[GC, WORK, MORE_WORK]);
+    // 0.05 cores.
+    let time = Some(ObservedTime { seconds: 2_000.0, over: RateOver::Profiles });
+    let (kind, facts) = (ProfileType::Cpu, SourceFacts::default());
+    let subject = Subject { kind, profile: &profile, sample_type: 0, time, facts, top: 10 };
+    let is_quiet = |quiet_cores| {
+        let rules = Rules::of_settings(None, quiet_cores).unwrap();
+        ProfileAssessment::of(&rules, &subject).is_quiet
+    };
+    assert_eq!([0.0, 0.05, 0.051, 8.0].map(is_quiet), [false, false, true, true]);
+}
+
+#[test]
 fn quiet_beats_allocations_but_neither_locks_nor_broken_limits() {
     let quiet = cpu_over(2_000.0, RateOver::Profiles, &[WORK, MORE_WORK]);
     let of = |kind, unit, facts| assess_with(kind, unit, &[("main.main;main.a;sync.Lock", 900_000)], facts);
