@@ -14,6 +14,8 @@ pub(super) fn source_facts(meta: &ProfileMeta) -> SourceFacts<'_> {
         contentions: meta.contentions,
         truncated_ticks: meta.truncated_ticks,
         coverage: meta.coverage.map(|c| (c.minutes_with_data, c.minutes)),
+        kinds: &meta.kinds,
+        no_data: meta.no_data,
         last_profile_at: meta.last_profile_at,
         populations: meta.populations.iter().map(label_value).collect(),
         profilers: meta.profilers.iter().map(label_value).collect(),

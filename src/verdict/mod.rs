@@ -34,7 +34,7 @@ pub use compare::{
     ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Group, Load, Membership, OwnNoise, Side,
 };
 pub use findings::{
-    Change, Diagnosis, Evidence, Finding, Ground, KindOutcome, ObservedTime, ProfileAssessment, Rate, RateOver,
+    Change, Diagnosis, Evidence, Finding, Ground, KindOutcome, NoData, ObservedTime, ProfileAssessment, Rate, RateOver,
     Responsible, Subject, Summary, TopFunction, Verdict, Was, change, compared_sentence, cost_of_allocation,
     diagnosis_name, fallback_name, gone, label, name_allocators, summarise, weigh_allocations,
 };

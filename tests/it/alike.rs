@@ -164,6 +164,7 @@ fn profiles() -> Vec<Asked> {
         get(format!("/profiles/nobody/diff?{BOTH}")),
         get(format!("/profiles/shop/export?{AFTER}")),
         get(format!("/profiles/shop/export?{BOTH}")),
+        get(format!("/profiles/shop/export?type=lock&{AFTER}")),
         get(format!("/profiles/shop/flamegraph?{AFTER}")),
         get(format!("/profiles/shop/flamegraph?{BOTH}")),
         get(format!("/profiles/nobody/flamegraph?{AFTER}")),
@@ -175,6 +176,7 @@ fn decisions() -> Vec<Asked> {
         with(get(format!("/triage/shop?{AFTER}")), "x-requested-by", "ada"),
         get(format!("/triage/shop?types=cpu&compare=day&{AFTER}")),
         get(format!("/triage/shop?types=cpu,wall&limit=3&{AFTER}")),
+        get(format!("/triage/shop?types=lock&{AFTER}")),
         get(format!("/triage/nobody?{AFTER}")),
         get(format!("/triage/shop?types=disk&{AFTER}")),
         get(format!("/diff/shop?{BOTH}")),
@@ -218,6 +220,9 @@ async fn answer(server: &Flamewarden, (method, path, body, header): &Asked) -> A
         "location",
         "x-profile-types",
         "x-truncated-percent",
+        "x-profile-kinds",
+        "x-no-data-reason",
+        "x-last-profile-at",
     ];
     let (status, headers) = (answer.status().as_u16(), names.map(text).to_vec());
     let body = String::from_utf8(answer.bytes().await.unwrap().to_vec()).map_err(|error| error.into_bytes());
@@ -284,8 +289,8 @@ async fn every_route_answers_the_same_bytes_with_local_and_with_remote_systems_o
     assert_eq!(left_out(&succeeded), BTreeSet::new(), "routes that were never asked with success");
     let recorded = get("/history/shop");
     for server in &servers {
-        // Three triages and three reports. Refused requests are not decisions.
-        until("the decisions in the history", || async { server.json(&recorded.1).await.1["count"] == 6 }).await;
+        // Four triages and three reports. Refused requests are not decisions.
+        until("the decisions in the history", || async { server.json(&recorded.1).await.1["count"] == 7 }).await;
     }
     assert_eq!(answer(&servers[0], &recorded).await.said, answer(&servers[1], &recorded).await.said);
 }

@@ -10,7 +10,7 @@ use super::blocks::Blocks;
 use super::domain::CompareWith;
 use crate::bor::Absence;
 use crate::kernel::{FindingSeverity, LimitSeverity};
-use crate::verdict::{Category, Change, Confidence, QualityNote, RateOver, Runtime, Verdict};
+use crate::verdict::{Category, Change, Confidence, NoData, QualityNote, RateOver, Runtime, Verdict};
 
 /// A triage of one app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -62,6 +62,9 @@ pub struct SummaryBody {
     pub verdict: Verdict,
     /// One sentence made of figures.
     pub headline: String,
+    /// Without any data: what is known of why. Of several kinds that of the one that came nearest to having data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_data: Option<NoData>,
 }
 
 /// Links with absolute times.
@@ -171,6 +174,9 @@ pub struct JudgedBlock {
     pub baselines_not_seen: Option<Vec<String>>,
     /// What is wrong with the data.
     pub data_quality: Vec<QualityNote>,
+    /// Without data: what is known of why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_data: Option<NoData>,
     /// With `compare`: the earlier window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared: Option<ComparedBody>,

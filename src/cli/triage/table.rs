@@ -24,7 +24,11 @@ pub(super) fn of(body: &TriageBody, server: &str) -> String {
             Block::Unavailable(block) => {
                 let _ = writeln!(text, "\n{kind}: could not be read: {}", block.error);
             }
-            Block::Judged(block) => kind_block(&mut text, kind, block),
+            Block::Judged(block) => {
+                kind_block(&mut text, kind, block);
+                let why = no_data(body, kind, block).filter(|why| *why != summary.headline);
+                why.map(|why| writeln!(text, "  {why}"));
+            }
         }
     }
     for (name, absence) in
@@ -41,6 +45,11 @@ pub(super) fn of(body: &TriageBody, server: &str) -> String {
         }
     }
     text
+}
+
+/// Why a kind has no data.
+fn no_data(body: &TriageBody, kind: &str, block: &JudgedBlock) -> Option<String> {
+    Some(block.no_data.as_ref()?.sentence(&body.app_name, &[kind.parse().ok()?]))
 }
 
 fn verdict(verdict: Verdict) -> &'static str {

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::pyroscope::replay::{Recordings, shared};
 use super::{MergedProfile, ProfileDataSor, ProfileQuery};
-use crate::kernel::{CALL, FixedClock, ProfileType, Selector, TimeWindow};
+use crate::kernel::{CALL, FixedClock, NoDataReason, ProfileType, Selector, TimeWindow};
 use crate::profile::{FunctionTable, Profile, ReadLimits, SampleType, read_pprof};
 
 /// One profile to be stored before the suite runs.
@@ -116,10 +116,12 @@ pub(crate) async fn check(sor: &dyn ProfileDataSor, source: Source) {
     lists_apps(sor).await;
     merges_everything(sor, &pushes, source).await;
     tells_unknown_from_silent(sor).await;
+    tells_why_there_is_no_data(sor).await;
     follows_the_selector(sor, &pushes).await;
     reads_pairs(sor, &pushes).await;
     tells_the_first_half_of_a_baseline(sor, &pushes).await;
     if source.any_window {
+        tells_when_the_last_profile_came(sor).await;
         windows_are_half_open(sor, &pushes).await;
     }
 }
@@ -164,6 +166,23 @@ async fn tells_unknown_from_silent(sor: &dyn ProfileDataSor) {
     assert!(without_kind.meta.profile_types.is_empty());
 }
 
+async fn tells_why_there_is_no_data(sor: &dyn ProfileDataSor) {
+    use NoDataReason::{KindNeverSent, NoSeriesMatches, NoneInWindow};
+    let mut answers = Vec::new();
+    for (app, kind, window, selector) in [
+        ("search", ProfileType::Lock, first(), ""),
+        ("checkout", ProfileType::Cpu, first(), r#"region!="eu""#),
+        ("checkout", ProfileType::Cpu, window(-300, -200), ""),
+        ("checkout", ProfileType::Cpu, first(), ""),
+    ] {
+        let meta = merged(sor, &query(app, kind, window, selector)).await.unwrap().meta;
+        let kinds = [ProfileType::Cpu, ProfileType::Lock].map(|kind| meta.kinds.contains(&kind));
+        assert_eq!(kinds, [true, false], "{app} sends cpu and no lock profiles: {meta:?}");
+        answers.push(meta.no_data);
+    }
+    assert_eq!(answers, [Some(KindNeverSent), Some(NoSeriesMatches), Some(NoneInWindow), None]);
+}
+
 async fn follows_the_selector(sor: &dyn ProfileDataSor, pushes: &[Push]) {
     let eu = merged(sor, &query("checkout", ProfileType::Cpu, first(), r#"region="eu""#)).await.unwrap();
     assert_eq!(answered(&eu), expected(pushes, "checkout", "process_cpu", "cpu", 3));
@@ -203,6 +222,14 @@ async fn tells_the_first_half_of_a_baseline(sor: &dyn ProfileDataSor, pushes: &[
     // All of it is in the first half, so there is nothing to compare it with.
     let (baseline, _) = sor.merged_pair(&CALL, &current, self::first(), &everything).await.unwrap().unwrap();
     assert_eq!(baseline.first_half(), None);
+}
+
+async fn tells_when_the_last_profile_came(sor: &dyn ProfileDataSor) {
+    for (kind, at) in [(ProfileType::Cpu, TimeDelta::hours(1)), (ProfileType::Alloc, TimeDelta::seconds(30))] {
+        let silent = merged(sor, &query("checkout", kind, window(75, 85), "")).await.unwrap();
+        assert_eq!((silent.profile.stack_count(), silent.meta.no_data), (0, Some(NoDataReason::NoneInWindow)));
+        assert_eq!(silent.meta.last_profile_at, Some(noon() + at), "of the kind that was asked for");
+    }
 }
 
 async fn windows_are_half_open(sor: &dyn ProfileDataSor, pushes: &[Push]) {

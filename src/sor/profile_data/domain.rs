@@ -3,7 +3,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::{AppName, ProfileType, Selector, Tenant, TimeWindow};
+use crate::kernel::{AppName, NoDataReason, ProfileType, Selector, Tenant, TimeWindow};
 use crate::profile::{Profile, SampleType};
 
 /// What to read: one kind of profile of one app, in one window, from some of its series.
@@ -39,6 +39,11 @@ impl MergedProfile {
     }
 }
 
+/// Why profiles that came have no data, if they have none.
+pub(super) fn without_samples(profile: &Profile) -> Option<NoDataReason> {
+    (profile.total(0) <= 0).then_some(NoDataReason::WithoutSamples)
+}
+
 /// A sample type and that of its values in the first half of a window.
 pub(super) fn halved(sample_type: SampleType) -> [SampleType; 2] {
     let first = SampleType::new(format!("first_half_{}", sample_type.name), sample_type.unit.clone());
@@ -64,7 +69,13 @@ pub struct ProfileMeta {
     pub snapshots: Option<u64>,
     /// Which minutes of the window have profiles.
     pub coverage: Option<Coverage>,
-    /// When the app's last profile came, if the window has none.
+    /// The kinds of profile that the app sends, in the order of the documentation: those of the query's window and
+    /// selector. If there are none, all that it is known to have sent. Empty: not known.
+    pub kinds: Vec<ProfileType>,
+    /// Why there is no data, if there is none and the source can tell.
+    pub no_data: Option<NoDataReason>,
+    /// If there is no data: when the last profile came from a series that could have had some, or, if there is no such
+    /// series, the app's last.
     pub last_profile_at: Option<DateTime<Utc>>,
     /// Labels by which populations differ (`env`, `cluster`, …): those with several values, with their shares if known.
     pub populations: Vec<LabelShare>,

@@ -105,7 +105,12 @@ pub(crate) fn resolve(kind: ProfileType, available: &[TypeId]) -> Option<Vec<Typ
     })
 }
 
-/// The same for two windows that are compared: the first alternative that both have, in a unit that both have.
+/// The kinds of profile that can be read from types that an app has.
+pub(crate) fn kinds(available: &[TypeId]) -> Vec<ProfileType> {
+    ProfileType::ALL.into_iter().filter(|kind| resolve(*kind, available).is_some()).collect()
+}
+
+/// The same as [`resolve`] for two windows that are compared: the first alternative that both have, in a unit that both have.
 pub(crate) fn resolve_pair(kind: ProfileType, a: &[TypeId], b: &[TypeId]) -> Option<(Vec<TypeId>, Vec<TypeId>)> {
     alternatives(kind).iter().find_map(|alternative| {
         let (a, b) = (present(alternative, a), present(alternative, b));
@@ -116,7 +121,7 @@ pub(crate) fn resolve_pair(kind: ProfileType, a: &[TypeId], b: &[TypeId]) -> Opt
     })
 }
 
-/// The same for a profile without a name: the indices of the sample types to read, whose values are summed. Any name
+/// The same as [`resolve`] for a profile without a name: the indices of the sample types to read, whose values are summed. Any name
 /// matches. Bare `samples` count what the period type says, wall time or CPU.
 pub(crate) fn resolve_unnamed(
     kind: ProfileType,
@@ -219,6 +224,13 @@ mod tests {
     #[case::off_cpu_is_no_wall(ProfileType::Wall, &["offcpu:offcpu:nanoseconds::"])]
     fn finds_nothing_where_no_alternative_is_there(#[case] kind: ProfileType, #[case] available: &[&str]) {
         assert_eq!(resolve(kind, &ids(available)), None);
+    }
+
+    #[test]
+    fn the_kinds_of_an_app_are_all_that_can_be_read() {
+        let available = ids(&[CPU_SAMPLES, "memory:inuse_space:bytes:space:bytes", ALLOC_SPACE, GO_BLOCK]);
+        assert_eq!(kinds(&available), [ProfileType::Cpu, ProfileType::Alloc, ProfileType::Inuse]);
+        assert_eq!(kinds(&[]), []);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::fmt::Write;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentEncoding, HeaderValue};
 use actix_web::{HttpResponse, web};
+use chrono::SecondsFormat;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::params::{
@@ -21,7 +22,7 @@ use super::port::ProfileDataSor;
 use super::wire::{AppsBody, PairBody, ProfileBody};
 use crate::http::{Code, PathParam, Problem, Query, Resource, Routes, TenantHeader, json, window, windows};
 use crate::kernel::{
-    AppName, Call, Clock, Labels, ProfileType, Selector, Tenant, TimeWindow, offload, percent_of, round2,
+    AppName, Call, Clock, Labels, NoDataReason, ProfileType, Selector, Tenant, TimeWindow, offload, percent_of, round2,
 };
 use crate::profile::{FlameGraphText, flame_graph, flame_graph_diff};
 
@@ -192,6 +193,9 @@ async fn draw_flame_graph(
         (status = 200, description = "The profile, gzip", body = Vec<u8>, content_type = "application/octet-stream", headers(
             ("x-profile-types" = String, description = "full profile type IDs that were read, joined by commas"),
             ("x-truncated-percent" = f64, description = "the share that the source cut off"),
+            ("x-profile-kinds" = String, description = "the kinds of profile that the app sends, joined by commas; absent if the source does not tell"),
+            ("x-no-data-reason" = NoDataReason, description = "why there is no data; absent if there is some, or if the source does not tell"),
+            ("x-last-profile-at" = String, description = "if there is no data: when the last such profile came, or else the app's last, RFC 3339"),
         )),
         ProfileErrors,
     ),
@@ -227,8 +231,7 @@ async fn export_profile(
     } else {
         (None, merged(Source { port: &port, call: &call, now: &clock }, &query).await?)
     };
-    let types = merged.meta.profile_types.join(",");
-    let truncated = percent_of(merged.meta.truncated_ticks, merged.profile.total(0));
+    let about = headers(&merged);
     let file: String = query
         .app
         .as_str()
@@ -248,13 +251,30 @@ async fn export_profile(
     answer
         .content_type("application/octet-stream")
         .insert_header((header::CONTENT_DISPOSITION, disposition))
-        .insert_header(("x-truncated-percent", round2(truncated).to_string()))
         // The profile is compressed already.
         .insert_header(ContentEncoding::Identity);
-    if let Ok(types) = HeaderValue::from_bytes(types.as_bytes()) {
-        answer.insert_header(("x-profile-types", types));
+    for (name, value) in about {
+        // A type may be spelled in characters that a header cannot hold.
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+            answer.insert_header((name, value));
+        }
     }
     Ok(answer.body(body))
+}
+
+/// What the headers of an export say of the profile. Its comment says the same and more, and is what another Flamewarden
+/// reads.
+fn headers(merged: &MergedProfile) -> Vec<(&'static str, String)> {
+    let ProfileMeta { profile_types, truncated_ticks, kinds, no_data, last_profile_at, .. } = &merged.meta;
+    let truncated = percent_of(*truncated_ticks, merged.profile.total(0));
+    let kinds = kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(",");
+    let always = [("x-profile-types", profile_types.join(",")), ("x-truncated-percent", round2(truncated).to_string())];
+    let known = [
+        ("x-profile-kinds", Some(kinds).filter(|kinds| !kinds.is_empty())),
+        ("x-no-data-reason", no_data.map(|reason| reason.to_string())),
+        ("x-last-profile-at", last_profile_at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true))),
+    ];
+    always.into_iter().chain(known.into_iter().filter_map(|(name, value)| Some((name, value?)))).collect()
 }
 
 /// The app's series that are read.

@@ -23,13 +23,38 @@ pub struct Advice {
     /// The recommendation. `{place}` is replaced by the responsible frame and the heaviest function.
     pub recommendation: Arc<str>,
     /// The steps, in order.
-    pub steps: Arc<[String]>,
+    pub steps: Arc<[Step]>,
+}
+
+/// A step of an advice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The kinds of profile of which it asks for one; none of most steps.
+    pub kinds: Vec<ProfileType>,
+    /// What to do. `{kinds}` is replaced by those of the kinds that the app sends.
+    pub text: String,
+}
+
+impl Step {
+    /// The step for an app that sends these kinds. `None`: it sends none that the step asks for. Where its kinds are not
+    /// known, which is empty, the step may ask for any.
+    fn text_for(&self, sent: &[ProfileType]) -> Option<String> {
+        let is_sent = |kind: &&ProfileType| sent.is_empty() || sent.contains(kind);
+        let kinds: Vec<_> = self.kinds.iter().filter(is_sent).map(|kind| kind.as_str()).collect();
+        let is_possible = self.kinds.is_empty() || !kinds.is_empty();
+        is_possible.then(|| self.text.replace("{kinds}", &kinds.join(" or ")))
+    }
 }
 
 impl Advice {
     /// The recommendation with the place filled in.
     pub fn recommend(&self, place: &str) -> String {
         self.recommendation.replace("{place}", place)
+    }
+
+    /// The steps for an app that sends these kinds of profile. Empty: not known.
+    pub fn steps_for(&self, sent: &[ProfileType]) -> Arc<[String]> {
+        self.steps.iter().filter_map(|step| step.text_for(sent)).collect()
     }
 }
 

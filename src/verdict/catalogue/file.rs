@@ -75,7 +75,22 @@ pub(super) struct AdviceEntry {
     pub(super) category: String,
     pub(super) runtime: Option<Runtime>,
     pub(super) recommendation: String,
-    pub(super) steps: Vec<String>,
+    pub(super) steps: Vec<StepEntry>,
+}
+
+/// A step of an advice: a text, or one that asks for a profile of some kinds.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum StepEntry {
+    Always(String),
+    IfSent(IfSentEntry),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IfSentEntry {
+    pub(super) kinds: Vec<String>,
+    pub(super) step: String,
 }
 
 #[derive(Debug, Deserialize)]

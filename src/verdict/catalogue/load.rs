@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
-use super::advice::{Advice, AdviceRow, BlindRow, Threshold, ThresholdRow, Visibility};
-use super::file::{AdviceEntry, BlindEntry, CatalogueFile, OriginEntry, RuleEntry, ThresholdEntry};
+use super::advice::{Advice, AdviceRow, BlindRow, Step, Threshold, ThresholdRow, Visibility};
+use super::file::{AdviceEntry, BlindEntry, CatalogueFile, OriginEntry, RuleEntry, StepEntry, ThresholdEntry};
 use super::pattern::Pattern;
 use super::rule::{Reach, Rule, Space};
 use super::rules::Rules;
@@ -256,7 +256,8 @@ impl Builder {
         if self.rules.advice.iter().any(|r| r.category == category && r.runtime == entry.runtime) {
             return Err(format!("the advice on {:?} is given twice", entry.category));
         }
-        let advice = Advice { recommendation: entry.recommendation.into(), steps: entry.steps.into() };
+        let steps = entry.steps.into_iter().map(step).collect::<Result<_, _>>()?;
+        let advice = Advice { recommendation: entry.recommendation.into(), steps };
         self.rules.advice.push(AdviceRow { category, runtime: entry.runtime, advice });
         Ok(())
     }
@@ -275,6 +276,13 @@ impl Builder {
 
 fn category(id: &str) -> Result<Category, String> {
     id.parse()
+}
+
+fn step(entry: StepEntry) -> Result<Step, String> {
+    Ok(match entry {
+        StepEntry::Always(text) => Step { kinds: Vec::new(), text },
+        StepEntry::IfSent(entry) => Step { kinds: kinds(&entry.kinds)?, text: entry.step },
+    })
 }
 
 fn kinds(names: &[String]) -> Result<Vec<ProfileType>, String> {

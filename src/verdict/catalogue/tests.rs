@@ -126,6 +126,23 @@ fn every_category_that_competes_has_advice_with_a_place_and_steps() {
     assert_ne!(rules.advice(Category::GcPressure, Some(Runtime::Go)), rules.advice(Category::GcPressure, None));
 }
 
+#[test]
+fn a_step_asks_only_for_profiles_that_the_app_sends() {
+    let rules = Rules::builtin();
+    let asks = |step: &str, kinds: &[&str]| kinds.iter().any(|kind| step.contains(&format!("{kind} profile")));
+    for row in &rules.advice {
+        let steps = row.advice.steps_for(&[ProfileType::Exception]);
+        let names = ["alloc", "alloc_space", "cpu", "heap", "lock", "mutex", "or lock", "wall", "or wall"];
+        assert!(!steps.iter().any(|step| asks(step, &names)), "{}: {steps:?}", row.category);
+    }
+    let first = |kinds: &[ProfileType]| rules.advice(Category::LockContention, None).steps_for(kinds)[0].clone();
+    let told = ["lock or wall", "wall"].map(|kinds| {
+        format!("Take a {kinds} profile: a cpu profile shows only the cost of entering, spinning and waking.")
+    });
+    assert_eq!([first(&[]), first(&[ProfileType::Wall])], told);
+    assert_eq!(first(&[ProfileType::Cpu]), "Move slow work out of the critical section.");
+}
+
 #[rstest]
 #[case::go_lock_on_cpu(Category::LockContention, Runtime::Go, true, Visibility::CostOnly)]
 #[case::java_only_gc(Category::GcPressure, Runtime::Jvm, false, Visibility::Unseen)]

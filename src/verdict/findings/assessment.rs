@@ -1,9 +1,8 @@
 //! A profile, judged: its findings and the diagnosis.
 
-use chrono::{DateTime, Utc};
-
 use super::diagnosis::{self, Diagnosis};
 use super::finding::{Finding, Judging, Subject};
+use super::no_data::NoData;
 use super::rate::{Rate, RateOver};
 use super::responsible::{Responsible, ResponsibleSearch};
 use super::tally::Tally;
@@ -58,10 +57,10 @@ pub struct ProfileAssessment {
     pub allocators: Vec<Responsible>,
     /// What is wrong with the data.
     pub quality: Vec<QualityNote>,
-    /// When the app's last profile came, where the window has none.
-    pub last_profile_at: Option<DateTime<Utc>>,
-    /// Whether profiles came in the window, be they empty; false where the source cannot tell.
-    pub profiles_came: bool,
+    /// The kinds of profile that the app sends; empty where that is not known.
+    pub kinds: Vec<ProfileType>,
+    /// What is known of why there is no data, if there is none.
+    pub no_data: Option<NoData>,
 }
 
 impl ProfileAssessment {
@@ -100,17 +99,17 @@ impl ProfileAssessment {
             top_functions: top_functions(profile, &tally, subject.top),
             allocators,
             quality: reliability::notes(&subject.facts, judging.quality_ticks(), sample_count),
-            last_profile_at: subject.facts.last_profile_at,
-            profiles_came: true,
+            kinds: subject.facts.kinds.to_vec(),
+            no_data: None,
         }
     }
 
     pub(super) fn without_data(kind: ProfileType, sample_type: Option<SampleType>, facts: &SourceFacts<'_>) -> Self {
-        let profiles_came = facts.coverage.is_some_and(|(minutes_with_data, _)| minutes_with_data > 0);
+        let no_data = NoData::of(facts);
         Self {
             kind,
             sample_type,
-            diagnosis: Diagnosis::no_data(profiles_came),
+            diagnosis: Diagnosis::no_data(&no_data),
             total: 0,
             active: 0,
             idle: 0,
@@ -123,8 +122,8 @@ impl ProfileAssessment {
             top_functions: Vec::new(),
             allocators: Vec::new(),
             quality: reliability::notes_without_data(facts),
-            last_profile_at: facts.last_profile_at,
-            profiles_came,
+            kinds: facts.kinds.to_vec(),
+            no_data: Some(no_data),
         }
     }
 

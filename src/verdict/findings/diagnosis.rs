@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::finding::{Finding, Judging};
+use super::no_data::NoData;
 use super::own_code::{OwnCode, own_code};
 use super::rate::RateOver;
 use super::recommendation::{TELLS_SOMETHING, fallback_text, insufficient_text};
@@ -67,14 +68,8 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// There are no samples, because no profile came or because those that came are empty.
-    pub(super) fn no_data(profiles_came: bool) -> Self {
-        let recommendation = if profiles_came {
-            "Ask for a longer window, or again while the app has work: profiles came, and too little ran for a sample."
-        } else {
-            "Check that the app runs, that its profiler pushes, and that the window and the selector are meant: without \
-             data nothing can be said about its health."
-        };
+    /// There are no samples.
+    pub(super) fn no_data(why: &NoData) -> Self {
         Self {
             name: "no_data",
             ground: Ground::NoData,
@@ -86,7 +81,7 @@ impl Diagnosis {
             own_code: None,
             largest: Vec::new(),
             responsible: Vec::new(),
-            recommendation: recommendation.to_owned(),
+            recommendation: why.recommendation(),
         }
     }
 }

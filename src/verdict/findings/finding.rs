@@ -82,6 +82,8 @@ pub(super) struct Judging<'a> {
     pub(super) active_samples: Option<u64>,
     pub(super) rate: Option<Rate>,
     pub(super) rate_over: Option<RateOver>,
+    /// The kinds of profile that the app sends; empty where that is not known.
+    kinds: &'a [ProfileType],
     native_frames: bool,
     has_unit: bool,
 }
@@ -109,6 +111,7 @@ impl<'a> Judging<'a> {
             active_samples,
             rate,
             rate_over: rate.and(time).map(|time| time.over),
+            kinds: subject.facts.kinds,
             native_frames,
             has_unit: !unit.is_empty(),
         }
@@ -229,7 +232,7 @@ impl<'a> Judging<'a> {
             responsible,
             evidence,
             impact_percent: None,
-            steps: advice.steps,
+            steps: advice.steps_for(self.kinds),
         };
         self.advise(&mut finding);
         finding
@@ -240,7 +243,7 @@ impl<'a> Judging<'a> {
         let Finding { category, runtime, .. } = *finding;
         let advice = self.rules.advice(category, runtime);
         let text = recommendation(&advice, category, &finding.responsible, &finding.evidence);
-        finding.recommendation = text + caveat(self.kind, category, runtime);
+        finding.recommendation = text + &caveat(self.kind, category, runtime, self.kinds);
     }
 
     fn mechanisms(&self, category: Category) -> Vec<(Category, f64)> {

@@ -11,15 +11,6 @@ use crate::verdict::category::Category;
 use crate::verdict::names::short_name;
 use crate::verdict::reliability::{QualityCode, Share};
 
-/// Profiles came without a sample in any of them, as from an idle program.
-pub(super) fn without_samples(app: &str, kind: ProfileType) -> String {
-    let why = match kind {
-        ProfileType::Cpu => "its profiles came, and it used too little CPU to be sampled",
-        _ => "its profiles came, and are empty",
-    };
-    format!("No sample of {app} was seen in this window, too few for a verdict: {why}.")
-}
-
 /// What the assessment says.
 pub(super) fn headline(app: &str, assessment: &ProfileAssessment) -> String {
     let diagnosis = &assessment.diagnosis;

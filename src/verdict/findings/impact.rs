@@ -42,11 +42,14 @@ pub fn weigh_allocations(alloc: &mut ProfileAssessment, cost: f64) {
 }
 
 /// Says in the advice on collecting and allocating who allocates: the functions of the app's alloc profile of the same
-/// window. Where that was not asked for, says how to ask.
+/// window. Where the app sends that and it was not asked for, says
+/// how to ask.
 pub fn name_allocators(cpu: &mut Arc<ProfileAssessment>, alloc: Option<&ProfileAssessment>) {
     let sentence = match alloc.map(|alloc| alloc.allocators.as_slice()) {
-        None => " Ask for types=cpu,alloc to see which code allocates.".to_owned(),
-        Some([]) => return,
+        None if cpu.kinds.contains(&ProfileType::Alloc) => {
+            " Ask for types=cpu,alloc to see which code allocates.".to_owned()
+        }
+        None | Some([]) => return,
         Some([one]) => format!(" {:.0} % is allocated in {}.", one.percent, one.function),
         Some([one, two, ..]) => format!(
             " {:.0} % is allocated in {} and {:.0} % in {}.",

@@ -41,17 +41,32 @@ pub(super) fn recommendation(
 }
 
 /// What a category means in that kind of profile, where it is not what a reader would think.
-pub(super) fn caveat(kind: ProfileType, category: Category, runtime: Option<Runtime>) -> &'static str {
+///
+/// Points to other kinds only if the app sends them.
+pub(super) fn caveat(kind: ProfileType, category: Category, runtime: Option<Runtime>, sent: &[ProfileType]) -> String {
     match (kind, category, runtime) {
         (ProfileType::Cpu, Category::LockContention | Category::ThreadWaiting, _) => {
-            " On a cpu profile this is the time spent entering, spinning and waking, not the wait itself: ask for \
-             types=wall or types=lock to see that."
+            let waits = [ProfileType::Wall, ProfileType::Lock].into_iter().filter(|kind| sent.contains(kind));
+            let types: Vec<_> = waits.map(|kind| format!("types={kind}")).collect();
+            let mut text =
+                " On a cpu profile this is the time spent entering, spinning and waking, not the wait itself"
+                    .to_owned();
+            if !types.is_empty() {
+                let _ = write!(text, ": ask for {} to see that", types.join(" or "));
+            }
+            text + "."
         }
         (ProfileType::Lock, _, Some(Runtime::Go)) => {
-            " Go's mutex stacks show who unlocked, that is who held the lock, not who waited."
+            " Go's mutex stacks show who unlocked, that is who held the lock, not who waited.".to_owned()
         }
-        _ => "",
+        _ => String::new(),
     }
+}
+
+/// What to do about an app that hardly uses the processor. `has_wall`: it sends wall profiles, and none was read.
+pub(super) fn quiet_text(has_wall: bool) -> String {
+    let see = if has_wall { " Ask for types=wall to see for what." } else { "" };
+    format!("Nothing to do here: if the app is slow, it waits for something else than the processor.{see}")
 }
 
 pub(super) fn not_observable(category: Category, kind: ProfileType, runtime: Option<Runtime>) -> String {

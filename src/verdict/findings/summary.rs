@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use chrono::SecondsFormat;
-
 use super::assessment::ProfileAssessment;
 use super::diagnosis::{Diagnosis, Ground};
-use super::headline::{headline, quiet_headline, without_samples};
+use super::headline::{headline, quiet_headline};
+use super::no_data::NoData;
+use super::recommendation::quiet_text;
 use crate::kernel::{FindingSeverity, ProfileType};
 
 /// The verdict on an app.
@@ -23,7 +23,7 @@ pub enum Verdict {
     NothingStandsOut,
     /// Too few samples to say, or too few to be sure that the threshold is reached.
     Insufficient,
-    /// The app is known and sent nothing in the window.
+    /// The app is known, and there is no sample of what was asked for in the window.
     NoData,
     /// No profile could be read, or the rest had no data.
     Unavailable,
@@ -36,6 +36,15 @@ pub enum KindOutcome<'a> {
     Assessed(&'a ProfileAssessment),
     /// It could not be read.
     Unavailable(ProfileType),
+}
+
+impl KindOutcome<'_> {
+    fn kind(&self) -> ProfileType {
+        match self {
+            Self::Assessed(assessment) => assessment.kind,
+            Self::Unavailable(kind) => *kind,
+        }
+    }
 }
 
 /// The answer over all kinds.
@@ -53,6 +62,8 @@ pub struct Summary {
     pub recommendation: String,
     /// The sentence.
     pub headline: String,
+    /// Why there is no data, if that is the verdict.
+    pub no_data: Option<NoData>,
 }
 
 /// Chooses the first diagnosis: confirmed findings, then unconfirmed ones, then fallbacks; among them by severity,
@@ -93,34 +104,20 @@ pub fn summarise(app: &str, outcomes: &[KindOutcome<'_>], is_limit_broken: bool)
             primary_kind: Some(primary.kind),
             severity: if quiet.is_some() { FindingSeverity::Low } else { diagnosis.severity },
             recommendation: match quiet {
-                Some(_) => {
-                    "Nothing to do here: if the app is slow, it waits for something else than the processor.".to_owned()
+                Some(quiet) => {
+                    let is_wall_read = outcomes.iter().any(|outcome| outcome.kind() == ProfileType::Wall);
+                    quiet_text(quiet.kinds.contains(&ProfileType::Wall) && !is_wall_read)
                 }
                 None => diagnosis.recommendation.clone(),
             },
             headline,
+            no_data: None,
         };
     }
     if unread.is_empty() {
-        if let Some(empty) = assessed().find(|a| a.profiles_came) {
-            return without_diagnosis(
-                Verdict::Insufficient,
-                without_samples(app, empty.kind),
-                empty.diagnosis.recommendation.clone(),
-            );
-        }
-        let last = assessed().filter_map(|a| a.last_profile_at).max();
-        let last = last.map(|t| t.to_rfc3339_opts(SecondsFormat::Secs, true));
-        return without_diagnosis(
-            Verdict::NoData,
-            match last {
-                Some(t) => format!(
-                    "No profile arrived in this window; the last one came at {t}. This says nothing about the app's health."
-                ),
-                None => "No profile arrived in this window. This says nothing about the app's health.".to_owned(),
-            },
-            Diagnosis::no_data(false).recommendation,
-        );
+        let (kinds, no_data) = telling(assessed());
+        let (headline, recommendation) = (no_data.sentence(app, &kinds), no_data.recommendation());
+        return Summary { no_data: Some(no_data), ..without_diagnosis(Verdict::NoData, headline, recommendation) };
     }
     let kinds = unread.iter().map(|k| k.as_str()).collect::<Vec<_>>().join(" and ");
     without_diagnosis(
@@ -128,6 +125,16 @@ pub fn summarise(app: &str, outcomes: &[KindOutcome<'_>], is_limit_broken: bool)
         format!("The {kinds} profile of {app} could not be read. This says nothing about the app's health."),
         "Try again; if it stays so, look at the source of profiles.".to_owned(),
     )
+}
+
+/// What is known of why there is no data at all: that of the kind that came nearest to having some, the first of equals,
+/// and the kinds of which the same is true.
+fn telling<'a>(assessed: impl Iterator<Item = &'a ProfileAssessment>) -> (Vec<ProfileType>, NoData) {
+    let silent: Vec<_> = assessed.filter_map(|a| Some((a.kind, a.no_data.as_ref()?))).collect();
+    let nearest = silent.iter().rev().max_by_key(|(_, no_data)| no_data.nearness()).map(|(_, no_data)| *no_data);
+    let no_data = nearest.cloned().unwrap_or_default();
+    let same = silent.iter().filter(|(_, other)| other.reason == no_data.reason).map(|(kind, _)| *kind);
+    (same.collect(), no_data)
 }
 
 fn without_diagnosis(verdict: Verdict, headline: String, recommendation: String) -> Summary {
@@ -138,6 +145,7 @@ fn without_diagnosis(verdict: Verdict, headline: String, recommendation: String)
         severity: FindingSeverity::Low,
         recommendation,
         headline,
+        no_data: None,
     }
 }
 
@@ -159,14 +167,21 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::kernel::NoDataReason;
     use crate::verdict::reliability::SourceFacts;
+
+    fn silent(kind: ProfileType, no_data: Option<NoDataReason>) -> ProfileAssessment {
+        let last_profile_at = chrono::DateTime::from_timestamp(1_706_000_000, 0);
+        let last_profile_at = last_profile_at.filter(|_| no_data == Some(NoDataReason::NoneInWindow));
+        let facts = SourceFacts { no_data, last_profile_at, kinds: &[ProfileType::Cpu], ..SourceFacts::default() };
+        ProfileAssessment::without_data(kind, None, &facts)
+    }
 
     #[test]
     fn says_when_the_last_profile_came() {
-        let mut none = ProfileAssessment::without_data(ProfileType::Cpu, None, &SourceFacts::default());
-        none.last_profile_at = chrono::DateTime::from_timestamp(1_706_000_000, 0);
+        let none = silent(ProfileType::Cpu, Some(NoDataReason::NoneInWindow));
         let summary = summarise("checkout", &[KindOutcome::Assessed(&none)], false);
-        assert_eq!(summary.verdict, Verdict::NoData);
+        assert_eq!((summary.verdict, &summary.no_data), (Verdict::NoData, &none.no_data));
         assert_eq!(
             summary.headline,
             "No profile arrived in this window; the last one came at 2024-01-23T08:53:20Z. This says nothing about the app's health."
@@ -177,15 +192,33 @@ mod tests {
     #[case(ProfileType::Cpu, "its profiles came, and it used too little CPU to be sampled.")]
     #[case(ProfileType::Alloc, "its profiles came, and are empty.")]
     fn tells_profiles_without_samples_from_none(#[case] kind: ProfileType, #[case] why: &str) {
-        let facts = SourceFacts { coverage: Some((1, 60)), ..Default::default() };
-        let idle = ProfileAssessment::without_data(kind, None, &facts);
+        let idle = silent(kind, Some(NoDataReason::WithoutSamples));
         let summary = summarise("checkout", &[KindOutcome::Assessed(&idle)], false);
-        assert_eq!((summary.verdict, summary.primary_issue), (Verdict::Insufficient, "no_data"));
+        assert_eq!((summary.verdict, summary.primary_issue), (Verdict::NoData, "no_data"));
         assert_eq!(
             summary.headline,
             format!("No sample of checkout was seen in this window, too few for a verdict: {why}")
         );
         assert!(summary.recommendation.starts_with("Ask for a longer window"), "{}", summary.recommendation);
+    }
+
+    #[test]
+    fn without_any_data_the_kind_that_came_nearest_to_it_is_told() {
+        let cpu = silent(ProfileType::Cpu, Some(NoDataReason::NoneInWindow));
+        let [lock, wall] =
+            [ProfileType::Lock, ProfileType::Wall].map(|kind| silent(kind, Some(NoDataReason::KindNeverSent)));
+        let of = |kinds: &[&ProfileAssessment]| {
+            let outcomes: Vec<_> = kinds.iter().map(|a| KindOutcome::Assessed(a)).collect();
+            summarise("checkout", &outcomes, false)
+        };
+        assert_eq!(of(&[&lock, &cpu]).no_data, cpu.no_data);
+        let never = of(&[&wall, &lock]);
+        assert_eq!(never.no_data, wall.no_data);
+        assert_eq!(
+            never.headline,
+            "checkout never sent wall or lock profiles; it sends cpu profiles. This says nothing about the app's health."
+        );
+        assert_eq!(never.recommendation, "Ask for what the app sends: types=cpu.");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 
 use super::confidence::Confidence;
-use crate::kernel::percent_of;
+use crate::kernel::{NoDataReason, ProfileType, percent_of};
 
 /// A share of unresolved ticks above this is worth a word, percent.
 const UNRESOLVED_ABOVE: f64 = 30.0;
@@ -29,7 +29,11 @@ pub struct SourceFacts<'a> {
     pub truncated_ticks: i64,
     /// Minutes of the window with profiles, and minutes passed.
     pub coverage: Option<(u32, u32)>,
-    /// When the app's last profile came.
+    /// The kinds of profile that the app sends. Empty: not known.
+    pub kinds: &'a [ProfileType],
+    /// Why there is no data, if there is none.
+    pub no_data: Option<NoDataReason>,
+    /// When the last profile came, if there is no data.
     pub last_profile_at: Option<DateTime<Utc>>,
     /// Values of labels that tell populations apart.
     pub populations: Vec<LabelValue<'a>>,

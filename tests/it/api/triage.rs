@@ -149,6 +149,50 @@ async fn no_data_is_said_and_never_healthy() {
     );
 }
 
+#[actix_web::test]
+async fn no_data_says_which_of_four_it_is_in_one_process_and_over_http() {
+    let server = Flamewarden::start().await;
+    collecting("shop").labelled("region", "eu").ingest(&server).await;
+    Made::cpu("shop", 200).of_wall().with(&PRICES, 200).push(&server).await;
+    Made::cpu("idle", 3).push(&server).await;
+    let split = Setup::of(&[("FUNCTION", "ReadPyroscopeTriageAssessment.v1"), ("PROFILE_DATA_URL", server.base())]);
+    let split = split.start().await;
+    for (path, reason, kinds, says) in [
+        (
+            "/triage/shop?types=lock,alloc",
+            "kind_never_sent",
+            json!(["cpu"]),
+            "shop never sent lock or alloc profiles; it sends cpu profiles.",
+        ),
+        (
+            "/triage/shop?selector=region%3D%22us%22",
+            "no_series_matches",
+            json!(["cpu", "wall"]),
+            "No series of shop with cpu profiles matches the selector.",
+        ),
+        (
+            "/triage/shop?types=wall",
+            "none_in_window",
+            json!(["cpu"]),
+            "No wall profile arrived in this window; the last one came at ",
+        ),
+        ("/triage/idle", "without_samples", json!(["cpu"]), "No sample of idle was seen in this window"),
+    ] {
+        let [whole, apart] = [triage(&server, path, "ada").await, triage(&split, path, "ada").await];
+        let summary = &whole["summary"];
+        assert_eq!((&summary["verdict"], &summary["noData"]["reason"]), (&json!("no_data"), &json!(reason)), "{whole}");
+        assert_eq!(summary["noData"]["kinds"], kinds, "{path}");
+        assert!(summary["headline"].as_str().unwrap().starts_with(says), "{whole}");
+        let told =
+            |body: &Value| ["noData", "headline", "recommendation"].map(|member| body["summary"][member].clone());
+        assert_eq!(told(&whole), told(&apart), "{path}");
+    }
+    let exported = server.get("/profiles/shop/export?type=lock").send().await.unwrap();
+    let told =
+        ["x-no-data-reason", "x-profile-kinds"].map(|name| exported.headers()[name].to_str().unwrap().to_owned());
+    assert_eq!(told, ["kind_never_sent", "cpu"]);
+}
+
 #[rstest]
 #[case("", 404, "app_unknown")]
 #[case("?nope=1", 400, "parameter_unknown")]

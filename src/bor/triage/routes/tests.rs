@@ -15,8 +15,8 @@ use crate::bor::triage::TriageParts;
 use crate::bor::{LinkSettings, RelationalPorts};
 use crate::http;
 use crate::kernel::{
-    CALL, Call, Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, ProfileType, RowId, SequentialIds,
-    Tenant, Version,
+    CALL, Call, Clock, FixedClock, LimitSeverity, NoDataReason, Percent, PortError, PortResult, ProfileType, RowId,
+    SequentialIds, Tenant, Version,
 };
 use crate::profile::{ReadLimits, SampleType, read_folded};
 use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
@@ -399,7 +399,12 @@ async fn never_replaces_the_kinds_asked() {
 #[actix_web::test]
 async fn says_when_the_last_profile_came_where_there_is_none() {
     let profiles = source(|_| {
-        let meta = ProfileMeta { last_profile_at: DateTime::from_timestamp(NOW - 86_400, 0), ..ProfileMeta::default() };
+        let meta = ProfileMeta {
+            kinds: vec![ProfileType::Cpu, ProfileType::Alloc],
+            no_data: Some(NoDataReason::NoneInWindow),
+            last_profile_at: DateTime::from_timestamp(NOW - 86_400, 0),
+            ..ProfileMeta::default()
+        };
         Ok(Some(MergedProfile { meta, ..MergedProfile::default() }))
     });
     let (status, body) = Setup::v1(profiles).get("/triage/shop?types=cpu").await;
@@ -413,6 +418,9 @@ async fn says_when_the_last_profile_came_where_there_is_none() {
         body["summary"]["headline"],
         "No profile arrived in this window; the last one came at 2024-01-22T09:53:22Z. This says nothing about the app's health."
     );
+    let no_data =
+        json!({"reason": "none_in_window", "kinds": ["cpu", "alloc"], "lastProfileAt": "2024-01-22T09:53:22Z"});
+    assert_eq!((&body["summary"]["noData"], &body["profiles"]["cpu"]["noData"]), (&no_data, &no_data));
 }
 
 #[actix_web::test]

@@ -43,6 +43,7 @@ impl SummaryBody {
             baseline_violations,
             verdict: summary.verdict,
             headline: summary.headline.clone(),
+            no_data: summary.no_data.clone(),
         }
     }
 }
@@ -104,6 +105,7 @@ impl JudgedBlock {
             baseline_violations: limits.as_ref().map(|l| l.violations.iter().map(ViolationBody::from).collect()),
             baselines_not_seen: limits.as_ref().map(|l| l.not_seen.clone()),
             data_quality: assessment.quality.clone(),
+            no_data: assessment.no_data.clone(),
             compared: earlier.map(|earlier| ComparedBody::of(earlier, assessment)),
             links,
         }

@@ -10,10 +10,11 @@ use super::client::{Client, Piece};
 use super::labels::{POPULATIONS, PROFILERS, selector_of};
 use super::millis_window::MillisWindow;
 use super::refusal::Refusal;
-use crate::kernel::{AppName, Call, Clock, PortResult, Selector, Tenant, TimeWindow};
+use crate::kernel::{AppName, Call, Clock, NoDataReason, PortResult, ProfileType, Selector, Tenant, TimeWindow};
 use crate::sor::profile_data::ProfileQuery;
 use crate::sor::profile_data::proto::querier::v1::SeriesRequest;
 use crate::sor::profile_data::proto::types::v1::Labels;
+use crate::sor::profile_data::resolve::kinds;
 use crate::sor::profile_data::type_id::TypeId;
 use crate::upstream::{Expiring, Flights, Recent};
 
@@ -37,7 +38,12 @@ pub(super) struct Seen {
     /// The profile types of the window, sorted and each once. Empty: the app is known and has no profiles in the
     /// window.
     pub types: Vec<TypeId>,
-    /// When its last profile came, to the minute. Only where the window has none.
+    /// The kinds of profile that the app sends: those of these types; if there are none, those of its other series in the
+    /// window, or else of the last day with profiles.
+    pub kinds: Vec<ProfileType>,
+    /// Why there are no types, if there are none.
+    pub silence: Option<NoDataReason>,
+    /// When its last profile came, to the minute. Only where the window has none of any series.
     pub last_profile_at: Option<DateTime<Utc>>,
     sets: Vec<LabelSet>,
 }
@@ -52,8 +58,24 @@ struct LabelSet {
 impl Seen {
     /// What a window holds, given its label sets.
     fn of(window: TimeWindow, sets: Vec<LabelSet>) -> Self {
-        let types: BTreeSet<TypeId> = sets.iter().map(|set| set.type_id.clone()).collect();
-        Self { window: Some(window), types: types.into_iter().collect(), last_profile_at: None, sets }
+        let types = types_of(&sets);
+        Self { window: Some(window), kinds: kinds(&types), types, sets, ..Self::default() }
+    }
+
+    /// What a window holds if the selector matches none of what it has of the app.
+    fn unmatched(of_app: &Self) -> Self {
+        let &Self { window, last_profile_at, .. } = of_app;
+        let silence = of_app.silence.or(Some(NoDataReason::NoSeriesMatches));
+        Self { window, kinds: of_app.kinds.clone(), silence, last_profile_at, ..Self::default() }
+    }
+
+    /// Why there is no data of a kind whose types are not here. `None`: what the app has beside these series is not known.
+    pub(super) fn no_data(&self, kind: ProfileType, selector: &Selector) -> Option<NoDataReason> {
+        let may_have_others = !self.types.is_empty() && !selector.is_empty();
+        if self.kinds.is_empty() || may_have_others {
+            return None;
+        }
+        if self.kinds.contains(&kind) { self.silence } else { Some(NoDataReason::KindNeverSent) }
     }
 
     /// Those of these labels that have several values among the series of the types, with the values. A series without
@@ -91,6 +113,7 @@ pub(super) struct Discovery {
 struct Newest {
     span: MillisWindow,
     type_id: TypeId,
+    kinds: Vec<ProfileType>,
 }
 
 impl Discovery {
@@ -136,50 +159,74 @@ impl Discovery {
         self.flights.join(call, &flight, look).await
     }
 
-    async fn discover(&self, call: &Call, key: Key, window: TimeWindow) -> PortResult<Option<Arc<Seen>>> {
-        let (app, selector) = &key;
-        let sets = self.sets(call, app, selector, MillisWindow::of(window)).await?;
-        let now = self.clock.now();
-        if !sets.is_empty() {
-            let seen = Arc::new(Seen::of(window, sets));
-            self.windows.put(key, window, Some(Arc::clone(&seen)), now, HIT);
-            return Ok(Some(seen));
+    async fn discover(&self, call: &Call, (app, selector): Key, window: TimeWindow) -> PortResult<Option<Arc<Seen>>> {
+        let matched = self.in_window(call, &app, &selector, window).await?;
+        if selector.is_empty() || matched.is_some() {
+            return match matched {
+                None => self.silent(call, app, window).await,
+                matched => Ok(matched),
+            };
         }
-        let seen = match self.newest(call, app, selector, window).await? {
-            None => None,
-            Some(newest) => {
-                let last_profile_at = self.last_profile_at(call, app, &newest).await;
-                Some(Arc::new(Seen { window: Some(window), last_profile_at, ..Seen::default() }))
-            }
+        let everything = (app.clone(), Selector::default());
+        let of_app = match self.windows.get(&everything, window, self.clock.now()) {
+            Some(seen) => seen,
+            None => match self.in_window(call, &app, &everything.1, window).await? {
+                None => self.silent(call, app.clone(), window).await?,
+                seen => seen,
+            },
         };
-        self.windows.put(key, window, seen.clone(), now, MISS);
+        let seen = of_app.map(|of_app| Arc::new(Seen::unmatched(&of_app)));
+        self.windows.put((app, selector), window, seen.clone(), self.clock.now(), MISS);
         Ok(seen)
     }
 
-    /// Where the app was seen last: in the window with other labels, or else in the last seven days, the newest first.
-    async fn newest(
+    /// What the window has of an app's series. `None`: nothing.
+    async fn in_window(
         &self,
         call: &Call,
         app: &TenantApp,
         selector: &Selector,
         window: TimeWindow,
-    ) -> PortResult<Option<Newest>> {
+    ) -> PortResult<Option<Arc<Seen>>> {
+        let sets = self.sets(call, app, selector, MillisWindow::of(window)).await?;
+        if sets.is_empty() {
+            return Ok(None);
+        }
+        let seen = Some(Arc::new(Seen::of(window, sets)));
+        self.windows.put((app.clone(), selector.clone()), window, seen.clone(), self.clock.now(), HIT);
+        Ok(seen)
+    }
+
+    /// What is known of an app that has nothing in the window. `None`: nobody knows it.
+    async fn silent(&self, call: &Call, app: TenantApp, window: TimeWindow) -> PortResult<Option<Arc<Seen>>> {
+        let seen = match self.newest(call, &app).await? {
+            None => None,
+            Some(newest) => Some(Arc::new(Seen {
+                window: Some(window),
+                kinds: newest.kinds.clone(),
+                silence: Some(NoDataReason::NoneInWindow),
+                last_profile_at: self.last_profile_at(call, &app, &newest).await,
+                ..Seen::default()
+            })),
+        };
+        self.windows.put((app, Selector::default()), window, seen.clone(), self.clock.now(), MISS);
+        Ok(seen)
+    }
+
+    /// Where the app was seen last: in the last seven days, the newest first.
+    async fn newest(&self, call: &Call, app: &TenantApp) -> PortResult<Option<Newest>> {
         let now = self.clock.now();
         if let Some(newest) = self.known.get(app, now) {
             return Ok(newest);
         }
-        let mut spans = Vec::new();
-        if !selector.is_empty() {
-            spans.push(MillisWindow::of(window));
-        }
         let day = |back: i32| (now - TimeDelta::days(1) * back).timestamp_millis();
-        spans.extend((0..DAYS_BACK).map(|back| MillisWindow { start_ms: day(back + 1), end_ms: day(back) }));
-        for span in spans {
+        for span in (0..DAYS_BACK).map(|back| MillisWindow { start_ms: day(back + 1), end_ms: day(back) }) {
             let sets = self.sets(call, app, &Selector::default(), span).await?;
             if let Some(any) = sets.first() {
                 // CPU profiles are the most frequent.
                 let cpu = sets.iter().find(|set| set.type_id.is("process_cpu", "cpu"));
-                let newest = Some(Newest { span, type_id: cpu.unwrap_or(any).type_id.clone() });
+                let type_id = cpu.unwrap_or(any).type_id.clone();
+                let newest = Some(Newest { span, type_id, kinds: kinds(&types_of(&sets)) });
                 self.known.put(app.clone(), newest.clone(), now, HIT);
                 return Ok(newest);
             }
@@ -237,6 +284,12 @@ impl Discovery {
             futures::stream::iter(calls).buffered(AT_ONCE).try_collect().await.map_err(Refusal::into_error)?;
         Ok(days.into_iter().flatten().collect())
     }
+}
+
+/// The types of label sets, sorted and each once.
+fn types_of(sets: &[LabelSet]) -> Vec<TypeId> {
+    let types: BTreeSet<_> = sets.iter().map(|set| set.type_id.clone()).collect();
+    types.into_iter().collect()
 }
 
 /// The labels by which series differ.

@@ -46,7 +46,7 @@ use self::fetch::{Cut, Fetched, Fetcher, Wanted};
 use self::labels::{POPULATIONS, PROFILERS, selector_of};
 pub use self::settings::{Credentials, InvalidSource, PyroscopeSettings};
 use self::survey::{Survey, Surveyor};
-use super::domain::{MergedProfile, ProfileMeta, ProfileQuery};
+use super::domain::{MergedProfile, ProfileMeta, ProfileQuery, without_samples};
 use super::port::ProfileDataSor;
 use super::resolve::{resolve, resolve_pair};
 use super::type_id::TypeId;
@@ -120,14 +120,18 @@ impl Pyroscope {
         };
         let Fetched { profile, truncated_ticks } = fetched?;
         let contentions = self.contentions(call, query, &ids, seen).await;
+        let coverage = Survey::coverage(&survey);
+        let no_data = coverage.and_then(|_| without_samples(&profile));
         Ok(MergedProfile {
             profile,
             meta: ProfileMeta {
+                kinds: seen.kinds.clone(),
+                no_data,
                 sample_type: ids.first().map(TypeId::values),
                 profile_types: ids.iter().map(ToString::to_string).collect(),
                 truncated_ticks,
                 contentions,
-                coverage: Survey::coverage(&survey),
+                coverage,
                 populations: survey.shares(&populations),
                 profilers: survey.shares(&profilers),
                 ..ProfileMeta::default()
@@ -174,8 +178,13 @@ impl Pyroscope {
 }
 
 /// The answer for a known app without a profile of the kind.
-fn nothing(seen: &Seen) -> MergedProfile {
-    let meta = ProfileMeta { last_profile_at: seen.last_profile_at, ..ProfileMeta::default() };
+fn nothing(seen: &Seen, query: &ProfileQuery) -> MergedProfile {
+    let meta = ProfileMeta {
+        kinds: seen.kinds.clone(),
+        no_data: seen.no_data(query.kind, &query.selector),
+        last_profile_at: seen.last_profile_at,
+        ..ProfileMeta::default()
+    };
     MergedProfile { meta, ..MergedProfile::default() }
 }
 
@@ -192,7 +201,7 @@ impl ProfileDataSor for Pyroscope {
         let ids = resolve(query.kind, &seen.types);
         let merged = match &ids {
             Some(ids) => self.read(call, query, ids.clone(), &seen, Cut::Nowhere).await?,
-            None => nothing(&seen),
+            None => nothing(&seen, query),
         };
         if merged.profile.stack_count() > 0 || seen.window == Some(query.window) {
             return Ok(Some(merged));
@@ -200,7 +209,7 @@ impl ProfileDataSor for Pyroscope {
         // Nothing has the types that were there a moment ago. The app may have others by now.
         let Some(seen) = self.discovery.look(call, query).await? else { return Ok(None) };
         match resolve(query.kind, &seen.types) {
-            None => Ok(Some(nothing(&seen))),
+            None => Ok(Some(nothing(&seen, query))),
             anew if anew == ids => Ok(Some(merged)),
             Some(anew) => self.read(call, query, anew, &seen, Cut::Nowhere).await.map(Some),
         }
@@ -226,9 +235,9 @@ impl ProfileDataSor for Pyroscope {
             )?,
             // One window has no data. The other is read by itself, so that the answer can say which one is missing.
             None => match (resolve(query.kind, &a.types), resolve(query.kind, &b.types)) {
-                (Some(left), None) => (self.read(call, &before, left, &a, Cut::Nowhere).await?, nothing(&b)),
-                (None, Some(right)) => (nothing(&a), self.read(call, query, right, &b, Cut::Nowhere).await?),
-                _ => (nothing(&a), nothing(&b)),
+                (Some(left), None) => (self.read(call, &before, left, &a, Cut::Nowhere).await?, nothing(&b, query)),
+                (None, Some(right)) => (nothing(&a, &before), self.read(call, query, right, &b, Cut::Nowhere).await?),
+                _ => (nothing(&a, &before), nothing(&b, query)),
             },
         };
         Ok(Some(pair))

@@ -7,7 +7,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::kernel::{FixedClock, PortError};
+use crate::kernel::{FixedClock, NoDataReason, PortError};
 use crate::profile::{ReadLimits, SampleType, read_folded, read_pprof};
 use crate::sor::profile_data::MockProfileDataSor;
 use crate::sor::profile_data::exchange::META_COMMENT;
@@ -252,6 +252,24 @@ async fn exports_a_pprof_without_samples_where_there_is_no_data() {
     let (status, headers, body) = get(source("a cpu -3600..0 ", MergedProfile::default()), "/profiles/a/export").await;
     assert_eq!((status, headers.get("x-truncated-percent").unwrap().to_str().unwrap()), (200, "0"));
     assert_eq!(read_pprof(&body, &ReadLimits::default()).unwrap().profile.stack_count(), 0);
+    assert!(
+        ["x-profile-kinds", "x-no-data-reason", "x-last-profile-at"].iter().all(|name| !headers.contains_key(*name))
+    );
+}
+
+#[actix_web::test]
+async fn an_export_says_why_there_is_no_data_and_which_kinds_the_app_sends() {
+    let meta = ProfileMeta {
+        kinds: vec![ProfileType::Cpu, ProfileType::Wall],
+        no_data: Some(NoDataReason::NoneInWindow),
+        last_profile_at: DateTime::from_timestamp(TO, 0),
+        ..ProfileMeta::default()
+    };
+    let (status, headers, _) =
+        get(source("a cpu -3600..0 ", MergedProfile { meta, ..MergedProfile::default() }), "/profiles/a/export").await;
+    let told = ["x-profile-kinds", "x-no-data-reason", "x-last-profile-at"]
+        .map(|name| headers.get(name).unwrap().to_str().unwrap());
+    assert_eq!((status, told), (200, ["cpu,wall", "none_in_window", "2024-01-23T09:53:15Z"]));
 }
 
 #[rstest]

@@ -16,6 +16,7 @@ mod pushed;
 mod reader;
 mod rollups;
 mod series;
+mod silence;
 mod sql;
 mod survey;
 mod tally;

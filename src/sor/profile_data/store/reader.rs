@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::domain::{MergedProfile, ProfileQuery};
+use super::super::domain::{MergedProfile, ProfileMeta, ProfileQuery, without_samples};
 use super::super::resolve::{resolve, resolve_pair};
 use super::super::type_id::TypeId;
 use super::codec::{Block, Corrupt, EpochSum, Growth, Joined, Rollup, Tables};
 use super::rollups;
 use super::series::Conditions;
 use super::series::Series;
+use super::silence::{Silence, silence};
 use super::sql::{self, BlockBody};
 use super::survey::{self, Column, Hours, Plan, Run, Survey, plan};
 use super::tally::hour;
 use super::{Shared, merging};
-use crate::kernel::{AppName, PortError, PortResult, Selector, TimeWindow};
+use crate::kernel::{AppName, NoDataReason, PortError, PortResult, Selector, TimeWindow};
 use crate::profile::{Profile, SampleType};
 
 /// Hours of blocks read at a time; an epoch never spans two.
@@ -59,7 +60,7 @@ pub(super) async fn merged_pair(
     let alone = |have: &[TypeId]| resolve(query.kind, have).unwrap_or_default();
     let (types_before, types_after) = resolve_pair(query.kind, &have_before, &have_after)
         .unwrap_or_else(|| (alone(&have_before), alone(&have_after)));
-    let earlier = ProfileQuery { window: baseline, ..query.clone() };
+    let earlier = ProfileQuery { window: baseline, selector: baseline_selector.clone(), ..query.clone() };
     let before = read(shared, app, &earlier, (&before, &known_before), &types_before, Cut::InHalves).await?;
     let after = read(shared, app, query, (&after, &known_after), &types_after, Cut::Nowhere).await?;
     Ok(before.zip(after))
@@ -92,9 +93,14 @@ async fn survey(
     hours.extend(of_rollups);
     let mut survey = Survey::of(&hours, rolled, window.from());
     let known = shared.series_of(app, survey.series()).await?;
-    let conditions = Conditions::of(selector).map_err(|e| PortError::Invalid(format!("selector: {e}")))?;
+    let conditions = Conditions::of(selector).map_err(invalid_selector)?;
     survey.retain(|id| known.get(&id).is_some_and(|series| conditions.hold(&series.labels)));
     Ok((survey, known))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "maps errors")]
+fn invalid_selector(error: regex::Error) -> PortError {
+    PortError::Invalid(format!("selector: {error}"))
 }
 
 /// What is left of a window without these hours of it.
@@ -132,12 +138,7 @@ async fn read(
     let (kind, window) = (query.kind, query.window);
     let Plan { columns, mut meta } = plan(survey, known, kind, types, window, shared.clock.now());
     if columns.is_empty() {
-        let (before, last) = sql::last_blocks(&shared.db, app, window.to()).await?;
-        meta.last_profile_at = before.max(survey.last_at());
-        if meta.last_profile_at.is_none() && last.is_none() {
-            return Ok(None);
-        }
-        return Ok(Some(MergedProfile { profile: Arc::default(), meta }));
+        return nothing(shared, app, query, survey, meta).await;
     }
     let sample_type = meta.sample_type.clone().unwrap_or_else(|| SampleType::new("", ""));
     // What grew between first and last says nothing of halves, and snapshots are no sums.
@@ -150,7 +151,34 @@ async fn read(
     let runs = survey.runs(&columns, HOURS_AT_ONCE, ROLLUPS_AT_ONCE);
     let merge = Merge { columns, cut_at, ..Merge::default() };
     let profile = merge.window(shared, app, query.window, (&runs, &Vec::from_iter(names)), sample_type).await?;
+    meta.no_data = without_samples(&profile);
     Ok(Some(MergedProfile { profile: Arc::new(profile), meta }))
+}
+
+/// The answer where the window has no profile of the kind from a selected series, and why it has none. `None`: the app
+/// has no profiles any more.
+async fn nothing(
+    shared: &Shared,
+    app: i32,
+    query: &ProfileQuery,
+    survey: &Survey,
+    mut meta: ProfileMeta,
+) -> PortResult<Option<MergedProfile>> {
+    // Read anew: series that the window does not need may have come since.
+    let known = sql::series(&shared.db, app).await?;
+    let conditions = Conditions::of(&query.selector).map_err(invalid_selector)?;
+    let Silence { reason, kinds, series } = silence(&known, query.kind, &conditions);
+    let last = sql::last_blocks(&shared.db, app, query.window.to(), &series).await?;
+    if last.of_app.is_none() && survey.last_at().is_none() {
+        return Ok(None);
+    }
+    if meta.kinds.is_empty() {
+        meta.kinds = kinds;
+    }
+    meta.no_data = Some(reason);
+    let in_window = survey.last_at().filter(|_| reason != NoDataReason::NoneInWindow);
+    meta.last_profile_at = last.of_series.max(in_window);
+    Ok(Some(MergedProfile { profile: Arc::default(), meta }))
 }
 
 /// A merge under way.

@@ -113,27 +113,37 @@ pub(super) async fn apps(
     Ok(names)
 }
 
-/// The start of the app's last block before `before`, and of its last at all.
-pub(super) async fn last_blocks(
-    db: &Db,
-    app: i32,
-    before: DateTime<Utc>,
-) -> PortResult<(Option<DateTime<Utc>>, Option<DateTime<Utc>>)> {
+/// When last blocks started.
+#[derive(Debug)]
+pub(super) struct LastBlocks {
+    /// The last of some series before a time.
+    pub(super) of_series: Option<DateTime<Utc>>,
+    /// The last of the app at all.
+    pub(super) of_app: Option<DateTime<Utc>>,
+}
+
+/// The start of the last block of these series before `before`, and of the app's last at all.
+pub(super) async fn last_blocks(db: &Db, app: i32, before: DateTime<Utc>, series: &[i32]) -> PortResult<LastBlocks> {
+    let series = series.to_vec();
     let row = db
         .run(Repeat::Safe, move |c| {
+            let series = series.clone();
             Box::pin(async move {
-                sqlx::query!(
-                    "SELECT (SELECT max(ts) FROM profile_store.block WHERE app_id = $1 AND ts < $2) AS before,
-                            (SELECT max(ts) FROM profile_store.block WHERE app_id = $1) AS last",
+                sqlx::query_as!(
+                    LastBlocks,
+                    "SELECT (SELECT max(ts) FROM profile_store.block
+                             WHERE app_id = $1 AND ts < $2 AND series_id = ANY($3)) AS of_series,
+                            (SELECT max(ts) FROM profile_store.block WHERE app_id = $1) AS of_app",
                     app,
                     before,
+                    &series,
                 )
                 .fetch_one(c)
                 .await
             })
         })
         .await?;
-    Ok((row.before, row.last))
+    Ok(row)
 }
 
 /// All series of the app.

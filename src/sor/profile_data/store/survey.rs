@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::domain::{Coverage, LabelShare, ProfileMeta};
+use super::super::resolve::kinds;
 use super::super::type_id::TypeId;
 use super::series::Series;
 use super::tally::{BlockHead, HourTally, Tally, hour};
@@ -147,6 +148,7 @@ pub(super) fn plan(
     let profilers = profilers(kind, &mut chosen);
     let grows = matches!(kind, ProfileType::Alloc | ProfileType::Lock);
     let meta = ProfileMeta {
+        kinds: kinds(&survey.type_ids(known)),
         sample_type: types.first().map(TypeId::values),
         profile_types: types.iter().map(ToString::to_string).collect(),
         sample_count: sample_count(kind, &chosen),

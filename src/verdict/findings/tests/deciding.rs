@@ -185,6 +185,54 @@ fn an_inclusive_share_has_no_idle_ticks() {
     assert_eq!(a.finding(Category::Serialization).unwrap().inclusive_percent, 100.0);
 }
 
+/// A cpu profile of an app that sends these kinds.
+fn cpu_of(kinds: &[ProfileType], stacks: &[(&str, i64)]) -> ProfileAssessment {
+    assess_with(ProfileType::Cpu, "nanoseconds", stacks, SourceFacts { kinds, ..SourceFacts::default() })
+}
+
+const LOCK: (&str, i64) = ("main.main;main.serve;sync.Lock", 5_000);
+
+#[rstest]
+#[case::not_known(&[], ".")]
+#[case::neither(&[ProfileType::Cpu], ".")]
+#[case::wall(&[ProfileType::Cpu, ProfileType::Wall], ": ask for types=wall to see that.")]
+#[case::both(&[ProfileType::Lock, ProfileType::Wall], ": ask for types=wall or types=lock to see that.")]
+fn advice_on_locks_asks_only_for_kinds_that_the_app_sends(#[case] kinds: &[ProfileType], #[case] end: &str) {
+    let a = cpu_of(kinds, &[LOCK, WORK]);
+    assert_eq!(a.diagnosis.name, "lock_contention");
+    let said = format!("spinning and waking, not the wait itself{end}");
+    assert!(a.diagnosis.recommendation.ends_with(&said), "{}", a.diagnosis.recommendation);
+}
+
+#[rstest]
+#[case(&[ProfileType::Cpu], false)]
+#[case(&[ProfileType::Cpu, ProfileType::Alloc], true)]
+fn advice_on_the_collector_asks_for_alloc_only_if_the_app_sends_it(#[case] kinds: &[ProfileType], #[case] asks: bool) {
+    let mut judged = Arc::new(cpu_of(kinds, &[GC, WORK, MORE_WORK]));
+    name_allocators(&mut judged, None);
+    let finding = &judged.findings[0];
+    assert_eq!(finding.recommendation.contains("types=cpu,alloc"), asks, "{}", finding.recommendation);
+    assert_eq!(finding.steps.iter().any(|step| step.contains("alloc")), asks, "{:?}", finding.steps);
+}
+
+#[rstest]
+#[case(&[ProfileType::Cpu], "it waits for something else than the processor.")]
+#[case(&[ProfileType::Cpu, ProfileType::Wall], "than the processor. Ask for types=wall to see for what.")]
+fn a_quiet_app_is_asked_for_wall_profiles_only_if_it_sends_them(#[case] kinds: &[ProfileType], #[case] end: &str) {
+    let profile = profile("nanoseconds", &[GC, WORK, MORE_WORK]);
+    let time = Some(ObservedTime { seconds: 2_000.0, over: RateOver::Profiles });
+    let facts = SourceFacts { kinds, ..SourceFacts::default() };
+    let kind = ProfileType::Cpu;
+    let quiet =
+        ProfileAssessment::of(&RULES, &Subject { kind, profile: &profile, sample_type: 0, time, facts, top: 10 });
+    let recommendation = summary_of(&quiet).recommendation;
+    assert!(recommendation.ends_with(end), "{recommendation}");
+    // Where it was read, there is no need to ask.
+    let wall = assess_with(ProfileType::Wall, "nanoseconds", &[("runtime.halt", 0)], SourceFacts::default());
+    let outcomes = [KindOutcome::Assessed(&quiet), KindOutcome::Assessed(&wall)];
+    assert!(!summarise("checkout", &outcomes, false).recommendation.contains("types="));
+}
+
 #[test]
 fn advice_on_the_collector_names_who_allocates() {
     let stacks = [
@@ -194,7 +242,7 @@ fn advice_on_the_collector_names_who_allocates() {
     ];
     let alloc = assess_with(ProfileType::Alloc, "bytes", &stacks, SourceFacts::default());
     let named = |alloc: Option<&ProfileAssessment>| {
-        let mut judged = Arc::new(cpu(&[GC, WORK, MORE_WORK]));
+        let mut judged = Arc::new(cpu_of(&[ProfileType::Cpu, ProfileType::Alloc], &[GC, WORK, MORE_WORK]));
         name_allocators(&mut judged, alloc);
         assert_eq!(judged.diagnosis.recommendation, judged.findings[0].recommendation);
         judged.diagnosis.recommendation.clone()
