@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use crate::kernel::{ProfileType, TimeWindow};
 use crate::sor::baseline::Baseline;
-use crate::sor::profile_data::{LabelShare, ProfileMeta};
-use crate::verdict::{LabelValue, Limit, ObservedTime, RateOver, SourceFacts};
+use crate::sor::profile_data::{LabelShare, ProfileMeta, VersionBegan};
+use crate::verdict::{FirstProfile, LabelValue, Limit, ObservedTime, RateOver, SourceFacts};
 
 /// Borrows what the judge asks of a source.
 pub(super) fn source_facts(meta: &ProfileMeta) -> SourceFacts<'_> {
@@ -34,6 +34,11 @@ pub(super) fn limits_of(kind: ProfileType, baselines: &[Baseline]) -> Vec<Limit<
             severity: baseline.severity,
         })
         .collect()
+}
+
+/// When a version began.
+pub(super) fn first_profile(VersionBegan { label, value, at }: VersionBegan) -> FirstProfile {
+    FirstProfile { label: label.to_owned(), value, at }
 }
 
 fn label_value(share: &LabelShare) -> LabelValue<'_> {

@@ -34,9 +34,10 @@ pub use compare::{
     ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Group, Load, Membership, OwnNoise, Side,
 };
 pub use findings::{
-    Change, Diagnosis, Evidence, Finding, Ground, KindOutcome, NoData, ObservedTime, ProfileAssessment, Rate, RateOver,
-    Responsible, Subject, Summary, TopFunction, Verdict, Was, change, compared_sentence, cost_of_allocation,
-    diagnosis_name, fallback_name, gone, label, name_allocators, summarise, weigh_allocations,
+    Change, Diagnosis, Evidence, Finding, FirstProfile, Ground, KindOutcome, NoData, ObservedTime, ProfileAssessment,
+    Rate, RateOver, Responsible, Since, Subject, Summary, TopFunction, Verdict, Was, change, compared_sentence,
+    cost_of_allocation, diagnosis_name, fallback_name, gone, label, name_allocators, since, summarise,
+    weigh_allocations,
 };
 pub use fleet::{
     AppFunctions, AppMatches, FleetApp, Hotspot, HotspotService, Hotspots, Match, Matches, Needle, Ranking,

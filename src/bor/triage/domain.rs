@@ -13,8 +13,8 @@ use crate::kernel::{
 use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::verdict::{
-    KindOutcome, LimitReport, ObservedTime, ProfileAssessment, RateOver, Rules, Summary, check_limits,
-    compared_sentence, cost_of_allocation, name_allocators, summarise, weigh_allocations,
+    Category, Ground, KindOutcome, LimitReport, ObservedTime, ProfileAssessment, RateOver, Rules, Since, Summary,
+    check_limits, compared_sentence, cost_of_allocation, name_allocators, summarise, weigh_allocations,
 };
 
 /// A stack table above this is judged on the threads for heavy work: 2 MiB of frames, which take some 2 ms.
@@ -105,6 +105,16 @@ pub enum Requested {
     Given(Vec<ProfileType>),
 }
 
+impl Requested {
+    /// The kinds that are read first.
+    pub(super) fn first(&self) -> &[ProfileType] {
+        match self {
+            Self::Given(kinds) => kinds,
+            Self::Default => FIRST_CHOICE,
+        }
+    }
+}
+
 /// Why a text is no list of kinds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTypes {
@@ -159,6 +169,8 @@ pub struct TypeResult {
     pub result: Result<JudgedProfile, PortError>,
     /// The earlier window, if it was asked for.
     pub earlier: Option<Earlier>,
+    /// Since when categories cost more, where an earlier window was asked for and that is clear.
+    pub since: Vec<(Category, Since)>,
 }
 
 /// A profile, judged.
@@ -239,7 +251,13 @@ impl Triage {
             let of_export = |seconds| observed(&merged.meta, seconds);
             let time = if is_exported { seconds.map(of_export) } else { seconds.map(of_file) };
             let assessment = Arc::new(View { kind, time, top }.judge(rules, &merged));
-            TypeResult { kind, query: None, result: Ok(hold(assessment, merged, None)), earlier: None }
+            TypeResult {
+                kind,
+                query: None,
+                result: Ok(hold(assessment, merged, None)),
+                earlier: None,
+                since: Vec::new(),
+            }
         };
         let types = profiles.into_iter().map(judged).collect();
         Self::of(app, window, types, false, SorAnswer::NotAsked, SorAnswer::NotAsked)
@@ -258,10 +276,21 @@ impl Triage {
 fn compared(types: &[TypeResult], primary: Option<ProfileType>) -> Option<String> {
     let of_primary = types.iter().find(|of| Some(of.kind) == primary)?;
     let (judged, earlier) = (of_primary.result.as_ref().ok()?, of_primary.earlier.as_ref()?);
-    compared_sentence(&judged.assessment, earlier.assessment(), earlier.with.when())
+    let mut text = compared_sentence(&judged.assessment, earlier.assessment(), earlier.with.when()).unwrap_or_default();
+    if let Ground::Finding(category) = judged.assessment.diagnosis.ground
+        && let Some(since) = of_primary.since_when(category)
+    {
+        text.push_str(&since.sentence());
+    }
+    Some(text)
 }
 
 impl TypeResult {
+    /// Since when a category costs more.
+    pub(super) fn since_when(&self, category: Category) -> Option<&Since> {
+        self.since.iter().find(|(of, _)| *of == category).map(|(_, since)| since)
+    }
+
     fn outcome(&self) -> KindOutcome<'_> {
         match &self.result {
             Ok(judged) => KindOutcome::Assessed(&judged.assessment),

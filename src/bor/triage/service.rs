@@ -13,16 +13,19 @@ use super::domain::{
 };
 use super::entry::history_entry;
 use super::recent::{RecentAssessments, View};
-use crate::bor::facts::{observed, passed_seconds};
+use crate::bor::facts::{first_profile, observed, passed_seconds};
 use crate::bor::relational::{RelationalPorts, narrowed, tenant_of};
 use crate::bor::{Refusal, SorAnswer};
 use crate::kernel::{Call, Clock, Phase, PortError, PortResult, ProfileType, TimeWindow, offload};
 use crate::sor::baseline::Baseline;
-use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileQuery};
-use crate::verdict::{ProfileAssessment, Rules};
+use crate::sor::profile_data::{ByMinute, MergedProfile, ProfileDataSor, ProfileQuery};
+use crate::verdict::{Category, ProfileAssessment, Rules, Since, since};
 
 /// What was read of an earlier window of a kind.
 type EarlierRead = (ProfileType, CompareWith, TimeWindow, PortResult<Option<MergedProfile>>);
+
+/// How long a triage waits to know since when a category costs more.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long one triage may take in all.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -85,10 +88,10 @@ impl TriageService {
             let registered = service.known().and_then(Option::as_ref);
             let (selector, tenant) = (narrowed(&request.selector, registered), tenant_of(registered));
             let own = TriageRequest { selector, tenant, ..request.clone() };
-            let (reads, earlier) = tokio::join!(self.reads(call, &own), self.earlier(call, &own));
-            (reads, earlier, own, service.outcome())
+            let read = async { tokio::join!(self.reads(call, &own), self.earlier(call, &own), self.since(call, &own)) };
+            (read.await, own, service.outcome())
         };
-        let ((reads, earlier, request, registry), limits) =
+        let (((reads, earlier, since), request, registry), limits) =
             tokio::join!(reads, relational.limits(call, &request.app, None));
         call.report(Phase::Restore, 1, 1);
         let (reads, request) = (reads?, &request);
@@ -103,6 +106,7 @@ impl TriageService {
         let types = join_all(reads.into_iter().map(async |read| {
             let kind = read.0;
             let mut result = self.judge(read, request, &limits).await;
+            result.since = since.iter().find(|(of, _)| *of == kind).map(|(_, since)| since.clone()).unwrap_or_default();
             if let Some((_, with, window, read)) = earlier.iter().find(|(of, ..)| *of == kind) {
                 let result_then = self.judge_earlier(kind, *window, read.clone()).await;
                 result.earlier = Some(Earlier { with: *with, window: *window, result: result_then });
@@ -139,15 +143,33 @@ impl TriageService {
         let Some((with, window)) = request.compare.and_then(|with| Some((with, with.window(request.window)?))) else {
             return Vec::new();
         };
-        let kinds = match &request.types {
-            Requested::Given(kinds) => kinds.as_slice(),
-            Requested::Default => FIRST_CHOICE,
-        };
-        let reads = kinds.iter().map(async |kind| {
+        let reads = request.types.first().iter().map(async |kind| {
             let query = ProfileQuery { window, ..request.query(*kind) };
             (*kind, with, window, call.bound(self.parts.profiles.merged(call, &query)).await)
         });
         join_all(reads).await
+    }
+
+    /// Since when the categories of these kinds cost more, if an earlier window is asked for. Where that cannot be had,
+    /// or takes long, nothing is said.
+    async fn since(&self, call: &Call, request: &TriageRequest) -> Vec<(ProfileType, Vec<(Category, Since)>)> {
+        if request.compare.is_none() {
+            return Vec::new();
+        }
+        let of = async |kind: ProfileType| {
+            let by_minute = self.parts.profiles.by_minute(call, &request.query(kind)).await?;
+            let (rules, from) = (Arc::clone(&self.parts.rules), request.window.from());
+            let Some(ByMinute { minutes, versions }) = by_minute else { return Ok(Vec::new()) };
+            let versions: Vec<_> = versions.into_iter().map(first_profile).collect();
+            offload("judging profiles by the minute", move || since(&rules, kind, &minutes, from, &versions)).await
+        };
+        let call = &call.until(Instant::now() + PATIENCE);
+        join_all(request.types.first().iter().map(async |kind| {
+            let since: PortResult<_> = call.bound(of(*kind)).await;
+            let quiet = |error: &PortError| tracing::debug!(%kind, %error, "profiles could not be read by the minute");
+            (*kind, since.inspect_err(quiet).unwrap_or_default())
+        }))
+        .await
     }
 
     /// Judges an earlier window, or says why it cannot be.
@@ -203,19 +225,25 @@ impl TriageService {
         let query = Some(request.query(kind));
         let merged = match read {
             Ok(merged) => merged,
-            Err(error) => return TypeResult { kind, query, result: Err(error), earlier: None },
+            Err(error) => return TypeResult { kind, query, result: Err(error), earlier: None, since: Vec::new() },
         };
         let time = Some(observed(&merged.meta, passed_seconds(request.window, self.clock().now())));
         let view = View { kind, time, top: request.limit };
         let known = limits.known().map(Vec::as_slice);
         if !is_large(&merged) {
             let assessment = self.recent.of(&self.parts.rules, &merged, view);
-            return TypeResult { kind, query, result: Ok(hold(assessment, merged, known)), earlier: None };
+            return TypeResult {
+                kind,
+                query,
+                result: Ok(hold(assessment, merged, known)),
+                earlier: None,
+                since: Vec::new(),
+            };
         }
         let (recent, rules) = (Arc::clone(&self.recent), Arc::clone(&self.parts.rules));
         let known = known.map(<[Baseline]>::to_vec);
         let work = move || hold(recent.of(&rules, &merged, view), merged, known.as_deref());
-        TypeResult { kind, query, result: offload("judging a profile", work).await, earlier: None }
+        TypeResult { kind, query, result: offload("judging a profile", work).await, earlier: None, since: Vec::new() }
     }
 }
 

@@ -236,6 +236,10 @@ pub struct FindingBody {
     /// With `compare`: what it was then; absent if it was under 1 % or nothing is known of then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<WasBody>,
+    /// With `compare`, from the embedded store of the same server: since when it has cost more than in the hour before the
+    /// window, where that is clear. Windows of up to two hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<SinceBody>,
     /// The share from which it is a diagnosis.
     pub threshold: f64,
     /// How bad it is.
@@ -283,6 +287,23 @@ pub struct WasBody {
     /// cpu: processor cores it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cores: Option<f64>,
+}
+
+/// Since when a category costs more: after this minute its rate stays over 3 median absolute deviations from the hour
+/// before the window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TriageSince)]
+pub struct SinceBody {
+    /// The start of the minute.
+    pub at: DateTime<Utc>,
+    /// The label of the version that began then, if one did: `version`, `service_version` or `service_git_ref`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "version")]
+    pub label: Option<String>,
+    /// Its value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2.3.1")]
+    pub value: Option<String>,
 }
 
 /// The earlier window that findings are compared with.

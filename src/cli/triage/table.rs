@@ -135,8 +135,17 @@ fn finding_row(text: &mut String, finding: &FindingBody) {
     let _ = writeln!(text, "{}{}", row.trim_end(), earlier(finding));
 }
 
-/// What the finding was in the earlier window, if that was asked for.
+/// What the finding was in the earlier window, if that was asked for, and since when it costs more.
 fn earlier(finding: &FindingBody) -> String {
+    let since = finding.since.as_ref().map_or_else(String::new, |since| {
+        let version = since.label.as_ref().zip(since.value.as_ref());
+        let version = version.map_or_else(String::new, |(label, value)| format!(", {label} {value:?}"));
+        format!("  (more since {}{version})", since.at.format("%Y-%m-%d %H:%M UTC"))
+    });
+    was(finding) + &since
+}
+
+fn was(finding: &FindingBody) -> String {
     match (finding.change, &finding.was) {
         (Some(Change::New), _) => "  (new)".to_owned(),
         (Some(change), Some(was)) => {

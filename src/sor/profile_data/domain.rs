@@ -87,6 +87,28 @@ pub struct ProfileMeta {
     pub labels_collapsed: bool,
 }
 
+/// The profiles of a window and of the hour before it, minute by minute.
+#[derive(Debug, Clone, Default)]
+pub struct ByMinute {
+    /// The start of each minute that has profiles, and these merged. In order of time; the last minutes may be missing,
+    /// if their profiles are still on their way.
+    pub minutes: Vec<(DateTime<Utc>, Profile)>,
+    /// The values of the labels `version`, `service_version` and `service_git_ref`, and when the first profile of each
+    /// came.
+    pub versions: Vec<VersionBegan>,
+}
+
+/// When the first profile of a version came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionBegan {
+    /// The label that names the version.
+    pub label: &'static str,
+    /// Its value.
+    pub value: String,
+    /// The start of the first profile.
+    pub at: DateTime<Utc>,
+}
+
 /// One value of a label and how much of the profile carries it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LabelShare {

@@ -21,7 +21,7 @@ mod type_id;
 mod wire;
 mod within;
 
-pub use domain::{Coverage, LabelShare, MergedProfile, ProfileMeta, ProfileQuery};
+pub use domain::{ByMinute, Coverage, LabelShare, MergedProfile, ProfileMeta, ProfileQuery, VersionBegan};
 pub use file::FileProfile;
 pub use near::near_apps;
 #[cfg(test)]

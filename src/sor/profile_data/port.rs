@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::domain::{MergedProfile, ProfileQuery};
+use super::domain::{ByMinute, MergedProfile, ProfileQuery};
 use crate::kernel::{AppName, Call, PortResult, Selector, TimeWindow};
 
 /// Reads profiles. Adapters: Pyroscope, the embedded store, another Flamewarden.
@@ -24,4 +24,10 @@ pub trait ProfileDataSor: Send + Sync {
         baseline: TimeWindow,
         baseline_selector: &Selector,
     ) -> PortResult<Option<(MergedProfile, MergedProfile)>>;
+
+    /// The profiles of the query's window and of the hour before it, minute by minute. `None`: they cannot be had by the
+    /// minute. Only the embedded store has them.
+    async fn by_minute(&self, _call: &Call, _query: &ProfileQuery) -> PortResult<Option<ByMinute>> {
+        Ok(None)
+    }
 }

@@ -14,6 +14,7 @@ mod own_code;
 mod rate;
 mod recommendation;
 mod responsible;
+mod since;
 mod summary;
 mod tally;
 #[cfg(test)]
@@ -29,4 +30,5 @@ pub use impact::{cost_of_allocation, name_allocators, weigh_allocations};
 pub use no_data::NoData;
 pub use rate::{ObservedTime, Rate, RateOver};
 pub use responsible::{Evidence, Responsible};
+pub use since::{FirstProfile, Since, since};
 pub use summary::{KindOutcome, Summary, Verdict, summarise};

@@ -58,6 +58,7 @@ type Answer = fn(&ProfileQuery) -> PortResult<Option<MergedProfile>>;
 fn source(answer: Answer) -> MockProfileDataSor {
     let mut port = MockProfileDataSor::new();
     port.expect_merged().returning(move |_, query| answer(query));
+    port.expect_by_minute().returning(|_, _| Ok(None));
     port.expect_apps().returning(|_, _| Ok(vec!["shop2".parse().unwrap()]));
     port
 }

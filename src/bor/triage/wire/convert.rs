@@ -2,7 +2,7 @@
 
 use super::{
     Block, ComparedBody, CoverageBody, EvidenceBody, FindingBody, JudgedBlock, LinksBody, MechanismBody,
-    ResponsibleBody, SummaryBody, TopFunctionBody, TriageBody, UnavailableBlock, ViolationBody, WasBody,
+    ResponsibleBody, SinceBody, SummaryBody, TopFunctionBody, TriageBody, UnavailableBlock, ViolationBody, WasBody,
 };
 use crate::bor::links::{self, LinkSettings};
 use crate::bor::triage::blocks::Blocks;
@@ -11,7 +11,7 @@ use crate::http::Problem;
 use crate::kernel::{percent_of, round2, round4};
 use crate::sor::profile_data::Coverage;
 use crate::verdict::{
-    Finding, LimitViolation, ProfileAssessment, Rate, RateOver, Responsible, Share, Summary, Was, change, gone,
+    Finding, LimitViolation, ProfileAssessment, Rate, RateOver, Responsible, Share, Since, Summary, Was, change, gone,
 };
 
 impl TriageBody {
@@ -61,7 +61,7 @@ impl Block {
         match &result.result {
             Ok(judged) => {
                 let links = LinksBody::of(result, settings);
-                Self::Judged(Box::new(JudgedBlock::of(judged, result.earlier.as_ref(), links)))
+                Self::Judged(Box::new(JudgedBlock::of(judged, result, links)))
             }
             Err(error) => Self::Unavailable(UnavailableBlock {
                 diagnosis: "unavailable".to_owned(),
@@ -72,7 +72,8 @@ impl Block {
 }
 
 impl JudgedBlock {
-    fn of(judged: &JudgedProfile, earlier: Option<&Earlier>, links: Option<LinksBody>) -> Self {
+    fn of(judged: &JudgedProfile, result: &TypeResult, links: Option<LinksBody>) -> Self {
+        let earlier = result.earlier.as_ref();
         let JudgedProfile { assessment, merged, limits } = judged;
         let diagnosis = &assessment.diagnosis;
         let (low, high) = ends(&diagnosis.share);
@@ -101,7 +102,7 @@ impl JudgedBlock {
                 .then(|| round2(percent_of(truncated, assessment.total))),
             top_functions: top_functions(assessment),
             recommendation: diagnosis.recommendation.clone(),
-            findings: assessment.findings.iter().map(|f| FindingBody::of(f, assessment, earlier)).collect(),
+            findings: assessment.findings.iter().map(|f| FindingBody::of(f, assessment, result)).collect(),
             baseline_violations: limits.as_ref().map(|l| l.violations.iter().map(ViolationBody::from).collect()),
             baselines_not_seen: limits.as_ref().map(|l| l.not_seen.clone()),
             data_quality: assessment.quality.clone(),
@@ -158,13 +159,22 @@ impl From<Was> for WasBody {
     }
 }
 
+impl From<&Since> for SinceBody {
+    fn from(since: &Since) -> Self {
+        let (label, value) = since.version.as_ref().map(|began| (began.label.clone(), began.value.clone())).unzip();
+        Self { at: since.at, label, value }
+    }
+}
+
 impl FindingBody {
-    fn of(finding: &Finding, now: &ProfileAssessment, earlier: Option<&Earlier>) -> Self {
+    fn of(finding: &Finding, now: &ProfileAssessment, result: &TypeResult) -> Self {
         let (low, high) = ends(&finding.share);
-        let compared = earlier.filter(|_| finding.observable).map(|then| change(now, finding, then.assessment()));
+        let compared =
+            result.earlier.as_ref().filter(|_| finding.observable).map(|then| change(now, finding, then.assessment()));
         Self {
             change: compared.map(|(change, _)| change),
             was: compared.and_then(|(_, was)| was).map(WasBody::from),
+            since: result.since_when(finding.category).map(SinceBody::from),
             category: finding.category,
             percent: round2(finding.share.percent),
             low,

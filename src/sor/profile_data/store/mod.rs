@@ -11,6 +11,7 @@
 mod codec;
 mod dictionaries;
 mod epochs;
+mod minutes;
 mod partitions;
 mod pushed;
 mod reader;
@@ -32,7 +33,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{NaiveDate, TimeDelta};
 
-use super::domain::{MergedProfile, ProfileQuery};
+use super::domain::{ByMinute, MergedProfile, ProfileQuery};
 use super::port::ProfileDataSor;
 use crate::kernel::{AppName, Call, Clock, PortError, PortResult, Selector, TimeWindow, offload};
 use crate::storage::{Db, Expired, MaintenanceRound};
@@ -238,6 +239,10 @@ impl ProfileDataSor for ProfileStore {
     ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
         let reading = reader::merged_pair(&self.shared, query, baseline, baseline_selector);
         self.shared.read(call, reading).await
+    }
+
+    async fn by_minute(&self, call: &Call, query: &ProfileQuery) -> PortResult<Option<ByMinute>> {
+        self.shared.read(call, minutes::by_minute(&self.shared, query)).await
     }
 }
 

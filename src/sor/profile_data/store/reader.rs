@@ -32,7 +32,7 @@ enum Cut {
     InHalves,
 }
 
-type Known = Arc<BTreeMap<i32, Series>>;
+pub(super) type Known = Arc<BTreeMap<i32, Series>>;
 
 /// The merged profile of a query; `None` where the app is unknown.
 pub(super) async fn merged(shared: &Shared, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
@@ -78,7 +78,7 @@ pub(super) async fn apps(shared: &Shared, window: TimeWindow) -> PortResult<Vec<
 }
 
 /// What the selected series of the app have in the window. The hour that is to be divided is not read from rollups.
-async fn survey(
+pub(super) async fn survey(
     shared: &Shared,
     app: i32,
     window: TimeWindow,
@@ -118,7 +118,7 @@ fn gaps(window: TimeWindow, hours: &BTreeSet<DateTime<Utc>>) -> PortResult<Vec<T
     Ok(gaps)
 }
 
-fn part(from: DateTime<Utc>, to: DateTime<Utc>) -> PortResult<TimeWindow> {
+pub(super) fn part(from: DateTime<Utc>, to: DateTime<Utc>) -> PortResult<TimeWindow> {
     TimeWindow::new(from, to).map_err(|e| PortError::Internal(e.to_string()))
 }
 

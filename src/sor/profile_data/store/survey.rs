@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::domain::{Coverage, LabelShare, ProfileMeta};
+use super::super::domain::{Coverage, LabelShare, ProfileMeta, VersionBegan};
 use super::super::resolve::kinds;
 use super::super::type_id::TypeId;
 use super::series::Series;
@@ -17,6 +17,9 @@ const POPULATIONS: [&str; 5] = ["cluster", "deployment_environment", "env", "env
 
 /// Labels that name the profiler, the most telling first.
 const PROFILERS: [&str; 3] = ["otel.scope.name", "pyroscope_spy", "job"];
+
+/// Labels that name what was deployed.
+const VERSIONS: [&str; 3] = ["version", "service_version", "service_git_ref"];
 
 /// What the series of an app have, hour by hour.
 pub(super) type Hours = BTreeMap<(DateTime<Utc>, i32), HourTally>;
@@ -96,6 +99,22 @@ impl Survey {
             }
         }
         runs
+    }
+
+    /// The values of labels that name versions among these series, and when the first profile of each came. In order of
+    /// the labels, then of the values.
+    pub(super) fn versions(&self, known: &BTreeMap<i32, Series>, columns: &BTreeMap<i32, Column>) -> Vec<VersionBegan> {
+        let of_label = |label: &'static str| {
+            let mut values: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
+            for (id, first_at) in self.series.iter().filter_map(|(id, tally)| Some((id, tally.first_at?))) {
+                let value = known.get(id).filter(|_| columns.contains_key(id)).map_or("", |s| s.labels.get(label));
+                if !value.is_empty() {
+                    values.entry(value).and_modify(|first| *first = first_at.min(*first)).or_insert(first_at);
+                }
+            }
+            values.into_iter().map(move |(value, at)| VersionBegan { label, value: value.to_owned(), at })
+        };
+        VERSIONS.into_iter().flat_map(of_label).collect()
     }
 
     /// The start of the last profile, wanted or not.

@@ -1,6 +1,7 @@
 //! The store on a real database.
 
 mod days;
+mod minutes;
 pub(in crate::sor::profile_data) mod rollups;
 mod writing;
 
@@ -12,7 +13,7 @@ use rstest::rstest;
 use super::*;
 use crate::kernel::{CALL, FixedClock, ProfileType};
 use crate::profile::{ProfileBuilder, ReadLimits, SampleType, read_pprof};
-use crate::sor::profile_data::conformance;
+use crate::sor::profile_data::{VersionBegan, conformance};
 use crate::storage::Repeat;
 use crate::storage::testing::{TestDatabase, database};
 
