@@ -27,6 +27,10 @@ pub(super) enum FileError {
     Foreign { path: String, looks_like: &'static str },
     #[error("{path} holds no {kind} profile: its sample types are {found}")]
     NoSuchKind { path: String, kind: String, found: String },
+    #[error(
+        "{path} does not say what its values count, so no approved limit can be held against it: say it by --type, such as --type cpu"
+    )]
+    NoKindForLimits { path: String },
 }
 
 impl FileError {
@@ -47,7 +51,7 @@ impl FileError {
             Self::Io { .. } | Self::Unreadable { .. } | Self::Foreign { .. } => Exit::NoData,
             // An empty file is not wrong usage.
             Self::NoSuchKind { found, .. } if found == NOTHING => Exit::NoData,
-            Self::NoSuchKind { .. } => Exit::Usage,
+            Self::NoSuchKind { .. } | Self::NoKindForLimits { .. } => Exit::Usage,
         }
     }
 }
@@ -68,7 +72,8 @@ impl ReadFile {
         Ok(Self { file, window })
     }
 
-    /// The profile to judge: of the given kind, or else cpu and alloc, or else the first kind of the file.
+    /// The profile to judge: of the given kind, or else cpu and alloc, or else the first kind of the file. Where nothing
+    /// says what the values count they are samples.
     pub(super) fn choose(&self, kind: Option<ProfileType>) -> Vec<(ProfileType, MergedProfile)> {
         choose(&self.file, kind)
     }
@@ -134,20 +139,21 @@ fn folded_type(kind: Option<ProfileType>) -> SampleType {
         Some(ProfileType::Wall) => "wall",
         Some(ProfileType::Goroutine) => "goroutine",
         Some(ProfileType::Exception) => "exception",
-        Some(ProfileType::Cpu) | None => "samples",
+        Some(ProfileType::Cpu) => "cpu",
+        Some(ProfileType::Samples) | None => "samples",
     };
     SampleType::new(name, "")
 }
 
 fn choose(file: &FileProfile, kind: Option<ProfileType>) -> Vec<(ProfileType, MergedProfile)> {
-    use ProfileType::{Alloc, Cpu, Exception, Goroutine, Inuse, Lock, Wall};
+    use ProfileType::{Alloc, Cpu, Exception, Goroutine, Inuse, Lock, Samples, Wall};
     let find = |kind| file.merged(kind).map(|merged| (kind, merged));
     if let Some(kind) = kind {
         return find(kind).into_iter().collect();
     }
     let first: Vec<_> = [Cpu, Alloc].into_iter().filter_map(find).collect();
     if first.is_empty() {
-        [Wall, Inuse, Lock, Goroutine, Exception].into_iter().find_map(find).into_iter().collect()
+        [Wall, Inuse, Lock, Goroutine, Exception, Samples].into_iter().find_map(find).into_iter().collect()
     } else {
         first
     }

@@ -19,19 +19,21 @@ pub enum ProfileType {
     Goroutine,
     /// Exceptions thrown.
     Exception,
+    /// Samples of whatever the profiler counted: neither its sample types nor anybody else says what.
+    Samples,
 }
 
 /// The name is no profile type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown profile type {0:?}: valid are cpu, alloc (allocation, memory), lock (mutex, contention), wall (wallclock, wall-clock), inuse, goroutine, exception"
+    "unknown profile type {0:?}: valid are cpu, alloc (allocation, memory), lock (mutex, contention), wall (wallclock, wall-clock), inuse, goroutine, exception, samples"
 )]
 pub struct UnknownProfileType(pub String);
 
 impl ProfileType {
     /// All kinds, in the order of the documentation.
-    pub const ALL: [Self; 7] =
-        [Self::Cpu, Self::Alloc, Self::Lock, Self::Wall, Self::Inuse, Self::Goroutine, Self::Exception];
+    pub const ALL: [Self; 8] =
+        [Self::Cpu, Self::Alloc, Self::Lock, Self::Wall, Self::Inuse, Self::Goroutine, Self::Exception, Self::Samples];
 
     /// The canonical name.
     pub fn as_str(self) -> &'static str {
@@ -43,6 +45,7 @@ impl ProfileType {
             Self::Inuse => "inuse",
             Self::Goroutine => "goroutine",
             Self::Exception => "exception",
+            Self::Samples => "samples",
         }
     }
 
@@ -65,6 +68,7 @@ impl FromStr for ProfileType {
             "inuse" => Self::Inuse,
             "goroutine" => Self::Goroutine,
             "exception" => Self::Exception,
+            "samples" => Self::Samples,
             _ => return Err(UnknownProfileType(name.to_owned())),
         })
     }

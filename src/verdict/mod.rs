@@ -8,6 +8,7 @@
 //! | Step | What it answers |
 //! |---|---|
 //! | `category` | the words of a verdict: categories, runtimes, whose code a function is |
+//! | `events` | which profiles count events, neither time nor bytes |
 //! | `names` | what a frame is called, however a profiler spells it |
 //! | `catalogue` | which rule knows a function, and what it says of a category |
 //! | `claims` | which sample is claimed by which category |
@@ -21,6 +22,7 @@ mod catalogue;
 mod category;
 mod claims;
 mod compare;
+mod events;
 mod findings;
 mod fleet;
 mod limits;

@@ -58,11 +58,28 @@ async fn compared(arguments: &str) -> (i32, String, String) {
 #[case::regressed("--files @before @after --fail-on regression", 1, "REGRESSIONS")]
 #[case::regressed_by_less("--files @before @after --fail-on regression --min-delta 30", 0, "REGRESSIONS")]
 #[case::improved("--files @after @before --fail-on regression", 0, "NO REGRESSIONS")]
-#[case::same("--files @before @before --fail-on regression,breach --baselines @strict.json", 0, "nothing changed")]
-#[case::breached("--files @before @after --fail-on breach --baselines @strict.json", 1, "over its limit (critical)")]
-#[case::not_shown("--files @before @after --fail-on breach --baselines @strict.json --limit 1", 1, "over its limit")]
-#[case::standing_breach("--files @after @after --fail-on breach --baselines @strict.json", 1, "over its limit")]
-#[case::within("--files @before @after --fail-on breach --baselines @loose.json", 0, "Cart.toJson")]
+#[case::same(
+    "--type cpu --files @before @before --fail-on regression,breach --baselines @strict.json",
+    0,
+    "nothing changed"
+)]
+#[case::breached(
+    "--type cpu --files @before @after --fail-on breach --baselines @strict.json",
+    1,
+    "over its limit (critical)"
+)]
+#[case::not_shown(
+    "--type cpu --files @before @after --fail-on breach --baselines @strict.json --limit 1",
+    1,
+    "over its limit"
+)]
+#[case::standing_breach(
+    "--type cpu --files @after @after --fail-on breach --baselines @strict.json",
+    1,
+    "over its limit"
+)]
+#[case::within("--type cpu --files @before @after --fail-on breach --baselines @loose.json", 0, "Cart.toJson")]
+#[case::no_kind_for_limits("--files @before @after --fail-on breach --baselines @strict.json", 2, "such as --type cpu")]
 #[case::no_limits("--files @before @after --fail-on breach", 2, "--baselines FILE")]
 #[case::broken_limits("--files @before @after --baselines @broken.json", 2, "GET /baselines")]
 #[case::no_limits_file("--files @before @after --baselines @nothing", 2, "nothing")]
@@ -90,7 +107,8 @@ async fn the_exit_code_says_what_became_of_it(#[case] arguments: &str, #[case] c
 
 #[actix_web::test]
 async fn markdown_is_for_a_pull_request_and_json_for_programs() {
-    let (exit, text, _) = compared("--files @before @after --format markdown --baselines @strict.json").await;
+    let (exit, text, _) =
+        compared("--type cpu --files @before @after --format markdown --baselines @strict.json").await;
     assert_eq!(exit, 0);
     assert!(
         text.starts_with("# Diff Report: after\n\n**1 regression.** Load ×1.0; beyond that, one function grew"),

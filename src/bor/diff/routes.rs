@@ -29,7 +29,7 @@ pub fn routes(routes: &mut Routes<'_>) {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(super) struct DiffParams {
-    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine, exception or samples.
     #[serde(rename = "type")]
     #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
     kind: Option<ProfileType>,

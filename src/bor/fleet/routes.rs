@@ -33,7 +33,7 @@ pub(super) struct SearchParams {
     /// A part of the function's name, whatever its case: 1 to 2,000 bytes, not only blanks.
     #[param(value_type = String, min_length = 1, max_length = 2000, example = "HashMap.resize")]
     function: FunctionName,
-    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine, exception or samples.
     #[serde(rename = "type")]
     #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
     kind: Option<ProfileType>,
@@ -61,7 +61,7 @@ pub(super) struct SearchParams {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct HotspotsParams {
-    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine, exception or samples.
     #[serde(rename = "type")]
     #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
     kind: Option<ProfileType>,

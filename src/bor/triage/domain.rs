@@ -99,7 +99,7 @@ impl TriageRequest {
 /// Which kinds of profile to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requested {
-    /// cpu and alloc, those the app has; if neither, wall, inuse and lock, those it has.
+    /// cpu and alloc, those the app has; if neither, wall, inuse and lock, those it has; if none, the others.
     Default,
     /// These, without repeats.
     Given(Vec<ProfileType>),
@@ -149,6 +149,8 @@ impl std::str::FromStr for Requested {
 pub(super) const FIRST_CHOICE: &[ProfileType] = &[ProfileType::Cpu, ProfileType::Alloc];
 /// The kinds read where the app has none of the first.
 pub(super) const SECOND_CHOICE: &[ProfileType] = &[ProfileType::Wall, ProfileType::Inuse, ProfileType::Lock];
+/// The kinds read where the app has none of these either.
+pub(super) const LAST_CHOICE: &[ProfileType] = &[ProfileType::Goroutine, ProfileType::Exception, ProfileType::Samples];
 
 /// What one port call brought.
 pub(super) type Read = (ProfileType, PortResult<MergedProfile>);

@@ -32,8 +32,9 @@ pub(super) struct TriageParams {
     /// The window's end, exclusive; now, rounded down to 15 s, if not given.
     #[param(value_type = Option<String>, example = "now")]
     to: Option<TimeParam>,
-    /// Kinds of profile, comma-separated: cpu, alloc, lock, wall, inuse, goroutine, exception. Not given: cpu and alloc,
-    /// those the app has; if it has neither, wall, inuse and lock.
+    /// Kinds of profile, comma-separated: cpu, alloc, lock, wall, inuse, goroutine, exception, samples. Not given: cpu and
+    /// alloc, those the app has; if it has neither, wall, inuse and lock; if none of them, goroutine, exception and samples,
+    /// which are profiles of an unknown kind.
     #[param(value_type = Option<String>, example = "cpu,alloc")]
     types: Option<String>,
     /// At most this many top functions; 0 means all.

@@ -8,8 +8,8 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::domain::{
-    CompareWith, Earlier, FIRST_CHOICE, Read, Requested, SECOND_CHOICE, Triage, TriageRequest, TypeResult, app_has,
-    hold, is_large,
+    CompareWith, Earlier, FIRST_CHOICE, LAST_CHOICE, Read, Requested, SECOND_CHOICE, Triage, TriageRequest, TypeResult,
+    app_has, hold, is_large,
 };
 use super::entry::history_entry;
 use super::recent::{RecentAssessments, View};
@@ -132,9 +132,14 @@ impl TriageService {
         if first.iter().any(app_has) {
             return Ok(first.into_iter().filter(app_has).collect());
         }
-        let second = self.read_all(call, SECOND_CHOICE, request).await?;
+        for choice in [SECOND_CHOICE, LAST_CHOICE] {
+            let reads = self.read_all(call, choice, request).await?;
+            if reads.iter().any(app_has) {
+                return Ok(reads.into_iter().filter(app_has).collect());
+            }
+        }
         // An app without any data in the window is answered under the kinds that would be read first.
-        Ok(if second.iter().any(app_has) { second.into_iter().filter(app_has).collect() } else { first })
+        Ok(first)
     }
 
     /// The profiles of the same window earlier, if they are asked for, of the kinds that are read first. Their failure is

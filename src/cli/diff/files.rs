@@ -77,8 +77,14 @@ fn diff(args: &Args, [before, now]: [&Path; 2], limits: Option<&LimitsFile>) -> 
     }
     let (kind, profiles) =
         common(&chosen).ok_or_else(|| second.lacks(now, chosen[0].first().map(|(kind, _)| *kind)))?;
+    let is_for = |kind: ProfileType| move |limit: &LimitRow| limit.profile_type == kind;
+    // Limits that do not apply because of a missing option must not look kept.
+    let given = limits.map_or(&[][..], |limits| &limits.baselines);
+    if kind == ProfileType::Samples && !given.is_empty() && !given.iter().any(is_for(kind)) {
+        return Err(FileError::NoKindForLimits { path: now.display().to_string() });
+    }
     let limits: Option<Vec<_>> = limits.map(|limits| {
-        let of_kind = limits.baselines.iter().filter(|limit| limit.profile_type == kind);
+        let of_kind = limits.baselines.iter().filter(|limit| is_for(kind)(limit));
         of_kind
             .map(|limit| Limit {
                 function: &limit.function_name,

@@ -15,17 +15,45 @@ const fn part(name: &'static str, sample_type: &'static str) -> Part {
     Part { name, sample_type, period_type: None }
 }
 
+impl Part {
+    /// Whether a type that an app has is this one. What was taken by the wall clock (fgprof) is never CPU.
+    fn fits(&self, id: &TypeId) -> bool {
+        id.is(self.name, self.sample_type)
+            && self.period_type.is_none_or(|period| id.period_type.eq_ignore_ascii_case(period))
+            && !(self.sample_type == "samples" && is_wall_clock(&id.period_type) && self.period_type.is_none())
+    }
+}
+
+/// Whether samples were taken at equal intervals of elapsed time: fgprof calls its period so.
+fn is_wall_clock(period_type: &str) -> bool {
+    period_type.eq_ignore_ascii_case(WALL_CLOCK)
+}
+
+const WALL_CLOCK: &str = "wallclock";
+
 /// Java's park profile has the period type `block`. Go's block profile, which mostly shows healthy waits for channels,
 /// has not.
 const fn java_block(sample_type: &'static str) -> Part {
     Part { name: "block", sample_type, period_type: Some("block") }
 }
 
+/// Samples that a profiler of elapsed time counted.
+const fn wall_clock(name: &'static str) -> Part {
+    Part { name, sample_type: "samples", period_type: Some(WALL_CLOCK) }
+}
+
 /// An alternative: the types whose values are summed.
 type Alternative = &'static [Part];
 
-const CPU: &[Alternative] =
-    &[&[part("process_cpu", "cpu")], &[part("process_cpu", "samples")], &[part("process_cpu", "cpu_samples")]];
+/// The last three are what converters of `perf` call its events.
+const CPU: &[Alternative] = &[
+    &[part("process_cpu", "cpu")],
+    &[part("process_cpu", "samples")],
+    &[part("process_cpu", "cpu_samples")],
+    &[part("process_cpu", "cycles_sample")],
+    &[part("process_cpu", "cpu_clock_sample")],
+    &[part("process_cpu", "task_clock_sample")],
+];
 const ALLOC: &[Alternative] = &[
     &[part("memory", "alloc_in_new_tlab_bytes"), part("memory", "alloc_outside_tlab_bytes")],
     &[part("memory", "alloc_space")],
@@ -43,7 +71,13 @@ const LOCK: &[Alternative] = &[
     &[part("lock", "lock_count")],
     &[part("process_cpu", "lock_count")],
 ];
-const WALL: &[Alternative] = &[&[part("wall", "wall")], &[part("wall", "samples")]];
+/// fgprof's `time` comes under the name that its sender or its receiver gives it.
+const WALL: &[Alternative] = &[
+    &[part("wall", "wall")],
+    &[part("wall", "time"), part("fgprof", "time"), part("process_cpu", "time")],
+    &[part("wall", "samples")],
+    &[wall_clock("wall"), wall_clock("fgprof"), wall_clock("process_cpu")],
+];
 const INUSE: &[Alternative] = &[
     &[part("memory", "inuse_space")],
     &[part("memory", "space")],
@@ -56,9 +90,15 @@ const INUSE: &[Alternative] = &[
 ];
 const GOROUTINE: &[Alternative] =
     &[&[part("goroutines", "goroutine")], &[part("goroutine", "goroutine")], &[part("goroutine", "goroutines")]];
-const EXCEPTION: &[Alternative] =
-    &[&[part("exception", "exception")], &[part("exceptions", "samples")], &[part("process_cpu", "exception")]];
+const EXCEPTION: &[Alternative] = &[
+    &[part("exception", "exception")],
+    &[part("exceptions", "samples")],
+    &[part("exceptions", "exceptions")],
+    &[part("process_cpu", "exception")],
+    &[part("process_cpu", "exception_samples")],
+];
 
+/// The alternatives of a kind. Samples of an unknown kind have none: they are what no other kind knows.
 fn alternatives(kind: ProfileType) -> &'static [Alternative] {
     match kind {
         ProfileType::Cpu => CPU,
@@ -68,17 +108,13 @@ fn alternatives(kind: ProfileType) -> &'static [Alternative] {
         ProfileType::Inuse => INUSE,
         ProfileType::Goroutine => GOROUTINE,
         ProfileType::Exception => EXCEPTION,
+        ProfileType::Samples => &[],
     }
 }
 
 /// The types of an alternative that exist, sorted, without repetition.
 fn present(alternative: Alternative, available: &[TypeId]) -> Vec<TypeId> {
-    let wanted = |id: &&TypeId| {
-        alternative.iter().any(|part| {
-            id.is(part.name, part.sample_type)
-                && part.period_type.is_none_or(|p| id.period_type.eq_ignore_ascii_case(p))
-        })
-    };
+    let wanted = |id: &&TypeId| alternative.iter().any(|part| part.fits(id));
     let mut found: Vec<_> = available.iter().filter(wanted).cloned().collect();
     found.sort();
     found.dedup();
@@ -98,6 +134,9 @@ fn leading(ids: &[TypeId]) -> Option<&TypeId> {
 /// values of several types are summed, and all have one unit. Sorted, without repetition. `None`: the app has no such
 /// kind.
 pub(crate) fn resolve(kind: ProfileType, available: &[TypeId]) -> Option<Vec<TypeId>> {
+    if kind == ProfileType::Samples {
+        return unknown(available).next().map(|id| vec![id.clone()]);
+    }
     alternatives(kind).iter().find_map(|alternative| {
         let found = present(alternative, available);
         let unit = leading(&found)?.clone();
@@ -110,8 +149,24 @@ pub(crate) fn kinds(available: &[TypeId]) -> Vec<ProfileType> {
     ProfileType::ALL.into_iter().filter(|kind| resolve(*kind, available).is_some()).collect()
 }
 
+/// The types of an app that no kind knows, sorted.
+fn unknown(available: &[TypeId]) -> impl Iterator<Item = &TypeId> {
+    let is_known = |id: &TypeId| {
+        let kinds = ProfileType::ALL.into_iter().flat_map(alternatives);
+        kinds.flat_map(|alternative| alternative.iter()).any(|part| part.fits(id))
+    };
+    let mut ids: Vec<_> = available.iter().filter(|id| !is_known(id)).collect();
+    ids.sort();
+    ids.into_iter()
+}
+
 /// The same as [`resolve`] for two windows that are compared: the first alternative that both have, in a unit that both have.
 pub(crate) fn resolve_pair(kind: ProfileType, a: &[TypeId], b: &[TypeId]) -> Option<(Vec<TypeId>, Vec<TypeId>)> {
+    if kind == ProfileType::Samples {
+        return unknown(a)
+            .find(|id| unknown(b).any(|other| other == *id))
+            .map(|id| (vec![id.clone()], vec![id.clone()]));
+    }
     alternatives(kind).iter().find_map(|alternative| {
         let (a, b) = (present(alternative, a), present(alternative, b));
         let both: Vec<_> = a.iter().filter(|id| b.iter().any(|other| same_unit(id, other))).cloned().collect();
@@ -122,7 +177,9 @@ pub(crate) fn resolve_pair(kind: ProfileType, a: &[TypeId], b: &[TypeId]) -> Opt
 }
 
 /// The same as [`resolve`] for a profile without a name: the indices of the sample types to read, whose values are summed. Any name
-/// matches. Bare `samples` count what the period type says, wall time or CPU.
+/// matches. Bare `samples` count what the period type or a type beside them says, wall time or else CPU, as receivers of
+/// pprof have it; text of which nothing says what it counts has no unit. Of types that no kind knows, the last is read as
+/// samples of an unknown kind: tools show that by default.
 pub(crate) fn resolve_unnamed(
     kind: ProfileType,
     sample_types: &[SampleType],
@@ -133,11 +190,22 @@ pub(crate) fn resolve_unnamed(
         name => name,
     };
     let names: Vec<_> = sample_types.iter().map(|t| usual(&t.name)).collect();
-    let of_wall = names.iter().any(|name| name == "wall") || period_type == Some("wall");
-    let bare_of = if of_wall { "wall" } else { "process_cpu" };
+    let says =
+        |word: &str| names.iter().any(|n| n == word) || period_type.is_some_and(|p| p.eq_ignore_ascii_case(word));
+    let is_of_wall = ["wall", "time", WALL_CLOCK].into_iter().any(says);
+    let bare_of = if is_of_wall { "wall" } else { "process_cpu" };
+    if kind == ProfileType::Samples {
+        let kinds = ProfileType::ALL.into_iter().filter(|kind| *kind != ProfileType::Samples);
+        let mut known = kinds.filter_map(|kind| resolve_unnamed(kind, sample_types, period_type));
+        return if known.next().is_some() { None } else { sample_types.len().checked_sub(1).map(|last| vec![last]) };
+    }
     alternatives(kind).iter().find_map(|alternative| {
-        let fits = |part: &Part, name: &str| part.sample_type == name && (name != "samples" || part.name == bare_of);
-        let places = alternative.iter().filter_map(|part| names.iter().position(|name| fits(part, name)));
+        let says_nothing = |place: usize| sample_types.get(place).is_none_or(|t| t.unit.is_empty());
+        let fits = |part: &Part, place: usize, name: &str| {
+            part.sample_type == name && (name != "samples" || part.name == bare_of && !says_nothing(place))
+        };
+        let position = |part| names.iter().enumerate().position(|(place, name)| fits(part, place, name));
+        let places = alternative.iter().filter_map(position);
         let mut found: Vec<(usize, &SampleType)> = Vec::new();
         for place in places {
             if let Some(sample_type) = sample_types.get(place).filter(|_| found.iter().all(|(seen, _)| *seen != place))
@@ -201,6 +269,12 @@ mod tests {
         &["wall:wall:nanoseconds:wall:nanoseconds"])]
     #[case::node_old_wall(ProfileType::Wall, &["wall:wall:microseconds:wall:microseconds", "wall:samples:count:wall:microseconds"],
         &["wall:wall:microseconds:wall:microseconds"])]
+    #[case::fgprof(ProfileType::Wall, &["process_cpu:samples:count:wallclock:nanoseconds", "process_cpu:time:nanoseconds:wallclock:nanoseconds"],
+        &["process_cpu:time:nanoseconds:wallclock:nanoseconds"])]
+    #[case::fgprof_by_its_name(ProfileType::Wall, &["fgprof:time:nanoseconds:wallclock:nanoseconds"], &["fgprof:time:nanoseconds:wallclock:nanoseconds"])]
+    #[case::fgprof_counted(ProfileType::Wall, &["process_cpu:samples:count:wallclock:nanoseconds"], &["process_cpu:samples:count:wallclock:nanoseconds"])]
+    #[case::off_cpu_is_of_no_kind(ProfileType::Samples, &["offcpu:offcpu:nanoseconds::", CPU_NS], &["offcpu:offcpu:nanoseconds::"])]
+    #[case::the_first_of_no_kind(ProfileType::Samples, &["foo:b:count::", "foo:a:count::"], &["foo:a:count::"])]
     #[case::wall_samples(ProfileType::Wall, &["wall:samples:count:wall:nanoseconds"], &["wall:samples:count:wall:nanoseconds"])]
     #[case::inuse(ProfileType::Inuse, &["memory:inuse_objects:count:space:bytes", "memory:inuse_space:bytes:space:bytes"],
         &["memory:inuse_space:bytes:space:bytes"])]
@@ -218,6 +292,8 @@ mod tests {
 
     #[rstest]
     #[case::nothing(ProfileType::Cpu, &[])]
+    #[case::fgprof_is_no_cpu(ProfileType::Cpu, &["process_cpu:samples:count:wallclock:nanoseconds"])]
+    #[case::all_known(ProfileType::Samples, &[CPU_NS, CPU_SAMPLES, ALLOC_SPACE])]
     #[case::another_kind(ProfileType::Cpu, &[ALLOC_SPACE])]
     #[case::objects_are_no_bytes(ProfileType::Alloc, &["memory:alloc_objects:count:space:bytes"])]
     #[case::go_block_is_no_lock_profile(ProfileType::Lock, &[GO_BLOCK])]
@@ -262,6 +338,14 @@ mod tests {
     #[case::hyphens(ProfileType::Alloc, &["cpu:nanoseconds", "alloc-size:bytes"], None, &[1])]
     #[case::upper_case(ProfileType::Cpu, &["sample:count", "CPU:nanoseconds"], None, &[1])]
     #[case::bare(ProfileType::Cpu, &["samples:count"], None, &[0])]
+    #[case::bare_without_a_unit_is_no_cpu(ProfileType::Cpu, &["samples:"], None, &[])]
+    #[case::bare_without_a_unit_is_of_no_kind(ProfileType::Samples, &["samples:"], None, &[0])]
+    #[case::of_no_kind(ProfileType::Samples, &["foo:count", "bar:count"], None, &[1])]
+    #[case::of_no_kind_beside_a_known_one(ProfileType::Samples, &["foo:count", "cpu:nanoseconds"], None, &[])]
+    #[case::fgprof(ProfileType::Wall, &["samples:count", "time:nanoseconds"], Some("wallclock"), &[1])]
+    #[case::fgprof_is_no_cpu(ProfileType::Cpu, &["samples:count", "time:nanoseconds"], Some("wallclock"), &[])]
+    #[case::perf_converted(ProfileType::Cpu, &["cycles_sample:count", "cycles_event:count"], None, &[0])]
+    #[case::page_faults(ProfileType::Samples, &["page-faults_sample:count", "page-faults_event:count"], None, &[1])]
     #[case::bare_of_wall(ProfileType::Wall, &["samples:count"], Some("wall"), &[0])]
     #[case::bare_of_wall_is_no_cpu(ProfileType::Cpu, &["samples:count"], Some("wall"), &[])]
     #[case::bare_is_no_exception(ProfileType::Exception, &["samples:count"], None, &[])]

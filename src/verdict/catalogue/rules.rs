@@ -38,8 +38,10 @@ impl Rules {
         self.list.get(usize::from(index.0))
     }
 
-    /// From which share on the category is a diagnosis in profiles of this kind.
+    /// From which share on the category is a diagnosis in profiles of this kind. Samples of an unknown kind are held
+    /// against the shares of CPU time.
     pub fn threshold(&self, category: Category, kind: ProfileType) -> Threshold {
+        let kind = if kind == ProfileType::Samples { ProfileType::Cpu } else { kind };
         let row = self.thresholds.iter().find(|row| row.category == category && row.kinds.contains(&kind));
         row.map_or_else(
             || Threshold { percent: 10.0, source: "no figure is published".into(), judgement: true },

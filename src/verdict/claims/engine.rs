@@ -8,6 +8,7 @@ use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, Stack};
 use crate::verdict::catalogue::{FunctionInfo, Reach, Rule, RuleIndex, Rules, function_infos};
 use crate::verdict::category::{Category, Origin, Runtime};
+use crate::verdict::events::Event;
 
 /// What one stack was claimed as, and by which of its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,7 @@ impl Claims {
             infos: &infos,
             flags: &flags,
             kind,
+            event: Event::of(kind, profile.sample_types()),
             parked_is_idle: parked_is_idle(kind, &infos, native_frames),
             language,
             has_roots: infos
@@ -82,7 +84,7 @@ impl Claims {
             steps.get(known).map_or(nothing, |(_, steps)| judge.judge(stack.frames, runtime, steps))
         };
         let mut list: Vec<_> = profile.stacks().map(claim).collect();
-        if kind == ProfileType::Wall {
+        if matches!(kind, ProfileType::Wall | ProfileType::Samples) {
             threads::mark_parked(&mut list, profile);
         }
         Self { list, infos, flags, native_frames, language }
@@ -156,6 +158,8 @@ struct Judge<'j> {
     infos: &'j [FunctionInfo],
     flags: &'j [FunctionFlags],
     kind: ProfileType,
+    /// The event that the profile counts, if it counts events.
+    event: Option<Event>,
     parked_is_idle: bool,
     /// The one language of the whole profile, if it has one.
     language: Option<Runtime>,
@@ -296,9 +300,13 @@ impl<'j> Judge<'j> {
     }
 
     /// What the rule claims in profiles of this kind. Where bytes are counted, the allocator's own frames stand at
-    /// every leaf and say nothing: their callers decide; nor does anything rest there.
+    /// every leaf and say nothing: their callers decide; nor does anything rest there. Where events are counted the same
+    /// holds of what raises them.
     fn category_in_kind(&self, rule: &Rule) -> Option<Category> {
         let category = rule.category?;
+        if self.event.is_some_and(|event| event.category() == category) {
+            return None;
+        }
         match self.kind {
             ProfileType::Alloc | ProfileType::Inuse if matches!(category, Category::Allocation | Category::Idle) => {
                 None

@@ -98,7 +98,7 @@ impl ProfileAssessment {
             findings,
             top_functions: top_functions(profile, &tally, subject.top),
             allocators,
-            quality: reliability::notes(&subject.facts, judging.quality_ticks(), sample_count),
+            quality: quality(subject, &judging, sample_count),
             kinds: subject.facts.kinds.to_vec(),
             no_data: None,
         }
@@ -146,6 +146,13 @@ impl ProfileAssessment {
     pub fn finding(&self, category: Category) -> Option<&Finding> {
         self.findings.iter().find(|f| f.category == category)
     }
+}
+
+/// What is wrong with the data of a profile that has any.
+fn quality(subject: &Subject<'_>, judging: &Judging<'_>, sample_count: Option<u64>) -> Vec<QualityNote> {
+    let mut notes = reliability::notes(&subject.facts, judging.quality_ticks(), sample_count);
+    notes.extend(reliability::note_on_kind(subject.kind, subject.profile.sample_types().get(subject.sample_type)));
+    notes
 }
 
 /// The heaviest functions by self, ties by name; a function whose self ticks are mostly idle or the profiler's own is

@@ -102,7 +102,7 @@ pub fn fallback_name(kind: ProfileType) -> &'static str {
         ProfileType::Cpu => "cpu_bound",
         ProfileType::Alloc => "allocation_pressure",
         ProfileType::Lock => "lock_contention",
-        ProfileType::Wall => "mixed_workload",
+        ProfileType::Wall | ProfileType::Samples => "mixed_workload",
         ProfileType::Inuse => "memory_retained",
         ProfileType::Goroutine => "thread_waiting",
         ProfileType::Exception => "exception",
@@ -122,7 +122,7 @@ pub(super) fn decide(
         return (findings, diagnosis);
     }
     let unclaimed_percent = unclaimed.map_or(0.0, |(_, ticks)| judging.percent(ticks));
-    let competing = || findings.iter().filter(|f| f.observable && f.category.competes());
+    let competing = || findings.iter().filter(|f| f.observable && judging.competes(f.category));
     let by_share =
         |a: &&Finding, b: &&Finding| a.share.percent.total_cmp(&b.share.percent).then(b.category.cmp(&a.category));
     let confirmed = competing().filter(|f| reaches(judging, f) && f.confirmed).max_by(by_share);
@@ -282,7 +282,7 @@ fn fallback(
     findings: &[Finding],
     search: &mut ResponsibleSearch<'_, '_>,
 ) -> Diagnosis {
-    let competing = findings.iter().filter(|f| f.observable && f.category.competes());
+    let competing = findings.iter().filter(|f| f.observable && judging.competes(f.category));
     let largest = competing.take(LARGEST).map(|f| (f.category, f.share.percent, f.threshold)).collect();
     let function = unclaimed.map(|(name, _)| judging.profile.text(name));
     let share = judging.share(unclaimed.map_or(0, |(_, ticks)| ticks));

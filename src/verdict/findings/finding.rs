@@ -127,9 +127,14 @@ impl<'a> Judging<'a> {
         Share::of(ticks, self.tally.active, self.active_samples)
     }
 
+    /// Whether the category may be a diagnosis here. Where exceptions are counted, a category only says what throws them.
+    pub(super) fn competes(&self, category: Category) -> bool {
+        category.competes() && self.kind != ProfileType::Exception
+    }
+
     fn is_confirmed(&self, category: Category, share: &Share, threshold: f64) -> bool {
         let mut alone = self.tally.alone(category);
-        category.competes()
+        self.competes(category)
             && self.has_enough()
             && (share.surely_reaches(threshold)
                 || alone.any(|(ticks, needed)| self.share(ticks).surely_reaches(needed)))
@@ -219,7 +224,7 @@ impl<'a> Judging<'a> {
             uncounted_percent: self.percent(tally.uncounted(category)),
             inclusive_percent: self.percent(tally.inclusive(category)),
             threshold,
-            severity: if category.competes() { self.severity(&share) } else { FindingSeverity::Low },
+            severity: if self.competes(category) { self.severity(&share) } else { FindingSeverity::Low },
             confirmed: self.is_confirmed(category, &share, threshold),
             runtime,
             observable: self.observable(category, runtime),

@@ -8,6 +8,7 @@ use super::rate::Rate;
 use super::recommendation::TELLS_SOMETHING;
 use crate::kernel::ProfileType;
 use crate::verdict::category::Category;
+use crate::verdict::events::Event;
 use crate::verdict::names::short_name;
 use crate::verdict::reliability::{QualityCode, Share};
 
@@ -121,7 +122,9 @@ fn opening(app: &str, assessment: &ProfileAssessment) -> (String, String) {
                 ProfileType::Wall => "active wall time",
                 ProfileType::Inuse => "memory in use",
                 ProfileType::Goroutine => "goroutines",
-                ProfileType::Exception => "exceptions",
+                ProfileType::Exception | ProfileType::Samples => {
+                    Event::of(assessment.kind, assessment.sample_type.as_slice()).map_or("samples", Event::plural)
+                }
             };
             (String::new(), format!("of {app}'s {what}"))
         }

@@ -31,7 +31,7 @@ pub(super) fn own_code(
     unclaimed: Option<(TextId, i64)>,
     search: &mut ResponsibleSearch<'_, '_>,
 ) -> Option<Diagnosis> {
-    if !matches!(judging.kind, ProfileType::Cpu | ProfileType::Wall) {
+    if !matches!(judging.kind, ProfileType::Cpu | ProfileType::Wall | ProfileType::Samples) {
         return None;
     }
     let (name, ticks) = unclaimed?;

@@ -127,6 +127,7 @@ pub(super) fn fallback_text(
         ProfileType::Wall => "Look at what it does or waits for.",
         ProfileType::Inuse => "Look at what keeps its objects alive.",
         ProfileType::Goroutine => "Look at what its goroutines wait for and whether they end.",
+        ProfileType::Samples => "Look at what it does and at how often it is called.",
         ProfileType::Exception => "Look at why it is thrown so often.",
     };
     format!("No known pattern stands out; the heaviest function is {function} ({percent:.1} %){from}. {advice}")

@@ -14,7 +14,7 @@ const RUNTIMES: usize = Runtime::ALL.len();
 pub(super) struct Tally {
     pub(super) sample_type: usize,
     pub(super) total: i64,
-    /// All ticks but idle ones and the profiler's own, for cpu and wall; all ticks for other kinds.
+    /// All ticks but idle ones and the profiler's own, for cpu, wall and samples; all ticks for other kinds.
     pub(super) active: i64,
     pub(super) idle: i64,
     pub(super) broken: i64,
@@ -72,8 +72,11 @@ impl Tally {
         }
         let hidden = tally.claimed(Category::Idle) + tally.claimed(Category::ProfilerOverhead);
         tally.idle = tally.claimed(Category::Idle);
-        tally.active =
-            if matches!(kind, ProfileType::Cpu | ProfileType::Wall) { tally.total - hidden } else { tally.total };
+        tally.active = if matches!(kind, ProfileType::Cpu | ProfileType::Wall | ProfileType::Samples) {
+            tally.total - hidden
+        } else {
+            tally.total
+        };
         tally
     }
 

@@ -67,7 +67,7 @@ pub(in crate::verdict) fn nanoseconds_per_tick(unit: &str) -> Option<u64> {
 ///
 /// cpu and wall: total ÷ p, with p = 10 ms if every value is a multiple of it, else the values' greatest common
 /// divisor if that is at least 1 ms, else 10 ms; ticks that are no time are the events themselves. alloc in bytes:
-/// total ÷ max(512 KiB, greatest common divisor). Period and duration of a merged profile are never read: servers make
+/// total ÷ max(512 KiB, greatest common divisor). Counts of samples and of exceptions: their total. Period and duration of a merged profile are never read: servers make
 /// them up.
 pub fn estimated_samples(kind: ProfileType, profile: &Profile, sample_type: usize) -> Option<u64> {
     let unit = profile.sample_types().get(sample_type)?.unit.as_str();
@@ -93,6 +93,7 @@ pub fn estimated_samples(kind: ProfileType, profile: &Profile, sample_type: usiz
                     },
             )
         }
+        ProfileType::Samples | ProfileType::Exception if unit == "count" => Some(total),
         ProfileType::Alloc if unit == "bytes" => {
             Some(total / divisor_from(values(), SMALLEST_ALLOC_STEP).unwrap_or(SMALLEST_ALLOC_STEP))
         }
@@ -217,6 +218,9 @@ mod tests {
     #[case::alloc_small(ProfileType::Alloc, "bytes", &[524_288 * 3 + 1, 524_288 * 4], Some(7))]
     #[case::alloc_of_a_larger_step(ProfileType::Alloc, "bytes", &[1_048_576, 2_097_152], Some(3))]
     #[case::alloc_objects(ProfileType::Alloc, "count", &[100], None)]
+    #[case::of_an_unknown_kind(ProfileType::Samples, "count", &[3, 4], Some(7))]
+    #[case::time_of_an_unknown_kind(ProfileType::Samples, "nanoseconds", &[20_000_000], None)]
+    #[case::exceptions(ProfileType::Exception, "count", &[3, 4], Some(7))]
     #[case::lock(ProfileType::Lock, "nanoseconds", &[100], None)]
     #[case::no_unit(ProfileType::Cpu, "", &[3, 40], Some(43))]
     #[case::allocations_without_a_unit(ProfileType::Alloc, "", &[1, 4], Some(5))]

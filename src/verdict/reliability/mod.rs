@@ -9,4 +9,4 @@ mod quality;
 pub use confidence::{BUNCHING, Confidence, Share, estimated_samples};
 pub(super) use confidence::{highest_severity, nanoseconds_per_tick};
 pub use quality::{LabelValue, QualityCode, QualityNote, SourceFacts};
-pub(super) use quality::{MOSTLY_IDLE_BELOW, QualityTicks, compared_notes, notes, notes_without_data};
+pub(super) use quality::{MOSTLY_IDLE_BELOW, QualityTicks, compared_notes, note_on_kind, notes, notes_without_data};

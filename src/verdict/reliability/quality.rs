@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 
 use super::confidence::Confidence;
 use crate::kernel::{NoDataReason, ProfileType, percent_of};
+use crate::profile::SampleType;
+use crate::verdict::events::Event;
 
 /// A share of unresolved ticks above this is worth a word, percent.
 const UNRESOLVED_ABOVE: f64 = 30.0;
@@ -84,6 +86,10 @@ pub enum QualityCode {
     LabelsCollapsed,
     /// The values carry no unit, and do not look like numbers of samples.
     NoUnit,
+    /// Nothing says what the values count: they are judged as samples, not as CPU time.
+    UnknownKind,
+    /// The values count events, neither CPU time nor elapsed time.
+    CountsEvents,
     /// Of two windows: less than half of the work changed alike.
     CompositionChanged,
 }
@@ -159,6 +165,22 @@ pub(in crate::verdict) fn notes(
         note(QualityCode::NoUnit, "values carry no unit: how many samples they are is not known".to_owned());
     }
     notes
+}
+
+/// What must be known of a profile whose values are neither time nor bytes, or of which nothing says what they are.
+pub(in crate::verdict) fn note_on_kind(kind: ProfileType, sample_type: Option<&SampleType>) -> Option<QualityNote> {
+    if let Some(event) = Event::of(kind, sample_type.map_or(&[], std::slice::from_ref)) {
+        let events = event.plural();
+        let detail =
+            format!("the values count {events}, neither CPU time nor elapsed time: every share is one of {events}");
+        return Some(QualityNote { code: QualityCode::CountsEvents, detail });
+    }
+    let sample_type = sample_type.filter(|_| kind == ProfileType::Samples)?;
+    let detail = format!(
+        "the kind of profile is unknown, its sample type is {:?}: it is judged as samples, not as CPU time",
+        sample_type.name
+    );
+    Some(QualityNote { code: QualityCode::UnknownKind, detail })
 }
 
 /// The weaknesses of a window without data.
@@ -288,6 +310,37 @@ mod tests {
         #[case] code: QualityCode,
     ) {
         assert_eq!(codes(&facts, ticks, samples), [code]);
+    }
+
+    #[rstest]
+    #[case::unknown(
+        ProfileType::Samples,
+        "foo",
+        Some(QualityCode::UnknownKind),
+        "the kind of profile is unknown, its sample type is \"foo\": it is judged as samples, not as CPU time"
+    )]
+    #[case::page_faults(
+        ProfileType::Samples,
+        "page-faults",
+        Some(QualityCode::CountsEvents),
+        "the values count page faults, neither CPU time nor elapsed time: every share is one of page faults"
+    )]
+    #[case::exceptions(
+        ProfileType::Exception,
+        "exception",
+        Some(QualityCode::CountsEvents),
+        "the values count exceptions, neither CPU time nor elapsed time: every share is one of exceptions"
+    )]
+    #[case::known(ProfileType::Cpu, "cpu", None, "")]
+    fn says_what_values_count_that_are_neither_time_nor_bytes(
+        #[case] kind: ProfileType,
+        #[case] sample_type: &str,
+        #[case] code: Option<QualityCode>,
+        #[case] detail: &str,
+    ) {
+        let note = note_on_kind(kind, Some(&SampleType::new(sample_type, "count")));
+        assert_eq!(note.as_ref().map(|note| note.code), code);
+        assert_eq!(note.map_or(String::new(), |note| note.detail), detail);
     }
 
     #[test]

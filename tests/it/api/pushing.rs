@@ -37,6 +37,11 @@ impl Made {
         Self { kind: "wall", ..self }
     }
 
+    /// Makes it a profile of a kind that nobody knows.
+    pub(crate) fn of_unknown_kind(self) -> Self {
+        Self { kind: "foo", ..self }
+    }
+
     /// Adds a stack, root first, with this many samples.
     pub(crate) fn with(mut self, stack: &[&'static str], samples: i64) -> Self {
         self.stacks.push((stack.to_vec(), samples));

@@ -38,7 +38,7 @@ async fn kinds(server: &Flamewarden, path: &str) -> Vec<&'static str> {
     let answer = server.get(path).send().await.unwrap();
     assert_eq!(answer.status(), 200, "{path}");
     let text = answer.text().await.unwrap();
-    let mut found: Vec<_> = ["cpu", "alloc", "lock", "wall", "inuse", "goroutine", "exception"]
+    let mut found: Vec<_> = ["cpu", "alloc", "lock", "wall", "inuse", "goroutine", "exception", "samples"]
         .into_iter()
         .filter_map(|kind| Some((text.find(&format!("\"{kind}\":{{"))?, kind)))
         .collect();
@@ -131,6 +131,15 @@ async fn types_not_given_are_those_the_app_has_and_given_ones_are_kept() {
     Made::cpu("walls", 3).of_wall().with(&PRICES, 200).push(&server).await;
     assert_eq!(kinds(&server, "/triage/shop").await, ["cpu"]);
     assert_eq!(kinds(&server, "/triage/walls").await, ["wall"]);
+    // A kind that nobody knows is neither lost nor taken for CPU, and is recorded.
+    Made::cpu("foos", 3).of_unknown_kind().with(&PRICES, 300).push(&server).await;
+    assert_eq!(kinds(&server, "/triage/foos").await, ["samples"]);
+    let body = triage(&server, "/triage/foos?types=samples", "eve").await;
+    let samples = &body["profiles"]["samples"];
+    assert_eq!((&samples["sampleType"], &samples["cores"]), (&json!("foo"), &Value::Null));
+    let codes = samples["dataQuality"].as_array().unwrap().iter().map(|note| &note["code"]);
+    assert!(codes.into_iter().any(|code| code == "unknown_kind"), "{samples}");
+    assert_eq!(history_with(&server, "foos", "eve").await[0]["profileTypes"], "samples");
     assert_eq!(kinds(&server, "/triage/walls?types=cpu").await, ["cpu"]);
     // Aliases and repetitions are merged. The requested order is kept.
     assert_eq!(kinds(&server, "/triage/shop?types=memory,cpu,allocation").await, ["alloc", "cpu"]);

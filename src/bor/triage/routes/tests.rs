@@ -381,11 +381,15 @@ async fn kinds(path: &str, answer: Answer) -> (Vec<ProfileType>, Vec<String>) {
 
 #[actix_web::test]
 async fn reads_cpu_and_alloc_by_default_and_answers_those_the_app_has() {
-    use ProfileType::{Alloc, Cpu, Inuse, Lock, Wall};
+    use ProfileType::{Alloc, Cpu, Exception, Goroutine, Inuse, Lock, Samples, Wall};
     assert_eq!(kinds("/triage/shop", only_cpu).await, (vec![Cpu, Alloc], vec!["cpu".to_owned()]));
     let wall: Answer =
         |q| Ok(Some(if q.kind == Wall { merged(BUSY, "wall", "nanoseconds", 10_000_000) } else { without() }));
     assert_eq!(kinds("/triage/shop", wall).await, (vec![Cpu, Alloc, Wall, Inuse, Lock], vec!["wall".to_owned()]));
+    let unknown: Answer = |q| Ok(Some(if q.kind == Samples { merged(BUSY, "foo", "count", 1) } else { without() }));
+    let (asked, answered) = kinds("/triage/shop", unknown).await;
+    assert_eq!(asked, [Cpu, Alloc, Wall, Inuse, Lock, Goroutine, Exception, Samples]);
+    assert_eq!(answered, ["samples"]);
     let (_, none) = kinds("/triage/shop", |_| Ok(Some(without()))).await;
     assert_eq!(none, ["alloc", "cpu"]);
 }

@@ -33,14 +33,60 @@ fn pprof(sample_types: &[(&str, &str)], header: &PprofHeader) -> Vec<u8> {
 }
 
 #[test]
-fn judges_folded_stacks_as_cpu_samples_unless_told_otherwise() {
+fn judges_folded_stacks_as_samples_of_an_unknown_kind_unless_told_otherwise() {
     let body = triage("shop.folded", b"main;a 300\nmain;b 100\n", None).unwrap();
-    assert_eq!((body.app_name.as_str(), kinds(&body)), ("shop", vec!["cpu"]));
+    assert_eq!((body.app_name.as_str(), kinds(&body)), ("shop", vec!["samples"]));
     let Block::Judged(block) = &body.profiles.0[0].1 else { panic!("judged") };
-    assert_eq!((block.sample_count, block.diagnosis.as_str()), (Some(400), "cpu_bound"));
+    assert_eq!((block.sample_count, block.diagnosis.as_str()), (Some(400), "mixed_workload"));
     assert_eq!((body.from, body.to, block.cores), (0, 0, None));
+    let body = triage("shop.folded", b"main;a 300\nmain;b 100\n", Some(ProfileType::Cpu)).unwrap();
+    let Block::Judged(block) = &body.profiles.0[0].1 else { panic!("judged") };
+    assert_eq!((kinds(&body), block.diagnosis.as_str()), (vec!["cpu"], "cpu_bound"));
     let body = triage("shop.folded", b"main;a 300\n", Some(ProfileType::Wall)).unwrap();
     assert_eq!(kinds(&body), ["wall"]);
+}
+
+#[test]
+fn a_profile_of_an_unknown_kind_is_judged_as_samples_and_says_so() {
+    let header = PprofHeader {
+        time: chrono::DateTime::from_timestamp(1_706_000_000, 0),
+        duration: Some(TimeDelta::seconds(10)),
+        ..PprofHeader::default()
+    };
+    let mut builder = ProfileBuilder::new(vec![SampleType::new("foo", "count")]);
+    let [decode, work] = ["encoding/json.Unmarshal", "main.work"].map(|name| builder.function(name, "main.go"));
+    builder.add([decode, work], &[4_000]);
+    builder.add([work], &[6_000]);
+    let body = triage("shop.pb.gz", &write_pprof(&builder.build(), &header), None).unwrap();
+    let Block::Judged(block) = &body.profiles.0[0].1 else { panic!("judged") };
+    assert_eq!((kinds(&body), block.cores, block.sample_count), (vec!["samples"], None, Some(10_000)));
+    // Thresholds are those of CPU time, sentences speak of samples.
+    assert_eq!((block.diagnosis.as_str(), block.findings[0].threshold), ("serialization", 20.0));
+    assert!(body.summary.headline.starts_with("Serialization is 40 % of shop's samples"), "{}", body.summary.headline);
+    let notes: Vec<_> = block.data_quality.iter().map(|note| note.detail.as_str()).collect();
+    assert_eq!(
+        notes,
+        ["the kind of profile is unknown, its sample type is \"foo\": it is judged as samples, not as CPU time"]
+    );
+}
+
+#[rstest]
+#[case::page_faults("page-faults", "Allocation is 60 % of shop's page faults (")]
+#[case::exceptions(
+    "exception",
+    "Nothing stands out; the heaviest function is __cxa_throw with 40 % of shop's exceptions ("
+)]
+fn profiles_of_events_speak_of_events(#[case] sample_type: &str, #[case] headline: &str) {
+    let mut builder = ProfileBuilder::new(vec![SampleType::new(sample_type, "count")]);
+    let names = ["asm_exc_page_fault", "__libc_malloc", "__cxa_throw", "shop::load"];
+    let [fault, malloc, throw, load] = names.map(|name| builder.function(name, ""));
+    builder.add([fault, malloc, load], &[600]);
+    builder.add([throw, load], &[400]);
+    let body = triage("shop.pb.gz", &write_pprof(&builder.build(), &PprofHeader::default()), None).unwrap();
+    assert!(body.summary.headline.starts_with(headline), "{}", body.summary.headline);
+    let Block::Judged(block) = &body.profiles.0[0].1 else { panic!("judged") };
+    assert_eq!((block.cores, block.data_quality.len()), (None, 1));
+    assert!(block.data_quality[0].detail.starts_with("the values count"), "{:?}", block.data_quality);
 }
 
 #[test]
@@ -61,6 +107,9 @@ fn judges_a_flame_graph() {
 #[case::node_heap(&[("objects", "count"), ("space", "bytes")], &["inuse"], &["space"])]
 #[case::mutex(&[("contentions", "count"), ("delay", "nanoseconds")], &["lock"], &["delay"])]
 #[case::python(&[("sample", "count"), ("CPU", "nanoseconds")], &["cpu"], &["CPU"])]
+#[case::fgprof(&[("samples", "count"), ("time", "nanoseconds")], &["wall"], &["time"])]
+#[case::exceptions(&[("exception", "count")], &["exception"], &["exception"])]
+#[case::unknown(&[("foo", "count")], &["samples"], &["foo"])]
 fn guesses_the_kind_from_the_sample_types(
     #[case] sample_types: &[(&str, &str)],
     #[case] expected: &[&str],

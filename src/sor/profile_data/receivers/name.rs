@@ -115,7 +115,8 @@ pub(super) fn pprof_name<'a>(
     sample_types: impl Iterator<Item = &'a str> + Clone,
     shown: &BTreeMap<String, String>,
 ) -> String {
-    if sample_types.clone().any(|name| name == "wall") {
+    // fgprof calls elapsed time `time`.
+    if sample_types.clone().any(|name| matches!(name, "wall" | "time")) {
         return "wall".to_owned();
     }
     let mut own = None;
@@ -214,6 +215,7 @@ mod tests {
     #[case::block_as_configured(&["contentions", "delay"], &[("contentions", "block_count"), ("delay", "block_duration")], "block")]
     #[case::goroutines(&["goroutine"], &[], "goroutines")]
     #[case::wall(&["samples", "wall", "cpu"], &[], "wall")]
+    #[case::fgprof(&["samples", "time"], &[], "wall")]
     #[case::node_heap(&["objects", "space"], &[], "memory")]
     #[case::python(&["sample", "CPU"], &[], "process_cpu")]
     #[case::dotnet(&["cpu", "exception", "alloc-size"], &[("alloc-size", "alloc_space")], "process_cpu")]

@@ -53,7 +53,7 @@ pub(super) struct AppsParams {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ProfileParams {
-    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine, exception or samples.
     #[serde(rename = "type")]
     #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
     pub(super) kind: Option<ProfileType>,
@@ -81,7 +81,7 @@ pub(super) struct ProfileParams {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(super) struct PairParams {
-    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine, exception or samples.
     #[serde(rename = "type")]
     #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
     pub(super) kind: Option<ProfileType>,
@@ -119,7 +119,7 @@ pub(super) struct PairParams {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(super) struct FlameGraphParams {
-    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine, exception or samples.
     #[serde(rename = "type")]
     #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
     pub(super) kind: Option<ProfileType>,
@@ -154,7 +154,7 @@ pub(super) struct FlameGraphParams {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(super) struct ExportParams {
-    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine or exception.
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine, exception or samples.
     #[serde(rename = "type")]
     #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
     pub(super) kind: Option<ProfileType>,
