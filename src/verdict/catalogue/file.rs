@@ -15,6 +15,10 @@ pub(super) struct CatalogueFile {
     #[serde(default)]
     pub(super) origin: Vec<OriginEntry>,
     #[serde(default)]
+    pub(super) subtree: Vec<SubtreeEntry>,
+    #[serde(default)]
+    pub(super) wraps: Vec<WrapsEntry>,
+    #[serde(default)]
     pub(super) threshold: Vec<ThresholdEntry>,
     #[serde(default)]
     pub(super) advice: Vec<AdviceEntry>,
@@ -31,6 +35,8 @@ pub(super) struct RuleEntry {
     /// A category's id, `none` or `pass-through`.
     pub(super) category: String,
     pub(super) reach: Option<Reach>,
+    /// Why a rule of reach `subtree` may claim whatever runs beneath, where its category's reason does not hold for it.
+    pub(super) why: Option<String>,
     #[serde(default)]
     pub(super) names: Vec<String>,
     #[serde(default)]
@@ -57,6 +63,20 @@ pub(super) struct OriginEntry {
     pub(super) runtime: Vec<String>,
     #[serde(default)]
     pub(super) library: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SubtreeEntry {
+    pub(super) category: String,
+    pub(super) why: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrapsEntry {
+    pub(super) space: Space,
+    pub(super) names: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! What rules say of a function by its name and file alone.
 
-use super::rule::RuleIndex;
+use super::rule::{Reach, Rule, RuleIndex};
 use crate::verdict::category::{Origin, Runtime};
 
 /// What is known of a function by its name and file alone.
@@ -15,6 +15,9 @@ pub(in crate::verdict) struct FunctionInfo {
     /// Whether the bare name is a word that a method of any language may have.
     pub(in crate::verdict) plain_word: bool,
     pub(in crate::verdict) unresolved: bool,
+    /// How far the claim of a rule on it reaches at most: code that wraps a request claims no subtree. `None`: as the rule
+    /// says.
+    pub(in crate::verdict) at_most: Option<Reach>,
     pub(in crate::verdict) origin: Origin,
     /// Whether its name, if it has one, is at the root of every stack.
     pub(in crate::verdict) entry: bool,
@@ -31,6 +34,7 @@ impl FunctionInfo {
         rule_in_jvm: None,
         plain_word: false,
         unresolved: false,
+        at_most: None,
         origin: Origin::App,
         entry: false,
         package: 0,
@@ -49,6 +53,14 @@ impl FunctionInfo {
             Some(Runtime::Php) => self.rule_in_php,
             Some(Runtime::Python | Runtime::Ruby | Runtime::Node) if self.plain_word => None,
             _ => self.rule,
+        }
+    }
+
+    /// How far the claim of a rule on it reaches.
+    pub(in crate::verdict) fn reach(&self, rule: &Rule) -> Reach {
+        match (rule.reach, self.at_most) {
+            (Reach::Subtree, Some(at_most)) => at_most,
+            (reach, _) => reach,
         }
     }
 

@@ -7,7 +7,9 @@ use std::sync::{Arc, OnceLock};
 use rustc_hash::FxHashMap;
 
 use super::advice::{Advice, AdviceRow, BlindRow, Step, Threshold, ThresholdRow, Visibility};
-use super::file::{AdviceEntry, BlindEntry, CatalogueFile, OriginEntry, RuleEntry, StepEntry, ThresholdEntry};
+use super::file::{
+    AdviceEntry, BlindEntry, CatalogueFile, OriginEntry, RuleEntry, StepEntry, SubtreeEntry, ThresholdEntry, WrapsEntry,
+};
 use super::pattern::Pattern;
 use super::rule::{Reach, Rule, Space};
 use super::rules::Rules;
@@ -30,6 +32,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("origins.toml", include_str!("origins.toml")),
     ("php.toml", include_str!("php.toml")),
     ("python.toml", include_str!("python.toml")),
+    ("reach.toml", include_str!("reach.toml")),
     ("ruby.toml", include_str!("ruby.toml")),
     ("rust.toml", include_str!("rust.toml")),
     ("thresholds.toml", include_str!("thresholds.toml")),
@@ -142,6 +145,12 @@ impl Builder {
         for entry in file.origin {
             self.origin(&entry).map_err(|p| wrong(None, p))?;
         }
+        for entry in file.subtree {
+            self.subtree(entry).map_err(|p| wrong(None, p))?;
+        }
+        for entry in file.wraps {
+            self.wraps(&entry).map_err(|p| wrong(None, p))?;
+        }
         for entry in file.threshold {
             self.threshold(&entry).map_err(|p| wrong(None, p))?;
         }
@@ -194,6 +203,7 @@ impl Builder {
             category: claimed,
             pass_through,
             reach: entry.reach.unwrap_or(Reach::Wrapper),
+            why: entry.why.map(Into::into),
             never_runs: entry.never_runs,
             counted: entry.counted.unwrap_or(true),
             alone: entry.alone,
@@ -204,6 +214,9 @@ impl Builder {
             not_in: entry.not_in.iter().map(parse).collect::<Result<_, _>>()?,
             id: entry.id.into(),
         };
+        if rule.why.is_some() && rule.reach != Reach::Subtree {
+            return Err("why is for rules of reach subtree".to_owned());
+        }
         if rule.never_runs && rule.category != Some(Category::Idle) {
             return Err("never_runs is for rules of category idle".to_owned());
         }
@@ -219,6 +232,24 @@ impl Builder {
                 set.add(pattern, number)
                     .map_err(|_| format!("the origin {text:?} is both of a runtime and of a library"))?;
             }
+        }
+        Ok(())
+    }
+
+    fn subtree(&mut self, entry: SubtreeEntry) -> Result<(), String> {
+        let category = category(&entry.category)?;
+        if self.rules.subtree_reasons.iter().any(|(of, _)| *of == category) {
+            return Err(format!("the reason for subtrees of {:?} is given twice", entry.category));
+        }
+        self.rules.subtree_reasons.push((category, entry.why.into()));
+        Ok(())
+    }
+
+    fn wraps(&mut self, entry: &WrapsEntry) -> Result<(), String> {
+        let Some(set) = self.rules.wraps.get_mut(entry.space as usize) else { return Ok(()) };
+        for text in &entry.names {
+            let pattern = Pattern::parse(text).map_err(|e| format!("the wrapping name {e}"))?;
+            set.add(pattern, 0).map_err(|_| format!("the wrapping name {text:?} is given twice"))?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use rustc_hash::FxHasher;
 use super::function_info::FunctionInfo;
 use super::origin;
 use super::pattern::split;
+use super::rule::Reach;
 use super::rules::Rules;
 use crate::profile::Profile;
 use crate::verdict::category::Runtime;
@@ -33,6 +34,7 @@ fn learn(rules: &Rules, name: &str, file: &str) -> FunctionInfo {
             && frame.text.bytes().all(|b| b.is_ascii_lowercase())
             && !is_c_word(&frame.text),
         unresolved: false,
+        at_most: ((rule.is_some() || rule_in_jvm.is_some()) && rules.wraps(&frame)).then_some(Reach::Wrapper),
         origin: origin::of(rules, &frame, file),
         entry: is_entry(name),
         package: package(&frame),

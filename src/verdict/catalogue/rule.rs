@@ -12,7 +12,7 @@ pub struct RuleIndex(pub(super) u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reach {
-    /// Claims its samples whatever runs beneath.
+    /// Claims its samples whatever runs beneath, unless the name is of code that wraps a request or a block.
     Subtree,
     /// Claims a sample only if every frame nearer the leaf is of its package or of its category.
     Wrapper,
@@ -31,6 +31,10 @@ pub struct Rule {
     pub category: Option<Category>,
     /// How far it reaches.
     pub reach: Reach,
+    /// Why it may claim whatever runs beneath, where that is not what its category says: see [`Rules::why_subtree`].
+    ///
+    /// [`Rules::why_subtree`]: super::Rules::why_subtree
+    pub why: Option<Box<str>>,
     /// Whether the frame never claims and never blocks: its caller decides.
     pub pass_through: bool,
     /// Whether its frames never run on a processor: only such leave the active ticks of a cpu profile.

@@ -6,7 +6,7 @@ use super::advice::{Advice, AdviceRow, BlindRow, Threshold, ThresholdRow, Visibi
 use super::function_info::FunctionInfo;
 use super::name_cache::NameCache;
 use super::pattern::{Pattern, PatternSet, split};
-use super::rule::{Rule, RuleIndex, Space};
+use super::rule::{Reach, Rule, RuleIndex, Space};
 use crate::kernel::ProfileType;
 use crate::verdict::category::{Category, Runtime};
 use crate::verdict::names::Frame;
@@ -18,6 +18,10 @@ pub struct Rules {
     pub(super) sets: [PatternSet; Space::COUNT],
     pub(super) libraries: Vec<(Pattern, u16)>,
     pub(super) origins: [PatternSet; Space::COUNT],
+    /// Why rules of reach `subtree` may claim whatever runs beneath, by category.
+    pub(super) subtree_reasons: Vec<(Category, Box<str>)>,
+    /// Names of code that wraps a request, or runs a function that it is given.
+    pub(super) wraps: [PatternSet; Space::COUNT],
     pub(super) thresholds: Vec<ThresholdRow>,
     pub(super) advice: Vec<AdviceRow>,
     pub(super) blind: Vec<BlindRow>,
@@ -36,6 +40,21 @@ impl Rules {
     /// A rule by its place.
     pub fn rule(&self, index: RuleIndex) -> Option<&Rule> {
         self.list.get(usize::from(index.0))
+    }
+
+    /// Why a rule of reach `subtree` may claim whatever runs beneath: its own reason, or else that of its category. `None`
+    /// for other rules, and where the catalogue gives no reason.
+    pub fn why_subtree<'r>(&'r self, rule: &'r Rule) -> Option<&'r str> {
+        let of_category = || self.subtree_reasons.iter().find(|(of, _)| Some(*of) == rule.category);
+        let reason = rule.why.as_deref().or_else(|| of_category().map(|(_, why)| &**why));
+        reason.filter(|_| rule.reach == Reach::Subtree)
+    }
+
+    /// Whether code of that name wraps a request, or runs a function that it is given.
+    pub(super) fn wraps(&self, frame: &Frame) -> bool {
+        let tokens: Vec<&str> = split(&frame.text).collect();
+        let space = Space::of(frame.own.unwrap_or(Runtime::Native));
+        self.wraps.get(space as usize).is_some_and(|set| set.all(&tokens).next().is_some())
     }
 
     /// From which share on the category is a diagnosis in profiles of this kind. Samples of an unknown kind are held

@@ -293,3 +293,27 @@ fn reads_a_name_in_a_stack_of_the_jvm_as_a_search_there_does() {
     }
     assert!(same > 0 && other > 0, "{same} {other}");
 }
+
+#[test]
+fn every_rule_that_claims_whatever_runs_beneath_says_why() {
+    let rules = Rules::builtin();
+    let subtrees: Vec<_> = rules.rules().iter().filter(|rule| rule.reach == Reach::Subtree).collect();
+    assert!(subtrees.len() > 200, "{}", subtrees.len());
+    for rule in subtrees {
+        let why = rules.why_subtree(rule).unwrap_or_else(|| panic!("{} gives no reason", rule.id));
+        assert!(why.len() > 20, "{}: {why}", rule.id);
+        println!("{:28} {:20} {why}", rule.id, rule.category.map_or("none", Category::as_str));
+    }
+}
+
+#[test]
+fn a_reason_is_for_subtrees_only() {
+    let text =
+        "runtime = \"go\"\n[[rule]]\nid = \"a\"\ncategory = \"regex\"\nwhy = \"calls nobody\"\nnames = [\"a.b\"]";
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("own.toml"), text).unwrap();
+    assert_eq!(
+        Rules::load(dir.path()).unwrap_err().to_string(),
+        "own.toml: rule \"a\": why is for rules of reach subtree"
+    );
+}

@@ -290,7 +290,9 @@ impl<'j> Judge<'j> {
             let rule = info.rule(context).and_then(|index| Some((index, self.rules.rule(index)?)));
             let meaning = match rule.map(|(index, rule)| (index, rule, self.category_in_kind(rule))) {
                 Some((_, rule, _)) if rule.pass_through => Meaning::Passes,
-                Some((index, rule, Some(category))) if rule.reach == Reach::Wrapper => Meaning::Wraps(index, category),
+                Some((index, rule, Some(category))) if info.reach(rule) == Reach::Wrapper => {
+                    Meaning::Wraps(index, category)
+                }
                 Some((index, _, Some(category))) => Meaning::Claims(index, category),
                 _ => Meaning::Nothing,
             };

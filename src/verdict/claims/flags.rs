@@ -34,7 +34,7 @@ impl FunctionFlags {
         let rule = info.rule(None).and_then(|rule| rules.rule(rule));
         let category = if info.unresolved { Some(Category::Unresolved) } else { rule.and_then(|rule| rule.category) };
         let flags = [
-            (Self::WRAPPER, rule.is_some_and(|rule| rule.reach == Reach::Wrapper)),
+            (Self::WRAPPER, rule.is_some_and(|rule| info.reach(rule) == Reach::Wrapper)),
             (Self::OPAQUE, rule.is_none() && info.origin == Origin::App),
             (Self::BROKEN, info.unresolved && BROKEN.iter().any(|broken| name.contains(broken))),
         ];

@@ -53,6 +53,37 @@ fn claims_a_stack_from_the_leaf_up(#[case] folded: &str, #[case] expected: Categ
     assert_eq!(category(folded, ProfileType::Cpu), Some(expected));
 }
 
+/// A rule may claim whatever runs beneath, but not beneath names of code that wraps a request or a block.
+#[rstest]
+#[case::valve("java/lang/Thread.run;ch/qos/logback/access/tomcat/LogbackValve.invoke;com/x/Cart.total")]
+#[case::filter_of_a_logger(
+    "java/lang/Thread.run;ch/qos/logback/classic/helpers/MDCInsertingServletFilter.doFilter;com/x/Cart.total"
+)]
+#[case::session_in_view(
+    "java/lang/Thread.run;org/springframework/orm/jpa/support/OpenEntityManagerInViewFilter.doFilterInternal;com/x/Cart.total"
+)]
+#[case::interceptor_of_a_proxy(
+    "java/lang/Thread.run;org/hibernate/proxy/pojo/bytebuddy/ByteBuddyInterceptor.intercept;com/x/Cart.total"
+)]
+#[case::middleware_of_dotnet("NLog.Web!NLog.Web.NLogBufferingTargetWrapperMiddleware.Invoke;Shop!Shop.Cart.Total")]
+#[case::middleware_of_rack("ActiveRecord::Migration::CheckPending#call;Shop::Cart#total")]
+#[case::block_with_a_connection("ActiveRecord::ConnectionAdapters::ConnectionPool#with_connection;Shop::Cart#total")]
+#[case::scope_of_a_logger("shop::main;slog_scope::scope;shop::cart::total")]
+fn what_wraps_a_request_claims_no_subtree(#[case] folded: &str) {
+    assert_eq!(category(folded, ProfileType::Cpu), None);
+}
+
+#[rstest]
+#[case::valve(
+    "java/lang/Thread.run;ch/qos/logback/access/tomcat/LogbackValve.invoke;ch/qos/logback/core/spi/AppenderAttachableImpl.appendLoopOnAppenders",
+    Category::Logging
+)]
+#[case::codec("shop::main;serde_json::de::from_str;shop::cart::visit", Category::Serialization)]
+#[case::logger("com/x/Cart.total;ch/qos/logback/classic/Logger.info;com/x/Cart.toString", Category::Logging)]
+fn what_calls_nobodys_code_claims_what_runs_beneath(#[case] folded: &str, #[case] expected: Category) {
+    assert_eq!(category(folded, ProfileType::Cpu), Some(expected));
+}
+
 #[rstest]
 #[case::labels_around_work("runtime.main;main.main;runtime/pprof.Do;main.main.func1;main.work")]
 #[case::reflection_around_work("java/lang/Thread.run;java/lang/reflect/Method.invoke;com/x/Cart.total")]
