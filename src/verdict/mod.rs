@@ -36,9 +36,9 @@ pub use compare::{
     ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Group, Load, Membership, OwnNoise, Side,
 };
 pub use findings::{
-    Change, Diagnosis, Evidence, Finding, FirstProfile, Ground, KindOutcome, NoData, ObservedTime, ProfileAssessment,
-    Rate, RateOver, Responsible, Since, Subject, Summary, TopFunction, Verdict, Was, change, compared_sentence,
-    cost_of_allocation, diagnosis_name, fallback_name, gone, label, name_allocators, since, summarise,
+    Change, Diagnosis, Evidence, Finding, FirstProfile, Ground, KindOutcome, LockWait, Locks, NoData, ObservedTime,
+    ProfileAssessment, Rate, RateOver, Responsible, Since, Subject, Summary, TopFunction, Verdict, Was, change,
+    compared_sentence, cost_of_allocation, diagnosis_name, fallback_name, gone, label, name_allocators, since, summarise,
     weigh_allocations,
 };
 pub use fleet::{

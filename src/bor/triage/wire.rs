@@ -266,6 +266,12 @@ pub struct FindingBody {
     pub responsible: Vec<ResponsibleBody>,
     /// The claiming frames, heaviest first.
     pub evidence: Vec<EvidenceBody>,
+    /// lock and wall, of `lock_contention`: the five locks that threads wait for most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<LockBody>,
+    /// How many locks there are beside these; absent if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_locks: Option<usize>,
     /// What to do.
     pub recommendation: String,
     /// How to do it.
@@ -354,6 +360,23 @@ pub struct ResponsibleBody {
     pub total_percent: f64,
     /// From it down to the claiming frame, shortened.
     pub path: Vec<String>,
+}
+
+/// A lock that threads wait for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = TriageLock)]
+pub struct LockBody {
+    /// The function that takes it: the application's nearest to the lock.
+    #[schema(example = "com.example.Stock.take")]
+    pub function: String,
+    /// Its share of the wait for locks, percent.
+    #[schema(example = 62.5)]
+    pub percent: f64,
+    /// lock: milliseconds waited for it per second, over all threads, where the time is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 340.2)]
+    pub wait_ms_per_second: Option<f64>,
 }
 
 /// A claiming frame.

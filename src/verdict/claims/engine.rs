@@ -17,7 +17,8 @@ pub struct Claim {
     pub category: Category,
     /// The frame that proves it.
     pub frame: FunctionId,
-    /// The rule that says so; `None` for [`Category::Unresolved`], which no rule but the spelling proves.
+    /// The rule that says so; `None` for [`Category::Unresolved`], which no rule but the spelling proves, and where the
+    /// kind of profile does.
     pub rule: Option<RuleIndex>,
     /// The runtime of the stack.
     pub runtime: Runtime,
@@ -153,6 +154,22 @@ fn only_language(infos: &[FunctionInfo]) -> Option<Runtime> {
     managed.all(|own| own == first).then_some(first)
 }
 
+/// In a lock profile all is waiting for a lock, whoever takes it (Java's stacks end in the method that was blocked, without
+/// a frame of the lock), but for threads that wait for work or for each other.
+fn as_lock(frames: &[FunctionId], runtime: Option<Runtime>, claim: Option<Claim>) -> Option<Claim> {
+    let waits_for_none =
+        |claim: &Claim| matches!(claim.category, Category::Idle | Category::ThreadWaiting | Category::ProfilerOverhead);
+    claim.filter(|claim| claim.category == Category::LockContention || waits_for_none(claim)).or_else(|| {
+        Some(Claim {
+            category: Category::LockContention,
+            frame: *frames.first()?,
+            rule: None,
+            runtime: runtime.unwrap_or(Runtime::Native),
+            counted: true,
+        })
+    })
+}
+
 struct Judge<'j> {
     rules: &'j Rules,
     infos: &'j [FunctionInfo],
@@ -216,7 +233,9 @@ impl<'j> Judge<'j> {
     fn judge(&self, frames: &[FunctionId], runtime: Option<Runtime>, steps: &Meanings) -> StackFacts {
         let together = steps.together(frames);
         let near = together.may_claim().then(|| self.claim_near_leaf(frames, runtime, steps)).flatten();
-        StackFacts { claim: self.claim(frames, runtime, steps, near), runtime, seen: steps.seen(frames, together) }
+        let claim = self.claim(frames, runtime, steps, near);
+        let claim = if self.kind == ProfileType::Lock { as_lock(frames, runtime, claim) } else { claim };
+        StackFacts { claim, runtime, seen: steps.seen(frames, together) }
     }
 
     fn claim(

@@ -127,7 +127,9 @@ pub(super) fn decide(
         |a: &&Finding, b: &&Finding| a.share.percent.total_cmp(&b.share.percent).then(b.category.cmp(&a.category));
     let confirmed = competing().filter(|f| reaches(judging, f) && f.confirmed).max_by(by_share);
     let leader = confirmed.or_else(|| competing().max_by(by_share));
-    if let Some((purpose, beneath)) = leader.and_then(|leader| Some((purpose_of(judging, leader)?, leader.category))) {
+    // In a lock profile the wait itself is asked for, whatever it serves.
+    let served = leader.filter(|_| judging.kind != ProfileType::Lock);
+    if let Some((purpose, beneath)) = served.and_then(|leader| Some((purpose_of(judging, leader)?, leader.category))) {
         let diagnosis = of_purpose(judging, &mut findings, purpose, beneath, search);
         return (findings, diagnosis);
     }

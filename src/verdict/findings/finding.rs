@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::rate::{ObservedTime, Rate, RateOver};
-use super::recommendation::{caveat, not_observable, recommendation};
-use super::responsible::{Evidence, Responsible, ResponsibleSearch};
+use super::recommendation::{by_lock, caveat, not_observable, recommendation};
+use super::responsible::{Evidence, Locks, Responsible, ResponsibleSearch};
 use super::tally::Tally;
 use crate::kernel::{FindingSeverity, ProfileType, percent_of};
 use crate::profile::Profile;
@@ -44,6 +44,8 @@ pub struct Finding {
     pub responsible: Vec<Responsible>,
     /// The claiming frames, heaviest first.
     pub evidence: Vec<Evidence>,
+    /// lock and wall, of lock contention: the locks that threads wait for.
+    pub locks: Locks,
     /// alloc: its share of what allocation costs the processor, percent of cpu.
     pub impact_percent: Option<f64>,
     /// What to do, naming the responsible frame and the heaviest function.
@@ -236,6 +238,7 @@ impl<'a> Judging<'a> {
             recommendation: String::new(),
             responsible,
             evidence,
+            locks: self.locks(category, &share, search),
             impact_percent: None,
             steps: advice.steps_for(self.kinds),
         };
@@ -248,7 +251,19 @@ impl<'a> Judging<'a> {
         let Finding { category, runtime, .. } = *finding;
         let advice = self.rules.advice(category, runtime);
         let text = recommendation(&advice, category, &finding.responsible, &finding.evidence);
-        finding.recommendation = text + &caveat(self.kind, category, runtime, self.kinds);
+        finding.recommendation = text + &by_lock(&finding.locks) + &caveat(self.kind, category, runtime, self.kinds);
+    }
+
+    /// The locks, in profiles of which the ticks are time waited.
+    fn locks(&self, category: Category, share: &Share, search: &ResponsibleSearch<'_, '_>) -> Locks {
+        if category != Category::LockContention || !matches!(self.kind, ProfileType::Lock | ProfileType::Wall) {
+            return Locks::default();
+        }
+        let wait = match self.rate {
+            Some(Rate::WaitMsPerSecond(ms)) => Some(ms * share.percent / 100.0),
+            _ => None,
+        };
+        search.locks(category, wait)
     }
 
     fn mechanisms(&self, category: Category) -> Vec<(Category, f64)> {
@@ -276,6 +291,7 @@ impl<'a> Judging<'a> {
             mechanisms: Vec::new(),
             responsible: Vec::new(),
             evidence: Vec::new(),
+            locks: Locks::default(),
             impact_percent: None,
             recommendation: not_observable(category, self.kind, runtime),
             steps: Arc::from([]),

@@ -29,6 +29,6 @@ pub(super) use headline::rate_text;
 pub use impact::{cost_of_allocation, name_allocators, weigh_allocations};
 pub use no_data::NoData;
 pub use rate::{ObservedTime, Rate, RateOver};
-pub use responsible::{Evidence, Responsible};
+pub use responsible::{Evidence, LockWait, Locks, Responsible};
 pub use since::{FirstProfile, Since, since};
 pub use summary::{KindOutcome, Summary, Verdict, summarise};

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::responsible::{Evidence, Responsible};
+use super::responsible::{Evidence, Locks, Responsible};
 use crate::kernel::ProfileType;
 use crate::verdict::catalogue::Advice;
 use crate::verdict::category::{Category, Runtime};
+use crate::verdict::names::short_name;
 
 /// The advice with its place: the responsible frame first, then the heaviest function. A collector's own functions are
 /// no place: what it does follows from who allocates.
@@ -38,6 +39,16 @@ pub(super) fn recommendation(
     }
     let outside = if is_library_only { " It is called from outside any code of your own." } else { "" };
     advice.recommend(&place) + outside
+}
+
+/// Each lock with its share of the wait, where there are several.
+pub(super) fn by_lock(locks: &Locks) -> String {
+    if locks.named.len() < 2 {
+        return String::new();
+    }
+    let named = locks.named.iter().map(|lock| format!("{} {:.0} %", short_name(&lock.function), lock.percent));
+    let more = if locks.more == 0 { String::new() } else { format!(" and {} more", locks.more) };
+    format!(" The wait by lock: {}{more}.", named.collect::<Vec<_>>().join(", "))
 }
 
 /// What a category means in that kind of profile, where it is not what a reader would think.

@@ -1,9 +1,14 @@
 //! Who is responsible for a category's ticks: evidence by claiming frame, and the application's frame that leads there.
 
+mod locks;
+mod path;
+
 use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
+pub use self::locks::{LockWait, Locks};
+use self::path::shortened;
 use super::recommendation::TELLS_SOMETHING;
 use super::tally::{CATEGORIES, Tally};
 use crate::kernel::{ProfileType, percent_of};
@@ -22,8 +27,6 @@ const EVERYTHING: f64 = 95.0;
 const ROUNDS: usize = 8;
 /// Rows of evidence.
 const EVIDENCE: usize = 5;
-/// Names in a shortened path.
-const PATH: usize = 4;
 
 /// A function and its share of a category.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,11 +109,10 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         found
     }
 
-    /// The frame that is responsible for the ticks that end in a function and were not claimed. In a lock profile: for
-    /// all unclaimed ticks, since each leaf is another blocked method.
+    /// The frame that is responsible for the ticks that end in a function and were not claimed.
     pub(super) fn callers_of(&mut self, leaf: TextId) -> Vec<Responsible> {
         let is_leaf = |f: &FunctionId| self.profile.function_texts(*f).is_some_and(|f| f.name == leaf);
-        let asked = |path: &&Path<'p>| self.kind == ProfileType::Lock || path.frames.first().is_some_and(is_leaf);
+        let asked = |path: &&Path<'p>| path.frames.first().is_some_and(is_leaf);
         let paths: Vec<_> = self.unclaimed.iter().filter(asked).copied().collect();
         self.responsible(&paths, None)
     }
@@ -363,38 +365,4 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
 /// The frames that may be responsible: beyond the claiming frame; from the leaf where nobody claimed.
 fn callers<'a>(path: &Path<'a>, category: Option<Category>) -> &'a [FunctionId] {
     path.frames.get(usize::from(category.is_some())..).unwrap_or(&[])
-}
-
-/// Names from the caller down, each of several in a row once: of many the first ones and the last.
-fn shortened<'n>(mut names: impl DoubleEndedIterator<Item = &'n str>) -> Vec<String> {
-    let mut kept: Vec<&str> = Vec::new();
-    while let Some(name) = names.next() {
-        if kept.last() == Some(&name) {
-            continue;
-        }
-        if kept.len() == PATH {
-            kept.truncate(PATH - 2);
-            kept.extend(["…", names.next_back().unwrap_or(name)]);
-            break;
-        }
-        kept.push(name);
-    }
-    kept.into_iter().map(str::to_owned).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case("", &[""])]
-    #[case("a b c d", &["a", "b", "c", "d"])]
-    #[case("a a b c c d d", &["a", "b", "c", "d"])]
-    #[case("a b c d e", &["a", "b", "…", "e"])]
-    #[case("a b c d e f f", &["a", "b", "…", "f"])]
-    fn shortens_a_path_to_its_first_names_and_its_last(#[case] names: &str, #[case] expected: &[&str]) {
-        assert_eq!(shortened(names.split(' ')), expected);
-    }
 }

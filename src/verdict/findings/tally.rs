@@ -14,7 +14,7 @@ const RUNTIMES: usize = Runtime::ALL.len();
 pub(super) struct Tally {
     pub(super) sample_type: usize,
     pub(super) total: i64,
-    /// All ticks but idle ones and the profiler's own, for cpu, wall and samples; all ticks for other kinds.
+    /// All ticks but idle ones and the profiler's own, for kinds that have such; all ticks for other kinds.
     pub(super) active: i64,
     pub(super) idle: i64,
     pub(super) broken: i64,
@@ -72,11 +72,7 @@ impl Tally {
         }
         let hidden = tally.claimed(Category::Idle) + tally.claimed(Category::ProfilerOverhead);
         tally.idle = tally.claimed(Category::Idle);
-        tally.active = if matches!(kind, ProfileType::Cpu | ProfileType::Wall | ProfileType::Samples) {
-            tally.total - hidden
-        } else {
-            tally.total
-        };
+        tally.active = if has_idle(kind) { tally.total - hidden } else { tally.total };
         tally
     }
 
@@ -192,6 +188,11 @@ impl Tally {
     pub(super) fn main_runtime(&self) -> Option<Runtime> {
         heaviest(&self.stack_runtimes)
     }
+}
+
+/// Whether ticks of this kind may be idle: threads that wait for work use no CPU, and wait for no lock.
+fn has_idle(kind: ProfileType) -> bool {
+    matches!(kind, ProfileType::Cpu | ProfileType::Wall | ProfileType::Lock | ProfileType::Samples)
 }
 
 fn at(ticks: &[i64; CATEGORIES], category: Category) -> i64 {

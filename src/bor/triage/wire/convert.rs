@@ -1,7 +1,7 @@
 //! Makes the answer from what was judged. Shares are rounded to two decimals here and nowhere else.
 
 use super::{
-    Block, ComparedBody, CoverageBody, EvidenceBody, FindingBody, JudgedBlock, LinksBody, MechanismBody,
+    Block, ComparedBody, CoverageBody, EvidenceBody, FindingBody, JudgedBlock, LinksBody, LockBody, MechanismBody,
     ResponsibleBody, SinceBody, SummaryBody, TopFunctionBody, TriageBody, UnavailableBlock, ViolationBody, WasBody,
 };
 use crate::bor::links::{self, LinkSettings};
@@ -11,7 +11,8 @@ use crate::http::Problem;
 use crate::kernel::{percent_of, round2, round4};
 use crate::sor::profile_data::Coverage;
 use crate::verdict::{
-    Finding, LimitViolation, ProfileAssessment, Rate, RateOver, Responsible, Share, Since, Summary, Was, change, gone,
+    Finding, LimitViolation, LockWait, ProfileAssessment, Rate, RateOver, Responsible, Share, Since, Summary, Was, change,
+    gone,
 };
 
 impl TriageBody {
@@ -199,8 +200,20 @@ impl FindingBody {
                 .iter()
                 .map(|e| EvidenceBody { function: e.function.clone(), percent: round2(e.percent) })
                 .collect(),
+            locks: finding.locks.named.iter().map(LockBody::from).collect(),
+            more_locks: Some(finding.locks.more).filter(|more| *more > 0),
             recommendation: finding.recommendation.clone(),
             steps: finding.steps.to_vec(),
+        }
+    }
+}
+
+impl From<&LockWait> for LockBody {
+    fn from(lock: &LockWait) -> Self {
+        Self {
+            function: lock.function.clone(),
+            percent: round2(lock.percent),
+            wait_ms_per_second: lock.wait_ms_per_second.map(round2),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod callers;
 mod deciding;
+mod locks;
 mod usual;
 
 use std::sync::{Arc, LazyLock};
