@@ -126,7 +126,7 @@ fn finding_row(text: &mut String, finding: &FindingBody) {
     let range = finding.low.zip(finding.high).map_or_else(String::new, |(low, high)| format!("{low:.1}–{high:.1}"));
     let place = match (finding.responsible.first(), finding.evidence.first()) {
         (Some(responsible), _) => responsible.path.join(" → "),
-        (None, Some(evidence)) => short_name(&evidence.function).to_owned(),
+        (None, Some(evidence)) => short_name(&evidence.function).into_owned(),
         (None, None) => String::new(),
     };
     let severity = finding.severity.as_str();

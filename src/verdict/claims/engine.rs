@@ -123,10 +123,13 @@ impl Claims {
     }
 
     /// Whether the function is the application's own: neither a library's nor the platform's. In a profile of one
-    /// language, native functions and bare words are the VM's.
+    /// language, native functions and bare words are the VM's; Rust has none, and its names may look like C++.
     pub(in crate::verdict) fn is_first_party(&self, function: FunctionId) -> bool {
         let info = self.infos.get(function.index());
-        let speaks = |info: &FunctionInfo| info.own == self.language || info.own.is_none() && info.package != 0;
+        let speaks = |info: &FunctionInfo| {
+            let is_rust = self.language == Some(Runtime::Rust) && info.own == Some(Runtime::Native);
+            info.own == self.language || (is_rust || info.own.is_none()) && info.package != 0
+        };
         self.origin(function) == Origin::App
             && !self.is_platform(function)
             && (self.language.is_none() || info.is_some_and(speaks))

@@ -45,7 +45,7 @@ pub(super) fn headline(app: &str, assessment: &ProfileAssessment) -> String {
             let _ = write!(text, "{app} is idle for {} of its wall time{}", share.0, share.1);
         }
         Ground::OwnCode => {
-            let function = diagnosis.function.as_deref().map_or("", short_name);
+            let function = diagnosis.function.as_deref().map(short_name).unwrap_or_default();
             let next = diagnosis.own_code.as_ref().and_then(|own| own.next.as_ref());
             if diagnosis.own_code.as_ref().is_some_and(|own| own.is_subtree) {
                 let _ = write!(text, "Its own code is the program: {} runs beneath {function}", of(&share, &whole));

@@ -323,7 +323,8 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
 
     fn describe(&mut self, frame: FunctionId, ticks: i64, whole: i64, paths: &[Path<'p>]) -> Option<Responsible> {
         let way = self.heaviest_way(frame, paths)?;
-        let path = shortened(way.iter().rev().map(|frame| short_name(self.profile.name(*frame))));
+        let names: Vec<_> = way.iter().rev().map(|frame| short_name(self.profile.name(*frame))).collect();
+        let path = shortened(names.iter().map(|name| &**name));
         Some(Responsible {
             function: self.profile.name(frame).to_owned(),
             percent: percent_of(ticks, whole),

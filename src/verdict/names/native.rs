@@ -93,6 +93,11 @@ pub(super) fn frame(name: &str) -> Frame {
         frame.own = Some(Runtime::Rust);
         return frame;
     }
+    if let Some(text) = without_crate_hash(name) {
+        let mut frame = symbol(&text);
+        frame.own = Some(Runtime::Rust);
+        return frame;
+    }
     if let Some(text) = name.strip_prefix("_Z").or_else(|| name.strip_prefix("__Z")).and_then(cpp_path) {
         return symbol(&text);
     }
@@ -108,6 +113,12 @@ fn undecorated(name: &str) -> &str {
     // async-profiler's stubs, and the counts of a table of frames.
     name = name.strip_prefix('.').unwrap_or(name);
     name = name.strip_prefix("DYLD-STUB$$").unwrap_or(name);
+    // What Go makes of a C function that it calls.
+    if let Some((hash, function)) = name.strip_prefix("_cgo_").and_then(|n| n.split_once("_Cfunc_"))
+        && all_hex(hash)
+    {
+        name = function;
+    }
     if let Some((head, _)) = name.split_once("  (in ") {
         name = head;
     }
@@ -181,6 +192,14 @@ fn unescaped(name: &str) -> String {
         text = text.replace(from, to);
     }
     text
+}
+
+/// Takes the hash of the crate off: `serde_json[1f2e3d4c5b6a7988]::de::from_str`.
+fn without_crate_hash(name: &str) -> Option<String> {
+    let (head, rest) = name.split_once('[')?;
+    let (hash, path) = rest.split_once("]::")?;
+    let is_hash = (12..=16).contains(&hash.len()) && all_hex(hash);
+    (is_hash && !head.is_empty()).then(|| format!("{head}::{path}"))
 }
 
 /// Takes a readable symbol apart: hash, arguments, templates, impl blocks.

@@ -25,6 +25,7 @@ impl Frame {
 
 /// The order matters: what only one language writes comes first.
 fn read(name: &str, file: &str) -> Frame {
+    let name = script::without_calls(name);
     let by_file = runtime_of_file(file);
     if let Some(frame) = script::node(name, file) {
         return frame;

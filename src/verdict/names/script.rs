@@ -8,8 +8,8 @@ use crate::verdict::category::Runtime;
 pub(super) fn node(name: &str, file: &str) -> Option<Frame> {
     let found = |text: String| Some(Frame::new(text, Some(Runtime::Node)));
     // Pyroscope's agent writes file, function and line into the name: `:(idle):0` has no file.
-    let name = match name.strip_prefix(":(").and_then(|n| n.split_once("):")) {
-        Some((mark, line)) if all_digits(line) => name.get(1..mark.len() + 3).unwrap_or(name),
+    let name = match name.strip_prefix(':').and_then(|n| n.rsplit_once(':')) {
+        Some((mark, line)) if all_digits(line) && !mark.contains([':', '/']) => mark,
         _ => name,
     };
     // The SDK for Node.js writes it so.
@@ -151,6 +151,10 @@ pub(super) fn python(name: &str, file: &str) -> Option<Frame> {
     if is_python_file(file) {
         return found(format!("{}.{name}", python_module(file)));
     }
+    // Some samplers write the thread in front of a bare function.
+    if let Some((_, function)) = name.split_once('`').filter(|(thread, _)| is_thread(thread)) {
+        return found(function.to_owned());
+    }
     if let Some((frozen, function)) = name.strip_prefix("<frozen ").and_then(|n| n.split_once('>')) {
         let function = function.trim_start_matches([':', '.', ' ']);
         return found(format!("{frozen}.{function}"));
@@ -172,6 +176,12 @@ pub(super) fn python(name: &str, file: &str) -> Option<Frame> {
         return found(format!("{}.{function}", python_module(&format!("{place}.py"))));
     }
     None
+}
+
+/// What Python calls its threads unless told otherwise.
+fn is_thread(name: &str) -> bool {
+    let number = |n: &str| all_digits(n.split(' ').next().unwrap_or(n));
+    name == "MainThread" || name.strip_prefix("Thread-").is_some_and(number)
 }
 
 fn is_python_file(file: &str) -> bool {
@@ -201,6 +211,14 @@ fn python_module(file: &str) -> String {
     path.replace('/', ".")
 }
 
+/// The name without the number of calls that ruby-prof writes behind it: `Cart#total (91)`.
+pub(super) fn without_calls(name: &str) -> &str {
+    match name.strip_suffix(')').and_then(|n| n.rsplit_once(" (")) {
+        Some((head, calls)) if all_digits(calls) && head.contains('#') => head,
+        _ => name,
+    }
+}
+
 /// `Class#method`, `block (2 levels) in …`, `Namespace::Class.method?`, `(marking)`.
 pub(super) fn is_ruby(name: &str) -> bool {
     const PLAIN: [&str; 9] = [
@@ -217,7 +235,17 @@ pub(super) fn is_ruby(name: &str) -> bool {
     if PLAIN.contains(&name) || name.starts_with("#<") {
         return true;
     }
-    let starts = ["block in ", "block (", "rescue in ", "ensure in ", "<class:", "<module:", "<internal:"];
+    let starts = [
+        "block in ",
+        "block (",
+        "rescue in ",
+        "ensure in ",
+        "<class:",
+        "<module:",
+        "<internal:",
+        "<Class::",
+        "<Module::",
+    ];
     if starts.iter().any(|s| name.starts_with(s)) {
         return true;
     }
@@ -249,6 +277,11 @@ pub(super) fn ruby(name: &str) -> Frame {
             break;
         }
         rest = inner;
+    }
+    // ruby-prof's spelling of a method of the class itself: `<Class::IO>#read`.
+    let singleton = rest.strip_prefix("<Class::").or_else(|| rest.strip_prefix("<Module::"));
+    if let Some((class, method)) = singleton.and_then(|r| r.split_once(">#")) {
+        return Frame::new(format!("{class}.{method}"), Some(Runtime::Ruby));
     }
     let text = match rest.strip_prefix("#<").and_then(|r| r.rsplit_once(['>'])) {
         Some((inside, method)) => {

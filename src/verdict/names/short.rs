@@ -1,8 +1,32 @@
 //! How names are shown to people.
 
+use std::borrow::Cow;
+
+use super::text::all_digits;
+
 /// The name without package, arguments and decoration: `com/example/Cart.toJson` is `Cart.toJson`,
-/// `github.com/a/b/shop.(*Cart).Add` is `shop.(*Cart).Add`, `shop::cart::Cart::add` is `Cart::add`.
-pub fn short_name(name: &str) -> &str {
+/// `github.com/a/b/shop.(*Cart).Add` is `shop.(*Cart).Add`, `shop::cart::Cart::add` is `Cart::add`,
+/// `total (/srv/shop/cart.py:12)` is `total (cart.py:12)`.
+pub fn short_name(name: &str) -> Cow<'_, str> {
+    match name.strip_suffix(')').and_then(|n| n.split_once(" (")) {
+        // The number of calls says nothing of the function.
+        Some((function, calls)) if !function.is_empty() && all_digits(calls) => bare(function).into(),
+        Some((function, place)) if !function.is_empty() && is_place(place) => {
+            let file = place.rfind(['/', '\\']).and_then(|at| place.get(at + 1..)).unwrap_or(place);
+            Cow::Owned(format!("{function} ({file})"))
+        }
+        _ => bare(name).into(),
+    }
+}
+
+/// `/srv/shop/cart.py:12`: a file, and where in it.
+fn is_place(text: &str) -> bool {
+    let file = text.rsplit_once(':').filter(|(_, line)| all_digits(line)).map_or(text, |(file, _)| file);
+    let is_file = file.rsplit_once('.').is_some_and(|(_, ending)| ending.bytes().all(|b| b.is_ascii_alphanumeric()));
+    is_file && !text.contains(['(', ')', ','])
+}
+
+fn bare(name: &str) -> &str {
     let before_arguments = name.split_once('(').map(|(head, _)| head);
     let bare = match before_arguments.filter(|head| head.contains(['.', ':']) && !head.ends_with(['.', ':', '/'])) {
         Some(head) => head.rsplit_once(' ').map_or(head, |(_, last)| last),
@@ -37,6 +61,10 @@ mod tests {
     #[case("net/http.(*conn).serve", "http.(*conn).serve")]
     #[case("shop::cart::Cart::add", "Cart::add")]
     #[case("./index.js:(anonymous):22", "index.js:(anonymous):22")]
+    #[case("total (/srv/shop/cart.py:12)", "total (cart.py:12)")]
+    #[case("<module> (cart.py:12)", "<module> (cart.py:12)")]
+    #[case("Shop::Cart#total (91)", "Shop::Cart#total")]
+    #[case("Shop!Shop.Cart.Total(class System.String, int32)", "Cart.Total")]
     #[case("main", "main")]
     #[case("loads", "loads")]
     #[case("(garbage collector)", "(garbage collector)")]

@@ -48,6 +48,33 @@ use rstest::rstest;
     Runtime::Jvm
 )]
 #[case::library("libjvm.so.Parker::park", "Parker::park", Runtime::Native)]
+#[case::library_with_offset("libc.so.6`malloc+0x1f", "malloc", Runtime::Native)]
+#[case::kernel_module("[kernel.kallsyms]`tcp_sendmsg", "tcp_sendmsg", Runtime::Kernel)]
+#[case::kernel_mark("tcp_sendmsg_[k]", "tcp_sendmsg", Runtime::Kernel)]
+#[case::kernel_image("vmlinux`tcp_sendmsg+0x1f", "tcp_sendmsg", Runtime::Kernel)]
+#[case::rust_crate_hash("serde_json[1f2e3d4c5b6a7988]::de::from_str", "serde_json::de::from_str", Runtime::Rust)]
+#[case::rust_legacy("_ZN10serde_json2de8from_str17h1234567890abcdefE", "serde_json::de::from_str", Runtime::Rust)]
+#[case::rust_v0("_RNvNtCs1234_10serde_json2de8from_str", "serde_json::de::from_str", Runtime::Rust)]
+#[case::python_file("total (/srv/shop/cart.py:12)", "srv.shop.cart.total", Runtime::Python)]
+#[case::python_frozen(
+    "_find_and_load (<frozen importlib._bootstrap>:1176)",
+    "importlib._bootstrap._find_and_load",
+    Runtime::Python
+)]
+#[case::python_thread("MainThread`execute", "execute", Runtime::Python)]
+#[case::python_other_thread("Thread-3 (run)`execute", "execute", Runtime::Python)]
+#[case::ruby("JSON::Ext::Parser#parse", "JSON::Ext::Parser#parse", Runtime::Ruby)]
+#[case::ruby_calls("JSON::Ext::Parser#parse (51)", "JSON::Ext::Parser#parse", Runtime::Ruby)]
+#[case::ruby_block("block in JSON::Ext::Parser#parse", "JSON::Ext::Parser#parse", Runtime::Ruby)]
+#[case::ruby_class_method("<Class::IO>#read (91)", "IO.read", Runtime::Ruby)]
+#[case::ruby_module_method("<Module::JSON>#generate", "JSON.generate", Runtime::Ruby)]
+#[case::node_collector("Garbage Collection", "(garbage collector)", Runtime::Node)]
+#[case::node_collector_of_the_sdk(":Garbage Collection:0", "(garbage collector)", Runtime::Node)]
+#[case::node_collector_of_v8("(garbage collector)", "(garbage collector)", Runtime::Node)]
+#[case::node_idle_of_the_sdk(":(idle):0", "(idle)", Runtime::Node)]
+#[case::node_optimised("LazyCompile:*parse /app/cart.js:12", "app/cart:parse", Runtime::Node)]
+#[case::node_interpreted("LazyCompile:~parse /app/cart.js:12", "app/cart:parse", Runtime::Node)]
+#[case::node_baseline("LazyCompile:^parse /app/cart.js:12", "app/cart:parse", Runtime::Node)]
 #[case::library_version("libc-2.31.so.epoll_wait", "epoll_wait", Runtime::Native)]
 #[case::library_number("libc.so.6.__libc_read", "__libc_read", Runtime::Native)]
 #[case::cpp_return(

@@ -9,6 +9,11 @@ pub(super) fn frame_type(name: &str) -> (&str, Option<Runtime>) {
         Some((head, count)) if all_digits(count) => name.get(..=head.len()).unwrap_or(name),
         _ => name,
     };
+    for module in ["[kernel.kallsyms]`", "[kernel]`", "[k]`"] {
+        if let Some(function) = name.strip_prefix(module) {
+            return (function, Some(Runtime::Kernel));
+        }
+    }
     let Some(head) = name.strip_suffix(']') else { return (name, None) };
     let Some((rest, mark)) = head.rsplit_once("_[") else { return (name, None) };
     match mark {

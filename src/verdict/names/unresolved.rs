@@ -2,7 +2,7 @@
 
 use super::text::{all_digits, all_hex};
 
-const MARKERS: [&str; 28] = [
+const MARKERS: [&str; 29] = [
     "[unknown]",
     "unknown",
     "<unknown>",
@@ -31,6 +31,7 @@ const MARKERS: [&str; 28] = [
     "(program)",
     ":(program):0",
     "Non JS threads activity",
+    ":Non JS threads activity:0",
 ];
 
 /// Whether the name is an address, a library alone, or a marker of a broken stack.
@@ -57,7 +58,7 @@ pub(super) fn is_unresolved(name: &str) -> bool {
         // `[libc.so]`, `[perf <407a40>]`, `[vmlinux-5.4]`: a place, not a function.
         return !inner.contains(' ') || inner.ends_with('>') && inner.contains(" <");
     }
-    is_address(name) || is_library(name)
+    is_address(name) || is_library(name.rsplit_once("+0x").map_or(name, |(library, _)| library))
 }
 
 fn is_address(text: &str) -> bool {

@@ -103,6 +103,8 @@ pub fn estimated_samples(kind: ProfileType, profile: &Profile, sample_type: usiz
 
 /// From this total on, values without a unit are no counts of samples.
 const MOST_SAMPLES: u64 = 100_000_000;
+/// From this mean on, values of stacks are no counts of samples: a hundred a second for a quarter of an hour in each.
+const MOST_PER_STACK: u64 = 100_000;
 /// From this total on, values of allocations with a common divisor are bytes.
 const MOST_ALLOCATIONS: u64 = 1_000_000;
 
@@ -110,11 +112,13 @@ const MOST_ALLOCATIONS: u64 = 1_000_000;
 /// cycles, nanoseconds or bytes. The limits are judgements.
 fn look_like_counts(kind: ProfileType, total: u64, values: &[u64]) -> bool {
     let seen = || values.iter().copied().filter(|value| *value > 0);
-    let never_few = seen().count() >= 20 && seen().all(|value| value > 20);
+    let stacks = seen().count() as u64;
+    let never_few = stacks >= 20 && seen().all(|value| value > 20);
+    let too_many_each = total / stacks.max(1) >= MOST_PER_STACK;
     let are_bytes = matches!(kind, ProfileType::Alloc | ProfileType::Inuse)
         && total >= MOST_ALLOCATIONS
         && divisor_from(seen(), 8).is_some();
-    !never_few && total < MOST_SAMPLES && !are_bytes
+    !never_few && !too_many_each && total < MOST_SAMPLES && !are_bytes
 }
 
 /// The greatest common divisor of the values, unless it falls below `floor`.
@@ -228,6 +232,8 @@ mod tests {
     #[case::cycles_without_a_unit(ProfileType::Cpu, "", &[70_000_001, 40_000_003], None)]
     #[case::never_few(ProfileType::Cpu, "", &[25; 20], None)]
     #[case::few_stacks(ProfileType::Cpu, "", &[25; 19], Some(475))]
+    #[case::few_stacks_of_a_counter(ProfileType::Cpu, "", &[3, 1_057, 5_262_000, 4_000_000], None)]
+    #[case::few_stacks_often_seen(ProfileType::Cpu, "", &[3, 99_000, 90_000], Some(189_003))]
     #[case::empty(ProfileType::Cpu, "nanoseconds", &[], Some(0))]
     fn estimates_events_from_the_values(
         #[case] kind: ProfileType,
