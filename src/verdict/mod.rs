@@ -38,8 +38,8 @@ pub use compare::{
 pub use findings::{
     Change, Diagnosis, Evidence, Finding, FirstProfile, Ground, KindOutcome, LockWait, Locks, NoData, ObservedTime,
     ProfileAssessment, Rate, RateOver, Responsible, Since, Subject, Summary, TopFunction, Verdict, Was, change,
-    compared_sentence, cost_of_allocation, diagnosis_name, fallback_name, gone, label, name_allocators, since, summarise,
-    weigh_allocations,
+    compared_sentence, cost_of_allocation, diagnosis_name, fallback_name, gone, label, name_allocators, since,
+    summarise, weigh_allocations,
 };
 pub use fleet::{
     AppFunctions, AppMatches, FleetApp, Hotspot, HotspotService, Hotspots, Match, Matches, Needle, Ranking,

@@ -11,8 +11,8 @@ use crate::http::Problem;
 use crate::kernel::{percent_of, round2, round4};
 use crate::sor::profile_data::Coverage;
 use crate::verdict::{
-    Finding, LimitViolation, LockWait, ProfileAssessment, Rate, RateOver, Responsible, Share, Since, Summary, Was, change,
-    gone,
+    Finding, LimitViolation, LockWait, ProfileAssessment, Rate, RateOver, Responsible, Share, Since, Summary, Was,
+    change, gone,
 };
 
 impl TriageBody {
