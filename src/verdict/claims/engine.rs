@@ -1,6 +1,7 @@
 //! Which frame claims a stack: from the leaf up, the first claim within its reach. Rules for the root (a VM's thread)
 //! come first.
 
+use super::by_kind::{as_lock, parked_is_idle};
 use super::flags::FunctionFlags;
 use super::leaf_search::{Meaning, Meanings, Step};
 use super::threads;
@@ -141,36 +142,11 @@ impl Claims {
     }
 }
 
-/// A sampler that sees only the language's frames (JFR) samples parked threads as if they ran: then idle is idle, on
-/// a cpu profile too. One that sees native frames samples what really cost CPU.
-fn parked_is_idle(kind: ProfileType, infos: &[FunctionInfo], native_frames: bool) -> bool {
-    match kind {
-        ProfileType::Cpu => !native_frames && infos.iter().any(|s| s.own == Some(Runtime::Jvm)),
-        _ => true,
-    }
-}
-
 /// The one language that names of the profile speak; `None` where they speak none or several.
 fn only_language(infos: &[FunctionInfo]) -> Option<Runtime> {
     let mut managed = infos.iter().filter_map(|info| info.own).filter(|own| own.is_language());
     let first = managed.next()?;
     managed.all(|own| own == first).then_some(first)
-}
-
-/// In a lock profile all is waiting for a lock, whoever takes it (Java's stacks end in the method that was blocked, without
-/// a frame of the lock), but for threads that wait for work or for each other.
-fn as_lock(frames: &[FunctionId], runtime: Option<Runtime>, claim: Option<Claim>) -> Option<Claim> {
-    let waits_for_none =
-        |claim: &Claim| matches!(claim.category, Category::Idle | Category::ThreadWaiting | Category::ProfilerOverhead);
-    claim.filter(|claim| claim.category == Category::LockContention || waits_for_none(claim)).or_else(|| {
-        Some(Claim {
-            category: Category::LockContention,
-            frame: *frames.first()?,
-            rule: None,
-            runtime: runtime.unwrap_or(Runtime::Native),
-            counted: true,
-        })
-    })
 }
 
 struct Judge<'j> {

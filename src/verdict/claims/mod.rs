@@ -3,6 +3,7 @@
 //! Takes a profile and what the [`catalogue`](super::catalogue) knows of its functions; gives one claim, or none, per
 //! stack.
 
+mod by_kind;
 mod engine;
 mod explain;
 mod flags;
