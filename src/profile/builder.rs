@@ -16,6 +16,8 @@ pub(super) struct Interner {
     text: Vec<u8>,
     text_ends: Vec<u32>,
     functions: Vec<Function>,
+    /// Of each function up to the last with one, its lowest line; 0 where it is not known.
+    lines: Vec<u32>,
     texts: HashTable<u32>,
     /// Of each text, the first function of that name, plus 1: nearly all functions are the only one of theirs.
     named: Vec<u32>,
@@ -82,6 +84,22 @@ impl Interner {
         FunctionId(id)
     }
 
+    /// Notes a line of a function, of which the lowest is kept. 0 says nothing.
+    #[inline]
+    pub(super) fn line(&mut self, function: FunctionId, line: u32) {
+        if line == 0 {
+            return;
+        }
+        if self.lines.len() <= function.index() {
+            self.lines.resize(self.functions.len(), 0);
+        }
+        if let Some(known) = self.lines.get_mut(function.index())
+            && (*known == 0 || line < *known)
+        {
+            *known = line;
+        }
+    }
+
     pub(super) fn with_room(bytes: usize, texts: usize, functions: usize) -> Self {
         Self {
             text: Vec::with_capacity(bytes),
@@ -96,7 +114,7 @@ impl Interner {
     pub(super) fn finish(self) -> Arc<Symbols> {
         // It is UTF-8: nothing else is interned.
         let text = String::from_utf8(self.text).unwrap_or_default();
-        Arc::new(Symbols { text, text_ends: self.text_ends, functions: self.functions })
+        Arc::new(Symbols { text, text_ends: self.text_ends, functions: self.functions, lines: self.lines })
     }
 }
 
@@ -123,6 +141,11 @@ impl ProfileBuilder {
     pub fn function(&mut self, name: &str, file: &str) -> FunctionId {
         let function = Function { name: self.text(name), file: self.text(file) };
         self.interner.function(function)
+    }
+
+    /// Notes a line of a function, from 1. The lowest is kept.
+    pub fn line(&mut self, function: FunctionId, line: u32) {
+        self.interner.line(function, line);
     }
 
     /// Adds a stack, leaf first, with one value per sample type. Missing values count as 0, further ones are dropped.

@@ -101,10 +101,12 @@ impl Merge {
                 }
             }
         };
-        let ids = profile.function_ids().filter_map(|id| profile.function_texts(id));
-        ids.map(|Function { name, file }| {
+        let ids = profile.function_ids().filter_map(|id| Some((id, profile.function_texts(id)?)));
+        ids.map(|(id, Function { name, file })| {
             let function = Function { name: text(&mut self.interner, name), file: text(&mut self.interner, file) };
-            self.interner.function(function)
+            let own = self.interner.function(function);
+            self.interner.line(own, profile.line(id).unwrap_or(0));
+            own
         })
         .collect()
     }

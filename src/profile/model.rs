@@ -75,6 +75,8 @@ pub(super) struct Symbols {
     pub(super) text: String,
     pub(super) text_ends: Vec<u32>,
     pub(super) functions: Vec<Function>,
+    /// Of each function up to the last with one, its line; 0 where it is not known.
+    pub(super) lines: Vec<u32>,
 }
 
 impl Symbols {
@@ -130,6 +132,12 @@ impl Profile {
     /// The function's name.
     pub fn name(&self, id: FunctionId) -> &str {
         self.function_texts(id).map_or("", |f| self.text(f.name))
+    }
+
+    /// A line of the function in its file: the one it starts in where the profiler recorded that, else the lowest that was
+    /// sampled in it; `None` where the profile has neither.
+    pub fn line(&self, id: FunctionId) -> Option<u32> {
+        self.symbols.lines.get(id.index()).copied().filter(|line| *line > 0)
     }
 
     /// The function's interned name and file: functions of one name share the first.

@@ -71,6 +71,7 @@ pub(super) fn write_plain(profile: &Profile, header: &PprofHeader) -> Vec<u8> {
         let id = function.index() as u64 + 1;
         line.0.clear();
         line.number(1, id);
+        line.number(2, u64::from(profile.line(function).unwrap_or(0)));
         message.0.clear();
         message.number(1, id);
         message.message(4, &line);

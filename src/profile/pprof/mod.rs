@@ -7,6 +7,7 @@
 //! pieces of whole fields, each dropped once its samples are read: the stacks grow as the bytes go.
 
 mod frames;
+mod ids;
 mod runs;
 mod samples;
 mod tables;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::ids::Ids;
 use super::wire::{Wire, bytes, number};
 use super::{FUNCTION, LOCATION, MAPPING, Outline, Piece};
 use crate::profile::builder::Interner;
@@ -15,9 +16,11 @@ const MAPPING_FILE: u64 = number(5);
 const LOCATION_MAPPING: u64 = number(2);
 const LOCATION_LINE: u64 = bytes(4);
 const LINE_FUNCTION: u64 = number(1);
+const LINE_LINE: u64 = number(2);
 const FUNCTION_NAME: u64 = number(2);
 const FUNCTION_SYSTEM_NAME: u64 = number(3);
 const FUNCTION_FILE: u64 = number(4);
+const FUNCTION_START_LINE: u64 = number(5);
 
 /// The frame of a location that nothing is known about.
 const UNKNOWN: &str = "[unknown]";
@@ -114,61 +117,6 @@ impl<'b> Strings<'b> {
     }
 }
 
-/// The place of an id among ids that count up from 1.
-#[inline]
-pub(super) fn place(id: u64) -> Option<usize> {
-    usize::try_from(id.checked_sub(1)?).ok()
-}
-
-/// Ids of messages → their places. Nearly always 1, 2, 3…, which needs no table.
-#[derive(Default)]
-struct Ids {
-    /// Of each message, its id; empty while they count up from 1.
-    listed: Vec<(u64, u32)>,
-    count: u32,
-}
-
-impl Ids {
-    /// Adds a message. Without an id it is known by its place, as .NET's profiler has it.
-    #[inline]
-    fn push(&mut self, id: u64) {
-        self.count += 1;
-        if !self.listed.is_empty() || (id != u64::from(self.count) && id != 0) {
-            self.list(id);
-        }
-    }
-
-    #[cold]
-    fn list(&mut self, id: u64) {
-        if self.listed.is_empty() {
-            self.listed = (0..self.count - 1).map(|place| (u64::from(place) + 1, place)).collect();
-        }
-        let id = if id == 0 { u64::from(self.count) } else { id };
-        self.listed.push((id, self.count - 1));
-    }
-
-    /// Prepares the ids for lookup.
-    fn seal(&mut self, what: &str) -> Result<(), ReadError> {
-        self.listed.sort_unstable();
-        match self.listed.windows(2).find(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
-            Some(pair) => {
-                let id = pair.first().map_or(0, |(id, _)| *id);
-                Err(ReadError::malformed(format!("two {what}s have the id {id}"), 0))
-            }
-            None => Ok(()),
-        }
-    }
-
-    #[inline]
-    fn place(&self, id: u64) -> Option<usize> {
-        if self.listed.is_empty() {
-            return place(id);
-        }
-        let at = self.listed.binary_search_by_key(&id, |(id, _)| *id).ok()?;
-        self.listed.get(at).map(|(_, place)| *place as usize)
-    }
-}
-
 /// The locations, resolved to functions.
 pub(super) struct Locations {
     ids: Ids,
@@ -232,8 +180,11 @@ impl Locations {
                 ID => id = location.varint()?,
                 LOCATION_MAPPING => mapping = location.varint()?,
                 LOCATION_LINE => {
-                    if let Some(function) = functions.of_line(location.delimited()?)? {
+                    if let Some((function, line)) = functions.of_line(location.delimited()?)? {
                         self.frames.push(function);
+                        if !functions.have_starts {
+                            strings.interner.line(function, line);
+                        }
                     }
                 }
                 _ => location.skip(tag)?,
@@ -265,14 +216,16 @@ impl Locations {
     /// Where ids count up, as they nearly always do, the frame of each location by its id; [`FunctionId::NONE`] where it has
     /// none, or several that are inlined.
     pub(super) fn single(&self) -> Option<&[FunctionId]> {
-        self.ids.listed.is_empty().then_some(&self.single)
+        self.ids.count_up().then_some(&self.single)
     }
 }
 
 /// The functions, interned.
 struct Functions {
     ids: Ids,
-    functions: Vec<FunctionId>,
+    list: Vec<FunctionId>,
+    /// Whether the profiler recorded the lines in which functions start. Then sampled lines say nothing more.
+    have_starts: bool,
 }
 
 impl Functions {
@@ -281,7 +234,7 @@ impl Functions {
         count: usize,
         strings: &mut Strings<'_>,
     ) -> Result<Self, ReadError> {
-        let mut all = Self { ids: Ids::default(), functions: Vec::with_capacity(count) };
+        let mut all = Self { ids: Ids::default(), list: Vec::with_capacity(count), have_starts: false };
         for piece in pieces {
             for run in piece.runs(&piece.functions) {
                 all.run(run, strings).map_err(|error| error.behind(piece.start))?;
@@ -298,13 +251,14 @@ impl Functions {
                 continue;
             }
             let mut message = run.delimited()?;
-            let (mut id, mut name, mut system_name, mut file) = (0, 0, 0, 0);
+            let (mut id, mut name, mut system_name, mut file, mut start) = (0, 0, 0, 0, 0);
             while let Some(tag) = message.tag()? {
                 match tag {
                     ID => id = message.varint()?,
                     FUNCTION_NAME => name = message.varint()?,
                     FUNCTION_SYSTEM_NAME => system_name = message.varint()?,
                     FUNCTION_FILE => file = message.varint()?,
+                    FUNCTION_START_LINE => start = line_number(message.varint()?),
                     _ => message.skip(tag)?,
                 }
             }
@@ -313,29 +267,39 @@ impl Functions {
             }
             let name = if strings.is_empty(name)? { strings.interner.text(UNKNOWN) } else { strings.intern(name)? };
             let file = strings.intern(file)?;
-            self.functions.push(strings.interner.function(Function { name, file }));
+            let function = strings.interner.function(Function { name, file });
+            strings.interner.line(function, start);
+            self.have_starts |= start > 0;
+            self.list.push(function);
             self.ids.push(id);
         }
         Ok(())
     }
 
-    /// The function of a location's line; `None` where the line names none.
-    fn of_line(&self, mut line: Wire<'_>) -> Result<Option<FunctionId>, ReadError> {
-        let mut id = 0;
+    /// The function of a location's line and the number of the line, 0 where it is not known; `None` where the line names
+    /// no function.
+    fn of_line(&self, mut line: Wire<'_>) -> Result<Option<(FunctionId, u32)>, ReadError> {
+        let (mut id, mut number) = (0, 0);
         while let Some(tag) = line.tag()? {
             match tag {
                 LINE_FUNCTION => id = line.varint()?,
+                LINE_LINE => number = line_number(line.varint()?),
                 _ => line.skip(tag)?,
             }
         }
         if id == 0 {
             return Ok(None);
         }
-        match self.ids.place(id).and_then(|place| self.functions.get(place)) {
-            Some(function) => Ok(Some(*function)),
+        match self.ids.place(id).and_then(|place| self.list.get(place)) {
+            Some(function) => Ok(Some((*function, number))),
             None => Err(ReadError::malformed(format!("a location names function {id}: unknown"), line.at())),
         }
     }
+}
+
+/// The number of a line; 0, not known, for what can be none.
+fn line_number(sent: u64) -> u32 {
+    u32::try_from(sent).unwrap_or(0)
 }
 
 /// The mapped files, by id, each with its frame once that was needed.

@@ -9,7 +9,8 @@ use rstest::rstest;
 use super::folded;
 use super::wire::{Message, message, small};
 use crate::profile::{
-    LimitName, MAX_LABEL_SETS, PprofFile, ReadError, ReadLimits, SampleType, read_pprof, read_pprof_by_labels,
+    LimitName, MAX_LABEL_SETS, PprofFile, PprofHeader, Profile, ReadError, ReadLimits, SampleType, merge, read_pprof,
+    read_pprof_by_labels, write_pprof,
 };
 
 fn read(message: &Message) -> Result<PprofFile, ReadError> {
@@ -390,4 +391,30 @@ fn an_empty_profile_read_by_labels_is_one_empty_part() {
     let parts = read_pprof_by_labels(&message().number(9, 5).0, &ReadLimits::default(), &["id"]).unwrap();
     let [(labels, file)] = parts.as_slice() else { panic!("{parts:?}") };
     assert!(labels.is_empty() && file.time.is_some());
+}
+
+#[test]
+fn a_function_has_the_line_it_starts_in_else_the_lowest_that_was_sampled() {
+    let line = |function, line| message().number(1, function).number(2, line);
+    let location = |id, function, number| message().number(1, id).with(4, &line(function, number));
+    let lines = |message: &Message| {
+        let profile = read(message).unwrap().profile;
+        let lines = |profile: &Profile| profile.function_ids().map(|id| profile.line(id)).collect::<Vec<_>>();
+        let read = lines(&profile);
+        let written = write_pprof(&merge([&profile, &profile]).unwrap(), &PprofHeader::default());
+        assert_eq!(lines(&read_pprof(&written, &ReadLimits::default()).unwrap().profile), read, "merged and written");
+        read
+    };
+    let strings = ["", "cpu", "nanoseconds", "work", "main"];
+    let function = |id, name| message().number(1, id).number(2, name);
+    let sampled = |work: Message, main: Message| {
+        let tables = message().strings(&strings).sample_type().with(5, &work).with(5, &main);
+        let locations = tables.with(4, &location(1, 1, 17)).with(4, &location(2, 2, 8)).with(4, &location(3, 1, 12));
+        locations.sample([1, 3, 2], 7)
+    };
+    assert_eq!(lines(&sampled(function(1, 3), function(2, 4))), [Some(12), Some(8)]);
+    assert_eq!(lines(&sampled(function(1, 3).number(5, 10), function(2, 4))), [Some(10), None]);
+    assert_eq!(lines(&small().sample([1, 2], 7)), [Some(7), Some(7)]);
+    let negative = u64::MAX;
+    assert_eq!(lines(&sampled(function(1, 3).number(5, negative), function(2, 4))), [Some(12), Some(8)]);
 }
