@@ -18,7 +18,7 @@ use super::rooms;
 use crate::bor::RelationalPorts;
 use crate::config::{RulesSettings, Settings};
 use crate::http::{Outward, OutwardSettings};
-use crate::kernel::{Clock, IdSource, Version};
+use crate::kernel::{Clock, CostPerCoreHour, IdSource, Version};
 use crate::sor::baseline::BaselineSor;
 use crate::sor::profile_data::ProfileDataSor;
 use crate::sor::registry::RegistrySor;
@@ -163,6 +163,11 @@ impl<'a> Wiring<'a> {
         let rules = Rules::of_settings(dir.as_deref(), *quiet_cores)?;
         self.offer(Arc::clone(&rules));
         Ok(rules)
+    }
+
+    /// What a core costs in an hour, where that is set.
+    pub(super) fn cost(&self) -> Option<CostPerCoreHour> {
+        self.settings.cost.per_core_hour
     }
 
     /// Runs a maintenance round of the database for as long as the server runs.

@@ -36,7 +36,8 @@ enum RulesCommand {
         /// The directory.
         dir: PathBuf,
     },
-    /// Print category (or `none`), runtime, rule, canonical form and name of each frame name, one per line.
+    /// Print category (or `none`), runtime, rule, canonical form and name of each frame name, one per line; after them the
+    /// cause, where one is known.
     Explain {
         /// The file of names, one per line; `-` reads standard input.
         #[arg(value_name = "NAMES", default_value = "-")]
@@ -235,13 +236,16 @@ fn name_text(said: &Explanation, name: &str) -> String {
     let category = said.category.map_or("none", |c| c.as_str());
     let runtime = said.runtime.map_or("-", |r| r.as_str());
     let _ = write!(text, "{category}\t{runtime}\t{}\t{}\t{name}", said.rule.as_deref().unwrap_or("-"), said.canonical);
+    if let Some(cause) = &said.cause {
+        let _ = write!(text, "\t{cause}");
+    }
     text
 }
 
 fn name_json(said: &Explanation, name: &str) -> String {
     serde_json::json!({
         "category": said.category.map_or("none", |c| c.as_str()), "runtime": said.runtime, "rule": said.rule,
-        "canonical": said.canonical, "name": name
+        "cause": said.cause, "canonical": said.canonical, "name": name
     })
     .to_string()
 }

@@ -65,7 +65,8 @@ enum FailOn {
 pub(super) async fn run(args: &Args, common: &Common) -> anyhow::Result<Exit> {
     let (body, text) = match &args.file {
         Some(path) => {
-            let RulesSettings { dir, quiet_cores } = common.settings()?.rules;
+            let settings = common.settings()?;
+            let RulesSettings { dir, quiet_cores } = settings.rules;
             let rules = match Rules::of_settings(dir.as_deref(), quiet_cores) {
                 Ok(rules) => rules,
                 Err(error) => {
@@ -73,7 +74,14 @@ pub(super) async fn run(args: &Args, common: &Common) -> anyhow::Result<Exit> {
                     return Ok(Exit::Usage);
                 }
             };
-            let body = match file::judge(&rules, path, args.app.clone(), args.kind, args.limit as usize) {
+            let body = match file::judge(
+                &rules,
+                path,
+                args.app.clone(),
+                args.kind,
+                args.limit as usize,
+                settings.cost.per_core_hour,
+            ) {
                 Ok(body) => body,
                 Err(error) => {
                     eprintln!("error: {error:#}");

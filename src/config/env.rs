@@ -38,6 +38,7 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("SPOOL_FSYNC", "spool.fsync"),
     ("SPOOL_MAX_BYTES", "spool.max_bytes"),
     ("QUIET_CORES", "rules.quiet_cores"),
+    ("COST_PER_CORE_HOUR", "cost.per_core_hour"),
     ("SELF_PROFILE", "self_profile.enabled"),
 ];
 

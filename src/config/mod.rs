@@ -4,6 +4,7 @@
 //! Every key is in `config/default.toml`; a key that is not is refused. Each error names the key, where the value came
 //! from, and the rule it breaks. All errors are reported at once.
 
+mod cost;
 mod database;
 mod env;
 mod function;
@@ -23,6 +24,7 @@ mod store;
 
 use std::path::Path;
 
+pub use cost::CostSettings;
 pub use database::{ConnectTo, DatabaseSettings, Pooler, SslMode};
 pub use function::{Functions, InvalidFunction};
 pub use history::HistorySettings;
@@ -66,6 +68,8 @@ pub struct Settings {
     pub spool: SpoolSettings,
     /// Where the rules come from.
     pub rules: RulesSettings,
+    /// What answers in money are computed with.
+    pub cost: CostSettings,
     /// Where answers link to.
     pub links: LinksSettings,
     /// Whether it profiles itself.
@@ -129,6 +133,7 @@ impl Settings {
         let history = HistorySettings::read(reader);
         let spool = SpoolSettings::read(reader);
         let rules = RulesSettings::read(reader);
+        let cost = CostSettings::read(reader);
         let links = LinksSettings::read(reader);
         let self_profile = SelfProfileSettings::read(reader);
         if let Some(server) = &server {
@@ -145,6 +150,7 @@ impl Settings {
             history: history?,
             spool: spool?,
             rules: rules?,
+            cost: cost?,
             links: links?,
             self_profile: self_profile?,
         })

@@ -71,7 +71,7 @@ fn every_short_name_sets_a_key_that_exists() {
 
 #[rstest]
 #[case(Some("[server]\nprot = 1"), &[], "server.prot (from the file FILE) is unknown: keys of [server] are data_dir, function, host, port, shutdown_timeout, workers")]
-#[case(Some("[srever]\nport = 1"), &[], "srever.port (from the file FILE) is unknown: sections are database, history, links, log")]
+#[case(Some("[srever]\nport = 1"), &[], "srever.port (from the file FILE) is unknown: sections are cost, database, history, links, log")]
 #[case(Some("server = 1"), &[], "server (from the file FILE) is unknown")]
 #[case(Some("port"), &[], "the settings (from the file FILE)")]
 #[case(None, &[("FLAMEWARDEN__SERVER__PROT", "1")], "server.prot (from the environment variable FLAMEWARDEN__SERVER__PROT) is unknown")]
@@ -87,6 +87,8 @@ fn every_short_name_sets_a_key_that_exists() {
 #[case(None, &[("QUIET_CORES", "inf")], "must be a number of cores that is not negative")]
 #[case(None, &[("QUIET_CORES", "NaN")], "must be a number of cores that is not negative")]
 #[case(None, &[("QUIET_CORES", "few")], "must be a number of cores that is not negative")]
+#[case(None, &[("COST_PER_CORE_HOUR", "-1")], "cost.per_core_hour (from the environment variable COST_PER_CORE_HOUR) must be a number, 0 or more: units of money per core and hour")]
+#[case(None, &[("COST_PER_CORE_HOUR", "4 cents")], "cost.per_core_hour (from the environment variable COST_PER_CORE_HOUR) must be a number")]
 #[case(None, &[("LOG_FORMAT", "xml")], "must be text or json")]
 #[case(None, &[("DB_QUERY_TIMEOUT", "30")], "must be a duration")]
 #[case(None, &[("DB_QUERY_TIMEOUT", "30M")], "must be a duration")]

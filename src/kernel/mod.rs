@@ -7,6 +7,7 @@
 mod actor;
 mod call;
 mod change;
+mod cost;
 mod duration;
 mod error;
 mod ids;
@@ -34,6 +35,7 @@ pub use actor::{AccessMethod, Actor, InvalidActor};
 pub(crate) use call::CALL;
 pub use call::{Call, Caller, Priority, Urgency};
 pub use change::Change;
+pub use cost::{CostPerCoreHour, InvalidCost};
 pub use duration::parse_duration;
 pub use error::{PortError, PortResult};
 pub use ids::SequentialIds;

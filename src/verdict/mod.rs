@@ -29,17 +29,17 @@ mod limits;
 mod names;
 mod reliability;
 
-pub use catalogue::{Advice, Explanation, Reach, Rule, RuleError, RuleIndex, Rules, Threshold, Visibility};
+pub use catalogue::{Advice, Cause, Explanation, Reach, Rule, RuleError, RuleIndex, Rules, Threshold, Visibility};
 pub use category::{Category, Layer, Origin, Runtime};
 pub use claims::{Claim, Claims, StackExplanation};
 pub use compare::{
     ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Group, Load, Membership, OwnNoise, Side,
 };
 pub use findings::{
-    Change, Diagnosis, Evidence, Finding, FirstProfile, Ground, KindOutcome, LockWait, Locks, NoData, ObservedTime,
-    ProfileAssessment, Rate, RateOver, Responsible, Since, Subject, Summary, TopFunction, Verdict, Was, change,
-    compared_sentence, cost_of_allocation, diagnosis_name, fallback_name, gone, label, name_allocators, since,
-    summarise, weigh_allocations,
+    AtMost, CauseShare, Change, Diagnosis, Evidence, Finding, FirstProfile, Ground, KindOutcome, LockWait, Locks,
+    NoData, ObservedTime, ProfileAssessment, Rate, RateOver, Responsible, Since, Site, Subject, Summary, TopFunction,
+    Verdict, Was, change, compared_sentence, cores_text, cost_of_allocation, diagnosis_name, fallback_name, gone,
+    label, name_allocators, since, summarise, weigh_allocations,
 };
 pub use fleet::{
     AppFunctions, AppMatches, FleetApp, Hotspot, HotspotService, Hotspots, Match, Matches, Needle, Ranking,

@@ -65,7 +65,8 @@ pub(in crate::app) static ROOMS: &[Room] = &[
             build: |wiring, version| {
                 let (profiles, relational) = (wiring.profiles()?, wiring.relational_ports(version)?);
                 let rules = wiring.rules()?;
-                wiring.offer_service(TriageService::new(TriageParts { profiles, relational, rules }));
+                let cost = wiring.cost();
+                wiring.offer_service(TriageService::new(TriageParts { profiles, relational, rules, cost }));
                 Ok(())
             },
             routes: triage::routes,

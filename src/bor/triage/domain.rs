@@ -8,7 +8,8 @@ use super::recent::View;
 use crate::bor::SorAnswer;
 use crate::bor::facts::{limits_of, observed};
 use crate::kernel::{
-    AppName, PortError, PortResult, ProfileType, Selector, Tenant, Text255, TimeWindow, UnknownProfileType,
+    AppName, CostPerCoreHour, PortError, PortResult, ProfileType, Selector, Tenant, Text255, TimeWindow,
+    UnknownProfileType,
 };
 use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
@@ -197,6 +198,8 @@ pub struct Triage {
     pub types: Vec<TypeResult>,
     /// The verdict.
     pub summary: Summary,
+    /// What a core costs in an hour, where that was set.
+    pub cost: Option<CostPerCoreHour>,
     /// The limits it was checked against.
     pub limits: SorAnswer<Vec<Baseline>>,
     /// Whether the registry named the app's own series.
@@ -233,7 +236,7 @@ impl Triage {
         let is_limit_broken = limits_of_kinds.into_iter().any(|limits| !limits.violations.is_empty());
         let mut summary = summarise(app.as_str(), &outcomes, is_limit_broken);
         summary.headline.push_str(&compared(&types, summary.primary_kind).unwrap_or_default());
-        Self { app: app.clone(), window, types, summary, limits, registry, history: SorAnswer::NotAsked }
+        Self { app: app.clone(), window, types, summary, cost: None, limits, registry, history: SorAnswer::NotAsked }
     }
 
     /// The triage of profiles that came without a server: no limits, no history. Without a window nothing is said per

@@ -16,7 +16,7 @@ use super::recent::{RecentAssessments, View};
 use crate::bor::facts::{first_profile, observed, passed_seconds};
 use crate::bor::relational::{RelationalPorts, narrowed, tenant_of};
 use crate::bor::{Refusal, SorAnswer};
-use crate::kernel::{Call, Clock, Phase, PortError, PortResult, ProfileType, TimeWindow, offload};
+use crate::kernel::{Call, Clock, CostPerCoreHour, Phase, PortError, PortResult, ProfileType, TimeWindow, offload};
 use crate::sor::baseline::Baseline;
 use crate::sor::profile_data::{ByMinute, MergedProfile, ProfileDataSor, ProfileQuery};
 use crate::verdict::{Category, ProfileAssessment, Rules, Since, since};
@@ -39,6 +39,8 @@ pub struct TriageParts {
     pub relational: RelationalPorts,
     /// The catalogue.
     pub rules: Arc<Rules>,
+    /// What a core costs in an hour, where that was set.
+    pub cost: Option<CostPerCoreHour>,
 }
 
 /// Triages apps.
@@ -75,7 +77,7 @@ impl TriageService {
         let entry = || history_entry(&triage, request.requested_by.clone());
         let history = self.parts.relational.record(call, &request.app, entry).await;
         call.report(Phase::Report, 1, 1);
-        Ok(Triage { history, ..triage })
+        Ok(Triage { history, cost: self.parts.cost, ..triage })
     }
 
     /// Reads and judges.

@@ -1,16 +1,22 @@
 //! The answer as JSON. `convert` makes it from what was judged.
 
 mod convert;
+mod finding;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use finding::FindingBody;
+use finding::{
+    AtMostBody, CauseBody, EvidenceBody, LockBody, MechanismBody, ResponsibleBody, SinceBody, SiteBody, WasBody,
+};
+
 use super::blocks::Blocks;
 use super::domain::CompareWith;
 use crate::bor::Absence;
 use crate::kernel::{FindingSeverity, LimitSeverity};
-use crate::verdict::{Category, Change, Confidence, NoData, QualityNote, RateOver, Runtime, Verdict};
+use crate::verdict::{Confidence, NoData, QualityNote, RateOver, Verdict};
 
 /// A triage of one app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -213,105 +219,6 @@ pub struct TopFunctionBody {
     pub self_samples: i64,
 }
 
-/// One category's share of a profile.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = TriageFinding)]
-pub struct FindingBody {
-    /// The category.
-    pub category: Category,
-    /// Its share of the active ticks, each tick claimed once.
-    pub percent: f64,
-    /// The low end of its 95 % interval.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub low: Option<f64>,
-    /// The high end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub high: Option<f64>,
-    /// The share of active ticks whose stacks have the category anywhere.
-    pub inclusive_percent: f64,
-    /// With `compare`: how it compares with the earlier window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub change: Option<Change>,
-    /// With `compare`: what it was then; absent if it was under 1 % or nothing is known of then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub was: Option<WasBody>,
-    /// With `compare`, from the embedded store of the same server: since when it has cost more than in the hour before the
-    /// window, where that is clear. Windows of up to two hours.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<SinceBody>,
-    /// The share from which it is a diagnosis.
-    pub threshold: f64,
-    /// How bad it is.
-    pub severity: FindingSeverity,
-    /// Whether the low end reaches the threshold.
-    pub confirmed: bool,
-    /// The runtime that most of its ticks belong to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runtime: Option<Runtime>,
-    /// Whether this kind of profile can show it; if not, its absence says nothing.
-    pub observable: bool,
-    /// Processor cores it takes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cores: Option<f64>,
-    /// Reported but not counted in `percent`: work that idle processors did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uncounted_percent: Option<f64>,
-    /// alloc: its share of what allocation costs the processor, percent of cpu.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub impact_percent: Option<f64>,
-    /// The categories that its stacks were claimed as otherwise.
-    pub mechanisms: Vec<MechanismBody>,
-    /// The frames that lead to it.
-    pub responsible: Vec<ResponsibleBody>,
-    /// The claiming frames, heaviest first.
-    pub evidence: Vec<EvidenceBody>,
-    /// lock and wall, of `lock_contention`: the five locks that threads wait for most.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub locks: Vec<LockBody>,
-    /// How many locks there are beside these; absent if none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub more_locks: Option<usize>,
-    /// What to do.
-    pub recommendation: String,
-    /// How to do it.
-    pub steps: Vec<String>,
-}
-
-/// What a finding was in the earlier window.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TriageWas)]
-pub struct WasBody {
-    /// Its share of the active ticks, percent.
-    pub percent: f64,
-    /// The low end of its 95 % interval, percent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub low: Option<f64>,
-    /// The high end, percent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub high: Option<f64>,
-    /// cpu: processor cores it took.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cores: Option<f64>,
-}
-
-/// Since when a category costs more: after this minute its rate stays over 3 median absolute deviations from the hour
-/// before the window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TriageSince)]
-pub struct SinceBody {
-    /// The start of the minute.
-    pub at: DateTime<Utc>,
-    /// The label of the version that began then, if one did: `version`, `service_version` or `service_git_ref`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "version")]
-    pub label: Option<String>,
-    /// Its value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "2.3.1")]
-    pub value: Option<String>,
-}
-
 /// The earlier window that findings are compared with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -335,58 +242,6 @@ pub struct ComparedBody {
     /// Why nothing is known of then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-}
-
-/// A category beneath another.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TriageMechanism)]
-pub struct MechanismBody {
-    /// The category.
-    pub category: Category,
-    /// Percent of the active ticks.
-    pub percent: f64,
-}
-
-/// A frame that leads to a category's ticks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = TriageResponsible)]
-pub struct ResponsibleBody {
-    /// The function.
-    pub function: String,
-    /// The share of the category beneath it.
-    pub percent: f64,
-    /// The share of all ticks that it is on the stack of.
-    pub total_percent: f64,
-    /// From it down to the claiming frame, shortened.
-    pub path: Vec<String>,
-}
-
-/// A lock that threads wait for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = TriageLock)]
-pub struct LockBody {
-    /// The function that takes it: the application's nearest to the lock.
-    #[schema(example = "com.example.Stock.take")]
-    pub function: String,
-    /// Its share of the wait for locks, percent.
-    #[schema(example = 62.5)]
-    pub percent: f64,
-    /// lock: milliseconds waited for it per second, over all threads, where the time is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = 340.2)]
-    pub wait_ms_per_second: Option<f64>,
-}
-
-/// A claiming frame.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TriageEvidence)]
-pub struct EvidenceBody {
-    /// The function.
-    pub function: String,
-    /// Percent of the active ticks.
-    pub percent: f64,
 }
 
 /// A function over its approved limit.

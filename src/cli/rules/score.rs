@@ -92,7 +92,7 @@ fn scored(rules: &Rules, dir: &Path, case: &Case) -> Result<Scored, ScoreError> 
     let (path, is_folded) = profile_of(dir, &case.name)?;
     // The labels may be words of the case's name, so the answer must not contain that.
     let app: Option<AppName> = "app".parse().ok();
-    let body = judge_file(rules, &path, app, is_folded.then_some(case.kind), TOP)?;
+    let body = judge_file(rules, &path, app, is_folded.then_some(case.kind), TOP, None)?;
     let block = primary(&body);
     let answer = answer(&body, block);
     let grade = grade::grade(case, &answer);

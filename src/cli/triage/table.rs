@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 
 use crate::bor::Absence;
 use crate::bor::triage::{Block, FindingBody, JudgedBlock, TriageBody};
-use crate::verdict::{Change, Verdict, short_name};
+use crate::verdict::{Change, Verdict, cores_text, short_name};
+
+/// Fewer cores than this are shown as this: "at most under 0.01" is no bound.
+const LEAST_CORES: f64 = 0.01;
 
 /// The answer of a server as text that ends with a line break.
 pub(super) fn of(body: &TriageBody, server: &str) -> String {
@@ -132,7 +135,19 @@ fn finding_row(text: &mut String, finding: &FindingBody) {
     let severity = finding.severity.as_str();
     let row =
         format!("  {:<20} {:>7.2}  {range:<13} {severity:<8} {place}", finding.category.as_str(), finding.percent);
-    let _ = writeln!(text, "{}{}", row.trim_end(), earlier(finding));
+    let _ = writeln!(text, "{}{}{}", row.trim_end(), at_most(finding), earlier(finding));
+}
+
+/// What the finding could save, where cores are known.
+fn at_most(finding: &FindingBody) -> String {
+    let Some((at_most, cores)) = finding.at_most.as_ref().and_then(|at_most| Some((at_most, at_most.cores?))) else {
+        return String::new();
+    };
+    let cores = cores_text(cores.max(LEAST_CORES));
+    match at_most.per_month {
+        Some(per_month) => format!("  (at most {cores}, {per_month:.2} a month)"),
+        None => format!("  (at most {cores})"),
+    }
 }
 
 /// What the finding was in the earlier window, if that was asked for, and since when it costs more.
@@ -160,5 +175,30 @@ fn share(percent: f64, low: Option<f64>, high: Option<f64>) -> String {
     match (low, high) {
         (Some(low), Some(high)) => format!("{percent:.1} % ({low:.1}–{high:.1})"),
         _ => format!("{percent:.1} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_row_says_what_the_finding_could_save() {
+        let row = |at_most: serde_json::Value| {
+            let finding = json!({"category": "crypto", "percent": 31.0, "inclusivePercent": 31.0, "threshold": 15.0,
+                "severity": "high", "confirmed": true, "observable": true, "atMost": at_most, "mechanisms": [],
+                "responsible": [], "evidence": [], "recommendation": "", "steps": []});
+            let mut text = String::new();
+            finding_row(&mut text, &serde_json::from_value(finding).unwrap());
+            text.split_once("high").unwrap().1.trim().to_owned()
+        };
+        assert_eq!(row(json!({"percentOfApp": 31.0, "cores": 0.412})), "(at most 0.41 cores)");
+        assert_eq!(row(json!({"percentOfApp": 31.0, "cores": 0.0004})), "(at most 0.01 cores)");
+        assert_eq!(
+            row(json!({"percentOfApp": 31.0, "cores": 1.5, "perMonth": 43.8})),
+            "(at most 1.5 cores, 43.80 a month)"
+        );
+        assert_eq!(row(json!({"percentOfApp": 31.0})), "");
     }
 }

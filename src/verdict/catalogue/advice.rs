@@ -20,7 +20,8 @@ pub struct Threshold {
 /// What to do about a category.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
-    /// The recommendation. `{place}` is replaced by the responsible frame and the heaviest function.
+    /// The recommendation. `{percent}` is replaced by the share in words, such as `12 % of the CPU time`, `{place}` by
+    /// the responsible frames, or else the callers of the heaviest function.
     pub recommendation: Arc<str>,
     /// The steps, in order.
     pub steps: Arc<[Step]>,
@@ -47,9 +48,9 @@ impl Step {
 }
 
 impl Advice {
-    /// The recommendation with the place filled in.
-    pub fn recommend(&self, place: &str) -> String {
-        self.recommendation.replace("{place}", place)
+    /// The recommendation with the place and the share filled in.
+    pub fn recommend(&self, place: &str, percent: &str) -> String {
+        self.recommendation.replace("{percent}", percent).replace("{place}", place)
     }
 
     /// The steps for an app that sends these kinds of profile. Empty: not known.

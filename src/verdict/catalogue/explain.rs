@@ -13,6 +13,8 @@ pub struct Explanation {
     pub runtime: Option<Runtime>,
     /// The rule that speaks of the name, pass-through and held-back names included.
     pub rule: Option<String>,
+    /// What the ticks it claims come from, where that is known.
+    pub cause: Option<String>,
     /// The canonical form.
     pub canonical: String,
 }
@@ -26,14 +28,18 @@ impl Rules {
                 category: Some(Category::Unresolved),
                 runtime: None,
                 rule: Some("spelling".to_owned()),
+                cause: None,
                 canonical: frame.text,
             };
         }
-        let rule = self.rule_of(&frame, None).and_then(|index| self.rule(index));
+        let index = self.rule_of(&frame, None);
+        let rule = index.and_then(|index| self.rule(index));
+        let cause = index.and_then(|index| self.cause(self.cause_of(&frame, index)?));
         Explanation {
             category: rule.and_then(|r| r.category),
             runtime: frame.own.filter(|own| *own != Runtime::Native).or(rule.map(|r| r.runtime)).or(frame.own),
             rule: rule.map(|r| r.id.to_string()),
+            cause: cause.map(|cause| cause.id.to_string()),
             canonical: frame.text,
         }
     }

@@ -1,5 +1,7 @@
 //! The shape of a catalogue file.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::rule::{Reach, Space};
@@ -12,6 +14,8 @@ pub(super) struct CatalogueFile {
     pub(super) space: Option<Space>,
     #[serde(default)]
     pub(super) rule: Vec<RuleEntry>,
+    #[serde(default)]
+    pub(super) cause: Vec<CauseEntry>,
     #[serde(default)]
     pub(super) origin: Vec<OriginEntry>,
     #[serde(default)]
@@ -51,8 +55,26 @@ pub(super) struct RuleEntry {
     pub(super) never_runs: bool,
     pub(super) counted: Option<bool>,
     pub(super) alone: Option<f64>,
+    /// The id of the cause of its claims.
+    pub(super) cause: Option<String>,
     #[serde(default)]
     pub(super) yields_to: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CauseEntry {
+    pub(super) id: String,
+    pub(super) category: String,
+    pub(super) phrase: String,
+    #[serde(default)]
+    pub(super) covers: bool,
+    pub(super) advice: Option<String>,
+    #[serde(default)]
+    pub(super) steps: Vec<StepEntry>,
+    /// Names that tell it, as rules have them, by how they are spelled.
+    #[serde(default)]
+    pub(super) names: BTreeMap<Space, Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,5 +1,6 @@
 //! What rules say of a function by its name and file alone.
 
+use super::cause::CauseIndex;
 use super::rule::{Reach, Rule, RuleIndex};
 use crate::verdict::category::{Origin, Runtime};
 
@@ -19,6 +20,8 @@ pub(in crate::verdict) struct FunctionInfo {
     /// says.
     pub(in crate::verdict) at_most: Option<Reach>,
     pub(in crate::verdict) origin: Origin,
+    /// What the ticks that it claims come from, if its rule or its name tells.
+    pub(in crate::verdict) cause: Option<CauseIndex>,
     /// Whether its name, if it has one, is at the root of every stack.
     pub(in crate::verdict) entry: bool,
     /// A hash of the package or class of the function; 0 if the name has none.
@@ -36,6 +39,7 @@ impl FunctionInfo {
         unresolved: false,
         at_most: None,
         origin: Origin::App,
+        cause: None,
         entry: false,
         package: 0,
     };

@@ -7,8 +7,10 @@ use std::sync::{Arc, OnceLock};
 use rustc_hash::FxHashMap;
 
 use super::advice::{Advice, AdviceRow, BlindRow, Step, Threshold, ThresholdRow, Visibility};
+use super::cause::{Cause, CauseIndex};
 use super::file::{
-    AdviceEntry, BlindEntry, CatalogueFile, OriginEntry, RuleEntry, StepEntry, SubtreeEntry, ThresholdEntry, WrapsEntry,
+    AdviceEntry, BlindEntry, CatalogueFile, CauseEntry, OriginEntry, RuleEntry, StepEntry, SubtreeEntry,
+    ThresholdEntry, WrapsEntry,
 };
 use super::pattern::Pattern;
 use super::rule::{Reach, Rule, Space};
@@ -18,6 +20,9 @@ use crate::verdict::category::{Category, Runtime};
 
 const BUILTIN: &[(&str, &str)] = &[
     ("advice.toml", include_str!("advice.toml")),
+    ("causes-data.toml", include_str!("causes-data.toml")),
+    ("causes-runtime.toml", include_str!("causes-runtime.toml")),
+    ("causes-storage.toml", include_str!("causes-storage.toml")),
     ("coreclr.toml", include_str!("coreclr.toml")),
     ("cpython.toml", include_str!("cpython.toml")),
     ("cruby.toml", include_str!("cruby.toml")),
@@ -122,6 +127,7 @@ fn build<'f>(files: impl Iterator<Item = (&'f str, &'f str)>) -> Result<Rules, R
         })?;
         builder.file(name, file)?;
     }
+    builder.name_causes()?;
     Ok(Rules { quiet_cores: QUIET_CORES, ..builder.rules })
 }
 
@@ -129,6 +135,8 @@ fn build<'f>(files: impl Iterator<Item = (&'f str, &'f str)>) -> Result<Rules, R
 struct Builder {
     rules: Rules,
     ids: FxHashMap<String, String>,
+    /// Rules that name a cause, which any file may hold: place, file, cause.
+    caused: Vec<(usize, String, String)>,
 }
 
 impl Builder {
@@ -141,6 +149,10 @@ impl Builder {
         for entry in file.rule {
             let id = entry.id.clone();
             self.rule(name, entry, file.runtime, file.space).map_err(|p| wrong(Some(&id), p))?;
+        }
+        for entry in file.cause {
+            let id = entry.id.clone();
+            self.cause(entry).map_err(|p| wrong(None, format!("the cause {id:?} {p}")))?;
         }
         for entry in file.origin {
             self.origin(&entry).map_err(|p| wrong(None, p))?;
@@ -198,8 +210,12 @@ impl Builder {
             self.rules.libraries.push((Pattern::parse(text).map_err(|e| format!("the library {e}"))?, index));
         }
         let parse = |text: &String| Pattern::parse(text).map_err(|e| format!("the exception {e}"));
+        if let Some(cause) = entry.cause {
+            self.caused.push((usize::from(index), file.to_owned(), cause));
+        }
         let rule = Rule {
             runtime,
+            cause: None,
             category: claimed,
             pass_through,
             reach: entry.reach.unwrap_or(Reach::Wrapper),
@@ -221,6 +237,59 @@ impl Builder {
             return Err("never_runs is for rules of category idle".to_owned());
         }
         self.rules.list.push(rule);
+        Ok(())
+    }
+
+    fn cause(&mut self, entry: CauseEntry) -> Result<(), String> {
+        let index = u8::try_from(self.rules.causes.len()).map_err(|_| "is one too many".to_owned())?;
+        if self.rules.causes.iter().any(|cause| *cause.id == *entry.id) {
+            return Err("is given twice".to_owned());
+        }
+        for (space, names) in entry.names {
+            let Some(set) = self.rules.cause_sets.get_mut(space as usize) else { continue };
+            for text in names {
+                let pattern = Pattern::parse(&text).map_err(|e| format!("has the pattern {e}"))?;
+                if let Err(other) = set.add(pattern, u32::from(index)) {
+                    let other = self.rules.causes.get(other as usize).map_or("", |cause| &*cause.id);
+                    return Err(format!("has the pattern {text:?} of the cause {other:?}"));
+                }
+            }
+        }
+        let steps = entry.steps.into_iter().map(step).collect::<Result<Vec<_>, _>>()?;
+        let advice = match entry.advice {
+            Some(text) if !text.contains("{place}") => return Err("has advice without {place}".to_owned()),
+            None if !steps.is_empty() => return Err("has steps without advice".to_owned()),
+            text => text.map(|text| Advice { recommendation: text.into(), steps: steps.into() }),
+        };
+        self.rules.causes.push(Arc::new(Cause {
+            category: category(&entry.category)?,
+            id: entry.id.into(),
+            phrase: entry.phrase.into(),
+            covers: entry.covers,
+            advice,
+        }));
+        Ok(())
+    }
+
+    /// Gives the rules that name a cause its place. A cause belongs to the category that its rules claim.
+    fn name_causes(&mut self) -> Result<(), RuleError> {
+        let Rules { list, causes, .. } = &mut self.rules;
+        for (place, file, id) in std::mem::take(&mut self.caused) {
+            let Some(rule) = list.get_mut(place) else { continue };
+            let known = causes.iter().position(|cause| *cause.id == *id);
+            let found = known.and_then(|at| Some((u8::try_from(at).ok()?, causes.get(at)?)));
+            let problem = match found {
+                Some((at, cause)) if rule.category == Some(cause.category) => {
+                    rule.cause = Some(CauseIndex(at));
+                    continue;
+                }
+                Some((_, cause)) => {
+                    format!("the cause {id:?} is one of {}, and the rule claims another", cause.category)
+                }
+                None => format!("the cause {id:?} is unknown"),
+            };
+            return Err(RuleError { file, rule: Some(rule.id.to_string()), problem });
+        }
         Ok(())
     }
 

@@ -30,6 +30,7 @@ fn learn(rules: &Rules, name: &str, file: &str) -> FunctionInfo {
         rule,
         rule_in_php: if frame.own.is_none() { rules.rule_of(&frame, Some(Runtime::Php)) } else { None },
         rule_in_jvm,
+        cause: rule.or(rule_in_jvm).and_then(|rule| rules.cause_of(&frame, rule)),
         plain_word: frame.own.is_none()
             && frame.text.bytes().all(|b| b.is_ascii_lowercase())
             && !is_c_word(&frame.text),

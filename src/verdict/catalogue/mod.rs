@@ -5,6 +5,7 @@
 //! overridable file by file.
 
 mod advice;
+mod cause;
 mod explain;
 mod file;
 mod function_info;
@@ -19,6 +20,8 @@ mod rules;
 mod tests;
 
 pub use advice::{Advice, Threshold, Visibility};
+pub use cause::Cause;
+pub(super) use cause::CauseIndex;
 pub use explain::Explanation;
 pub(super) use function_info::FunctionInfo;
 pub use load::RuleError;

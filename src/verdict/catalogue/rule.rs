@@ -1,5 +1,6 @@
 //! One rule: which names it speaks of, what it claims, and how far.
 
+use super::cause::CauseIndex;
 use super::pattern::Pattern;
 use crate::verdict::category::{Category, Runtime};
 use crate::verdict::names::Frame;
@@ -45,6 +46,8 @@ pub struct Rule {
     pub alone: Option<f64>,
     /// How many patterns it has.
     pub patterns: usize,
+    /// The cause of its claims, unless their name tells another.
+    pub(super) cause: Option<CauseIndex>,
     pub(super) yields_to: Vec<Category>,
     pub(super) except: Vec<Pattern>,
     /// The libraries one of which the name must carry, unless its stack is of the rule's runtime; empty: any.
@@ -76,7 +79,7 @@ impl Rule {
 }
 
 /// How names of a rule are spelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Space {
     Jvm,

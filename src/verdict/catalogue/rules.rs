@@ -1,8 +1,10 @@
 //! All rules of a catalogue, and the search for the one that speaks of a frame.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::advice::{Advice, AdviceRow, BlindRow, Threshold, ThresholdRow, Visibility};
+use super::cause::{Cause, CauseIndex};
 use super::function_info::FunctionInfo;
 use super::name_cache::NameCache;
 use super::pattern::{Pattern, PatternSet, split};
@@ -16,6 +18,9 @@ use crate::verdict::names::Frame;
 pub struct Rules {
     pub(super) list: Vec<Rule>,
     pub(super) sets: [PatternSet; Space::COUNT],
+    pub(super) causes: Vec<Arc<Cause>>,
+    /// The names that tell a cause.
+    pub(super) cause_sets: [PatternSet; Space::COUNT],
     pub(super) libraries: Vec<(Pattern, u16)>,
     pub(super) origins: [PatternSet; Space::COUNT],
     /// Why rules of reach `subtree` may claim whatever runs beneath, by category.
@@ -40,6 +45,35 @@ impl Rules {
     /// A rule by its place.
     pub fn rule(&self, index: RuleIndex) -> Option<&Rule> {
         self.list.get(usize::from(index.0))
+    }
+
+    /// All causes, in the order of their files.
+    pub fn causes(&self) -> &[Arc<Cause>] {
+        &self.causes
+    }
+
+    /// A cause by its place.
+    pub(in crate::verdict) fn cause(&self, index: CauseIndex) -> Option<&Arc<Cause>> {
+        self.causes.get(usize::from(index.0))
+    }
+
+    /// What the ticks come from that a rule claims for a frame: the cause that its name tells, else that of the rule.
+    pub(super) fn cause_of(&self, frame: &Frame, rule: RuleIndex) -> Option<CauseIndex> {
+        let rule = self.rule(rule)?;
+        let category = rule.category?;
+        let is_of_it = |number: u32| {
+            let index = CauseIndex(u8::try_from(number).ok()?);
+            self.cause(index).is_some_and(|cause| cause.category == category).then_some(index)
+        };
+        let told = frame.texts().find_map(|text| {
+            let tokens: Vec<&str> = split(text).collect();
+            let sets = spaces(frame, None).filter_map(|space| self.cause_sets.get(space as usize));
+            let told = sets.flat_map(|set| {
+                set.all(&tokens).filter_map(|(number, weight)| Some((weight, is_of_it(number)?))).collect::<Vec<_>>()
+            });
+            told.max_by_key(|(weight, index)| (*weight, Reverse(index.0)))
+        });
+        told.map(|(_, index)| index).or(rule.cause)
     }
 
     /// Why a rule of reach `subtree` may claim whatever runs beneath: its own reason, or else that of its category. `None`
@@ -134,16 +168,7 @@ impl Rules {
 
     /// Sets `elsewhere` where a rule would match that is not at home here.
     fn search(&self, frame: &Frame, context: Option<Runtime>, elsewhere: &mut bool) -> Option<RuleIndex> {
-        // A bare word may be a PHP builtin or a script's `JSON.parse` only if it is spelled like one.
-        let telling = frame.text.contains(['_', '.']) || frame.text.contains("::");
-        let spaces: &[Space] = match (frame.own, context) {
-            (Some(Runtime::Php), _) | (None, Some(Runtime::Php)) => &[Space::Php, Space::Native],
-            (Some(Runtime::Native), _) if frame.library.is_none() => &[Space::Native, Space::Php],
-            (Some(own), _) => &[Space::of(own)],
-            (None, _) if telling => &[Space::Native, Space::Php, Space::Node, Space::Ruby],
-            (None, _) => &[Space::Native, Space::Node],
-        };
-        let found = spaces.iter().find_map(|space| self.heaviest(frame, *space, context, elsewhere));
+        let found = spaces(frame, context).find_map(|space| self.heaviest(frame, space, context, elsewhere));
         found.or_else(|| self.by_library(frame))
     }
 
@@ -156,7 +181,7 @@ impl Rules {
     ) -> Option<RuleIndex> {
         let set = self.sets.get(space as usize)?;
         let mut best: Option<(u32, u16)> = None;
-        for text in std::iter::once(frame.text.as_str()).chain(frame.alt.as_deref()) {
+        for text in frame.texts() {
             let tokens: Vec<&str> = split(text).collect();
             for (number, weight) in set.all(&tokens) {
                 let index = u16::try_from(number).unwrap_or(u16::MAX);
@@ -187,4 +212,18 @@ impl Rules {
         let tokens: Vec<&str> = split(name).collect();
         self.origins.get(space as usize)?.all(&tokens).max_by_key(|(_, weight)| *weight).map(|(number, _)| number == 0)
     }
+}
+
+/// How the frame's name may be spelled, the likeliest first.
+fn spaces(frame: &Frame, context: Option<Runtime>) -> impl Iterator<Item = Space> {
+    // A bare word may be a PHP builtin or a script's `JSON.parse` only if it is spelled like one.
+    let telling = frame.text.contains(['_', '.']) || frame.text.contains("::");
+    let (own, others): (Option<Space>, &'static [Space]) = match (frame.own, context) {
+        (Some(Runtime::Php), _) | (None, Some(Runtime::Php)) => (None, &[Space::Php, Space::Native]),
+        (Some(Runtime::Native), _) if frame.library.is_none() => (None, &[Space::Native, Space::Php]),
+        (Some(own), _) => (Some(Space::of(own)), &[]),
+        (None, _) if telling => (None, &[Space::Native, Space::Php, Space::Node, Space::Ruby]),
+        (None, _) => (None, &[Space::Native, Space::Node]),
+    };
+    own.into_iter().chain(others.iter().copied())
 }

@@ -1,3 +1,5 @@
+mod causes;
+
 use super::*;
 use crate::kernel::ProfileType;
 use crate::verdict::category::{Category, Runtime};
@@ -136,7 +138,8 @@ fn every_category_that_competes_has_advice_with_a_place_and_steps() {
     let rules = Rules::builtin();
     for category in Category::ALL {
         let advice = rules.advice(*category, None);
-        assert!(advice.recommend("Cart.toJson").contains("Cart.toJson"), "{category}");
+        let text = advice.recommend("Cart.toJson", "12 % of the CPU time");
+        assert!(text.contains("Cart.toJson") && text.contains("12 % of the CPU time"), "{category}: {text}");
         assert!(!advice.steps.is_empty(), "{category}");
     }
     assert_ne!(rules.advice(Category::GcPressure, Some(Runtime::Go)), rules.advice(Category::GcPressure, None));

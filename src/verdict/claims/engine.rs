@@ -7,7 +7,7 @@ use super::leaf_search::{Meaning, Meanings, Step};
 use super::threads;
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, Stack};
-use crate::verdict::catalogue::{FunctionInfo, Reach, Rule, RuleIndex, Rules, function_infos};
+use crate::verdict::catalogue::{CauseIndex, FunctionInfo, Reach, Rule, RuleIndex, Rules, function_infos};
 use crate::verdict::category::{Category, Origin, Runtime};
 use crate::verdict::events::Event;
 
@@ -134,6 +134,11 @@ impl Claims {
         self.origin(function) == Origin::App
             && !self.is_platform(function)
             && (self.language.is_none() || info.is_some_and(speaks))
+    }
+
+    /// What the ticks come from that the function claims, if its name tells.
+    pub(in crate::verdict) fn cause(&self, function: FunctionId) -> Option<CauseIndex> {
+        self.infos.get(function.index())?.cause
     }
 
     /// Whether the sampler saw frames below the language: native libraries, the VM's own code or the kernel.

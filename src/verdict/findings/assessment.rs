@@ -79,7 +79,7 @@ impl ProfileAssessment {
         let sample_count = subject.facts.sample_count.or(subject.facts.contentions);
         let sample_count = sample_count.or_else(|| estimated_samples(kind, profile, sample_type));
         let judging = Judging::new(rules, subject, &tally, sample_count, claims.native_frames());
-        let mut search = ResponsibleSearch::new(profile, &claims, &tally, kind);
+        let mut search = ResponsibleSearch::new(rules, profile, &claims, &tally, kind);
         let findings = judging.findings(&mut search);
         let (findings, diagnosis) = diagnosis::decide(&judging, findings, &mut search);
         let allocators = if kind == ProfileType::Alloc { search.sites() } else { Vec::new() };

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::at_most::AtMost;
 use super::rate::{ObservedTime, Rate, RateOver};
 use super::recommendation::{by_lock, caveat, not_observable, recommendation};
-use super::responsible::{Evidence, Locks, Responsible, ResponsibleSearch};
+use super::responsible::{CauseShare, Evidence, Investigation, Locks, Responsible, ResponsibleSearch, Site};
 use super::tally::Tally;
 use crate::kernel::{FindingSeverity, ProfileType, percent_of};
 use crate::profile::Profile;
@@ -14,6 +15,8 @@ use crate::verdict::reliability::{Confidence, MOSTLY_IDLE_BELOW, QualityTicks, S
 
 /// Findings are listed from this share, percent.
 const LISTED_FROM: f64 = 1.0;
+/// A cause with this share of its category, with all that runs beneath, decides what is advised, percent. A judgement.
+const LEADS: f64 = 50.0;
 
 /// One category's share of a profile and what is known about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,10 +41,16 @@ pub struct Finding {
     pub observable: bool,
     /// Processor cores it takes, in a cpu profile of a known window.
     pub cores: Option<f64>,
+    /// cpu: the most that could be saved.
+    pub at_most: Option<AtMost>,
     /// What the stacks that hold it were claimed as beside it: category and percent of the active ticks.
     pub mechanisms: Vec<(Category, f64)>,
+    /// What its ticks come from, where names tell: largest first.
+    pub causes: Vec<CauseShare>,
     /// The frames that lead to it.
     pub responsible: Vec<Responsible>,
+    /// The application's heaviest frames on its stacks, at most five.
+    pub sites: Vec<Site>,
     /// The claiming frames, heaviest first.
     pub evidence: Vec<Evidence>,
     /// lock and wall, of lock contention: the locks that threads wait for.
@@ -218,29 +227,33 @@ impl<'a> Judging<'a> {
         let share = self.share(tally.claimed(category));
         let threshold = self.rules.threshold(category, self.kind).percent;
         let runtime = tally.runtime(category).or_else(|| tally.main_runtime());
-        let (evidence, responsible) = search.investigate(category);
-        let advice = self.rules.advice(category, runtime);
+        let Investigation { evidence, responsible, causes, sites } = search.investigate(category);
+        let inclusive_percent = self.percent(tally.inclusive(category));
+        let cores = match self.rate {
+            Some(Rate::Cores(cores)) => Some(cores),
+            _ => None,
+        };
         let mut finding = Finding {
             category,
             share,
             uncounted_percent: self.percent(tally.uncounted(category)),
-            inclusive_percent: self.percent(tally.inclusive(category)),
+            inclusive_percent,
             threshold,
             severity: if self.competes(category) { self.severity(&share) } else { FindingSeverity::Low },
             confirmed: self.is_confirmed(category, &share, threshold),
             runtime,
             observable: self.observable(category, runtime),
-            cores: match self.rate {
-                Some(Rate::Cores(cores)) => Some(cores * share.percent / 100.0),
-                _ => None,
-            },
+            cores: cores.map(|cores| cores * share.percent / 100.0),
+            at_most: AtMost::of(self.kind, category, [share.percent, inclusive_percent], cores),
             mechanisms: self.mechanisms(category),
             recommendation: String::new(),
+            causes,
             responsible,
+            sites,
             evidence,
             locks: self.locks(category, &share, search),
             impact_percent: None,
-            steps: advice.steps_for(self.kinds),
+            steps: Arc::from([]),
         };
         self.advise(&mut finding);
         finding
@@ -249,9 +262,14 @@ impl<'a> Judging<'a> {
     /// Says what to do about a finding, and where.
     pub(super) fn advise(&self, finding: &mut Finding) {
         let Finding { category, runtime, .. } = *finding;
-        let advice = self.rules.advice(category, runtime);
-        let text = recommendation(&advice, category, &finding.responsible, &finding.evidence);
+        let whole = finding.share.percent.max(finding.inclusive_percent);
+        let leading = finding.causes.first().filter(|cause| cause.percent * 100.0 >= whole * LEADS);
+        let of_cause = leading.and_then(|leading| Some((leading.cause.advice.clone()?, leading.percent)));
+        let is_by_cause = of_cause.is_some();
+        let (advice, percent) = of_cause.unwrap_or_else(|| (self.rules.advice(category, runtime), whole));
+        let text = recommendation(&advice, self.kind, percent, is_by_cause, finding);
         finding.recommendation = text + &by_lock(&finding.locks) + &caveat(self.kind, category, runtime, self.kinds);
+        finding.steps = advice.steps_for(self.kinds);
     }
 
     /// The locks, in profiles of which the ticks are time waited.
@@ -277,23 +295,39 @@ impl<'a> Judging<'a> {
     }
 
     fn not_observable(&self, category: Category, runtime: Option<Runtime>) -> Finding {
-        Finding {
+        let threshold = self.rules.threshold(category, self.kind).percent;
+        Finding::not_observable(category, threshold, runtime, not_observable(category, self.kind, runtime))
+    }
+}
+
+impl Finding {
+    /// A category that this kind of profile cannot show.
+    pub(super) fn not_observable(
+        category: Category,
+        threshold: f64,
+        runtime: Option<Runtime>,
+        recommendation: String,
+    ) -> Self {
+        Self {
             category,
             share: Share { percent: 0.0, interval: None },
             uncounted_percent: 0.0,
             inclusive_percent: 0.0,
-            threshold: self.rules.threshold(category, self.kind).percent,
+            threshold,
             severity: FindingSeverity::Low,
             confirmed: false,
             runtime,
             observable: false,
             cores: None,
+            at_most: None,
             mechanisms: Vec::new(),
+            causes: Vec::new(),
             responsible: Vec::new(),
+            sites: Vec::new(),
             evidence: Vec::new(),
             locks: Locks::default(),
             impact_percent: None,
-            recommendation: not_observable(category, self.kind, runtime),
+            recommendation,
             steps: Arc::from([]),
         }
     }

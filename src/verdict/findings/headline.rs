@@ -157,7 +157,8 @@ pub(super) fn figure(value: f64) -> String {
     if value >= 9.95 { format!("{value:.0}") } else { format!("{value:.1}") }
 }
 
-pub(super) fn cores_text(cores: f64) -> String {
+/// An amount of processor cores in words, to two figures: `0.26 cores`.
+pub fn cores_text(cores: f64) -> String {
     match cores {
         c if c < 0.01 => "under 0.01 cores".to_owned(),
         c if c < 1.0 => format!("{c:.2} cores"),

@@ -4,6 +4,7 @@
 //! gives an [`ProfileAssessment`], and of several one [`Summary`] with its headline.
 
 mod assessment;
+mod at_most;
 mod change;
 mod diagnosis;
 mod finding;
@@ -21,14 +22,15 @@ mod tally;
 mod tests;
 
 pub use assessment::{ProfileAssessment, TopFunction};
+pub use at_most::AtMost;
 pub use change::{Change, Was, change, compared_sentence, gone};
 pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
 pub use finding::{Finding, Subject};
-pub use headline::label;
 pub(super) use headline::rate_text;
+pub use headline::{cores_text, label};
 pub use impact::{cost_of_allocation, name_allocators, weigh_allocations};
 pub use no_data::NoData;
 pub use rate::{ObservedTime, Rate, RateOver};
-pub use responsible::{Evidence, LockWait, Locks, Responsible};
+pub use responsible::{CauseShare, Evidence, LockWait, Locks, Responsible, Site};
 pub use since::{FirstProfile, Since, since};
 pub use summary::{KindOutcome, Summary, Verdict, summarise};

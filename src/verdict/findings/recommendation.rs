@@ -2,43 +2,81 @@
 
 use std::fmt::Write as _;
 
-use super::responsible::{Evidence, Locks, Responsible};
+use super::finding::Finding;
+use super::responsible::{CauseShare, Evidence, Locks, Responsible};
 use crate::kernel::ProfileType;
 use crate::verdict::catalogue::Advice;
 use crate::verdict::category::{Category, Runtime};
 use crate::verdict::names::short_name;
 
-/// The advice with its place: the responsible frame first, then the heaviest function. A collector's own functions are
-/// no place: what it does follows from who allocates.
+/// At most so many causes are told in a recommendation.
+const CAUSES_TOLD: usize = 3;
+
+/// The advice with its place: the responsible frames, or else the callers of the heaviest function; then the heaviest
+/// function, and what the ticks come from where the advice is not about that. A collector's own functions are no place:
+/// what it does follows from who allocates.
 pub(super) fn recommendation(
     advice: &Advice,
-    category: Category,
-    responsible: &[Responsible],
-    evidence: &[Evidence],
+    kind: ProfileType,
+    percent: f64,
+    is_by_cause: bool,
+    Finding { category, responsible, evidence, causes, .. }: &Finding,
 ) -> String {
-    let is_collector = category == Category::GcPressure;
-    let evidence = if is_collector { &[] } else { evidence };
-    let mut place = match responsible {
+    let is_collector = *category == Category::GcPressure;
+    let evidence = if is_collector { &[] } else { evidence.as_slice() };
+    let mut place = match responsible.as_slice() {
         [] => String::new(),
         [one] => format!("{} ({:.0} % of it)", one.function, one.percent),
         [one, two, ..] => {
             format!("{} ({:.0} % of it) and {} ({:.0} %)", one.function, one.percent, two.function, two.percent)
         }
     };
+    let mut after = String::new();
     if let Some(heaviest) = evidence.first().filter(|e| responsible.iter().all(|r| r.function != e.function)) {
         let Evidence { function, percent } = heaviest;
         if place.is_empty() {
-            place = format!("{function} ({percent:.1} %)");
+            place = format!("the callers of {function} ({percent:.1} %)");
         } else {
-            let _ = write!(place, ", heaviest function {function} ({percent:.1} %)");
+            after = format!(" The heaviest function of it is {function} ({percent:.1} %).");
         }
+    }
+    if !is_by_cause {
+        after.push_str(&causes_text(causes));
     }
     let is_library_only = !responsible.is_empty() && responsible.iter().all(|one| !one.is_own);
     if place.is_empty() {
-        place.push_str(if is_collector { "the code that allocates most" } else { "the heaviest functions" });
+        place.push_str(if is_collector { "the code that allocates most" } else { "its callers" });
     }
-    let outside = if is_library_only { " It is called from outside any code of your own." } else { "" };
-    advice.recommend(&place) + outside
+    if is_library_only {
+        after.push_str(" It is called from outside any code of your own.");
+    }
+    advice.recommend(&place, &share_text(kind, percent)) + &after
+}
+
+/// What the ticks come from, the largest first.
+fn causes_text(causes: &[CauseShare]) -> String {
+    let told = causes
+        .iter()
+        .take(CAUSES_TOLD)
+        .map(|CauseShare { cause, percent, .. }| format!("{} {percent:.0} %", cause.phrase));
+    let told = told.collect::<Vec<_>>().join(", ");
+    if told.is_empty() { told } else { format!(" Known parts of it: {told}.") }
+}
+
+/// A share of a kind of profile, in words.
+fn share_text(kind: ProfileType, percent: f64) -> String {
+    let whole = match kind {
+        ProfileType::Cpu => "the CPU time",
+        ProfileType::Wall => "the time",
+        ProfileType::Alloc => "what is allocated",
+        ProfileType::Inuse => "the memory in use",
+        ProfileType::Lock => "the waiting",
+        ProfileType::Goroutine => "the goroutines",
+        ProfileType::Exception => "the exceptions",
+        ProfileType::Samples => "the samples",
+    };
+    let digits = usize::from(percent < 1.0);
+    format!("{percent:.digits$} % of {whole}")
 }
 
 /// Each lock with its share of the wait, where there are several.
@@ -158,24 +196,28 @@ mod tests {
             is_own: true,
         };
         let evidence = Evidence { function: "ObjectMapper.writeValue".into(), percent: 12.34 };
-        let advice = Advice { recommendation: "Write less under {place}.".into(), steps: std::sync::Arc::from([]) };
+        let advice = Advice {
+            recommendation: "It takes {percent}: write less in {place}.".into(),
+            steps: std::sync::Arc::from([]),
+        };
+        let finding = |category, responsible: &[Responsible], evidence: &[Evidence]| Finding {
+            responsible: responsible.to_vec(),
+            evidence: evidence.to_vec(),
+            ..Finding::not_observable(category, 10.0, None, String::new())
+        };
+        let say = |finding: &Finding| recommendation(&advice, ProfileType::Cpu, 12.4, false, finding);
         assert_eq!(
-            recommendation(
-                &advice,
-                Category::Logging,
-                std::slice::from_ref(&responsible),
-                std::slice::from_ref(&evidence)
-            ),
-            "Write less under com/example/Cart.toJson (91 % of it), heaviest function ObjectMapper.writeValue (12.3 %)."
+            say(&finding(Category::Logging, std::slice::from_ref(&responsible), std::slice::from_ref(&evidence))),
+            "It takes 12 % of the CPU time: write less in com/example/Cart.toJson (91 % of it). The heaviest function of \
+             it is ObjectMapper.writeValue (12.3 %)."
         );
         assert_eq!(
-            recommendation(&advice, Category::Logging, &[], std::slice::from_ref(&evidence)),
-            "Write less under ObjectMapper.writeValue (12.3 %)."
+            say(&finding(Category::Logging, &[], std::slice::from_ref(&evidence))),
+            "It takes 12 % of the CPU time: write less in the callers of ObjectMapper.writeValue (12.3 %)."
         );
-        assert_eq!(recommendation(&advice, Category::Logging, &[], &[]), "Write less under the heaviest functions.");
         assert_eq!(
-            recommendation(&advice, Category::GcPressure, &[], &[evidence]),
-            "Write less under the code that allocates most."
+            say(&finding(Category::GcPressure, &[], &[evidence])),
+            "It takes 12 % of the CPU time: write less in the code that allocates most."
         );
     }
 }

@@ -1,18 +1,28 @@
 //! Who is responsible for a category's ticks: evidence by claiming frame, and the application's frame that leads there.
 
+mod causes;
+mod evidence;
 mod locks;
-mod path;
+mod shortened;
+mod sites;
 
 use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
 
-pub use self::locks::{LockWait, Locks};
-use self::path::shortened;
+pub use causes::CauseShare;
+use causes::CausesOfPaths;
+pub use evidence::Evidence;
+pub use locks::{LockWait, Locks};
+use shortened::shortened;
+pub use sites::Site;
+use sites::SiteCounts;
+
 use super::recommendation::TELLS_SOMETHING;
 use super::tally::{CATEGORIES, Tally};
 use crate::kernel::{ProfileType, percent_of};
 use crate::profile::{FunctionId, Profile, TextId};
+use crate::verdict::catalogue::{CauseIndex, Rules};
 use crate::verdict::category::Category;
 use crate::verdict::claims::Claims;
 use crate::verdict::names::short_name;
@@ -25,17 +35,6 @@ const WORTH_NAMING: f64 = 20.0;
 const EVERYTHING: f64 = 95.0;
 /// Paths are counted in so many rounds. After each, frames that can no longer be on enough paths are dropped.
 const ROUNDS: usize = 8;
-/// Rows of evidence.
-const EVIDENCE: usize = 5;
-
-/// A function and its share of a category.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Evidence {
-    /// The function, as the source spells it.
-    pub function: String,
-    /// Its share of the active ticks, percent.
-    pub percent: f64,
-}
 
 /// The frame of the application, or of a library, that leads to a category's ticks.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,8 +62,11 @@ pub(super) struct ResponsibleSearch<'p, 'c> {
     /// Ticks by function, and the last path they were counted on; all 0 between two questions.
     counts: Vec<(i64, u32)>,
     path: u32,
+    /// What is counted to find the sites of a category.
+    site_counts: SiteCounts,
     /// The ticks of stacks with a frame, among those asked for: a frame may lead to several categories.
     totals: FxHashMap<FunctionId, i64>,
+    rules: &'c Rules,
 }
 
 /// Where the search for a caller begins in a stack.
@@ -73,10 +75,31 @@ struct Path<'p> {
     ticks: i64,
     /// The claiming frame (or the leaf) and all callers, leaf first.
     frames: &'p [FunctionId],
+    /// What its ticks come from, if a name on it tells.
+    cause: Option<CauseIndex>,
+}
+
+/// What is known of a category beside its share.
+pub(super) struct Investigation {
+    /// The claiming frames, heaviest first.
+    pub(super) evidence: Vec<Evidence>,
+    /// Who is responsible for its ticks.
+    pub(super) responsible: Vec<Responsible>,
+    /// What its ticks come from, heaviest first.
+    pub(super) causes: Vec<CauseShare>,
+    /// Where in the application's code they come from.
+    pub(super) sites: Vec<Site>,
 }
 
 impl<'p, 'c> ResponsibleSearch<'p, 'c> {
-    pub(super) fn new(profile: &'p Profile, claims: &'c Claims, tally: &'c Tally, kind: ProfileType) -> Self {
+    pub(super) fn new(
+        rules: &'c Rules,
+        profile: &'p Profile,
+        claims: &'c Claims,
+        tally: &'c Tally,
+        kind: ProfileType,
+    ) -> Self {
+        let causes = CausesOfPaths::new(rules, profile, claims);
         // Counted first: lists that grow would be moved again and again.
         let (mut most, mut rest) = ([0; CATEGORIES], 0);
         for claim in claims.claims() {
@@ -92,17 +115,25 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
             let from = claim.and_then(|claim| stack.frames.iter().position(|f| *f == claim.frame)).unwrap_or(0);
             let paths = claim.map_or(Some(&mut unclaimed), |claim| claimed.get_mut(claim.category as usize));
             if let (Some(paths), Some(frames)) = (paths, stack.frames.get(from..)) {
-                paths.push(Path { ticks, frames });
+                let cause = claim.and_then(|claim| causes.of(frames, claim.category));
+                paths.push(Path { ticks, frames, cause });
             }
         }
         let counts = vec![(0, 0); profile.function_count()];
-        Self { profile, claims, tally, kind, claimed, unclaimed, counts, path: 0, totals: FxHashMap::default() }
+        let (site_counts, totals) = (SiteCounts::new(profile, claims), FxHashMap::default());
+        Self { profile, claims, tally, kind, claimed, unclaimed, counts, path: 0, site_counts, totals, rules }
     }
 
-    /// The claiming frames of a category, heaviest first, and who is responsible for its ticks.
-    pub(super) fn investigate(&mut self, category: Category) -> (Vec<Evidence>, Vec<Responsible>) {
+    /// What is known of a category beside its share.
+    pub(super) fn investigate(&mut self, category: Category) -> Investigation {
         let paths = self.claimed.get_mut(category as usize).map(std::mem::take).unwrap_or_default();
-        let found = (self.evidence(&paths), self.responsible(&paths, Some(category)));
+        let responsible = self.responsible(&paths, Some(category));
+        let found = Investigation {
+            evidence: self.evidence(&paths),
+            causes: self.causes(&paths, category, &responsible),
+            sites: self.heaviest_sites(&paths),
+            responsible,
+        };
         if let Some(place) = self.claimed.get_mut(category as usize) {
             *place = paths;
         }
@@ -156,36 +187,6 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         self.claims.is_first_party(frame)
     }
 
-    fn evidence(&mut self, paths: &[Path<'p>]) -> Vec<Evidence> {
-        let mut seen = Vec::new();
-        for path in paths {
-            let Some(frame) = path.frames.first() else { continue };
-            if let Some((ticks, _)) = self.counts.get_mut(frame.index()) {
-                if *ticks == 0 {
-                    seen.push(*frame);
-                }
-                *ticks += path.ticks;
-            }
-        }
-        // Functions of one name in several files are one function.
-        let mut named: Vec<(&str, i64)> = seen.iter().map(|f| (self.profile.name(*f), self.take(*f))).collect();
-        named.sort_unstable();
-        named.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            if same {
-                kept.1 += next.1;
-            }
-            same
-        });
-        named.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
-        named.truncate(EVIDENCE);
-        let active = self.tally.active;
-        named
-            .into_iter()
-            .map(|(name, t)| Evidence { function: name.to_owned(), percent: percent_of(t, active) })
-            .collect()
-    }
-
     /// The deepest frame on the path of at least 80 % of the ticks; else the two frames of the application that most
     /// of them come from. In a lock profile always the latter: the first frame that waited.
     fn responsible(&mut self, paths: &[Path<'p>], category: Option<Category>) -> Vec<Responsible> {
@@ -193,13 +194,16 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         if whole <= 0 {
             return Vec::new();
         }
-        let is_own = |search: &Self, frame: FunctionId| search.is_own(frame);
-        let is_anyones = |_: &Self, _: FunctionId| true;
-        let mut chosen = self.choose(paths, category, whole, is_own);
-        if chosen.is_empty() {
-            chosen = self.choose(paths, category, whole, is_anyones);
-        }
-        chosen.into_iter().filter_map(|(frame, ticks)| self.describe(frame, ticks, whole, paths)).collect()
+        self.chosen(paths, category, whole)
+            .into_iter()
+            .filter_map(|(frame, ticks)| self.describe(frame, ticks, whole, paths))
+            .collect()
+    }
+
+    /// The frames of the application that lead to the paths; where there are none, a library's.
+    fn chosen(&mut self, paths: &[Path<'p>], category: Option<Category>, whole: i64) -> Vec<(FunctionId, i64)> {
+        let own = self.choose(paths, category, whole, Self::is_own);
+        if own.is_empty() { self.choose(paths, category, whole, |_, _| true) } else { own }
     }
 
     /// The deepest frame of this origin on the path of at least 80 % of the ticks, unless nearly everything runs beneath

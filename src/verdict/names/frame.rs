@@ -27,6 +27,11 @@ impl Frame {
         self.library.is_some() && self.own != Some(Runtime::Kernel)
     }
 
+    /// The canonical name and then the second one.
+    pub(in crate::verdict) fn texts(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.text.as_str()).chain(self.alt.as_deref())
+    }
+
     pub(super) fn unresolved(text: &str) -> Self {
         Self { text: text.to_owned(), unresolved: true, ..Self::default() }
     }

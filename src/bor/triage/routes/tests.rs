@@ -15,8 +15,8 @@ use crate::bor::triage::TriageParts;
 use crate::bor::{LinkSettings, RelationalPorts};
 use crate::http;
 use crate::kernel::{
-    CALL, Call, Clock, FixedClock, LimitSeverity, NoDataReason, Percent, PortError, PortResult, ProfileType, RowId,
-    SequentialIds, Tenant, Version,
+    CALL, Call, Clock, CostPerCoreHour, FixedClock, LimitSeverity, NoDataReason, Percent, PortError, PortResult,
+    ProfileType, RowId, SequentialIds, Tenant, Version,
 };
 use crate::profile::{ReadLimits, SampleType, read_folded};
 use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
@@ -109,11 +109,20 @@ struct Setup {
     registry: Option<Arc<dyn RegistrySor>>,
     version: Version,
     rules: Arc<Rules>,
+    cost: Option<CostPerCoreHour>,
 }
 
 impl Setup {
     fn v1(profiles: MockProfileDataSor) -> Self {
-        Self { profiles, baselines: None, history: None, registry: None, version: Version::V1, rules: Rules::builtin() }
+        Self {
+            profiles,
+            baselines: None,
+            history: None,
+            registry: None,
+            version: Version::V1,
+            rules: Rules::builtin(),
+            cost: None,
+        }
     }
 
     fn v2(profiles: MockProfileDataSor) -> Self {
@@ -137,6 +146,7 @@ impl Setup {
                 version: self.version,
             },
             rules: self.rules,
+            cost: self.cost,
         });
         let links = web::Data::new(LinkSettings::default());
         let app =
@@ -198,6 +208,18 @@ async fn v2_holds_every_function_against_its_limit_and_keeps_the_assessment() {
     assert_eq!(
         entry.top_functions.unwrap().as_value(),
         &json!({"cpu": [{"name": "runtime.mallocgc", "selfPercent": 40.0, "selfSamples": 40_000_000_000_i64}]})
+    );
+}
+
+#[actix_web::test]
+async fn says_what_a_finding_could_save_in_cores_and_in_money() {
+    let free = Setup::v1(source(only_cpu)).get("/triage/shop?types=cpu").await.1;
+    assert_eq!(free["profiles"]["cpu"]["findings"][0]["atMost"], json!({"cores": 0.0111, "percentOfApp": 40.0}));
+    let cost = Some("5".parse().unwrap());
+    let priced = Setup { cost, ..Setup::v1(source(only_cpu)) }.get("/triage/shop?types=cpu").await.1;
+    assert_eq!(
+        priced["profiles"]["cpu"]["findings"][0]["atMost"],
+        json!({"cores": 0.0111, "percentOfApp": 40.0, "perMonth": 40.56})
     );
 }
 
@@ -286,6 +308,7 @@ async fn gives_up_at_the_deadline_and_answers_what_came() {
             version: Version::V1,
         },
         rules: Rules::builtin(),
+        cost: None,
     })
     .within(Duration::from_millis(20));
     let at = |s| DateTime::from_timestamp(s, 0).unwrap();

@@ -27,7 +27,7 @@ fn service(profiles: MockProfileDataSor, history: MockHistorySor) -> TriageServi
         ids: Arc::new(SequentialIds::default()),
         version: Version::V2,
     };
-    TriageService::new(TriageParts { profiles: Arc::new(profiles), relational, rules: Rules::builtin() })
+    TriageService::new(TriageParts { profiles: Arc::new(profiles), relational, rules: Rules::builtin(), cost: None })
 }
 
 fn request() -> TriageRequest {

@@ -1,24 +1,25 @@
 //! Makes the answer from what was judged. Shares are rounded to two decimals here and nowhere else.
 
 use super::{
-    Block, ComparedBody, CoverageBody, EvidenceBody, FindingBody, JudgedBlock, LinksBody, LockBody, MechanismBody,
-    ResponsibleBody, SinceBody, SummaryBody, TopFunctionBody, TriageBody, UnavailableBlock, ViolationBody, WasBody,
+    AtMostBody, Block, CauseBody, ComparedBody, CoverageBody, EvidenceBody, FindingBody, JudgedBlock, LinksBody,
+    LockBody, MechanismBody, ResponsibleBody, SinceBody, SiteBody, SummaryBody, TopFunctionBody, TriageBody,
+    UnavailableBlock, ViolationBody, WasBody,
 };
 use crate::bor::links::{self, LinkSettings};
 use crate::bor::triage::blocks::Blocks;
 use crate::bor::triage::domain::{Earlier, JudgedProfile, Triage, TypeResult};
 use crate::http::Problem;
-use crate::kernel::{percent_of, round2, round4};
+use crate::kernel::{CostPerCoreHour, percent_of, round2, round4};
 use crate::sor::profile_data::Coverage;
 use crate::verdict::{
-    Finding, LimitViolation, LockWait, ProfileAssessment, Rate, RateOver, Responsible, Share, Since, Summary, Was,
-    change, gone,
+    AtMost, CauseShare, Finding, LimitViolation, LockWait, ProfileAssessment, Rate, RateOver, Responsible, Share,
+    Since, Site, Summary, Was, change, gone,
 };
 
 impl TriageBody {
     /// The answer. Without a window its ends are 0.
     pub fn of(triage: &Triage, settings: &LinkSettings) -> Self {
-        let blocks = triage.types.iter().map(|t| (t.kind.to_string(), Block::of(t, settings)));
+        let blocks = triage.types.iter().map(|t| (t.kind.to_string(), Block::of(t, settings, triage.cost)));
         let first = triage.summary.primary_kind.or_else(|| triage.types.first().map(|t| t.kind));
         let primary = triage.types.iter().find(|t| Some(t.kind) == first);
         Self {
@@ -58,11 +59,11 @@ impl LinksBody {
 }
 
 impl Block {
-    fn of(result: &TypeResult, settings: &LinkSettings) -> Self {
+    fn of(result: &TypeResult, settings: &LinkSettings, cost: Option<CostPerCoreHour>) -> Self {
         match &result.result {
             Ok(judged) => {
                 let links = LinksBody::of(result, settings);
-                Self::Judged(Box::new(JudgedBlock::of(judged, result, links)))
+                Self::Judged(Box::new(JudgedBlock::of(judged, result, cost, links)))
             }
             Err(error) => Self::Unavailable(UnavailableBlock {
                 diagnosis: "unavailable".to_owned(),
@@ -73,7 +74,12 @@ impl Block {
 }
 
 impl JudgedBlock {
-    fn of(judged: &JudgedProfile, result: &TypeResult, links: Option<LinksBody>) -> Self {
+    fn of(
+        judged: &JudgedProfile,
+        result: &TypeResult,
+        cost: Option<CostPerCoreHour>,
+        links: Option<LinksBody>,
+    ) -> Self {
         let earlier = result.earlier.as_ref();
         let JudgedProfile { assessment, merged, limits } = judged;
         let diagnosis = &assessment.diagnosis;
@@ -103,7 +109,7 @@ impl JudgedBlock {
                 .then(|| round2(percent_of(truncated, assessment.total))),
             top_functions: top_functions(assessment),
             recommendation: diagnosis.recommendation.clone(),
-            findings: assessment.findings.iter().map(|f| FindingBody::of(f, assessment, result)).collect(),
+            findings: assessment.findings.iter().map(|f| FindingBody::of(f, assessment, result, cost)).collect(),
             baseline_violations: limits.as_ref().map(|l| l.violations.iter().map(ViolationBody::from).collect()),
             baselines_not_seen: limits.as_ref().map(|l| l.not_seen.clone()),
             data_quality: assessment.quality.clone(),
@@ -168,7 +174,7 @@ impl From<&Since> for SinceBody {
 }
 
 impl FindingBody {
-    fn of(finding: &Finding, now: &ProfileAssessment, result: &TypeResult) -> Self {
+    fn of(finding: &Finding, now: &ProfileAssessment, result: &TypeResult, cost: Option<CostPerCoreHour>) -> Self {
         let (low, high) = ends(&finding.share);
         let compared =
             result.earlier.as_ref().filter(|_| finding.observable).map(|then| change(now, finding, then.assessment()));
@@ -187,6 +193,7 @@ impl FindingBody {
             runtime: finding.runtime,
             observable: finding.observable,
             cores: finding.cores.map(round4),
+            at_most: finding.at_most.map(|at_most| AtMostBody::of(at_most, cost)),
             uncounted_percent: Some(round2(finding.uncounted_percent)).filter(|p| *p > 0.0),
             impact_percent: finding.impact_percent.map(round2),
             mechanisms: finding
@@ -194,7 +201,9 @@ impl FindingBody {
                 .iter()
                 .map(|(category, percent)| MechanismBody { category: *category, percent: round2(*percent) })
                 .collect(),
+            causes: finding.causes.iter().map(CauseBody::from).collect(),
             responsible: finding.responsible.iter().map(ResponsibleBody::from).collect(),
+            sites: finding.sites.iter().map(SiteBody::from).collect(),
             evidence: finding
                 .evidence
                 .iter()
@@ -218,6 +227,14 @@ impl From<&LockWait> for LockBody {
     }
 }
 
+impl AtMostBody {
+    fn of(at_most: AtMost, cost: Option<CostPerCoreHour>) -> Self {
+        let AtMost { percent_of_app, cores } = at_most;
+        let per_month = cost.zip(cores).map(|(cost, cores)| round2(cost.per_month(cores)));
+        Self { cores: cores.map(round4), percent_of_app: round2(percent_of_app), per_month }
+    }
+}
+
 impl From<&Responsible> for ResponsibleBody {
     fn from(responsible: &Responsible) -> Self {
         Self {
@@ -226,6 +243,20 @@ impl From<&Responsible> for ResponsibleBody {
             total_percent: round2(responsible.total_percent),
             path: responsible.path.clone(),
         }
+    }
+}
+
+impl From<&CauseShare> for CauseBody {
+    fn from(share: &CauseShare) -> Self {
+        let CauseShare { cause, percent, responsible, .. } = share;
+        Self { cause: cause.id.to_string(), percent: round2(*percent), responsible: responsible.clone() }
+    }
+}
+
+impl From<&Site> for SiteBody {
+    fn from(site: &Site) -> Self {
+        let Site { function, percent, file, line } = site.clone();
+        Self { function, percent: round2(percent), file, line }
     }
 }
 

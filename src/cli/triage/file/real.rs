@@ -7,7 +7,7 @@ use crate::bor::triage::{Block, JudgedBlock};
 use crate::kernel::testing::shared;
 
 fn judged(file: &str) -> Option<(TriageBody, JudgedBlock)> {
-    let body = judge(&Rules::builtin(), &shared(&format!("profiles/{file}"))?, None, None, 10).unwrap();
+    let body = judge(&Rules::builtin(), &shared(&format!("profiles/{file}"))?, None, None, 10, None).unwrap();
     let Block::Judged(block) = body.profiles.0.first().unwrap().1.clone() else { panic!("judged") };
     Some((body, *block))
 }

@@ -17,7 +17,7 @@ fn write(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 
 fn triage(name: &str, bytes: &[u8], kind: Option<ProfileType>) -> Result<TriageBody, FileError> {
     let (_dir, path) = write(name, bytes);
-    judge(&Rules::builtin(), &path, None, kind, 10)
+    judge(&Rules::builtin(), &path, None, kind, 10, None)
 }
 
 fn kinds(body: &TriageBody) -> Vec<&str> {
@@ -154,6 +154,6 @@ fn names_the_file_that_cannot_be_read() {
          JSON (flamebearer) are read"
     ), "{text}");
     assert_eq!(error.exit(), Exit::NoData);
-    let error = judge(&Rules::builtin(), Path::new("/nonexistent/x"), None, None, 10).unwrap_err();
+    let error = judge(&Rules::builtin(), Path::new("/nonexistent/x"), None, None, 10, None).unwrap_err();
     assert_eq!(error.exit(), Exit::NoData);
 }

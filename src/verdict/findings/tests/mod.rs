@@ -5,6 +5,7 @@
 mod callers;
 mod deciding;
 mod locks;
+mod saying;
 mod usual;
 
 use std::sync::{Arc, LazyLock};

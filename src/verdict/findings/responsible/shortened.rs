@@ -1,4 +1,4 @@
-//! Paths as they are shown.
+//! Shortens a path.
 
 /// Names in a shortened path.
 const PATH: usize = 4;

@@ -1,0 +1,145 @@
+//! What frames tell of the cause of their category's ticks.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+#[rstest]
+#[case::crypto("crypto", &[
+    ("crypto/tls.(*Conn).HandshakeContext", "handshake"), ("crypto/tls.(*clientHandshakeStateTLS13).handshake", "handshake"),
+    ("crypto/x509.(*Certificate).CheckSignatureFrom", "handshake"), ("sun/security/ssl/ClientHello$ClientHelloMessage.<init>", "handshake"),
+    ("SSL_do_handshake", "handshake"), ("crypto/internal/fips140/nistec.(*P256Point).ScalarMult", "signing"),
+    ("github.com/decred/dcrd/dcrec/secp256k1/v4.(*FieldVal).SquareVal", "signing"), ("sun/security/rsa/RSACore.crtCrypt", "signing"),
+    ("golang.org/x/crypto/bcrypt.CompareHashAndPassword", "password_hash"), ("crypto/sha256.block", "digest"),
+    ("java/security/MessageDigest.update", "digest"), ("crypto/internal/fips140/aes/gcm.gcmAesEnc", "encryption"),
+    ("crypto/tls.(*halfConn).decrypt", "encryption"),
+])]
+#[case::disk_io("disk_io", &[
+    ("os.Stat", "file_stat"), ("vfs_getattr_[k]", "file_stat"), ("path_lookupat_[k]", "file_stat"), ("java/io/UnixFileSystem.getBooleanAttributes0", "file_stat"),
+    ("os.(*File).readdir", "directory_walk"), ("ext4_readdir_[k]", "directory_walk"), ("golang.org/x/sys/unix.Pread", "file_read"),
+    ("vfs_read_[k]", "file_read"), ("sun/nio/ch/FileDispatcherImpl.pread0", "file_read"), ("os.(*File).Write", "file_write"),
+    ("vfs_write_[k]", "file_write"), ("sun/nio/ch/FileChannelImpl.force", "file_sync"), ("syscall.Fdatasync", "file_sync"), ("os.OpenFile", "file_open"),
+])]
+#[case::compression("compression", &[
+    ("compress/flate.NewWriter", "compressor_made"), ("compress/flate.(*compressor).init", "compressor_made"), ("java/util/zip/Deflater.<init>", "compressor_made"),
+    ("compress/flate.(*compressor).deflate", "compressing"), ("java/util/zip/Deflater.deflateBytesBytes", "compressing"),
+    ("compress/flate.(*decompressor).huffmanBlock", "decompressing"), ("inflate", "decompressing"), ("ZSTD_compressBlock_fast", "compressing"),
+])]
+#[case::database("database", &[
+    ("database/sql.(*DB).conn", "db_connect"), ("com/zaxxer/hikari/pool/HikariPool.getConnection", "db_connect"),
+    ("github.com/lib/pq.(*conn).prepareTo", "db_prepare"), ("ActiveRecord::ConnectionAdapters::ConnectionPool#checkout", "db_connect"),
+    ("Arel::Visitors::ToSql#visit_Arel_Nodes_In", "db_prepare"), ("modernc.org/sqlite/lib.Xsqlite3_step", "db_fetch"),
+    ("org/hibernate/event/internal/AbstractFlushingEventListener.flushEntities", "orm_flush"), ("database/sql.(*Rows).Scan", "row_mapping"),
+    ("ActiveRecord::ConnectionAdapters::PostgreSQL::OID::DateTime#cast_value", "row_mapping"),
+])]
+#[case::serialization("serialization", &[
+    ("encoding/json.Marshal", "json_encode"), ("encoding/json.(*decodeState).object", "json_decode"), ("JSON.parse", "json_decode"), ("JSON.stringify", "json_encode"),
+    ("com/fasterxml/jackson/databind/ObjectMapper.<init>", "codec_built"), ("com/fasterxml/jackson/core/json/UTF8StreamJsonParser.nextToken", "json_decode"),
+    ("google.golang.org/protobuf/internal/impl.consumeMessageInfo", "protobuf_decode"), ("google.golang.org/protobuf/proto.Marshal", "protobuf_encode"),
+    ("encoding/xml.(*Decoder).getc", "xml_decode"), ("java/io/ObjectOutputStream.writeObject0", "objects_encode"),
+    ("java/io/ObjectInputStream.readObject0", "objects_decode"), ("gopkg.in/yaml%2ev2.yaml_parser_parse_node", "yaml_decode"),
+])]
+#[case::regex("regex", &[
+    ("regexp.Compile", "regex_compile"), ("regexp/syntax.Parse", "regex_compile"), ("java/util/regex/Pattern.compile", "regex_compile"),
+    ("regexp.(*Regexp).doExecute", "regex_match"), ("java/util/regex/Pattern$Slice.match", "regex_match"), ("RegExp", "regex_compile"),
+    ("System.Text.RegularExpressions!Regex.Match", "regex_match"), ("re_search", "regex_match"),
+])]
+#[case::gc_pressure("gc_pressure", &[
+    ("runtime.gcAssistAlloc", "gc_assist"), ("runtime.gcDrainMarkWorkerIdle", "gc_idle_mark"), ("runtime.gcDrain", "gc_mark"), ("runtime.scanobject", "gc_mark"),
+    ("runtime.(*mspan).sweep", "gc_sweep"), ("runtime.bgsweep", "gc_sweep"), ("G1ParScanThreadState::copy_to_survivor_space", "gc_evacuation"),
+    ("G1CMTask::do_marking_step", "gc_mark"), ("WKS::gc_heap::mark_object_simple", "gc_mark"),
+])]
+#[case::class_loading("class_loading", &[
+    ("java/lang/ClassLoader.loadClass", "class_lookup"), ("do_lookup_x", "class_lookup"), ("java/lang/ClassLoader.defineClass1", "class_definition"),
+    ("jdk/internal/org/objectweb/asm/ClassWriter.visitMethod", "class_definition"), ("node:internal/modules/cjs/loader:Module._compile", "class_definition"),
+])]
+#[case::exception("exception", &[
+    ("java/lang/Throwable.fillInStackTrace", "stack_trace"), ("github.com/pkg/errors.callers", "stack_trace"), ("runtime.gopanic", "unwinding"),
+    ("_Unwind_RaiseException", "unwinding"),
+])]
+#[case::allocation("allocation", &[
+    ("runtime.mallocgcSmallScanNoHeader", "small_allocation"), ("runtime.mallocgcLarge", "large_allocation"), ("runtime.(*mheap).grow", "heap_growth"),
+    ("_int_free", "freeing"), ("operator delete", "freeing"),
+])]
+#[case::logging("logging", &[
+    ("github.com/rs/zerolog.(*Event).Str", "log_format"), ("github.com/go-kit/log.Caller.func1", "log_caller"), ("consoleCall", "log_write"),
+    ("org/apache/logging/log4j/core/impl/Log4jLogEvent.calcLocation", "log_caller"), ("log.formatHeader", "log_format"),
+])]
+fn a_name_tells_what_the_ticks_of_its_category_come_from(#[case] of: &str, #[case] names: &[(&str, &str)]) {
+    let rules = Rules::builtin();
+    for (name, cause) in names {
+        let said = rules.explain(name, "");
+        assert_eq!((said.category.map(Category::as_str), said.cause.as_deref()), (Some(of), Some(*cause)), "{name}");
+    }
+}
+
+#[rstest]
+#[case::no_category("com/example/Shop.handshake")]
+#[case::another_category("runtime.findRunnable")]
+#[case::untold("encoding/hex.DecodeString")]
+fn a_name_without_a_cause_tells_none(#[case] name: &str) {
+    assert_eq!(Rules::builtin().explain(name, "").cause, None);
+}
+
+#[test]
+fn causes_are_a_list_of_ids_with_words_that_stand_in_a_sentence() {
+    let rules = Rules::builtin();
+    let ids: BTreeSet<_> = rules.causes().iter().map(|cause| &*cause.id).collect();
+    assert_eq!(ids.len(), rules.causes().len());
+    for cause in rules.causes() {
+        assert!(cause.id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b.is_ascii_digit()), "{}", cause.id);
+        assert!(!cause.phrase.is_empty() && !cause.phrase.ends_with('.'), "{}", cause.id);
+        let texts = cause.advice.iter().map(|advice| advice.recommend("Cart.toJson", "12 % of the CPU time"));
+        for text in texts {
+            assert!(text.contains("Cart.toJson") && text.contains("12 % of the CPU time"), "{text}");
+        }
+    }
+}
+
+const CAUSE: &str = "[[cause]]\nid = \"sealing\"\ncategory = \"crypto\"\nphrase = \"sealing\"\n";
+const RULE: &str = "[[rule]]\nid = \"t\"\nruntime = \"go\"\nnames = [\"github.com/x/box.Seal\"]\n";
+
+fn loaded(text: &str) -> Result<Rules, RuleError> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.toml"), text).unwrap();
+    Rules::load(dir.path())
+}
+
+#[test]
+fn a_rule_may_carry_the_cause_of_its_claims_wherever_that_is_listed() {
+    let rules = loaded(&format!("{RULE}category = \"crypto\"\ncause = \"sealing\"\n{CAUSE}")).unwrap();
+    assert_eq!(rules.explain("github.com/x/box.Seal", "").cause.as_deref(), Some("sealing"));
+}
+
+#[rstest]
+#[case::of_another_category(
+    "regex",
+    "sealing",
+    "",
+    "the cause \"sealing\" is one of crypto, and the rule claims another"
+)]
+#[case::unknown("crypto", "ceiling", "", "the cause \"ceiling\" is unknown")]
+#[case::twice("crypto", "sealing", CAUSE, "the cause \"sealing\" is given twice")]
+#[case::without_place(
+    "crypto",
+    "sealing",
+    "advice = \"Seal less.\"",
+    "the cause \"sealing\" has advice without {place}"
+)]
+#[case::idle_steps("crypto", "sealing", "steps = [\"x\"]", "the cause \"sealing\" has steps without advice")]
+#[case::shared_name(
+    "crypto",
+    "sealing",
+    "names = { go = [\"crypto/sha1.**\"] }",
+    "has the pattern \"crypto/sha1.**\" of the cause"
+)]
+fn a_cause_that_cannot_be_meant_is_refused_by_name(
+    #[case] category: &str,
+    #[case] of_rule: &str,
+    #[case] more: &str,
+    #[case] expected: &str,
+) {
+    let rule = format!("{RULE}category = \"{category}\"\ncause = \"{of_rule}\"\n");
+    let error = loaded(&format!("{rule}{CAUSE}{more}")).unwrap_err();
+    assert!(error.to_string().contains(expected), "{error}");
+}

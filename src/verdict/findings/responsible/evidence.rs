@@ -1,0 +1,49 @@
+//! The claiming frames of a category.
+
+use super::{Path, ResponsibleSearch};
+use crate::kernel::percent_of;
+
+/// Rows of evidence.
+const EVIDENCE: usize = 5;
+
+/// A function and its share of a category.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// The function, as the source spells it.
+    pub function: String,
+    /// Its share of the active ticks, percent.
+    pub percent: f64,
+}
+
+impl<'p> ResponsibleSearch<'p, '_> {
+    /// The claiming frames, heaviest first.
+    pub(super) fn evidence(&mut self, paths: &[Path<'p>]) -> Vec<Evidence> {
+        let mut seen = Vec::new();
+        for path in paths {
+            let Some(frame) = path.frames.first() else { continue };
+            if let Some((ticks, _)) = self.counts.get_mut(frame.index()) {
+                if *ticks == 0 {
+                    seen.push(*frame);
+                }
+                *ticks += path.ticks;
+            }
+        }
+        // Functions of one name in several files are one function.
+        let mut named: Vec<(&str, i64)> = seen.iter().map(|f| (self.profile.name(*f), self.take(*f))).collect();
+        named.sort_unstable();
+        named.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1 += next.1;
+            }
+            same
+        });
+        named.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+        named.truncate(EVIDENCE);
+        let active = self.tally.active;
+        named
+            .into_iter()
+            .map(|(name, t)| Evidence { function: name.to_owned(), percent: percent_of(t, active) })
+            .collect()
+    }
+}

@@ -1,0 +1,172 @@
+//! What a finding says beside its share: what it could save, and where to look.
+
+use super::*;
+use crate::verdict::findings::{AtMost, Site};
+
+const WORK: &str = "main.main;main.serve;main.cart;encoding/json.Encode";
+
+#[test]
+fn what_a_finding_could_save_is_its_share_with_all_that_runs_beneath() {
+    let a = cpu(&[(WORK, 2_000), (&format!("{WORK};runtime.alloc"), 1_000), ("main.main;main.work", 7_000)]);
+    let of = |category| a.finding(category).unwrap().at_most.unwrap();
+    assert_eq!(of(Category::Serialization), AtMost { percent_of_app: 30.0, cores: Some(0.3) });
+    assert_eq!(of(Category::Allocation), AtMost { percent_of_app: 10.0, cores: Some(0.1) });
+}
+
+#[test]
+fn a_finding_could_save_a_share_where_cores_are_unknown_and_nothing_where_no_processor_is_measured() {
+    let stacks = [(WORK, 3_000), ("main.main;main.work", 7_000)];
+    let counted = assess_with(ProfileType::Cpu, "count", &stacks, SourceFacts::default());
+    let at_most = counted.finding(Category::Serialization).unwrap().at_most;
+    assert_eq!(at_most, Some(AtMost { percent_of_app: 30.0, cores: None }));
+    for (kind, unit) in
+        [(ProfileType::Alloc, "bytes"), (ProfileType::Lock, "nanoseconds"), (ProfileType::Wall, "nanoseconds")]
+    {
+        let a = assess_with(kind, unit, &stacks, SourceFacts::default());
+        assert_eq!(a.finding(Category::Serialization).unwrap().at_most, None, "{kind}");
+    }
+}
+
+/// The sites of the serialization in a cpu profile.
+fn sites(stacks: &[(&str, i64)]) -> Vec<Site> {
+    cpu(stacks).finding(Category::Serialization).unwrap().sites.clone()
+}
+
+#[test]
+fn names_the_five_heaviest_frames_of_the_application_with_their_share_of_the_finding() {
+    let stacks = [
+        ("main.main;main.serve;lib.Route;main.cart;encoding/json.Encode;runtime.f", 600),
+        ("main.main;main.serve;lib.Route;main.pay;main.sum;encoding/json.Encode", 300),
+        ("main.main;main.serve;main.a;main.b;main.a;encoding/json.Encode", 100),
+        ("main.main;main.other", 9_000),
+    ];
+    let named: Vec<_> = sites(&stacks).into_iter().map(|site| (site.function, site.percent)).collect();
+    let expected =
+        [("main.serve", 100.0), ("main.cart", 60.0), ("main.sum", 30.0), ("main.pay", 30.0), ("main.a", 10.0)];
+    assert_eq!(named, expected.map(|(function, percent)| (function.to_owned(), percent)));
+}
+
+#[test]
+fn a_frame_that_everything_runs_beneath_is_a_site_only_where_there_is_no_other() {
+    let named = |stack: &str| sites(&[(stack, 1_000)]).into_iter().map(|site| site.function).collect::<Vec<_>>();
+    assert_eq!(named("main.main;main.run;lib.Loop;encoding/json.Encode"), ["main.run"]);
+    assert_eq!(named("lib.Loop;encoding/json.Encode"), [""; 0]);
+}
+
+#[test]
+fn a_site_has_the_file_and_line_of_the_profile() {
+    let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+    let [encode, cart, pay] = ["encoding/json.Encode", "main.cart", "main.pay"].map(|name| {
+        let file = if name == "main.pay" { "" } else { "/src/cart.go" };
+        builder.function(name, file)
+    });
+    builder.line(cart, 48);
+    builder.add([encode, cart], &[6_000_000_000]);
+    builder.add([encode, pay], &[4_000_000_000]);
+    let profile = builder.build();
+    let subject = Subject {
+        kind: ProfileType::Cpu,
+        profile: &profile,
+        sample_type: 0,
+        time: None,
+        facts: SourceFacts::default(),
+        top: 1,
+    };
+    let a = ProfileAssessment::of(&RULES, &subject);
+    let site = |function: &str, percent, file: Option<&str>, line| Site {
+        function: function.to_owned(),
+        percent,
+        file: file.map(str::to_owned),
+        line,
+    };
+    assert_eq!(
+        a.finding(Category::Serialization).unwrap().sites,
+        [site("main.cart", 60.0, Some("/src/cart.go"), Some(48)), site("main.pay", 40.0, None, None)]
+    );
+}
+
+/// The causes of a finding: id, percent, and who leads to it.
+fn causes(a: &ProfileAssessment, category: Category) -> Vec<(String, f64, Option<String>)> {
+    let causes = a.finding(category).unwrap().causes.iter();
+    causes.map(|share| (share.cause.id.to_string(), share.percent, share.responsible.clone())).collect()
+}
+
+fn told(causes: &[(&str, f64, &str)]) -> Vec<(String, f64, Option<String>)> {
+    causes.iter().map(|(id, percent, by)| ((*id).to_owned(), *percent, Some((*by).to_owned()))).collect()
+}
+
+/// A cpu profile judged by the rules that are compiled in.
+fn judged(stacks: &[(&str, i64)]) -> ProfileAssessment {
+    let profile = profile("nanoseconds", stacks);
+    let (kind, facts) = (ProfileType::Cpu, SourceFacts::default());
+    ProfileAssessment::of(
+        &Rules::builtin(),
+        &Subject { kind, profile: &profile, sample_type: 0, time: None, facts, top: 1 },
+    )
+}
+
+#[test]
+fn says_what_a_categorys_ticks_come_from_largest_first_and_who_leads_there() {
+    let a = judged(&[
+        ("main.main;main.login;golang.org/x/crypto/bcrypt.bcrypt", 1_000),
+        ("main.main;main.seal;crypto/internal/fips140/aes/gcm.seal", 2_000),
+        ("main.main;main.sum;crypto/sha256.block", 100),
+        ("main.main;main.work", 6_900),
+    ]);
+    assert_eq!(
+        causes(&a, Category::Crypto),
+        told(&[("encryption", 20.0, "main.seal"), ("password_hash", 10.0, "main.login")]),
+        "digests are under 5 % of it"
+    );
+}
+
+#[test]
+fn a_handshake_explains_the_signing_beneath_it() {
+    let a = judged(&[
+        ("main.main;main.call;crypto/tls.(*Conn).HandshakeContext;crypto/ecdsa.verify", 3_000),
+        ("main.main;main.sign;crypto/ecdsa.signAsm", 1_000),
+        ("main.main;main.work", 6_000),
+    ]);
+    assert_eq!(causes(&a, Category::Crypto), told(&[("handshake", 30.0, "main.call"), ("signing", 10.0, "main.sign")]));
+    let text = &a.finding(Category::Crypto).unwrap().recommendation;
+    assert!(
+        text.starts_with(
+            "TLS handshakes are 30 % of the CPU time. Keep connections open or resume sessions in main.call"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn no_cause_decides_the_advice_that_is_less_than_half_of_the_category() {
+    let a = judged(&[
+        ("main.main;main.read;encoding/json.Unmarshal", 1_000),
+        ("main.main;main.write;encoding/json.Marshal", 900),
+        ("main.main;main.send;google.golang.org/protobuf/proto.Marshal", 1_100),
+        ("main.main;main.work", 7_000),
+    ]);
+    let finding = a.finding(Category::Serialization).unwrap();
+    assert_eq!(
+        finding.recommendation,
+        "Encoding and decoding takes 30 % of the CPU time. Do less of it in main.send (37 % of it) and main.read (33 %). \
+         The heaviest function of it is google.golang.org/protobuf/proto.Marshal (11.0 %). Known parts of it: writing \
+         Protocol Buffers 11 %, reading JSON 10 %, writing JSON 9 %."
+    );
+}
+
+#[test]
+fn marking_by_idle_processors_is_told_and_advises_nothing() {
+    let a = judged(&[
+        ("runtime.gcBgMarkWorker;runtime.gcDrainMarkWorkerIdle;runtime.gcDrain", 4_000),
+        ("runtime.gcBgMarkWorker;runtime.gcDrain;runtime.scanobject", 2_500),
+        ("main.main;main.work", 3_500),
+    ]);
+    let finding = a.finding(Category::GcPressure).unwrap();
+    let causes: Vec<_> = finding.causes.iter().map(|share| (&*share.cause.id, share.percent)).collect();
+    assert_eq!(causes, [("gc_idle_mark", 40.0), ("gc_mark", 25.0)]);
+    assert!(
+        finding.recommendation.starts_with("The collector takes 25 % of the CPU time"),
+        "{}",
+        finding.recommendation
+    );
+}
