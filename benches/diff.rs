@@ -6,13 +6,14 @@
 mod resampled;
 
 use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use flamewarden::kernel::ProfileType;
 use flamewarden::profile::{
     FunctionId, FunctionTable, Profile, ProfileBuilder, ReadLimits, SampleType, Stack, read_pprof,
 };
-use flamewarden::verdict::{ChangeVerdict, Compared, Comparison, Side, SourceFacts};
+use flamewarden::verdict::{ChangeVerdict, Compared, Comparison, Rules, Side, SourceFacts};
 use resampled::{Dice, Drawn, altered, draw};
 
 const SERVICES: [(&str, usize); 4] =
@@ -39,7 +40,9 @@ fn services() -> Vec<(&'static str, Profile)> {
 fn compare(before: &Profile, now: &Profile) -> Comparison {
     let side = |profile| Side { profile, seconds: Some(3_600.0), facts: SourceFacts::default() };
     let (baseline, current) = (side(before), side(now));
-    Comparison::of(&Compared { kind: ProfileType::Cpu, baseline, current, limits: &[], first_half: None })
+    static RULES: LazyLock<Arc<Rules>> = LazyLock::new(Rules::builtin);
+    let (rules, kind) = (&**RULES, ProfileType::Cpu);
+    Comparison::of(&Compared { rules, kind, baseline, current, limits: &[], first_half: None })
 }
 
 fn told(comparison: &Comparison) -> Vec<(&str, ChangeVerdict)> {

@@ -118,22 +118,19 @@ impl Args {
             _ => None,
         };
         let [for_an_app, for_files] = self.options_of_one_subject();
-        match files {
-            Some(files) => match for_an_app {
-                Some(option) => Err(format!("{option} selects a window of an app: it cannot be used with files")),
-                None => Ok(Subject::Files(files)),
-            },
-            None => match for_files {
-                Some(option) => Err(format!("{option} is for two files: a server has its own approved limits")),
-                None => {
-                    let app = self.of.first().map_or("", String::as_str);
-                    if app.contains(std::path::MAIN_SEPARATOR) && Path::new(app).is_file() {
-                        return Err(format!("{app} is a file: give two, the baseline and the current one"));
-                    }
-                    app.parse().map(Subject::App).map_err(|error| format!("app {app:?}: {error}"))
-                }
-            },
+        if let Some(files) = files {
+            return for_an_app.map_or(Ok(Subject::Files(files)), |option| {
+                Err(format!("{option} selects a window of an app: it cannot be used with files"))
+            });
         }
+        if let Some(option) = for_files {
+            return Err(format!("{option} is for two files: a server has its own approved limits"));
+        }
+        let app = self.of.first().map_or("", String::as_str);
+        if app.contains(std::path::MAIN_SEPARATOR) && Path::new(app).is_file() {
+            return Err(format!("{app} is a file: give two, the baseline and the current one"));
+        }
+        app.parse().map(Subject::App).map_err(|error| format!("app {app:?}: {error}"))
     }
 
     /// The first option given that only apps take, and the first that only files do.

@@ -305,7 +305,8 @@ mod tests {
     #[test]
     fn the_kinds_of_an_app_are_all_that_can_be_read() {
         let available = ids(&[CPU_SAMPLES, "memory:inuse_space:bytes:space:bytes", ALLOC_SPACE, GO_BLOCK]);
-        assert_eq!(kinds(&available), [ProfileType::Cpu, ProfileType::Alloc, ProfileType::Inuse]);
+        let expected = [ProfileType::Cpu, ProfileType::Alloc, ProfileType::Inuse, ProfileType::Samples];
+        assert_eq!(kinds(&available), expected);
         assert_eq!(kinds(&[]), []);
     }
 

@@ -54,14 +54,12 @@ impl Scale {
         let totals = totals.map(|ticks| ticks as f64);
         let samples = samples.map(|counts| counts.map(|n| n as f64));
         let [before, now] = totals;
-        match samples.and_then(|samples| median(own, totals, samples)) {
-            Some(load) => Self { load, same_rate: None, totals, samples },
-            None => {
-                let load = Load { factor: now / before, normalised: false, composition_changed: false };
-                let same_rate = Some(seconds.map_or(1.0, |[before, now]| now / before));
-                Self { load, same_rate, totals, samples }
-            }
+        if let Some(load) = samples.and_then(|samples| median(own, totals, samples)) {
+            return Self { load, same_rate: None, totals, samples };
         }
+        let load = Load { factor: now / before, normalised: false, composition_changed: false };
+        let same_rate = Some(seconds.map_or(1.0, |[before, now]| now / before));
+        Self { load, same_rate, totals, samples }
     }
 
     /// Of ticks on both sides, whatever they are of. Where too few functions tell the load, more work and a function

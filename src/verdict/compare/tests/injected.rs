@@ -47,9 +47,18 @@ fn chosen(stacks: &Stacks) -> Vec<String> {
     SHARES.map(&mut nearest_to).to_vec()
 }
 
+/// How many of `n`, each with chance `p`: exact below 200, else by the normal approximation.
+fn part_of(n: i64, p: f64, dice: &mut Dice) -> i64 {
+    if n < 200 {
+        return (0..n).filter(|_| dice.uniform() < p).count() as i64;
+    }
+    let (mean, spread) = (n as f64 * p, (n as f64 * p * (1.0 - p)).sqrt());
+    ((mean + spread * dice.normal()).round() as i64).clamp(0, n)
+}
+
 /// Both windows, so many of all samples in the first.
 fn split(stacks: &Stacks, first: f64, dice: &mut Dice) -> [Stacks; 2] {
-    let of_first: Vec<_> = stacks.iter().map(|(_, n)| dice.part_of(*n, first)).collect();
+    let of_first: Vec<_> = stacks.iter().map(|(_, n)| part_of(*n, first, dice)).collect();
     let part = |count: &dyn Fn(i64, i64) -> i64| {
         stacks.iter().zip(&of_first).map(|((stack, n), first)| (stack.clone(), count(*n, *first))).collect()
     };

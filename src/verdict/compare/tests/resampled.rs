@@ -26,7 +26,7 @@ impl Dice {
         ((self.next() >> 11) as f64 + 1.0) / (1_u64 << 53) as f64
     }
 
-    fn normal(&mut self) -> f64 {
+    pub(super) fn normal(&mut self) -> f64 {
         (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
@@ -40,15 +40,6 @@ impl Dice {
             n += 1.0;
         }
         n
-    }
-
-    /// How many of `n`, each with chance `p`: exact below 200, else by the normal approximation.
-    pub(super) fn part_of(&mut self, n: i64, p: f64) -> i64 {
-        if n < 200 {
-            return (0..n).filter(|_| self.uniform() < p).count() as i64;
-        }
-        let (mean, spread) = (n as f64 * p, (n as f64 * p * (1.0 - p)).sqrt());
-        ((mean + spread * self.normal()).round() as i64).clamp(0, n)
     }
 
     /// A count whose variance is 1.5 times its mean: samples that come alone, and a third of all bunches in pairs.
