@@ -6,8 +6,12 @@ use super::text::all_digits;
 
 /// The name without package, arguments and decoration: `com/example/Cart.toJson` is `Cart.toJson`,
 /// `github.com/a/b/shop.(*Cart).Add` is `shop.(*Cart).Add`, `shop::cart::Cart::add` is `Cart::add`,
-/// `total (/srv/shop/cart.py:12)` is `total (cart.py:12)`.
+/// `total (/srv/shop/cart.py:12)` is `total (cart.py:12)`, `maps.(*Map[go.shape.string,a/b.Cart]).Load` is
+/// `maps.(*Map[…]).Load`.
 pub fn short_name(name: &str) -> Cow<'_, str> {
+    if let Some(name) = without_type_arguments(name) {
+        return Cow::Owned(bare(&name).to_owned());
+    }
     match name.strip_suffix(')').and_then(|n| n.split_once(" (")) {
         // The number of calls says nothing of the function.
         Some((function, calls)) if !function.is_empty() && all_digits(calls) => bare(function).into(),
@@ -17,6 +21,32 @@ pub fn short_name(name: &str) -> Cow<'_, str> {
         }
         _ => bare(name).into(),
     }
+}
+
+/// The name with `…` in place of Go's type arguments, which have paths of their own; `None` for a name without any.
+fn without_type_arguments(name: &str) -> Option<String> {
+    let opens = name.find('[').filter(|at| *at > 0)?;
+    let has_path = name.get(opens..)?.split(']').next()?.contains(['.', '/']);
+    if !has_path {
+        return None;
+    }
+    let mut short = String::with_capacity(name.len());
+    let mut depth = 0_usize;
+    for c in name.chars() {
+        if c == ']' {
+            depth = depth.saturating_sub(1);
+        }
+        if depth == 0 {
+            short.push(c);
+        }
+        if c == '[' {
+            if depth == 0 {
+                short.push('…');
+            }
+            depth += 1;
+        }
+    }
+    Some(short)
 }
 
 /// `/srv/shop/cart.py:12`: a file, and where in it.
@@ -58,6 +88,11 @@ mod tests {
     #[case("java.util.HashMap.resize", "HashMap.resize")]
     #[case("void com.example.Cart.toJson(java.lang.String)", "Cart.toJson")]
     #[case("github.com/a/b/shop.(*Cart).Add", "shop.(*Cart).Add")]
+    #[case("github.com/a/b/v4.(*Map[go.shape.uint64,go.shape.struct { A x/y.A; B x/y.B }]).Load", "v4.(*Map[…]).Load")]
+    #[case("a/b.internal[go.shape.43e642].internal[go.shape.43e642].func1", "b.internal[…].internal[…].func1")]
+    #[case("cmp.Map[x.K[y.V],z.T].Get", "cmp.Map[…].Get")]
+    #[case("fsnotify_[k]", "fsnotify_[k]")]
+    #[case("[kernel.kallsyms]`do_sys_open", "[kernel.kallsyms]`do_sys_open")]
     #[case("net/http.(*conn).serve", "http.(*conn).serve")]
     #[case("shop::cart::Cart::add", "Cart::add")]
     #[case("./index.js:(anonymous):22", "index.js:(anonymous):22")]
