@@ -256,8 +256,8 @@ fn of_purpose(
     let means = findings.iter().find(|f| f.category == mechanism && mechanism != purpose);
     if finding.responsible.is_empty() || finding.evidence.is_empty() {
         finding.responsible = means.map(|f| f.responsible.clone()).unwrap_or_default();
-        judging.advise(&mut finding);
     }
+    judging.advise(&mut finding, share.percent);
     let mut text = finding.recommendation.clone();
     let is_by_mechanism = mechanism != purpose && beneath * 2.0 >= share.percent;
     if is_by_mechanism {

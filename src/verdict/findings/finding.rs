@@ -255,18 +255,18 @@ impl<'a> Judging<'a> {
             impact_percent: None,
             steps: Arc::from([]),
         };
-        self.advise(&mut finding);
+        self.advise(&mut finding, share.percent);
         finding
     }
 
-    /// Says what to do about a finding, and where.
-    pub(super) fn advise(&self, finding: &mut Finding) {
+    /// Says what to do about a finding that is known by this share, percent, and where.
+    pub(super) fn advise(&self, finding: &mut Finding, percent: f64) {
         let Finding { category, runtime, .. } = *finding;
         let whole = finding.share.percent.max(finding.inclusive_percent);
         let leading = finding.causes.first().filter(|cause| cause.percent * 100.0 >= whole * LEADS);
         let of_cause = leading.and_then(|leading| Some((leading.cause.advice.clone()?, leading.percent)));
         let is_by_cause = of_cause.is_some();
-        let (advice, percent) = of_cause.unwrap_or_else(|| (self.rules.advice(category, runtime), whole));
+        let (advice, percent) = of_cause.unwrap_or_else(|| (self.rules.advice(category, runtime), percent));
         let text = recommendation(&advice, self.kind, percent, is_by_cause, finding);
         finding.recommendation = text + &by_lock(&finding.locks) + &caveat(self.kind, category, runtime, self.kinds);
         finding.steps = advice.steps_for(self.kinds);

@@ -11,6 +11,8 @@ use crate::verdict::names::short_name;
 
 /// At most so many causes are told in a recommendation.
 const CAUSES_TOLD: usize = 3;
+/// A cause with less than this share of a finding, of 1, is not told there. A judgement.
+const TELLING: f64 = 0.1;
 
 /// The advice with its place: the responsible frames, or else the callers of the heaviest function; then the heaviest
 /// function, and what the ticks come from where the advice is not about that. A collector's own functions are no place:
@@ -41,7 +43,7 @@ pub(super) fn recommendation(
         }
     }
     if !is_by_cause {
-        after.push_str(&causes_text(causes));
+        after.push_str(&causes_text(causes, percent));
     }
     let is_library_only = !responsible.is_empty() && responsible.iter().all(|one| !one.is_own);
     if place.is_empty() {
@@ -53,14 +55,11 @@ pub(super) fn recommendation(
     advice.recommend(&place, &share_text(kind, percent)) + &after
 }
 
-/// What the ticks come from, the largest first.
-fn causes_text(causes: &[CauseShare]) -> String {
-    let told = causes
-        .iter()
-        .take(CAUSES_TOLD)
-        .map(|CauseShare { cause, percent, .. }| format!("{} {percent:.0} %", cause.phrase));
-    let told = told.collect::<Vec<_>>().join(", ");
-    if told.is_empty() { told } else { format!(" Known parts of it: {told}.") }
+/// What the ticks of a finding with this share come from, the largest first.
+fn causes_text(causes: &[CauseShare], whole: f64) -> String {
+    let telling = causes.iter().filter(|share| share.percent >= whole * TELLING).take(CAUSES_TOLD);
+    let told: Vec<_> = telling.map(|share| format!("{} {:.0} %", share.cause.phrase, share.percent)).collect();
+    if told.is_empty() { String::new() } else { format!(" Known parts of it: {}.", told.join(", ")) }
 }
 
 /// A share of a kind of profile, in words.

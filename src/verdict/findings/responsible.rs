@@ -99,7 +99,7 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         tally: &'c Tally,
         kind: ProfileType,
     ) -> Self {
-        let causes = CausesOfPaths::new(rules, profile, claims);
+        let (causes, site_counts) = (CausesOfPaths::new(rules, profile, claims), SiteCounts::new(profile, claims));
         // Counted first: lists that grow would be moved again and again.
         let (mut most, mut rest) = ([0; CATEGORIES], 0);
         for claim in claims.claims() {
@@ -115,13 +115,24 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
             let from = claim.and_then(|claim| stack.frames.iter().position(|f| *f == claim.frame)).unwrap_or(0);
             let paths = claim.map_or(Some(&mut unclaimed), |claim| claimed.get_mut(claim.category as usize));
             if let (Some(paths), Some(frames)) = (paths, stack.frames.get(from..)) {
-                let cause = claim.and_then(|claim| causes.of(frames, claim.category));
+                let cause = claim.and_then(|claim| causes.of(frames, claim.category, &site_counts));
                 paths.push(Path { ticks, frames, cause });
             }
         }
         let counts = vec![(0, 0); profile.function_count()];
-        let (site_counts, totals) = (SiteCounts::new(profile, claims), FxHashMap::default());
-        Self { profile, claims, tally, kind, claimed, unclaimed, counts, path: 0, site_counts, totals, rules }
+        Self {
+            profile,
+            claims,
+            tally,
+            kind,
+            claimed,
+            unclaimed,
+            counts,
+            path: 0,
+            site_counts,
+            totals: FxHashMap::default(),
+            rules,
+        }
     }
 
     /// What is known of a category beside its share.

@@ -177,7 +177,7 @@ pub struct CauseBody {
     /// Percent of the active ticks. What no name tells the cause of is in none.
     #[schema(example = 13.2)]
     pub percent: f64,
-    /// The function that leads to most of it; absent where none does.
+    /// The function that most of it comes from; absent where none has a fifth of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "com.example.Gateway.call")]
     pub responsible: Option<String>,

@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::{ON_THE_PATH, Path, Responsible, ResponsibleSearch};
+use super::sites::SiteCounts;
+use super::{ON_THE_PATH, Path, Responsible, ResponsibleSearch, WORTH_NAMING};
 use crate::kernel::percent_of;
 use crate::profile::{FunctionId, Profile};
 use crate::verdict::catalogue::{Cause, CauseIndex, Rules};
@@ -21,47 +22,42 @@ pub struct CauseShare {
     pub cause: Arc<Cause>,
     /// Its share of the active ticks, percent.
     pub percent: f64,
-    /// The function that leads to most of it: the application's, else a library's; absent where none does.
+    /// The function of the application that most of it comes from; absent where none has a fifth of it.
     pub responsible: Option<String>,
 }
 
 /// Tells the cause of each path.
 pub(super) struct CausesOfPaths<'c> {
     claims: &'c Claims,
-    /// Of each cause that covers what is beneath it, its category.
+    /// Of each function whose cause covers what is beneath it, the category.
     covering: Vec<Option<Category>>,
-    /// The categories for which the profile has functions with such a cause.
+    /// The categories that any such function is of.
     is_covered: [bool; CATEGORIES],
 }
 
 impl<'c> CausesOfPaths<'c> {
     pub(super) fn new(rules: &Rules, profile: &Profile, claims: &'c Claims) -> Self {
-        let covering: Vec<_> = rules.causes().iter().map(|cause| cause.covers.then_some(cause.category)).collect();
-        let mut causes = Self { claims, covering, is_covered: [false; CATEGORIES] };
-        for function in profile.function_ids() {
-            let covered = causes.covered_by(function).map(|(_, category)| category);
-            if let Some(is_covered) = covered.and_then(|category| causes.is_covered.get_mut(category as usize)) {
+        let category = |function| rules.cause(claims.cause(function)?).filter(|cause| cause.covers).map(|c| c.category);
+        let covering: Vec<_> = profile.function_ids().map(category).collect();
+        let mut is_covered = [false; CATEGORIES];
+        for category in covering.iter().flatten() {
+            if let Some(is_covered) = is_covered.get_mut(*category as usize) {
                 *is_covered = true;
             }
         }
-        causes
+        Self { claims, covering, is_covered }
     }
 
     /// The cause of a path from its claiming frame on: that of a frame of the category which covers what is beneath it,
-    /// the nearest; else that of the claiming frame.
-    pub(super) fn of(&self, frames: &[FunctionId], category: Category) -> Option<CauseIndex> {
-        let own = self.claims.cause(*frames.first()?);
+    /// the nearest, if no code of the application stands between; else that of the claiming frame.
+    pub(super) fn of(&self, frames: &[FunctionId], category: Category, sites: &SiteCounts) -> Option<CauseIndex> {
+        let claiming = frames.first()?;
         if !self.is_covered.get(category as usize).is_some_and(|covered| *covered) {
-            return own;
+            return self.claims.cause(*claiming);
         }
-        let mut covering = frames.iter().filter_map(|frame| self.covered_by(*frame));
-        covering.find(|(_, of)| *of == category).map(|(cause, _)| cause).or(own)
-    }
-
-    /// The cause of the function, if it covers what is beneath it, and its category.
-    fn covered_by(&self, function: FunctionId) -> Option<(CauseIndex, Category)> {
-        let cause = self.claims.cause(function)?;
-        self.covering.get(cause.index()).copied().flatten().map(|category| (cause, category))
+        let covers = |frame: &&FunctionId| self.covering.get(frame.index()).is_some_and(|of| *of == Some(category));
+        let covering = frames.iter().take_while(|frame| !sites.may_be(**frame)).find(covers);
+        self.claims.cause(*covering.unwrap_or(claiming))
     }
 }
 
@@ -95,7 +91,7 @@ impl<'p> ResponsibleSearch<'p, '_> {
         found.into_iter().filter_map(share).collect()
     }
 
-    /// The function that leads to most of a cause: who leads to all of the category, where that is nearly the same.
+    /// The function that most of a cause comes from: who leads to all of the category, where that is nearly the same.
     fn leads_to(
         &mut self,
         paths: &[Path<'p>],
@@ -107,7 +103,7 @@ impl<'p> ResponsibleSearch<'p, '_> {
             return of_all.first().map(|one| one.function.clone());
         }
         let paths: Vec<_> = paths.iter().filter(|path| path.cause == Some(cause)).copied().collect();
-        let (frame, _) = *self.chosen(&paths, Some(category), ticks).first()?;
+        let (frame, _) = *self.best_sites(&paths, Some(category), ticks, WORTH_NAMING, Self::is_own).first()?;
         Some(self.profile.name(frame).to_owned())
     }
 }

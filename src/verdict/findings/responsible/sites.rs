@@ -1,8 +1,6 @@
 //! The application's frames on the stacks of a category, with file and line.
 
-use std::cmp::Reverse;
-
-use super::{EVERYTHING, ON_THE_PATH, Path, ResponsibleSearch};
+use super::{Path, ResponsibleSearch};
 use crate::kernel::percent_of;
 use crate::profile::{FunctionId, Profile};
 use crate::verdict::claims::Claims;
@@ -46,6 +44,11 @@ impl SiteCounts {
         Self { of_each: profile.function_ids().map(count).collect(), path: 0 }
     }
 
+    /// Whether the function may be a site: the application's own, and claimed by no rule.
+    pub(super) fn may_be(&self, function: FunctionId) -> bool {
+        self.of_each.get(function.index()).is_some_and(Option::is_some)
+    }
+
     /// Counts the ticks of each path for the application's frames on it, each once: the frames that were met.
     fn add(&mut self, paths: &[Path<'_>]) -> Vec<FunctionId> {
         let mut met = Vec::new();
@@ -76,32 +79,23 @@ impl SiteCounts {
 }
 
 impl<'p> ResponsibleSearch<'p, '_> {
-    /// The application's frames on most of the ticks, of equals the one nearest the claiming frame. Frames that nearly
-    /// everything runs beneath are left out where there are others.
+    /// The application's frames on most of the ticks, of equals the one nearest the claiming frame.
     pub(super) fn heaviest_sites(&mut self, paths: &[Path<'p>]) -> Vec<Site> {
         let whole: i64 = paths.iter().map(|path| path.ticks).sum();
         let met = self.site_counts.add(paths);
         let mut sites: Vec<_> = met.into_iter().map(|frame| (self.site_counts.take(frame), frame)).collect();
         let profile = self.profile;
-        let order = |((ticks, nearest), frame): &((i64, u32), FunctionId)| {
-            (Reverse(*ticks), *nearest, profile.function(*frame))
+        let order = |a: &((i64, u32), FunctionId), b: &((i64, u32), FunctionId)| {
+            let ((ticks, nearest), (other_ticks, other_nearest)) = (a.0, b.0);
+            let by_weight = other_ticks.cmp(&ticks).then(nearest.cmp(&other_nearest));
+            by_weight.then_with(|| profile.function(a.1).cmp(&profile.function(b.1)))
         };
-        sites.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
-        let mut specific = Vec::with_capacity(SITES);
-        for ((ticks, _), frame) in &sites {
-            if specific.len() == SITES {
-                break;
-            }
-            // What nearly everything runs beneath leads to most of the category too.
-            let may_lead_everywhere = percent_of(*ticks, whole) >= ON_THE_PATH;
-            if !may_lead_everywhere || percent_of(self.total_of(*frame), self.tally.total) < EVERYTHING {
-                specific.push((*ticks, *frame));
-            }
+        if sites.len() > SITES {
+            sites.select_nth_unstable_by(SITES, order);
+            sites.truncate(SITES);
         }
-        if specific.is_empty() {
-            specific.extend(sites.first().map(|((ticks, _), frame)| (*ticks, *frame)));
-        }
-        let site = |(ticks, frame)| {
+        sites.sort_unstable_by(order);
+        let site = |((ticks, _), frame)| {
             let (function, file) = profile.function(frame);
             Site {
                 function: function.to_owned(),
@@ -110,6 +104,6 @@ impl<'p> ResponsibleSearch<'p, '_> {
                 line: profile.line(frame),
             }
         };
-        specific.into_iter().map(site).collect()
+        sites.into_iter().map(site).collect()
     }
 }

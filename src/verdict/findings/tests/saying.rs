@@ -47,7 +47,7 @@ fn names_the_five_heaviest_frames_of_the_application_with_their_share_of_the_fin
 }
 
 #[test]
-fn a_frame_that_everything_runs_beneath_is_a_site_only_where_there_is_no_other() {
+fn only_the_applications_own_functions_are_sites() {
     let named = |stack: &str| sites(&[(stack, 1_000)]).into_iter().map(|site| site.function).collect::<Vec<_>>();
     assert_eq!(named("main.main;main.run;lib.Loop;encoding/json.Encode"), ["main.run"]);
     assert_eq!(named("lib.Loop;encoding/json.Encode"), [""; 0]);
