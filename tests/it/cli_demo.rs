@@ -40,7 +40,9 @@ async fn the_demo_runs_both_versions_and_all_that_it_and_the_readme_propose_work
         let words: Vec<_> = command.split_whitespace().collect();
         assert_eq!(words[0], "flamewarden");
         let (exit, printed, errors) = flamewarden(&words[1..], "http://127.0.0.1:9").await;
-        assert_eq!((exit, errors.as_str()), (0, ""), "{command}: {printed}");
+        // Programs that ran for seconds may be too short for a diff to say that nothing changed.
+        let expected = if printed.contains("Too few samples.") { 3 } else { 0 };
+        assert_eq!((exit, errors.as_str()), (expected, ""), "{command}: {printed}");
     }
     // A window up to now ends with the last complete quarter of a minute.
     for Shown { app, .. } in SHOWN {
