@@ -7,7 +7,7 @@ pub enum NoDataReason {
     /// The app never sent this kind of profile. A Pyroscope server is asked about the window, or, if the app is silent
     /// in it, about the last day with profiles.
     KindNeverSent,
-    /// The app has such profiles, none of them from a series that the selector matches.
+    /// The app has such profiles, but the selector matches none of their series.
     NoSeriesMatches,
     /// The app sends such profiles, and none came in the window.
     NoneInWindow,

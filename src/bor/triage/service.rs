@@ -157,8 +157,8 @@ impl TriageService {
         join_all(reads).await
     }
 
-    /// Since when the categories of these kinds cost more, if an earlier window is asked for. Where that cannot be had,
-    /// or takes long, nothing is said.
+    /// Finds out since when each category costs more, if an earlier window is asked for. If profiles cannot be read by
+    /// the minute, or that takes too long, the answer lacks it.
     async fn since(&self, call: &Call, request: &TriageRequest) -> Vec<(ProfileType, Vec<(Category, Since)>)> {
         if request.compare.is_none() {
             return Vec::new();

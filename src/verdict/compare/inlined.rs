@@ -8,8 +8,9 @@ use super::kinship::{Changed, Kinship, Relations};
 
 /// The callers' own work grows by 70 to 130 % of the function's, give or take chance.
 const GAINED: [f64; 2] = [0.7, 1.3];
-/// Whatever chance allows, they gain this part of it: nearer to all of it than to nothing.
-const NEARER_TO_ALL: f64 = 0.4;
+/// However large chance may be, they must gain this part of it. A judgement: on profiles of a thousand samples, 0.5 misses
+/// more inlined functions than 0.4, and mistakes as many removed ones.
+const LEAST_GAIN: f64 = 0.4;
 /// A caller's total that grows by more standard errors than this does more, and its own work with it.
 const BY_CHANCE: f64 = 2.0;
 
@@ -107,5 +108,5 @@ fn take_over(
         gained += gain.clamp(-chance, GAINED[1] * heir.points + chance);
         variance += chance * chance;
     }
-    gained >= (GAINED[0] * points - variance.sqrt()).max(NEARER_TO_ALL * points)
+    gained >= (GAINED[0] * points - variance.sqrt()).max(LEAST_GAIN * points)
 }

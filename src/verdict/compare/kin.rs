@@ -56,9 +56,9 @@ impl Kin {
                     add(total, stack.side, stack.ticks);
                 }
             }
-            let mut above = stack.keys.iter().copied();
-            while let Some(callee) = above.next() {
-                let caller = above.clone().next();
+            // From the root on, so that a stack is walked once however many of its frames one side alone holds.
+            let (mut caller, mut kept) = (None, None);
+            for callee in stack.keys.iter().rev().copied() {
                 if caller == Some(callee) {
                     continue;
                 }
@@ -69,11 +69,13 @@ impl Kin {
                 if let Some(caller) = caller.filter(|caller| asked(*caller)) {
                     kin.callees.entry(caller).or_default().insert(callee);
                 }
-                if !joined.is_on_both(callee) {
-                    let kept = above.clone().find(|id| joined.is_on_both(*id));
+                if joined.is_on_both(callee) {
+                    kept = Some(callee);
+                } else {
                     let ticks = kin.kept_callers.entry(callee).or_default().entry(kept).or_default();
                     add(ticks, stack.side, stack.ticks);
                 }
+                caller = Some(callee);
             }
         });
         kin

@@ -104,8 +104,8 @@ fn stands_in_place_of(Relations { joined, kin, .. }: Relations<'_>, new: KeyId, 
     among(&of_new, &of_gone) || among(&of_gone, &of_new)
 }
 
-/// By how many points the total of the deepest common ancestor changed: of those above all, the one with least in it.
-/// Without one it is the whole profile.
+/// How many points the total of the deepest common ancestor changed by. The deepest is the one with the smallest total;
+/// without a common ancestor it is the whole profile.
 fn ancestors_change(Relations { joined, scale, kin }: Relations<'_>, common: &[KeyId]) -> f64 {
     let size = |id: KeyId| kin.total(id).iter().fold(0_i64, |sum, ticks| sum.saturating_add(*ticks));
     let deepest =

@@ -1,4 +1,4 @@
-//! What so many samples could have shown: no change was seen is not nothing changed.
+//! How large a change must be for so many samples to show it. A change that is not seen may still be there.
 
 use super::join::Joined;
 use super::load::STANDARD_ERRORS;

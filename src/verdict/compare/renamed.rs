@@ -13,6 +13,9 @@ const BY_CHANCE: f64 = 2.0;
 /// At least so much of their calls come from the same callers, 0 to 1.
 const SAME_CALLERS: f64 = 0.5;
 
+/// All functions are gone through so often at most: longer chains of renamed callers are not followed.
+const PASSES: usize = 64;
+
 /// A function that one side alone holds.
 struct Lonely {
     id: KeyId,
@@ -28,7 +31,7 @@ struct Pairs {
     new_of: FxHashMap<KeyId, KeyId>,
 }
 
-/// Whose callers are compared: the direct ones, or the nearest that both sides hold where frames between are gone.
+/// Which callers are compared: the direct ones, or else the nearest that both sides hold, as frames between may be gone.
 type CallersOf<'a> = &'a dyn Fn(KeyId, usize) -> Vec<(Option<KeyId>, f64)>;
 
 /// Marks both functions of each pair. A caller that is renamed itself is the same caller, so that a renamed package or
@@ -39,7 +42,8 @@ pub(super) fn find(relations: Relations<'_>, found: &mut FxHashMap<KeyId, Kinshi
     let (direct, kept): (CallersOf<'_>, CallersOf<'_>) =
         (&|id, side| relations.kin.callers(id, side), &|id, side| relations.kin.kept_callers(id, side));
     for callers_of in [direct, kept] {
-        while pair_up(relations, &sides, callers_of, &mut pairs) {}
+        let mut passes = 0..PASSES;
+        while passes.next().is_some() && pair_up(relations, &sides, callers_of, &mut pairs) {}
     }
     for (new, old) in pairs.old_of {
         found.insert(new, Kinship::Renamed(old));

@@ -28,7 +28,7 @@ pub(super) struct RowMaker<'a> {
 }
 
 impl<'a> RowMaker<'a> {
-    /// Where the samples do not suffice for any verdict, nobody's relations are looked for.
+    /// Looks for renamed, inlined and moved code only if there are enough samples for a verdict.
     pub(super) fn of(compared: &'a Compared<'a>, joined: &'a Joined<'a>, scale: &'a Scale, conclusive: bool) -> Self {
         let mut maker =
             Self { compared, joined, scale, conclusive, kin: Kin::default(), kinships: FxHashMap::default() };

@@ -29,7 +29,7 @@ pub enum Verdict {
     Unavailable,
 }
 
-/// One requested kind of profile: assessed, or not available.
+/// What became of one kind of profile that was asked for.
 #[derive(Debug, Clone, Copy)]
 pub enum KindOutcome<'a> {
     /// The profile was read.

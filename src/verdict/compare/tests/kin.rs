@@ -99,6 +99,16 @@ fn a_chain_of_renamed_callers_is_found_whatever_their_names() {
 }
 
 #[test]
+fn a_renamed_function_beneath_a_long_chain_of_renamed_callers_is_found() {
+    let chain = |name: &str| {
+        let callers: String = (0..200).rev().map(|i| format!("{name}{i:03};")).collect();
+        cpu(&busy(&format!("main;{callers}{name}Leaf 2000")))
+    };
+    let comparison = compare(&chain("old"), &chain("new"));
+    assert_eq!(verdicts(&comparison), [("newLeaf", Renamed, Some("oldLeaf")), ("oldLeaf", Renamed, Some("newLeaf"))]);
+}
+
+#[test]
 fn a_function_renamed_beneath_an_inlined_caller_is_renamed() {
     let before = cpu(&busy("main;serve;wrap 600\nmain;serve;wrap;oldName 2000\nmain;serve 100"));
     let comparison = compare(&before, &cpu(&busy("main;serve 700\nmain;serve;newName 2000")));

@@ -62,7 +62,7 @@ impl<'c> CausesOfPaths<'c> {
 }
 
 impl<'p> ResponsibleSearch<'p, '_> {
-    /// The causes of the paths of a category, heaviest first, and who leads to each.
+    /// What causes a category's ticks, the largest cause first, and which function leads to each cause.
     pub(super) fn causes(
         &mut self,
         paths: &[Path<'p>],
