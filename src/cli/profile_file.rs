@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use self::format::{Format, format_of, looks_like};
 use super::Exit;
 use crate::kernel::{AppName, MAX_WINDOW, ProfileType, TimeWindow};
-use crate::profile::{ReadError, ReadLimits, SampleType, inflate, read_flamebearer, read_folded, read_pprof};
+use crate::profile::{ReadError, ReadLimits, SampleType, inflate, read_flamebearer, read_pprof, read_weighted_folded};
 use crate::sor::profile_data::{FileProfile, MergedProfile};
 
 /// The profile of a file without sample types.
@@ -117,7 +117,7 @@ fn read(bytes: &[u8], kind: Option<ProfileType>) -> Result<(FileProfile, Option<
             (FileProfile::plain(file.profile, file.truncated_ticks), None)
         }
         Format::Folded => {
-            let profile = read_folded(&inflate(bytes, &limits)?, folded_type(kind), &limits)?;
+            let profile = read_weighted_folded(&inflate(bytes, &limits)?, folded_type(kind), &limits)?;
             (FileProfile::plain(profile, 0), None)
         }
         Format::Pprof => {

@@ -22,7 +22,7 @@ pub use budget::{Budget, Permit};
 pub use builder::ProfileBuilder;
 pub use flame_graph::{FlameGraphText, flame_graph, flame_graph_diff};
 pub use flamebearer::{FlamebearerFile, FlamebearerSide, read_flamebearer};
-pub use folded::read_folded;
+pub use folded::{read_folded, read_weighted_folded};
 pub use inflate::{beginning, gunzip, inflate, is_compressed};
 pub use limits::{LimitName, ReadError, ReadLimits};
 pub use merge::{MergeError, merge};

@@ -24,9 +24,15 @@ pub(super) fn format_of(bytes: &[u8]) -> Format {
     let line = start.split(|b| *b == b'\n').next().unwrap_or(&[]).trim_ascii_end();
     let ends_in_number = || {
         let text = std::str::from_utf8(line).ok().and_then(|line| line.rsplit_once([' ', '\t']));
-        text.is_some_and(|(stack, n)| !stack.contains('\0') && !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+        text.is_some_and(|(stack, number)| !stack.contains('\0') && is_number(number))
     };
     if ends_in_number() { Format::Folded } else { Format::Pprof }
+}
+
+/// Whether a text is digits, with decimals or without.
+fn is_number(text: &str) -> bool {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    [whole, decimals].iter().all(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Other formats, by their first bytes after white space.
@@ -86,6 +92,7 @@ mod tests {
     #[rstest]
     #[case(b"{\"flamebearer\":{}}", Format::Flamebearer)]
     #[case(b"\n main;a b 12\nmain 1\n", Format::Folded)]
+    #[case(b"main;a 12.5\n", Format::Folded)]
     #[case(b"\x0a\x04\x08\x01\x10\x02", Format::Pprof)]
     #[case(b"\x1f\x8b\x08", Format::Pprof)]
     #[case(b"", Format::Pprof)]

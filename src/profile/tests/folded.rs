@@ -1,7 +1,7 @@
 use rstest::rstest;
 
 use super::folded;
-use crate::profile::{LimitName, Profile, ReadError, ReadLimits, SampleType, read_folded};
+use crate::profile::{LimitName, Profile, ReadError, ReadLimits, SampleType, read_folded, read_weighted_folded};
 
 fn read(text: &str) -> Result<Profile, ReadError> {
     read_folded(text.as_bytes(), SampleType::new("cpu", "nanoseconds"), &ReadLimits::default())
@@ -27,6 +27,24 @@ fn no_lines_are_an_empty_profile() {
 fn replaces_what_is_no_text() {
     let profile = read_folded(b"caf\xe9;a\0b 1", SampleType::new("cpu", ""), &ReadLimits::default()).unwrap();
     assert_eq!(folded(&profile), ["caf\u{fffd};a\u{fffd}b [1]"]);
+}
+
+#[rstest]
+#[case::whole("a;b 2\na 1\n", &["a;b [2]", "a [1]"])]
+#[case::decimals("a;b 2.5\na 1\nc.d 0.0004\n", &["a;b [2500]", "a [1000]", "c.d [0]"])]
+#[case::no_number_but_a_name("a x.y 3", &["a x.y [3]"])]
+fn weights_with_decimals_are_read_in_thousandths(#[case] text: &str, #[case] expected: &[&str]) {
+    let weights = SampleType::new("samples", "");
+    let profile = read_weighted_folded(text.as_bytes(), weights, &ReadLimits::default()).unwrap();
+    assert_eq!(folded(&profile), expected);
+}
+
+#[rstest]
+#[case("a 1.5\nb nan")]
+#[case("a 1.5\nb 1e300")]
+fn a_weight_without_a_place_is_refused(#[case] text: &str) {
+    let error = read_weighted_folded(text.as_bytes(), SampleType::new("samples", ""), &ReadLimits::default());
+    assert!(error.unwrap_err().to_string().contains("(at 2)"));
 }
 
 #[rstest]

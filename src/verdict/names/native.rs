@@ -119,6 +119,10 @@ fn undecorated(name: &str) -> &str {
     {
         name = function;
     }
+    // Where a profiler writes Go's own name of it: names in C are not written with a capital and a dot.
+    if let Some(function) = name.strip_prefix("C.").filter(|function| function.contains('_') && is_c_name(function)) {
+        name = function;
+    }
     if let Some((head, _)) = name.split_once("  (in ") {
         name = head;
     }
@@ -145,6 +149,11 @@ fn undecorated(name: &str) -> &str {
         }
     }
     name
+}
+
+/// Whether a name may be a function's in C, in small letters.
+fn is_c_name(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 /// The qualified name of an Itanium-mangled symbol, without templates and arguments; `None` for what is not plain.

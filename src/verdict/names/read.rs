@@ -36,6 +36,9 @@ fn read(name: &str, file: &str) -> Frame {
     if by_file == Some(Runtime::Ruby) || script::is_ruby(name) {
         return script::ruby(name);
     }
+    if let Some(function) = script::php_with_place(name) {
+        return Frame::new(script::php(function), Some(Runtime::Php));
+    }
     if by_file == Some(Runtime::Php) || name.contains('\\') && !name.contains(".dll") {
         return Frame::new(script::php(name), Some(Runtime::Php));
     }

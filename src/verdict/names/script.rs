@@ -14,7 +14,7 @@ pub(super) fn node(name: &str, file: &str) -> Option<Frame> {
     };
     // The SDK for Node.js writes it so.
     let name = if name == "Garbage Collection" { "(garbage collector)" } else { name };
-    if matches!(name, "(garbage collector)" | "(idle)" | "(root)") {
+    if matches!(name, "(garbage collector)" | "(idle)" | "(root)" | "(compiler)" | "(parser)") {
         return found(name.to_owned());
     }
     for mark in ["RegExp: ", "RegExp:", "Builtin:", "Builtin: ", "Bytecode:", "BytecodeHandler:"] {
@@ -28,6 +28,9 @@ pub(super) fn node(name: &str, file: &str) -> Option<Frame> {
         if let Some(rest) = name.strip_prefix(mark) {
             return found(perf_basic(rest.trim_start_matches(['*', '~', '^', '+', '`', ' '])));
         }
+    }
+    if function_and_place(name) {
+        return found(perf_basic(name));
     }
     let inside = name.strip_prefix("(anonymous):").unwrap_or(name);
     if inside.starts_with("node:")
@@ -47,6 +50,15 @@ pub(super) fn node(name: &str, file: &str) -> Option<Frame> {
 fn is_node_file(file: &str) -> bool {
     file.starts_with("node:")
         || [".js", ".mjs", ".cjs", ".ts", ".jsx", ".tsx"].iter().any(|ending| file.ends_with(ending))
+}
+
+/// Whether a name is a function and its place, and nothing else: `Module._compile module.js:652`.
+fn function_and_place(name: &str) -> bool {
+    let Some((_, place)) = name.rsplit_once(' ') else { return false };
+    let mut parts = place.rsplit(':');
+    let numbers = parts.by_ref().take_while(|part| all_digits(part)).count();
+    let file = place.rsplitn(numbers + 1, ':').last().unwrap_or("");
+    (1..=2).contains(&numbers) && !file.starts_with('(') && is_node_file(file)
 }
 
 /// `Module.require module.js:364` and `onread net.js:512:12`.
@@ -291,6 +303,16 @@ pub(super) fn ruby(name: &str) -> Frame {
         None => rest.to_owned(),
     };
     Frame::new(text, Some(Runtime::Ruby))
+}
+
+/// A function and its place, as samplers of PHP write them: `App\Cart::total /srv/app/Cart.php:31`, without the place.
+pub(super) fn php_with_place(name: &str) -> Option<&str> {
+    let (function, place) = name.split_once(' ')?;
+    let file = match place.rsplit_once(':') {
+        Some((file, line)) if all_digits(line) => file,
+        _ => place,
+    };
+    (!function.is_empty() && file.ends_with(".php")).then_some(function)
 }
 
 /// `Composer\Autoload\ClassLoader::loadClass`, closures and all.

@@ -129,6 +129,10 @@ use rstest::rstest;
     Runtime::Node
 )]
 #[case::node_mark(":(idle):0", "(idle)", Runtime::Node)]
+#[case::node_compiler("(compiler)", "(compiler)", Runtime::Node)]
+#[case::node_function_and_place("Module._compile module.js:652", "node:module:Module._compile", Runtime::Node)]
+#[case::node_function_and_column("onread net.js:512:12", "node:net:onread", Runtime::Node)]
+#[case::node_path_with_a_blank("/my app/cart.js:total:12", "my app/cart:total", Runtime::Node)]
 #[case::node_regexp(r"RegExp: \r\n?|\n", "RegExp", Runtime::Node)]
 #[case::go_method("net/http.(*Client).Get", "net/http.Client.Get", Runtime::Go)]
 #[case::go_closure(
@@ -148,6 +152,8 @@ use rstest::rstest;
 #[case::ruby_block("block (2 levels) in Redis::Client#call", "Redis::Client#call", Runtime::Ruby)]
 #[case::ruby_anonymous("#<Module:0x007fec81ba9490>.decode", "Module.decode", Runtime::Ruby)]
 #[case::php(r"Composer\Autoload\ClassLoader::loadClass", r"Composer\Autoload\ClassLoader::loadClass", Runtime::Php)]
+#[case::php_with_place(r"App\Cart::total /srv/app/Cart.php:31", r"App\Cart::total", Runtime::Php)]
+#[case::php_function_with_place("json_encode /srv/app/index.php", "json_encode", Runtime::Php)]
 #[case::python(
     "_find_and_load (<frozen importlib._bootstrap>:1360)",
     "importlib._bootstrap._find_and_load",
@@ -187,6 +193,7 @@ fn reads_the_module_from_the_file(
 #[case("pthread_cond_wait@@GLIBC_2.3.2", "pthread_cond_wait")]
 #[case("pthread_mutex_unlock@plt", "pthread_mutex_unlock")]
 #[case("readdir_r$INODE64", "readdir_r")]
+#[case("C.sqlite3_step", "sqlite3_step")]
 fn leaves_a_bare_name_without_a_runtime(#[case] name: &str, #[case] text: &str) {
     let frame = Frame::of(name, "");
     assert_eq!((frame.text.as_str(), frame.own), (text, None));
