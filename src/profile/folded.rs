@@ -66,7 +66,8 @@ const THOUSANDTHS: i64 = 1_000;
 fn has_decimals(text: &[u8]) -> bool {
     text.split(|byte| *byte == b'\n').any(|line| {
         let last = line.trim_ascii_end().rsplit(|byte| matches!(byte, b' ' | b'\t')).next().unwrap_or(&[]);
-        last.contains(&b'.') && std::str::from_utf8(last).is_ok_and(|number| number.parse::<f64>().is_ok_and(f64::is_finite))
+        last.contains(&b'.')
+            && std::str::from_utf8(last).is_ok_and(|number| number.parse::<f64>().is_ok_and(f64::is_finite))
     })
 }
 

@@ -3,12 +3,13 @@
 
 use super::by_kind::{as_lock, parked_is_idle};
 use super::flags::FunctionFlags;
+use super::kernel_context;
 use super::leaf_search::{Meaning, Meanings, Step};
 use super::threads;
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, Stack};
 use crate::verdict::catalogue::{CauseIndex, FunctionInfo, Reach, Rule, RuleIndex, Rules, function_infos};
-use crate::verdict::category::{Category, Origin, Runtime};
+use crate::verdict::category::{Category, Layer, Origin, Runtime};
 use crate::verdict::events::Event;
 
 /// What one stack was claimed as, and by which of its frames.
@@ -50,6 +51,21 @@ pub(in crate::verdict) struct StackFacts {
     pub(in crate::verdict) seen: FunctionFlags,
 }
 
+impl StackFacts {
+    /// The categories that its ticks belong to together with what runs beneath: none if it is idle or only reported, and
+    /// of bytes that are moved only what moving them is part of.
+    pub(in crate::verdict) fn held(&self) -> impl Iterator<Item = Category> {
+        let is_held = self.claim.is_none_or(|claim| claim.counted && claim.category.is_active());
+        let seen = match self.claim {
+            Some(claim) if is_held => self.seen.with(claim.category),
+            None => self.seen,
+            Some(_) => FunctionFlags::NONE,
+        };
+        let is_moved = self.claim.is_some_and(|claim| claim.category.layer() == Layer::Transport);
+        seen.categories().filter(move |category| !is_moved || category.includes_transport())
+    }
+}
+
 impl Claims {
     /// Finds the claim on every stack of the profile.
     pub fn of(rules: &Rules, profile: &Profile, kind: ProfileType) -> Self {
@@ -89,6 +105,7 @@ impl Claims {
         if matches!(kind, ProfileType::Wall | ProfileType::Samples) {
             threads::mark_parked(&mut list, profile);
         }
+        kernel_context::mark_kernel(&mut infos, profile);
         Self { list, infos, flags, native_frames, language }
     }
 

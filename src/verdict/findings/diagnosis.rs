@@ -252,6 +252,9 @@ fn of_purpose(
     };
     finding.severity = judging.severity(&share);
     finding.confirmed = share.surely_reaches(finding.threshold);
+    if share.percent >= finding.share.percent * MUCH_MORE {
+        finding.set(search.investigate_with_beneath(purpose, &finding.responsible));
+    }
     let beneath = judging.percent(judging.tally.beneath(purpose, mechanism));
     let means = findings.iter().find(|f| f.category == mechanism && mechanism != purpose);
     if finding.responsible.is_empty() || finding.evidence.is_empty() {
@@ -301,7 +304,7 @@ fn fallback(
         confirmed: false,
         mechanism: None,
         recommendation: match ground {
-            Ground::Insufficient => insufficient_text(judging.cumulative, judging.samples),
+            Ground::Insufficient => insufficient_text(judging),
             _ => fallback_text(judging.kind, function, share.percent, &responsible),
         },
         function: function.map(str::to_owned),

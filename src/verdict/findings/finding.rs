@@ -130,7 +130,9 @@ impl<'a> Judging<'a> {
 
     /// Whether anything may be concluded at all.
     pub(super) fn has_enough(&self) -> bool {
-        !self.cumulative && self.samples.is_none_or(|n| Confidence::of(n) != Confidence::Insufficient)
+        !self.cumulative
+            && self.quality_ticks().mostly_profiler().is_none()
+            && self.samples.is_none_or(|n| Confidence::of(n) != Confidence::Insufficient)
     }
 
     /// The share of the active ticks.
@@ -194,6 +196,7 @@ impl<'a> Judging<'a> {
         QualityTicks {
             total: tally.total,
             active: tally.active,
+            profiler: tally.claimed(Category::ProfilerOverhead),
             unresolved: tally.claimed(Category::Unresolved),
             broken: tally.broken,
             has_unit: self.has_unit,
@@ -301,6 +304,12 @@ impl<'a> Judging<'a> {
 }
 
 impl Finding {
+    /// Replaces what is known of it beside its share.
+    pub(super) fn set(&mut self, found: Investigation) {
+        let Investigation { evidence, responsible, causes, sites } = found;
+        (self.evidence, self.responsible, self.causes, self.sites) = (evidence, responsible, causes, sites);
+    }
+
     /// A category that this kind of profile cannot show.
     pub(super) fn not_observable(
         category: Category,

@@ -23,6 +23,11 @@ pub(super) fn headline(app: &str, assessment: &ProfileAssessment) -> String {
                 assessment.kind
             );
         }
+        if assessment.quality.iter().any(|note| note.code == QualityCode::MostlyProfiler) {
+            return format!(
+                "Most samples of {app} are the profiler's own: they say too little of {app} for a verdict."
+            );
+        }
         let n = samples.unwrap_or(0);
         let were = if n == 1 { "was" } else { "were" };
         return format!("Only {} of {app} {were} seen in this window, too few for a verdict.", samples_text(n));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::finding::Finding;
+use super::finding::{Finding, Judging};
 use super::responsible::{CauseShare, Evidence, Locks, Responsible};
 use crate::kernel::ProfileType;
 use crate::verdict::catalogue::Advice;
@@ -123,13 +123,19 @@ pub(super) fn not_observable(category: Category, kind: ProfileType, runtime: Opt
     format!("A {kind} profile{of} cannot show {what}: that none is seen here says nothing about it.")
 }
 
-pub(super) fn insufficient_text(cumulative: bool, samples: Option<u64>) -> String {
-    if cumulative {
+pub(super) fn insufficient_text(judging: &Judging<'_>) -> String {
+    if judging.cumulative {
         return "The values count since the process began and say nothing about this window: let the profiler send \
                 differences."
             .to_owned();
     }
-    let samples = samples.unwrap_or(0);
+    if let Some(percent) = judging.quality_ticks().mostly_profiler() {
+        return format!(
+            "{percent:.0} % of the samples are the profiler's own work, too many for a verdict on the rest: sample less \
+             often, or with a cheaper profiler."
+        );
+    }
+    let samples = judging.samples.unwrap_or(0);
     format!("Only {samples} samples were seen, too few for a verdict: ask for a longer window.")
 }
 

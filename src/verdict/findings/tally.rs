@@ -77,7 +77,7 @@ impl Tally {
     }
 
     fn add(&mut self, stack: Stack<'_>, judged: &StackFacts, profile: &Profile, rules: &Rules) {
-        let &StackFacts { claim, runtime, mut seen } = judged;
+        let &StackFacts { claim, runtime, seen } = judged;
         let ticks = stack.values.get(self.sample_type).copied().unwrap_or(0);
         if ticks == 0 {
             return;
@@ -103,7 +103,6 @@ impl Tally {
                 add(&mut self.uncounted, claim.category, ticks);
                 return;
             }
-            seen = seen.with(claim.category);
             add(&mut self.claimed, claim.category, ticks);
             let rule = claim.rule.and_then(|index| Some((index, rules.rule(index)?.alone?)));
             if let Some((index, needed)) = rule {
@@ -118,18 +117,13 @@ impl Tally {
                 *place += ticks;
             }
         }
-        // Idle ticks are none of those that shares are of.
-        if claim.is_some_and(|claim| !claim.category.is_active()) {
-            return;
-        }
-        let is_moved = claim.is_some_and(|claim| claim.category.layer() == Layer::Transport);
-        for category in seen.categories().filter(|category| !is_moved || category.includes_transport()) {
+        for category in judged.held() {
             add(&mut self.inclusive, category, ticks);
             if let (Some(claim), Some(row)) = (claim, self.beneath.get_mut(category as usize)) {
                 add(row, claim.category, ticks);
             }
         }
-        let purposes = || seen.categories().filter(|category| category.layer() == Layer::Purpose);
+        let purposes = || judged.held().filter(|category| category.layer() == Layer::Purpose);
         for one in purposes() {
             for other in purposes().filter(|other| *other != one) {
                 if let Some(row) = self.both.get_mut(one as usize) {

@@ -15,6 +15,9 @@ const UNRESOLVED_ABOVE: f64 = 30.0;
 const BROKEN_ABOVE: f64 = 10.0;
 /// A share of active ticks below this is a program without work, percent.
 pub(in crate::verdict) const MOSTLY_IDLE_BELOW: f64 = 5.0;
+/// A profiler with more than this share of the ticks that are not idle disturbs what it measures too much to say anything
+/// of the rest, percent. A judgement.
+const MOSTLY_PROFILER_ABOVE: f64 = 50.0;
 /// Fewer than this share of a window's minutes with profiles is partial, percent.
 const COVERED_BELOW: f64 = 80.0;
 /// Windows are not alike whose coverage differs by more than this, percent.
@@ -72,6 +75,8 @@ pub enum QualityCode {
     Truncated,
     /// Under 5 % of the ticks are active.
     MostlyIdle,
+    /// Over half of the ticks that are not idle are the profiler's own.
+    MostlyProfiler,
     /// Over 10 % of the ticks have a stack that could not be walked.
     BrokenStacks,
     /// Several environments or clusters under one name.
@@ -108,9 +113,19 @@ pub struct QualityNote {
 pub(in crate::verdict) struct QualityTicks {
     pub(in crate::verdict) total: i64,
     pub(in crate::verdict) active: i64,
+    /// Claimed by the profiler itself, which is not active.
+    pub(in crate::verdict) profiler: i64,
     pub(in crate::verdict) unresolved: i64,
     pub(in crate::verdict) broken: i64,
     pub(in crate::verdict) has_unit: bool,
+}
+
+impl QualityTicks {
+    /// The profiler's share of the ticks that are not idle, percent, where it is most of them.
+    pub(in crate::verdict) fn mostly_profiler(self) -> Option<f64> {
+        let percent = percent_of(self.profiler, self.active + self.profiler);
+        (percent > MOSTLY_PROFILER_ABOVE).then_some(percent)
+    }
 }
 
 /// All weaknesses of a profile with data, in the order of the codes.
@@ -151,6 +166,12 @@ pub(in crate::verdict) fn notes(
         note(
             QualityCode::MostlyIdle,
             format!("{percent:.1} % of the ticks are active: the program hardly ran, and every share is of little"),
+        );
+    }
+    if let Some(percent) = ticks.mostly_profiler() {
+        note(
+            QualityCode::MostlyProfiler,
+            format!("{percent:.0} % of the ticks are the profiler's own: the rest says little of the program at work"),
         );
     }
     if share(ticks.broken) > BROKEN_ABOVE {
@@ -199,7 +220,7 @@ pub(in crate::verdict) fn compared_notes(
     let mut notes = Vec::new();
     for (((facts, total), samples), window) in facts.into_iter().zip(totals).zip(samples).zip(["baseline", "current"]) {
         // Of these windows only what the source knows and the counts are looked at.
-        let ticks = QualityTicks { total, active: total, unresolved: 0, broken: 0, has_unit: true };
+        let ticks = QualityTicks { total, active: total, profiler: 0, unresolved: 0, broken: 0, has_unit: true };
         let of_window = if total > 0 { self::notes(facts, ticks, samples) } else { notes_without_data(facts) };
         notes.extend(
             of_window
@@ -281,7 +302,8 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    const FINE: QualityTicks = QualityTicks { total: 100, active: 100, unresolved: 0, broken: 0, has_unit: true };
+    const FINE: QualityTicks =
+        QualityTicks { total: 100, active: 100, profiler: 0, unresolved: 0, broken: 0, has_unit: true };
 
     fn codes(facts: &SourceFacts<'_>, ticks: QualityTicks, samples: Option<u64>) -> Vec<QualityCode> {
         notes(facts, ticks, samples).iter().map(|n| n.code).collect()
@@ -299,6 +321,7 @@ mod tests {
     #[case::unresolved(SourceFacts::default(), QualityTicks { unresolved: 31, ..FINE }, None, QualityCode::Unresolved)]
     #[case::truncated(SourceFacts { truncated_ticks: 1, ..SourceFacts::default() }, FINE, None, QualityCode::Truncated)]
     #[case::idle(SourceFacts::default(), QualityTicks { active: 4, ..FINE }, None, QualityCode::MostlyIdle)]
+    #[case::profiler(SourceFacts::default(), QualityTicks { active: 40, profiler: 41, ..FINE }, None, QualityCode::MostlyProfiler)]
     #[case::broken(SourceFacts::default(), QualityTicks { broken: 11, ..FINE }, None, QualityCode::BrokenStacks)]
     #[case::cumulative(SourceFacts { cumulative: true, ..SourceFacts::default() }, FINE, None, QualityCode::CumulativeProfile)]
     #[case::partial(SourceFacts { coverage: Some((47, 60)), ..SourceFacts::default() }, FINE, None, QualityCode::PartialCoverage)]

@@ -1,6 +1,7 @@
 //! What a finding says beside its share: what it could save, and where to look.
 
 use super::*;
+use crate::profile::{ReadLimits, read_folded};
 use crate::verdict::findings::{AtMost, Site};
 
 const WORK: &str = "main.main;main.serve;main.cart;encoding/json.Encode";
@@ -97,12 +98,12 @@ fn told(causes: &[(&str, f64, &str)]) -> Vec<(String, f64, Option<String>)> {
 
 /// A cpu profile judged by the rules that are compiled in.
 fn judged(stacks: &[(&str, i64)]) -> ProfileAssessment {
-    let profile = profile("nanoseconds", stacks);
+    judged_profile(&profile("nanoseconds", stacks))
+}
+
+fn judged_profile(profile: &Profile) -> ProfileAssessment {
     let (kind, facts) = (ProfileType::Cpu, SourceFacts::default());
-    ProfileAssessment::of(
-        &Rules::builtin(),
-        &Subject { kind, profile: &profile, sample_type: 0, time: None, facts, top: 1 },
-    )
+    ProfileAssessment::of(&Rules::builtin(), &Subject { kind, profile, sample_type: 0, time: None, facts, top: 1 })
 }
 
 #[test]
@@ -169,4 +170,41 @@ fn marking_by_idle_processors_is_told_and_advises_nothing() {
         "{}",
         finding.recommendation
     );
+}
+
+#[rstest]
+#[case::in_the_kernel("tar;system_call_fastpath;sys_newfstatat;user_path_at;do_path_lookup;path_lookupat", &[])]
+#[case::before_the_kernel("tar;dump_file;fstatat;system_call_fastpath;do_path_lookup;path_lookupat", &["dump_file"])]
+fn nothing_that_runs_beneath_a_system_call_is_a_place_to_start_at(#[case] stack: &str, #[case] expected: &[&str]) {
+    let folded = format!("{stack} 6000000000\ntar;dump_file;checksum 4000000000\n");
+    let cpu = SampleType::new("cpu", "nanoseconds");
+    let a = judged_profile(&read_folded(folded.as_bytes(), cpu, &ReadLimits::default()).unwrap());
+    let finding = a.finding(Category::DiskIo).unwrap();
+    let named: Vec<_> = finding.responsible.iter().map(|r| r.function.as_str()).collect();
+    assert_eq!(named, expected);
+}
+
+#[test]
+fn a_profiler_that_takes_most_of_the_time_leaves_nothing_to_judge() {
+    let a = judged(&[("main.main;runtime/pprof.Do", 6_000), ("main.main;main.call;encoding/json.Unmarshal", 4_000)]);
+    assert_eq!(a.diagnosis.ground, Ground::Insufficient);
+    assert_eq!(a.quality[0].code, QualityCode::MostlyProfiler);
+    assert_eq!(
+        summary_of(&a).headline,
+        "Most samples of checkout are the profiler's own: they say too little of checkout for a verdict."
+    );
+    assert!(a.diagnosis.recommendation.starts_with("60 % of the samples are the profiler's own work"));
+}
+
+#[test]
+fn causes_of_a_purpose_are_those_of_all_that_runs_beneath_it() {
+    let a = judged(&[
+        ("main.main;main.list;database/sql.(*DB).Prepare;crypto/sha256.block", 200),
+        ("main.main;main.list;database/sql.(*Rows).Next;syscall.Pread;runtime/internal/syscall.Syscall6", 5_000),
+        ("main.main;main.list;database/sql.(*Rows).Next", 900),
+        ("main.main;main.work", 3_900),
+    ]);
+    assert_eq!(a.diagnosis.ground, Ground::Finding(Category::Database));
+    assert_eq!(causes(&a, Category::Database), told(&[("db_fetch", 59.0, "main.list")]));
+    assert_eq!(a.diagnosis.responsible[0].percent, 100.0);
 }
