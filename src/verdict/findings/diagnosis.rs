@@ -260,7 +260,7 @@ fn of_purpose(
     if finding.responsible.is_empty() || finding.evidence.is_empty() {
         finding.responsible = means.map(|f| f.responsible.clone()).unwrap_or_default();
     }
-    judging.advise(&mut finding, share.percent);
+    judging.advise(&mut finding, share.percent, &[]);
     let mut text = finding.recommendation.clone();
     let is_by_mechanism = mechanism != purpose && beneath * 2.0 >= share.percent;
     if is_by_mechanism {

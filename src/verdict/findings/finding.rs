@@ -258,19 +258,23 @@ impl<'a> Judging<'a> {
             impact_percent: None,
             steps: Arc::from([]),
         };
-        self.advise(&mut finding, share.percent);
+        // Nobody calls a collector: who calls the allocator gives it its work.
+        let is_called = category != Category::GcPressure || !finding.responsible.is_empty();
+        let allocating = if is_called { Vec::new() } else { search.leading_to(Category::Allocation) };
+        self.advise(&mut finding, share.percent, &allocating);
         finding
     }
 
-    /// Says what to do about a finding that is known by this share, percent, and where.
-    pub(super) fn advise(&self, finding: &mut Finding, percent: f64) {
+    /// Says what to do about a finding that is known by this share, percent, and where. `allocating`: who calls the
+    /// allocator, for a collector that nobody calls.
+    pub(super) fn advise(&self, finding: &mut Finding, percent: f64, allocating: &[Responsible]) {
         let Finding { category, runtime, .. } = *finding;
         let whole = finding.share.percent.max(finding.inclusive_percent);
         let leading = finding.causes.first().filter(|cause| cause.percent * 100.0 >= whole * LEADS);
         let of_cause = leading.and_then(|leading| Some((leading.cause.advice.clone()?, leading.percent)));
         let is_by_cause = of_cause.is_some();
         let (advice, percent) = of_cause.unwrap_or_else(|| (self.rules.advice(category, runtime), percent));
-        let text = recommendation(&advice, self.kind, percent, is_by_cause, finding);
+        let text = recommendation(&advice, self.kind, percent, is_by_cause, finding, allocating);
         finding.recommendation = text + &by_lock(&finding.locks) + &caveat(self.kind, category, runtime, self.kinds);
         finding.steps = advice.steps_for(self.kinds);
     }

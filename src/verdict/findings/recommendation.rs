@@ -13,6 +13,8 @@ use crate::verdict::names::short_name;
 const CAUSES_TOLD: usize = 3;
 /// A cause with less than this share of a finding, of 1, is not told there. A judgement.
 const TELLING: f64 = 0.1;
+/// A smaller share is 0 where it is written in whole percent.
+const SHOWN: f64 = 0.5;
 
 /// The advice with its place: the responsible frames, or else the callers of the heaviest function; then the heaviest
 /// function, and what the ticks come from where the advice is not about that. A collector's own functions are no place:
@@ -23,16 +25,12 @@ pub(super) fn recommendation(
     percent: f64,
     is_by_cause: bool,
     Finding { category, responsible, evidence, causes, .. }: &Finding,
+    allocating: &[Responsible],
 ) -> String {
     let is_collector = *category == Category::GcPressure;
     let evidence = if is_collector { &[] } else { evidence.as_slice() };
-    let mut place = match responsible.as_slice() {
-        [] => String::new(),
-        [one] => format!("{} ({:.0} % of it)", one.function, one.percent),
-        [one, two, ..] => {
-            format!("{} ({:.0} % of it) and {} ({:.0} %)", one.function, one.percent, two.function, two.percent)
-        }
-    };
+    let mut place =
+        if responsible.is_empty() { places(allocating, "the allocator's time") } else { places(responsible, "it") };
     let mut after = String::new();
     if let Some(heaviest) = evidence.first().filter(|e| responsible.iter().all(|r| r.function != e.function)) {
         let Evidence { function, percent } = heaviest;
@@ -55,9 +53,21 @@ pub(super) fn recommendation(
     advice.recommend(&place, &share_text(kind, percent)) + &after
 }
 
+/// At most two responsible frames, with their shares.
+fn places(responsible: &[Responsible], whole: &str) -> String {
+    match responsible {
+        [] => String::new(),
+        [one] => format!("{} ({:.0} % of {whole})", one.function, one.percent),
+        [one, two, ..] => {
+            format!("{} ({:.0} % of {whole}) and {} ({:.0} %)", one.function, one.percent, two.function, two.percent)
+        }
+    }
+}
+
 /// What the ticks of a finding with this share come from, the largest first.
 fn causes_text(causes: &[CauseShare], whole: f64) -> String {
-    let telling = causes.iter().filter(|share| share.percent >= whole * TELLING).take(CAUSES_TOLD);
+    let is_telling = |share: &&CauseShare| share.percent >= (whole * TELLING).max(SHOWN);
+    let telling = causes.iter().filter(is_telling).take(CAUSES_TOLD);
     let told: Vec<_> = telling.map(|share| format!("{} {:.0} %", share.cause.phrase, share.percent)).collect();
     if told.is_empty() { String::new() } else { format!(" Known parts of it: {}.", told.join(", ")) }
 }
@@ -210,7 +220,7 @@ mod tests {
             evidence: evidence.to_vec(),
             ..Finding::not_observable(category, 10.0, None, String::new())
         };
-        let say = |finding: &Finding| recommendation(&advice, ProfileType::Cpu, 12.4, false, finding);
+        let say = |finding: &Finding| recommendation(&advice, ProfileType::Cpu, 12.4, false, finding, &[]);
         assert_eq!(
             say(&finding(Category::Logging, std::slice::from_ref(&responsible), std::slice::from_ref(&evidence))),
             "It takes 12 % of the CPU time: write less in com/example/Cart.toJson (91 % of it). The heaviest function of \

@@ -193,6 +193,12 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         self.responsible(&paths, None)
     }
 
+    /// The frames that lead to a category's own ticks.
+    pub(super) fn leading_to(&mut self, category: Category) -> Vec<Responsible> {
+        let paths = self.claimed.get(category as usize).cloned().unwrap_or_default();
+        self.responsible(&paths, Some(category))
+    }
+
     /// The functions of the application that most ticks come from, whatever they were claimed as.
     pub(super) fn sites(&mut self) -> Vec<Responsible> {
         let is_active = |category: usize| Category::ALL.get(category).is_none_or(|c| c.is_active());

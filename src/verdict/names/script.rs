@@ -312,7 +312,8 @@ pub(super) fn php_with_place(name: &str) -> Option<&str> {
         Some((file, line)) if all_digits(line) => file,
         _ => place,
     };
-    (!function.is_empty() && file.ends_with(".php")).then_some(function)
+    let is_php = file.rsplit_once('.').is_some_and(|(_, ending)| ending == "php");
+    (is_php && !function.is_empty()).then_some(function)
 }
 
 /// `Composer\Autoload\ClassLoader::loadClass`, closures and all.

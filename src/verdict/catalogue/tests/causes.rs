@@ -44,6 +44,7 @@ use super::*;
     ("regexp.(*Regexp).doExecute", "regex_match"), ("java/util/regex/Pattern$Slice.match", "regex_match"), ("RegExp", "regex_compile"),
     ("System.Text.RegularExpressions!Regex.Match", "regex_match"), ("re_search", "regex_match"),
 ])]
+#[case::scheduling("scheduling", &[("runtime.findRunnable", "looking_for_work"), ("runtime.netpoll", "looking_for_work")])]
 #[case::gc_pressure("gc_pressure", &[
     ("runtime.gcAssistAlloc", "gc_assist"), ("runtime.gcDrainMarkWorkerIdle", "gc_idle_mark"), ("runtime.gcDrain", "gc_mark"), ("runtime.scanobject", "gc_mark"),
     ("runtime.(*mspan).sweep", "gc_sweep"), ("runtime.bgsweep", "gc_sweep"), ("G1ParScanThreadState::copy_to_survivor_space", "gc_evacuation"),
@@ -75,7 +76,7 @@ fn a_name_tells_what_the_ticks_of_its_category_come_from(#[case] of: &str, #[cas
 
 #[rstest]
 #[case::no_category("com/example/Shop.handshake")]
-#[case::another_category("runtime.findRunnable")]
+#[case::another_category("runtime.schedule")]
 #[case::untold("encoding/hex.DecodeString")]
 fn a_name_without_a_cause_tells_none(#[case] name: &str) {
     assert_eq!(Rules::builtin().explain(name, "").cause, None);

@@ -208,3 +208,18 @@ fn causes_of_a_purpose_are_those_of_all_that_runs_beneath_it() {
     assert_eq!(causes(&a, Category::Database), told(&[("db_fetch", 59.0, "main.list")]));
     assert_eq!(a.diagnosis.responsible[0].percent, 100.0);
 }
+
+#[test]
+fn a_collector_that_nobody_calls_sends_to_who_calls_the_allocator() {
+    let a = judged(&[
+        ("runtime.gcBgMarkWorker;runtime.gcDrain;runtime.scanobject", 3_000),
+        ("main.main;main.cart;runtime.mallocgc", 900),
+        ("main.main;main.work", 6_100),
+    ]);
+    let finding = a.finding(Category::GcPressure).unwrap();
+    assert!(
+        finding.recommendation.contains("what is allocated in main.cart (100 % of the allocator's time)"),
+        "{}",
+        finding.recommendation
+    );
+}
