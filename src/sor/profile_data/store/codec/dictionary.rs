@@ -44,7 +44,8 @@ pub struct OpenDictionary {
 #[derive(Debug, Default)]
 struct Added {
     texts: Vec<Box<str>>,
-    frames: Vec<(u32, u32)>,
+    /// Name, file and line.
+    frames: Vec<(u32, u32, u32)>,
     /// Parent, frame, and whether the frame's name does not occur above.
     nodes: Vec<(u32, u32, bool)>,
 }
@@ -59,7 +60,7 @@ impl Default for OpenDictionary {
             added: Added::default(),
         };
         let empty = dictionary.text("");
-        dictionary.frame(empty, empty);
+        dictionary.frame(empty, empty, None);
         dictionary
     }
 }
@@ -150,10 +151,10 @@ impl OpenDictionary {
         for text in &added.texts {
             plain.extend_from_slice(text.as_bytes());
         }
-        for (name, _) in &added.frames {
+        for (name, ..) in &added.frames {
             varint::put(&mut plain, u64::from(*name));
         }
-        for (_, file) in &added.frames {
+        for (_, file, _) in &added.frames {
             varint::put(&mut plain, u64::from(*file));
         }
         let [_, _, first_node] = firsts;
@@ -163,6 +164,12 @@ impl OpenDictionary {
         }
         for (_, frame, outermost) in &added.nodes {
             varint::put(&mut plain, u64::from(*frame) << 1 | u64::from(*outermost));
+        }
+        // Last, and only where there are any: segments of earlier versions end here.
+        if added.frames.iter().any(|(.., line)| *line > 0) {
+            for (.., line) in &added.frames {
+                varint::put(&mut plain, u64::from(*line));
+            }
         }
         Some(compress(&plain))
     }
@@ -190,7 +197,7 @@ impl OpenDictionary {
         }
         let (name, file) = profile.function(function);
         let (name, file) = (self.text(name), self.text(file));
-        let frame = self.frame(name, file);
+        let frame = self.frame(name, file, profile.line(function));
         if let Some(place) = known.get_mut(function.index()) {
             *place = Some((frame, name));
         }
@@ -204,7 +211,7 @@ impl OpenDictionary {
         }
         let (name, file) = tables.name_and_file(frame);
         let (name, file) = (self.text(name), self.text(file));
-        let own = self.frame(name, file);
+        let own = self.frame(name, file, tables.line(frame));
         if let Some(place) = known.get_mut(frame) {
             *place = Some(own);
         }
@@ -222,14 +229,23 @@ impl OpenDictionary {
         id
     }
 
-    fn frame(&mut self, name: u32, file: u32) -> u32 {
+    /// The frame of that name and file. Its line is the lowest until a segment holds it; it tells no two frames apart.
+    fn frame(&mut self, name: u32, file: u32, line: Option<u32>) -> u32 {
         // A function without name and file is not the frame of a sample without a stack.
         let next = self.frames.len() as u32;
         let key = if name == 0 && file == 0 && next > 0 { (0, u32::MAX) } else { (name, file) };
-        *self.frames.entry(key).or_insert_with(|| {
-            self.added.frames.push((name, file));
+        let frame = *self.frames.entry(key).or_insert_with(|| {
+            self.added.frames.push((name, file, 0));
             next
-        })
+        });
+        let stored = self.frames.len() - self.added.frames.len();
+        let added = (frame as usize).checked_sub(stored).and_then(|at| self.added.frames.get_mut(at));
+        if let (Some((.., known)), Some(line)) = (added, line)
+            && (*known == 0 || line < *known)
+        {
+            *known = line;
+        }
+        frame
     }
 
     fn node(&mut self, parent: u32, frame: u32, outermost: bool) -> u32 {

@@ -30,6 +30,8 @@ impl EpochSum {
 pub struct Joined {
     frames: FxHashMap<Box<str>, FxHashMap<Box<str>, u32>>,
     frame_texts: Vec<(Box<str>, Box<str>)>,
+    /// Of each frame, its lowest line; 0 where it is not known.
+    frame_lines: Vec<u32>,
     nodes: FxHashMap<(u32, u32), u32>,
     /// Parent and frame; the frame of a sample without a stack is [`NO_PARENT`].
     tree: Vec<(u32, u32)>,
@@ -99,7 +101,12 @@ impl Joined {
                 if let Some(known) = functions.get_mut(*frame as usize)
                     && let Some((name, file)) = self.frame_texts.get(*frame as usize)
                 {
-                    stack.push(*known.get_or_insert_with(|| builder.function(name, file)));
+                    let line = self.frame_lines.get(*frame as usize).copied().unwrap_or(0);
+                    stack.push(*known.get_or_insert_with(|| {
+                        let function = builder.function(name, file);
+                        builder.line(function, line);
+                        function
+                    }));
                 }
                 node = *parent;
             }
@@ -118,9 +125,15 @@ impl Joined {
         } else {
             let place = self.frame_texts.len() as u32;
             self.frame_texts.push((name.into(), file.into()));
+            self.frame_lines.push(0);
             self.frames.entry(name.into()).or_default().insert(file.into(), place);
             place
         };
+        if let (Some(line), Some(lowest)) = (tables.line(frame), self.frame_lines.get_mut(place as usize))
+            && (*lowest == 0 || line < *lowest)
+        {
+            *lowest = line;
+        }
         if let Some(known) = known.get_mut(frame) {
             *known = Some(place);
         }

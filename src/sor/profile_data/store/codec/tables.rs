@@ -7,6 +7,8 @@ pub struct Tables {
     text: String,
     text_ends: Vec<u32>,
     frames: Vec<(u32, u32)>,
+    /// Of each frame up to the last with one, its line; 0 where it is not known.
+    lines: Vec<u32>,
     parents: Vec<u32>,
     /// Frame, and in the lowest bit whether its name does not occur above.
     node_frames: Vec<u32>,
@@ -60,13 +62,20 @@ impl Tables {
             }
             self.node_frames.push(frame);
         }
+        if !reader.is_empty() {
+            self.lines.resize(self.frames.len() - frames, 0);
+            for _ in 0..frames {
+                self.lines.push(reader.take_u32()?);
+            }
+        }
         Ok(())
     }
 
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         self.text.capacity()
-            + 4 * (self.text_ends.capacity() + self.parents.capacity() + self.node_frames.capacity())
+            + 4 * (self.text_ends.capacity() + self.lines.capacity())
+            + 4 * (self.parents.capacity() + self.node_frames.capacity())
             + 8 * self.frames.capacity()
     }
 
@@ -102,6 +111,11 @@ impl Tables {
     /// The frame's name and file.
     pub fn name_and_file(&self, frame: usize) -> (&str, &str) {
         self.frames.get(frame).map_or(("", ""), |(name, file)| (self.text(*name), self.text(*file)))
+    }
+
+    /// A line of the frame in its file.
+    pub fn line(&self, frame: usize) -> Option<u32> {
+        self.lines.get(frame).copied().filter(|line| *line > 0)
     }
 
     fn text(&self, id: u32) -> &str {

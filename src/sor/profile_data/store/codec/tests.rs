@@ -218,3 +218,60 @@ fn growth_is_the_last_less_the_first() {
     let grown = joined.into_profile(SampleType::new("t", "count"), true);
     assert_eq!(sums(&grown, 0), BTreeMap::from([(named(&["a"]), 15), (named(&["b"]), 4)]));
 }
+
+fn profile_with_lines(functions: &[(&str, u32)]) -> Profile {
+    let mut builder = ProfileBuilder::new(vec![SampleType::new("t0", "count")]);
+    for (name, line) in functions {
+        let function = builder.function(name, "a.rs");
+        builder.line(function, *line);
+        builder.add([function], &[1]);
+    }
+    builder.build()
+}
+
+fn lines(profile: &Profile) -> BTreeMap<&str, Option<u32>> {
+    profile.function_ids().map(|id| (profile.name(id), profile.line(id))).collect()
+}
+
+#[test]
+fn a_line_is_kept_with_its_function_and_tells_no_two_apart() {
+    let mut dictionary = OpenDictionary::default();
+    let (mut tables, mut sum) = (Tables::default(), EpochSum::default());
+    // The second segment has no line at all, as those of earlier versions.
+    for functions in [&[("f", 12), ("g", 0)][..], &[("h", 0)], &[("f", 40), ("i", 7)]] {
+        let stored = block(&mut dictionary, &profile_with_lines(functions));
+        tables.append(&dictionary.take_segment().unwrap_or_default()).unwrap();
+        sum.add(&stored, 0, 1);
+    }
+    let mut joined = Joined::default();
+    joined.join(&sum, &tables);
+    let read = joined.into_profile(SampleType::new("t0", "count"), false);
+    assert_eq!(lines(&read), BTreeMap::from([("f", Some(12)), ("g", None), ("h", None), ("i", Some(7))]));
+    assert_eq!(read.total(0), 5);
+}
+
+#[test]
+fn epochs_and_rollups_keep_the_lowest_line() {
+    let (mut bodies, mut tables) = (Vec::new(), HashMap::new());
+    for (epoch, line) in [(0, 30), (1, 20)] {
+        let (mut dictionary, mut of_epoch) = (OpenDictionary::default(), Tables::default());
+        bodies.push((epoch, block(&mut dictionary, &profile_with_lines(&[("f", line)])).encode()));
+        of_epoch.append(&dictionary.take_segment().unwrap()).unwrap();
+        tables.insert(epoch, Arc::new(of_epoch));
+    }
+    let mut joined = Joined::default();
+    for (epoch, body) in &bodies {
+        let mut sum = EpochSum::default();
+        sum.add(&Block::decode(body).unwrap(), 0, 1);
+        joined.join(&sum, &tables[epoch]);
+    }
+    let read = joined.into_profile(SampleType::new("t0", "count"), false);
+    assert_eq!(lines(&read), BTreeMap::from([("f", Some(20))]));
+    let blocks: Vec<_> = bodies.iter().map(|(epoch, body)| HourBlock { series: 1, epoch: *epoch, body }).collect();
+    let rollup = Rollup::decode(&Rollup::merge(&blocks, &tables, |_| false).unwrap()).unwrap();
+    let (mut of_hour, mut sum) = (Joined::default(), EpochSum::default());
+    sum.add(&rollup.series[&1].sum, 0, 1);
+    of_hour.join(&sum, &rollup.tables);
+    let read = of_hour.into_profile(SampleType::new("t0", "count"), false);
+    assert_eq!(lines(&read), BTreeMap::from([("f", Some(20))]));
+}

@@ -21,6 +21,11 @@ pub(super) fn put_signed(out: &mut Vec<u8>, value: i64) {
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
+    /// Whether everything was read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The next number.
     pub(super) fn take(&mut self) -> Result<u64, Corrupt> {
         let mut value = 0;
