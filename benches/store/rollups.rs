@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
-use flamewarden::kernel::{Call, FixedClock, ProfileType, Selector, TimeWindow};
+use flamewarden::kernel::{Call, FixedClock, ProfileType, Selector, Tenant, TimeWindow};
 use flamewarden::profile::{FunctionTable, Profile, ProfileBuilder, SampleType};
 use flamewarden::sor::profile_data::store::{ProfileStore, PushId, Pushed, StoreSettings};
 use flamewarden::sor::profile_data::{ProfileDataSor, ProfileQuery};
@@ -77,6 +77,7 @@ async fn of(
             app: name.parse()?,
             name: called.to_owned(),
             labels: BTreeMap::new(),
+            tenant: Tenant::default(),
             sample_types: profile.sample_types().to_vec(),
             profile,
             period_type: Some(SampleType::new("cpu", "nanoseconds")),

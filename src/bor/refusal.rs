@@ -22,7 +22,7 @@ pub enum Refusal {
 impl Refusal {
     /// The refusal of an unknown app, with the apps that may have been meant.
     pub(super) async fn unknown(profiles: &dyn ProfileDataSor, call: &Call, app: &AppName, clock: &dyn Clock) -> Self {
-        let near = near_apps(profiles, call, app, clock.now()).await;
+        let near = near_apps(profiles, call, (None, app), clock.now()).await;
         Self::AppUnknown { app: app.clone(), near }
     }
 

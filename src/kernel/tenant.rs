@@ -18,7 +18,7 @@ pub enum InvalidTenant {
 
 /// A tenant of a source of profiles, as Pyroscope takes them: 1 to 150 ASCII letters, digits and `!-_.*'()`, neither `.`
 /// nor `..`.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tenant(Arc<str>);
 
 impl Tenant {
@@ -28,6 +28,13 @@ impl Tenant {
     /// The tenant as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Default for Tenant {
+    /// The tenant of whoever names none: `anonymous`, as in Pyroscope.
+    fn default() -> Self {
+        Self("anonymous".into())
     }
 }
 

@@ -117,7 +117,7 @@ impl SourceCheck {
         let now = self.clock.now();
         let window = TimeWindow::new(now - TimeDelta::minutes(1), now).ok()?;
         let call = Call::system("health").until(Instant::now() + ANSWER_WITHIN);
-        match call.bound(self.port.apps(&call, window)).await {
+        match call.bound(self.port.apps(&call, None, window)).await {
             Ok(_) | Err(PortError::Overloaded { .. } | PortError::Starting(_)) => None,
             Err(PortError::Denied(_)) => Some(Unreachable::Denied),
             Err(PortError::Timeout(_)) => Some(match why_unreachable(&self.url, ANSWER_WITHIN).await {

@@ -169,7 +169,7 @@ impl FleetService {
     async fn apps(&self, call: &Call, query: &FleetQuery) -> PortResult<Vec<AppName>> {
         match &query.apps {
             Some(apps) => Ok(apps.clone()),
-            None => call.bound(self.parts.profiles.apps(call, query.window)).await,
+            None => call.bound(self.parts.profiles.apps(call, None, query.window)).await,
         }
     }
 

@@ -89,7 +89,12 @@ async fn behave(app: &App) -> PortResult<MergedProfile> {
 
 #[async_trait]
 impl ProfileDataSor for Source {
-    async fn apps(&self, _: &Call, _: TimeWindow) -> PortResult<Vec<AppName>> {
+    async fn apps<'a>(
+        &'a self,
+        _: &'a Call,
+        _: Option<&'a crate::kernel::Tenant>,
+        _: TimeWindow,
+    ) -> PortResult<Vec<AppName>> {
         behave(&self.discovery).await?;
         let mut apps: Vec<AppName> = self.apps.iter().map(|(name, _)| name.parse().unwrap()).collect();
         apps.sort();

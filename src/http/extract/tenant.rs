@@ -16,8 +16,8 @@ const WRITTEN: &str = "X-Scope-OrgID";
 #[derive(Debug, Clone, utoipa::IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct TenantHeader {
-    /// The tenant whose profiles to read, where the source is a Pyroscope with tenants: 1 to 150 letters, digits and
-    /// `!-_.*'()`, but not `.` or `..`. If it is absent, the tenant that the server is configured with.
+    /// The tenant whose profiles are read or pushed: 1 to 150 letters, digits and `!-_.*'()`, but not `.` or `..`. If it
+    /// is absent, the tenant that the server is configured with, or else `anonymous`.
     #[param(rename = "X-Scope-OrgID", value_type = String, required = false,
         pattern = r"^(?!\.{1,2}$)[A-Za-z0-9!_.*'()-]{1,150}$")]
     tenant: Option<Tenant>,
@@ -27,6 +27,11 @@ impl TenantHeader {
     /// The tenant.
     pub fn into_inner(self) -> Option<Tenant> {
         self.tenant
+    }
+
+    /// The tenant, or the default one.
+    pub fn or_default(self) -> Tenant {
+        self.tenant.unwrap_or_default()
     }
 
     fn of(request: &HttpRequest) -> Result<Self, Problem> {

@@ -127,12 +127,12 @@ pub(crate) async fn check(sor: &dyn ProfileDataSor, source: Source) {
 }
 
 async fn lists_apps(sor: &dyn ProfileDataSor) {
-    let apps: Vec<_> = sor.apps(&CALL, first()).await.unwrap().iter().map(ToString::to_string).collect();
+    let apps: Vec<_> = sor.apps(&CALL, None, first()).await.unwrap().iter().map(ToString::to_string).collect();
     assert!(
         apps.is_sorted() && apps.contains(&"checkout".to_owned()) && apps.contains(&"search".to_owned()),
         "{apps:?}"
     );
-    assert!(sor.apps(&CALL, window(-300, -200)).await.unwrap().is_empty());
+    assert!(sor.apps(&CALL, None, window(-300, -200)).await.unwrap().is_empty());
 }
 
 async fn merges_everything(sor: &dyn ProfileDataSor, pushes: &[Push], source: Source) {

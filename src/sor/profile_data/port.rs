@@ -1,14 +1,19 @@
 use async_trait::async_trait;
 
 use super::domain::{ByMinute, MergedProfile, ProfileQuery};
-use crate::kernel::{AppName, Call, PortResult, Selector, TimeWindow};
+use crate::kernel::{AppName, Call, PortResult, Selector, Tenant, TimeWindow};
 
 /// Reads profiles. Adapters: Pyroscope, the embedded store, another Flamewarden.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait ProfileDataSor: Send + Sync {
-    /// The apps that have any profile in the window, sorted, without repetition.
-    async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>>;
+    /// The tenant's apps that have any profile in the window, sorted, without repetition. `None`: the configured tenant.
+    async fn apps<'a>(
+        &'a self,
+        call: &'a Call,
+        tenant: Option<&'a Tenant>,
+        window: TimeWindow,
+    ) -> PortResult<Vec<AppName>>;
 
     /// All profiles of the query merged into one. `None`: the app is unknown, in the window and in the last seven days.
     /// An app that is known but has no data is a [`MergedProfile`] without stacks.

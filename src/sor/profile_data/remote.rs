@@ -167,11 +167,16 @@ fn judge(answer: Answer) -> PortResult<Option<Bytes>> {
 
 #[async_trait]
 impl ProfileDataSor for RemoteProfiles {
-    async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>> {
+    async fn apps<'a>(
+        &'a self,
+        call: &'a Call,
+        tenant: Option<&'a Tenant>,
+        window: TimeWindow,
+    ) -> PortResult<Vec<AppName>> {
         let mut url = self.outward.url(["profiles", "apps"]);
         append_window(&mut url, ["from", "to"], window);
         let nonsense = |why: String| PortError::Unavailable(format!("the other server's apps: {why}"));
-        let body = self.get(call, url, None).await?.ok_or_else(|| nonsense("unknown".to_owned()))?;
+        let body = self.get(call, url, tenant).await?.ok_or_else(|| nonsense("unknown".to_owned()))?;
         let Apps { mut apps } = serde_json::from_slice(&body).map_err(|e| nonsense(e.to_string()))?;
         apps.sort();
         apps.dedup();

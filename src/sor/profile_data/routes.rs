@@ -47,21 +47,21 @@ pub fn routes(routes: &mut Routes<'_>) {
 
 /// List the apps that have profiles
 ///
-/// Apps of which any profile, of whatever kind, started in the window. If the source has tenants: those of the
-/// configured tenant.
+/// Apps of which any profile, of whatever kind, started in the window.
 #[utoipa::path(
-    get, path = "/profiles/apps", tag = "profiles", operation_id = "listProfiledApps", params(AppsParams),
+    get, path = "/profiles/apps", tag = "profiles", operation_id = "listProfiledApps", params(AppsParams, TenantHeader),
     responses((status = 200, description = "The apps, sorted", body = AppsBody), SourceErrors),
 )]
 async fn list_profiled_apps(
     port: Port,
     call: Call,
     clock: Now,
+    tenant: TenantHeader,
     params: Query<AppsParams>,
 ) -> Result<HttpResponse, Problem> {
     let AppsParams { from, to } = params.into_inner();
     let window = window(from, to, &**clock)?;
-    let apps = port.apps(&call, window).await.map_err(|e| Problem::of_profiles(&e))?;
+    let apps = port.apps(&call, tenant.into_inner().as_ref(), window).await.map_err(|e| Problem::of_profiles(&e))?;
     json(StatusCode::OK, &AppsBody { apps })
 }
 
@@ -299,7 +299,7 @@ async fn merged(source: Source<'_>, query: &ProfileQuery) -> Result<MergedProfil
     let merged = source.port.merged(source.call, query).await.map_err(|e| Problem::of_profiles(&e))?;
     match merged {
         Some(merged) => Ok(merged),
-        None => Err(source.unknown(&query.app).await),
+        None => Err(source.unknown(query).await),
     }
 }
 
@@ -312,7 +312,7 @@ async fn pair(
     let pair = source.port.merged_pair(source.call, query, baseline, baseline_selector).await;
     match pair.map_err(|e| Problem::of_profiles(&e))? {
         Some(pair) => Ok(pair),
-        None => Err(source.unknown(&query.app).await),
+        None => Err(source.unknown(query).await),
     }
 }
 
@@ -325,8 +325,9 @@ struct Source<'r> {
 }
 
 impl Source<'_> {
-    async fn unknown(self, app: &AppName) -> Problem {
-        Problem::app_unknown(app, &near_apps(&***self.port, self.call, app, self.now.now()).await)
+    async fn unknown(self, query: &ProfileQuery) -> Problem {
+        let (app, tenant) = (&query.app, query.tenant.as_ref());
+        Problem::app_unknown(app, &near_apps(&***self.port, self.call, (tenant, app), self.now.now()).await)
     }
 }
 

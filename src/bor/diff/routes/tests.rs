@@ -50,7 +50,7 @@ type Answer = PortResult<Option<(MergedProfile, MergedProfile)>>;
 fn source(answer: fn() -> Answer) -> MockProfileDataSor {
     let mut port = MockProfileDataSor::new();
     port.expect_merged_pair().times(1).returning(move |_, _, _, _| answer());
-    port.expect_apps().returning(|_, _| Err(PortError::Unavailable("secret".into())));
+    port.expect_apps().returning(|_, _, _| Err(PortError::Unavailable("secret".into())));
     port
 }
 
@@ -342,7 +342,12 @@ async fn gives_up_at_the_deadline() {
     struct Slow;
     #[async_trait::async_trait]
     impl ProfileDataSor for Slow {
-        async fn apps(&self, _: &Call, _: TimeWindow) -> PortResult<Vec<AppName>> {
+        async fn apps<'a>(
+            &'a self,
+            _: &'a Call,
+            _: Option<&'a crate::kernel::Tenant>,
+            _: TimeWindow,
+        ) -> PortResult<Vec<AppName>> {
             Ok(Vec::new())
         }
         async fn merged(&self, _: &Call, _: &ProfileQuery) -> PortResult<Option<MergedProfile>> {

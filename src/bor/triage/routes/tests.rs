@@ -59,7 +59,7 @@ fn source(answer: Answer) -> MockProfileDataSor {
     let mut port = MockProfileDataSor::new();
     port.expect_merged().returning(move |_, query| answer(query));
     port.expect_by_minute().returning(|_, _| Ok(None));
-    port.expect_apps().returning(|_, _| Ok(vec!["shop2".parse().unwrap()]));
+    port.expect_apps().returning(|_, _, _| Ok(vec!["shop2".parse().unwrap()]));
     port
 }
 
@@ -281,7 +281,12 @@ async fn gives_up_at_the_deadline_and_answers_what_came() {
     struct Slow;
     #[async_trait::async_trait]
     impl ProfileDataSor for Slow {
-        async fn apps(&self, _: &Call, _: crate::kernel::TimeWindow) -> PortResult<Vec<AppName>> {
+        async fn apps<'a>(
+            &'a self,
+            _: &'a Call,
+            _: Option<&'a crate::kernel::Tenant>,
+            _: crate::kernel::TimeWindow,
+        ) -> PortResult<Vec<AppName>> {
             Ok(Vec::new())
         }
         async fn merged(&self, _: &Call, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {

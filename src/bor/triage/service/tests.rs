@@ -99,7 +99,7 @@ async fn a_triage_that_is_cancelled_ends_and_is_not_recorded() {
 #[tokio::test]
 async fn ports_are_asked_with_the_deadline_of_a_triage_or_that_of_the_caller_if_it_is_earlier() {
     let mut profiles = MockProfileDataSor::new();
-    profiles.expect_apps().returning(|_, _| Ok(Vec::new()));
+    profiles.expect_apps().returning(|_, _, _| Ok(Vec::new()));
     let soon = Instant::now() + Duration::from_secs(3);
     profiles
         .expect_merged()

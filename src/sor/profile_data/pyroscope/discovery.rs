@@ -121,10 +121,15 @@ impl Discovery {
         Self { client, clock, windows: Recent::default(), known: Expiring::default(), flights: Flights::default() }
     }
 
-    /// All apps of a window, sorted, of the configured tenant. What the window has of each is remembered, so that
-    /// reading them one after another needs no further discovery.
-    pub(super) async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>> {
-        let sets = self.series(call, None, Vec::new(), &labels(), MillisWindow::of(window), false).await?;
+    /// All apps of a window, sorted, of a tenant or of the configured one. What the window has of each is remembered, so
+    /// that reading them one after another needs no further discovery.
+    pub(super) async fn apps(
+        &self,
+        call: &Call,
+        tenant: Option<&Tenant>,
+        window: TimeWindow,
+    ) -> PortResult<Vec<AppName>> {
+        let sets = self.series(call, tenant, Vec::new(), &labels(), MillisWindow::of(window), false).await?;
         let mut apps: BTreeMap<AppName, BTreeSet<LabelSet>> = BTreeMap::new();
         for set in sets {
             let name = set.labels.iter().find(|label| label.name == SERVICE).map(|label| label.value.clone());
@@ -136,7 +141,7 @@ impl Discovery {
         for (app, sets) in &apps {
             if !sets.is_empty() {
                 let seen = Arc::new(Seen::of(window, sets.iter().cloned().collect()));
-                self.windows.put(((None, app.clone()), Selector::default()), window, Some(seen), now, HIT);
+                self.windows.put(((tenant.cloned(), app.clone()), Selector::default()), window, Some(seen), now, HIT);
             }
         }
         Ok(apps.into_keys().collect())

@@ -13,8 +13,7 @@
 //! | merged profiles of closed windows (`to` ≤ now − 65 min) | types, selector, window, whether in halves | while they fit |
 //! | that the server has no exact data | – | 10 min |
 //!
-//! All but the last is remembered separately for each tenant: those that queries name, and the configured one. A list
-//! of apps is that of the configured tenant.
+//! All but the last is remembered separately for each tenant: those that queries name, and the configured one.
 //!
 //! A list of apps says what each has in the window, and a scan does not ask for coverage. So a scan of all apps is one
 //! call, plus one for each app. A query for an app that was seen a moment ago is one call, and a new type is seen
@@ -50,7 +49,7 @@ use super::domain::{MergedProfile, ProfileMeta, ProfileQuery, without_samples};
 use super::port::ProfileDataSor;
 use super::resolve::{resolve, resolve_pair};
 use super::type_id::TypeId;
-use crate::kernel::{AppName, Call, Clock, PortResult, ProfileType, Selector, TimeWindow};
+use crate::kernel::{AppName, Call, Clock, PortResult, ProfileType, Selector, Tenant, TimeWindow};
 
 /// How much of a window is read for profiles that are snapshots.
 const SNAPSHOTS: TimeDelta = TimeDelta::minutes(2);
@@ -190,8 +189,13 @@ fn nothing(seen: &Seen, query: &ProfileQuery) -> MergedProfile {
 
 #[async_trait]
 impl ProfileDataSor for Pyroscope {
-    async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>> {
-        self.discovery.apps(call, window).await
+    async fn apps<'a>(
+        &'a self,
+        call: &'a Call,
+        tenant: Option<&'a Tenant>,
+        window: TimeWindow,
+    ) -> PortResult<Vec<AppName>> {
+        self.discovery.apps(call, tenant, window).await
     }
 
     async fn merged(&self, call: &Call, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {

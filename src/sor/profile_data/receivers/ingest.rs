@@ -13,6 +13,7 @@ use super::name::{Key, TextKind, text_kind};
 use super::reading::{AcceptedTimes, PushMetadata};
 use super::refused::Refused;
 use crate::http::TimeParam;
+use crate::kernel::Tenant;
 use crate::profile::{LimitName, Profile, ReadError, ReadLimits, SampleType, read_folded};
 
 /// The accepted formats, for the error about any other.
@@ -74,6 +75,7 @@ impl Format {
 
 /// The parameters, read.
 pub(super) struct Asked {
+    tenant: Tenant,
     key: Key,
     rate: u32,
     from: DateTime<Utc>,
@@ -83,7 +85,13 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Reads the parameters. A repeated push is recognised by `query` and `body`.
-    pub(super) fn of(params: &IngestParams, query: &str, body: &Bytes, times: AcceptedTimes) -> Result<Self, Refused> {
+    pub(super) fn of(
+        tenant: Tenant,
+        params: &IngestParams,
+        query: &str,
+        body: &Bytes,
+        times: AcceptedTimes,
+    ) -> Result<Self, Refused> {
         let name = params.name.as_deref().ok_or_else(|| Refused::Parameter("name", "is missing".to_owned()))?;
         let mut key = Key::parse(name)?;
         if let Some(spy) = params.spy_name.as_deref().filter(|spy| !spy.is_empty()) {
@@ -92,6 +100,7 @@ impl Asked {
         let until = time("until", params.until.as_deref(), times.now)?;
         let from = time("from", params.from.as_deref(), times.now)?;
         Ok(Self {
+            tenant,
             key,
             // A value that is not a number is ignored.
             rate: params.sample_rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(100),
@@ -108,7 +117,16 @@ impl Asked {
             labels.insert("__delta__".to_owned(), "false".to_owned());
         }
         let shown = config.shown();
-        Ok(PushMetadata { app, name: None, shown, labels, time: self.from, duration: self.duration, id: self.id })
+        Ok(PushMetadata {
+            tenant: self.tenant,
+            app,
+            name: None,
+            shown,
+            labels,
+            time: self.from,
+            duration: self.duration,
+            id: self.id,
+        })
     }
 
     /// The app, its labels, and what a text in this push counts.
@@ -116,7 +134,8 @@ impl Asked {
         let (app, kind) = text_kind(&self.key.app, self.rate)?;
         let (app, labels) = Key { app, labels: self.key.labels }.into_app(true)?;
         let (time, duration) = (self.from, self.duration);
-        let about = PushMetadata { app, name: None, shown: BTreeMap::new(), labels, time, duration, id: self.id };
+        let (tenant, shown) = (self.tenant, BTreeMap::new());
+        let about = PushMetadata { tenant, app, name: None, shown, labels, time, duration, id: self.id };
         Ok((about, kind))
     }
 }
@@ -178,6 +197,7 @@ pub(super) fn pushed_text(
 ) -> Result<Pushed, Refused> {
     times.check(about.time)?;
     Ok(Pushed {
+        tenant: about.tenant,
         app: about.app,
         name: kind.name.to_owned(),
         labels: about.labels,

@@ -24,8 +24,8 @@ use self::push::{Encoding, PushBody};
 use self::reading::{AcceptedTimes, PushMetadata, pushed, read_parts};
 use self::refused::Refused;
 use super::store::{ProfileStore, Pushed};
-use crate::http::{Answers, Code, Problem, Resource, Routes, described};
-use crate::kernel::Clock;
+use crate::http::{Answers, Code, Problem, Resource, Routes, TenantHeader, described};
+use crate::kernel::{Clock, Tenant};
 use crate::profile::{Budget, Permit, is_compressed};
 
 /// Receives profiles for the embedded store. Handlers take it as `web::Data<Receiver>`.
@@ -58,12 +58,12 @@ impl Receiver {
         Ok((permit, pushed(parts, &about, span)?))
     }
 
-    async fn push(&self, request: &HttpRequest, payload: web::Payload) -> Result<Encoding, Refused> {
+    async fn push(&self, request: &HttpRequest, tenant: Tenant, payload: web::Payload) -> Result<Encoding, Refused> {
         let encoding = Encoding::of(content_type(request))?;
         let body = self.intake.body(request.headers(), payload).await?;
         let message = push::decode(body.bytes.clone(), encoding)?;
         let (mut permits, mut held, mut ready) = (Vec::new(), 0, Vec::new());
-        for (about, bytes) in push::profiles(message, self.accepted_times())? {
+        for (about, bytes) in push::profiles(&tenant, message, self.accepted_times())? {
             // Uncompressed profiles are part of the body, whose memory is reserved already.
             let compressed = is_compressed(&bytes);
             let (permit, profiles) = self.read(&body, Part { bytes, held }, about).await?;
@@ -77,12 +77,12 @@ impl Receiver {
         Ok(encoding)
     }
 
-    async fn ingest(&self, request: &HttpRequest, payload: web::Payload) -> Result<(), Refused> {
+    async fn ingest(&self, request: &HttpRequest, tenant: Tenant, payload: web::Payload) -> Result<(), Refused> {
         let params = web::Query::<IngestParams>::from_query(request.query_string())
             .map_err(|e| Refused::Parameter("query", e.to_string()))?;
         let format = Format::of(&params, content_type(request))?;
         let body = self.intake.body(request.headers(), payload).await?;
-        let asked = Asked::of(&params, request.query_string(), &body.bytes, self.accepted_times())?;
+        let asked = Asked::of(tenant, &params, request.query_string(), &body.bytes, self.accepted_times())?;
         let all = || Part { bytes: body.bytes.clone(), held: 0 };
         let (_permit, ready) = match format {
             Format::Pprof => self.read(&body, all(), asked.about_pprof(&Config::default())?).await?,
@@ -139,7 +139,7 @@ async fn off() -> Result<HttpResponse, Problem> {
 /// is not stored again. Limits: body 32 MiB, inflated 256 MiB, 1,000,000 samples, 4,096 frames in a stack, 16 KiB for a
 /// name.
 #[utoipa::path(
-    post, path = "/push.v1.PusherService/Push", tag = "receivers", operation_id = "pushProfiles",
+    post, path = "/push.v1.PusherService/Push", tag = "receivers", operation_id = "pushProfiles", params(TenantHeader),
     request_body(
         description = "`push.v1.PushRequest`, as protobuf or JSON",
         content(
@@ -170,9 +170,13 @@ async fn off() -> Result<HttpResponse, Problem> {
 async fn push(
     receiver: web::Data<Receiver>,
     request: HttpRequest,
+    tenant: TenantHeader,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let encoding = receiver.push(&request, payload).await.map_err(|refused| refused.problem(Code::BodyInvalid))?;
+    let encoding = receiver
+        .push(&request, tenant.or_default(), payload)
+        .await
+        .map_err(|refused| refused.problem(Code::BodyInvalid))?;
     Ok(match encoding {
         Encoding::Proto => HttpResponse::Ok().content_type("application/proto").finish(),
         Encoding::Json => HttpResponse::Ok().content_type("application/json").body("{}"),
@@ -207,7 +211,7 @@ impl utoipa::IntoResponses for IngestErrors {
 /// precedence over `from` and `until`. Unknown parameters are ignored.
 #[utoipa::path(
     post, path = "/ingest", tag = "receivers", operation_id = "ingestProfile",
-    params(IngestParams),
+    params(IngestParams, TenantHeader),
     request_body(
         description = "a pprof, a form with one, or folded text; nothing is an empty profile",
         content(
@@ -221,9 +225,13 @@ impl utoipa::IntoResponses for IngestErrors {
 async fn ingest(
     receiver: web::Data<Receiver>,
     request: HttpRequest,
+    tenant: TenantHeader,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    receiver.ingest(&request, payload).await.map_err(|refused| refused.problem(Code::ProfileUnreadable))?;
+    receiver
+        .ingest(&request, tenant.or_default(), payload)
+        .await
+        .map_err(|refused| refused.problem(Code::ProfileUnreadable))?;
     Ok(HttpResponse::Ok().finish())
 }
 
@@ -232,7 +240,7 @@ async fn ingest(
 /// The same as `POST /ingest`.
 #[utoipa::path(
     post, path = "/pyroscope/ingest", tag = "receivers", operation_id = "ingestProfilePrefixed",
-    params(IngestParams),
+    params(IngestParams, TenantHeader),
     request_body(
         description = "as of `/ingest`",
         content(
@@ -246,7 +254,8 @@ async fn ingest(
 async fn ingest_prefixed(
     receiver: web::Data<Receiver>,
     request: HttpRequest,
+    tenant: TenantHeader,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    ingest(receiver, request, payload).await
+    ingest(receiver, request, tenant, payload).await
 }

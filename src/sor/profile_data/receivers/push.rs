@@ -15,7 +15,7 @@ use super::super::proto::types::v1::LabelPair;
 use super::super::store::PushId;
 use super::reading::{AcceptedTimes, PushMetadata};
 use super::refused::Refused;
-use crate::kernel::AppName;
+use crate::kernel::{AppName, Tenant};
 
 /// The encoding of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +113,11 @@ fn sample(body: SampleBody) -> Result<RawSample, Refused> {
 }
 
 /// The profiles of the message: what is known of each, and its bytes.
-pub(super) fn profiles(request: PushRequest, times: AcceptedTimes) -> Result<Vec<(PushMetadata, Bytes)>, Refused> {
+pub(super) fn profiles(
+    tenant: &Tenant,
+    request: PushRequest,
+    times: AcceptedTimes,
+) -> Result<Vec<(PushMetadata, Bytes)>, Refused> {
     let mut profiles = Vec::new();
     for series in request.series {
         let mut labels: BTreeMap<_, _> = series.labels.into_iter().map(|label| (label.name, label.value)).collect();
@@ -130,6 +134,7 @@ pub(super) fn profiles(request: PushRequest, times: AcceptedTimes) -> Result<Vec
                 PushId::of([app.as_str().as_bytes(), kind, sample.id.as_bytes()])
             };
             let about = PushMetadata {
+                tenant: tenant.clone(),
                 app: app.clone(),
                 name: name.clone(),
                 shown: BTreeMap::new(),

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::super::store::{PushId, Pushed, SAMPLE_LABELS};
 use super::name::pprof_name;
 use super::refused::Refused;
-use crate::kernel::AppName;
+use crate::kernel::{AppName, Tenant};
 use crate::profile::{PprofFile, ReadError, ReadLimits, SampleType, read_pprof_by_labels};
 
 /// How far a profile's time may be ahead of this machine's clock.
@@ -42,6 +42,7 @@ impl AcceptedTimes {
 /// What the sender says about a profile: its app, name, labels and time.
 #[derive(Debug, Clone)]
 pub(super) struct PushMetadata {
+    pub(super) tenant: Tenant,
     pub(super) app: AppName,
     /// The profile's name. If the sender gives none, it follows from the sample types.
     pub(super) name: Option<String>,
@@ -92,6 +93,7 @@ pub(super) fn pushed(parts: Parts, about: &PushMetadata, times: AcceptedTimes) -
         let mut all = about.labels.clone();
         all.extend(labels);
         ready.push(Pushed {
+            tenant: about.tenant.clone(),
             app: about.app.clone(),
             name,
             labels: all,

@@ -59,12 +59,16 @@ impl Setup {
         self.send(TestRequest::post().uri(&format!("/ingest?{query}")).set_payload(body.into())).await
     }
 
-    /// What the store has of an app within ten minutes of the clock.
+    /// What the store has of an app of the default tenant within ten minutes of the clock.
     async fn merged(&self, app: &str, kind: ProfileType) -> Option<MergedProfile> {
+        self.merged_of(None, app, kind).await
+    }
+
+    async fn merged_of(&self, tenant: Option<&str>, app: &str, kind: ProfileType) -> Option<MergedProfile> {
+        let tenant = tenant.map(|tenant| tenant.parse().unwrap());
         let now = self.clock.now();
         let window = TimeWindow::new(now - TimeDelta::minutes(10), now + TimeDelta::minutes(1)).unwrap();
-        let query =
-            ProfileQuery { app: app.parse().unwrap(), kind, window, selector: Selector::default(), tenant: None };
+        let query = ProfileQuery { app: app.parse().unwrap(), kind, window, selector: Selector::default(), tenant };
         self.store.merged(&CALL, &query).await.unwrap()
     }
 
@@ -499,4 +503,44 @@ async fn with_a_pyroscope_server_the_receivers_name_it() {
         let body = String::from_utf8(read_body(answer).await.to_vec()).unwrap();
         assert!(code(&body).starts_with("receiver_off: this server reads profiles from PYROSCOPE_URL"), "{body}");
     }
+}
+
+#[tokio::test]
+async fn profiles_of_one_app_and_two_tenants_are_kept_apart() {
+    let setup = setup().await;
+    let push = |tenant: Option<&str>, body: &'static str| {
+        let request = TestRequest::post().uri("/ingest?name=checkout&from=now-10s&sampleRate=1").set_payload(body);
+        tenant.into_iter().fold(request, |request, tenant| request.insert_header(("X-Scope-OrgID", tenant)))
+    };
+    for (tenant, body) in
+        [(None, "main 1"), (Some("anonymous"), "main 2"), (Some("team-a"), "main 10"), (Some("team-b"), "main 100")]
+    {
+        assert_eq!(setup.send(push(tenant, body)).await, (200, String::new()));
+    }
+    let mut totals = Vec::new();
+    for tenant in [None, Some("anonymous"), Some("team-a"), Some("team-b")] {
+        totals.push(
+            setup.merged_of(tenant, "checkout", ProfileType::Cpu).await.unwrap().profile.total(0) / 1_000_000_000,
+        );
+    }
+    assert_eq!(totals, [3, 3, 10, 100]);
+    assert!(setup.merged_of(Some("team-c"), "checkout", ProfileType::Cpu).await.is_none());
+    let window = TimeWindow::new(at(NOON) - TimeDelta::hours(1), at(NOON)).unwrap();
+    let tenant = "team-c".parse().unwrap();
+    assert!(setup.store.apps(&CALL, Some(&tenant), window).await.unwrap().is_empty());
+    assert_eq!(setup.store.apps(&CALL, None, window).await.unwrap().len(), 1);
+}
+
+#[rstest]
+#[case::two_at_once("team-a|team-b")]
+#[case::a_path("..")]
+#[tokio::test]
+async fn a_push_of_what_is_no_tenant_is_refused_by_the_name_of_the_header(#[case] tenant: &str) {
+    let setup = setup().await;
+    let request = TestRequest::post().uri("/ingest?name=checkout").insert_header(("X-Scope-OrgID", tenant));
+    let (status, body) = setup.send(request.set_payload("main 1")).await;
+    assert_eq!(status, 400);
+    assert!(code(&body).starts_with("parameter_invalid: "), "{body}");
+    assert!(body.contains("X-Scope-OrgID"), "{body}");
+    assert!(setup.merged("checkout", ProfileType::Cpu).await.is_none());
 }

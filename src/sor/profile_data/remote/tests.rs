@@ -79,7 +79,7 @@ fn narrowed() -> ProfileQuery {
 #[actix_web::test]
 async fn asks_for_what_it_was_asked() {
     let mut port = MockProfileDataSor::new();
-    port.expect_apps().returning(|_, _| Ok(Vec::new()));
+    port.expect_apps().returning(|_, _, _| Ok(Vec::new()));
     port.expect_merged().times(1).returning(|_, asked| {
         assert_eq!(*asked, query());
         Ok(None)
@@ -165,7 +165,7 @@ async fn what_is_left_of_profiles_past_their_retention_is_the_same_here() {
     let at = |hours| clock.now() - TimeDelta::days(10) - TimeDelta::hours(hours);
     for (from, to) in [(3, 0), (4, 1), (2, 1)] {
         let window = TimeWindow::new(at(from), at(to)).unwrap();
-        assert_eq!(sor.apps(&CALL, window).await.unwrap(), store.apps(&CALL, window).await.unwrap());
+        assert_eq!(sor.apps(&CALL, None, window).await.unwrap(), store.apps(&CALL, None, window).await.unwrap());
         for kind in KINDS {
             let query = ProfileQuery {
                 app: "checkout".parse().unwrap(),

@@ -80,7 +80,7 @@ async fn the_tenant_in_the_header_is_the_one_that_is_read(#[case] path: &str) {
     let mut port = MockProfileDataSor::new();
     port.expect_merged().withf(move |_, query| theirs(query)).returning(|_, _| Ok(None));
     port.expect_merged_pair().withf(move |_, query, _, _| theirs(query)).returning(|_, _, _, _| Ok(None));
-    port.expect_apps().returning(|_, _| Ok(Vec::new()));
+    port.expect_apps().returning(|_, _, _| Ok(Vec::new()));
     let asked = |tenant: &str| TestRequest::get().uri(path).insert_header(("X-Scope-OrgID", tenant));
     assert_eq!(send(port, asked("team-a")).await.0, 404);
     let (status, _, body) = send(MockProfileDataSor::new(), asked("team-a|team-b")).await;
@@ -92,7 +92,7 @@ async fn the_tenant_in_the_header_is_the_one_that_is_read(#[case] path: &str) {
 #[actix_web::test]
 async fn lists_the_apps_of_the_last_hour() {
     let mut port = MockProfileDataSor::new();
-    port.expect_apps().times(1).returning(|_, window| {
+    port.expect_apps().times(1).returning(|_, _, window| {
         assert_eq!(span(window), "-3600..0");
         Ok(vec!["cart".parse().unwrap(), "größe".parse().unwrap()])
     });
@@ -283,7 +283,7 @@ async fn an_app_nobody_knows_is_404(#[case] path: &str) {
     let mut port = MockProfileDataSor::new();
     port.expect_merged().returning(|_, _| Ok(None));
     port.expect_merged_pair().returning(|_, _, _, _| Ok(None));
-    port.expect_apps().times(1).returning(|_, window| {
+    port.expect_apps().times(1).returning(|_, _, window| {
         assert_eq!(span(window), format!("{}..{}", NOW - 86_400 - TO, NOW - TO), "the last day");
         Ok(["cart", "nobodies", "somebody"].map(|app| app.parse().unwrap()).to_vec())
     });

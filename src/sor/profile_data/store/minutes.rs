@@ -35,7 +35,7 @@ pub(super) async fn by_minute(shared: &Shared, query: &ProfileQuery) -> PortResu
     if query.window.duration() > LONGEST || query.kind.is_snapshot() || !is_kept || to <= from {
         return Ok(None);
     }
-    let Some(app) = sql::find_app(&shared.db, &query.app).await? else { return Ok(None) };
+    let Some(app) = sql::find_app(&shared.db, query.tenant.as_ref(), &query.app).await? else { return Ok(None) };
     let window = part(from, to)?;
     let (survey, known) = survey(shared, app, window, &query.selector, None).await?;
     let types = resolve(query.kind, &survey.type_ids(&known)).unwrap_or_default();

@@ -35,7 +35,7 @@ use chrono::{NaiveDate, TimeDelta};
 
 use super::domain::{ByMinute, MergedProfile, ProfileQuery};
 use super::port::ProfileDataSor;
-use crate::kernel::{AppName, Call, Clock, PortError, PortResult, Selector, TimeWindow, offload};
+use crate::kernel::{AppName, Call, Clock, PortError, PortResult, Selector, Tenant, TimeWindow, offload};
 use crate::storage::{Db, Expired, MaintenanceRound};
 use crate::telemetry::RequestScope;
 
@@ -222,8 +222,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[async_trait]
 impl ProfileDataSor for ProfileStore {
-    async fn apps(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>> {
-        self.shared.read(call, reader::apps(&self.shared, window)).await
+    async fn apps<'a>(
+        &'a self,
+        call: &'a Call,
+        tenant: Option<&'a Tenant>,
+        window: TimeWindow,
+    ) -> PortResult<Vec<AppName>> {
+        self.shared.read(call, reader::apps(&self.shared, tenant, window)).await
     }
 
     async fn merged(&self, call: &Call, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {

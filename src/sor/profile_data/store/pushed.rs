@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::kernel::AppName;
+use crate::kernel::{AppName, Tenant};
 use crate::profile::{Profile, SampleType};
 
 /// Identifies a push, so that it is recognised when its sender repeats it.
@@ -35,7 +35,9 @@ impl PushId {
 /// One profile as it was pushed, read and found acceptable.
 #[derive(Debug, Clone)]
 pub struct Pushed {
-    /// Whose it is.
+    /// Whose app it is: apps of one name and several tenants have nothing to do with each other.
+    pub tenant: Tenant,
+    /// Which app's it is.
     pub app: AppName,
     /// What it is called, such as `process_cpu`: the first part of its type IDs.
     pub name: String,
@@ -105,6 +107,7 @@ mod tests {
         builder.add([f], values);
         let profile = builder.build();
         let pushed = Pushed {
+            tenant: Tenant::default(),
             app: "a".parse().unwrap(),
             name: "process_cpu".into(),
             labels: BTreeMap::new(),

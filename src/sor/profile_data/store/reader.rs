@@ -17,7 +17,7 @@ use super::sql::{self, BlockBody};
 use super::survey::{self, Column, Hours, Plan, Run, Survey, plan};
 use super::tally::hour;
 use super::{Shared, merging};
-use crate::kernel::{AppName, NoDataReason, PortError, PortResult, Selector, TimeWindow};
+use crate::kernel::{AppName, NoDataReason, PortError, PortResult, Selector, Tenant, TimeWindow};
 use crate::profile::{Profile, SampleType};
 
 /// Hours of blocks read at a time; an epoch never spans two.
@@ -36,7 +36,7 @@ pub(super) type Known = Arc<BTreeMap<i32, Series>>;
 
 /// The merged profile of a query; `None` where the app is unknown.
 pub(super) async fn merged(shared: &Shared, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
-    let Some(app) = sql::find_app(&shared.db, &query.app).await? else { return Ok(None) };
+    let Some(app) = sql::find_app(&shared.db, query.tenant.as_ref(), &query.app).await? else { return Ok(None) };
     let (survey, known) = survey(shared, app, query.window, &query.selector, None).await?;
     let types = resolve(query.kind, &survey.type_ids(&known)).unwrap_or_default();
     read(shared, app, query, (&survey, &known), &types, Cut::Nowhere).await
@@ -49,7 +49,7 @@ pub(super) async fn merged_pair(
     baseline: TimeWindow,
     baseline_selector: &Selector,
 ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
-    let Some(app) = sql::find_app(&shared.db, &query.app).await? else { return Ok(None) };
+    let Some(app) = sql::find_app(&shared.db, query.tenant.as_ref(), &query.app).await? else { return Ok(None) };
     // If the hour of the split has no blocks any more, its rollup is better than nothing.
     let cut_hour = hour(middle(baseline));
     let divided = Some(cut_hour)
@@ -66,9 +66,9 @@ pub(super) async fn merged_pair(
     Ok(before.zip(after))
 }
 
-/// The apps with a profile in the window, in order.
-pub(super) async fn apps(shared: &Shared, window: TimeWindow) -> PortResult<Vec<AppName>> {
-    let names = sql::apps(&shared.db, window, rollups::whole_hours(window)).await?;
+/// The tenant's apps with a profile in the window, in order.
+pub(super) async fn apps(shared: &Shared, tenant: Option<&Tenant>, window: TimeWindow) -> PortResult<Vec<AppName>> {
+    let names = sql::apps(&shared.db, tenant, window, rollups::whole_hours(window)).await?;
     let parsed = names.into_iter().map(|name| {
         name.parse::<AppName>().map_err(|e| PortError::Internal(format!("the stored app name {name:?} {e}")))
     });

@@ -12,7 +12,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::series::{Labels, Series, Shape};
 use super::tally::BlockHead;
-use crate::kernel::{AppName, PortError, PortResult, TimeWindow};
+use crate::kernel::{AppName, PortError, PortResult, Tenant, TimeWindow};
 use crate::storage::{Db, Repeat};
 
 /// A new segment of a dictionary.
@@ -46,18 +46,19 @@ pub(super) struct BlockBody {
 }
 
 /// The app's id; the app is made where it is new.
-pub(super) async fn app_id(db: &Db, app: &AppName, now: DateTime<Utc>) -> PortResult<i32> {
+pub(super) async fn app_id(db: &Db, app: &(Tenant, AppName), now: DateTime<Utc>) -> PortResult<i32> {
     let app = app.clone();
     let id = db
         .run(Repeat::Safe, move |c| {
             let app = app.clone();
             Box::pin(async move {
                 sqlx::query_scalar!(
-                    "INSERT INTO profile_store.app (name, first_seen, last_seen) VALUES ($1, $2, $2)
-                     ON CONFLICT ON CONSTRAINT profile_store_app_name_key
+                    "INSERT INTO profile_store.app (tenant, name, first_seen, last_seen) VALUES ($1, $2, $3, $3)
+                     ON CONFLICT ON CONSTRAINT profile_store_app_tenant_name_key
                      DO UPDATE SET last_seen = greatest(app.last_seen, excluded.last_seen)
                      RETURNING app_id",
-                    app.as_str(),
+                    app.0.as_str(),
+                    app.1.as_str(),
                     now,
                 )
                 .fetch_one(c)
@@ -68,42 +69,52 @@ pub(super) async fn app_id(db: &Db, app: &AppName, now: DateTime<Utc>) -> PortRe
     Ok(id)
 }
 
-/// The app's id, if it was ever seen.
-pub(super) async fn find_app(db: &Db, app: &AppName) -> PortResult<Option<i32>> {
-    let app = app.clone();
+/// The id of an app of a tenant, or of the default one, if it was ever seen.
+pub(super) async fn find_app(db: &Db, tenant: Option<&Tenant>, app: &AppName) -> PortResult<Option<i32>> {
+    let app = (tenant.cloned().unwrap_or_default(), app.clone());
     let id = db
         .run(Repeat::Safe, move |c| {
-            let app = app.clone();
+            let (tenant, app) = app.clone();
             Box::pin(async move {
-                sqlx::query_scalar!("SELECT app_id FROM profile_store.app WHERE name = $1", app.as_str())
-                    .fetch_optional(c)
-                    .await
+                sqlx::query_scalar!(
+                    "SELECT app_id FROM profile_store.app WHERE tenant = $1 AND name = $2",
+                    tenant.as_str(),
+                    app.as_str(),
+                )
+                .fetch_optional(c)
+                .await
             })
         })
         .await?;
     Ok(id)
 }
 
-/// The apps with a block in the window, or a rollup of one of its whole hours: the first and the last.
+/// The apps of a tenant, or of the default one, with a block in the window, or a rollup of one of its whole hours: the
+/// first and the last.
 pub(super) async fn apps(
     db: &Db,
+    tenant: Option<&Tenant>,
     window: TimeWindow,
     hours: Option<(DateTime<Utc>, DateTime<Utc>)>,
 ) -> PortResult<Vec<String>> {
     let (first, last) = hours.unzip();
+    let tenant = tenant.cloned().unwrap_or_default();
     let names = db
         .run(Repeat::Safe, move |c| {
+            let tenant = tenant.clone();
             Box::pin(async move {
                 sqlx::query_scalar!(
                     "SELECT name FROM profile_store.app
-                     WHERE EXISTS (SELECT FROM profile_store.block
-                                   WHERE block.app_id = app.app_id AND block.ts >= $1 AND block.ts < $2)
-                        OR EXISTS (SELECT FROM profile_store.rollup
-                                   WHERE rollup.app_id = app.app_id AND rollup.hour >= $3 AND rollup.hour <= $4)",
+                     WHERE tenant = $5
+                       AND (EXISTS (SELECT FROM profile_store.block
+                                    WHERE block.app_id = app.app_id AND block.ts >= $1 AND block.ts < $2)
+                            OR EXISTS (SELECT FROM profile_store.rollup
+                                       WHERE rollup.app_id = app.app_id AND rollup.hour >= $3 AND rollup.hour <= $4))",
                     window.from(),
                     window.to(),
                     first,
                     last,
+                    tenant.as_str(),
                 )
                 .fetch_all(c)
                 .await

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use rstest::rstest;
 
 use super::*;
-use crate::kernel::{CALL, FixedClock, ProfileType};
+use crate::kernel::{CALL, FixedClock, ProfileType, Tenant};
 use crate::profile::{ProfileBuilder, ReadLimits, SampleType, read_pprof};
 use crate::sor::profile_data::{VersionBegan, conformance};
 use crate::storage::Repeat;
@@ -79,6 +79,7 @@ impl Push<'_> {
         let profile = builder.build();
         let identity = format!("{}{}{:?}{:?}{:?}", self.app, self.name, self.stacks, labels, self.time);
         Pushed {
+            tenant: Tenant::default(),
             app: self.app.parse().unwrap(),
             name: self.name.to_owned(),
             labels,
@@ -185,7 +186,7 @@ async fn apps_are_those_with_a_profile_in_the_window_in_order() {
     let setup = setup().await;
     let of = |app| Push { app, ..CPU }.at(NOON);
     setup.store.push(vec![of("b"), of("a"), Push { app: "old", ..CPU }.at("2026-11-20T10:00:00Z")]).await.unwrap();
-    let apps = setup.store.apps(&CALL, window("2026-11-20T11:00:00Z", "2026-11-20T13:00:00Z")).await.unwrap();
+    let apps = setup.store.apps(&CALL, None, window("2026-11-20T11:00:00Z", "2026-11-20T13:00:00Z")).await.unwrap();
     assert_eq!(apps.iter().map(AppName::as_str).collect::<Vec<_>>(), ["a", "b"]);
 }
 
@@ -322,6 +323,7 @@ async fn does_what_every_adapter_does(#[case] hours: usize) {
     let pushed = pushes.iter().map(|push| {
         let file = read_pprof(&push.pprof, &ReadLimits::default()).unwrap();
         Pushed {
+            tenant: Tenant::default(),
             app: push.app.parse().unwrap(),
             name: push.name.to_owned(),
             labels: push.labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),

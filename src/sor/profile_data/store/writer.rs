@@ -14,7 +14,7 @@ use super::pushed::{PushId, Pushed};
 use super::series::{self, Labels, Series, Shape};
 use super::sql::{self, BlockRow, SegmentRow};
 use super::tally::hour;
-use crate::kernel::{AppName, PortError, PortResult, offload};
+use crate::kernel::{AppName, PortError, PortResult, Tenant, offload};
 
 /// How long a push is remembered, so that its repetition is not counted twice.
 const REMEMBERED: TimeDelta = TimeDelta::minutes(5);
@@ -124,12 +124,15 @@ impl AppState {
     }
 }
 
+/// An app of a tenant.
+type TenantApp = (Tenant, AppName);
+
 /// The apps that write, each behind its own lock.
 #[derive(Debug, Default)]
-pub(super) struct Writers(Mutex<HashMap<AppName, Arc<tokio::sync::Mutex<AppState>>>>);
+pub(super) struct Writers(Mutex<HashMap<TenantApp, Arc<tokio::sync::Mutex<AppState>>>>);
 
 impl Writers {
-    fn of(&self, app: &AppName) -> Arc<tokio::sync::Mutex<AppState>> {
+    fn of(&self, app: &TenantApp) -> Arc<tokio::sync::Mutex<AppState>> {
         let mut apps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(apps.entry(app.clone()).or_default())
     }
@@ -159,9 +162,9 @@ pub(super) async fn push(
     profiles: Vec<Pushed>,
     now: DateTime<Utc>,
 ) -> Result<Accepted, PushError> {
-    let mut by_app: BTreeMap<AppName, Vec<Pushed>> = BTreeMap::new();
+    let mut by_app: BTreeMap<TenantApp, Vec<Pushed>> = BTreeMap::new();
     for pushed in profiles {
-        by_app.entry(pushed.app.clone()).or_default().push(pushed);
+        by_app.entry((pushed.tenant.clone(), pushed.app.clone())).or_default().push(pushed);
     }
     let mut accepted = Accepted::default();
     for (app, profiles) in by_app {
@@ -175,7 +178,7 @@ pub(super) async fn push(
 
 async fn push_app(
     shared: &Arc<Shared>,
-    app: &AppName,
+    app: &TenantApp,
     mut profiles: Vec<Pushed>,
     now: DateTime<Utc>,
 ) -> Result<Accepted, PushError> {

@@ -92,7 +92,7 @@ async fn a_scan_of_all_apps_is_one_call_and_one_for_each_app() {
     let Some(server) = ReplayServer::start("v2").await else { return };
     let (sor, _) = adapter(&server);
     let asked = cpu("checkout");
-    assert!(sor.apps(&CALL, asked.window).await.unwrap().contains(&asked.app));
+    assert!(sor.apps(&CALL, None, asked.window).await.unwrap().contains(&asked.app));
     let scanned = sor.merged(&CALL.scanning(), &asked).await.unwrap().unwrap();
     assert!(scanned.profile.stack_count() > 0);
     let calls = [MERGE, SERIES, TOTALS].map(|method| server.calls(method));

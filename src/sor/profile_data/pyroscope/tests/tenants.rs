@@ -37,7 +37,7 @@ async fn the_tenant_of_a_query_goes_with_every_call_in_place_of_the_configured_o
     assert!(sor.merged(&CALL, &of_tenant("team-a", cpu("nobody"))).await.unwrap().is_none());
     let calls = server.server.received_requests().await.unwrap();
     assert!(calls.len() > 10 && calls.iter().all(|call| tenant_of(call) == "team-a"));
-    sor.apps(&CALL, window(-1, 10)).await.unwrap();
+    sor.apps(&CALL, None, window(-1, 10)).await.unwrap();
     let calls = server.server.received_requests().await.unwrap();
     assert_eq!(tenant_of(calls.last().unwrap()), "ours");
 }
@@ -55,7 +55,7 @@ async fn what_one_tenant_has_is_never_told_to_another(
     let (sor, _) = adapter(&server);
     let ours = query("checkout", ProfileType::Cpu, window(from, to));
     let theirs = of_tenant(EMPTY, ours.clone());
-    assert!(sor.apps(&CALL, ours.window).await.unwrap().contains(&ours.app));
+    assert!(sor.apps(&CALL, None, ours.window).await.unwrap().contains(&ours.app));
     // Remembered for each tenant: what the window has, surveys and, if it is closed, profiles.
     for of_the_empty in [empty_first, !empty_first, empty_first] {
         if of_the_empty {

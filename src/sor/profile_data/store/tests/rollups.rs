@@ -281,7 +281,7 @@ async fn whole_hours_are_all_that_is_known_past_the_retention_of_profiles() {
     assert!(setup.merged(ProfileType::Cpu, on("09:10", "09:50"), "").await.is_none());
     let apps = |window| {
         let store = setup.store.clone();
-        async move { store.apps(&CALL, window).await.unwrap().len() }
+        async move { store.apps(&CALL, None, window).await.unwrap().len() }
     };
     assert_eq!((apps(on("09:30", "11:30")).await, apps(on("09:10", "09:50")).await), (1, 0));
     // The hour in the middle can no longer be split.
