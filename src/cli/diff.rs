@@ -19,8 +19,8 @@ use crate::verdict::{ChangeVerdict, DiffVerdict};
 #[command(override_usage = "flamewarden diff [OPTIONS] <APP>
        flamewarden diff [OPTIONS] <BASELINE> <CURRENT> [--app <NAME> | --baselines <FILE>]")]
 pub(super) struct Args {
-    /// The app; or two files to compare instead of asking a server: the baseline, then the current one. pprof, folded
-    /// stacks and flame graph JSON are read.
+    /// The app; or two files to compare instead of asking a server: the baseline, then the current one. The same
+    /// formats are read as by `triage --file`.
     #[arg(required_unless_present = "files", conflicts_with = "files", num_args = 1..=2, value_name = "APP")]
     of: Vec<String>,
     /// The same two files as an option.

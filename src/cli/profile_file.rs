@@ -1,4 +1,4 @@
-//! Profiles from files. The content of a file shows its format.
+//! Profiles from files. The content of a file shows its format, or else its name.
 
 mod format;
 
@@ -10,7 +10,10 @@ use chrono::TimeDelta;
 use self::format::{Format, format_of, looks_like};
 use super::Exit;
 use crate::kernel::{AppName, MAX_WINDOW, ProfileType, TimeWindow};
-use crate::profile::{ReadError, ReadLimits, SampleType, inflate, read_flamebearer, read_pprof, read_weighted_folded};
+use crate::profile::{
+    Profile, ReadError, ReadLimits, SPEEDSCOPE_BYTES, SPEEDSCOPE_SAMPLES, SPEEDSCOPE_TIME, SampleType, read_cpuprofile,
+    read_flamebearer, read_pprof, read_speedscope, read_tree, read_trie, read_weighted_folded,
+};
 use crate::sor::profile_data::{FileProfile, MergedProfile};
 
 /// The profile of a file without sample types.
@@ -23,7 +26,9 @@ pub(super) enum FileError {
     Io { path: String, said: std::io::Error },
     #[error("{path}: {why}")]
     Unreadable { path: String, why: ReadError },
-    #[error("{path}: this looks like {looks_like}; pprof, folded stacks and flame graph JSON (flamebearer) are read")]
+    #[error(
+        "{path}: this looks like {looks_like}; read are pprof, folded stacks, flame graph JSON (flamebearer), speedscope, CPU profiles of V8 (.cpuprofile), and Pyroscope's formats in files named .trie or .tree"
+    )]
     Foreign { path: String, looks_like: &'static str },
     #[error("{path} holds no {kind} profile: its sample types are {found}")]
     NoSuchKind { path: String, kind: String, found: String },
@@ -35,10 +40,11 @@ pub(super) enum FileError {
 
 impl FileError {
     /// The error for a file that a reader refused: the reason if its format is read, or else what the file looks like.
-    fn unreadable(path: String, bytes: &[u8], why: ReadError) -> Self {
-        let looks_like = match (&why, format_of(bytes)) {
-            (ReadError::Limit { .. }, _) | (_, Format::Folded) => None,
+    fn unreadable(path: String, format: Format, bytes: &[u8], why: ReadError) -> Self {
+        let looks_like = match (&why, format) {
+            (ReadError::Limit { .. }, _) => None,
             (_, Format::Flamebearer | Format::Pprof) => looks_like(bytes),
+            _ => None,
         };
         match looks_like {
             Some(looks_like) => Self::Foreign { path, looks_like },
@@ -64,11 +70,13 @@ pub(super) struct ReadFile {
 }
 
 impl ReadFile {
-    /// Reads a file, or standard input if the path is `-`. The kind says what folded stacks count.
+    /// Reads a file, or standard input if the path is `-`. The kind says what the values count where the file does not.
     pub(super) fn at(path: &Path, kind: Option<ProfileType>) -> Result<Self, FileError> {
         let shown = path.display().to_string();
         let bytes = bytes_of(path).map_err(|said| FileError::Io { path: shown.clone(), said })?;
-        let (file, window) = read(&bytes, kind).map_err(|why| FileError::unreadable(shown, &bytes, why))?;
+        let format = format_of(path, &bytes);
+        let (file, window) =
+            read(format, &bytes, kind).map_err(|why| FileError::unreadable(shown, format, &bytes, why))?;
         Ok(Self { file, window })
     }
 
@@ -109,25 +117,57 @@ pub(super) fn name_of(path: &Path) -> AppName {
 }
 
 /// The profile, and its window according to the file.
-fn read(bytes: &[u8], kind: Option<ProfileType>) -> Result<(FileProfile, Option<TimeWindow>), ReadError> {
-    let limits = ReadLimits::default();
-    Ok(match format_of(bytes) {
-        Format::Flamebearer => {
-            let file = read_flamebearer(&inflate(bytes, &limits)?, &limits)?;
-            (FileProfile::plain(file.profile, file.truncated_ticks), None)
-        }
-        Format::Folded => {
-            let profile = read_weighted_folded(&inflate(bytes, &limits)?, folded_type(kind), &limits)?;
-            (FileProfile::plain(profile, 0), None)
-        }
+fn read(
+    format: Format,
+    bytes: &[u8],
+    kind: Option<ProfileType>,
+) -> Result<(FileProfile, Option<TimeWindow>), ReadError> {
+    let limits = &ReadLimits::default();
+    let profile = match format {
         Format::Pprof => {
-            let file = read_pprof(bytes, &limits)?;
+            let file = read_pprof(bytes, limits)?;
             // Servers invent the time of merged profiles: a window of years is not real.
             let duration = file.duration.filter(|d| *d > TimeDelta::zero() && *d <= MAX_WINDOW);
             let window = file.time.zip(duration).and_then(|(time, d)| TimeWindow::new(time, time + d).ok());
-            (FileProfile::of_pprof(file), window)
+            return Ok((FileProfile::of_pprof(file), window));
         }
-    })
+        Format::Flamebearer => {
+            let file = read_flamebearer(bytes, limits)?;
+            return Ok((FileProfile::plain(file.profile, file.truncated_ticks), None));
+        }
+        Format::Folded => read_weighted_folded(bytes, folded_type(kind), limits)?,
+        Format::Trie => read_trie(bytes, folded_type(kind), limits)?,
+        Format::Tree => read_tree(bytes, folded_type(kind), limits)?,
+        Format::Speedscope => said_to_be(kind, read_speedscope(bytes, limits)?),
+        Format::CpuProfile => read_cpuprofile(bytes, limits)?,
+    };
+    Ok((FileProfile::plain(profile, 0), None))
+}
+
+/// The profile of a speedscope file under the sample type that the kind means, if one of its own fits. It says in which
+/// unit it counts but not what.
+fn said_to_be(kind: Option<ProfileType>, profile: Profile) -> Profile {
+    use ProfileType::{Alloc, Cpu, Exception, Goroutine, Inuse, Lock, Samples, Wall};
+    let (name, fitting) = match kind {
+        None | Some(Samples) => return profile,
+        Some(Cpu) => ("cpu", SPEEDSCOPE_TIME),
+        Some(Wall) => ("wall", SPEEDSCOPE_TIME),
+        Some(Lock) => ("delay", SPEEDSCOPE_TIME),
+        Some(Alloc) => ("alloc_space", SPEEDSCOPE_BYTES),
+        Some(Inuse) => ("inuse_space", SPEEDSCOPE_BYTES),
+        Some(Goroutine) => ("goroutine", SPEEDSCOPE_SAMPLES),
+        Some(Exception) => ("exception", SPEEDSCOPE_SAMPLES),
+    };
+    // Samples without a unit may count anything.
+    let place = [fitting, SPEEDSCOPE_SAMPLES].into_iter().find_map(|(name, unit)| {
+        profile.sample_types().iter().position(|sample_type| sample_type.name == name && sample_type.unit == unit)
+    });
+    match place.and_then(|place| Some((place, profile.sample_types().get(place)?.unit.clone()))) {
+        Some((place, unit)) => {
+            profile.under([SampleType::new(name, unit)], |values| [values.get(place).copied().unwrap_or(0)])
+        }
+        None => profile,
+    }
 }
 
 /// Folded stacks do not say what they count, so their sample type has no unit.

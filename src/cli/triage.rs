@@ -22,10 +22,11 @@ pub(super) struct Args {
     /// The app; with --file only a name to show.
     #[arg(required_unless_present = "file")]
     app: Option<AppName>,
-    /// Judge this file instead of asking a server: pprof, folded stacks or flame graph JSON; - reads standard input.
+    /// Judge this file instead of asking a server: pprof, folded stacks, flame graph JSON, speedscope, a .cpuprofile of
+    /// V8, or Pyroscope's formats in a file named .trie or .tree; - reads standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["types", "from", "to", "selector", "compare"])]
     file: Option<std::path::PathBuf>,
-    /// The kind of profile in the file [default: from its sample types].
+    /// The kind of profile in the file [default: from its sample types, if it says what it counts].
     #[arg(long = "type", value_name = "KIND", requires = "file")]
     kind: Option<ProfileType>,
     #[command(flatten)]

@@ -132,6 +132,12 @@ impl ProfileBuilder {
         Self { sample_types, ..Self::default() }
     }
 
+    /// The same texts and functions, for a profile with these sample types. To be called before stacks are added.
+    #[must_use]
+    pub(super) fn counting(self, sample_types: Vec<SampleType>) -> Self {
+        Self { sample_types, ..self }
+    }
+
     /// Interns a text.
     pub fn text(&mut self, text: &str) -> TextId {
         self.interner.text(text)

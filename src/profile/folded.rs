@@ -4,6 +4,7 @@ use super::builder::ProfileBuilder;
 use super::inflate::inflate;
 use super::limits::{LimitName, ReadError, ReadLimits};
 use super::model::{Profile, SampleType};
+use super::tally::Tally;
 use super::text::sanitise;
 
 /// Reads folded text: on each line a stack from the root to the leaf, joined by `;`, a blank, and a whole number. Blank
@@ -28,9 +29,8 @@ pub fn read_weighted_folded(text: &[u8], sample_type: SampleType, limits: &ReadL
 
 /// Reads folded text, with each value in units of which `unit` are 1.
 fn read_inflated(text: &[u8], sample_type: SampleType, limits: &ReadLimits, unit: i64) -> Result<Profile, ReadError> {
-    let name = sample_type.name.clone();
+    let mut tally = Tally::new(sample_type.name.as_str(), limits);
     let mut builder = ProfileBuilder::new(vec![sample_type]);
-    let (mut stacks, mut all_frames, mut sum) = (0, 0, 0_u64);
     let mut frames = Vec::new();
     for (line, at) in text.split(|byte| *byte == b'\n').zip(1..) {
         let line = sanitise(line.trim_ascii());
@@ -40,20 +40,13 @@ fn read_inflated(text: &[u8], sample_type: SampleType, limits: &ReadLimits, unit
         let bad = |what: &str| ReadError::malformed(what, at);
         let (stack, value) = line.rsplit_once([' ', '\t']).ok_or_else(|| bad("a line without a number"))?;
         let value = number(value, unit).ok_or_else(|| bad("a line that does not end in a whole number"))?;
-        stacks += 1;
-        LimitName::Samples.check(stacks, limits.samples)?;
         frames.clear();
         for frame in stack.trim_end().rsplit(';') {
             LimitName::Name.check(frame.len(), limits.name)?;
             LimitName::Stack.check(frames.len() + 1, limits.stack)?;
             frames.push(builder.function(if frame.is_empty() { "[unknown]" } else { frame }, ""));
         }
-        all_frames += frames.len();
-        LimitName::Frames.check(all_frames, limits.frames)?;
-        sum = sum.saturating_add(value.unsigned_abs());
-        if i64::try_from(sum).is_err() {
-            return Err(ReadError::Overflow(name));
-        }
+        tally.stack(frames.len(), value)?;
         builder.add(frames.iter().copied(), &[value]);
     }
     Ok(builder.build())

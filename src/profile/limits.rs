@@ -14,7 +14,7 @@ pub struct ReadLimits {
     pub stack: u64,
     /// Frames of all stacks together, so that a few bytes cannot expand to gigabytes: 64 Mi.
     pub frames: u64,
-    /// Texts, functions, locations and mappings together: 4 Mi.
+    /// Texts, functions, locations, mappings and nodes of call trees together: 4 Mi.
     pub symbols: u64,
     /// Bytes of one name of a function, a file or a sample type: 16 KiB.
     pub name: u64,
@@ -80,7 +80,7 @@ impl LimitName {
             Self::Samples => "samples",
             Self::Stack => "frames in one stack",
             Self::Frames => "frames in all stacks",
-            Self::Symbols => "texts, functions, locations and mappings",
+            Self::Symbols => "texts, functions, locations, mappings and nodes",
             Self::Name => "bytes in one name",
             Self::SampleTypes => "sample types",
         }

@@ -4,22 +4,30 @@
 
 mod budget;
 mod builder;
+mod cpuprofile;
 mod flame_graph;
 mod flamebearer;
 mod folded;
 mod inflate;
+mod json;
 mod limits;
 mod merge;
 mod model;
+mod nodes;
 mod pprof;
+mod speedscope;
 mod table;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tree;
+mod trie;
 mod write;
 
 pub use budget::{Budget, Permit};
 pub use builder::ProfileBuilder;
+pub use cpuprofile::read_cpuprofile;
 pub use flame_graph::{FlameGraphText, flame_graph, flame_graph_diff};
 pub use flamebearer::{FlamebearerFile, FlamebearerSide, read_flamebearer};
 pub use folded::{read_folded, read_weighted_folded};
@@ -28,5 +36,8 @@ pub use limits::{LimitName, ReadError, ReadLimits};
 pub use merge::{MergeError, merge};
 pub use model::{Function, FunctionId, Profile, SampleType, Stack, TextId};
 pub use pprof::{Labels, MAX_LABEL_SETS, PprofFile, read_pprof, read_pprof_by_labels};
+pub use speedscope::{SPEEDSCOPE_BYTES, SPEEDSCOPE_SAMPLES, SPEEDSCOPE_TIME, read_speedscope};
 pub use table::{FunctionRow, FunctionTable};
+pub use tree::read_tree;
+pub use trie::read_trie;
 pub use write::{PprofHeader, write_pprof};

@@ -1,25 +1,50 @@
-//! The format of a file, from its content.
+//! The format of a file, from its content; of two binary formats without a mark, from its name.
+
+use std::path::Path;
 
 use crate::profile::{ReadLimits, beginning, inflate};
 
 /// The formats that are read.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Pprof,
     Folded,
     Flamebearer,
+    Speedscope,
+    CpuProfile,
+    Trie,
+    Tree,
 }
+
+/// Formats of JSON, by members that they have. The first of which all are there; without any it is flame graph JSON.
+const JSON: [(&[&[u8]], Format); 4] = [
+    (&[b"\"flamebearer\""], Format::Flamebearer),
+    (&[b"speedscope.app/file-format-schema"], Format::Speedscope),
+    (&[b"\"shared\"", b"\"frames\""], Format::Speedscope),
+    (&[b"\"nodes\"", b"\"callFrame\""], Format::CpuProfile),
+];
+
+/// Formats by the extension of the file's name, before that of a compression. Their content shows nothing.
+const EXTENSIONS: [(&str, Format); 2] = [("trie", Format::Trie), ("tree", Format::Tree)];
 
 /// How many inflated bytes are looked at for the format: longer than any first line of folded stacks.
 const LOOKED_AT: usize = 1 << 20;
 
 /// JSON starts with a brace, folded stacks are text whose lines end with a number, anything else is pprof. Any of them
 /// may be compressed.
-pub(super) fn format_of(bytes: &[u8]) -> Format {
+pub(super) fn format_of(path: &Path, bytes: &[u8]) -> Format {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    if let Some((_, format)) = EXTENSIONS.iter().find(|(known, _)| *known == extension) {
+        return *format;
+    }
     let bytes = beginning(bytes, LOOKED_AT);
     let start = bytes.trim_ascii_start();
     if start.starts_with(b"{") {
-        return Format::Flamebearer;
+        let has = |wanted: &&[u8]| start.windows(wanted.len()).any(|found| found == *wanted);
+        let known = JSON.iter().find(|(members, _)| members.iter().all(has));
+        return known.map_or(Format::Flamebearer, |(_, format)| *format);
     }
     let line = start.split(|b| *b == b'\n').next().unwrap_or(&[]).trim_ascii_end();
     let ends_in_number = || {
@@ -51,10 +76,8 @@ const BEGINNINGS: [(&[u8], &str); 11] = [
 ];
 
 /// Other formats of JSON, by a member that they have.
-const MEMBERS: [(&[u8], &str); 5] = [
-    (b"speedscope.app", "a speedscope file"),
+const MEMBERS: [(&[u8], &str); 3] = [
     (b"\"traceEvents\"", "a Chrome trace"),
-    (b"\"timeDeltas\"", "a CPU profile of V8 (.cpuprofile)"),
     (b"\"selfSize\"", "a heap profile of V8 (.heapprofile)"),
     (b"\"resourceProfiles\"", "profiles of OpenTelemetry as JSON"),
 ];
@@ -91,13 +114,27 @@ mod tests {
 
     #[rstest]
     #[case(b"{\"flamebearer\":{}}", Format::Flamebearer)]
+    #[case(b"{\"names\":[]}", Format::Flamebearer)]
+    #[case(b"{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",", Format::Speedscope)]
+    #[case(b" {\"version\":\"1\",\"shared\":{\"frames\":[", Format::Speedscope)]
+    #[case(b"{\"nodes\":[{\"id\":1,\"callFrame\":{", Format::CpuProfile)]
     #[case(b"\n main;a b 12\nmain 1\n", Format::Folded)]
     #[case(b"main;a 12.5\n", Format::Folded)]
     #[case(b"\x0a\x04\x08\x01\x10\x02", Format::Pprof)]
     #[case(b"\x1f\x8b\x08", Format::Pprof)]
     #[case(b"", Format::Pprof)]
     fn tells_formats_by_content(#[case] bytes: &[u8], #[case] format: Format) {
-        assert_eq!(format_of(bytes), format);
+        assert_eq!(format_of(Path::new("profile"), bytes), format);
+    }
+
+    #[rstest]
+    #[case("a/b.tree", Format::Tree)]
+    #[case("checkout.2026.TRIE", Format::Trie)]
+    #[case("x.trie.gz", Format::Trie)]
+    #[case("trie", Format::Folded)]
+    #[case("x.tree.txt", Format::Folded)]
+    fn tells_formats_without_a_mark_by_the_name(#[case] path: &str, #[case] format: Format) {
+        assert_eq!(format_of(Path::new(path), b"main 1"), format);
     }
 
     #[rstest]
@@ -105,7 +142,7 @@ mod tests {
     #[case(b"FLR\0\0\x02", Some("a JFR recording"))]
     #[case(b"\n<SVG width=\"1200\">", Some("an SVG picture"))]
     #[case(b"\x1f\x8b\x08\x00", Some("a compressed file that is cut off or damaged"))]
-    #[case(b"{\"nodes\":[],\"timeDeltas\":[]}", Some("a CPU profile of V8 (.cpuprofile)"))]
+    #[case(b"{\"head\":{\"callFrame\":{},\"selfSize\":0}}", Some("a heap profile of V8 (.heapprofile)"))]
     #[case(b"{\"a\":1}", Some("JSON that is no flame graph"))]
     #[case(b"{\"flamebearer\":{}}", None)]
     #[case(b"Dear reader,\n", Some("text whose lines do not end in a number"))]
@@ -124,9 +161,9 @@ mod tests {
     #[test]
     fn looks_into_compressed_files() {
         assert_eq!(looks_like(&gzip(b"FLR\0\0\x02\0\x01")), Some("a JFR recording"));
-        assert_eq!(format_of(&gzip(b"main;a 1\n")), Format::Folded);
-        assert_eq!(format_of(&gzip(b"{\"flamebearer\":{}}")), Format::Flamebearer);
+        assert_eq!(format_of(Path::new("x.gz"), &gzip(b"main;a 1\n")), Format::Folded);
+        assert_eq!(format_of(Path::new("x.gz"), &gzip(b"{\"flamebearer\":{}}")), Format::Flamebearer);
         let zstd = zstd::stream::encode_all(&b"main;a 1\n"[..], 0).unwrap();
-        assert_eq!(format_of(&zstd), Format::Folded);
+        assert_eq!(format_of(Path::new("x.gz"), &zstd), Format::Folded);
     }
 }

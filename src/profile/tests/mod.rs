@@ -1,5 +1,6 @@
 //! Tests of readers, writer and merge against one another, on traps and on real data.
 
+mod cpuprofile;
 mod flamebearer;
 mod folded;
 mod order;
@@ -8,6 +9,8 @@ mod pieces;
 mod pprof;
 mod properties;
 mod real;
+mod speedscope;
+mod trees;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -2,8 +2,9 @@ use proptest::prelude::*;
 
 use super::canonical;
 use crate::profile::{
-    FunctionTable, MergeError, PprofHeader, Profile, ProfileBuilder, ReadLimits, SampleType, merge, read_flamebearer,
-    read_folded, read_pprof, read_pprof_by_labels, write_pprof,
+    FunctionTable, MergeError, PprofHeader, Profile, ProfileBuilder, ReadLimits, SampleType, merge, read_cpuprofile,
+    read_flamebearer, read_folded, read_pprof, read_pprof_by_labels, read_speedscope, read_tree, read_trie,
+    write_pprof,
 };
 
 /// Profiles of two sample types over few functions, so that stacks and names meet.
@@ -115,6 +116,52 @@ proptest! {
         let _ = read_pprof(&bytes, &limits);
         let _ = read_folded(&bytes, SampleType::new("cpu", ""), &limits);
         let _ = read_flamebearer(&bytes, &limits);
+        let _ = read_tree(&bytes, SampleType::new("cpu", ""), &limits);
+        let _ = read_trie(&bytes, SampleType::new("cpu", ""), &limits);
+    }
+
+    #[test]
+    fn readers_of_trees_of_small_numbers_never_panic(bytes in prop::collection::vec(0..6_u8, 0..60)) {
+        let limits = ReadLimits::default();
+        for profile in [
+            read_tree(&bytes, SampleType::new("cpu", ""), &limits),
+            read_trie(&bytes, SampleType::new("cpu", ""), &limits),
+        ] {
+            let Ok(profile) = profile else { continue };
+            let table = FunctionTable::of(&profile, 0);
+            prop_assert_eq!(table.rows().iter().map(|r| r.self_ticks).sum::<i64>(), profile.total(0));
+        }
+    }
+
+    #[test]
+    fn readers_of_damaged_json_never_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), b' '..b'~'), 0..4),
+    ) {
+        let speedscope = br#"{"shared":{"frames":[{"name":"a"},{"name":"b"}]},"profiles":[
+            {"type":"sampled","unit":"seconds","samples":[[0,1],[1]],"weights":[0.5,1e3]},
+            {"type":"evented","unit":"bytes","startValue":1,"endValue":9,"events":[
+                {"type":"O","at":1,"frame":0},{"type":"O","at":2,"frame":1},{"type":"C","at":3.5,"frame":1}]}]}"#;
+        let cpuprofile = br#"{"nodes":[{"id":1,"callFrame":{"functionName":"(root)","lineNumber":-1},"children":[2]},
+            {"id":2,"callFrame":{"functionName":"","url":"a.js","lineNumber":4},"hitCount":2}],
+            "startTime":10,"endTime":90,"samples":[1,2,2],"timeDeltas":[3,20,-4]}"#;
+        let damaged = |json: &[u8]| {
+            let mut json = json.to_vec();
+            for (at, byte) in &changes {
+                let len = json.len();
+                json[at.index(len)] = *byte;
+            }
+            json
+        };
+        let limits = ReadLimits::default();
+        for profile in [read_speedscope(&damaged(speedscope), &limits), read_cpuprofile(&damaged(cpuprofile), &limits)] {
+            if changes.is_empty() {
+                prop_assert!(profile.is_ok());
+            }
+            let Ok(profile) = profile else { continue };
+            for sample_type in 0..profile.sample_types().len() {
+                prop_assert!(profile.total(sample_type) >= 0);
+            }
+        }
     }
 
     #[test]

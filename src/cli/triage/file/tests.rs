@@ -149,10 +149,10 @@ fn takes_no_window_that_a_server_made_up() {
 fn names_the_file_that_cannot_be_read() {
     let error = triage("x.pb.gz", b"\x1f\x8bnonsense", None).unwrap_err();
     let text = error.to_string();
-    assert!(text.ends_with(
-        "x.pb.gz: this looks like a compressed file that is cut off or damaged; pprof, folded stacks and flame graph \
-         JSON (flamebearer) are read"
-    ), "{text}");
+    assert!(
+        text.contains("x.pb.gz: this looks like a compressed file that is cut off or damaged; read are pprof, folded"),
+        "{text}"
+    );
     assert_eq!(error.exit(), Exit::NoData);
     let error = judge(&Rules::builtin(), Path::new("/nonexistent/x"), None, None, 10, None).unwrap_err();
     assert_eq!(error.exit(), Exit::NoData);

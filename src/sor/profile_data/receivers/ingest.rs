@@ -9,16 +9,18 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 
 use super::super::store::{PushId, Pushed};
-use super::name::{Key, TextKind, text_kind};
+use super::name::{Key, TextKind, speedscope_kind, text_kind};
 use super::reading::{AcceptedTimes, PushMetadata};
 use super::refused::Refused;
 use crate::http::TimeParam;
 use crate::kernel::Tenant;
-use crate::profile::{LimitName, Profile, ReadError, ReadLimits, SampleType, read_folded};
+use crate::profile::{
+    LimitName, Profile, ReadError, ReadLimits, SampleType, inflate, read_folded, read_tree, read_trie,
+};
 
 /// The accepted formats, for the error about any other.
-const TAKEN: &str = "taken are pprof (format=pprof, or multipart/form-data with a part profile) and text \
-                     (format=folded, format=lines)";
+const TAKEN: &str = "taken are pprof (format=pprof, or multipart/form-data with a part profile), text (format=folded, \
+                     format=lines), format=trie, format=tree and format=speedscope";
 
 /// The parameters of `/ingest`. Unknown ones are ignored, since senders add their own.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
@@ -41,7 +43,7 @@ pub(super) struct IngestParams {
     /// The profiler. It is kept as the label `pyroscope_spy`.
     #[param(example = "gospy")]
     pub(super) spy_name: Option<String>,
-    /// The format of the body: `pprof`, `folded` (default) or `lines`.
+    /// The format of the body: `pprof`, `folded` (default), `lines`, `trie`, `tree` or `speedscope`.
     #[param(example = "folded")]
     pub(super) format: Option<String>,
 }
@@ -51,8 +53,17 @@ pub(super) struct IngestParams {
 pub(super) enum Format {
     Pprof,
     Form,
+    Speedscope,
+    Counts(Counts),
+}
+
+/// The formats that say nothing but how often each stack was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counts {
     Folded,
     Lines,
+    Trie,
+    Tree,
 }
 
 impl Format {
@@ -60,20 +71,23 @@ impl Format {
     pub(super) fn of(params: &IngestParams, content_type: Option<&str>) -> Result<Self, Refused> {
         let content_type = content_type.unwrap_or("").to_ascii_lowercase();
         let format = params.format.as_deref().unwrap_or("").to_ascii_lowercase();
-        let other = content_type.strip_prefix("binary/octet-stream+").unwrap_or("");
-        match (format.as_str(), other) {
-            (kind @ ("jfr" | "trie" | "tree" | "speedscope"), _) | (_, kind @ ("trie" | "tree")) => {
-                Err(Refused::Unreadable(format!("{kind} is not taken: {TAKEN}")))
-            }
+        let essence = content_type.split(';').next().unwrap_or("").trim_end();
+        let binary = essence.strip_prefix("binary/octet-stream+").unwrap_or("");
+        match (format.as_str(), binary) {
+            ("jfr", _) => Err(Refused::Unreadable(format!("jfr is not taken: {TAKEN}"))),
+            ("trie", _) | (_, "trie") => Ok(Self::Counts(Counts::Trie)),
+            ("tree", _) | (_, "tree") => Ok(Self::Counts(Counts::Tree)),
+            ("lines", _) => Ok(Self::Counts(Counts::Lines)),
             ("pprof", _) => Ok(Self::Pprof),
-            ("lines", _) => Ok(Self::Lines),
+            ("speedscope", _) => Ok(Self::Speedscope),
             _ if content_type.starts_with("multipart/form-data") => Ok(Self::Form),
-            _ => Ok(Self::Folded),
+            _ => Ok(Self::Counts(Counts::Folded)),
         }
     }
 }
 
 /// The parameters, read.
+#[derive(Debug, Clone)]
 pub(super) struct Asked {
     tenant: Tenant,
     key: Key,
@@ -129,14 +143,36 @@ impl Asked {
         })
     }
 
-    /// The app, its labels, and what a text in this push counts.
-    pub(super) fn text(self) -> Result<(PushMetadata, TextKind), Refused> {
+    /// The app, its labels, and what the counts in this push count.
+    pub(super) fn counts(self) -> Result<(PushMetadata, TextKind), Refused> {
         let (app, kind) = text_kind(&self.key.app, self.rate)?;
+        Ok((self.about(app)?, kind))
+    }
+
+    /// The profiles of a speedscope file, one for each thing that it counts.
+    pub(super) fn speedscope(self, profile: &Profile, times: AcceptedTimes) -> Result<Vec<Pushed>, Refused> {
+        let types = profile.sample_types();
+        if types.is_empty() {
+            // The name is checked all the same.
+            return self.counts().map(|_| Vec::new());
+        }
+        let mut ready = Vec::with_capacity(types.len());
+        for (place, counted) in types.iter().enumerate() {
+            let (app, kind) = speedscope_kind(&self.key.app, self.rate, counted, types.len() == 1)?;
+            let mut about = self.clone().about(app)?;
+            about.id = about.id.part([kind.sample_type.name.as_bytes()]);
+            let profile = scaled(&profile.only(place), &kind.sample_type, kind.scale)?;
+            ready.push(pushed_text(profile, about, kind, times)?);
+        }
+        Ok(ready)
+    }
+
+    /// What is known of a profile whose name says what it counts, without that part of the name.
+    fn about(self, app: String) -> Result<PushMetadata, Refused> {
         let (app, labels) = Key { app, labels: self.key.labels }.into_app(true)?;
         let (time, duration) = (self.from, self.duration);
         let (tenant, shown) = (self.tenant, BTreeMap::new());
-        let about = PushMetadata { tenant, app, name: None, shown, labels, time, duration, id: self.id };
-        Ok((about, kind))
+        Ok(PushMetadata { tenant, app, name: None, shown, labels, time, duration, id: self.id })
     }
 }
 
@@ -160,26 +196,40 @@ fn time(name: &'static str, text: Option<&str>, now: DateTime<Utc>) -> Result<Da
     parsed.at(now).map_err(|problem| bad(problem.detail().to_owned()))
 }
 
-/// Reads a text as a profile.
-pub(super) fn read_text(text: &[u8], lines: bool, kind: &TextKind, limits: &ReadLimits) -> Result<Profile, ReadError> {
-    let counted = if lines {
-        // Each line is one event, so each is read with a count of 1.
-        let mut folded = Vec::with_capacity(text.len() + text.len() / 8);
-        for line in text.split(|byte| *byte == b'\n') {
-            let line = line.trim_ascii();
-            if !line.is_empty() {
-                folded.extend_from_slice(line);
-                folded.extend_from_slice(b" 1\n");
-            }
+/// Reads counted stacks as a profile.
+pub(super) fn read_counts(
+    bytes: &[u8],
+    format: Counts,
+    kind: &TextKind,
+    limits: &ReadLimits,
+) -> Result<Profile, ReadError> {
+    let sample_type = kind.sample_type.clone();
+    let counted = match format {
+        Counts::Folded => read_folded(bytes, sample_type, limits)?,
+        Counts::Trie => read_trie(bytes, sample_type, limits)?,
+        Counts::Tree => read_tree(bytes, sample_type, limits)?,
+        Counts::Lines => {
+            let folded = folded(&inflate(bytes, limits)?, limits)?;
+            read_folded(&folded, sample_type, &ReadLimits { body: limits.inflated, ..*limits })?
         }
-        if folded.len() as u64 > limits.inflated {
-            return Err(ReadError::Limit { limit: LimitName::Inflated, number: limits.inflated });
-        }
-        read_folded(&folded, kind.sample_type.clone(), &ReadLimits { body: limits.inflated, ..*limits })?
-    } else {
-        read_folded(text, kind.sample_type.clone(), limits)?
     };
     if kind.scale == 1 { Ok(counted) } else { scaled(&counted, &kind.sample_type, kind.scale) }
+}
+
+/// Lines of one event each as folded text, in which each has a count of 1.
+fn folded(lines: &[u8], limits: &ReadLimits) -> Result<Vec<u8>, ReadError> {
+    let mut folded = Vec::with_capacity(lines.len() + lines.len() / 8);
+    for line in lines.split(|byte| *byte == b'\n') {
+        let line = line.trim_ascii();
+        if !line.is_empty() {
+            folded.extend_from_slice(line);
+            folded.extend_from_slice(b" 1\n");
+        }
+    }
+    if folded.len() as u64 > limits.inflated {
+        return Err(ReadError::Limit { limit: LimitName::Inflated, number: limits.inflated });
+    }
+    Ok(folded)
 }
 
 /// Multiplies each value of the profile by `scale`.
@@ -202,7 +252,7 @@ pub(super) fn pushed_text(
         name: kind.name.to_owned(),
         labels: about.labels,
         sample_types: vec![kind.sample_type],
-        period: if kind.period_type.is_some() { kind.scale } else { 0 },
+        period: kind.period,
         period_type: kind.period_type,
         time: about.time,
         duration: about.duration,
@@ -288,22 +338,35 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Some("jfr"), None)]
-    #[case(Some("speedscope"), None)]
-    #[case(None, Some("binary/octet-stream+trie"))]
-    fn a_format_that_is_not_taken_is_refused_naming_those_that_are(
+    #[case(Some("trie"), None, Format::Counts(Counts::Trie))]
+    #[case(Some("Tree"), Some("multipart/form-data; boundary=x"), Format::Counts(Counts::Tree))]
+    #[case(None, Some("binary/octet-stream+trie"), Format::Counts(Counts::Trie))]
+    #[case(Some("pprof"), Some("Binary/Octet-Stream+Tree; charset=utf-8"), Format::Counts(Counts::Tree))]
+    #[case(Some("speedscope"), Some("application/json"), Format::Speedscope)]
+    #[case(Some("lines"), None, Format::Counts(Counts::Lines))]
+    #[case(Some("groups"), Some("text/plain"), Format::Counts(Counts::Folded))]
+    #[case(None, Some("multipart/form-data; boundary=x"), Format::Form)]
+    fn parameter_and_content_type_name_the_format(
         #[case] format: Option<&str>,
         #[case] content_type: Option<&str>,
+        #[case] expected: Format,
     ) {
         let params = IngestParams { format: format.map(str::to_owned), ..IngestParams::default() };
-        let Err(Refused::Unreadable(text)) = Format::of(&params, content_type) else { panic!("taken") };
+        assert_eq!(Format::of(&params, content_type), Ok(expected));
+    }
+
+    #[test]
+    fn a_format_that_is_not_taken_is_refused_naming_those_that_are() {
+        let params = IngestParams { format: Some("jfr".to_owned()), ..IngestParams::default() };
+        let Err(Refused::Unreadable(text)) = Format::of(&params, None) else { panic!("taken") };
         assert!(text.contains("is not taken: taken are pprof"), "{text}");
     }
 
     #[test]
     fn lines_count_one_each_and_are_scaled() {
         let kind = text_kind("app", 100).unwrap().1;
-        let profile = read_text(b"a;b 7\n\na;c\na;c\n", true, &kind, &ReadLimits::default()).unwrap();
+        let lines = b"a;b 7\n\na;c\na;c\n";
+        let profile = read_counts(lines, Counts::Lines, &kind, &ReadLimits::default()).unwrap();
         assert_eq!(
             (profile.total(0), profile.sample_types().to_vec()),
             (30_000_000, vec![SampleType::new("cpu", "nanoseconds")])

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use self::ingest::{Asked, Config, Format, IngestParams, pushed_text, read_form, read_text};
+use self::ingest::{Asked, Config, Format, IngestParams, pushed_text, read_counts, read_form};
 use self::intake::{Body, Intake, Part};
 use self::push::{Encoding, PushBody};
 use self::reading::{AcceptedTimes, PushMetadata, pushed, read_parts};
@@ -26,7 +26,7 @@ use self::refused::Refused;
 use super::store::{ProfileStore, Pushed};
 use crate::http::{Answers, Code, Problem, Resource, Routes, TenantHeader, described};
 use crate::kernel::{Clock, Tenant};
-use crate::profile::{Budget, Permit, is_compressed};
+use crate::profile::{Budget, Permit, is_compressed, read_speedscope};
 
 /// Receives profiles for the embedded store. Handlers take it as `web::Data<Receiver>`.
 pub struct Receiver {
@@ -90,12 +90,16 @@ impl Receiver {
                 let (bytes, config) = read_form(request.headers(), body.bytes.clone()).await?;
                 self.read(&body, Part { bytes, held: 0 }, asked.about_pprof(&config)?).await?
             }
-            Format::Folded | Format::Lines => {
-                let (about, kind) = asked.text()?;
-                let (of_text, lines) = (Arc::new(kind.clone()), format == Format::Lines);
-                let read = move |bytes: &[u8], limits: &_| read_text(bytes, lines, &of_text, limits);
+            Format::Counts(format) => {
+                let (about, kind) = asked.counts()?;
+                let of_counts = Arc::new(kind.clone());
+                let read = move |bytes: &[u8], limits: &_| read_counts(bytes, format, &of_counts, limits);
                 let (permit, profile) = self.intake.read(&body, all(), read).await?;
                 (permit, vec![pushed_text(profile, about, kind, self.accepted_times())?])
+            }
+            Format::Speedscope => {
+                let (permit, profile) = self.intake.read(&body, all(), read_speedscope).await?;
+                (permit, asked.speedscope(&profile, self.accepted_times())?)
             }
         };
         self.store.push(ready).await?;
@@ -195,7 +199,7 @@ impl utoipa::IntoResponses for IngestErrors {
             ),
             ("413", "`profile_too_large`: over a limit, which the text names"),
             ("415", "`content_type_unsupported`: a content encoding other than gzip"),
-            ("422", "`profile_unreadable`: not a profile, or a format that is not taken (JFR, trie, tree, speedscope)"),
+            ("422", "`profile_unreadable`: not a profile, or a format that is not taken (JFR)"),
             ("503", "`database_unavailable`, `overloaded`"),
             ("504", "`timeout`: the database did not answer in time"),
         ])
@@ -205,15 +209,18 @@ impl utoipa::IntoResponses for IngestErrors {
 /// Push one profile
 ///
 /// What Pyroscope's SDKs for Go and Node.js and scripts send: a pprof as the body (`format=pprof`), a pprof in a form
-/// (parts `profile` and `sample_type_config`), or folded text (`root;caller;leaf 12`, one stack per line). The name may
-/// carry labels: `checkout{version=2}`. In text formats the part of the name after its last dot says what is counted:
-/// `checkout.cpu`, `checkout.alloc_space`. Without that part, CPU samples are counted. A time in a pprof takes
-/// precedence over `from` and `until`. Unknown parameters are ignored.
+/// (parts `profile` and `sample_type_config`), folded text (`root;caller;leaf 12`, one stack per line), the binary
+/// formats of Pyroscope's older SDKs (`format=trie` or `format=tree`, or `Content-Type: binary/octet-stream+trie` or
+/// `+tree`), or speedscope's JSON (`format=speedscope`). Any of them may be gzip. The name may carry labels:
+/// `checkout{version=2}`. In all formats but pprof the part of the name after its last dot says what is counted:
+/// `checkout.cpu`, `checkout.alloc_space`. Without that part, CPU samples are counted; of a speedscope file CPU time,
+/// or bytes if it counts those. A time in a pprof takes precedence over `from` and `until`. Unknown parameters are
+/// ignored.
 #[utoipa::path(
     post, path = "/ingest", tag = "receivers", operation_id = "ingestProfile",
     params(IngestParams, TenantHeader),
     request_body(
-        description = "a pprof, a form with one, or folded text; nothing is an empty profile",
+        description = "a pprof, a form with one, folded text, trie, tree or speedscope; nothing is an empty profile, except as speedscope",
         content(
             (Option<String> = "text/plain", example = "main;serve;encode 12\nmain;serve 3"),
             ("application/octet-stream"),

@@ -62,6 +62,8 @@ pub(super) struct TextKind {
     pub(super) period_type: Option<SampleType>,
     /// What a count of 1 is worth.
     pub(super) scale: i64,
+    /// What lies between two samples, in nanoseconds; 0 where unknown.
+    pub(super) period: i64,
 }
 
 /// Removes the suffix from the app's name and says what it means. `rate` is samples per second; 0 leaves values as they
@@ -69,7 +71,7 @@ pub(super) struct TextKind {
 pub(super) fn text_kind(app: &str, rate: u32) -> Result<(String, TextKind), Refused> {
     let (app, suffix) = app.rsplit_once('.').unwrap_or((app, "cpu"));
     let counted = |name, sample_type: &str, unit: &str| {
-        Some(TextKind { name, sample_type: SampleType::new(sample_type, unit), period_type: None, scale: 1 })
+        Some(TextKind { name, sample_type: SampleType::new(sample_type, unit), period_type: None, scale: 1, period: 0 })
     };
     let timed = |name, sample_type: &str| {
         let nanoseconds = |name: &str| SampleType::new(name, "nanoseconds");
@@ -77,7 +79,8 @@ pub(super) fn text_kind(app: &str, rate: u32) -> Result<(String, TextKind), Refu
             return counted(name, "samples", "count");
         }
         let scale = i64::from((1_000_000_000 / rate).max(1));
-        Some(TextKind { name, sample_type: nanoseconds(sample_type), period_type: Some(nanoseconds("cpu")), scale })
+        let (sample_type, period_type) = (nanoseconds(sample_type), Some(nanoseconds("cpu")));
+        Some(TextKind { name, sample_type, period_type, scale, period: scale })
     };
     let kind = match suffix {
         "cpu" | "itimer" => timed("process_cpu", "cpu"),
@@ -108,6 +111,37 @@ pub(super) fn text_kind(app: &str, rate: u32) -> Result<(String, TextKind), Refu
         return Err(bad("must begin with the app's name"));
     }
     Ok((app.to_owned(), kind))
+}
+
+/// The same as [`text_kind`] for the values of a speedscope file, which knows units. Time is in nanoseconds, bytes are
+/// bytes; neither depends on `rate`. Where the suffix does not fit the unit, `alone` refuses; a file that counts several
+/// things has a usual name for each.
+pub(super) fn speedscope_kind(
+    app: &str,
+    rate: u32,
+    counted: &SampleType,
+    alone: bool,
+) -> Result<(String, TextKind), Refused> {
+    let usual = match counted.unit.as_str() {
+        "nanoseconds" => "wall",
+        "bytes" => "bytes",
+        _ => return text_kind(app, rate),
+    };
+    // As many samples a second as there are nanoseconds: each counts for one.
+    const EACH: u32 = 1_000_000_000;
+    let bare = app.rsplit_once('.').map_or(app, |(app, _)| app);
+    let (name, kind) = match text_kind(app, EACH)? {
+        fits if fits.1.sample_type.unit == counted.unit => fits,
+        _ if !alone || bare == app => text_kind(&format!("{bare}.{usual}"), EACH)?,
+        (_, kind) => {
+            let SampleType { name, unit } = &kind.sample_type;
+            return Err(bad(format!(
+                "{app:?} says that {name} ({unit}) is counted, but the profile counts {}",
+                counted.unit
+            )));
+        }
+    };
+    Ok((name, TextKind { period: 0, ..kind }))
 }
 
 /// The profile's name for a pprof that comes without one. It follows from the sample types, as their sender names them.
@@ -201,6 +235,36 @@ mod tests {
         let (got, kind) = text_kind(given, rate).unwrap();
         let read = format!("{}:{}", kind.sample_type.name, kind.sample_type.unit);
         assert_eq!((got.as_str(), kind.name, read.as_str(), kind.scale), (app, name, sample_type, scale));
+    }
+
+    #[rstest]
+    #[case("app", "nanoseconds", true, "process_cpu:cpu:nanoseconds")]
+    #[case("app.wall", "nanoseconds", true, "wall:wall:nanoseconds")]
+    #[case("app.alloc_space", "nanoseconds", false, "wall:wall:nanoseconds")]
+    #[case("app", "bytes", true, "memory:samples:bytes")]
+    #[case("app.alloc_space", "bytes", true, "memory:alloc_space:bytes")]
+    #[case("app.cpu", "bytes", false, "memory:samples:bytes")]
+    #[case("app", "", true, "process_cpu:cpu:nanoseconds")]
+    #[case("app.alloc_objects", "", true, "memory:alloc_objects:count")]
+    fn a_suffix_must_fit_the_unit_of_a_speedscope_file(
+        #[case] given: &str,
+        #[case] unit: &str,
+        #[case] alone: bool,
+        #[case] expected: &str,
+    ) {
+        let (app, kind) = speedscope_kind(given, 100, &SampleType::new("x", unit), alone).unwrap();
+        let read = format!("{}:{}:{}", kind.name, kind.sample_type.name, kind.sample_type.unit);
+        assert_eq!((app.as_str(), read.as_str()), ("app", expected));
+        // Only counted samples are worth the time between two of them.
+        let worth = if unit.is_empty() && kind.period_type.is_some() { (10_000_000, 10_000_000) } else { (1, 0) };
+        assert_eq!((kind.scale, kind.period), worth);
+    }
+
+    #[test]
+    fn a_suffix_that_does_not_fit_the_unit_is_refused() {
+        let error = speedscope_kind("app.cpu", 100, &SampleType::new("bytes", "bytes"), true).unwrap_err();
+        let said = r#""app.cpu" says that cpu (nanoseconds) is counted, but the profile counts bytes"#;
+        assert_eq!(error, Refused::Parameter("name", said.to_owned()));
     }
 
     #[test]

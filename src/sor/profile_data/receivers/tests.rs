@@ -298,6 +298,70 @@ async fn text_is_taken(
     assert_eq!(setup.summary("app", kind).await.3, top);
 }
 
+/// A speedscope file of one profile in this unit, and of what else is given.
+fn speedscope(unit: &str, more: &str) -> Vec<u8> {
+    let profile = r#""type":"sampled","name":"t","samples":[[0,1],[0]],"weights":[3,4]"#;
+    let frames = r#"[{"name":"main"},{"name":"work"}]"#;
+    format!(r#"{{"shared":{{"frames":{frames}}},"profiles":[{{{profile},"unit":"{unit}"}}{more}]}}"#).into_bytes()
+}
+
+/// `main;work` seen three times and `main` four times, by two nodes of a trie and of a tree.
+const TRIE: &[u8] = b"\x04main\x04\x01\x05;work\x03\x00";
+const TREE: &[u8] = b"\x00\x00\x01\x04main\x04\x01\x04work\x03\x00";
+
+#[rstest]
+#[case::trie(
+    "name=app&format=trie",
+    "",
+    TRIE,
+    ProfileType::Cpu,
+    "process_cpu:cpu:nanoseconds:cpu:nanoseconds",
+    70_000_000
+)]
+#[case::trie_by_type(
+    "name=app&sampleRate=50",
+    "binary/octet-stream+trie",
+    TRIE,
+    ProfileType::Cpu,
+    "process_cpu:cpu:nanoseconds:cpu:nanoseconds",
+    140_000_000
+)]
+#[case::tree("name=app.alloc_space&format=tree", "", TREE, ProfileType::Alloc, "memory:alloc_space:bytes::", 7)]
+#[case::tree_by_type("name=app.wall&sampleRate=0", "binary/octet-stream+tree", &gzip(TREE), ProfileType::Wall, "wall:samples:count::", 7)]
+#[case::folded_gzip("name=app", "", &gzip(b"main;work 3\nmain 4"), ProfileType::Cpu, "process_cpu:cpu:nanoseconds:cpu:nanoseconds", 70_000_000)]
+#[case::lines_gzip("name=app&format=lines&sampleRate=0", "", &gzip(b"main;work\nmain\nmain"), ProfileType::Cpu, "process_cpu:samples:count::", 3)]
+#[case::speedscope("name=app&format=speedscope", "", &speedscope("seconds", ""), ProfileType::Cpu, "process_cpu:cpu:nanoseconds:cpu:nanoseconds", 7_000_000_000)]
+#[case::speedscope_counted("name=app&format=speedscope", "", &speedscope("none", ""), ProfileType::Cpu, "process_cpu:cpu:nanoseconds:cpu:nanoseconds", 70_000_000)]
+#[case::speedscope_bytes("name=app.inuse_space&format=speedscope", "", &speedscope("bytes", ""), ProfileType::Inuse, "memory:inuse_space:bytes::", 7)]
+#[actix_web::test]
+async fn older_formats_are_stored_as_their_names_say(
+    #[case] query: &str,
+    #[case] content_type: &str,
+    #[case] body: &[u8],
+    #[case] kind: ProfileType,
+    #[case] types: &str,
+    #[case] total: i64,
+) {
+    let setup = setup().await;
+    let push = TestRequest::post().uri(&format!("/ingest?{query}")).set_payload(body.to_vec());
+    let push = if content_type.is_empty() { push } else { push.insert_header((CONTENT_TYPE, content_type)) };
+    assert_eq!(setup.send(push).await, (200, String::new()));
+    let merged = setup.merged("app", kind).await.unwrap();
+    assert_eq!((merged.meta.profile_types.join("+").as_str(), merged.profile.total(0)), (types, total));
+}
+
+#[actix_web::test]
+async fn a_speedscope_file_that_counts_two_things_is_two_profiles() {
+    let setup = setup().await;
+    let bytes = r#",{"type":"sampled","name":"heap","unit":"bytes","samples":[[1]],"weights":[512]}"#;
+    let body = speedscope("milliseconds", bytes);
+    assert_eq!(setup.ingest("name=app.wall&format=speedscope", body).await, (200, String::new()));
+    let time = setup.summary("app", ProfileType::Wall).await;
+    assert_eq!((time.0.as_str(), time.1), ("wall:wall:nanoseconds:cpu:nanoseconds", 7_000_000));
+    let bytes = setup.summary("app", ProfileType::Samples).await;
+    assert_eq!((bytes.0.as_str(), bytes.1, bytes.3.as_str()), ("memory:samples:bytes::", 512, "work"));
+}
+
 /// Status and beginning of the answer, query, content type and body of the request.
 type Case<'a> = (u16, &'a str, &'a str, Option<&'a str>, Vec<u8>);
 
@@ -346,10 +410,24 @@ async fn what_cannot_be_taken_says_why_and_leaves_what_is_stored_untouched() {
         (422, "profile_unreadable: jfr is not taken: taken are pprof", "name=app", as_form, jfr),
         (
             422,
-            "profile_unreadable: trie is not taken: taken are pprof",
+            "profile_unreadable: the profile cannot be read: the end, where a node goes on",
             "name=app",
             Some("binary/octet-stream+trie"),
-            Vec::new(),
+            b"\x00\x00\x01".to_vec(),
+        ),
+        (
+            422,
+            "profile_unreadable: the profile cannot be read: no speedscope JSON",
+            "name=app&format=speedscope",
+            None,
+            b"{}".to_vec(),
+        ),
+        (
+            400,
+            "parameter_invalid: name: \"app.cpu\" says that cpu (nanoseconds) is counted",
+            "name=app.cpu&format=speedscope",
+            None,
+            speedscope("bytes", ""),
         ),
         (422, "profile_unreadable: prev_profile is of an unsupported client version", "name=app", as_form, prev),
         (422, "profile_unreadable: the form has no part profile", "name=app", as_form, no_profile),
