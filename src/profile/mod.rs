@@ -38,6 +38,7 @@ pub use model::{Function, FunctionId, Profile, SampleType, Stack, TextId};
 pub use pprof::{Labels, MAX_LABEL_SETS, PprofFile, read_pprof, read_pprof_by_labels};
 pub use speedscope::{SPEEDSCOPE_BYTES, SPEEDSCOPE_SAMPLES, SPEEDSCOPE_TIME, read_speedscope};
 pub use table::{FunctionRow, FunctionTable};
+pub use tally::Tally;
 pub use tree::read_tree;
 pub use trie::read_trie;
 pub use write::{PprofHeader, write_pprof};

@@ -229,6 +229,22 @@ impl Profile {
         self.under([kept.clone()], |values| [values.get(sample_type).copied().unwrap_or(0)])
     }
 
+    /// The stacks in so many parts, which share texts and functions. `part_of` says the part of each stack.
+    #[must_use]
+    pub fn split(&self, parts: usize, part_of: &[usize]) -> Vec<Self> {
+        let mut split = vec![Stacks::default(); parts];
+        for (stack, part) in self.stacks().zip(part_of) {
+            if let Some(part) = split.get_mut(*part) {
+                part.frames.extend_from_slice(stack.frames);
+                part.end();
+                part.push_values(stack.values);
+            }
+        }
+        let part =
+            |stacks| Self { sample_types: self.sample_types.clone(), symbols: Arc::clone(&self.symbols), stacks };
+        split.into_iter().map(part).collect()
+    }
+
     /// The same stacks with other sample types and the values computed for each. Stacks whose values are all 0 are left
     /// out.
     #[must_use]

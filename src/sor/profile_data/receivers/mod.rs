@@ -6,6 +6,7 @@
 mod ingest;
 mod intake;
 mod name;
+mod otlp;
 mod push;
 mod reading;
 mod refused;
@@ -27,6 +28,10 @@ use super::store::{ProfileStore, Pushed};
 use crate::http::{Answers, Code, Problem, Resource, Routes, TenantHeader, described};
 use crate::kernel::{Clock, Tenant};
 use crate::profile::{Budget, Permit, is_compressed, read_speedscope};
+
+/// The content types of protobuf, as senders of pushes and exporters of OpenTelemetry name it.
+const PUSH_PROTO: &str = "application/proto";
+const OTLP_PROTO: &str = "application/x-protobuf";
 
 /// Receives profiles for the embedded store. Handlers take it as `web::Data<Receiver>`.
 pub struct Receiver {
@@ -59,7 +64,7 @@ impl Receiver {
     }
 
     async fn push(&self, request: &HttpRequest, tenant: Tenant, payload: web::Payload) -> Result<Encoding, Refused> {
-        let encoding = Encoding::of(content_type(request))?;
+        let encoding = Encoding::of(content_type(request), PUSH_PROTO)?;
         let body = self.intake.body(request.headers(), payload).await?;
         let message = push::decode(body.bytes.clone(), encoding)?;
         let (mut permits, mut held, mut ready) = (Vec::new(), 0, Vec::new());
@@ -74,6 +79,16 @@ impl Receiver {
             ready.extend(profiles);
         }
         self.store.push(ready).await?;
+        Ok(encoding)
+    }
+
+    async fn otlp(&self, request: &HttpRequest, tenant: Tenant, payload: web::Payload) -> Result<Encoding, Refused> {
+        let encoding = Encoding::of(content_type(request), OTLP_PROTO)?;
+        let body = self.intake.body(request.headers(), payload).await?;
+        let part = Part { bytes: body.bytes.clone(), held: 0 };
+        let read = move |bytes: &[u8], limits: &_| otlp::read(bytes, encoding, limits);
+        let (_permit, profiles) = self.intake.read(&body, part, read).await?;
+        self.store.push(otlp::pushed(&tenant, profiles, &body.bytes, self.accepted_times())?).await?;
         Ok(encoding)
     }
 
@@ -116,12 +131,16 @@ pub fn routes(routes: &mut Routes<'_>) {
     routes
         .service(Resource::at("/push.v1.PusherService/Push").with(__path_push, push))
         .service(Resource::at("/ingest").with(__path_ingest, ingest))
-        .service(Resource::at("/pyroscope/ingest").with(__path_ingest_prefixed, ingest_prefixed));
+        .service(Resource::at("/pyroscope/ingest").with(__path_ingest_prefixed, ingest_prefixed))
+        .service(Resource::at("/v1development/profiles").with(__path_otlp_profiles, otlp_profiles))
+        .route(otlp::EARLIER_PATH, web::to(otlp_earlier));
 }
 
 /// Mounts routes that say that none are received here, for servers whose profiles come from a Pyroscope.
 pub fn routes_off(routes: &mut Routes<'_>) {
-    for path in ["/push.v1.PusherService/Push", "/ingest", "/pyroscope/ingest"] {
+    for path in
+        ["/push.v1.PusherService/Push", "/ingest", "/pyroscope/ingest", "/v1development/profiles", otlp::EARLIER_PATH]
+    {
         routes.route(path, web::to(off));
     }
 }
@@ -182,7 +201,7 @@ async fn push(
         .await
         .map_err(|refused| refused.problem(Code::BodyInvalid))?;
     Ok(match encoding {
-        Encoding::Proto => HttpResponse::Ok().content_type("application/proto").finish(),
+        Encoding::Proto => HttpResponse::Ok().content_type(PUSH_PROTO).finish(),
         Encoding::Json => HttpResponse::Ok().content_type("application/json").body("{}"),
     })
 }
@@ -265,4 +284,76 @@ async fn ingest_prefixed(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     ingest(receiver, request, tenant, payload).await
+}
+
+/// Export profiles of OpenTelemetry
+///
+/// What an OpenTelemetry Collector, Pyroscope's Java agent with `PYROSCOPE_FORMAT=otlp` and other exporters send over HTTP:
+/// an `ExportProfilesServiceRequest` of opentelemetry-proto v1.11.0 (profiles v1development; v1.10.0 is the same) as protobuf
+/// or JSON, plain or with `Content-Encoding: gzip`. The protocol is in development: a message of another revision is
+/// refused with 400, and the text names the revision. gRPC is not taken; a Collector forwards what comes by gRPC with its
+/// exporter `otlphttp`. The app is `service.name` of the sample or of the resource, else
+/// `unknown_service:<process.executable.name>`, else `unknown_service`. Attributes of the resource and the scope are labels,
+/// except those that name one process. CPU samples become CPU time by their period. The answer is sent when all profiles
+/// are stored; the same body within five minutes is a repetition and is not stored again. Limits: as of
+/// `POST /push.v1.PusherService/Push`.
+#[utoipa::path(
+    post, path = "/v1development/profiles", tag = "receivers", operation_id = "exportProfiles", params(TenantHeader),
+    request_body(
+        description = "`ExportProfilesServiceRequest`, as protobuf or JSON",
+        content(
+            (Object = "application/json", example = json!({
+                "resourceProfiles": [{
+                    "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "checkout"}}]},
+                    "scopeProfiles": [{"profiles": [{
+                        "sampleType": {"typeStrindex": 1, "unitStrindex": 2},
+                        "periodType": {"typeStrindex": 3, "unitStrindex": 4}, "period": "10000000",
+                        "samples": [{"stackIndex": 1, "values": ["3"]}],
+                    }]}],
+                }],
+                "dictionary": {
+                    "stringTable": ["", "samples", "count", "cpu", "nanoseconds", "main", "work", "main.rs"],
+                    "functionTable": [{}, {"nameStrindex": 6, "filenameStrindex": 7}, {"nameStrindex": 5, "filenameStrindex": 7}],
+                    "locationTable": [{}, {"lines": [{"functionIndex": 1}]}, {"lines": [{"functionIndex": 2}]}],
+                    "stackTable": [{}, {"locationIndices": [1, 2]}],
+                },
+            })),
+            ("application/x-protobuf"),
+            ("application/protobuf"),
+        ),
+    ),
+    responses(
+        (status = 200, description = "Stored: an empty `ExportProfilesServiceResponse`", body = Object, content_type = "application/json", example = json!({})),
+        (status = 400, description = "`body_invalid`: no such request, one of another revision, or an index that is not in the dictionary; `time_out_of_range`: older than profiles are kept (7 days, unless set otherwise), or over 10 minutes in the future", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "`profile_too_large`: over a limit, which the text names", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "`content_type_unsupported`: neither protobuf nor JSON, or a content encoding other than gzip", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`database_unavailable`, `overloaded`", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "`timeout`: the database did not answer in time", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn otlp_profiles(
+    receiver: web::Data<Receiver>,
+    request: HttpRequest,
+    tenant: TenantHeader,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let encoding = receiver
+        .otlp(&request, tenant.or_default(), payload)
+        .await
+        .map_err(|refused| refused.problem(Code::BodyInvalid))?;
+    Ok(match encoding {
+        Encoding::Proto => HttpResponse::Ok().content_type(OTLP_PROTO).finish(),
+        Encoding::Json => HttpResponse::Ok().content_type("application/json").body("{}"),
+    })
+}
+
+async fn otlp_earlier() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(
+        Code::RouteUnknown,
+        format!(
+            "{} is the path of an earlier revision: send {} to /v1development/profiles",
+            otlp::EARLIER_PATH,
+            otlp::REVISION
+        ),
+    ))
 }

@@ -122,13 +122,13 @@ pub(super) fn speedscope_kind(
     counted: &SampleType,
     alone: bool,
 ) -> Result<(String, TextKind), Refused> {
+    // As many samples a second as there are nanoseconds: each counts for one.
+    const EACH: u32 = 1_000_000_000;
     let usual = match counted.unit.as_str() {
         "nanoseconds" => "wall",
         "bytes" => "bytes",
         _ => return text_kind(app, rate),
     };
-    // As many samples a second as there are nanoseconds: each counts for one.
-    const EACH: u32 = 1_000_000_000;
     let bare = app.rsplit_once('.').map_or(app, |(app, _)| app);
     let (name, kind) = match text_kind(app, EACH)? {
         fits if fits.1.sample_type.unit == counted.unit => fits,

@@ -25,14 +25,14 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding that a content type means.
-    pub(super) fn of(content_type: Option<&str>) -> Result<Self, Refused> {
+    /// The encoding that a content type means. An error says that protobuf is sent as `proto`.
+    pub(super) fn of(content_type: Option<&str>, proto: &str) -> Result<Self, Refused> {
         let essence = content_type.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         match essence.as_str() {
             "application/proto" | "application/protobuf" | "application/x-protobuf" => Ok(Self::Proto),
             "application/json" => Ok(Self::Json),
             other => Err(Refused::ContentType(format!(
-                "the content type {other:?} is not taken: send application/proto or application/json"
+                "the content type {other:?} is not taken: send {proto} or application/json"
             ))),
         }
     }

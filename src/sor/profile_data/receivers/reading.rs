@@ -64,7 +64,7 @@ pub(super) fn read_parts(bytes: &[u8], limits: &ReadLimits) -> Result<Parts, Rea
 }
 
 /// A text that may be part of a type ID, whose parts are joined by colons. Pyroscope does not take hyphens in them.
-fn part_of_id(text: &str) -> String {
+pub(super) fn part_of_id(text: &str) -> String {
     text.replace([':', '-'], "_")
 }
 
