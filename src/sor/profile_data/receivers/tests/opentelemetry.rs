@@ -67,7 +67,7 @@ async fn profiles_of_opentelemetry_are_stored_once(#[case] content_type: &str, #
     "body_invalid: the profile cannot be read: stack 9 is named"
 )]
 #[case::json("/v1development/profiles", "application/json", "{".to_owned(), 400, "body_invalid: the profile cannot be read: no opentelemetry-proto v1.11.0")]
-#[case::revision("/v1development/profiles", "application/x-protobuf", "\n\u{5}\u{12}\u{3}\u{12}\u{1}\u{8}".to_owned(), 400, "body_invalid: the profile cannot be read: no opentelemetry-proto v1.11.0")]
+#[case::revision("/v1development/profiles", "application/x-protobuf", "\n\u{5}\u{12}\u{3}\u{12}\u{1}\u{8}".to_owned(), 400, "body_invalid: the profile cannot be read: field 1 of Profile is not what opentelemetry-proto v1.11.0")]
 #[case::grpc(
     "/v1development/profiles",
     "application/grpc",
