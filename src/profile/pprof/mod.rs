@@ -11,7 +11,7 @@ mod ids;
 mod runs;
 mod samples;
 mod tables;
-mod wire;
+pub(super) mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

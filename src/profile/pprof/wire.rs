@@ -7,7 +7,7 @@ use crate::profile::ReadError;
 const ENDS_IN_NUMBER: &str = "it ends within a number";
 
 /// The bit of each of eight bytes that says that its number goes on in the next.
-pub(super) const CONTINUED: u64 = 0x8080_8080_8080_8080;
+pub(in crate::profile) const CONTINUED: u64 = 0x8080_8080_8080_8080;
 
 const fn is_delimited(tag: u64) -> bool {
     tag & 7 == 2
@@ -15,14 +15,14 @@ const fn is_delimited(tag: u64) -> bool {
 
 /// What is left of a message. Places count from the start of the profile.
 #[derive(Clone, Copy)]
-pub(super) struct Wire<'b> {
+pub(in crate::profile) struct Wire<'b> {
     /// The profile, up to the end of the message.
     bytes: &'b [u8],
     at: usize,
 }
 
 /// How many bytes at the start of a message are whole fields.
-pub(super) fn whole_fields(bytes: &[u8]) -> usize {
+pub(in crate::profile) fn whole_fields(bytes: &[u8]) -> usize {
     let mut wire = Wire::new(bytes);
     let mut end = 0;
     while let Ok(Some(tag)) = wire.tag() {
@@ -35,34 +35,34 @@ pub(super) fn whole_fields(bytes: &[u8]) -> usize {
 }
 
 /// The tag of a varint field of that number.
-pub(super) const fn number(field: u64) -> u64 {
+pub(in crate::profile) const fn number(field: u64) -> u64 {
     field << 3
 }
 
 /// The tag of a length-delimited field of that number: a string, a message, or packed numbers.
-pub(super) const fn bytes(field: u64) -> u64 {
+pub(in crate::profile) const fn bytes(field: u64) -> u64 {
     field << 3 | 2
 }
 
 impl<'b> Wire<'b> {
     /// A whole profile.
-    pub(super) fn new(bytes: &'b [u8]) -> Self {
+    pub(in crate::profile) fn new(bytes: &'b [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
     /// A region of this.
-    pub(super) fn region(&self, region: &Range<usize>) -> Self {
+    pub(in crate::profile) fn region(&self, region: &Range<usize>) -> Self {
         Self { bytes: self.bytes.get(..region.end).unwrap_or(&[]), at: region.start }
     }
 
     /// Whether a field of that tag, a single byte, comes next.
     #[inline]
-    pub(super) fn starts_with(&self, tag: u64) -> bool {
+    pub(in crate::profile) fn starts_with(&self, tag: u64) -> bool {
         self.bytes.get(self.at).is_some_and(|next| u64::from(*next) == tag)
     }
 
     /// The position of the unread bytes, if within 4 GiB.
-    pub(super) fn place(&self) -> (u32, u32) {
+    pub(in crate::profile) fn place(&self) -> (u32, u32) {
         match (u32::try_from(self.at), u32::try_from(self.bytes.len())) {
             (Ok(start), Ok(end)) => (start, end),
             _ => (u32::MAX, u32::MAX),
@@ -70,23 +70,23 @@ impl<'b> Wire<'b> {
     }
 
     /// The bytes at such a place, of those up to the end of this.
-    pub(super) fn between(&self, (start, end): (u32, u32)) -> Option<&'b [u8]> {
+    pub(in crate::profile) fn between(&self, (start, end): (u32, u32)) -> Option<&'b [u8]> {
         self.bytes.get(start as usize..end as usize)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::profile) fn is_empty(&self) -> bool {
         self.at >= self.bytes.len()
     }
 
     /// The next eight bytes, the first one lowest; `None` where fewer are left.
     #[inline]
-    pub(super) fn word(&self) -> Option<u64> {
+    pub(in crate::profile) fn word(&self) -> Option<u64> {
         self.rest().first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
     }
 
     /// The bytes not read yet, the first one lowest, where they are one to seven and others lie before them.
     #[inline]
-    pub(super) fn last_word(&self) -> Option<u64> {
+    pub(in crate::profile) fn last_word(&self) -> Option<u64> {
         let word = self.bytes.last_chunk().map(|bytes| u64::from_le_bytes(*bytes))?;
         let others = 8_usize.checked_sub(self.rest().len())?;
         word.checked_shr(8 * u32::try_from(others).ok()?)
@@ -94,17 +94,17 @@ impl<'b> Wire<'b> {
 
     /// Passes over bytes that were looked at as a word.
     #[inline]
-    pub(super) fn pass(&mut self, len: usize) {
+    pub(in crate::profile) fn pass(&mut self, len: usize) {
         self.at += len;
     }
 
     /// The position of the next byte.
-    pub(super) fn at(&self) -> usize {
+    pub(in crate::profile) fn at(&self) -> usize {
         self.at
     }
 
     /// The bytes not read yet.
-    pub(super) fn rest(&self) -> &'b [u8] {
+    pub(in crate::profile) fn rest(&self) -> &'b [u8] {
         self.bytes.get(self.at..).unwrap_or(&[])
     }
 
@@ -112,13 +112,13 @@ impl<'b> Wire<'b> {
     /// the value behind it.
     #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
-    pub(super) fn tag(&mut self) -> Result<Option<u64>, ReadError> {
+    pub(in crate::profile) fn tag(&mut self) -> Result<Option<u64>, ReadError> {
         if self.is_empty() { Ok(None) } else { self.varint().map(Some) }
     }
 
     #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
-    pub(super) fn varint(&mut self) -> Result<u64, ReadError> {
+    pub(in crate::profile) fn varint(&mut self) -> Result<u64, ReadError> {
         let Some(byte) = self.bytes.get(self.at) else { return Err(malformed(ENDS_IN_NUMBER, self.at)) };
         if *byte < 0x80 {
             self.at += 1;
@@ -143,7 +143,7 @@ impl<'b> Wire<'b> {
     /// What a length-delimited field holds.
     #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
-    pub(super) fn delimited(&mut self) -> Result<Wire<'b>, ReadError> {
+    pub(in crate::profile) fn delimited(&mut self) -> Result<Wire<'b>, ReadError> {
         let len = self.varint()?;
         let end = usize::try_from(len).ok().and_then(|len| self.at.checked_add(len));
         match end.and_then(|end| self.bytes.get(..end)) {
@@ -155,7 +155,7 @@ impl<'b> Wire<'b> {
     /// Gives each number of a repeated field, packed or not.
     #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
-    pub(super) fn each(
+    pub(in crate::profile) fn each(
         &mut self,
         tag: u64,
         mut take: impl FnMut(u64) -> Result<(), ReadError>,
@@ -173,7 +173,7 @@ impl<'b> Wire<'b> {
     /// Passes over the value of a field.
     #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
-    pub(super) fn skip(&mut self, tag: u64) -> Result<(), ReadError> {
+    pub(in crate::profile) fn skip(&mut self, tag: u64) -> Result<(), ReadError> {
         match tag & 7 {
             0 => self.varint().map(drop),
             2 => self.delimited().map(drop),
@@ -187,7 +187,7 @@ impl<'b> Wire<'b> {
     /// is a single byte.
     #[expect(clippy::inline_always, reason = "measured: a result in registers, not in memory, for each field")]
     #[inline(always)]
-    pub(super) fn skip_run(&mut self, tag: u64) -> Result<usize, ReadError> {
+    pub(in crate::profile) fn skip_run(&mut self, tag: u64) -> Result<usize, ReadError> {
         let mut count = 0;
         loop {
             self.skip(tag)?;

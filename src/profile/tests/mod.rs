@@ -3,6 +3,7 @@
 mod cpuprofile;
 mod flamebearer;
 mod folded;
+mod jfr;
 mod order;
 mod packed;
 mod pieces;
