@@ -78,7 +78,7 @@ schemathesis:
 bench *ARGS:
     cargo bench {{ARGS}}
 
-# Random bytes into one reader of profiles (pprof, folded, flamebearer); needs cargo-fuzz and a nightly toolchain
+# Random bytes into one reader of profiles (pprof, folded, flamebearer, jfr); needs cargo-fuzz and a nightly toolchain
 fuzz TARGET *ARGS:
     cargo +nightly fuzz run {{TARGET}} -- -max_total_time=300 -max_len=65536 -rss_limit_mb=1024 {{ARGS}}
 

@@ -5,14 +5,15 @@ mod format;
 use std::io::Read;
 use std::path::Path;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use self::format::{Format, format_of, looks_like};
 use super::Exit;
 use crate::kernel::{AppName, MAX_WINDOW, ProfileType, TimeWindow};
 use crate::profile::{
-    Profile, ReadError, ReadLimits, SPEEDSCOPE_BYTES, SPEEDSCOPE_SAMPLES, SPEEDSCOPE_TIME, SampleType, read_cpuprofile,
-    read_flamebearer, read_pprof, read_speedscope, read_tree, read_trie, read_weighted_folded,
+    JfrContext, Profile, ReadError, ReadLimits, SPEEDSCOPE_BYTES, SPEEDSCOPE_SAMPLES, SPEEDSCOPE_TIME, SampleType,
+    read_cpuprofile, read_flamebearer, read_jfr, read_pprof, read_speedscope, read_tree, read_trie,
+    read_weighted_folded,
 };
 use crate::sor::profile_data::{FileProfile, MergedProfile};
 
@@ -27,7 +28,7 @@ pub(super) enum FileError {
     #[error("{path}: {why}")]
     Unreadable { path: String, why: ReadError },
     #[error(
-        "{path}: this looks like {looks_like}; read are pprof, folded stacks, flame graph JSON (flamebearer), speedscope, CPU profiles of V8 (.cpuprofile), and Pyroscope's formats in files named .trie or .tree"
+        "{path}: this looks like {looks_like}; read are pprof, JFR recordings, folded stacks, flame graph JSON (flamebearer), speedscope, CPU profiles of V8 (.cpuprofile), and Pyroscope's formats in files named .trie or .tree"
     )]
     Foreign { path: String, looks_like: &'static str },
     #[error("{path} holds no {kind} profile: its sample types are {found}")]
@@ -126,10 +127,13 @@ fn read(
     let profile = match format {
         Format::Pprof => {
             let file = read_pprof(bytes, limits)?;
-            // Servers invent the time of merged profiles: a window of years is not real.
-            let duration = file.duration.filter(|d| *d > TimeDelta::zero() && *d <= MAX_WINDOW);
-            let window = file.time.zip(duration).and_then(|(time, d)| TimeWindow::new(time, time + d).ok());
+            let window = window_of(file.time, file.duration);
             return Ok((FileProfile::of_pprof(file), window));
+        }
+        Format::Jfr => {
+            let recording = read_jfr(bytes, &JfrContext::default(), limits)?;
+            let window = window_of(recording.time, recording.duration);
+            return Ok((FileProfile::of_recording(recording), window));
         }
         Format::Flamebearer => {
             let file = read_flamebearer(bytes, limits)?;
@@ -168,6 +172,13 @@ fn said_to_be(kind: Option<ProfileType>, profile: Profile) -> Profile {
         }
         None => profile,
     }
+}
+
+/// The window of a file that says when it was taken. Servers invent the time of merged profiles: a window of years is not
+/// real.
+fn window_of(time: Option<DateTime<Utc>>, duration: Option<TimeDelta>) -> Option<TimeWindow> {
+    let duration = duration.filter(|d| *d > TimeDelta::zero() && *d <= MAX_WINDOW);
+    time.zip(duration).and_then(|(time, d)| TimeWindow::new(time, time + d).ok())
 }
 
 /// Folded stacks do not say what they count, so their sample type has no unit.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::profile::{ReadLimits, beginning, inflate};
+use crate::profile::{ReadLimits, beginning, inflate, is_jfr};
 
 /// The formats that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,7 @@ pub(super) enum Format {
     CpuProfile,
     Trie,
     Tree,
+    Jfr,
 }
 
 /// Formats of JSON, by members that they have. The first of which all are there; without any it is flame graph JSON.
@@ -30,8 +31,8 @@ const EXTENSIONS: [(&str, Format); 2] = [("trie", Format::Trie), ("tree", Format
 /// How many inflated bytes are looked at for the format: longer than any first line of folded stacks.
 const LOOKED_AT: usize = 1 << 20;
 
-/// JSON starts with a brace, folded stacks are text whose lines end with a number, anything else is pprof. Any of them
-/// may be compressed.
+/// A recording starts with its mark, JSON with a brace, folded stacks are text whose lines end with a number, anything
+/// else is pprof. Any of them may be compressed.
 pub(super) fn format_of(path: &Path, bytes: &[u8]) -> Format {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
@@ -40,6 +41,9 @@ pub(super) fn format_of(path: &Path, bytes: &[u8]) -> Format {
         return *format;
     }
     let bytes = beginning(bytes, LOOKED_AT);
+    if is_jfr(&bytes) {
+        return Format::Jfr;
+    }
     let start = bytes.trim_ascii_start();
     if start.starts_with(b"{") {
         let has = |wanted: &&[u8]| start.windows(wanted.len()).any(|found| found == *wanted);
@@ -61,8 +65,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// Other formats, by their first bytes after white space.
-const BEGINNINGS: [(&[u8], &str); 11] = [
-    (b"FLR\0", "a JFR recording"),
+const BEGINNINGS: [(&[u8], &str); 10] = [
     (b"<svg", "an SVG picture"),
     (b"<!doctype html", "an HTML page"),
     (b"<html", "an HTML page"),
@@ -123,6 +126,7 @@ mod tests {
     #[case(b"\x0a\x04\x08\x01\x10\x02", Format::Pprof)]
     #[case(b"\x1f\x8b\x08", Format::Pprof)]
     #[case(b"", Format::Pprof)]
+    #[case(b"FLR\0\0\x02", Format::Jfr)]
     fn tells_formats_by_content(#[case] bytes: &[u8], #[case] format: Format) {
         assert_eq!(format_of(Path::new("profile"), bytes), format);
     }
@@ -139,7 +143,6 @@ mod tests {
 
     #[rstest]
     #[case(b"", Some("an empty file"))]
-    #[case(b"FLR\0\0\x02", Some("a JFR recording"))]
     #[case(b"\n<SVG width=\"1200\">", Some("an SVG picture"))]
     #[case(b"\x1f\x8b\x08\x00", Some("a compressed file that is cut off or damaged"))]
     #[case(b"{\"head\":{\"callFrame\":{},\"selfSize\":0}}", Some("a heap profile of V8 (.heapprofile)"))]
@@ -160,7 +163,8 @@ mod tests {
 
     #[test]
     fn looks_into_compressed_files() {
-        assert_eq!(looks_like(&gzip(b"FLR\0\0\x02\0\x01")), Some("a JFR recording"));
+        assert_eq!(looks_like(&gzip(b"PERFILE2")), Some("a perf.data file"));
+        assert_eq!(format_of(Path::new("x.gz"), &gzip(b"FLR\0\0\x02\0\x01")), Format::Jfr);
         assert_eq!(format_of(Path::new("x.gz"), &gzip(b"main;a 1\n")), Format::Folded);
         assert_eq!(format_of(Path::new("x.gz"), &gzip(b"{\"flamebearer\":{}}")), Format::Flamebearer);
         let zstd = zstd::stream::encode_all(&b"main;a 1\n"[..], 0).unwrap();

@@ -3,7 +3,7 @@
 mod cpuprofile;
 mod flamebearer;
 mod folded;
-mod jfr;
+pub(crate) mod jfr;
 mod order;
 mod packed;
 mod pieces;

@@ -54,6 +54,7 @@ const CPU: &[Alternative] = &[
     &[part("process_cpu", "cpu_clock_sample")],
     &[part("process_cpu", "task_clock_sample")],
 ];
+/// The last two are what async-profiler's converter calls samples of allocation, or the bytes of them.
 const ALLOC: &[Alternative] = &[
     &[part("memory", "alloc_in_new_tlab_bytes"), part("memory", "alloc_outside_tlab_bytes")],
     &[part("memory", "alloc_space")],
@@ -62,7 +63,10 @@ const ALLOC: &[Alternative] = &[
     &[part("alloc", "alloc_size")],
     &[part("process_cpu", "alloc_size")],
     &[part("memory", "malloc_bytes")],
+    &[part("allocations", "allocations"), part("memory", "allocations")],
+    &[part("malloc", "malloc"), part("memory", "malloc")],
 ];
+/// The last is what async-profiler's converter calls them: how often, or for how long.
 const LOCK: &[Alternative] = &[
     &[part("mutex", "delay"), java_block("delay")],
     &[part("lock", "lock_time")],
@@ -70,6 +74,7 @@ const LOCK: &[Alternative] = &[
     &[part("mutex", "contentions"), java_block("contentions")],
     &[part("lock", "lock_count")],
     &[part("process_cpu", "lock_count")],
+    &[part("locks", "locks"), part("lock", "locks"), part("mutex", "locks")],
 ];
 /// fgprof's `time` comes under the name that its sender or its receiver gives it.
 const WALL: &[Alternative] = &[
@@ -255,6 +260,9 @@ mod tests {
     #[case::async_profiler_4(ProfileType::Alloc, &["memory:alloc_sample_bytes:bytes:space:bytes"], &["memory:alloc_sample_bytes:bytes:space:bytes"])]
     #[case::dotnet_alloc(ProfileType::Alloc, &["memory:alloc_size:bytes:space:bytes"], &["memory:alloc_size:bytes:space:bytes"])]
     #[case::dotnet_old_alloc(ProfileType::Alloc, &["process_cpu:alloc_size:bytes:cpu:nanoseconds"], &["process_cpu:alloc_size:bytes:cpu:nanoseconds"])]
+    #[case::jfrconv_alloc(ProfileType::Alloc, &["allocations:allocations:bytes::"], &["allocations:allocations:bytes::"])]
+    #[case::jfrconv_malloc(ProfileType::Alloc, &["malloc:malloc:count::"], &["malloc:malloc:count::"])]
+    #[case::jfrconv_lock(ProfileType::Lock, &["locks:locks:count::"], &["locks:locks:count::"])]
     #[case::malloc(ProfileType::Alloc, &["memory:malloc_bytes:bytes::"], &["memory:malloc_bytes:bytes::"])]
     #[case::java_lock(ProfileType::Lock, &[JAVA_MUTEX, JAVA_BLOCK], &[JAVA_BLOCK, JAVA_MUTEX])]
     #[case::java_park_alone(ProfileType::Lock, &[JAVA_BLOCK], &[JAVA_BLOCK])]
@@ -336,6 +344,9 @@ mod tests {
     #[case::tlab(ProfileType::Alloc, &["alloc_outside_tlab_bytes:bytes", "alloc_in_new_tlab_objects:count", "alloc_in_new_tlab_bytes:bytes"], None, &[2, 0])]
     #[case::go_heap(ProfileType::Alloc, &["alloc_objects:count", "alloc_space:bytes", "inuse_space:bytes"], None, &[1])]
     #[case::other_unit_left_out(ProfileType::Alloc, &["alloc_in_new_tlab_bytes:bytes", "alloc_outside_tlab_bytes:count"], None, &[0])]
+    #[case::jfrconv_alloc(ProfileType::Alloc, &["allocations:count"], None, &[0])]
+    #[case::jfrconv_lock(ProfileType::Lock, &["locks:nanoseconds"], None, &[0])]
+    #[case::jfrconv_cpu(ProfileType::Cpu, &["cpu:count"], None, &[0])]
     #[case::hyphens(ProfileType::Alloc, &["cpu:nanoseconds", "alloc-size:bytes"], None, &[1])]
     #[case::upper_case(ProfileType::Cpu, &["sample:count", "CPU:nanoseconds"], None, &[1])]
     #[case::bare(ProfileType::Cpu, &["samples:count"], None, &[0])]

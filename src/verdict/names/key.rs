@@ -141,6 +141,8 @@ fn java_counters_off(text: &str) -> Option<String> {
         let tail = current.get(at + mark.len()..)?;
         let hex = mark.ends_with("CGLIB$$");
         let end = tail.find(|c: char| !(c.is_ascii_digit() || hex && c.is_ascii_hexdigit())).unwrap_or(tail.len());
+        // Pyroscope has `_` in their place.
+        let end = if hex && tail.split('.').next() == Some("_") { 1 } else { end };
         if end > 0 {
             out = Some(format!("{}*{}", current.get(..at + mark.len())?, tail.get(end..)?));
         }

@@ -20,6 +20,7 @@ const KAFKA_ALLOC: &str = "java-kafka-cpu-lock-alloc.expected.memory_alloc_in_ne
 /// a Go program that reads its tree of profiles.
 #[rstest]
 #[case("java-cpu.pb.gz", "disk_io", "high", "com/example/Something.funcBaz")]
+#[case("java-kafka-cpu.jfr.gz", "regex", "medium", "io/prometheus/jmx/JmxCollector$Receiver.recordBean")]
 #[case(KAFKA_CPU, "regex", "medium", "io/prometheus/jmx/JmxCollector$Receiver.recordBean")]
 #[case(KAFKA_CPU_2, "regex", "medium", "io/prometheus/jmx/JmxCollector$Receiver.recordBean")]
 #[case(

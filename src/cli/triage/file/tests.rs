@@ -6,6 +6,7 @@ use rstest::rstest;
 use super::*;
 use crate::bor::triage::Block;
 use crate::cli::Exit;
+use crate::profile::tests::jfr::writer::{Chunk, RUNNABLE};
 use crate::profile::{PprofHeader, ProfileBuilder, SampleType, write_pprof};
 
 fn write(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
@@ -30,6 +31,35 @@ fn pprof(sample_types: &[(&str, &str)], header: &PprofHeader) -> Vec<u8> {
     let frame = builder.function("main.work", "main.go");
     builder.add([frame], &vec![1_000_000_000; sample_types.len()]);
     write_pprof(&builder.build(), header)
+}
+
+/// A recording of a JVM: ten seconds of one hot function, and two kinds of allocation.
+fn recording() -> Vec<u8> {
+    let mut chunk = Chunk::default();
+    let hot = chunk.stack(&["shop/Prices.score:12", "shop/Main.run:3"]);
+    chunk.setting("jdk.ExecutionSample", "period", "20 ms");
+    for _ in 0..400 {
+        chunk.event("jdk.ExecutionSample", hot, &[RUNNABLE, 0]);
+    }
+    chunk.event("jdk.ObjectAllocationInNewTLAB", hot, &[24, 700]).event("jdk.ObjectAllocationOutsideTLAB", hot, &[300]);
+    chunk.event("jdk.JavaMonitorEnter", hot, &[5_000_000, 0]).event("profiler.LiveObject", hot, &[]);
+    chunk.bytes()
+}
+
+#[test]
+fn judges_recordings_by_what_they_hold() {
+    let body = triage("shop.jfr", &recording(), None).unwrap();
+    assert_eq!(kinds(&body), ["cpu", "alloc"]);
+    let Block::Judged(block) = &body.profiles.0[0].1 else { panic!("judged") };
+    assert_eq!((block.sample_count, block.diagnosis.as_str()), (Some(400), "cpu_bound"));
+    assert_eq!(block.cores, Some(0.8));
+    for (kind, name) in [(ProfileType::Lock, "lock"), (ProfileType::Inuse, "inuse")] {
+        assert_eq!(kinds(&triage("shop.jfr", &recording(), Some(kind)).unwrap()), [name]);
+    }
+    let error = triage("shop.jfr", &recording(), Some(ProfileType::Wall)).unwrap_err();
+    assert!(error.to_string().contains("shop.jfr holds no wall profile: its sample types are cpu (nanoseconds), "));
+    let cut = triage("shop.jfr", &recording()[..1_000], None).unwrap_err();
+    assert!(cut.to_string().contains("it is cut off: a chunk of"), "{cut}");
 }
 
 #[test]
@@ -150,7 +180,7 @@ fn names_the_file_that_cannot_be_read() {
     let error = triage("x.pb.gz", b"\x1f\x8bnonsense", None).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("x.pb.gz: this looks like a compressed file that is cut off or damaged; read are pprof, folded"),
+        text.contains("x.pb.gz: this looks like a compressed file that is cut off or damaged; read are pprof, JFR"),
         "{text}"
     );
     assert_eq!(error.exit(), Exit::NoData);

@@ -49,6 +49,6 @@ fn a_recording_says_itself_how_often_it_looked() {
     let recording = read_jfr(&recording, &JfrContext::default(), &ReadLimits::default()).unwrap();
     let names: Vec<_> = recording.profiles.iter().map(|of| of.name).collect();
     assert_eq!(names, ["process_cpu", "memory"]);
-    assert_eq!((recording.event.as_deref(), recording.profiles[0].period), (Some("itimer"), 10_000_000));
+    assert_eq!((recording.event.as_deref(), recording.profiles[0].period), (Some("cpu"), 10_000_000));
     assert_eq!(recording.duration.unwrap().num_seconds(), 10);
 }

@@ -19,8 +19,8 @@ use crate::profile::{
 };
 
 /// The accepted formats, for the error about any other.
-const TAKEN: &str = "taken are pprof (format=pprof, or multipart/form-data with a part profile), text (format=folded, \
-                     format=lines), format=trie, format=tree and format=speedscope";
+pub(super) const TAKEN: &str = "taken are pprof (format=pprof, or multipart/form-data with a part profile), JFR (format=jfr), \
+                                text (format=folded, format=lines), format=trie, format=tree and format=speedscope";
 
 /// The parameters of `/ingest`. Unknown ones are ignored, since senders add their own.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
@@ -37,13 +37,14 @@ pub(super) struct IngestParams {
     /// When it ended.
     #[param(example = "now")]
     pub(super) until: Option<String>,
-    /// Samples per second of a text profile (100); 0 leaves counts as they are.
+    /// Samples per second of a text profile (100); 0 leaves counts as they are. Of a JFR recording, what its own settings
+    /// say unless it is given.
     #[param(example = "100")]
     pub(super) sample_rate: Option<String>,
     /// The profiler. It is kept as the label `pyroscope_spy`.
     #[param(example = "gospy")]
     pub(super) spy_name: Option<String>,
-    /// The format of the body: `pprof`, `folded` (default), `lines`, `trie`, `tree` or `speedscope`.
+    /// The format of the body: `pprof`, `jfr`, `folded` (default), `lines`, `trie`, `tree` or `speedscope`.
     #[param(example = "folded")]
     pub(super) format: Option<String>,
 }
@@ -53,6 +54,7 @@ pub(super) struct IngestParams {
 pub(super) enum Format {
     Pprof,
     Form,
+    Jfr,
     Speedscope,
     Counts(Counts),
 }
@@ -68,20 +70,20 @@ pub(super) enum Counts {
 
 impl Format {
     /// The format that the parameter and the content type name.
-    pub(super) fn of(params: &IngestParams, content_type: Option<&str>) -> Result<Self, Refused> {
+    pub(super) fn of(params: &IngestParams, content_type: Option<&str>) -> Self {
         let content_type = content_type.unwrap_or("").to_ascii_lowercase();
         let format = params.format.as_deref().unwrap_or("").to_ascii_lowercase();
         let essence = content_type.split(';').next().unwrap_or("").trim_end();
         let binary = essence.strip_prefix("binary/octet-stream+").unwrap_or("");
         match (format.as_str(), binary) {
-            ("jfr", _) => Err(Refused::Unreadable(format!("jfr is not taken: {TAKEN}"))),
-            ("trie", _) | (_, "trie") => Ok(Self::Counts(Counts::Trie)),
-            ("tree", _) | (_, "tree") => Ok(Self::Counts(Counts::Tree)),
-            ("lines", _) => Ok(Self::Counts(Counts::Lines)),
-            ("pprof", _) => Ok(Self::Pprof),
-            ("speedscope", _) => Ok(Self::Speedscope),
-            _ if content_type.starts_with("multipart/form-data") => Ok(Self::Form),
-            _ => Ok(Self::Counts(Counts::Folded)),
+            ("jfr", _) => Self::Jfr,
+            ("trie", _) | (_, "trie") => Self::Counts(Counts::Trie),
+            ("tree", _) | (_, "tree") => Self::Counts(Counts::Tree),
+            ("lines", _) => Self::Counts(Counts::Lines),
+            ("pprof", _) => Self::Pprof,
+            ("speedscope", _) => Self::Speedscope,
+            _ if content_type.starts_with("multipart/form-data") => Self::Form,
+            _ => Self::Counts(Counts::Folded),
         }
     }
 }
@@ -92,6 +94,9 @@ pub(super) struct Asked {
     tenant: Tenant,
     key: Key,
     rate: u32,
+    /// The rate and whether there was a time, as the sender gave them.
+    given_rate: Option<u32>,
+    is_timed: bool,
     from: DateTime<Utc>,
     duration: TimeDelta,
     id: PushId,
@@ -113,11 +118,14 @@ impl Asked {
         }
         let until = time("until", params.until.as_deref(), times.now)?;
         let from = time("from", params.from.as_deref(), times.now)?;
+        // A value that is not a number is ignored.
+        let given_rate = params.sample_rate.as_deref().and_then(|rate| rate.parse().ok());
         Ok(Self {
             tenant,
             key,
-            // A value that is not a number is ignored.
-            rate: params.sample_rate.as_deref().and_then(|rate| rate.parse().ok()).unwrap_or(100),
+            rate: given_rate.unwrap_or(100),
+            given_rate,
+            is_timed: params.from.as_deref().is_some_and(|from| !from.trim().is_empty()),
             from,
             duration: (until - from).clamp(TimeDelta::zero(), TimeDelta::days(1)),
             id: PushId::of([query.as_bytes(), body]),
@@ -141,6 +149,15 @@ impl Asked {
             duration: self.duration,
             id: self.id,
         })
+    }
+
+    /// What is known of a recording in this push, which `id` identifies; and what the sender says of it.
+    pub(super) fn about_recording(self, id: PushId) -> Result<(PushMetadata, Told), Refused> {
+        let (app, labels) = self.key.into_app(true)?;
+        let (time, duration) = (self.from, self.duration);
+        let (tenant, shown) = (self.tenant, BTreeMap::new());
+        let about = PushMetadata { tenant, app, name: None, shown, labels, time, duration, id };
+        Ok((about, Told { rate: self.given_rate, is_timed: self.is_timed }))
     }
 
     /// The app, its labels, and what the counts in this push count.
@@ -174,6 +191,15 @@ impl Asked {
         let (tenant, shown) = (self.tenant, BTreeMap::new());
         Ok(PushMetadata { tenant, app, name: None, shown, labels, time, duration, id: self.id })
     }
+}
+
+/// What the sender of a recording says of it, if anything.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// Samples per second.
+    pub(super) rate: Option<u32>,
+    /// It says when the recording began.
+    pub(super) is_timed: bool,
 }
 
 /// A time. The number of its digits tells its unit.
@@ -284,8 +310,8 @@ impl Config {
     }
 }
 
-/// The pprof of a form, and what its sender says about it.
-pub(super) async fn read_form(headers: &HeaderMap, body: Bytes) -> Result<(Bytes, Config), Refused> {
+/// The parts of a form, by name.
+pub(super) async fn form_parts(headers: &HeaderMap, body: Bytes) -> Result<Vec<(String, Bytes)>, Refused> {
     let unreadable = |e: &dyn std::fmt::Display| Refused::Unreadable(format!("the form cannot be read: {e}"));
     let mut form_headers = HeaderMap::new();
     if let Some(content_type) = headers.get(CONTENT_TYPE) {
@@ -293,15 +319,24 @@ pub(super) async fn read_form(headers: &HeaderMap, body: Bytes) -> Result<(Bytes
     }
     let whole = futures::stream::once(async move { Ok(body) }).boxed_local();
     let mut form = actix_multipart::Multipart::new(&form_headers, whole);
-    let (mut profile, mut config) = (None, Config::default());
+    let mut parts = Vec::new();
     while let Some(mut field) = form.try_next().await.map_err(|e| unreadable(&e))? {
         let name = field.name().unwrap_or("").to_owned();
         let mut part = BytesMut::new();
         while let Some(chunk) = field.try_next().await.map_err(|e| unreadable(&e))? {
             part.extend_from_slice(&chunk);
         }
+        parts.push((name, part.freeze()));
+    }
+    Ok(parts)
+}
+
+/// The pprof of a form, and what its sender says about it.
+pub(super) async fn read_form(headers: &HeaderMap, body: Bytes) -> Result<(Bytes, Config), Refused> {
+    let (mut profile, mut config) = (None, Config::default());
+    for (name, part) in form_parts(headers, body).await? {
         match name.as_str() {
-            "profile" => profile = Some(part.freeze()),
+            "profile" => profile = Some(part),
             "sample_type_config" => {
                 config = serde_json::from_slice(&part)
                     .map_err(|e| Refused::Unreadable(format!("sample_type_config cannot be read: {e}")))?;
@@ -311,7 +346,7 @@ pub(super) async fn read_form(headers: &HeaderMap, body: Bytes) -> Result<(Bytes
                     "prev_profile is of an unsupported client version: update the SDK, which then sends differences";
                 return Err(Refused::Unreadable(text.to_owned()));
             }
-            "jfr" => return Err(Refused::Unreadable(format!("jfr is not taken: {TAKEN}"))),
+            "jfr" => return Err(Refused::Unreadable("the form has a part jfr: send it with format=jfr".to_owned())),
             _ => {}
         }
     }
@@ -343,6 +378,7 @@ mod tests {
     #[case(None, Some("binary/octet-stream+trie"), Format::Counts(Counts::Trie))]
     #[case(Some("pprof"), Some("Binary/Octet-Stream+Tree; charset=utf-8"), Format::Counts(Counts::Tree))]
     #[case(Some("speedscope"), Some("application/json"), Format::Speedscope)]
+    #[case(Some("jfr"), Some("multipart/form-data; boundary=x"), Format::Jfr)]
     #[case(Some("lines"), None, Format::Counts(Counts::Lines))]
     #[case(Some("groups"), Some("text/plain"), Format::Counts(Counts::Folded))]
     #[case(None, Some("multipart/form-data; boundary=x"), Format::Form)]
@@ -352,14 +388,7 @@ mod tests {
         #[case] expected: Format,
     ) {
         let params = IngestParams { format: format.map(str::to_owned), ..IngestParams::default() };
-        assert_eq!(Format::of(&params, content_type), Ok(expected));
-    }
-
-    #[test]
-    fn a_format_that_is_not_taken_is_refused_naming_those_that_are() {
-        let params = IngestParams { format: Some("jfr".to_owned()), ..IngestParams::default() };
-        let Err(Refused::Unreadable(text)) = Format::of(&params, None) else { panic!("taken") };
-        assert!(text.contains("is not taken: taken are pprof"), "{text}");
+        assert_eq!(Format::of(&params, content_type), expected);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod ingest;
 mod intake;
+mod jfr;
 mod name;
 mod otlp;
 mod push;
@@ -21,13 +22,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use self::ingest::{Asked, Config, Format, IngestParams, pushed_text, read_counts, read_form};
 use self::intake::{Body, Intake, Part};
+use self::jfr::{JfrBody, pushed_recording};
 use self::push::{Encoding, PushBody};
 use self::reading::{AcceptedTimes, PushMetadata, pushed, read_parts};
 use self::refused::Refused;
-use super::store::{ProfileStore, Pushed};
+use super::store::{ProfileStore, PushId, Pushed, SAMPLE_LABELS};
 use crate::http::{Answers, Code, Problem, Resource, Routes, TenantHeader, described};
 use crate::kernel::{Clock, Tenant};
-use crate::profile::{Budget, Permit, is_compressed, read_speedscope};
+use crate::profile::{Budget, JfrContext, Permit, is_compressed, read_jfr, read_speedscope};
 
 /// The content types of protobuf, as senders of pushes and exporters of OpenTelemetry name it.
 const PUSH_PROTO: &str = "application/proto";
@@ -95,7 +97,7 @@ impl Receiver {
     async fn ingest(&self, request: &HttpRequest, tenant: Tenant, payload: web::Payload) -> Result<(), Refused> {
         let params = web::Query::<IngestParams>::from_query(request.query_string())
             .map_err(|e| Refused::Parameter("query", e.to_string()))?;
-        let format = Format::of(&params, content_type(request))?;
+        let format = Format::of(&params, content_type(request));
         let body = self.intake.body(request.headers(), payload).await?;
         let asked = Asked::of(tenant, &params, request.query_string(), &body.bytes, self.accepted_times())?;
         let all = || Part { bytes: body.bytes.clone(), held: 0 };
@@ -104,6 +106,19 @@ impl Receiver {
             Format::Form => {
                 let (bytes, config) = read_form(request.headers(), body.bytes.clone()).await?;
                 self.read(&body, Part { bytes, held: 0 }, asked.about_pprof(&config)?).await?
+            }
+            Format::Jfr => {
+                let sent = JfrBody::of(request.headers(), body.bytes.clone()).await?;
+                // The text between the parts of a form is another one when it is sent again.
+                let id = PushId::of([request.query_string().as_bytes(), &sent.recording, &sent.labels]);
+                let (about, told) = asked.about_recording(id)?;
+                let labels = sent.labels;
+                let read = move |bytes: &[u8], limits: &_| {
+                    read_jfr(bytes, &JfrContext { labels: &labels, keep: SAMPLE_LABELS, rate: told.rate }, limits)
+                };
+                let part = Part { bytes: sent.recording, held: 0 };
+                let (permit, recording) = self.intake.read(&body, part, read).await?;
+                (permit, pushed_recording(recording, &about, told, self.accepted_times())?)
             }
             Format::Counts(format) => {
                 let (about, kind) = asked.counts()?;
@@ -218,7 +233,7 @@ impl utoipa::IntoResponses for IngestErrors {
             ),
             ("413", "`profile_too_large`: over a limit, which the text names"),
             ("415", "`content_type_unsupported`: a content encoding other than gzip"),
-            ("422", "`profile_unreadable`: not a profile, or a format that is not taken (JFR)"),
+            ("422", "`profile_unreadable`: not a profile of the format that it is sent as"),
             ("503", "`database_unavailable`, `overloaded`"),
             ("504", "`timeout`: the database did not answer in time"),
         ])
@@ -227,19 +242,21 @@ impl utoipa::IntoResponses for IngestErrors {
 
 /// Push one profile
 ///
-/// What Pyroscope's SDKs for Go and Node.js and scripts send: a pprof as the body (`format=pprof`), a pprof in a form
-/// (parts `profile` and `sample_type_config`), folded text (`root;caller;leaf 12`, one stack per line), the binary
-/// formats of Pyroscope's older SDKs (`format=trie` or `format=tree`, or `Content-Type: binary/octet-stream+trie` or
-/// `+tree`), or speedscope's JSON (`format=speedscope`). Any of them may be gzip. The name may carry labels:
-/// `checkout{version=2}`. In all formats but pprof the part of the name after its last dot says what is counted:
-/// `checkout.cpu`, `checkout.alloc_space`. Without that part, CPU samples are counted; of a speedscope file CPU time,
-/// or bytes if it counts those. A time in a pprof takes precedence over `from` and `until`. Unknown parameters are
+/// What Pyroscope's SDKs for Go, Node.js and Java and scripts send: a pprof as the body (`format=pprof`), a pprof in a form
+/// (parts `profile` and `sample_type_config`), a JFR recording (`format=jfr`) as the body or in a form (parts `jfr` and
+/// `labels`), folded text (`root;caller;leaf 12`, one stack per line), the binary formats of Pyroscope's older SDKs
+/// (`format=trie` or `format=tree`, or `Content-Type: binary/octet-stream+trie` or `+tree`), or speedscope's JSON
+/// (`format=speedscope`). Any of them may be gzip. A recording is stored as a profile of each kind that it holds: CPU,
+/// elapsed time, allocation, locks. The name may carry labels: `checkout{version=2}`. In all formats but pprof and JFR the
+/// part of the name after its last dot says what is counted: `checkout.cpu`, `checkout.alloc_space`. Without that part,
+/// CPU samples are counted; of a speedscope file CPU time, or bytes if it counts those. A time in a pprof takes precedence
+/// over `from` and `until`; of a recording, `from` and `until` do, if they are given. Unknown parameters are
 /// ignored.
 #[utoipa::path(
     post, path = "/ingest", tag = "receivers", operation_id = "ingestProfile",
     params(IngestParams, TenantHeader),
     request_body(
-        description = "a pprof, a form with one, folded text, trie, tree or speedscope; nothing is an empty profile, except as speedscope",
+        description = "a pprof, a JFR recording, a form with one, folded text, trie, tree or speedscope; nothing is an empty profile, except as JFR or speedscope",
         content(
             (Option<String> = "text/plain", example = "main;serve;encode 12\nmain;serve 3"),
             ("application/octet-stream"),

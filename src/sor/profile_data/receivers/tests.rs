@@ -1,5 +1,6 @@
 //! The receivers with a real store: what real SDKs sent, and what nobody should send.
 
+mod jfr;
 mod older;
 mod opentelemetry;
 
@@ -352,8 +353,14 @@ async fn what_cannot_be_taken_says_why_and_leaves_what_is_stored_untouched() {
         ),
         (422, "profile_unreadable: the profile has no sample types", "name=app&format=pprof", None, Vec::new()),
         (422, "profile_unreadable: the profile cannot be read", "name=app", None, b"a one".to_vec()),
-        (422, "profile_unreadable: jfr is not taken: taken are pprof", "name=app&format=jfr", None, b"FLR".to_vec()),
-        (422, "profile_unreadable: jfr is not taken: taken are pprof", "name=app", as_form, jfr),
+        (
+            422,
+            "profile_unreadable: the profile cannot be read: it is cut off",
+            "name=app&format=jfr",
+            None,
+            b"FLR".to_vec(),
+        ),
+        (422, "profile_unreadable: the form has a part jfr: send it with format=jfr", "name=app", as_form, jfr),
         (
             422,
             "profile_unreadable: the profile cannot be read: the end, where a node goes on",
