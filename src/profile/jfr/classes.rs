@@ -17,7 +17,7 @@ pub(super) const CHECKPOINT: u64 = 1;
 
 /// The names of the fields that are read; all others are passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Name {
+pub(super) enum FieldName {
     StackTrace,
     State,
     ContextId,
@@ -38,7 +38,7 @@ pub(super) enum Name {
     Other,
 }
 
-impl Name {
+impl FieldName {
     fn of(text: &str) -> Self {
         match text {
             "stackTrace" => Self::StackTrace,
@@ -78,7 +78,7 @@ enum Kind {
 
 #[derive(Debug, Clone, Copy)]
 struct Field {
-    name: Name,
+    name: FieldName,
     kind: Kind,
     is_array: bool,
 }
@@ -186,7 +186,7 @@ impl Classes {
                 && is_empty(place)
             {
                 // Of an array of them only the count is there.
-                *field = Field { kind: Kind::Number, is_array: false, name: Name::Other };
+                *field = Field { kind: Kind::Number, is_array: false, name: FieldName::Other };
             }
         }
         Self { classes, places }
@@ -207,7 +207,7 @@ impl Classes {
         &self,
         class: usize,
         wire: &mut Wire<'b>,
-        take: &mut dyn FnMut(Name, Value<'b>),
+        take: &mut dyn FnMut(FieldName, Value<'b>),
     ) -> Result<(), ReadError> {
         self.fields(class, wire, 0, take)
     }
@@ -217,12 +217,12 @@ impl Classes {
         &self,
         class: usize,
         wire: &mut Wire<'b>,
-        take: &mut dyn FnMut(Name, Value<'b>),
+        take: &mut dyn FnMut(FieldName, Value<'b>),
     ) -> Result<(), ReadError> {
         match self.classes.get(class).and_then(|class| class.is) {
             Some(kind) => {
                 let value = self.value(kind, wire, 0)?;
-                take(Name::String, value);
+                take(FieldName::String, value);
                 Ok(())
             }
             None => self.object(class, wire, take),
@@ -234,7 +234,7 @@ impl Classes {
         class: usize,
         wire: &mut Wire<'b>,
         depth: usize,
-        take: &mut dyn FnMut(Name, Value<'b>),
+        take: &mut dyn FnMut(FieldName, Value<'b>),
     ) -> Result<(), ReadError> {
         if depth > MAX_DEPTH {
             return Err(wire.malformed(format!("more than {MAX_DEPTH} objects lie in one another")));
@@ -253,7 +253,7 @@ impl Classes {
             } else {
                 self.value(field.kind, wire, depth)?
             };
-            if field.name != Name::Other {
+            if field.name != FieldName::Other {
                 take(field.name, value);
             }
         }
@@ -338,7 +338,7 @@ impl Description<'_> {
                 self.more()?;
                 let of = attributes.class.ok_or_else(|| self.wire.malformed("a field of its metadata has no class"))?;
                 let kind = if attributes.is_constant { Kind::Number } else { Kind::Unknown(of) };
-                let field = Field { name: Name::of(&attributes.name), kind, is_array: attributes.is_array };
+                let field = Field { name: FieldName::of(&attributes.name), kind, is_array: attributes.is_array };
                 if let Some(class) = class.and_then(|class| self.classes.get_mut(class)) {
                     class.fields.push(field);
                 }

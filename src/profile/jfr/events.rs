@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::classes::{Classes, Name, Value};
+use super::classes::{Classes, FieldName, Value};
 use super::pools::Pools;
 use super::settings::Settings;
 use super::wire::Wire;
@@ -108,7 +108,7 @@ enum Counts {
     /// A thread that was seen at an interval of elapsed time, several times in one event.
     WallClock,
     /// An occurrence, and a number of bytes in the field of this name.
-    Bytes(usize, Name),
+    Bytes(usize, FieldName),
     /// An occurrence, and the ticks of the chunk's clock that it lasted.
     Ticks(usize),
     /// An occurrence.
@@ -120,11 +120,11 @@ enum Counts {
 const EVENTS: [(&str, Counts); 9] = [
     ("jdk.ExecutionSample", Counts::Execution),
     ("profiler.WallClockSample", Counts::WallClock),
-    ("jdk.ObjectAllocationInNewTLAB", Counts::Bytes(2, Name::TlabSize)),
-    ("jdk.ObjectAllocationOutsideTLAB", Counts::Bytes(3, Name::AllocationSize)),
-    ("jdk.ObjectAllocationSample", Counts::Bytes(4, Name::Weight)),
+    ("jdk.ObjectAllocationInNewTLAB", Counts::Bytes(2, FieldName::TlabSize)),
+    ("jdk.ObjectAllocationOutsideTLAB", Counts::Bytes(3, FieldName::AllocationSize)),
+    ("jdk.ObjectAllocationSample", Counts::Bytes(4, FieldName::Weight)),
     ("profiler.LiveObject", Counts::Once(5)),
-    ("profiler.Malloc", Counts::Bytes(6, Name::Size)),
+    ("profiler.Malloc", Counts::Bytes(6, FieldName::Size)),
     ("jdk.JavaMonitorEnter", Counts::Ticks(7)),
     ("jdk.ThreadPark", Counts::Ticks(8)),
 ];
@@ -171,7 +171,7 @@ pub(super) fn samples(
         let Some((counts, class)) = read.get(&id) else { continue };
         let amount = match counts {
             Counts::Bytes(_, name) => *name,
-            _ => Name::Duration,
+            _ => FieldName::Duration,
         };
         let mut seen = Seen::default();
         described.object(*class, &mut wire, &mut |name, value| {
@@ -179,10 +179,10 @@ pub(super) fn samples(
             // Where a clock went back, a duration is below 0.
             let natural = if number.cast_signed() < 0 { 0 } else { number };
             match name {
-                Name::StackTrace => seen.stack = number,
-                Name::State => seen.state = number,
-                Name::ContextId => seen.context = number,
-                Name::Samples => seen.samples = natural,
+                FieldName::StackTrace => seen.stack = number,
+                FieldName::State => seen.state = number,
+                FieldName::ContextId => seen.context = number,
+                FieldName::Samples => seen.samples = natural,
                 _ if name == amount => seen.amount = natural,
                 _ => {}
             }

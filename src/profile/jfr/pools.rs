@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::classes::{CHECKPOINT, Classes, Name, Value};
+use super::classes::{CHECKPOINT, Classes, FieldName, Value};
 use super::events::Events;
 use super::names::merged;
 use super::wire::{Text, Wire};
@@ -49,8 +49,8 @@ pub(super) struct Pools<'b> {
     symbols: Pool,
     states: Pool,
     texts: Pool,
-    /// Of each method, its function once it was looked for.
-    functions: Vec<Option<Option<FunctionId>>>,
+    /// Of each method, its function once it was found.
+    functions: Vec<Option<FunctionId>>,
     name_limit: u64,
 }
 
@@ -117,8 +117,8 @@ impl<'b> Pools<'b> {
     pub(super) fn state(&self, described: &Classes, key: u64) -> Result<Option<Cow<'b, str>>, ReadError> {
         let Some((_, wire)) = self.states.find(self.chunk, key) else { return Ok(None) };
         let mut name = Text::Empty;
-        let take = &mut |of: Name, value: Value<'b>| {
-            if let (Name::Name, Value::Text(text)) = (of, value) {
+        let take = &mut |of: FieldName, value: Value<'b>| {
+            if let (FieldName::Name, Value::Text(text)) = (of, value) {
                 name = text;
             }
         };
@@ -131,8 +131,8 @@ impl<'b> Pools<'b> {
         let Text::Constant(key) = text else { return text.read(self.name_limit) };
         let Some((_, wire)) = self.texts.find(self.chunk, key) else { return Ok(Cow::Borrowed("")) };
         let mut found = Text::Empty;
-        let take = &mut |of: Name, value: Value<'b>| {
-            if let (Name::String, Value::Text(text)) = (of, value) {
+        let take = &mut |of: FieldName, value: Value<'b>| {
+            if let (FieldName::String, Value::Text(text)) = (of, value) {
                 found = text;
             }
         };
@@ -154,8 +154,8 @@ impl<'b> Pools<'b> {
         let mut wire = self.chunk.from(*place as usize);
         wire.number()?;
         let mut list = None;
-        let take = &mut |of: Name, value: Value<'b>| {
-            if let (Name::Frames, Value::Objects { class, count, first }) = (of, value) {
+        let take = &mut |of: FieldName, value: Value<'b>| {
+            if let (FieldName::Frames, Value::Objects { class, count, first }) = (of, value) {
                 list = Some((class, count, first));
             }
         };
@@ -165,8 +165,8 @@ impl<'b> Pools<'b> {
         for _ in 0..count {
             let (mut method, mut line) = (None, 0);
             described.object(class, &mut wire, &mut |of, value| match (of, value) {
-                (Name::Method, Value::Number(key)) => method = Some(key),
-                (Name::LineNumber, Value::Number(number)) => line = number,
+                (FieldName::Method, Value::Number(key)) => method = Some(key),
+                (FieldName::LineNumber, Value::Number(number)) => line = number,
                 _ => {}
             })?;
             let Some(function) = method.map(|key| self.function(described, key, interner)).transpose()?.flatten()
@@ -174,7 +174,7 @@ impl<'b> Pools<'b> {
                 continue;
             };
             // Native frames have no line, which is written as 0 or as a negative number.
-            interner.line(function, u32::try_from(line).ok().filter(|l| *l <= i32::MAX as u32).unwrap_or(0));
+            interner.line(function, i32::try_from(line).map_or(0, i32::unsigned_abs));
             frames.push(function);
         }
         Ok(())
@@ -188,12 +188,12 @@ impl<'b> Pools<'b> {
     ) -> Result<Option<FunctionId>, ReadError> {
         let Some((number, wire)) = self.methods.find(self.chunk, key) else { return Ok(None) };
         if let Some(known) = self.functions.get(number).copied().flatten() {
-            return Ok(known);
+            return Ok(Some(known));
         }
         let (mut class, mut name) = (None, None);
         read(&self.methods, described, wire, &mut |of, value| match (of, value) {
-            (Name::Type, Value::Number(key)) => class = Some(key),
-            (Name::Name, Value::Number(key)) => name = Some(key),
+            (FieldName::Type, Value::Number(key)) => class = Some(key),
+            (FieldName::Name, Value::Number(key)) => name = Some(key),
             _ => {}
         })?;
         let function = match class.and_then(|key| self.classes.find(self.chunk, key)) {
@@ -201,7 +201,7 @@ impl<'b> Pools<'b> {
             Some((_, wire)) => {
                 let mut class = None;
                 read(&self.classes, described, wire, &mut |of, value| {
-                    if let (Name::Name, Value::Number(key)) = (of, value) {
+                    if let (FieldName::Name, Value::Number(key)) = (of, value) {
                         class = Some(key);
                     }
                 })?;
@@ -213,7 +213,7 @@ impl<'b> Pools<'b> {
             }
         };
         if let Some(known) = self.functions.get_mut(number) {
-            *known = Some(function);
+            *known = function;
         }
         Ok(function)
     }
@@ -222,8 +222,8 @@ impl<'b> Pools<'b> {
         let found = key.and_then(|key| self.symbols.find(self.chunk, key));
         let Some((_, wire)) = found else { return Ok(Cow::Borrowed("")) };
         let mut text = Text::Empty;
-        let take = &mut |of: Name, value: Value<'b>| {
-            if let (Name::String, Value::Text(found)) = (of, value) {
+        let take = &mut |of: FieldName, value: Value<'b>| {
+            if let (FieldName::String, Value::Text(found)) = (of, value) {
                 text = found;
             }
         };
@@ -237,7 +237,7 @@ fn read<'b>(
     pool: &Pool,
     described: &Classes,
     mut wire: Wire<'b>,
-    take: &mut dyn FnMut(Name, Value<'b>),
+    take: &mut dyn FnMut(FieldName, Value<'b>),
 ) -> Result<(), ReadError> {
     match pool.class {
         Some(class) => described.constant(class, &mut wire, take),

@@ -1,6 +1,6 @@
 //! What a recording says of how it was made (`jdk.ActiveSetting`).
 
-use super::classes::{Classes, Name, Value};
+use super::classes::{Classes, FieldName, Value};
 use super::events::Events;
 use super::pools::Pools;
 use super::wire::{Text, Wire};
@@ -39,9 +39,9 @@ impl Settings {
             }
             let (mut of, mut name, mut value) = (None, Text::Empty, Text::Empty);
             described.object(class, &mut wire, &mut |field, found| match (field, found) {
-                (Name::Id, Value::Number(id)) => of = Some(id),
-                (Name::Name, Value::Text(text)) => name = text,
-                (Name::Value, Value::Text(text)) => value = text,
+                (FieldName::Id, Value::Number(id)) => of = Some(id),
+                (FieldName::Name, Value::Text(text)) => name = text,
+                (FieldName::Value, Value::Text(text)) => value = text,
                 _ => {}
             })?;
             let name = pools.text(described, name)?;
