@@ -159,6 +159,39 @@ fn only_what_never_runs_is_idle_on_a_cpu_profile() {
     );
 }
 
+/// As async-profiler sees them; what waits in the app itself is not idle.
+#[rstest]
+#[case::worker_of_the_collector(
+    "libjvm.so.GangWorker::run;libjvm.so.GangWorker::loop;libjvm.so.PosixSemaphore::wait",
+    true
+)]
+#[case::vm_thread("libjvm.so.VMThread::run;libjvm.so.VMThread::wait_for_operation;libjvm.so.Monitor::wait", true)]
+#[case::service_thread(
+    "libjvm.so.ServiceThread::service_thread_entry;libjvm.so.Monitor::wait_without_safepoint_check",
+    true
+)]
+#[case::signals("libjvm.so.signal_thread_entry;libjvm.so.os::signal_wait", true)]
+#[case::launcher(
+    "libjli.so.ContinueInNewThread;libjli.so.CallJavaMainInNewThread;libc.so.6.__pthread_clockjoin_ex",
+    true
+)]
+#[case::timer_of_the_profiler(
+    "libjvm.so.JvmtiAgentThread::call_start_function;libasyncProfiler-_.so.Profiler::timerLoop",
+    true
+)]
+#[case::agent(
+    "io/pyroscope/vendor/okhttp3/internal/concurrent/TaskRunner$RealBackend.coordinatorWait;java/lang/Object.wait",
+    true
+)]
+#[case::app("java/lang/Thread.run;shop/Ledger.await;java/lang/Object.wait;libjvm.so.JVM_MonitorWait", false)]
+fn threads_of_a_jvm_that_wait_for_work_are_idle(#[case] stack: &str, #[case] is_idle: bool) {
+    let waits = format!(
+        "{stack};libjvm.so.os::PlatformMonitor::wait;libc.so.6.___pthread_cond_wait;libc.so.6.__futex_abstimed_wait_common"
+    );
+    let expected = if is_idle { Category::Idle } else { Category::ThreadWaiting };
+    assert_eq!(category(&waits, ProfileType::Wall), Some(expected));
+}
+
 #[test]
 fn spare_marking_is_reported_and_not_counted() {
     let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);

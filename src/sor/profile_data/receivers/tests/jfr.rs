@@ -18,6 +18,9 @@ fn recording() -> Vec<u8> {
     chunk.bytes()
 }
 
+/// Parts of a form, by name.
+type Parts<'a> = Vec<(&'a str, &'a [u8])>;
+
 impl Setup {
     /// Pushes a form as the agent does.
     async fn agent(&self, query: &str, parts: &[(&str, &[u8])]) -> (u16, String) {
@@ -84,7 +87,7 @@ async fn a_recording_that_cannot_be_read_says_why_and_leaves_nothing() {
     let setup = setup().await;
     let whole = recording();
     let two = [whole.clone(), whole.clone()].concat();
-    let cases: [(&str, Vec<(&str, &[u8])>); 5] = [
+    let cases: [(&str, Parts<'_>); 5] = [
         (
             "profile_unreadable: the profile cannot be read: it is cut off: a chunk of",
             vec![("jfr", &two[..two.len() - 9])],
