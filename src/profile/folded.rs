@@ -5,7 +5,7 @@ use super::inflate::inflate;
 use super::limits::{LimitName, ReadError, ReadLimits};
 use super::model::{Profile, SampleType};
 use super::tally::Tally;
-use super::text::sanitise;
+use super::text::{sanitise, without_line};
 
 /// Reads folded text: on each line a stack from the root to the leaf, joined by `;`, a blank, and a whole number. Blank
 /// lines are skipped, names may hold blanks, an empty name becomes `[unknown]`. Gzip and zstd are inflated.
@@ -44,7 +44,10 @@ fn read_inflated(text: &[u8], sample_type: SampleType, limits: &ReadLimits, unit
         for frame in stack.trim_end().rsplit(';') {
             LimitName::Name.check(frame.len(), limits.name)?;
             LimitName::Stack.check(frames.len() + 1, limits.stack)?;
-            frames.push(builder.function(if frame.is_empty() { "[unknown]" } else { frame }, ""));
+            let (name, line) = without_line(if frame.is_empty() { "[unknown]" } else { frame });
+            let function = builder.function(&name, "");
+            builder.line(function, line);
+            frames.push(function);
         }
         tally.stack(frames.len(), value)?;
         builder.add(frames.iter().copied(), &[value]);

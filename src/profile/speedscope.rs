@@ -12,6 +12,7 @@ use super::json::{each, malformed};
 use super::limits::{LimitName, ReadError, ReadLimits};
 use super::model::{FunctionId, Profile, SampleType};
 use super::tally::Tally;
+use super::text::without_line;
 
 /// What the values of a speedscope profile count, as sample types of the profile that [`read_speedscope`] gives. The file
 /// does not say more: time may be CPU time or elapsed time, bytes may be allocated or in use.
@@ -173,9 +174,9 @@ fn functions(
         };
         let file = file.unwrap_or_default();
         LimitName::Name.check(frame.name.len().max(file.len()), limits.name)?;
-        let name = if frame.name.is_empty() { "[unknown]" } else { &frame.name };
-        let function = builder.function(&storable(name), &storable(&file));
-        builder.line(function, line(frame.line));
+        let (name, in_name) = without_line(if frame.name.is_empty() { "[unknown]" } else { &frame.name });
+        let function = builder.function(&storable(&name), &storable(&file));
+        builder.line(function, line(frame.line).max(in_name));
         functions.push(function);
         Ok(())
     })?;

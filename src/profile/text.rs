@@ -10,6 +10,16 @@ pub(super) fn sanitise(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// The name of a Python function as `py-spy` writes it, `main (app/main.py:49)`, without the line, and the line: a function
+/// that was sampled in several lines is one. Any other name as it is, with 0.
+pub(super) fn without_line(name: &str) -> (Cow<'_, str>, u32) {
+    let place = name.strip_suffix(')').and_then(|name| name.rsplit_once(':'));
+    match place.and_then(|(front, line)| Some((front, line.parse().ok()?))) {
+        Some((front, line)) if front.ends_with(".py") && front.contains(" (") => (format!("{front})").into(), line),
+        _ => (name.into(), 0),
+    }
+}
+
 /// Whether the bytes are ASCII without U+0000, as nearly all names are: [`sanitise`] leaves them as they are.
 pub(super) fn is_plain(bytes: &[u8]) -> bool {
     const LOWEST: u64 = u64::MAX / 0xff;
@@ -33,6 +43,21 @@ mod tests {
                 text[at] = byte;
                 assert_eq!(is_plain(&text), (1..128).contains(&byte), "{byte} at {at}");
             }
+        }
+    }
+
+    #[test]
+    fn takes_the_line_off_a_function_of_python() {
+        for (name, expected) in [
+            ("main (app/main.py:49)", ("main (app/main.py)", 49)),
+            ("<module> (a b.py:1)", ("<module> (a b.py)", 1)),
+            ("main (app/main.py)", ("main (app/main.py)", 0)),
+            ("main (main.py:x)", ("main (main.py:x)", 0)),
+            ("main.py:49)", ("main.py:49)", 0)),
+            ("f (file.js:12)", ("f (file.js:12)", 0)),
+        ] {
+            let (text, line) = without_line(name);
+            assert_eq!((&*text, line), expected);
         }
     }
 

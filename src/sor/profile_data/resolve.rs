@@ -45,16 +45,19 @@ const fn wall_clock(name: &'static str) -> Part {
 /// An alternative: the types whose values are summed.
 type Alternative = &'static [Part];
 
-/// The last three are what converters of `perf` call its events.
+/// The second is what Pyroscope 2 makes of the CPU time in wall profiles of Node.js; the last three are what converters of
+/// `perf` call its events.
 const CPU: &[Alternative] = &[
     &[part("process_cpu", "cpu")],
+    &[part("wall", "cpu")],
     &[part("process_cpu", "samples")],
     &[part("process_cpu", "cpu_samples")],
     &[part("process_cpu", "cycles_sample")],
     &[part("process_cpu", "cpu_clock_sample")],
     &[part("process_cpu", "task_clock_sample")],
 ];
-/// The last two are what async-profiler's converter calls samples of allocation, or the bytes of them.
+/// Bytes before objects. Of the bytes, the last two are what async-profiler's converter calls samples of allocation, or the
+/// bytes of them.
 const ALLOC: &[Alternative] = &[
     &[part("memory", "alloc_in_new_tlab_bytes"), part("memory", "alloc_outside_tlab_bytes")],
     &[part("memory", "alloc_space")],
@@ -65,6 +68,9 @@ const ALLOC: &[Alternative] = &[
     &[part("memory", "malloc_bytes")],
     &[part("allocations", "allocations"), part("memory", "allocations")],
     &[part("malloc", "malloc"), part("memory", "malloc")],
+    &[part("memory", "alloc_in_new_tlab_objects"), part("memory", "alloc_outside_tlab_objects")],
+    &[part("memory", "alloc_objects")],
+    &[part("memory", "alloc_samples")],
 ];
 /// The last is what async-profiler's converter calls them: how often, or for how long.
 const LOCK: &[Alternative] = &[
@@ -257,6 +263,9 @@ mod tests {
     #[case::tlab_summed(ProfileType::Alloc, &[OUTSIDE_TLAB, ALLOC_SPACE, NEW_TLAB], &[NEW_TLAB, OUTSIDE_TLAB])]
     #[case::tlab_alone(ProfileType::Alloc, &[OUTSIDE_TLAB], &[OUTSIDE_TLAB])]
     #[case::go_alloc(ProfileType::Alloc, &["memory:alloc_objects:count:space:bytes", ALLOC_SPACE], &[ALLOC_SPACE])]
+    #[case::objects_alone(ProfileType::Alloc, &["memory:alloc_objects:count:space:bytes"], &["memory:alloc_objects:count:space:bytes"])]
+    #[case::node_cpu_behind_pyroscope_2(ProfileType::Cpu, &["wall:cpu:nanoseconds:wall:nanoseconds", "wall:wall:nanoseconds:wall:nanoseconds"],
+        &["wall:cpu:nanoseconds:wall:nanoseconds"])]
     #[case::async_profiler_4(ProfileType::Alloc, &["memory:alloc_sample_bytes:bytes:space:bytes"], &["memory:alloc_sample_bytes:bytes:space:bytes"])]
     #[case::dotnet_alloc(ProfileType::Alloc, &["memory:alloc_size:bytes:space:bytes"], &["memory:alloc_size:bytes:space:bytes"])]
     #[case::dotnet_old_alloc(ProfileType::Alloc, &["process_cpu:alloc_size:bytes:cpu:nanoseconds"], &["process_cpu:alloc_size:bytes:cpu:nanoseconds"])]
@@ -303,7 +312,6 @@ mod tests {
     #[case::fgprof_is_no_cpu(ProfileType::Cpu, &["process_cpu:samples:count:wallclock:nanoseconds"])]
     #[case::all_known(ProfileType::Samples, &[CPU_NS, CPU_SAMPLES, ALLOC_SPACE])]
     #[case::another_kind(ProfileType::Cpu, &[ALLOC_SPACE])]
-    #[case::objects_are_no_bytes(ProfileType::Alloc, &["memory:alloc_objects:count:space:bytes"])]
     #[case::go_block_is_no_lock_profile(ProfileType::Lock, &[GO_BLOCK])]
     #[case::off_cpu_is_no_wall(ProfileType::Wall, &["offcpu:offcpu:nanoseconds::"])]
     fn finds_nothing_where_no_alternative_is_there(#[case] kind: ProfileType, #[case] available: &[&str]) {

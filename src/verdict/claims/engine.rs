@@ -213,7 +213,9 @@ impl<'j> Judge<'j> {
             if let Some(n) = info.own.and_then(|own| spoken.get_mut(own as usize)) {
                 *n += 1;
             }
-            if let Some(n) = self.rule(*frame, None).and_then(|(_, rule)| hinted.get_mut(rule.runtime as usize)) {
+            // The kernel and an interpreter may call functions alike.
+            let hint = self.rule(*frame, None).filter(|_| info.own != Some(Runtime::Kernel));
+            if let Some(n) = hint.and_then(|(_, rule)| hinted.get_mut(rule.runtime as usize)) {
                 *n += 1;
             }
         }

@@ -8,6 +8,7 @@ use super::own_code::{OwnCode, own_code};
 use super::rate::RateOver;
 use super::recommendation::{TELLS_SOMETHING, fallback_text, insufficient_text};
 use super::responsible::{Responsible, ResponsibleSearch};
+use super::tally::Leaf;
 use crate::kernel::{FindingSeverity, ProfileType, percent_of};
 use crate::profile::TextId;
 use crate::verdict::category::{Category, Layer};
@@ -20,6 +21,19 @@ const BENEATH: f64 = 60.0;
 const MUCH_MORE: f64 = 1.5;
 /// Scheduling that takes fewer cores than this is what idling costs.
 const SCHEDULING_CORES: f64 = 0.5;
+/// Mechanisms that allocate, and say more than that where most of the allocator's ticks are theirs.
+const ALLOCATING: [Category; 2] = [Category::CollectionResizing, Category::StringAllocation];
+/// Functions that hand over to other code, which a profiler of Go does not see. What they do is told by their callers.
+const HAND_OVER: [&str; 8] = [
+    "runtime.cgocall",
+    "runtime.asmcgocall",
+    "runtime.usleep",
+    "runtime.futex",
+    "syscall.Syscall",
+    "syscall.Syscall6",
+    "internal/runtime/syscall.Syscall6",
+    "runtime/internal/syscall.Syscall6",
+];
 /// How many categories are named where none passes its threshold.
 const LARGEST: usize = 3;
 /// Wall profiles that are idle for this share are idle, if nothing else stands out, percent.
@@ -133,7 +147,7 @@ pub(super) fn decide(
         let diagnosis = of_purpose(judging, &mut findings, purpose, beneath, search);
         return (findings, diagnosis);
     }
-    if let Some(confirmed) = confirmed.filter(|finding| !gives_way(finding, unclaimed_percent)) {
+    if let Some(confirmed) = confirmed.filter(|finding| !gives_way(judging, finding, unclaimed_percent)) {
         let mut diagnosis = of_finding(judging.kind, confirmed);
         name_beside(judging, &mut diagnosis, unclaimed, unclaimed_percent);
         return (findings, diagnosis);
@@ -159,10 +173,17 @@ fn reaches(judging: &Judging<'_>, finding: &Finding) -> bool {
     is_enough && !is_little
 }
 
-/// Whether a small mechanism is nothing beside one function of the application.
-fn gives_way(finding: &Finding, unclaimed_percent: f64) -> bool {
+/// Whether a small mechanism is nothing beside one function of the application, or the time that threads wait nothing
+/// beside what they do.
+fn gives_way(judging: &Judging<'_>, finding: &Finding, unclaimed_percent: f64) -> bool {
     let percent = finding.share.percent;
-    finding.category.layer() == Layer::Mechanism && percent < 10.0 && unclaimed_percent >= percent * 5.0
+    let is_small = percent < 10.0 && unclaimed_percent >= percent * 5.0;
+    let works_longer = || {
+        let claimed = Category::ALL.iter().filter(|category| category.is_active());
+        100.0 - judging.percent(claimed.map(|category| judging.tally.claimed(*category)).sum()) > percent
+    };
+    let is_wait = judging.kind == ProfileType::Wall && finding.category == Category::ThreadWaiting;
+    finding.category.layer() == Layer::Mechanism && (is_small || is_wait && works_longer())
 }
 
 /// Names the heaviest function beside a diagnosis that holds less.
@@ -198,8 +219,10 @@ fn purpose_of(judging: &Judging<'_>, leader: &Finding) -> Option<Category> {
             return leader.share.percent < threshold && own * 2.0 >= threshold && purpose.layer() == Layer::Purpose;
         }
         let most_is_beneath = judging.tally.beneath(*purpose, leader.category) as f64 * 100.0 >= whole * BENEATH;
-        purpose.layer() > leader.category.layer()
-            && (most_is_beneath || holds_more && purpose.layer() == Layer::Purpose)
+        let is_above = purpose.layer() > leader.category.layer();
+        let allocates =
+            leader.category == Category::Allocation && ALLOCATING.contains(purpose) && reaches(judging, leader);
+        is_above && (most_is_beneath || holds_more && purpose.layer() == Layer::Purpose) || allocates && most_is_beneath
     };
     let inclusive = |category: &Category| judging.tally.inclusive(*category);
     let by_layer =
@@ -339,10 +362,12 @@ fn idle_percent(judging: &Judging<'_>) -> f64 {
 
 /// The function with most self ticks that nobody claimed; of equals the first by name.
 fn heaviest_unclaimed(judging: &Judging<'_>) -> Option<(TextId, i64)> {
-    let candidates = judging.tally.leaves.iter().filter(|leaf| leaf.unclaimed > 0);
-    let heaviest = candidates.max_by(|a, b| {
-        a.unclaimed.cmp(&b.unclaimed).then_with(|| judging.profile.text(b.name).cmp(judging.profile.text(a.name)))
-    })?;
+    let name = |leaf: &Leaf| judging.profile.text(leaf.name);
+    let by_weight = |a: &&Leaf, b: &&Leaf| a.unclaimed.cmp(&b.unclaimed).then_with(|| name(b).cmp(name(a)));
+    let candidates = || judging.tally.leaves.iter().filter(|leaf| leaf.unclaimed > 0);
+    let says_something =
+        |leaf: &&Leaf| !HAND_OVER.contains(&name(leaf)) && judging.percent(leaf.unclaimed) >= TELLS_SOMETHING;
+    let heaviest = candidates().filter(says_something).max_by(by_weight).or_else(|| candidates().max_by(by_weight))?;
     Some((heaviest.name, heaviest.unclaimed))
 }
 

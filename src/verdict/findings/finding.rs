@@ -15,6 +15,8 @@ use crate::verdict::reliability::{Confidence, MOSTLY_IDLE_BELOW, QualityTicks, S
 
 /// Findings are listed from this share, percent.
 const LISTED_FROM: f64 = 1.0;
+/// Who calls the allocator is named from so many samples of it on. A judgement.
+const WORTH_NAMING: f64 = 20.0;
 /// A cause with this share of its category, with all that runs beneath, decides what is advised, percent. A judgement.
 const LEADS: f64 = 50.0;
 
@@ -53,6 +55,8 @@ pub struct Finding {
     pub sites: Vec<Site>,
     /// The claiming frames, heaviest first.
     pub evidence: Vec<Evidence>,
+    /// Where no frame leads to it: the outermost function of the category that most of it lies beneath.
+    pub entry: Option<Evidence>,
     /// lock and wall, of lock contention: the locks that threads wait for.
     pub locks: Locks,
     /// alloc: its share of what allocation costs the processor, percent of cpu.
@@ -230,7 +234,7 @@ impl<'a> Judging<'a> {
         let share = self.share(tally.claimed(category));
         let threshold = self.rules.threshold(category, self.kind).percent;
         let runtime = tally.runtime(category).or_else(|| tally.main_runtime());
-        let Investigation { evidence, responsible, causes, sites } = search.investigate(category);
+        let Investigation { evidence, responsible, causes, sites, entry } = search.investigate(category);
         let inclusive_percent = self.percent(tally.inclusive(category));
         let cores = match self.rate {
             Some(Rate::Cores(cores)) => Some(cores),
@@ -254,13 +258,16 @@ impl<'a> Judging<'a> {
             responsible,
             sites,
             evidence,
+            entry,
             locks: self.locks(category, &share, search),
             impact_percent: None,
             steps: Arc::from([]),
         };
         // Nobody calls a collector: who calls the allocator gives it its work.
         let is_called = category != Category::GcPressure || !finding.responsible.is_empty();
-        let allocating = if is_called { Vec::new() } else { search.leading_to(Category::Allocation) };
+        let allocated = self.share(tally.claimed(Category::Allocation)).percent / 100.0;
+        let is_seen = self.active_samples.is_none_or(|samples| samples as f64 * allocated >= WORTH_NAMING);
+        let allocating = if is_called || !is_seen { Vec::new() } else { search.leading_to(Category::Allocation) };
         self.advise(&mut finding, share.percent, &allocating);
         finding
     }
@@ -310,8 +317,9 @@ impl<'a> Judging<'a> {
 impl Finding {
     /// Replaces what is known of it beside its share.
     pub(super) fn set(&mut self, found: Investigation) {
-        let Investigation { evidence, responsible, causes, sites } = found;
+        let Investigation { evidence, responsible, causes, sites, entry } = found;
         (self.evidence, self.responsible, self.causes, self.sites) = (evidence, responsible, causes, sites);
+        self.entry = entry;
     }
 
     /// A category that this kind of profile cannot show.
@@ -338,6 +346,7 @@ impl Finding {
             responsible: Vec::new(),
             sites: Vec::new(),
             evidence: Vec::new(),
+            entry: None,
             locks: Locks::default(),
             impact_percent: None,
             recommendation,

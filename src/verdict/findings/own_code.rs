@@ -46,12 +46,12 @@ pub(super) fn own_code(
         }
         (judging.profile.name(frame).to_owned(), judging.share(beneath))
     };
+    // Beside one function whatever else there is; beneath another what no category claims: a collector's work is not.
+    let weight = |leaf: &Leaf| if is_the_program { leaf.own - leaf.hidden } else { leaf.unclaimed };
     let leaves = judging.tally.leaves.iter().filter(|leaf| !is_the_program || leaf.name != name);
-    let next = leaves.max_by(|a, b| {
-        let text = |leaf: &Leaf| judging.profile.text(leaf.name);
-        (a.own - a.hidden).cmp(&(b.own - b.hidden)).then_with(|| text(b).cmp(text(a)))
-    });
-    let next = next.map(|leaf| (judging.profile.text(leaf.name).to_owned(), judging.percent(leaf.own - leaf.hidden)));
+    let text = |leaf: &Leaf| judging.profile.text(leaf.name);
+    let next = leaves.max_by(|a, b| weight(a).cmp(&weight(b)).then_with(|| text(b).cmp(text(a))));
+    let next = next.map(|leaf| (text(leaf).to_owned(), judging.percent(weight(leaf))));
     let heaviest = judging.profile.text(name);
     let responsible = search.callers_of(name);
     let recommendation = own_code_text(&function, heaviest, judging.percent(ticks), &responsible);

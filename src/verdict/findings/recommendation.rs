@@ -13,6 +13,8 @@ use crate::verdict::names::short_name;
 const CAUSES_TOLD: usize = 3;
 /// A cause with less than this share of a finding, of 1, is not told there. A judgement.
 const TELLING: f64 = 0.1;
+/// The cause of what a collector does with processors that have no other work.
+const SPARE_MARKING: &str = "gc_idle_mark";
 /// A smaller share is 0 where it is written in whole percent.
 const SHOWN: f64 = 0.5;
 
@@ -24,33 +26,38 @@ pub(super) fn recommendation(
     kind: ProfileType,
     percent: f64,
     is_by_cause: bool,
-    Finding { category, responsible, evidence, causes, .. }: &Finding,
+    finding: &Finding,
     allocating: &[Responsible],
 ) -> String {
+    let Finding { category, responsible, evidence, entry, sites, .. } = finding;
     let is_collector = *category == Category::GcPressure;
-    let evidence = if is_collector { &[] } else { evidence.as_slice() };
-    let mut place =
-        if responsible.is_empty() { places(allocating, "the allocator's time") } else { places(responsible, "it") };
+    let heaviest = evidence.first().filter(|_| !is_collector);
+    let place = match (heaviest, entry.as_ref().or(heaviest)) {
+        _ if !responsible.is_empty() => places(responsible, "it"),
+        _ if !allocating.is_empty() => places(allocating, "the allocator's time"),
+        // What has no name has no callers to speak of either.
+        (Some(heaviest), _) if *category == Category::Unresolved => located(heaviest),
+        (Some(_), Some(entry)) => format!("the callers of {}", located(entry)),
+        _ if is_collector => "code that this profile does not show".to_owned(),
+        _ => "its callers".to_owned(),
+    };
     let mut after = String::new();
-    if let Some(heaviest) = evidence.first().filter(|e| responsible.iter().all(|r| r.function != e.function)) {
-        let Evidence { function, percent } = heaviest;
-        if place.is_empty() {
-            place = format!("the callers of {function} ({percent:.1} %)");
-        } else {
-            after = format!(" The heaviest function of it is {function} ({percent:.1} %).");
-        }
+    let is_named = |e: &&Evidence| responsible.iter().any(|r| r.function == e.function);
+    if let Some(heaviest) = heaviest.filter(|e| !responsible.is_empty() && !is_named(e)) {
+        let _ = write!(after, " The heaviest function of it is {}.", located(heaviest));
     }
     if !is_by_cause {
-        after.push_str(&causes_text(causes, percent));
+        after.push_str(&causes_text(finding, percent));
     }
-    let is_library_only = !responsible.is_empty() && responsible.iter().all(|one| !one.is_own);
-    if place.is_empty() {
-        place.push_str(if is_collector { "the code that allocates most" } else { "its callers" });
-    }
-    if is_library_only {
+    if !responsible.is_empty() && responsible.iter().all(|one| !one.is_own) && sites.is_empty() {
         after.push_str(" It is called from outside any code of your own.");
     }
     advice.recommend(&place, &share_text(kind, percent)) + &after
+}
+
+/// A function with its share.
+fn located(Evidence { function, percent }: &Evidence) -> String {
+    format!("{function} ({percent:.1} %)")
 }
 
 /// At most two responsible frames, with their shares.
@@ -64,12 +71,19 @@ fn places(responsible: &[Responsible], whole: &str) -> String {
     }
 }
 
-/// What the ticks of a finding with this share come from, the largest first.
-fn causes_text(causes: &[CauseShare], whole: f64) -> String {
+/// What the ticks of a finding with this share come from, the largest first; apart from them, what is reported and not
+/// counted.
+fn causes_text(finding: &Finding, whole: f64) -> String {
+    let is_counted = |share: &&CauseShare| finding.uncounted_percent < SHOWN || &*share.cause.id != SPARE_MARKING;
     let is_telling = |share: &&CauseShare| share.percent >= (whole * TELLING).max(SHOWN);
-    let telling = causes.iter().filter(is_telling).take(CAUSES_TOLD);
+    let telling = finding.causes.iter().filter(is_counted).filter(is_telling).take(CAUSES_TOLD);
     let told: Vec<_> = telling.map(|share| format!("{} {:.0} %", share.cause.phrase, share.percent)).collect();
-    if told.is_empty() { String::new() } else { format!(" Known parts of it: {}.", told.join(", ")) }
+    let mut text = if told.is_empty() { String::new() } else { format!(" Known parts of it: {}.", told.join(", ")) };
+    if finding.category == Category::GcPressure && finding.uncounted_percent >= SHOWN {
+        let percent = finding.uncounted_percent;
+        let _ = write!(text, " Processors without other work mark for another {percent:.0} %, which delays nobody.");
+    }
+    text
 }
 
 /// A share of a kind of profile, in words.
@@ -232,7 +246,7 @@ mod tests {
         );
         assert_eq!(
             say(&finding(Category::GcPressure, &[], &[evidence])),
-            "It takes 12 % of the CPU time: write less in the code that allocates most."
+            "It takes 12 % of the CPU time: write less in code that this profile does not show."
         );
     }
 }

@@ -89,6 +89,8 @@ pub(super) struct Investigation {
     pub(super) causes: Vec<CauseShare>,
     /// Where in the application's code they come from.
     pub(super) sites: Vec<Site>,
+    /// Where nobody is responsible: the outermost function of the category that most of its ticks lie beneath.
+    pub(super) entry: Option<Evidence>,
 }
 
 impl<'p, 'c> ResponsibleSearch<'p, 'c> {
@@ -181,6 +183,7 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
             evidence: self.evidence(paths),
             causes: self.causes(paths, category, &responsible),
             sites: self.heaviest_sites(paths),
+            entry: if responsible.is_empty() { self.entry(paths, category) } else { None },
             responsible,
         }
     }

@@ -32,6 +32,9 @@ pub(super) fn node(name: &str, file: &str) -> Option<Frame> {
     if function_and_place(name) {
         return found(perf_basic(name));
     }
+    if let Some((function, file)) = place_in_parentheses(name) {
+        return found(format!("{}:{function}", module(file)));
+    }
     let inside = name.strip_prefix("(anonymous):").unwrap_or(name);
     if inside.starts_with("node:")
         || inside.contains("node_modules/")
@@ -59,6 +62,13 @@ fn function_and_place(name: &str) -> bool {
     let numbers = parts.by_ref().take_while(|part| all_digits(part)).count();
     let file = place.rsplitn(numbers + 1, ':').last().unwrap_or("");
     (1..=2).contains(&numbers) && !file.starts_with('(') && is_node_file(file)
+}
+
+/// The function and the file of `executeQuery (file:///srv/node_modules/kysely/index.mjs:12:3)`.
+fn place_in_parentheses(name: &str) -> Option<(&str, &str)> {
+    let (function, place) = name.strip_suffix(')')?.rsplit_once(" (")?;
+    let file = place.trim_end_matches(|c: char| c.is_ascii_digit() || c == ':');
+    (!function.is_empty() && is_node_file(file)).then_some((function, file))
 }
 
 /// `Module.require module.js:364` and `onread net.js:512:12`.

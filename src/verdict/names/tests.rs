@@ -137,6 +137,11 @@ use rstest::rstest;
 #[case::node_compiler("(compiler)", "(compiler)", Runtime::Node)]
 #[case::node_function_and_place("Module._compile module.js:652", "node:module:Module._compile", Runtime::Node)]
 #[case::node_function_and_column("onread net.js:512:12", "node:net:onread", Runtime::Node)]
+#[case::node_place_in_parentheses(
+    "executeQuery (file:///srv/node_modules/kysely/dist/index.mjs:12:3)",
+    "node_modules/kysely/dist/index:executeQuery",
+    Runtime::Node
+)]
 #[case::node_path_with_a_blank("/my app/cart.js:total:12", "my app/cart:total", Runtime::Node)]
 #[case::node_regexp(r"RegExp: \r\n?|\n", "RegExp", Runtime::Node)]
 #[case::go_method("net/http.(*Client).Get", "net/http.Client.Get", Runtime::Go)]

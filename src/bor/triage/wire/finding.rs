@@ -171,7 +171,8 @@ pub struct CauseBody {
     /// `directory_walk`, `file_read`, `file_write`, `file_sync`, `file_open`; gc_pressure: `gc_assist`, `gc_idle_mark`,
     /// `gc_mark`, `gc_sweep`, `gc_evacuation`; allocation: `small_allocation`, `large_allocation`, `heap_growth`,
     /// `freeing`; class_loading: `class_lookup`, `class_definition`, `class_verification`; exception: `stack_trace`,
-    /// `unwinding`; logging: `log_caller`, `log_write`, `log_format`; scheduling: `looking_for_work`.
+    /// `unwinding`; logging: `log_caller`, `log_write`, `log_format`; scheduling: `looking_for_work`;
+    /// memory_copy: `clearing`; lock_contention: `runtime_lock`.
     #[schema(example = "handshake")]
     pub cause: String,
     /// Percent of the active ticks. What no name tells the cause of is in none.

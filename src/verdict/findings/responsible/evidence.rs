@@ -2,6 +2,8 @@
 
 use super::{Path, ResponsibleSearch};
 use crate::kernel::percent_of;
+use crate::profile::FunctionId;
+use crate::verdict::category::Category;
 
 /// Rows of evidence.
 const EVIDENCE: usize = 5;
@@ -18,9 +20,22 @@ pub struct Evidence {
 impl<'p> ResponsibleSearch<'p, '_> {
     /// The claiming frames, heaviest first.
     pub(super) fn evidence(&mut self, paths: &[Path<'p>]) -> Vec<Evidence> {
+        self.heaviest(paths, |path| path.frames.first())
+    }
+
+    /// The outermost function of the category that most of the paths begin in.
+    pub(super) fn entry(&mut self, paths: &[Path<'p>], category: Category) -> Option<Evidence> {
+        let claims = self.claims;
+        let is_of_it = |frame: &&FunctionId| claims.flags(**frame).category() == Some(category);
+        let outermost = |path: &Path<'p>| path.frames.iter().rfind(is_of_it).or(path.frames.first());
+        self.heaviest(paths, outermost).into_iter().next()
+    }
+
+    /// The functions that most of the paths have as this frame, heaviest first.
+    fn heaviest(&mut self, paths: &[Path<'p>], frame: impl Fn(&Path<'p>) -> Option<&'p FunctionId>) -> Vec<Evidence> {
         let mut seen = Vec::new();
         for path in paths {
-            let Some(frame) = path.frames.first() else { continue };
+            let Some(frame) = frame(path) else { continue };
             if let Some((ticks, _)) = self.counts.get_mut(frame.index()) {
                 if *ticks == 0 {
                     seen.push(*frame);

@@ -223,3 +223,47 @@ fn a_collector_that_nobody_calls_sends_to_who_calls_the_allocator() {
         finding.recommendation
     );
 }
+
+#[test]
+fn growing_collections_explain_the_allocations_beneath_them() {
+    let a = judged(&[
+        ("main.main;main.fill;runtime.growslice;runtime.mallocgc", 2_000),
+        ("main.main;main.fill;runtime.growslice", 600),
+        ("main.main;main.work", 7_400),
+    ]);
+    assert_eq!(a.diagnosis.name, "collection_resizing");
+    assert_eq!(a.diagnosis.mechanism.map(|(category, _)| category), Some(Category::Allocation));
+}
+
+#[test]
+fn a_function_that_hands_over_to_other_code_is_not_the_heaviest() {
+    let a = judged(&[
+        ("main.main;main.encode;runtime.cgocall", 3_000),
+        ("main.main;main.resize", 2_000),
+        ("main.main;main.crop", 1_900),
+    ]);
+    assert_eq!(a.diagnosis.function.as_deref(), Some("main.resize"));
+}
+
+#[test]
+fn without_anybody_responsible_the_category_is_entered_by_its_outermost_function() {
+    let stack = "system_call_fastpath;vfs_fstatat;path_lookupat;__d_lookup_rcu";
+    let folded = format!("{stack} 6000000000\nmain;checksum 4000000000\n");
+    let cpu = SampleType::new("cpu", "nanoseconds");
+    let a = judged_profile(&read_folded(folded.as_bytes(), cpu, &ReadLimits::default()).unwrap());
+    let finding = a.finding(Category::DiskIo).unwrap();
+    assert_eq!(finding.entry.as_ref().map(|e| (e.function.as_str(), e.percent)), Some(("vfs_fstatat", 60.0)));
+    assert!(finding.recommendation.contains("the callers of vfs_fstatat (60.0 %)"), "{}", finding.recommendation);
+}
+
+#[test]
+fn marking_by_spare_processors_is_told_apart_from_the_parts() {
+    let a = judged(&[
+        ("runtime.gcBgMarkWorker;runtime.gcDrainMarkWorkerIdle;runtime.gcDrain", 4_000),
+        ("runtime.gcBgMarkWorker;runtime.gcDrain;runtime.scanobject", 2_500),
+        ("main.main;main.work", 3_500),
+    ]);
+    let text = &a.finding(Category::GcPressure).unwrap().recommendation;
+    assert!(text.contains("Known parts of it: marking what is still in use 25 %."), "{text}");
+    assert!(text.ends_with("Processors without other work mark for another 40 %, which delays nobody."), "{text}");
+}

@@ -6,6 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::kernel::Tenant;
 use crate::profile::LimitName;
 use crate::sor::profile_data::proto::otlp::v1::*;
 use crate::sor::profile_data::receivers::reading::AcceptedTimes;
