@@ -88,7 +88,8 @@ pub(super) fn notes(text: &mut String, errors: &[AppErrorBody], owners: Option<A
     }
 }
 
-/// The mark of an app with few samples.
-pub(super) fn mark(few_samples: bool) -> &'static str {
-    if few_samples { "?" } else { "" }
+/// The marks of an app: few samples, and the kind of profile that it was read by in place of the one that was asked for.
+pub(super) fn marks(few_samples: bool, read_as: Option<&str>) -> String {
+    let read_as = read_as.map_or_else(String::new, |kind| format!(" ({kind})"));
+    format!("{}{read_as}", if few_samples { "?" } else { "" })
 }

@@ -72,5 +72,10 @@ fn service(service: &HotspotServiceBody) -> String {
     let owner = service.team_owner.as_ref().and_then(Option::as_deref);
     let owner = [owner, service.tier.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ");
     let owner = if owner.is_empty() { String::new() } else { format!(" ({owner})") };
-    format!("{} {:.2}%{}{owner}", service.app, service.self_percent, fleet::mark(service.low_samples))
+    format!(
+        "{} {:.2}%{}{owner}",
+        service.app,
+        service.self_percent,
+        fleet::marks(service.low_samples, service.read_as.as_deref())
+    )
 }

@@ -32,7 +32,7 @@ fn table(body: &SearchBody) -> String {
         let _ = writeln!(text, "\n  {:>8}  {:>8}  {:<24} function", "self", "total", "app");
     }
     for row in &body.matches {
-        let app = format!("{}{}", row.app, fleet::mark(row.low_samples));
+        let app = format!("{}{}", row.app, fleet::marks(row.low_samples, row.read_as.as_deref()));
         let _ = write!(text, "  {:>7.2}%  {:>7.2}%  {app:<24} {}", row.self_percent, row.total_percent, row.function);
         let owner = row.team_owner.as_ref().and_then(Option::as_deref);
         let channel = row.notification_channel.as_ref().and_then(Option::as_deref);

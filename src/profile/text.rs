@@ -15,7 +15,9 @@ pub(super) fn sanitise(bytes: &[u8]) -> Cow<'_, str> {
 pub(super) fn without_line(name: &str) -> (Cow<'_, str>, u32) {
     let place = name.strip_suffix(')').and_then(|name| name.rsplit_once(':'));
     match place.and_then(|(front, line)| Some((front, line.parse().ok()?))) {
-        Some((front, line)) if front.ends_with(".py") && front.contains(" (") => (format!("{front})").into(), line),
+        Some((front, line)) if front.rsplit('.').next() == Some("py") && front.contains(" (") => {
+            (format!("{front})").into(), line)
+        }
         _ => (name.into(), 0),
     }
 }

@@ -55,6 +55,8 @@ pub struct Scan {
     pub apps: Vec<AppName>,
     /// Apps with data in the window.
     pub with_data: usize,
+    /// The apps that were read by another kind of profile than was asked for, as they do not send that: by their places.
+    pub read_as: BTreeMap<usize, ProfileType>,
     /// Who owns them, where the registry was asked.
     pub owners: SorAnswer<BTreeMap<AppName, Service>>,
     /// The apps that could not be read, in the order of the apps.
@@ -62,6 +64,11 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// The kind of profile that the app at a place was read by, if that is not the one that was asked for.
+    pub fn read_as(&self, place: usize) -> Option<String> {
+        self.read_as.get(&place).map(ToString::to_string)
+    }
+
     /// The name of the app at a place, and the service that it is registered as.
     pub fn app(&self, place: usize) -> Option<(&AppName, Option<&Service>)> {
         let app = self.apps.get(place)?;

@@ -107,7 +107,8 @@ impl IntoResponses for FleetErrors {
 /// Find a function in all apps
 ///
 /// Looks through every function of every app, wherever in a stack it stands, and says which apps run it and what share of
-/// theirs it takes; in v2 also whose they are. Apps that fail, are unknown or were not reached in time are named in
+/// theirs it takes; in v2 also whose they are. With `type=cpu` an app that sends elapsed time and no CPU profiles is read by
+/// that, and `readAs` says so. Apps that fail, are unknown or were not reached in time are named in
 /// `errors`, and the rest answers.
 #[utoipa::path(
     get, path = "/search", tag = "fleet", operation_id = "searchFleet",
@@ -141,7 +142,8 @@ pub(super) async fn search_fleet(
 /// Rank the functions of all apps
 ///
 /// Says which functions cost most over all apps: the number of services that run a function × its largest self share.
-/// Spellings of one function are joined. Services with under 100 samples count, and their shares for nothing. In v2 the
+/// Spellings of one function are joined. With `type=cpu` an app that sends elapsed time and no CPU profiles is ranked by that,
+/// and `readAs` says so. Services with under 100 samples count, and their shares for nothing. In v2 the
 /// owners of the services are named. Apps that fail, are unknown or were not reached in time are named in `errors`, and
 /// the rest answers.
 #[utoipa::path(

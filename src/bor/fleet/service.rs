@@ -1,6 +1,6 @@
 //! Ask for owners and apps, read a few apps at a time, add up what comes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::domain::{
 use crate::bor::Refusal;
 use crate::bor::facts::passed_seconds;
 use crate::bor::relational::{RelationalPorts, narrowed, tenant_of};
-use crate::kernel::{AppName, Call, Clock, Phase, PortError, PortResult, Selector, offload};
+use crate::kernel::{AppName, Call, Clock, Phase, PortError, PortResult, ProfileType, Selector, offload};
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileQuery};
 use crate::upstream::{CallOutcome, Limiter};
 use crate::verdict::{AppFunctions, AppMatches, Hotspots, Matches, Needle, Rules};
@@ -67,8 +67,8 @@ impl FleetService {
     /// # Errors
     /// `Profiles` where apps could not be discovered, or none could be read.
     pub async fn search(&self, call: &Call, request: &SearchRequest) -> Result<FleetMatches, Refusal> {
-        let (kind, needle) = (request.fleet.kind, Needle::of(request.function.as_str()));
-        let reduce = move |merged: &MergedProfile| {
+        let needle = Needle::of(request.function.as_str());
+        let reduce = move |kind, merged: &MergedProfile| {
             (AppMatches::of(&fleet_app(kind, merged), &needle), AppTicks::of(kind, &merged.meta))
         };
         let (mut matches, mut ticks) = (Matches::up_to(request.limit), HashMap::new());
@@ -89,8 +89,8 @@ impl FleetService {
     /// # Errors
     /// As [`FleetService::search`].
     pub async fn hotspots(&self, call: &Call, request: &HotspotsRequest) -> Result<FleetHotspots, Refusal> {
-        let (kind, exclude, rules) = (request.fleet.kind, request.exclude.clone(), Arc::clone(&self.parts.rules));
-        let reduce = move |merged: &MergedProfile| AppFunctions::of(&rules, &fleet_app(kind, merged), &exclude);
+        let (exclude, rules) = (request.exclude.clone(), Arc::clone(&self.parts.rules));
+        let reduce = move |kind, merged: &MergedProfile| AppFunctions::of(&rules, &fleet_app(kind, merged), &exclude);
         let mut hotspots = Hotspots::default();
         let take = |place, of_app: AppFunctions| {
             let has_data = of_app.has_data();
@@ -110,7 +110,7 @@ impl FleetService {
         &self,
         call: &Call,
         query: &FleetQuery,
-        reduce: impl Fn(&MergedProfile) -> T + Clone + Send + 'static,
+        reduce: impl Fn(ProfileType, &MergedProfile) -> T + Clone + Send + 'static,
         mut take: impl FnMut(usize, T) -> bool,
     ) -> Result<Scan, Refusal> {
         let deadline = call.until(Instant::now() + self.in_all).urgency().deadline;
@@ -121,7 +121,7 @@ impl FleetService {
         call.report(Phase::Resolve, 1, 1);
         let apps = apps?;
         let mut failures = vec![Some(AppFailure::NotReached(self.in_all)); apps.len()];
-        let (mut with_data, mut done) = (0, 0);
+        let (mut with_data, mut done, mut read_as) = (0, 0, BTreeMap::new());
         {
             let reads = apps.iter().enumerate().map(|(place, app)| {
                 let service = owners.known().and_then(|services| services.get(app));
@@ -145,9 +145,12 @@ impl FleetService {
                 done += 1;
                 call.report(Phase::Fetch, done, apps.len());
                 let failure = match read {
-                    Ok(Some(reduced)) => {
+                    Ok(Some((kind, reduced))) => {
                         let has_data = take(place, reduced);
                         with_data += usize::from(has_data);
+                        if has_data && kind != query.kind {
+                            read_as.insert(place, kind);
+                        }
                         labels.filter(|_| !has_data).map(AppFailure::LabelsUnmatched)
                     }
                     Ok(None) => Some(AppFailure::Unknown),
@@ -162,7 +165,7 @@ impl FleetService {
         let failures: Vec<_> =
             apps.iter().cloned().zip(failures).filter_map(|(app, failure)| Some((app, failure?))).collect();
         refuse_if_all_failed(all, &failures)?;
-        Ok(Scan { apps, with_data, owners, failures })
+        Ok(Scan { apps, with_data, read_as, owners, failures })
     }
 
     /// The apps that are asked for, or all there are.
@@ -173,26 +176,37 @@ impl FleetService {
         }
     }
 
-    /// Reads one app when its turn comes, and reduces its profile. `None`: the app is unknown.
+    /// Reads one app when its turn comes, and reduces its profile, with the kind that was read. `None`: the app is unknown.
     async fn read<T: Send + 'static>(
         &self,
         call: &Call,
         query: &ProfileQuery,
-        reduce: impl Fn(&MergedProfile) -> T + Send + 'static,
-    ) -> PortResult<Option<T>> {
+        reduce: impl Fn(ProfileType, &MergedProfile) -> T + Send + 'static,
+    ) -> PortResult<Option<(ProfileType, T)>> {
         let turn = self.turns.enter(call).await;
         let call = &call.until(Instant::now() + self.per_app);
-        let read = call.bound(self.parts.profiles.merged(call, query)).await;
+        let read = call.bound(self.merged(call, query)).await;
         turn.end(match &read {
             Ok(_) => CallOutcome::Answered,
             Err(PortError::Timeout(_) | PortError::Overloaded { .. }) => CallOutcome::Busy,
             Err(_) => CallOutcome::Unknown,
         });
-        let Some(merged) = read? else { return Ok(None) };
+        let Some((kind, merged)) = read? else { return Ok(None) };
         if merged.profile.frame_count() <= SMALL_FRAMES {
-            return Ok(Some(reduce(&merged)));
+            return Ok(Some((kind, reduce(kind, &merged))));
         }
-        offload("reducing a profile", move || reduce(&merged)).await.map(Some)
+        offload("reducing a profile", move || Some((kind, reduce(kind, &merged)))).await
+    }
+
+    /// The profile of an app, and its kind. An app that sends elapsed time and no CPU time is read by that in its place.
+    async fn merged(&self, call: &Call, query: &ProfileQuery) -> PortResult<Option<(ProfileType, MergedProfile)>> {
+        let Some(merged) = self.parts.profiles.merged(call, query).await? else { return Ok(None) };
+        let sends = |kind| merged.meta.kinds.contains(&kind);
+        if query.kind != ProfileType::Cpu || sends(ProfileType::Cpu) || !sends(ProfileType::Wall) {
+            return Ok(Some((query.kind, merged)));
+        }
+        let wall = ProfileQuery { kind: ProfileType::Wall, ..query.clone() };
+        Ok(self.parts.profiles.merged(call, &wall).await?.map(|merged| (ProfileType::Wall, merged)))
     }
 }
 

@@ -13,8 +13,8 @@ use super::*;
 use crate::bor::RelationalPorts;
 use crate::http::{self, Routes};
 use crate::kernel::{
-    AppName, Call, Clock, FixedClock, PortError, PortResult, RowId, Selector, SequentialIds, Tenant, TimeWindow,
-    Version,
+    AppName, Call, Clock, FixedClock, PortError, PortResult, ProfileType, RowId, Selector, SequentialIds, Tenant,
+    TimeWindow, Version,
 };
 use crate::profile::{ReadLimits, SampleType, read_folded};
 use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileMeta, ProfileQuery};
@@ -29,6 +29,8 @@ const WINDOW: &str = "from=1706000000&to=1706003600";
 enum App {
     /// It has this CPU profile.
     Has(String),
+    /// It sends elapsed time alone.
+    HasWall(String),
     Fails(PortError),
     Hangs,
     Takes(Duration),
@@ -75,9 +77,17 @@ fn cpu(folded: &str) -> MergedProfile {
     MergedProfile { profile: Arc::new(profile), meta }
 }
 
-async fn behave(app: &App) -> PortResult<MergedProfile> {
+/// The elapsed time of an app that sends nothing else; of any other kind it has nothing.
+fn wall(folded: &str, kind: ProfileType) -> MergedProfile {
+    let mut merged = if kind == ProfileType::Wall { cpu(folded) } else { MergedProfile::default() };
+    merged.meta.kinds = vec![ProfileType::Wall];
+    merged
+}
+
+async fn behave(app: &App, kind: ProfileType) -> PortResult<MergedProfile> {
     match app {
         App::Has(folded) => Ok(cpu(folded)),
+        App::HasWall(folded) => Ok(wall(folded, kind)),
         App::Fails(error) => Err(error.clone()),
         App::Hangs => std::future::pending().await,
         App::Takes(time) => {
@@ -95,7 +105,7 @@ impl ProfileDataSor for Source {
         _: Option<&'a crate::kernel::Tenant>,
         _: TimeWindow,
     ) -> PortResult<Vec<AppName>> {
-        behave(&self.discovery).await?;
+        behave(&self.discovery, ProfileType::Cpu).await?;
         let mut apps: Vec<AppName> = self.apps.iter().map(|(name, _)| name.parse().unwrap()).collect();
         apps.sort();
         Ok(apps)
@@ -106,7 +116,7 @@ impl ProfileDataSor for Source {
         let Some((_, app)) = self.apps.iter().find(|(name, _)| name == query.app.as_str()) else { return Ok(None) };
         let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_in_flight.fetch_max(now, Ordering::SeqCst);
-        let answer = behave(app).await;
+        let answer = behave(app, query.kind).await;
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
         answer.map(Some)
     }
@@ -487,4 +497,23 @@ fn documents_both_routes_with_whole_examples_and_each_error() {
         let example = &responses["200"]["content"]["application/json"]["example"];
         assert_eq!(example[list][0]["function"], "java.util.HashMap.resize");
     }
+}
+
+#[actix_web::test]
+async fn an_app_that_sends_only_elapsed_time_is_ranked_by_it_and_marked() {
+    let setup =
+        Setup::v1(&[("cart", has("main;work 100\nmain;rest 300")), ("mail", App::HasWall("main;work 300".into()))]);
+    let (_, body) = setup.hotspots("limit=1").await;
+    assert_eq!((&body["appsWithData"], &body["hotspots"][0]["serviceCount"]), (&json!(2), &json!(2)));
+    assert_eq!(
+        body["hotspots"][0]["services"],
+        json!([{"app": "mail", "selfPercent": 100.0, "readAs": "wall", "lowSamples": false},
+               {"app": "cart", "selfPercent": 25.0, "cores": 0.0003, "lowSamples": false}])
+    );
+    let (_, body) = setup.search("function=work").await;
+    let marks: Vec<_> =
+        body["matches"].as_array().unwrap().iter().map(|row| (&row["app"], row.get("readAs"))).collect();
+    assert_eq!(marks, [(&json!("mail"), Some(&json!("wall"))), (&json!("cart"), None)]);
+    let (_, body) = setup.hotspots("type=wall").await;
+    assert!(body["hotspots"][0]["services"][0].get("readAs").is_none(), "that is what was asked for: {body}");
 }

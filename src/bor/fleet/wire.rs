@@ -60,6 +60,10 @@ pub struct MatchBody {
     pub sample_type: Option<String>,
     /// In which unit.
     pub unit: Option<String>,
+    /// `wall` where the app sends no CPU profiles and was read by the elapsed time of its threads; absent where it was read
+    /// by the kind that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_as: Option<String>,
     /// Under 100 samples of the app were seen: shares say little.
     pub low_samples: bool,
     /// v2: the team that owns the app. Null if not set, absent if the app is not registered.
@@ -154,6 +158,9 @@ pub struct HotspotServiceBody {
     /// cpu: the cores it takes there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cores: Option<f64>,
+    /// As in a search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_as: Option<String>,
     /// Under 100 samples of the app were seen: it counts as a service, and its share for nothing.
     pub low_samples: bool,
     /// v2: the team that owns the app. Null if not set, absent if the app is not registered.
@@ -210,6 +217,7 @@ impl SearchBody {
                 app_percent: round2(row.app_percent),
                 sample_type: counted.map(|counted| counted.name.clone()),
                 unit: counted.map(|counted| counted.unit.clone()),
+                read_as: scan.read_as(row.app),
                 low_samples: row.low_samples,
                 team_owner: service.map(team_owner),
                 tier: service.map(tier),
@@ -258,6 +266,7 @@ impl HotspotBody {
             app: scan.app(used.app).map(|(app, _)| app.to_string()).unwrap_or_default(),
             self_percent: round2(used.self_percent),
             cores: used.cores.map(round4),
+            read_as: scan.read_as(used.app),
             low_samples: used.low_samples,
             team_owner: service(used.app).map(team_owner),
             tier: service(used.app).map(tier),

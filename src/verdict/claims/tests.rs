@@ -315,3 +315,18 @@ fn a_stack_is_claimed_alike_whatever_other_languages_the_profile_holds() {
     assert_eq!(alone, among_others);
     assert!(alone.iter().flatten().count() >= 4, "{alone:?}");
 }
+
+#[rstest]
+#[case::in_the_kernel("mysqld;do_syscall_64_[k];do_select_[k];schedule_hrtimeout_range_[k]", true)]
+#[case::of_the_server("mysqld`handle_connection;mysqld`dispatch_command;mysqld`do_select", false)]
+fn a_rule_for_the_kernel_claims_nothing_of_a_users_module(#[case] folded: &str, #[case] is_of_kernel: bool) {
+    let of_kernel = claimed(folded, ProfileType::Cpu).1.is_some_and(|frame| frame.starts_with("do_select"));
+    assert_eq!(of_kernel || category(folded, ProfileType::Cpu).is_some(), is_of_kernel);
+}
+
+#[rstest]
+#[case::of_go("main.main;main.fill;runtime.mallocgc;runtime.gcStart;runtime.systemstack;runtime.gcMarkTinyAllocs")]
+#[case::of_bdwgc("main;GC_malloc;GC_collect_a_little;GC_mark_from")]
+fn a_collection_that_is_started_by_an_allocation_stays_the_collectors(#[case] folded: &str) {
+    assert_eq!(category(folded, ProfileType::Cpu), Some(Category::GcPressure));
+}

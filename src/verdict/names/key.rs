@@ -22,6 +22,7 @@ fn key_by(name: &str, marks_of: fn(&str) -> Marks) -> Cow<'_, str> {
     if !bare.contains(['/', '.', ':', '$', '`', '+', '(', '[', '@', '#']) {
         return Cow::Borrowed(bare);
     }
+    let bare = bare.strip_prefix("./").unwrap_or(bare);
     let mut marks = marks_of(bare);
     let bare = if marks.library { native::library(bare).map_or(bare, |(_, function)| function) } else { bare };
     let mut text: Cow<'_, str> = Cow::Borrowed(bare);
@@ -72,7 +73,7 @@ impl Marks {
                 (b'.', b'i' | b'p' | b'c' | b'l') | (b'@', b'p' | b'@' | b'G') | (b' ', b'[') => marks.clone = true,
                 (b'0', b'x') => (marks.address, marks.clone) = (true, true),
                 (_, b'$') | (b'd', b'M' | b'C') => marks.java_counter = true,
-                (b'[', b'g') => marks.go_shape = true,
+                (b'[', b'g' | b'.') => marks.go_shape = true,
                 (b'.', b'f') => marks.go_closure = true,
                 _ => {}
             }
@@ -82,8 +83,14 @@ impl Marks {
     }
 }
 
-/// `…/layer.js:handle:86` → `…/layer.js:handle`, `foo()` → `foo`.
+/// `…/layer.js:handle:86` → `…/layer.js:handle`, `foo()` → `foo`, `main (app/main.py:49)` → `main (app/main.py)`.
 fn line_off(text: &str) -> Option<String> {
+    if let Some((head, line)) = text.strip_suffix(')').and_then(|inside| inside.rsplit_once(':'))
+        && head.rsplit('.').next() == Some("py")
+        && all_digits(line)
+    {
+        return Some(format!("{head})"));
+    }
     if let Some(head) = text.strip_suffix("()") {
         return Some(head.to_owned());
     }
@@ -162,9 +169,9 @@ fn java_counters_off(text: &str) -> Option<String> {
     out
 }
 
-/// `Sort[go.shape.string]` → `Sort[…]`.
+/// `Sort[go.shape.string]` and what Go's own profiler writes for it, `Sort[...]` → `Sort[…]`.
 fn go_shapes_off(text: &str) -> Option<String> {
-    let at = text.find("[go.shape.")?;
+    let at = ["[go.shape.", "[...]"].iter().filter_map(|mark| text.find(mark)).min()?;
     let mut depth = 0_usize;
     let tail = text.get(at..)?;
     let end = tail.char_indices().find_map(|(i, c)| {
@@ -215,7 +222,7 @@ mod tests {
     };
 
     /// What steps look for, and what stands around it.
-    const PARTS: [&str; 36] = [
+    const PARTS: [&str; 38] = [
         "libjvm.so.",
         "x.dylib.",
         "ntdll!",
@@ -244,6 +251,8 @@ mod tests {
         "GeneratedMethodAccessor5",
         "GeneratedConstructorAccessor",
         "[go.shape.int]",
+        "[...]",
+        " (app/main.py:49)",
         ".func1",
         ".2",
         ".gowrap1",

@@ -251,7 +251,11 @@ fn says_where_nobody_knows_what_ran(#[case] name: &str) {
 #[case("main.run.func12", "main.run.func*")]
 #[case("main.functional", "main.functional")]
 #[case("slices.Sort[go.shape.[]string,go.shape.string]", "slices.Sort[…]")]
-#[case("./node_modules/express/lib/router/layer.js:handle:86", "./node_modules/express/lib/router/layer.js:handle")]
+#[case("slices.Sort[...]", "slices.Sort[…]")]
+#[case("./lib/app.js:handle:86", "lib/app.js:handle")]
+#[case("lib/app.js:handle:90", "lib/app.js:handle")]
+#[case("main (app/main.py:49)", "main (app/main.py)")]
+#[case("./node_modules/express/lib/router/layer.js:handle:86", "node_modules/express/lib/router/layer.js:handle")]
 #[case("malloc", "malloc")]
 #[case("std::vector<int>::push_back", "std::vector<int>::push_back")]
 fn joins_one_function_under_one_key(#[case] name: &str, #[case] expected: &str) {

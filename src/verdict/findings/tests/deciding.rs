@@ -266,3 +266,14 @@ fn where_no_function_is_heavy_the_one_that_most_comes_from_is_named() {
     assert!(headline.contains("Nothing stands out; 45 % of it comes from main.load;"), "{headline}");
     assert!(a.diagnosis.recommendation.contains("45 % of it comes from main.load. Look at what that does."));
 }
+
+#[test]
+fn cores_are_over_the_time_that_profiles_cover() {
+    let of = |seconds, over| cpu_over(seconds, over, &[GC, WORK, MORE_WORK]);
+    let one_minute = of(100.0, RateOver::Profiles);
+    assert_eq!((one_minute.rate, one_minute.is_quiet), (Some(Rate::Cores(1.0)), false));
+    // The same ticks in a window of an hour: nothing says that the app was idle for the rest of it.
+    let one_hour = of(3_600.0, RateOver::Window);
+    assert_eq!((one_hour.rate_over, one_hour.is_quiet), (Some(RateOver::Window), false));
+    assert!(of(3_600.0, RateOver::Profiles).is_quiet);
+}
