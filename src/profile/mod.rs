@@ -43,4 +43,4 @@ pub use table::{FunctionRow, FunctionTable};
 pub use tally::Tally;
 pub use tree::read_tree;
 pub use trie::read_trie;
-pub use write::{PprofHeader, write_pprof};
+pub use write::{PprofHeader, without_time, write_flamebearer, write_folded, write_pprof, write_speedscope};

@@ -1,4 +1,8 @@
-//! Writes pprof.
+//! Writes profiles: pprof here, other formats in the files below.
+
+mod flamebearer;
+mod folded;
+mod speedscope;
 
 use std::io::Write;
 
@@ -7,7 +11,13 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustc_hash::FxHashMap;
 
+use super::inflate::inflate;
+use super::limits::{ReadError, ReadLimits};
 use super::model::{Profile, SampleType};
+
+pub use self::flamebearer::write_flamebearer;
+pub use self::folded::write_folded;
+pub use self::speedscope::write_speedscope;
 
 /// What a pprof says beside its stacks.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +40,17 @@ pub struct PprofHeader {
 /// The same profile gives the same bytes.
 pub fn write_pprof(profile: &Profile, header: &PprofHeader) -> Vec<u8> {
     gzip(&write_plain(profile, header))
+}
+
+/// A pprof as gzip that is the same but does not say when it was taken.
+///
+/// # Errors
+/// It cannot be inflated, or is over a limit.
+pub fn without_time(pprof: &[u8], limits: &ReadLimits) -> Result<Vec<u8>, ReadError> {
+    let mut plain = inflate(pprof, limits)?.into_owned();
+    // Of a field that is there twice, the last counts.
+    plain.extend_from_slice(&[9 << 3, 0]);
+    Ok(gzip(&plain))
 }
 
 fn gzip(plain: &[u8]) -> Vec<u8> {

@@ -4,7 +4,9 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::folded;
-use crate::profile::{FlamebearerFile, LimitName, ReadError, ReadLimits, SampleType, read_flamebearer};
+use crate::profile::{
+    FlamebearerFile, LimitName, ProfileBuilder, ReadError, ReadLimits, SampleType, read_flamebearer, write_flamebearer,
+};
 
 fn document(format: &str, names: serde_json::Value, levels: serde_json::Value) -> Vec<u8> {
     let metadata =
@@ -130,4 +132,25 @@ fn names_the_limit_that_was_passed() {
     let wide = json!([[0, 2, 0, 0], [0, 1, 0, 1, 0, 1, 0, 1], [0, 1, 1, 1, 0, 1, 1, 1]]);
     assert_eq!(passed(names(), wide), LimitName::Frames);
     assert_eq!(passed(names(), json!([[0, 1, 0, 0], [0, 1, 1, 2]])), LimitName::Name);
+}
+
+#[test]
+fn writes_what_pyroscope_writes() {
+    let mut builder = ProfileBuilder::new(vec![SampleType::new("cpu", "nanoseconds")]);
+    let [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(|name| builder.function(name, ""));
+    builder.add([e, b, a], &[1]);
+    builder.add([c, a], &[2]);
+    builder.add([d, c, a], &[1]);
+    let written = write_flamebearer(&builder.build(), 0).unwrap();
+    let expected = json!({
+        "version": 1,
+        "flamebearer": {
+            "names": ["total", "a", "b", "c", "e", "d"],
+            "levels": [[0, 4, 0, 0], [0, 4, 0, 1], [0, 1, 0, 2, 0, 3, 2, 3], [0, 1, 1, 4, 2, 1, 1, 5]],
+            "numTicks": 4, "maxSelf": 2,
+        },
+        "metadata": {"format": "single", "spyName": "", "sampleRate": 1_000_000_000, "units": "samples", "name": "cpu"},
+        "timeline": null, "groups": null, "heatmap": null,
+    });
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&written).unwrap(), expected);
 }

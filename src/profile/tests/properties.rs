@@ -4,7 +4,7 @@ use super::canonical;
 use crate::profile::{
     FunctionTable, MergeError, PprofHeader, Profile, ProfileBuilder, ReadLimits, SampleType, merge, read_cpuprofile,
     read_flamebearer, read_folded, read_pprof, read_pprof_by_labels, read_speedscope, read_tree, read_trie,
-    write_pprof,
+    without_time, write_flamebearer, write_folded, write_pprof, write_speedscope,
 };
 
 /// Profiles of two sample types over few functions, so that stacks and names meet.
@@ -24,6 +24,27 @@ fn profiles() -> impl Strategy<Value = Profile> {
         }
         builder.build()
     })
+}
+
+/// The profile under one sample type, with the values to keep and other names and files. Where a format has no samples
+/// without a stack, they are `[unknown]`.
+fn rewritten(
+    profile: &Profile,
+    sample_type: usize,
+    keep: impl Fn(i64) -> bool,
+    name_empty: bool,
+    named: impl Fn(&str, &str) -> (String, String),
+) -> Profile {
+    let mut builder = ProfileBuilder::new(vec![profile.sample_types()[sample_type].clone()]);
+    for stack in profile.stacks().filter(|stack| keep(stack.values[sample_type])) {
+        let mut names: Vec<_> = stack.frames.iter().map(|f| profile.function(*f)).map(|(n, f)| named(n, f)).collect();
+        if names.is_empty() && name_empty {
+            names.push(("[unknown]".to_owned(), String::new()));
+        }
+        let frames: Vec<_> = names.iter().map(|(name, file)| builder.function(name, file)).collect();
+        builder.add(frames, &[stack.values[sample_type]]);
+    }
+    builder.build()
 }
 
 /// Bytes that look like a pprof more often than chance would have it.
@@ -90,6 +111,47 @@ proptest! {
         prop_assert_eq!((file.time, file.duration), (header.time, header.duration));
         prop_assert_eq!((file.period_type, file.period), (header.period_type, header.period));
         prop_assert_eq!((file.default_sample_type, file.comments), (header.default_sample_type, header.comments));
+    }
+
+    #[test]
+    fn folded_text_is_read_back(profile in profiles(), sample_type in 0..2_usize) {
+        let text = write_folded(&profile, sample_type);
+        let kind = profile.sample_types()[sample_type].clone();
+        let read = read_folded(&text, kind, &ReadLimits::default()).unwrap();
+        let named = |name: &str, _: &str| (name.replace(';', ":"), String::new());
+        let expected = rewritten(&profile, sample_type, |value| value != 0, true, named);
+        prop_assert_eq!(canonical(&read), canonical(&expected));
+    }
+
+    #[test]
+    fn flame_graph_json_is_read_back(profile in profiles(), sample_type in 0..2_usize) {
+        let read = read_flamebearer(&write_flamebearer(&profile, sample_type).unwrap(), &ReadLimits::default()).unwrap();
+        let named = |name: &str, _: &str| (name.to_owned(), String::new());
+        let expected = rewritten(&profile, sample_type, |value| value > 0, false, named);
+        prop_assert_eq!(canonical(&read.profile), canonical(&expected));
+        prop_assert_eq!(read.truncated_ticks, 0);
+    }
+
+    #[test]
+    fn speedscope_is_read_back(profile in profiles(), sample_type in 0..2_usize) {
+        let written = write_speedscope(&profile, sample_type, "shop").unwrap();
+        let read = read_speedscope(&written, &ReadLimits::default()).unwrap();
+        let named = |name: &str, file: &str| (name.to_owned(), file.to_owned());
+        let expected = rewritten(&profile, sample_type, |value| value > 0, false, named);
+        prop_assert_eq!(canonical(&read).1, canonical(&expected).1);
+        let unit = &profile.sample_types()[sample_type].unit;
+        prop_assert_eq!(&read.sample_types()[0].unit, unit);
+    }
+
+    #[test]
+    fn a_pprof_without_its_time_is_the_same_otherwise(profile in profiles(), seconds in 1..4_000_000_000_i64) {
+        let duration = Some(chrono::TimeDelta::seconds(15));
+        let time = chrono::DateTime::from_timestamp(seconds, 7);
+        let dated = write_pprof(&profile, &PprofHeader { time, duration, ..PprofHeader::default() });
+        let undated = without_time(&dated, &ReadLimits::default()).unwrap();
+        let file = read_pprof(&undated, &ReadLimits::default()).unwrap();
+        prop_assert_eq!((file.time, file.duration), (None, duration));
+        prop_assert_eq!(canonical(&file.profile), canonical(&profile));
     }
 
     #[test]

@@ -24,7 +24,9 @@ use crate::http::{Code, PathParam, Problem, Query, Resource, Routes, TenantHeade
 use crate::kernel::{
     AppName, Call, Clock, Labels, NoDataReason, ProfileType, Selector, Tenant, TimeWindow, offload, percent_of, round2,
 };
-use crate::profile::{FlameGraphText, flame_graph, flame_graph_diff};
+use crate::profile::{
+    FlameGraphText, flame_graph, flame_graph_diff, write_flamebearer, write_folded, write_speedscope,
+};
 
 /// The characters that a link may contain unescaped.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -182,15 +184,21 @@ async fn draw_flame_graph(
 
 /// Export the merged stacks
 ///
-/// One gzip pprof of the window's merged stacks with file names, for any tool that reads pprof. Without data it has no
-/// samples. A comment carries what is known about the profile beyond its stacks. With a baseline, both windows are in
+/// The window's merged stacks in a format that other tools read; by default gzip pprof, with file names. Without data it has
+/// no samples. `folded` is text with a stack and its value on each line, `flamebearer` the JSON of Pyroscope's flame graphs,
+/// `speedscope` the JSON of that viewer. Of these three, only `speedscope` has file names, and only the pprof says in a
+/// comment what is known about the profile beyond its stacks. With a baseline, which takes pprof only, both windows are in
 /// one pprof and have the same sample type: the first values are the baseline's and the last are the current window's.
 /// If there are three, the middle ones are the part of the baseline in the first half of its window.
 #[utoipa::path(
     get, path = "/profiles/{appName}/export", tag = "profiles", operation_id = "exportProfile",
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), ExportParams, TenantHeader),
     responses(
-        (status = 200, description = "The profile, gzip", body = Vec<u8>, content_type = "application/octet-stream", headers(
+        (status = 200, description = "The profile; pprof is gzip", content(
+            (Vec<u8> = "application/octet-stream"),
+            (String = "text/plain", example = "main;serve;parse 120\nmain;serve;render 80\n"),
+            (Object = "application/json"),
+        ), headers(
             ("x-profile-types" = String, description = "full profile type IDs that were read, joined by commas"),
             ("x-truncated-percent" = f64, description = "the share that the source cut off"),
             ("x-profile-kinds" = String, description = "the kinds of profile that the app sends, joined by commas; absent if the source does not tell"),
@@ -209,9 +217,13 @@ async fn export_profile(
     tenant: TenantHeader,
 ) -> Result<HttpResponse, Problem> {
     let params = params.into_inner();
-    let ExportFormat::Pprof = params.format.unwrap_or(ExportFormat::Pprof);
+    let format = params.format.unwrap_or_default();
     let baseline = (params.baseline_from, params.baseline_to);
     let paired = baseline != (None, None) || params.baseline_selector.is_some();
+    if paired && format != ExportFormat::Pprof {
+        let why = "two windows are exported as pprof only: leave format out, or leave the baseline out";
+        return Err(Problem::field(Code::ParameterInvalid, "format", why));
+    }
     let (baseline_window, window) = if paired {
         windows(baseline, (params.from, params.to), clock.now()).map(|(before, now)| (Some(before), now))?
     } else {
@@ -232,27 +244,32 @@ async fn export_profile(
         (None, merged(Source { port: &port, call: &call, now: &clock }, &query).await?)
     };
     let about = headers(&merged);
+    let (content_type, extension) = format.file();
     let file: String = query
         .app
         .as_str()
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
         .collect();
-    let disposition = format!("attachment; filename=\"{file}-{}.pb.gz\"", query.kind);
+    let disposition = format!("attachment; filename=\"{file}-{}.{extension}\"", query.kind);
+    let name = format!("{} {}", query.app, query.kind);
     let body = compute(true, move || {
-        let written = match baseline {
-            Some(baseline) => write_pair(&baseline, &merged, window),
-            None => write_one(&merged, window),
+        let written = match (format, baseline) {
+            (ExportFormat::Pprof, Some(baseline)) => write_pair(&baseline, &merged, window),
+            (ExportFormat::Pprof, None) => write_one(&merged, window),
+            (ExportFormat::Folded, _) => Ok(write_folded(&merged.profile, 0)),
+            (ExportFormat::Flamebearer, _) => write_flamebearer(&merged.profile, 0),
+            (ExportFormat::Speedscope, _) => write_speedscope(&merged.profile, 0, &name),
         };
         written.map_err(|e| internal(&e.to_string()))
     })
     .await?;
     let mut answer = HttpResponse::Ok();
-    answer
-        .content_type("application/octet-stream")
-        .insert_header((header::CONTENT_DISPOSITION, disposition))
+    answer.content_type(content_type).insert_header((header::CONTENT_DISPOSITION, disposition));
+    if format == ExportFormat::Pprof {
         // The profile is compressed already.
-        .insert_header(ContentEncoding::Identity);
+        answer.insert_header(ContentEncoding::Identity);
+    }
     for (name, value) in about {
         // A type may be spelled in characters that a header cannot hold.
         if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {

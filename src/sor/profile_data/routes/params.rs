@@ -183,17 +183,36 @@ pub(super) struct ExportParams {
     #[param(value_type = Option<String>)]
     #[serde(default, deserialize_with = "labels")]
     pub(super) labels: Option<Labels>,
-    /// How to write it: `pprof`.
+    /// How to write it: `pprof`, `folded`, `flamebearer` or `speedscope`. With a baseline: `pprof`.
     #[param(value_type = Option<String>, default = "pprof", example = "pprof")]
     pub(super) format: Option<ExportFormat>,
 }
 
 /// How an export is written.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ExportFormat {
     /// Gzip pprof.
+    #[default]
     Pprof,
+    /// Folded text.
+    Folded,
+    /// Flame graph JSON of Pyroscope.
+    Flamebearer,
+    /// JSON of speedscope.
+    Speedscope,
+}
+
+impl ExportFormat {
+    /// The type of the content, and the extension of a file of it.
+    pub(super) fn file(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Pprof => ("application/octet-stream", "pb.gz"),
+            Self::Folded => ("text/plain; charset=utf-8", "folded"),
+            Self::Flamebearer => ("application/json", "flamebearer.json"),
+            Self::Speedscope => ("application/json", "speedscope.json"),
+        }
+    }
 }
 
 fn labels<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Labels>, D::Error> {

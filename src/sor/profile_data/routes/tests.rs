@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::kernel::{FixedClock, NoDataReason, PortError};
-use crate::profile::{ReadLimits, SampleType, read_folded, read_pprof};
+use crate::profile::{
+    FunctionTable, ReadLimits, SampleType, read_flamebearer, read_folded, read_pprof, read_speedscope,
+};
 use crate::sor::profile_data::MockProfileDataSor;
 use crate::sor::profile_data::exchange::META_COMMENT;
 
@@ -247,6 +249,30 @@ async fn exports_a_pprof_that_holds_stacks_and_meta() {
     assert_eq!(read, meta);
 }
 
+#[rstest]
+#[case("folded", "text/plain; charset=utf-8", "folded")]
+#[case("flamebearer", "application/json", "flamebearer.json")]
+#[case("speedscope", "application/json", "speedscope.json")]
+#[actix_web::test]
+async fn exports_other_formats(#[case] format: &str, #[case] content_type: &str, #[case] extension: &str) {
+    let (kind, limits) = (SampleType::new("cpu", "nanoseconds"), ReadLimits::default());
+    let url = format!("/profiles/a%20b/export?format={format}");
+    let (status, headers, body) = get(source("a b cpu -3600..0 ", cpu("main;work 9\nmain 1")), &url).await;
+    let header = |name: &str| headers.get(name).unwrap().to_str().unwrap();
+    assert_eq!((status, header("content-type")), (200, content_type));
+    assert_eq!(header("content-disposition"), format!("attachment; filename=\"a_b-cpu.{extension}\""));
+    assert_eq!(header("x-profile-types"), "process_cpu:cpu:nanoseconds:cpu:nanoseconds");
+    let profile = match format {
+        "folded" => read_folded(&body, kind, &limits).unwrap(),
+        "flamebearer" => read_flamebearer(&body, &limits).unwrap().profile,
+        _ => read_speedscope(&body, &limits).unwrap(),
+    };
+    let rows = FunctionTable::of(&profile, 0);
+    let rows: Vec<_> = rows.rows().iter().map(|row| (row.name, row.self_ticks, row.total_ticks)).collect();
+    assert_eq!(rows, [("work", 9, 9), ("main", 1, 10)]);
+    assert_eq!(profile.sample_types()[0].unit, "nanoseconds");
+}
+
 #[actix_web::test]
 async fn exports_a_pprof_without_samples_where_there_is_no_data() {
     let (status, headers, body) = get(source("a cpu -3600..0 ", MergedProfile::default()), "/profiles/a/export").await;
@@ -304,6 +330,8 @@ async fn an_app_nobody_knows_is_404(#[case] path: &str) {
 #[case("/profiles/a/diff?at=now", "parameter_unknown")]
 #[case("/profiles/a/flamegraph?limit=5", "parameter_unknown")]
 #[case("/profiles/a/export?format=jfr", "parameter_invalid")]
+#[case("/profiles/a/export?format=folded&baselineFrom=now-3h", "parameter_invalid")]
+#[case("/profiles/a/export?format=speedscope&baselineSelector=version%3D%221%22", "parameter_invalid")]
 #[case("/profiles/apps?type=cpu", "parameter_unknown")]
 #[case("/profiles/a%00b", "parameter_invalid")]
 #[actix_web::test]
