@@ -12,6 +12,7 @@ mod lists;
 mod migrate;
 mod openapi;
 mod profile_file;
+mod push;
 mod rules;
 mod search;
 mod serve;
@@ -123,6 +124,8 @@ enum Command {
     History(lists::HistoryArgs),
     /// Run four programs under the profiler, push their profiles to a server, and print its verdicts.
     Demo(demo::Arguments),
+    /// Send profiles from files to a server.
+    Push(push::Args),
     /// List, check and explain the rules for frame names.
     Rules(rules::RulesArgs),
     /// Print the OpenAPI document.
@@ -147,6 +150,7 @@ impl Command {
             Self::Baselines(args) => lists::baselines(&args, common).await,
             Self::History(args) => lists::history(&args, common).await,
             Self::Demo(arguments) => demo::run(&arguments, common).await,
+            Self::Push(args) => push::run(&args, common).await,
             Self::Rules(args) => Ok(rules::run(&args)),
             Self::Openapi => openapi::run(),
             Self::Completions(args) => completions::run(&args),

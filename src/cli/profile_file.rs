@@ -7,7 +7,8 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use self::format::{Format, format_of, looks_like};
+use self::format::looks_like;
+pub(super) use self::format::{Format, format_of};
 use super::Exit;
 use crate::kernel::{AppName, MAX_WINDOW, ProfileType, TimeWindow};
 use crate::profile::{
@@ -41,7 +42,7 @@ pub(super) enum FileError {
 
 impl FileError {
     /// The error for a file that a reader refused: the reason if its format is read, or else what the file looks like.
-    fn unreadable(path: String, format: Format, bytes: &[u8], why: ReadError) -> Self {
+    pub(super) fn unreadable(path: String, format: Format, bytes: &[u8], why: ReadError) -> Self {
         let looks_like = match (&why, format) {
             (ReadError::Limit { .. }, _) => None,
             (_, Format::Flamebearer | Format::Pprof) => looks_like(bytes),
@@ -51,6 +52,11 @@ impl FileError {
             Some(looks_like) => Self::Foreign { path, looks_like },
             None => Self::Unreadable { path, why },
         }
+    }
+
+    /// The error for a file that holds nothing.
+    pub(super) fn empty(path: String) -> Self {
+        Self::NoSuchKind { path, kind: "known".to_owned(), found: NOTHING.to_owned() }
     }
 
     pub(super) fn exit(&self) -> Exit {
@@ -99,7 +105,8 @@ impl ReadFile {
     }
 }
 
-fn bytes_of(path: &Path) -> std::io::Result<Vec<u8>> {
+/// The content of a file, or of standard input if the path is `-`.
+pub(super) fn bytes_of(path: &Path) -> std::io::Result<Vec<u8>> {
     if path == Path::new("-") {
         let mut bytes = Vec::new();
         std::io::stdin().lock().read_to_end(&mut bytes)?;
@@ -182,7 +189,7 @@ fn window_of(time: Option<DateTime<Utc>>, duration: Option<TimeDelta>) -> Option
 }
 
 /// Folded stacks do not say what they count, so their sample type has no unit.
-fn folded_type(kind: Option<ProfileType>) -> SampleType {
+pub(super) fn folded_type(kind: Option<ProfileType>) -> SampleType {
     let name = match kind {
         Some(ProfileType::Alloc) => "alloc_space",
         Some(ProfileType::Inuse) => "inuse_space",

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::Exit;
 use crate::http::{Answer, Outward, OutwardSettings};
-use crate::kernel::{Call, PortResult};
+use crate::kernel::{Call, PortResult, Tenant};
 
 /// How long to wait for an answer. The server's own limits are 40 s for a decision and a minute for a fleet search.
 const TIMEOUT: Duration = Duration::from_secs(65);
@@ -73,6 +74,22 @@ impl Server {
             }
         }
         self.0.send(&Call::default(), self.0.request(Method::GET, url)).await
+    }
+
+    /// Its answer to a profile that is pushed to `/ingest`, whatever it is.
+    pub(super) async fn push(
+        &self,
+        parameters: &[(&str, String)],
+        tenant: Option<&Tenant>,
+        body: Vec<u8>,
+    ) -> PortResult<Answer> {
+        let mut url = self.0.url(["ingest"]);
+        url.query_pairs_mut().extend_pairs(parameters);
+        let mut request = self.0.request(Method::POST, url).header(CONTENT_TYPE, "application/octet-stream").body(body);
+        if let Some(tenant) = tenant {
+            request = request.header("X-Scope-OrgID", tenant.as_str());
+        }
+        self.0.send(&Call::default(), request).await
     }
 
     /// Its answer to POST, whatever it is.

@@ -6,7 +6,7 @@ use crate::profile::{ReadLimits, beginning, inflate, is_jfr};
 
 /// The formats that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(in crate::cli) enum Format {
     Pprof,
     Folded,
     Flamebearer,
@@ -33,7 +33,7 @@ const LOOKED_AT: usize = 1 << 20;
 
 /// A recording starts with its mark, JSON with a brace, folded stacks are text whose lines end with a number, anything
 /// else is pprof. Any of them may be compressed.
-pub(super) fn format_of(path: &Path, bytes: &[u8]) -> Format {
+pub(in crate::cli) fn format_of(path: &Path, bytes: &[u8]) -> Format {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
