@@ -4,6 +4,7 @@
 
 mod budget;
 mod builder;
+mod caller_tree;
 mod cpuprofile;
 mod flame_graph;
 mod flamebearer;
@@ -28,6 +29,7 @@ mod write;
 
 pub use budget::{Budget, Permit};
 pub use builder::ProfileBuilder;
+pub use caller_tree::{FlameLevels, flame_levels, flame_levels_diff, largest_nodes};
 pub use cpuprofile::read_cpuprofile;
 pub use flame_graph::{FlameGraphText, flame_graph, flame_graph_diff};
 pub use flamebearer::{FlamebearerFile, FlamebearerSide, read_flamebearer};
@@ -43,4 +45,6 @@ pub use table::{FunctionRow, FunctionTable};
 pub use tally::Tally;
 pub use tree::read_tree;
 pub use trie::read_trie;
-pub use write::{PprofHeader, without_time, write_flamebearer, write_folded, write_pprof, write_speedscope};
+pub use write::{
+    PprofHeader, without_time, write_flamebearer, write_folded, write_plain, write_pprof, write_speedscope,
+};

@@ -62,7 +62,7 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
 }
 
 /// Writes a profile as pprof, not compressed.
-pub(super) fn write_plain(profile: &Profile, header: &PprofHeader) -> Vec<u8> {
+pub fn write_plain(profile: &Profile, header: &PprofHeader) -> Vec<u8> {
     let mut strings = Strings::default();
     strings.id("");
     let mut out = Out(Vec::with_capacity(profile.frame_count() * 2 + profile.function_count() * 64));

@@ -17,6 +17,7 @@ use crate::config::{Credentials, Settings};
 use crate::http::{Unreachable, why_unreachable};
 use crate::kernel::{Call, Clock, PortError, TimeWindow};
 use crate::profile::Budget;
+use crate::sor::profile_data::querier::{self, Querier};
 use crate::sor::profile_data::receivers::{self, Receiver};
 use crate::sor::profile_data::store::{ProfileStore, StoreSettings};
 use crate::sor::profile_data::{self, ProfileDataSor, PyroscopeSettings};
@@ -28,6 +29,10 @@ pub(super) const ROOM: Room = Room {
     chapters: &[
         ("profiles", "Profiles, from a Pyroscope server or the embedded store"),
         ("receivers", "Where profilers push to"),
+        (
+            "pyroscope",
+            "The query service of Pyroscope, on the embedded store: for Grafana's data source and `profilecli`",
+        ),
     ],
     kind: Kind::Sor(Sor {
         title: "profiles",
@@ -38,7 +43,13 @@ pub(super) const ROOM: Room = Room {
         build,
         routes: |routes, placement| {
             profile_data::routes(routes);
-            if *placement == Placement::Local { receivers::routes(routes) } else { receivers::routes_off(routes) }
+            if *placement == Placement::Local {
+                receivers::routes(routes);
+                querier::routes(routes);
+            } else {
+                receivers::routes_off(routes);
+                querier::routes_off(routes);
+            }
         },
     }),
 };
@@ -74,6 +85,7 @@ fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
         Placement::Local => {
             let store = ProfileStore::new(wiring.database()?, Arc::clone(&clock), store(wiring.settings));
             wiring.maintain(store.maintenance_round())?;
+            wiring.offer_service(Querier::new(store.clone(), Arc::clone(&clock)));
             wiring.offer_service(Receiver::new(store.clone(), clock, budget));
             Arc::new(store)
         }

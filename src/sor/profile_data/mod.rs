@@ -6,16 +6,19 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 mod domain;
+mod encoding;
 mod exchange;
 mod file;
 mod near;
 mod port;
 mod proto;
 mod pyroscope;
+pub mod querier;
 pub mod receivers;
 mod remote;
 mod resolve;
 mod routes;
+mod sent_time;
 pub mod store;
 mod type_id;
 mod wire;

@@ -1,8 +1,19 @@
 //! The messages of Pyroscope's push and query services and of OpenTelemetry's profiles, with just the fields that are used
-//! here.
+//! here. Their JSON is protobuf's form of it.
 //!
 //! The Rust files are generated from the `.proto` files beside them; a test fails when they are stale, and
 //! `UPDATE_GENERATED=1 cargo test --lib proto` writes them anew.
+
+mod json;
+
+/// pprof, for answers in JSON.
+pub(crate) mod google {
+    /// Version 1.
+    #[expect(unreachable_pub, reason = "generated")]
+    pub(crate) mod v1 {
+        include!("google.v1.rs");
+    }
+}
 
 /// Labels and series.
 pub(crate) mod types {
@@ -38,60 +49,42 @@ pub(crate) mod otlp {
     pub(crate) mod v1 {
         include!("otlp.v1.rs");
     }
-
-    /// 64-bit integers in protobuf's JSON form: numbers, or texts of digits.
-    mod numbers {
-        use std::str::FromStr;
-
-        use serde::{Deserialize, Deserializer};
-
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written<T> {
-            Number(T),
-            Text(String),
-        }
-
-        impl<T: FromStr<Err: std::fmt::Display>> Written<T> {
-            fn read<E: serde::de::Error>(self) -> Result<T, E> {
-                match self {
-                    Self::Number(number) => Ok(number),
-                    Self::Text(text) => text.parse().map_err(|e| E::custom(format_args!("{text:?}: {e}"))),
-                }
-            }
-        }
-
-        pub(super) fn one<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-        where
-            T: Deserialize<'de> + FromStr<Err: std::fmt::Display>,
-            D: Deserializer<'de>,
-        {
-            Written::deserialize(deserializer)?.read()
-        }
-
-        pub(super) fn some<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
-        where
-            T: Deserialize<'de> + FromStr<Err: std::fmt::Display>,
-            D: Deserializer<'de>,
-        {
-            one(deserializer).map(Some)
-        }
-
-        pub(super) fn all<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
-        where
-            T: Deserialize<'de> + FromStr<Err: std::fmt::Display>,
-            D: Deserializer<'de>,
-        {
-            Vec::<Written<T>>::deserialize(deserializer)?.into_iter().map(Written::read).collect()
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use prost::Message;
+    use protox::prost_reflect::prost_types::FieldDescriptorProto;
+    use protox::prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
 
     use super::querier::v1::SeriesRequest;
+
+    /// How serde reads a field of protobuf's JSON form, and writes it if it is part of an answer.
+    fn json_attribute(field: &FieldDescriptorProto, is_written: bool) -> String {
+        let mut parts = Vec::new();
+        if is_written {
+            let json_name = field.json_name();
+            parts.push(format!("rename = \"{json_name}\""));
+            if json_name != field.name() {
+                // Readers of protobuf's JSON form take both names.
+                parts.push(format!("alias = \"{}\"", field.name()));
+            }
+            parts.push("skip_serializing_if = \"super::super::json::is_default\"".to_owned());
+        }
+        let functions = match (field.r#type(), field.label()) {
+            (Type::Int64 | Type::Uint64 | Type::Fixed64, Label::Repeated) => "integers",
+            (Type::Int64 | Type::Uint64 | Type::Fixed64, _) if field.oneof_index.is_some() => "some_integer",
+            (Type::Int64 | Type::Uint64 | Type::Fixed64, _) => "integer",
+            (Type::Enum, _) if is_written => "profile_format",
+            _ => "",
+        };
+        if !functions.is_empty() {
+            let how = if is_written { "with" } else { "deserialize_with" };
+            let function = if is_written { "" } else { "::deserialize" };
+            parts.push(format!("{how} = \"super::super::json::{functions}{function}\""));
+        }
+        if parts.is_empty() { String::new() } else { format!("#[serde({})]", parts.join(", ")) }
+    }
 
     /// Writes the generated files into a fresh folder and gives back names and texts.
     fn generate() -> Vec<(String, String)> {
@@ -99,22 +92,21 @@ mod tests {
         let files = protox::compile(["types.proto", "querier.proto", "push.proto", "otlp.proto"], [folder]).unwrap();
         let out = tempfile::tempdir().unwrap();
         let mut config = prost_build::Config::new();
-        config.out_dir(out.path()).bytes([".push", ".querier", ".types"]);
-        // OpenTelemetry's profiles come as JSON too, in protobuf's form of it.
+        config.out_dir(out.path()).bytes([".push"]);
+        // Queries and OpenTelemetry's profiles come as JSON too, and answers to queries leave as JSON.
         config.message_attribute(".otlp", "#[derive(serde::Deserialize)]");
+        for package in [".querier", ".types", ".google"] {
+            config.message_attribute(package, "#[derive(serde::Serialize, serde::Deserialize)]");
+            config.message_attribute(package, "#[serde(default)]");
+        }
         config.message_attribute(".otlp", "#[serde(rename_all = \"camelCase\", default)]");
-        for (field, read) in [
-            ("Profile.time_unix_nano", "one"),
-            ("Profile.duration_nano", "one"),
-            ("Profile.period", "one"),
-            ("Sample.values", "all"),
-            ("Sample.timestamps_unix_nano", "all"),
-            ("Line.line", "one"),
-            ("Function.start_line", "one"),
-            ("AnyValue.int_value", "some"),
-        ] {
-            let read = format!("#[serde(deserialize_with = \"super::numbers::{read}\")]");
-            config.field_attribute(format!(".otlp.v1.{field}"), read);
+        for file in &files.file {
+            for message in file.message_type.iter().filter(|_| file.package() != "push.v1") {
+                for field in &message.field {
+                    let path = format!(".{}.{}.{}", file.package(), message.name(), field.name());
+                    config.field_attribute(path, json_attribute(field, file.package() != "otlp.v1"));
+                }
+            }
         }
         config.compile_fds(files).unwrap();
         let mut generated: Vec<_> = std::fs::read_dir(out.path())
@@ -132,7 +124,7 @@ mod tests {
     fn the_committed_messages_are_those_of_the_proto_files() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sor/profile_data/proto");
         let generated = generate();
-        assert_eq!(generated.len(), 4);
+        assert_eq!(generated.len(), 5);
         for (name, text) in generated {
             let path = folder.join(&name);
             if std::env::var_os("UPDATE_GENERATED").is_some() {

@@ -131,6 +131,7 @@ impl Client {
             end: piece.span.end_ms,
             group_by: labels.iter().map(|label| (*label).to_owned()).collect(),
             step,
+            ..SelectSeriesRequest::default()
         };
         decode(self.send(call, self.message(piece.tenant, &self.totals, &request), true).await?)
     }
@@ -142,7 +143,7 @@ impl Client {
             label_selector: piece.selector.to_owned(),
             start: piece.span.start_ms,
             end: piece.span.end_ms,
-            max_nodes: None,
+            ..SelectMergeProfileRequest::default()
         };
         let body = self.send(call, self.message(piece.tenant, &self.merge, &request), true).await?;
         if is_no_data(&body) {

@@ -8,11 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 
+use super::super::sent_time::sent_time;
 use super::super::store::{PushId, Pushed};
 use super::name::{Key, TextKind, speedscope_kind, text_kind};
 use super::reading::{AcceptedTimes, PushMetadata};
 use super::refused::Refused;
-use crate::http::TimeParam;
 use crate::kernel::Tenant;
 use crate::profile::{
     LimitName, Profile, ReadError, ReadLimits, SampleType, inflate, read_folded, read_tree, read_trie,
@@ -202,24 +202,8 @@ pub(super) struct Told {
     pub(super) is_timed: bool,
 }
 
-/// A time. The number of its digits tells its unit.
 fn time(name: &'static str, text: Option<&str>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refused> {
-    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(now) };
-    let bad = |detail: String| Refused::Parameter(name, detail);
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let number: i64 = text.parse().map_err(|_| bad(format!("{text} is no time")))?;
-        let per_second = match text.len() {
-            0..=10 => 1,
-            11..=13 => 1_000,
-            14..=16 => 1_000_000,
-            _ => 1_000_000_000,
-        };
-        let nanoseconds = u32::try_from(number % per_second * (1_000_000_000 / per_second)).unwrap_or(0);
-        return DateTime::from_timestamp(number / per_second, nanoseconds)
-            .ok_or_else(|| bad(format!("{text} is no time")));
-    }
-    let parsed: TimeParam = text.parse().map_err(|e: <TimeParam as std::str::FromStr>::Err| bad(e.to_string()))?;
-    parsed.at(now).map_err(|problem| bad(problem.detail().to_owned()))
+    sent_time(text, now).map_err(|detail| Refused::Parameter(name, detail))
 }
 
 /// Reads counted stacks as a profile.
@@ -359,18 +343,6 @@ mod tests {
     use super::*;
     use crate::profile::SampleType;
     use rstest::rstest;
-
-    #[rstest]
-    #[case("1795176000")]
-    #[case("1795176000000")]
-    #[case("1795176000000000")]
-    #[case("1795176000000000000")]
-    #[case("2026-11-20T12:00:00Z")]
-    #[case("now-1h")]
-    fn the_digits_of_a_time_tell_its_unit(#[case] text: &str) {
-        let noon: DateTime<Utc> = "2026-11-20T12:00:00Z".parse().unwrap();
-        assert_eq!(time("from", Some(text), noon + TimeDelta::hours(1)), Ok(noon));
-    }
 
     #[rstest]
     #[case(Some("trie"), None, Format::Counts(Counts::Trie))]

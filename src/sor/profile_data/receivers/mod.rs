@@ -23,9 +23,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use self::ingest::{Asked, Config, Format, IngestParams, pushed_text, read_counts, read_form};
 use self::intake::{Body, Intake, Part};
 use self::jfr::{JfrBody, pushed_recording};
-use self::push::{Encoding, PushBody};
+use self::push::PushBody;
 use self::reading::{AcceptedTimes, PushMetadata, pushed, read_parts};
 use self::refused::Refused;
+use super::encoding::Encoding;
 use super::store::{ProfileStore, PushId, Pushed, SAMPLE_LABELS};
 use crate::http::{Answers, Code, Problem, Resource, Routes, TenantHeader, described};
 use crate::kernel::{Clock, Tenant};
@@ -66,7 +67,7 @@ impl Receiver {
     }
 
     async fn push(&self, request: &HttpRequest, tenant: Tenant, payload: web::Payload) -> Result<Encoding, Refused> {
-        let encoding = Encoding::of(content_type(request), PUSH_PROTO)?;
+        let encoding = Encoding::of(content_type(request), PUSH_PROTO).map_err(Refused::ContentType)?;
         let body = self.intake.body(request.headers(), payload).await?;
         let message = push::decode(body.bytes.clone(), encoding)?;
         let (mut permits, mut held, mut ready) = (Vec::new(), 0, Vec::new());
@@ -85,7 +86,7 @@ impl Receiver {
     }
 
     async fn otlp(&self, request: &HttpRequest, tenant: Tenant, payload: web::Payload) -> Result<Encoding, Refused> {
-        let encoding = Encoding::of(content_type(request), OTLP_PROTO)?;
+        let encoding = Encoding::of(content_type(request), OTLP_PROTO).map_err(Refused::ContentType)?;
         let body = self.intake.body(request.headers(), payload).await?;
         let part = Part { bytes: body.bytes.clone(), held: 0 };
         let read = move |bytes: &[u8], limits: &_| otlp::read(bytes, encoding, limits);

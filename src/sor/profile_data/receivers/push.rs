@@ -10,33 +10,13 @@ use chrono::TimeDelta;
 use prost::Message;
 use serde::Deserialize;
 
+use super::super::encoding::Encoding;
 use super::super::proto::push::v1::{PushRequest, RawProfileSeries, RawSample};
 use super::super::proto::types::v1::LabelPair;
 use super::super::store::PushId;
 use super::reading::{AcceptedTimes, PushMetadata};
 use super::refused::Refused;
 use crate::kernel::{AppName, Tenant};
-
-/// The encoding of the message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
-    Proto,
-    Json,
-}
-
-impl Encoding {
-    /// The encoding that a content type means. An error says that protobuf is sent as `proto`.
-    pub(super) fn of(content_type: Option<&str>, proto: &str) -> Result<Self, Refused> {
-        let essence = content_type.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-        match essence.as_str() {
-            "application/proto" | "application/protobuf" | "application/x-protobuf" => Ok(Self::Proto),
-            "application/json" => Ok(Self::Json),
-            other => Err(Refused::ContentType(format!(
-                "the content type {other:?} is not taken: send {proto} or application/json"
-            ))),
-        }
-    }
-}
 
 /// A push as JSON, with the names of protobuf's JSON form, which Pyroscope takes.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

@@ -16,6 +16,7 @@ mod partitions;
 mod pushed;
 mod reader;
 mod rollups;
+mod select;
 mod series;
 mod silence;
 mod sql;
@@ -36,6 +37,7 @@ use chrono::{NaiveDate, TimeDelta};
 use super::domain::{ByMinute, MergedProfile, ProfileQuery};
 use super::port::ProfileDataSor;
 use crate::kernel::{AppName, Call, Clock, PortError, PortResult, Selector, Tenant, TimeWindow, offload};
+use crate::profile::{Profile, SampleType};
 use crate::storage::{Db, Expired, MaintenanceRound};
 use crate::telemetry::RequestScope;
 
@@ -43,7 +45,8 @@ use crate::telemetry::RequestScope;
 pub use codec::{Block, EpochSum, Growth, HourBlock, Joined, OpenDictionary, Rollup, Tables};
 pub use codec::{DictionaryFull, DictionaryLimits};
 pub use pushed::{PushId, Pushed};
-pub(crate) use series::SAMPLE_LABELS;
+pub(crate) use select::{FoundSeries, SeriesFilter, Steps, TypedSeries};
+pub(crate) use series::{SAMPLE_LABELS, whole_value};
 pub use writer::{Accepted, PushError};
 
 /// How long profiles are kept, and how much memory the store may take.
@@ -177,6 +180,44 @@ impl ProfileStore {
             let store = store.clone();
             async move { store.maintain().await.map(drop) }
         })
+    }
+
+    /// The series of the tenant that have profiles in the window and pass the filter, once for each of their types, in
+    /// order of the apps.
+    pub(crate) async fn series(
+        &self,
+        call: &Call,
+        tenant: &Tenant,
+        window: TimeWindow,
+        filter: &dyn SeriesFilter,
+    ) -> PortResult<Vec<FoundSeries>> {
+        self.shared.read(call, select::series(&self.shared, tenant, window, filter)).await
+    }
+
+    /// All profiles of the window from the series that pass the filter, merged into one. Their values are added up under
+    /// this sample type, so the filter should pass one type only.
+    pub(crate) async fn merged_series(
+        &self,
+        call: &Call,
+        tenant: &Tenant,
+        window: TimeWindow,
+        filter: &dyn SeriesFilter,
+        sample_type: SampleType,
+    ) -> PortResult<Profile> {
+        self.shared.read(call, select::merged(&self.shared, tenant, window, filter, sample_type)).await
+    }
+
+    /// The totals of each series that passes the filter, step by step. Hours that are only kept as rollups have one total
+    /// each, at their start.
+    pub(crate) async fn totals(
+        &self,
+        call: &Call,
+        tenant: &Tenant,
+        window: TimeWindow,
+        filter: &dyn SeriesFilter,
+        steps: Steps,
+    ) -> PortResult<Vec<(FoundSeries, BTreeMap<i64, i64>)>> {
+        self.shared.read(call, select::totals(&self.shared, tenant, window, filter, steps)).await
     }
 
     /// Bytes of memory: of the dictionaries that are written to, and of those kept for reading.

@@ -104,7 +104,7 @@ fn invalid_selector(error: regex::Error) -> PortError {
 }
 
 /// What is left of a window without these hours of it.
-fn gaps(window: TimeWindow, hours: &BTreeSet<DateTime<Utc>>) -> PortResult<Vec<TimeWindow>> {
+pub(super) fn gaps(window: TimeWindow, hours: &BTreeSet<DateTime<Utc>>) -> PortResult<Vec<TimeWindow>> {
     let mut gaps = Vec::new();
     let mut from = window.from();
     for (begin, end) in
@@ -147,10 +147,9 @@ async fn read(
         let divides_rollup = survey.is_rolled(hour(*at)) && hour(*at) != *at;
         cut == Cut::InHalves && sums && !divides_rollup
     });
-    let names: BTreeSet<_> = columns.keys().filter_map(|id| known.get(id)).map(|s| s.shape.name.clone()).collect();
-    let runs = survey.runs(&columns, HOURS_AT_ONCE, ROLLUPS_AT_ONCE);
+    let part = Part::of(app, survey, known, &columns);
     let merge = Merge { columns, cut_at, ..Merge::default() };
-    let profile = merge.window(shared, app, query.window, (&runs, &Vec::from_iter(names)), sample_type).await?;
+    let profile = merge.read(shared, query.window, &part).await?.into_profile(sample_type).await?;
     meta.no_data = without_samples(&profile);
     Ok(Some(MergedProfile { profile: Arc::new(profile), meta }))
 }
@@ -181,9 +180,32 @@ async fn nothing(
     Ok(Some(MergedProfile { profile: Arc::default(), meta }))
 }
 
+/// What a merge reads of one app.
+#[derive(Debug)]
+pub(super) struct Part {
+    app: i32,
+    runs: Vec<Run>,
+    /// The names of the profiles whose rollups are read.
+    names: Vec<String>,
+    series: Vec<i32>,
+}
+
+impl Part {
+    pub(super) fn of(
+        app: i32,
+        survey: &Survey,
+        known: &BTreeMap<i32, Series>,
+        columns: &BTreeMap<i32, Column>,
+    ) -> Self {
+        let names: BTreeSet<_> = columns.keys().filter_map(|id| known.get(id)).map(|s| s.shape.name.clone()).collect();
+        let runs = survey.runs(columns, HOURS_AT_ONCE, ROLLUPS_AT_ONCE);
+        Self { app, runs, names: names.into_iter().collect(), series: columns.keys().copied().collect() }
+    }
+}
+
 /// A merge under way.
 #[derive(Debug, Default)]
-struct Merge {
+pub(super) struct Merge {
     columns: BTreeMap<i32, Column>,
     joined: Joined,
     /// Where the second half begins, until a block of it comes.
@@ -199,26 +221,24 @@ type Epoch = (i64, Arc<Tables>);
 type Sums = BTreeMap<i64, (Arc<Tables>, EpochSum)>;
 
 impl Merge {
-    async fn window(
-        mut self,
-        shared: &Shared,
-        app: i32,
-        window: TimeWindow,
-        (runs, names): (&[Run], &[String]),
-        sample_type: SampleType,
-    ) -> PortResult<Profile> {
-        let series: Vec<_> = self.columns.keys().copied().collect();
-        for run in runs {
+    /// A merge of these sample types of series, which may be those of several apps.
+    pub(super) fn new(columns: BTreeMap<i32, Column>) -> Self {
+        Self { columns, ..Self::default() }
+    }
+
+    /// Adds what an app has in the window.
+    pub(super) async fn read(mut self, shared: &Shared, window: TimeWindow, of_app: &Part) -> PortResult<Self> {
+        for run in &of_app.runs {
             let inside = part(run.from.max(window.from()), run.to.min(window.to()))?;
             if run.rolled {
-                let rollups = sql::rollups::bodies(&shared.db, app, run.from, run.to, names).await?;
+                let rollups = sql::rollups::bodies(&shared.db, of_app.app, run.from, run.to, &of_app.names).await?;
                 if run.is_covered_by(rollups.iter().map(|(hour, _)| *hour)) {
                     self = merging(move || self.rollups(&rollups)).await?;
                     continue;
                 }
                 // A late profile has just deleted a rollup.
             }
-            let blocks = sql::bodies(&shared.db, app, inside, &series).await?;
+            let blocks = sql::bodies(&shared.db, of_app.app, inside, &of_app.series).await?;
             if blocks.is_empty() {
                 continue;
             }
@@ -226,6 +246,11 @@ impl Merge {
             let tables = shared.dictionaries.of(&shared.db, &epochs).await?;
             self = merging(move || self.blocks(&blocks, &tables)).await?;
         }
+        Ok(self)
+    }
+
+    /// The merged profile.
+    pub(super) async fn into_profile(self, sample_type: SampleType) -> PortResult<Profile> {
         merging(move || Ok(self.finish(sample_type))).await
     }
 

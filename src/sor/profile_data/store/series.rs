@@ -87,6 +87,11 @@ impl Labels {
         Self(sent.iter().filter(kept).take(MAX_LABELS).map(|(name, value)| (clean(name), clean(value))).collect())
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+
     /// The value of a label; an absent one is the empty text, as in Prometheus.
     pub(super) fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
@@ -106,18 +111,20 @@ pub(super) fn hash_of_labels(labels: &Labels) -> [u8; 32] {
     Sha256::digest(serde_json::to_vec(labels).unwrap_or_default()).into()
 }
 
+/// An expression of a selector, which matches a whole value, as Prometheus has it.
+pub(crate) fn whole_value(expression: &str) -> Result<regex::Regex, regex::Error> {
+    regex::RegexBuilder::new(&format!("^(?s:{expression})$")).size_limit(1 << 21).build()
+}
+
 /// The conditions of a selector, ready to be tried on many series.
 pub(super) struct Conditions<'s>(Vec<(&'s LabelMatcher, Option<regex::Regex>)>);
 
 impl<'s> Conditions<'s> {
-    /// Compiles the selector's expressions. They match a whole value, as Prometheus has it.
+    /// Compiles the selector's expressions.
     pub(super) fn of(selector: &'s Selector) -> Result<Self, regex::Error> {
         let compile = |matcher: &'s LabelMatcher| {
             let pattern = match matcher.op() {
-                MatchOp::Matches | MatchOp::NotMatches => {
-                    let anchored = format!("^(?s:{})$", matcher.value());
-                    Some(regex::RegexBuilder::new(&anchored).size_limit(1 << 21).build()?)
-                }
+                MatchOp::Matches | MatchOp::NotMatches => Some(whole_value(matcher.value())?),
                 _ => None,
             };
             Ok((matcher, pattern))

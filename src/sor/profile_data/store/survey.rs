@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::super::domain::{Coverage, LabelShare, ProfileMeta, VersionBegan};
 use super::super::resolve::kinds;
 use super::super::type_id::TypeId;
-use super::series::Series;
+use super::series::{Labels, Series};
 use super::tally::{BlockHead, HourTally, Tally, hour};
 use crate::kernel::{ProfileType, TimeWindow};
 
@@ -82,6 +82,24 @@ impl Survey {
     pub(super) fn type_ids(&self, known: &BTreeMap<i32, Series>) -> Vec<TypeId> {
         let ids: BTreeSet<_> = self.series().filter_map(|id| known.get(&id)).flat_map(|s| s.shape.type_ids()).collect();
         ids.into_iter().collect()
+    }
+
+    /// Of each series the sample types that are wanted by their full ID and the labels.
+    pub(super) fn columns(
+        &self,
+        known: &BTreeMap<i32, Series>,
+        wanted: impl Fn(&TypeId, &Labels) -> bool,
+    ) -> BTreeMap<i32, Column> {
+        let column = |(id, tally): (&i32, &Tally)| {
+            let series = known.get(id)?;
+            let chosen = series.shape.type_ids().enumerate().filter(|(_, id)| wanted(id, &series.labels));
+            let (sample_types, ids): (Vec<_>, Vec<_>) = chosen.unzip();
+            let kinds = kinds(&ids);
+            let grows = kinds.iter().copied().any(may_be_cumulative);
+            let cumulative = grows && (series.shape.cumulative || tally.grows(&sample_types));
+            (!sample_types.is_empty()).then_some((*id, Column { sample_types, cumulative }))
+        };
+        self.series.iter().filter_map(column).collect()
     }
 
     /// The hours in which these series have profiles, in order, at most as many at once as are given for blocks and for
@@ -165,7 +183,7 @@ pub(super) fn plan(
         }
     }
     let profilers = profilers(kind, &mut chosen);
-    let grows = matches!(kind, ProfileType::Alloc | ProfileType::Lock);
+    let grows = may_be_cumulative(kind);
     let meta = ProfileMeta {
         kinds: kinds(&survey.type_ids(known)),
         sample_type: types.first().map(TypeId::values),
@@ -184,6 +202,11 @@ pub(super) fn plan(
         (id, Column { sample_types, cumulative })
     };
     Plan { columns: chosen.into_iter().map(column).collect(), meta }
+}
+
+/// Whether profilers send totals since the process began as this kind.
+fn may_be_cumulative(kind: ProfileType) -> bool {
+    matches!(kind, ProfileType::Alloc | ProfileType::Lock)
 }
 
 type Chosen<'a> = [(i32, &'a Tally, &'a Series, Vec<usize>)];

@@ -106,6 +106,13 @@ impl Tally {
         columns.iter().fold(0, |sum: i64, at| sum.saturating_add(self.totals.get(*at).copied().unwrap_or(0)))
     }
 
+    /// How much these sample types grew between the first block and the last.
+    pub(super) fn growth(&self, columns: &[usize]) -> i64 {
+        let sum =
+            |totals: &[i64]| columns.iter().filter_map(|at| totals.get(*at)).fold(0, |a: i64, b| a.saturating_add(*b));
+        sum(&self.last).saturating_sub(sum(&self.first)).max(0)
+    }
+
     /// Whether the values of these sample types only ever grow. Totals that stand still all the while are not taken
     /// for that: a source that repeats itself says as much each time.
     pub(super) fn grows(&self, columns: &[usize]) -> bool {

@@ -309,13 +309,10 @@ async fn a_pair_is_read_under_one_sample_type() {
     assert_eq!(baseline.meta.sample_type, current.meta.sample_type);
 }
 
-/// The suite of all adapters. Times of pprofs are left aside: here, the pushes say when they began.
-#[rstest]
-#[case::from_blocks(0)]
-#[case::from_rollups(2)]
-#[tokio::test]
-async fn does_what_every_adapter_does(#[case] hours: usize) {
-    let Some(pushes) = conformance::pushes() else { return };
+/// A store with the pushes of the suite of all adapters. Times of pprofs are left aside: here, the pushes say when they
+/// began.
+pub(in crate::sor::profile_data) async fn with_pushes_of_the_suite() -> Option<(ProfileStore, TestDatabase)> {
+    let pushes = conformance::pushes()?;
     let database = database().await;
     let clock = Arc::new(conformance::clock());
     let store = ProfileStore::new(database.db.clone(), clock.clone(), StoreSettings::default());
@@ -337,6 +334,15 @@ async fn does_what_every_adapter_does(#[case] hours: usize) {
         }
     });
     store.push(pushed.collect()).await.unwrap();
+    Some((store, database))
+}
+
+#[rstest]
+#[case::from_blocks(0)]
+#[case::from_rollups(2)]
+#[tokio::test]
+async fn does_what_every_adapter_does(#[case] hours: usize) {
+    let Some((store, _database)) = with_pushes_of_the_suite().await else { return };
     if hours > 0 {
         assert_eq!(store.maintain().await.unwrap().rolled, hours);
     }

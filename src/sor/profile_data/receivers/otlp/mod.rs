@@ -13,8 +13,8 @@ mod tests;
 use prost::Message;
 
 pub(super) use self::profiles::{OtlpProfile, pushed};
+use super::super::encoding::Encoding;
 use super::super::proto::otlp::v1::ExportProfilesServiceRequest;
-use super::push::Encoding;
 use crate::profile::{ReadError, ReadLimits};
 
 /// The revision of the messages that is read. Those of v1.10.0 have the same fields in the same places.

@@ -1,0 +1,20 @@
+//! The encodings of protobuf messages over HTTP.
+
+/// The encoding of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Proto,
+    Json,
+}
+
+impl Encoding {
+    /// The encoding that a content type means. An error says that protobuf is sent as `proto`.
+    pub(super) fn of(content_type: Option<&str>, proto: &str) -> Result<Self, String> {
+        let essence = content_type.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "application/proto" | "application/protobuf" | "application/x-protobuf" => Ok(Self::Proto),
+            "application/json" => Ok(Self::Json),
+            other => Err(format!("the content type {other:?} is not taken: send {proto} or application/json")),
+        }
+    }
+}
