@@ -32,11 +32,11 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Compresses a large text body that is complete in memory.
+/// Compresses a large body of text or protobuf that is complete in memory.
 pub(super) async fn gzip(answer: HttpResponse) -> HttpResponse {
     let BodySize::Sized(size) = answer.body().size() else { return answer };
     let headers = answer.headers();
-    if size < MIN_BYTES || headers.contains_key(header::CONTENT_ENCODING) || !is_text(headers) {
+    if size < MIN_BYTES || headers.contains_key(header::CONTENT_ENCODING) || !is_compressible(headers) {
         return answer;
     }
     let (head, body) = answer.into_parts();
@@ -62,9 +62,10 @@ pub(super) async fn gzip(answer: HttpResponse) -> HttpResponse {
     }
 }
 
-fn is_text(headers: &HeaderMap) -> bool {
+fn is_compressible(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    kind.starts_with("text/") || ["json", "xml", "javascript"].iter().any(|word| kind.contains(word))
+    kind.starts_with("text/")
+        || ["json", "xml", "javascript", "application/proto"].iter().any(|word| kind.contains(word))
 }
 
 fn deflate(bytes: &Bytes) -> Option<Bytes> {
@@ -92,11 +93,12 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn only_large_text_is_compressed() {
+    async fn only_what_is_large_and_shrinks_is_compressed() {
         let answer = |kind: &str, size: usize| HttpResponse::Ok().content_type(kind).body("a".repeat(size));
         let encoded = |answer: &HttpResponse| answer.headers().contains_key(header::CONTENT_ENCODING);
         assert!(encoded(&gzip(answer("application/json", 5_000)).await));
         assert!(encoded(&gzip(answer("image/svg+xml", 500_000)).await));
+        assert!(encoded(&gzip(answer("application/proto", 5_000)).await));
         assert!(!encoded(&gzip(answer("application/json", 4_000)).await));
         assert!(!encoded(&gzip(answer("application/octet-stream", 5_000)).await));
     }

@@ -277,15 +277,14 @@ mod tests {
         read_folded(folded.as_bytes(), SampleType::new("cpu", "nanoseconds"), &ReadLimits::default()).unwrap()
     }
 
-    /// Folded lines of the first sample type, sorted.
+    /// Folded lines of the first sample type, sorted, each stack once.
     fn folded(profile: &Profile) -> Vec<String> {
-        let line = |stack: crate::profile::Stack<'_>| {
+        let mut sums = std::collections::BTreeMap::new();
+        for stack in profile.stacks() {
             let names: Vec<_> = stack.frames.iter().rev().map(|f| profile.name(*f)).collect();
-            format!("{} {}", names.join(";"), stack.values[0])
-        };
-        let mut lines: Vec<_> = profile.stacks().map(line).collect();
-        lines.sort();
-        lines
+            *sums.entry(names.join(";")).or_insert(0) += stack.values[0];
+        }
+        sums.into_iter().map(|(stack, sum)| format!("{stack} {sum}")).collect()
     }
 
     fn read(graph: &FlameLevels, format: &str) -> crate::profile::FlamebearerFile {

@@ -46,7 +46,7 @@ fn every_operation_is_described() {
             for (status, answer) in operation["responses"].as_object().unwrap() {
                 let health = path.starts_with("/ready") || path.starts_with("/api/v1/health");
                 let problem = answer["content"].get("application/problem+json").is_some()
-                    || answer["content"].get("application/json").is_some_and(|_| path.starts_with("/push"));
+                    || answer["content"].get("application/json").is_some_and(|_| speaks_as_pyroscope(path));
                 if status.as_str() >= "400" && !problem && !health {
                     lack(&format!("the problem document of {status}"));
                 }
@@ -58,6 +58,11 @@ fn every_operation_is_described() {
         }
     }
     assert!(lacking.is_empty(), "{}", lacking.join("\n"));
+}
+
+/// Routes whose errors are those of Pyroscope.
+fn speaks_as_pyroscope(path: &str) -> bool {
+    ["/push.", "/querier.", "/pyroscope/render", "/pyroscope/label-values"].iter().any(|start| path.starts_with(start))
 }
 
 /// What the document shows for a body: its content type, and an example as bytes.

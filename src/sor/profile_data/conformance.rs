@@ -29,6 +29,8 @@ pub(crate) struct Push {
 pub(crate) struct Source {
     /// It answers any window, not only those that were recorded.
     pub(crate) any_window: bool,
+    /// It says when the last profile of a kind came, and not only the last profile of CPU time.
+    pub(crate) last_of_kind: bool,
     /// It has the heap profiles of `checkout`.
     pub(crate) heap: bool,
 }
@@ -121,7 +123,7 @@ pub(crate) async fn check(sor: &dyn ProfileDataSor, source: Source) {
     reads_pairs(sor, &pushes).await;
     tells_the_first_half_of_a_baseline(sor, &pushes).await;
     if source.any_window {
-        tells_when_the_last_profile_came(sor).await;
+        tells_when_the_last_profile_came(sor, source).await;
         windows_are_half_open(sor, &pushes).await;
     }
 }
@@ -224,8 +226,11 @@ async fn tells_the_first_half_of_a_baseline(sor: &dyn ProfileDataSor, pushes: &[
     assert_eq!(baseline.first_half(), None);
 }
 
-async fn tells_when_the_last_profile_came(sor: &dyn ProfileDataSor) {
-    for (kind, at) in [(ProfileType::Cpu, TimeDelta::hours(1)), (ProfileType::Alloc, TimeDelta::seconds(30))] {
+async fn tells_when_the_last_profile_came(sor: &dyn ProfileDataSor, source: Source) {
+    let kinds = if source.last_of_kind { 2 } else { 1 };
+    for (kind, at) in
+        [(ProfileType::Cpu, TimeDelta::hours(1)), (ProfileType::Alloc, TimeDelta::seconds(30))].into_iter().take(kinds)
+    {
         let silent = merged(sor, &query("checkout", kind, window(75, 85), "")).await.unwrap();
         assert_eq!((silent.profile.stack_count(), silent.meta.no_data), (0, Some(NoDataReason::NoneInWindow)));
         assert_eq!(silent.meta.last_profile_at, Some(noon() + at), "of the kind that was asked for");

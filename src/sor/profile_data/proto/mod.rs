@@ -27,7 +27,7 @@ pub(crate) mod types {
 /// Queries.
 pub(crate) mod querier {
     /// Version 1.
-    #[expect(unreachable_pub, reason = "generated")]
+    #[expect(unreachable_pub, clippy::trivially_copy_pass_by_ref, reason = "generated")]
     pub(crate) mod v1 {
         include!("querier.v1.rs");
     }

@@ -88,8 +88,8 @@ fn sets(ids: &[&str], further: &[&[(&str, &str)]]) -> ResponseTemplate {
 }
 
 #[rstest]
-#[case("v1", Source { any_window: false, heap: false })]
-#[case("v2", Source { any_window: false, heap: true })]
+#[case("v1", Source { any_window: false, last_of_kind: false, heap: false })]
+#[case("v2", Source { any_window: false, last_of_kind: false, heap: true })]
 #[tokio::test]
 async fn does_what_every_adapter_does(#[case] version: &str, #[case] source: Source) {
     let Some(server) = ReplayServer::start(version).await else { return };

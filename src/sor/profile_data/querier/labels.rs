@@ -17,8 +17,8 @@ use crate::kernel::TimeWindow;
 
 impl Querier {
     async fn found(&self, asker: &Asker, matchers: &Matchers, window: TimeWindow) -> Result<Vec<FoundSeries>, Problem> {
-        let found = self.store.series(&asker.call, &asker.tenant, window, matchers).await;
-        found.map_err(|error| Problem::of_relational(&error))
+        let found = self.store.series(&asker.call, &asker.tenant, window, matchers);
+        Box::pin(found).await.map_err(|error| Problem::of_relational(&error))
     }
 
     /// The types of a window.

@@ -31,7 +31,7 @@ pub(super) fn between(start: DateTime<Utc>, end: DateTime<Utc>) -> Result<TimeWi
         return Err(invalid("query start time is after end time"));
     }
     let end = end.max(start + TimeDelta::milliseconds(1));
-    TimeWindow::new(start, end).map_err(|e| invalid(format!("the window {e}")))
+    TimeWindow::new(start, end).map_err(|e| invalid(e.to_string()))
 }
 
 /// The last hour.

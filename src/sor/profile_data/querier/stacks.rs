@@ -19,8 +19,8 @@ use crate::profile::{
 impl Querier {
     async fn merged(&self, asker: &Asker, asked: &Profiles) -> Result<Profile, Problem> {
         let Profiles { type_id, matchers, window } = asked;
-        let merged = self.store.merged_series(&asker.call, &asker.tenant, *window, matchers, type_id.values()).await;
-        merged.map_err(|error| Problem::of_relational(&error))
+        let merged = self.store.merged_series(&asker.call, &asker.tenant, *window, matchers, type_id.values());
+        Box::pin(merged).await.map_err(|error| Problem::of_relational(&error))
     }
 
     /// A merged profile as pprof. Without `maxNodes` nothing is left out. Nothing is an empty message.

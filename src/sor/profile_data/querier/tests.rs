@@ -97,6 +97,6 @@ async fn another_flamewarden_reads_from_it_as_from_pyroscope() {
     tokio::spawn(server);
     let settings = PyroscopeSettings::new(url.parse().unwrap());
     let sor = pyroscope(&settings, Arc::new(conformance::clock())).unwrap();
-    conformance::check(&*sor, Source { any_window: true, heap: true }).await;
+    conformance::check(&*sor, Source { any_window: true, last_of_kind: false, heap: true }).await;
     handle.stop(false).await;
 }

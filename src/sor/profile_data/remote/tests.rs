@@ -57,8 +57,8 @@ fn of_tenant() -> ProfileQuery {
 }
 
 #[rstest]
-#[case("v1", Source { any_window: false, heap: false })]
-#[case("v2", Source { any_window: false, heap: true })]
+#[case("v1", Source { any_window: false, last_of_kind: false, heap: false })]
+#[case("v2", Source { any_window: false, last_of_kind: false, heap: true })]
 #[actix_web::test]
 async fn does_what_every_adapter_does(#[case] version: &str, #[case] source: Source) {
     let Some(replay) = ReplayServer::start(version).await else { return };

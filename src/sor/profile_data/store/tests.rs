@@ -346,5 +346,5 @@ async fn does_what_every_adapter_does(#[case] hours: usize) {
     if hours > 0 {
         assert_eq!(store.maintain().await.unwrap().rolled, hours);
     }
-    conformance::check(&store, conformance::Source { any_window: true, heap: true }).await;
+    conformance::check(&store, conformance::Source { any_window: true, last_of_kind: true, heap: true }).await;
 }
