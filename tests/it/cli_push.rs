@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use flamewarden::kernel::{Clock as _, SystemClock};
 use flamewarden::profile::{
     PprofHeader, Profile, ReadLimits, SampleType, read_folded, write_flamebearer, write_pprof, write_speedscope,
 };
@@ -20,7 +21,7 @@ fn profile() -> Profile {
 
 /// A pprof that was taken so many minutes ago, or does not say when.
 fn pprof(minutes_ago: Option<i64>) -> Vec<u8> {
-    let time = minutes_ago.map(|minutes| chrono::Utc::now() - chrono::TimeDelta::minutes(minutes));
+    let time = minutes_ago.map(|minutes| SystemClock.now() - chrono::TimeDelta::minutes(minutes));
     write_pprof(&profile(), &PprofHeader { time, ..PprofHeader::default() })
 }
 

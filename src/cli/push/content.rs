@@ -80,8 +80,8 @@ impl Content {
             }
             Format::Jfr => {
                 let recording = read_jfr(bytes, &JfrContext::default(), limits)?;
-                let lasted = recording.duration.filter(|lasted| (TimeDelta::zero()..=LONGEST).contains(lasted));
                 let time = times.own(recording.time);
+                let lasted = recording.duration.filter(|lasted| time.is_none() && *lasted <= LONGEST);
                 Self { format: "jfr", time, lasted: lasted.unwrap_or_default(), ..pprof(bytes.to_vec()) }
             }
             Format::Folded => {
@@ -141,6 +141,7 @@ fn pprof_of(profile: &Profile, kind: Option<ProfileType>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::tests::jfr::writer::{Chunk, RUNNABLE};
     use rstest::rstest;
 
     fn now() -> DateTime<Utc> {
@@ -166,6 +167,30 @@ mod tests {
         let sent = read_pprof(&content.body, &ReadLimits::default()).unwrap();
         let expected = counts.then(|| now() - TimeDelta::seconds(ago));
         assert_eq!((content.time, sent.time, sent.profile.total(0)), (expected, expected, 7));
+    }
+
+    #[rstest]
+    #[case::recent(60, 30, true, 0)]
+    #[case::too_old(8 * 86_400, 30, false, 30)]
+    #[case::too_old_and_longer_than_a_window(8 * 86_400, 3_600, false, 0)]
+    fn a_recording_without_its_time_keeps_its_length(
+        #[case] ago: i64,
+        #[case] seconds: u64,
+        #[case] counts: bool,
+        #[case] lasted: i64,
+    ) {
+        let start = now() - TimeDelta::seconds(ago);
+        let mut chunk = Chunk {
+            start_nanos: u64::try_from(start.timestamp_nanos_opt().unwrap()).unwrap(),
+            duration_nanos: seconds * 1_000_000_000,
+            ..Chunk::default()
+        };
+        let stack = chunk.stack(&["shop/Main.run:3"]);
+        chunk.event("jdk.ExecutionSample", stack, &[RUNNABLE, 0]);
+        let bytes = chunk.bytes();
+        let content = Content::made(Format::Jfr, &bytes, None, Times { now: now(), given: false }).unwrap().unwrap();
+        assert_eq!((content.time, content.lasted), (counts.then_some(start), TimeDelta::seconds(lasted)));
+        assert_eq!(content.body, bytes);
     }
 
     #[test]

@@ -185,8 +185,8 @@ async fn draw_flame_graph(
 /// Export the merged stacks
 ///
 /// The window's merged stacks in a format that other tools read; by default gzip pprof, with file names. Without data it has
-/// no samples. `folded` is text with a stack and its value on each line, `flamebearer` the JSON of Pyroscope's flame graphs,
-/// `speedscope` the JSON of that viewer. Of these three, only `speedscope` has file names, and only the pprof says in a
+/// no samples. `folded` is text with a stack and its value on each line, which does not say its unit: CPU is nanoseconds.
+/// `flamebearer` is the JSON of Pyroscope's flame graphs, `speedscope` the JSON of that viewer. Of these three, only `speedscope` has file names, and only the pprof says in a
 /// comment what is known about the profile beyond its stacks. With a baseline, which takes pprof only, both windows are in
 /// one pprof and have the same sample type: the first values are the baseline's and the last are the current window's.
 /// If there are three, the middle ones are the part of the baseline in the first half of its window.
