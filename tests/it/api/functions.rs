@@ -30,7 +30,7 @@ fn paths(document: &Value, tags: &[&str]) -> BTreeSet<String> {
 #[rstest]
 #[case("ReadPyroscopeProfile.sor.v1", &["PYROSCOPE_URL"], &["profiles"], &[])]
 #[case("ReadPyroscopeProfile.sor.v1", &["PROFILE_DATA_URL"], &["profiles"], &[])]
-#[case("ReadPyroscopeProfile.sor.v1", &["DATABASE_URL"], &["profiles", "receivers"], &["database"])]
+#[case("ReadPyroscopeProfile.sor.v1", &["DATABASE_URL"], &["profiles", "receivers", "pyroscope"], &["database"])]
 #[case("ReadPyroscopeBaseline.sor.v1", &["DATABASE_URL"], &["baselines"], &["database"])]
 #[case("ReadPyroscopeBaseline.sor.v1", &["BASELINE_URL"], &["baselines"], &[])]
 #[case("CreatePyroscopeTriageHistory.sor.v1", &["DATABASE_URL"], &["history"], &["database"])]
@@ -77,7 +77,7 @@ async fn a_process_opens_and_documents_the_rooms_of_its_function_alone(
     let open: Vec<_> = rooms.iter().copied().chain(["health"]).collect();
     let (every, expected) = (whole["paths"].as_object().unwrap(), paths(&whole, &open));
     assert_eq!(own["paths"].as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>(), expected);
-    for path in every.keys().filter(|path| !expected.contains(*path) && !is_receiver(&whole, path)) {
+    for path in every.keys().filter(|path| !expected.contains(*path) && !is_of_the_store(&whole, path)) {
         let (status, body) = server.json(&path.replace(['{', '}'], "")).await;
         assert_eq!((status, body["code"].as_str()), (404, Some("route_unknown")), "{path}");
     }
@@ -93,7 +93,7 @@ async fn a_process_opens_and_documents_the_rooms_of_its_function_alone(
     }
 }
 
-/// If profiles are read from elsewhere, the receivers answer with a code of their own that says where to send them.
-fn is_receiver(whole: &Value, path: &str) -> bool {
-    paths(whole, &["receivers"]).contains(path)
+/// If profiles are read from elsewhere, what only an embedded store answers has a code of its own that says where to ask.
+fn is_of_the_store(whole: &Value, path: &str) -> bool {
+    paths(whole, &["receivers", "pyroscope"]).contains(path)
 }

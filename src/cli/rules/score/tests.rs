@@ -5,6 +5,8 @@ use crate::kernel::testing::shared;
 
 /// At least this many of the verdicts on the real profiles are right. A change may only raise it.
 const RIGHT: usize = 28;
+/// At least this many of the places to start at are named.
+const PLACES: usize = 17;
 
 #[test]
 fn verdicts_on_real_profiles_are_as_often_right_as_they_were() {
@@ -12,6 +14,7 @@ fn verdicts_on_real_profiles_are_as_often_right_as_they_were() {
     let report = score(&Rules::builtin(), &dir).unwrap();
     assert!(report.all.right >= RIGHT, "\n{report}");
     assert_eq!(report.all.false_alarms, 0, "\n{report}");
+    assert!(report.all.places_named >= PLACES, "\n{report}");
     let by_runtime: usize = report.runtimes.values().map(|counts| counts.cases).sum();
     assert_eq!((report.all.cases, by_runtime), (28, 28));
 }
