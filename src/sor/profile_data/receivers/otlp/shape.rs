@@ -170,8 +170,11 @@ const EARLIER: [&str; 4] = ["sample", "locationsStartIndex", "timeNanos", "attri
 /// Looks over a request in JSON.
 ///
 /// # Errors
-/// A member of an earlier revision; more objects than `symbols` and `samples` together, or more values than `frames`.
+/// No object, whose members a list could stand for by their order; a member of an earlier revision; more objects than `symbols` and `samples` together, or more values than `frames`.
 pub(super) fn check_json(bytes: &[u8], limits: &ReadLimits) -> Result<(), ReadError> {
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(bad(format!("no {REVISION} as JSON: it must be a JSON object")));
+    }
     let (mut objects, mut values) = (0, 0);
     for byte in bytes {
         objects += u64::from(*byte == b'{');

@@ -292,7 +292,8 @@ fn another_revision_is_refused_and_the_right_one_named(#[case] bytes: Vec<u8>, #
     r#""timeNanos" is of an earlier revision"#
 )]
 #[case(r#"{"resourceProfiles":7}"#, "as JSON: invalid type: integer `7`")]
-#[case("[1]", "as JSON: ")]
+#[case("[1]", "as JSON: it must be a JSON object")]
+#[case(" []", "as JSON: it must be a JSON object")]
 fn json_of_another_revision_is_refused(#[case] text: &str, #[case] expected: &str) {
     let error = read(text.as_bytes(), Encoding::Json, &ReadLimits::default()).err().unwrap().to_string();
     assert!(error.contains(expected) && error.contains("opentelemetry-proto v1.11.0"), "{error}");
