@@ -18,7 +18,7 @@ pub struct FlameLevels {
     pub names: Vec<String>,
     /// The levels, the root first. A node is four numbers: its distance to the end of the node before it, its total, its
     /// self, and the index of its name. With two profiles it is seven: the first three of the left one, those of the
-    /// right one, and the index. The self of a node is at its left end.
+    /// right one, and the index. A node's own value lies at its left end.
     pub levels: Vec<Vec<i64>>,
     /// The totals of the roots, left and right. Of one profile the right one is 0.
     pub totals: [i64; 2],

@@ -72,7 +72,7 @@ const ALLOC: &[Alternative] = &[
     &[part("memory", "alloc_objects")],
     &[part("memory", "alloc_samples")],
 ];
-/// The last is what async-profiler's converter calls them: how often, or for how long.
+/// The last alternative has the name that async-profiler's converter gives. Its values are numbers of waits, or their time.
 const LOCK: &[Alternative] = &[
     &[part("mutex", "delay"), java_block("delay")],
     &[part("lock", "lock_time")],

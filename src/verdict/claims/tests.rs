@@ -330,3 +330,17 @@ fn a_rule_for_the_kernel_claims_nothing_of_a_users_module(#[case] folded: &str, 
 fn a_collection_that_is_started_by_an_allocation_stays_the_collectors(#[case] folded: &str) {
     assert_eq!(category(folded, ProfileType::Cpu), Some(Category::GcPressure));
 }
+
+#[rstest]
+#[case::thread_of_a_profiler(
+    "thread_start;_pthread_start;WallClock::threadEntry;MacThreadList::next",
+    Some(Category::ProfilerOverhead)
+)]
+#[case::message_loop(
+    "System.Windows!Application.Run;System.Windows.Threading!System.Windows.Threading.Dispatcher.GetMessage",
+    Some(Category::Idle)
+)]
+#[case::a_compiler_to_files("com/sun/tools/javac/launcher/Main.main;com/x/QuickSort.sort", None)]
+fn what_only_looks_like_work_or_a_jit_compiler_is_neither(#[case] folded: &str, #[case] expected: Option<Category>) {
+    assert_eq!(category(folded, ProfileType::Wall), expected);
+}

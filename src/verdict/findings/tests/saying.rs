@@ -267,3 +267,25 @@ fn marking_by_spare_processors_is_told_apart_from_the_parts() {
     assert!(text.contains("Known parts of it: marking what is still in use 25 %."), "{text}");
     assert!(text.ends_with("Processors without other work mark for another 40 %, which delays nobody."), "{text}");
 }
+
+#[rstest]
+#[case::work_takes_longer(5_000, false)]
+#[case::waiting_takes_longer(2_000, true)]
+fn waiting_gives_way_to_work_that_takes_longer(#[case] work: i64, #[case] waits: bool) {
+    let wait = "java/util/concurrent/CompletableFuture.get;java/util/concurrent/locks/LockSupport.park;jdk/internal/misc/Unsafe.park";
+    let a = assess_builtin_wall(&[
+        (format!("com/x/Main.main;com/x/Cart.load;{wait}"), 2_000),
+        (format!("com/x/Main.main;com/x/Cart.pay;{wait}"), 1_000),
+        ("com/x/Main.main;com/x/Cart.total".to_owned(), work / 2),
+        ("com/x/Main.main;com/x/Cart.tax".to_owned(), work / 2),
+    ]);
+    assert_eq!(a.diagnosis.name == "thread_waiting", waits, "{}", a.diagnosis.name);
+}
+
+fn assess_builtin_wall(stacks: &[(String, i64)]) -> ProfileAssessment {
+    let folded: String = stacks.iter().map(|(stack, n)| format!("{stack} {}\n", n * 10_000_000)).collect();
+    let wall = SampleType::new("wall", "nanoseconds");
+    let profile = &read_folded(folded.as_bytes(), wall, &ReadLimits::default()).unwrap();
+    let (kind, facts) = (ProfileType::Wall, SourceFacts::default());
+    ProfileAssessment::of(&Rules::builtin(), &Subject { kind, profile, sample_type: 0, time: None, facts, top: 1 })
+}

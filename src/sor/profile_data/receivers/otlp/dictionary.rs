@@ -12,7 +12,7 @@ const FRAME_TYPE: &str = "profile.frame.type";
 /// What a frame is called of which nothing is known.
 const UNKNOWN: &str = "[unknown]";
 
-/// The tables. Index 0 of each stands for nothing, also where a table is empty.
+/// The tables. Index 0 means that there is nothing, even if the table is empty.
 pub(super) struct Dictionary<'r> {
     tables: &'r ProfilesDictionary,
     limits: &'r ReadLimits,
