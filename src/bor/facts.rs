@@ -38,25 +38,22 @@ pub(super) fn limits_of(kind: ProfileType, baselines: &[Baseline]) -> Vec<Limit<
 
 /// When a version began.
 pub(super) fn first_profile(VersionBegan { label, value, at }: VersionBegan) -> FirstProfile {
-    FirstProfile { label: label.to_owned(), value, at }
+    FirstProfile { label, value, at }
 }
 
 fn label_value(share: &LabelShare) -> LabelValue<'_> {
     LabelValue { label: &share.label, value: &share.value, ticks: share.ticks }
 }
 
-/// Profilers send about this often. The last profile of a window covers as much.
-const PROFILED_FOR: f64 = 15.0;
-
 /// How long an app was observed: as long as its profiles cover of these seconds of a window, where the source says when
-/// they came. Minutes without profiles do not count.
+/// they came.
 pub(super) fn observed(meta: &ProfileMeta, seconds: f64) -> ObservedTime {
-    let Some(coverage) = meta.coverage.filter(|coverage| coverage.minutes_with_data > 0) else {
-        return ObservedTime { seconds, over: RateOver::Window };
-    };
-    let between = (coverage.last_profile_at - coverage.first_profile_at).num_milliseconds() as f64 / 1_000.0;
-    let minutes = f64::from(coverage.minutes_with_data) * 60.0;
-    ObservedTime { seconds: seconds.min(minutes).min(between + PROFILED_FOR), over: RateOver::Profiles }
+    match meta.coverage {
+        Some(coverage) => {
+            ObservedTime { seconds: seconds.min(f64::from(coverage.covered_seconds)), over: RateOver::Profiles }
+        }
+        None => ObservedTime { seconds, over: RateOver::Window },
+    }
 }
 
 /// The seconds of a window that have passed. `to` may lie in the future, but rates are of the past.

@@ -1,6 +1,7 @@
 //! Merges profiles.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -45,6 +46,56 @@ pub fn merge<'a>(profiles: impl IntoIterator<Item = &'a Profile>) -> Result<Prof
     Ok(Profile::from_parts(merged.sample_types, merged.interner.finish(), merged.stacks))
 }
 
+/// The same profiles, which share their texts and functions.
+pub fn aligned(profiles: Vec<Profile>) -> Vec<Profile> {
+    if profiles.windows(2).all(|pair| matches!(pair, [a, b] if a.shares_functions(b))) {
+        return profiles;
+    }
+    let mut interner = Interner::default();
+    let align = |profile: &Profile| {
+        let functions = functions_of(&mut interner, profile);
+        let mut stacks = Stacks::default();
+        for stack in profile.stacks() {
+            stacks.frames.extend(stack.frames.iter().filter_map(|f| functions.get(f.index())));
+            stacks.end();
+            stacks.push_values(stack.values);
+        }
+        stacks
+    };
+    let stacks: Vec<_> = profiles.iter().map(align).collect();
+    let symbols = interner.finish();
+    let with = |(profile, stacks): (Profile, Stacks)| {
+        Profile::from_parts(profile.sample_types().to_vec(), Arc::clone(&symbols), stacks)
+    };
+    profiles.into_iter().zip(stacks).map(with).collect()
+}
+
+/// Interns all functions of a profile. Of each, its id in the interner.
+fn functions_of(interner: &mut Interner, profile: &Profile) -> Vec<FunctionId> {
+    let mut texts = vec![None; profile.text_count()];
+    let mut text = |interner: &mut Interner, id| {
+        let known = texts.get_mut(super::TextId::index(id));
+        match known {
+            Some(Some(known)) => *known,
+            known => {
+                let new = interner.text(profile.text(id));
+                if let Some(place) = known {
+                    *place = Some(new);
+                }
+                new
+            }
+        }
+    };
+    let ids = profile.function_ids().filter_map(|id| Some((id, profile.function_texts(id)?)));
+    ids.map(|(id, Function { name, file })| {
+        let function = Function { name: text(interner, name), file: text(interner, file) };
+        let own = interner.function(function);
+        interner.line(own, profile.line(id).unwrap_or(0));
+        own
+    })
+    .collect()
+}
+
 struct Merge {
     sample_types: Vec<SampleType>,
     interner: Interner,
@@ -74,7 +125,7 @@ impl Merge {
             };
             return Err(MergeError::SampleTypes { one: list(&self.sample_types), other: list(profile.sample_types()) });
         }
-        let functions = self.functions(profile);
+        let functions = functions_of(&mut self.interner, profile);
         for stack in profile.stacks() {
             self.count(stack.values)?;
             let start = self.stacks.frames.len();
@@ -83,32 +134,6 @@ impl Merge {
             self.end_stack(start, stack.values)?;
         }
         Ok(())
-    }
-
-    /// Of each function of the profile, its id here.
-    fn functions(&mut self, profile: &Profile) -> Vec<FunctionId> {
-        let mut texts = vec![None; profile.text_count()];
-        let mut text = |interner: &mut Interner, id| {
-            let known = texts.get_mut(super::TextId::index(id));
-            match known {
-                Some(Some(known)) => *known,
-                known => {
-                    let new = interner.text(profile.text(id));
-                    if let Some(place) = known {
-                        *place = Some(new);
-                    }
-                    new
-                }
-            }
-        };
-        let ids = profile.function_ids().filter_map(|id| Some((id, profile.function_texts(id)?)));
-        ids.map(|(id, Function { name, file })| {
-            let function = Function { name: text(&mut self.interner, name), file: text(&mut self.interner, file) };
-            let own = self.interner.function(function);
-            self.interner.line(own, profile.line(id).unwrap_or(0));
-            own
-        })
-        .collect()
     }
 
     fn count(&mut self, values: &[i64]) -> Result<(), MergeError> {

@@ -37,7 +37,7 @@ pub use folded::{read_folded, read_weighted_folded};
 pub use inflate::{beginning, gunzip, inflate, is_compressed};
 pub use jfr::{JfrContext, RecordedProfile, Recording, is_jfr, read_jfr};
 pub use limits::{LimitName, ReadError, ReadLimits};
-pub use merge::{MergeError, merge};
+pub use merge::{MergeError, aligned, merge};
 pub use model::{Function, FunctionId, Profile, SampleType, Stack, TextId};
 pub use pprof::{Labels, MAX_LABEL_SETS, PprofFile, read_pprof, read_pprof_by_labels};
 pub use speedscope::{SPEEDSCOPE_BYTES, SPEEDSCOPE_SAMPLES, SPEEDSCOPE_TIME, read_speedscope};
@@ -46,5 +46,6 @@ pub use tally::Tally;
 pub use tree::read_tree;
 pub use trie::read_trie;
 pub use write::{
-    PprofHeader, without_time, write_flamebearer, write_folded, write_plain, write_pprof, write_speedscope,
+    PprofHeader, without_time, write_flamebearer, write_folded, write_plain, write_pprof, write_pprof_by_label,
+    write_speedscope,
 };

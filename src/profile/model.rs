@@ -108,6 +108,11 @@ impl Profile {
         Self { sample_types, symbols, stacks }
     }
 
+    /// Whether ids of functions and texts mean the same in both.
+    pub fn shares_functions(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.symbols, &other.symbols)
+    }
+
     /// What the values count, in the order of [`Stack::values`].
     pub fn sample_types(&self) -> &[SampleType] {
         &self.sample_types

@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 
 use super::inflate::inflate;
 use super::limits::{ReadError, ReadLimits};
+use super::merge::aligned;
 use super::model::{Profile, SampleType};
 
 pub use self::flamebearer::write_flamebearer;
@@ -42,6 +43,15 @@ pub fn write_pprof(profile: &Profile, header: &PprofHeader) -> Vec<u8> {
     gzip(&write_plain(profile, header))
 }
 
+/// Writes several profiles of the same sample types as one gzip pprof, whose samples have the text of their profile as
+/// the value of a label. [`read_pprof_by_labels`](super::read_pprof_by_labels) reads them apart.
+pub fn write_pprof_by_label(label: &str, profiles: &[(String, Profile)], header: &PprofHeader) -> Vec<u8> {
+    let (values, profiles): (Vec<_>, Vec<_>) = profiles.iter().map(|(value, profile)| (value, profile.clone())).unzip();
+    let aligned = aligned(profiles);
+    let parts: Vec<_> = values.into_iter().map(|value| Some((label, value.as_str()))).zip(&aligned).collect();
+    gzip(&write_parts(&parts, header))
+}
+
 /// A pprof as gzip that is the same but does not say when it was taken.
 ///
 /// # Errors
@@ -63,30 +73,30 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
 
 /// Writes a profile as pprof, not compressed.
 pub fn write_plain(profile: &Profile, header: &PprofHeader) -> Vec<u8> {
+    write_parts(&[(None, profile)], header)
+}
+
+/// Writes profiles that share their functions. The samples of each have this label and value, if any.
+fn write_parts(parts: &[(Option<(&str, &str)>, &Profile)], header: &PprofHeader) -> Vec<u8> {
+    let none = Profile::default();
+    let profile = parts.first().map_or(&none, |(_, first)| first);
     let mut strings = Strings::default();
     strings.id("");
-    let mut out = Out(Vec::with_capacity(profile.frame_count() * 2 + profile.function_count() * 64));
+    let frames: usize = parts.iter().map(|(_, part)| part.frame_count()).sum();
+    let mut out = Out(Vec::with_capacity(frames * 2 + profile.function_count() * 64));
     for sample_type in profile.sample_types() {
         let message = value_type(sample_type, &mut strings);
         out.message(1, &message);
     }
-    let mut sample = Out::default();
-    let mut packed = Out::default();
-    for stack in profile.stacks() {
-        sample.0.clear();
-        packed.0.clear();
-        for frame in stack.frames {
-            packed.varint(frame.index() as u64 + 1);
-        }
-        sample.packed(1, &packed);
-        packed.0.clear();
-        for value in stack.values {
-            packed.varint(value.cast_unsigned());
-        }
-        sample.packed(2, &packed);
-        out.message(2, &sample);
-    }
     let mut message = Out::default();
+    for (label, part) in parts {
+        message.0.clear();
+        if let Some((label, value)) = label {
+            message.number(1, strings.id(label));
+            message.number(2, strings.id(value));
+        }
+        write_samples(&mut out, part, &message);
+    }
     let mut line = Out::default();
     for function in profile.function_ids() {
         let id = function.index() as u64 + 1;
@@ -111,6 +121,27 @@ pub fn write_plain(profile: &Profile, header: &PprofHeader) -> Vec<u8> {
         out.bytes(6, text.as_bytes());
     }
     out.0
+}
+
+/// Writes the stacks, each with the message of a label where that is not empty.
+fn write_samples(out: &mut Out, profile: &Profile, label: &Out) {
+    let mut sample = Out::default();
+    let mut packed = Out::default();
+    for stack in profile.stacks() {
+        sample.0.clear();
+        packed.0.clear();
+        for frame in stack.frames {
+            packed.varint(frame.index() as u64 + 1);
+        }
+        sample.packed(1, &packed);
+        packed.0.clear();
+        for value in stack.values {
+            packed.varint(value.cast_unsigned());
+        }
+        sample.packed(2, &packed);
+        sample.packed(3, label);
+        out.message(2, &sample);
+    }
 }
 
 fn write_header<'t>(out: &mut Out, header: &'t PprofHeader, strings: &mut Strings<'t>) {
@@ -188,7 +219,7 @@ impl Out {
         self.bytes(field, &message.0);
     }
 
-    /// A repeated field; left out where there is nothing.
+    /// A field of bytes; left out where there are none.
     fn packed(&mut self, field: u64, numbers: &Self) {
         if !numbers.0.is_empty() {
             self.bytes(field, &numbers.0);

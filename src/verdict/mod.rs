@@ -36,10 +36,10 @@ pub use compare::{
     ChangeVerdict, ChangedFunction, Compared, Comparison, DiffVerdict, Group, Load, Membership, OwnNoise, Side,
 };
 pub use findings::{
-    AtMost, CauseShare, Change, Diagnosis, Evidence, Finding, FirstProfile, Ground, KindOutcome, LockWait, Locks,
-    NoData, ObservedTime, ProfileAssessment, Rate, RateOver, Responsible, Since, Site, Subject, Summary, TopFunction,
-    Verdict, Was, change, compared_sentence, cores_text, cost_of_allocation, diagnosis_name, fallback_name, gone,
-    label, name_allocators, since, summarise, weigh_allocations,
+    AtMost, CategoryTicks, CauseShare, Change, Diagnosis, Evidence, Finding, FirstProfile, Ground, KindOutcome,
+    LockWait, Locks, NoData, ObservedTime, ProfileAssessment, Rate, RateOver, Responsible, Since, Site, Subject,
+    Summary, TopFunction, Verdict, Was, change, compared_sentence, cores_text, cost_of_allocation, diagnosis_name,
+    fallback_name, gone, label, name_allocators, since, summarise, weigh_allocations,
 };
 pub use fleet::{
     AppFunctions, AppMatches, FleetApp, Hotspot, HotspotService, Hotspots, Match, Matches, Needle, Ranking,

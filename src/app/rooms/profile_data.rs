@@ -106,6 +106,8 @@ fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
         }));
     }
     wiring.offer(port);
+    // The catalogue, for the route that follows a category.
+    wiring.rules()?;
     Ok(())
 }
 

@@ -16,8 +16,8 @@ use crate::kernel::{
     AppName, Call, Clock, FixedClock, PortError, PortResult, ProfileType, RowId, Selector, SequentialIds, Tenant,
     TimeWindow, Version,
 };
-use crate::profile::{ReadLimits, SampleType, read_folded};
-use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileMeta, ProfileQuery};
+use crate::profile::{Profile, ReadLimits, SampleType, read_folded};
+use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileMeta, ProfileQuery, StepWidth, Timeline};
 use crate::sor::registry::{MockRegistrySor, RegistrySor, Service};
 use crate::verdict::Rules;
 
@@ -129,6 +129,14 @@ impl ProfileDataSor for Source {
         _: &Selector,
     ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
         unreachable!("a fleet is read in one window")
+    }
+
+    async fn totals(&self, _: &Call, _: &ProfileQuery, _: StepWidth) -> PortResult<Option<Timeline<i64>>> {
+        unreachable!("a fleet is not read step by step")
+    }
+
+    async fn stacks(&self, _: &Call, _: &ProfileQuery, _: StepWidth) -> PortResult<Option<Timeline<Profile>>> {
+        unreachable!("a fleet is not read step by step")
     }
 }
 

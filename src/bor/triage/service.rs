@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use tokio::time::Instant;
 
@@ -18,7 +19,7 @@ use crate::bor::relational::{RelationalPorts, narrowed, tenant_of};
 use crate::bor::{Refusal, SorAnswer};
 use crate::kernel::{Call, Clock, CostPerCoreHour, Phase, PortError, PortResult, ProfileType, TimeWindow, offload};
 use crate::sor::baseline::Baseline;
-use crate::sor::profile_data::{ByMinute, MergedProfile, ProfileDataSor, ProfileQuery};
+use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileQuery, StepWidth, Timeline};
 use crate::verdict::{Category, ProfileAssessment, Rules, Since, since};
 
 /// What was read of an earlier window of a kind.
@@ -26,6 +27,13 @@ type EarlierRead = (ProfileType, CompareWith, TimeWindow, PortResult<Option<Merg
 
 /// How long a triage waits to know since when a category costs more.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Longer windows are not read by the minute.
+const LONGEST_BY_MINUTE: TimeDelta = TimeDelta::hours(2);
+/// How much before a window is read by the minute too, to know what is usual.
+const BEFORE: TimeDelta = TimeDelta::hours(1);
+/// Profiles of the last seconds are still on their way.
+const ON_THEIR_WAY: TimeDelta = TimeDelta::seconds(30);
 
 /// How long one triage may take in all.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -163,12 +171,14 @@ impl TriageService {
         if request.compare.is_none() {
             return Vec::new();
         }
+        let Some(window) = by_minute(request.window, self.parts.relational.clock.now()) else { return Vec::new() };
         let of = async |kind: ProfileType| {
-            let by_minute = self.parts.profiles.by_minute(call, &request.query(kind)).await?;
+            let query = ProfileQuery { window, ..request.query(kind) };
+            let read = self.parts.profiles.stacks(call, &query, StepWidth::MINUTE).await?;
             let (rules, from) = (Arc::clone(&self.parts.rules), request.window.from());
-            let Some(ByMinute { minutes, versions }) = by_minute else { return Ok(Vec::new()) };
-            let versions: Vec<_> = versions.into_iter().map(first_profile).collect();
-            offload("judging profiles by the minute", move || since(&rules, kind, &minutes, from, &versions)).await
+            let Some(Timeline { meta, steps }) = read else { return Ok(Vec::new()) };
+            let versions: Vec<_> = meta.versions.into_iter().map(first_profile).collect();
+            offload("judging profiles by the minute", move || since(&rules, kind, &steps, from, &versions)).await
         };
         let call = &call.until(Instant::now() + PATIENCE);
         join_all(request.types.first().iter().map(async |kind| {
@@ -256,3 +266,10 @@ impl TriageService {
 
 #[cfg(test)]
 mod tests;
+
+/// The whole minutes of a window and of the hour before it. `None`: the window is too long, or has not begun.
+fn by_minute(window: TimeWindow, now: DateTime<Utc>) -> Option<TimeWindow> {
+    let to = StepWidth::MINUTE.floor(window.to().min(now - ON_THEIR_WAY));
+    let from = StepWidth::MINUTE.floor(window.from() - BEFORE);
+    (window.duration() <= LONGEST_BY_MINUTE).then(|| TimeWindow::new(from, to).ok()).flatten()
+}

@@ -200,6 +200,9 @@ pub struct CoverageBody {
     pub minutes_with_data: u32,
     /// Minutes of the window that have passed.
     pub minutes: u32,
+    /// Seconds that the profiles cover: from each start to the next where that is at most 60 s later, or else 15 s.
+    /// Rates such as `cores` are over these.
+    pub covered_seconds: u32,
     /// Start of the first profile.
     pub first_profile_at: DateTime<Utc>,
     /// Start of the last profile.

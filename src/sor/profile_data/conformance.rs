@@ -5,8 +5,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::pyroscope::replay::{Recordings, shared};
-use super::{MergedProfile, ProfileDataSor, ProfileQuery};
-use crate::kernel::{CALL, FixedClock, NoDataReason, ProfileType, Selector, TimeWindow};
+use super::{MergedProfile, ProfileDataSor, ProfileQuery, StepWidth};
+use crate::kernel::{CALL, FixedClock, NoDataReason, PortError, ProfileType, Selector, TimeWindow};
 use crate::profile::{FunctionTable, Profile, ReadLimits, SampleType, read_pprof};
 
 /// One profile to be stored before the suite runs.
@@ -122,6 +122,7 @@ pub(crate) async fn check(sor: &dyn ProfileDataSor, source: Source) {
     follows_the_selector(sor, &pushes).await;
     reads_pairs(sor, &pushes).await;
     tells_the_first_half_of_a_baseline(sor, &pushes).await;
+    reads_step_by_step(sor, &pushes, source).await;
     if source.any_window {
         tells_when_the_last_profile_came(sor, source).await;
         windows_are_half_open(sor, &pushes).await;
@@ -224,6 +225,40 @@ async fn tells_the_first_half_of_a_baseline(sor: &dyn ProfileDataSor, pushes: &[
     // All of it is in the first half, so there is nothing to compare it with.
     let (baseline, _) = sor.merged_pair(&CALL, &current, self::first(), &everything).await.unwrap().unwrap();
     assert_eq!(baseline.first_half(), None);
+}
+
+async fn reads_step_by_step(sor: &dyn ProfileDataSor, pushes: &[Push], source: Source) {
+    let cpu = query("checkout", ProfileType::Cpu, first(), "");
+    // Three pushes, 15 s apart, the first one where its step begins.
+    let quarter = StepWidth::new(TimeDelta::seconds(15)).unwrap();
+    for (width, per_step) in [(StepWidth::MINUTE, &[3][..]), (quarter, &[1, 1, 1])] {
+        let of_step = |times: &i64| expected(pushes, "checkout", "process_cpu", "cpu", *times);
+        let wanted: Vec<_> = (0..).zip(per_step.iter().map(of_step)).collect();
+        let start = |step: i32| noon() + width.get() * step;
+        let totals = sor.totals(&CALL, &cpu, width).await.unwrap().unwrap();
+        let of_rows = |rows: &Rows| rows.iter().map(|(_, own, _)| own).sum::<i64>();
+        let wanted_totals: Vec<_> = wanted.iter().map(|(step, rows)| (start(*step), of_rows(rows))).collect();
+        assert_eq!(totals.steps, wanted_totals);
+        assert_eq!(totals.meta.sample_type, Some(SampleType::new("cpu", "nanoseconds")));
+        // Of the recorded windows none is as short as a quarter of a minute.
+        if width == quarter && !source.any_window {
+            continue;
+        }
+        let short = ProfileQuery { window: window(0, 1), ..cpu.clone() };
+        let stacks = sor.stacks(&CALL, &short, width).await.unwrap().unwrap();
+        let read: Vec<_> = stacks.steps.iter().map(|(at, profile)| (*at, rows(profile, 0, 1))).collect();
+        assert_eq!(read, wanted.into_iter().map(|(step, rows)| (start(step), rows)).collect::<Vec<_>>());
+        assert_eq!(stacks.meta.kinds.contains(&ProfileType::Cpu), totals.meta.kinds.contains(&ProfileType::Cpu));
+    }
+    let lock = query("search", ProfileType::Lock, first(), "");
+    let nothing = sor.totals(&CALL, &lock, StepWidth::MINUTE).await.unwrap().unwrap();
+    assert_eq!((nothing.steps.len(), nothing.meta.no_data), (0, Some(NoDataReason::KindNeverSent)));
+    let nobody = query("nobody", ProfileType::Cpu, first(), "");
+    assert!(sor.totals(&CALL, &nobody, StepWidth::MINUTE).await.unwrap().is_none());
+    assert!(sor.stacks(&CALL, &nobody, StepWidth::MINUTE).await.unwrap().is_none());
+    let day = ProfileQuery { window: window(-1_440, 60), ..cpu };
+    let refused = sor.totals(&CALL, &day, StepWidth::MINUTE).await.unwrap_err();
+    assert!(matches!(&refused, PortError::Invalid(why) if why.contains("1500 steps")), "{refused}");
 }
 
 async fn tells_when_the_last_profile_came(sor: &dyn ProfileDataSor, source: Source) {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::coverage::Coverage;
 use crate::kernel::{AppName, NoDataReason, ProfileType, Selector, Tenant, TimeWindow};
 use crate::profile::{Profile, SampleType};
 
@@ -81,28 +82,20 @@ pub struct ProfileMeta {
     pub populations: Vec<LabelShare>,
     /// The profilers that pushed this kind (`pyroscope_spy`, `otel.scope.name`, `job`), if there are several.
     pub profilers: Vec<LabelShare>,
+    /// The values of the labels `version`, `service_version` and `service_git_ref`, and when the first profile of each
+    /// came. Known to the embedded store.
+    pub versions: Vec<VersionBegan>,
     /// The series never decrease: their values are cumulative and say nothing about the window.
     pub cumulative: bool,
     /// Label sets were merged, since an hour had too many of them.
     pub labels_collapsed: bool,
 }
 
-/// The profiles of a window and of the hour before it, minute by minute.
-#[derive(Debug, Clone, Default)]
-pub struct ByMinute {
-    /// The start of each minute that has profiles, and these merged. In order of time; the last minutes may be missing,
-    /// if their profiles are still on their way.
-    pub minutes: Vec<(DateTime<Utc>, Profile)>,
-    /// The values of the labels `version`, `service_version` and `service_git_ref`, and when the first profile of each
-    /// came.
-    pub versions: Vec<VersionBegan>,
-}
-
 /// When the first profile of a version came.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionBegan {
     /// The label that names the version.
-    pub label: &'static str,
+    pub label: String,
     /// Its value.
     pub value: String,
     /// The start of the first profile.
@@ -118,18 +111,4 @@ pub struct LabelShare {
     pub value: String,
     /// Ticks with that value, if the source knows them.
     pub ticks: Option<i64>,
-}
-
-/// How much of a window has data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Coverage {
-    /// Minutes of the window in which a profile started.
-    pub minutes_with_data: u32,
-    /// Minutes of the window that have passed.
-    pub minutes: u32,
-    /// Start of the first profile.
-    pub first_profile_at: DateTime<Utc>,
-    /// Start of the last profile.
-    pub last_profile_at: DateTime<Utc>,
 }

@@ -1,16 +1,28 @@
 //! How a merged profile, or a pair of them, is sent from one Flamewarden to another: as one gzip pprof, with everything
 //! beyond the stacks in comments.
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::domain::{MergedProfile, ProfileMeta, halved};
+use super::timeline::Timeline;
 use crate::kernel::TimeWindow;
 use crate::profile::{
-    PprofFile, PprofHeader, Profile, ProfileBuilder, ReadError, ReadLimits, SampleType, read_pprof, write_pprof,
+    PprofFile, PprofHeader, Profile, ProfileBuilder, ReadError, ReadLimits, SampleType, read_pprof,
+    read_pprof_by_labels, write_pprof, write_pprof_by_label,
 };
 
 /// The comment that carries [`ProfileMeta`] as JSON begins with this.
 pub(super) const META_COMMENT: &str = "flamewarden:";
 /// The comment with the meta of a pair's baseline begins with this.
 const BASELINE_COMMENT: &str = "flamewarden-baseline:";
+/// The comment with the starts of steps, in seconds since 1970, begins with this.
+const STEPS_COMMENT: &str = "flamewarden-steps:";
+/// The label of a sample that says when its step began, RFC 3339.
+const STEP_LABEL: &str = "step";
 /// The prefix of the baseline's sample types in a pair, so that other tools show which they are.
 const BASELINE_TYPE: &str = "baseline_";
 
@@ -68,6 +80,44 @@ pub(super) fn write_pair(
     Ok(write_pprof(&builder.build(), &header))
 }
 
+/// Writes a window step by step: samples say in the label [`STEP_LABEL`] when their step began.
+pub(super) fn write_steps(timeline: Timeline<Profile>, window: TimeWindow) -> Result<Vec<u8>, serde_json::Error> {
+    let Timeline { meta, steps } = timeline;
+    let starts: Vec<_> = steps.iter().map(|(at, _)| at.timestamp()).collect();
+    let header = PprofHeader {
+        time: Some(window.from()),
+        duration: Some(window.duration()),
+        default_sample_type: meta.sample_type.as_ref().map(|t| t.name.clone()),
+        comments: vec![comment(META_COMMENT, &meta)?, comment(STEPS_COMMENT, &starts)?],
+        ..PprofHeader::default()
+    };
+    let named: Vec<_> = steps.into_iter().map(|(at, profile)| (label(at), profile)).collect();
+    Ok(write_pprof_by_label(STEP_LABEL, &named, &header))
+}
+
+/// Reads a window step by step.
+pub(super) fn read_steps(bytes: &[u8], limits: &ReadLimits) -> Result<Timeline<Profile>, InvalidExport> {
+    let parts = read_pprof_by_labels(bytes, limits, &[STEP_LABEL])?;
+    let Some((_, first)) = parts.first() else { return Err(InvalidExport::Comment(META_COMMENT)) };
+    let meta = meta(first, META_COMMENT)?;
+    let starts: Vec<i64> = said(first, STEPS_COMMENT)?;
+    let types = first.profile.sample_types().to_vec();
+    let mut profiles: BTreeMap<String, Profile> =
+        parts.into_iter().filter_map(|(mut labels, file)| Some((labels.remove(STEP_LABEL)?, file.profile))).collect();
+    let step = |start| {
+        let at = DateTime::from_timestamp(start, 0)?;
+        // A step whose profiles are empty has no samples.
+        let empty = || ProfileBuilder::new(types.clone()).build();
+        Some((at, profiles.remove(&label(at)).unwrap_or_else(empty)))
+    };
+    Ok(Timeline { steps: starts.into_iter().filter_map(step).collect(), meta })
+}
+
+/// The text of the label of a step.
+fn label(start: DateTime<Utc>) -> String {
+    start.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
 /// Reads one window.
 pub(super) fn read_one(bytes: &[u8], limits: &ReadLimits) -> Result<MergedProfile, InvalidExport> {
     let file = read_pprof(bytes, limits)?;
@@ -98,6 +148,11 @@ pub(super) fn read_pair(bytes: &[u8], limits: &ReadLimits) -> Result<(MergedProf
 }
 
 fn meta(file: &PprofFile, begin: &'static str) -> Result<ProfileMeta, InvalidExport> {
+    said(file, begin)
+}
+
+/// What the comment that begins so says.
+fn said<T: DeserializeOwned>(file: &PprofFile, begin: &'static str) -> Result<T, InvalidExport> {
     let json = file.comments.iter().find_map(|comment| comment.strip_prefix(begin));
     json.and_then(|json| serde_json::from_str(json).ok()).ok_or(InvalidExport::Comment(begin))
 }
@@ -107,8 +162,8 @@ pub(super) fn meta_of(file: &PprofFile) -> Option<ProfileMeta> {
     meta(file, META_COMMENT).ok()
 }
 
-fn comment(begin: &str, meta: &ProfileMeta) -> Result<String, serde_json::Error> {
-    Ok(format!("{begin}{}", serde_json::to_string(meta)?))
+fn comment(begin: &str, said: &impl Serialize) -> Result<String, serde_json::Error> {
+    Ok(format!("{begin}{}", serde_json::to_string(said)?))
 }
 
 /// The profile with this sample type in place of the one it has.

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 pub(crate) mod conformance;
+mod coverage;
 mod domain;
 mod encoding;
 mod exchange;
@@ -20,11 +21,13 @@ mod resolve;
 mod routes;
 mod sent_time;
 pub mod store;
+mod timeline;
 mod type_id;
 mod wire;
 mod within;
 
-pub use domain::{ByMinute, Coverage, LabelShare, MergedProfile, ProfileMeta, ProfileQuery, VersionBegan};
+pub use coverage::Coverage;
+pub use domain::{LabelShare, MergedProfile, ProfileMeta, ProfileQuery, VersionBegan};
 pub use file::FileProfile;
 pub use near::near_apps;
 #[cfg(test)]
@@ -32,6 +35,7 @@ pub use port::MockProfileDataSor;
 pub use port::ProfileDataSor;
 pub use pyroscope::{Credentials, InvalidSource, PyroscopeSettings};
 pub use routes::routes;
+pub use timeline::{StepWidth, Timeline};
 
 use std::sync::Arc;
 

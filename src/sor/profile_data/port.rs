@@ -1,7 +1,9 @@
 use async_trait::async_trait;
 
-use super::domain::{ByMinute, MergedProfile, ProfileQuery};
+use super::domain::{MergedProfile, ProfileQuery};
+use super::timeline::{StepWidth, Timeline};
 use crate::kernel::{AppName, Call, PortResult, Selector, Tenant, TimeWindow};
+use crate::profile::Profile;
 
 /// Reads profiles. Adapters: Pyroscope, the embedded store, another Flamewarden.
 #[cfg_attr(test, mockall::automock)]
@@ -30,9 +32,16 @@ pub trait ProfileDataSor: Send + Sync {
         baseline_selector: &Selector,
     ) -> PortResult<Option<(MergedProfile, MergedProfile)>>;
 
-    /// The profiles of the query's window and of the hour before it, minute by minute. `None`: they cannot be had by the
-    /// minute. Only the embedded store has them.
-    async fn by_minute(&self, _call: &Call, _query: &ProfileQuery) -> PortResult<Option<ByMinute>> {
-        Ok(None)
-    }
+    /// The totals of the query's window, which should be [whole steps](StepWidth::widened), step by step. `None` as for
+    /// [`merged`](Self::merged). More than 1,440 steps are [invalid](crate::kernel::PortError::Invalid).
+    async fn totals(&self, call: &Call, query: &ProfileQuery, width: StepWidth) -> PortResult<Option<Timeline<i64>>>;
+
+    /// The merged profiles of the same, step by step. Invalid are more than 240 steps, behind a Pyroscope server 60,
+    /// and whatever the source does not have step by step.
+    async fn stacks(
+        &self,
+        call: &Call,
+        query: &ProfileQuery,
+        width: StepWidth,
+    ) -> PortResult<Option<Timeline<Profile>>>;
 }

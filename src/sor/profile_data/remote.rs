@@ -15,13 +15,14 @@ use serde::Deserialize;
 use url::Url;
 
 use super::domain::{MergedProfile, ProfileQuery};
-use super::exchange::{InvalidExport, read_one, read_pair};
+use super::exchange::{InvalidExport, read_one, read_pair, read_steps};
 use super::port::ProfileDataSor;
 use super::pyroscope::weight;
+use super::timeline::{StepWidth, Timeline};
 use super::within::{NotRead, ReadBudget};
 use crate::http::{Answer, Code, Outward, TENANT_HEADER, announce};
 use crate::kernel::{AppName, Call, Clock, PortError, PortResult, Selector, Tenant, TimeWindow};
-use crate::profile::{Budget, LimitName, ReadError, ReadLimits};
+use crate::profile::{Budget, LimitName, Profile, ReadError, ReadLimits};
 use crate::upstream::is_closed;
 
 /// Exports up to this size, compressed, are read on the thread where they arrive.
@@ -105,6 +106,24 @@ impl RemoteProfiles {
             Err(NotRead::Bad(error)) => Err(bad(error.into())),
             Err(NotRead::Busy) => Err(PortError::Timeout("waiting for memory to read the answer".to_owned())),
             Err(NotRead::Lost(error)) => Err(error),
+        }
+    }
+
+    /// The window step by step; with or without the stacks.
+    async fn steps(
+        &self,
+        call: &Call,
+        query: &ProfileQuery,
+        width: StepWidth,
+        stacks: bool,
+    ) -> PortResult<Option<Timeline<Profile>>> {
+        let mut url = self.export_url(query, None);
+        url.query_pairs_mut()
+            .append_pair("step", &format!("{}s", width.get().num_seconds()))
+            .append_pair("stacks", if stacks { "true" } else { "false" });
+        match self.get(call, url, query.tenant.as_ref()).await? {
+            Some(body) => self.read(body, read_steps).await.map(Some),
+            None => Ok(None),
         }
     }
 
@@ -211,5 +230,22 @@ impl ProfileDataSor for RemoteProfiles {
             Some(body) => self.read(body, read_pair).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    async fn totals(&self, call: &Call, query: &ProfileQuery, width: StepWidth) -> PortResult<Option<Timeline<i64>>> {
+        let read = self.steps(call, query, width, false).await?;
+        Ok(read.map(|Timeline { meta, steps }| {
+            let steps = steps.into_iter().map(|(at, profile)| (at, profile.total(0))).collect();
+            Timeline { meta, steps }
+        }))
+    }
+
+    async fn stacks(
+        &self,
+        call: &Call,
+        query: &ProfileQuery,
+        width: StepWidth,
+    ) -> PortResult<Option<Timeline<Profile>>> {
+        self.steps(call, query, width, true).await
     }
 }

@@ -1,32 +1,27 @@
 //! The routes of the Profile Data SOR. They call the port only.
 
+mod export;
 mod params;
+mod series;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Write;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, ContentEncoding, HeaderValue};
+use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use chrono::SecondsFormat;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use self::params::{
-    AppsParams, ExportFormat, ExportParams, FlameGraphParams, PairParams, ProfileErrors, ProfileParams, SourceErrors,
-};
+use self::params::{AppsParams, FlameGraphParams, PairParams, ProfileErrors, ProfileParams, SourceErrors};
 use super::domain::{MergedProfile, ProfileMeta, ProfileQuery};
-use super::exchange::{write_one, write_pair};
 use super::near::near_apps;
 use super::port::ProfileDataSor;
+use super::timeline::{StepWidth, Timeline};
 use super::wire::{AppsBody, PairBody, ProfileBody};
 use crate::http::{Code, PathParam, Problem, Query, Resource, Routes, TenantHeader, json, window, windows};
-use crate::kernel::{
-    AppName, Call, Clock, Labels, NoDataReason, ProfileType, Selector, Tenant, TimeWindow, offload, percent_of, round2,
-};
-use crate::profile::{
-    FlameGraphText, flame_graph, flame_graph_diff, write_flamebearer, write_folded, write_speedscope,
-};
+use crate::kernel::{AppName, Call, Clock, Labels, ProfileType, Selector, Tenant, TimeWindow, offload};
+use crate::profile::{FlameGraphText, Profile, flame_graph, flame_graph_diff};
 
 /// The characters that a link may contain unescaped.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -43,8 +38,14 @@ pub fn routes(routes: &mut Routes<'_>) {
         .service(Resource::at("/profiles/apps").with(__path_list_profiled_apps, list_profiled_apps))
         .service(Resource::at("/profiles/{appName}").with(__path_get_profile, get_profile))
         .service(Resource::at("/profiles/{appName}/diff").with(__path_get_profile_diff, get_profile_diff))
+        .service(
+            Resource::at("/profiles/{appName}/series")
+                .with(series::__path_get_profile_series, series::get_profile_series),
+        )
         .service(Resource::at("/profiles/{appName}/flamegraph").with(__path_draw_flame_graph, draw_flame_graph))
-        .service(Resource::at("/profiles/{appName}/export").with(__path_export_profile, export_profile));
+        .service(
+            Resource::at("/profiles/{appName}/export").with(export::__path_export_profile, export::export_profile),
+        );
 }
 
 /// List the apps that have profiles
@@ -182,118 +183,6 @@ async fn draw_flame_graph(
         .body(drawn))
 }
 
-/// Export the merged stacks
-///
-/// The window's merged stacks in a format that other tools read; by default gzip pprof, with file names. Without data it has
-/// no samples. `folded` is text with a stack and its value on each line, which does not say its unit: CPU is nanoseconds.
-/// `flamebearer` is the JSON of Pyroscope's flame graphs, `speedscope` the JSON of that viewer. Of these three, only `speedscope` has file names, and only the pprof says in a
-/// comment what is known about the profile beyond its stacks. With a baseline, which takes pprof only, both windows are in
-/// one pprof and have the same sample type: the first values are the baseline's and the last are the current window's.
-/// If there are three, the middle ones are the part of the baseline in the first half of its window.
-#[utoipa::path(
-    get, path = "/profiles/{appName}/export", tag = "profiles", operation_id = "exportProfile",
-    params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), ExportParams, TenantHeader),
-    responses(
-        (status = 200, description = "The profile; pprof is gzip", content(
-            (Vec<u8> = "application/octet-stream"),
-            (String = "text/plain", example = "main;serve;parse 120\nmain;serve;render 80\n"),
-            (Object = "application/json"),
-        ), headers(
-            ("x-profile-types" = String, description = "full profile type IDs that were read, joined by commas"),
-            ("x-truncated-percent" = f64, description = "the share that the source cut off"),
-            ("x-profile-kinds" = String, description = "the kinds of profile that the app sends, joined by commas; absent if the source does not tell"),
-            ("x-no-data-reason" = NoDataReason, description = "why there is no data; absent if there is some, or if the source does not tell"),
-            ("x-last-profile-at" = String, description = "if there is no data: when the last such profile came, or else the app's last, RFC 3339"),
-        )),
-        ProfileErrors,
-    ),
-)]
-async fn export_profile(
-    port: Port,
-    call: Call,
-    clock: Now,
-    app: PathParam<AppName>,
-    params: Query<ExportParams>,
-    tenant: TenantHeader,
-) -> Result<HttpResponse, Problem> {
-    let params = params.into_inner();
-    let format = params.format.unwrap_or_default();
-    let baseline = (params.baseline_from, params.baseline_to);
-    let paired = baseline != (None, None) || params.baseline_selector.is_some();
-    if paired && format != ExportFormat::Pprof {
-        let why = "two windows are exported as pprof only: leave format out, or leave the baseline out";
-        return Err(Problem::field(Code::ParameterInvalid, "format", why));
-    }
-    let (baseline_window, window) = if paired {
-        windows(baseline, (params.from, params.to), clock.now()).map(|(before, now)| (Some(before), now))?
-    } else {
-        (None, window(params.from, params.to, &**clock)?)
-    };
-    let series = Series {
-        selector: params.selector,
-        baseline: params.baseline_selector,
-        labels: params.labels,
-        tenant: tenant.into_inner(),
-    };
-    let (query, baseline_selector) = query(app.into_inner(), params.kind, window, series);
-    let (baseline, merged) = if let Some(baseline_window) = baseline_window {
-        let (baseline, current) =
-            pair(Source { port: &port, call: &call, now: &clock }, &query, baseline_window, &baseline_selector).await?;
-        (Some(baseline), current)
-    } else {
-        (None, merged(Source { port: &port, call: &call, now: &clock }, &query).await?)
-    };
-    let about = headers(&merged);
-    let (content_type, extension) = format.file();
-    let file: String = query
-        .app
-        .as_str()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
-        .collect();
-    let disposition = format!("attachment; filename=\"{file}-{}.{extension}\"", query.kind);
-    let name = format!("{} {}", query.app, query.kind);
-    let body = compute(true, move || {
-        let written = match (format, baseline) {
-            (ExportFormat::Pprof, Some(baseline)) => write_pair(&baseline, &merged, window),
-            (ExportFormat::Pprof, None) => write_one(&merged, window),
-            (ExportFormat::Folded, _) => Ok(write_folded(&merged.profile, 0)),
-            (ExportFormat::Flamebearer, _) => write_flamebearer(&merged.profile, 0),
-            (ExportFormat::Speedscope, _) => write_speedscope(&merged.profile, 0, &name),
-        };
-        written.map_err(|e| internal(&e.to_string()))
-    })
-    .await?;
-    let mut answer = HttpResponse::Ok();
-    answer.content_type(content_type).insert_header((header::CONTENT_DISPOSITION, disposition));
-    if format == ExportFormat::Pprof {
-        // The profile is compressed already.
-        answer.insert_header(ContentEncoding::Identity);
-    }
-    for (name, value) in about {
-        // A type may be spelled in characters that a header cannot hold.
-        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
-            answer.insert_header((name, value));
-        }
-    }
-    Ok(answer.body(body))
-}
-
-/// What the headers of an export say of the profile. Its comment says the same and more, and is what another Flamewarden
-/// reads.
-fn headers(merged: &MergedProfile) -> Vec<(&'static str, String)> {
-    let ProfileMeta { profile_types, truncated_ticks, kinds, no_data, last_profile_at, .. } = &merged.meta;
-    let truncated = percent_of(*truncated_ticks, merged.profile.total(0));
-    let kinds = kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(",");
-    let always = [("x-profile-types", profile_types.join(",")), ("x-truncated-percent", round2(truncated).to_string())];
-    let known = [
-        ("x-profile-kinds", Some(kinds).filter(|kinds| !kinds.is_empty())),
-        ("x-no-data-reason", no_data.map(|reason| reason.to_string())),
-        ("x-last-profile-at", last_profile_at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true))),
-    ];
-    always.into_iter().chain(known.into_iter().filter_map(|(name, value)| Some((name, value?)))).collect()
-}
-
 /// The app's series that are read.
 struct Series {
     selector: Option<Selector>,
@@ -342,6 +231,20 @@ struct Source<'r> {
 }
 
 impl Source<'_> {
+    async fn totals(self, query: &ProfileQuery, width: StepWidth) -> Result<Timeline<i64>, Problem> {
+        match self.port.totals(self.call, query, width).await.map_err(|e| Problem::of_profiles(&e))? {
+            Some(timeline) => Ok(timeline),
+            None => Err(self.unknown(query).await),
+        }
+    }
+
+    async fn stacks(self, query: &ProfileQuery, width: StepWidth) -> Result<Timeline<Profile>, Problem> {
+        match self.port.stacks(self.call, query, width).await.map_err(|e| Problem::of_profiles(&e))? {
+            Some(timeline) => Ok(timeline),
+            None => Err(self.unknown(query).await),
+        }
+    }
+
     async fn unknown(self, query: &ProfileQuery) -> Problem {
         let (app, tenant) = (&query.app, query.tenant.as_ref());
         Problem::app_unknown(app, &near_apps(&***self.port, self.call, (tenant, app), self.now.now()).await)

@@ -5,6 +5,7 @@
 
 mod assessment;
 mod at_most;
+mod category_ticks;
 mod change;
 mod diagnosis;
 mod finding;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use assessment::{ProfileAssessment, TopFunction};
 pub use at_most::AtMost;
+pub use category_ticks::CategoryTicks;
 pub use change::{Change, Was, change, compared_sentence, gone};
 pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
 pub use finding::{Finding, Subject};

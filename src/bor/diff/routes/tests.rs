@@ -16,10 +16,12 @@ use crate::kernel::{
     Call, Clock, FixedClock, LimitSeverity, Percent, PortError, PortResult, RowId, SequentialIds, Tenant, Tier,
     TimeWindow, Version,
 };
-use crate::profile::{ReadLimits, SampleType, read_folded};
+use crate::profile::{Profile, ReadLimits, SampleType, read_folded};
 use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
 use crate::sor::history::{AssessmentSeverity, HistorySor, MockHistorySor, NewAssessment};
-use crate::sor::profile_data::{MergedProfile, MockProfileDataSor, ProfileDataSor, ProfileMeta};
+use crate::sor::profile_data::{
+    MergedProfile, MockProfileDataSor, ProfileDataSor, ProfileMeta, ProfileQuery, StepWidth, Timeline,
+};
 use crate::sor::registry::{MockRegistrySor, RegistrySor, Service};
 
 const NOW: i64 = 1_706_003_600;
@@ -355,6 +357,12 @@ async fn gives_up_at_the_deadline() {
         }
         async fn merged_pair(&self, _: &Call, _: &ProfileQuery, _: TimeWindow, _: &Selector) -> Answer {
             std::future::pending().await
+        }
+        async fn totals(&self, _: &Call, _: &ProfileQuery, _: StepWidth) -> PortResult<Option<Timeline<i64>>> {
+            unreachable!("a diff is not read step by step")
+        }
+        async fn stacks(&self, _: &Call, _: &ProfileQuery, _: StepWidth) -> PortResult<Option<Timeline<Profile>>> {
+            unreachable!("a diff is not read step by step")
         }
     }
     let (status, body) = Setup { deadline: Duration::from_millis(20), ..Setup::v2(Slow) }.get("").await;

@@ -18,10 +18,12 @@ use crate::kernel::{
     CALL, Call, Clock, CostPerCoreHour, FixedClock, LimitSeverity, NoDataReason, Percent, PortError, PortResult,
     ProfileType, RowId, SequentialIds, Tenant, Version,
 };
-use crate::profile::{ReadLimits, SampleType, read_folded};
+use crate::profile::{Profile, ReadLimits, SampleType, read_folded};
 use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
 use crate::sor::history::{HistorySor, MockHistorySor, NewAssessment};
-use crate::sor::profile_data::{MergedProfile, MockProfileDataSor, ProfileDataSor, ProfileMeta, ProfileQuery};
+use crate::sor::profile_data::{
+    MergedProfile, MockProfileDataSor, ProfileDataSor, ProfileMeta, ProfileQuery, StepWidth, Timeline,
+};
 use crate::sor::registry::{MockRegistrySor, RegistrySor, Service};
 use crate::verdict::Rules;
 
@@ -58,7 +60,7 @@ type Answer = fn(&ProfileQuery) -> PortResult<Option<MergedProfile>>;
 fn source(answer: Answer) -> MockProfileDataSor {
     let mut port = MockProfileDataSor::new();
     port.expect_merged().returning(move |_, query| answer(query));
-    port.expect_by_minute().returning(|_, _| Ok(None));
+    port.expect_stacks().returning(|_, _, _| Ok(None));
     port.expect_apps().returning(|_, _, _| Ok(vec!["shop2".parse().unwrap()]));
     port
 }
@@ -300,6 +302,12 @@ async fn gives_up_at_the_deadline_and_answers_what_came() {
             _: &Selector,
         ) -> PortResult<Option<(MergedProfile, MergedProfile)>> {
             Ok(None)
+        }
+        async fn totals(&self, _: &Call, _: &ProfileQuery, _: StepWidth) -> PortResult<Option<Timeline<i64>>> {
+            unreachable!("nothing is compared")
+        }
+        async fn stacks(&self, _: &Call, _: &ProfileQuery, _: StepWidth) -> PortResult<Option<Timeline<Profile>>> {
+            unreachable!("nothing is compared")
         }
     }
     let service = TriageService::new(TriageParts {

@@ -132,8 +132,8 @@ fn top_functions(assessment: &ProfileAssessment) -> Vec<TopFunctionBody> {
 
 impl From<Coverage> for CoverageBody {
     fn from(coverage: Coverage) -> Self {
-        let Coverage { minutes_with_data, minutes, first_profile_at, last_profile_at } = coverage;
-        Self { minutes_with_data, minutes, first_profile_at, last_profile_at }
+        let Coverage { minutes_with_data, minutes, covered_seconds, first_profile_at, last_profile_at } = coverage;
+        Self { minutes_with_data, minutes, covered_seconds, first_profile_at, last_profile_at }
     }
 }
 

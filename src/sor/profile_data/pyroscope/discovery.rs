@@ -240,7 +240,7 @@ impl Discovery {
         Ok(None)
     }
 
-    /// When the last profile came. `None`: the server does not say.
+    /// The end of the minute in which the last profile came. `None`: the server does not say.
     async fn last_profile_at(&self, call: &Call, (tenant, app): &TenantApp, newest: &Newest) -> Option<DateTime<Utc>> {
         let selector = selector_of(app, &Selector::default(), None);
         let (id, span) = (&newest.type_id, newest.span.last_day());

@@ -32,6 +32,7 @@ mod settings;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod timeline;
 
 use std::sync::Arc;
 
@@ -48,14 +49,17 @@ use self::survey::{Survey, Surveyor};
 use super::domain::{MergedProfile, ProfileMeta, ProfileQuery, without_samples};
 use super::port::ProfileDataSor;
 use super::resolve::{resolve, resolve_pair};
+use super::timeline::{StepWidth, Timeline};
 use super::type_id::TypeId;
 use crate::kernel::{AppName, Call, Clock, PortResult, ProfileType, Selector, Tenant, TimeWindow};
+use crate::profile::Profile;
 
 /// How much of a window is read for profiles that are snapshots.
 const SNAPSHOTS: TimeDelta = TimeDelta::minutes(2);
 
 /// The adapter.
 pub(super) struct Pyroscope {
+    client: Arc<Client>,
     clock: Arc<dyn Clock>,
     discovery: Arc<Discovery>,
     fetcher: Arc<Fetcher>,
@@ -74,7 +78,8 @@ impl Pyroscope {
                 settings.timeout,
                 settings.cache_bytes,
             )),
-            surveyor: Arc::new(Surveyor::new(client, Arc::clone(&clock))),
+            surveyor: Arc::new(Surveyor::new(Arc::clone(&client), Arc::clone(&clock))),
+            client,
             clock,
         })
     }
@@ -245,5 +250,17 @@ impl ProfileDataSor for Pyroscope {
             },
         };
         Ok(Some(pair))
+    }
+    async fn totals(&self, call: &Call, query: &ProfileQuery, width: StepWidth) -> PortResult<Option<Timeline<i64>>> {
+        self.totals_of(call, query, width).await
+    }
+
+    async fn stacks(
+        &self,
+        call: &Call,
+        query: &ProfileQuery,
+        width: StepWidth,
+    ) -> PortResult<Option<Timeline<Profile>>> {
+        self.stacks_of(call, query, width).await
     }
 }

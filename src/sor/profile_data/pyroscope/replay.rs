@@ -3,6 +3,7 @@
 //! It matches the method, the path and the decoded message. Times only decide between cases that differ in nothing
 //! else. `Series` was recorded for all apps at once; the answer for one app is that recording, filtered.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -133,18 +134,26 @@ impl Recordings {
         SeriesResponse { labels_set }
     }
 
-    /// The recorded totals of `checkout`, for any labels.
+    /// The recorded totals of `checkout`, for any labels, summed up in steps as servers do: a step ends at a multiple of
+    /// its width after the start, and has what came since the end of the step before.
     fn totals(&self, asked: &SelectSeriesRequest) -> Option<SelectSeriesResponse> {
         let fits = asked.profile_type_id.starts_with("process_cpu:cpu:") && asked.label_selector.contains("checkout");
         let document: serde_json::Value = serde_json::from_slice(&self.body("select-series")).unwrap();
-        let points = document["series"][0]["points"].as_array().unwrap().iter().map(|point| Point {
-            value: point["value"].as_f64().unwrap(),
-            timestamp: point["timestamp"].as_str().unwrap().parse().unwrap(),
-        });
-        let inside = |point: &Point| asked.start <= point.timestamp && point.timestamp <= asked.end;
+        #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds")]
+        let width = (asked.step * 1_000.0) as i64;
+        let mut steps = BTreeMap::<i64, f64>::new();
+        for point in document["series"][0]["points"].as_array().unwrap() {
+            let at: i64 = point["timestamp"].as_str().unwrap().parse().unwrap();
+            let since = (at - asked.start).max(0);
+            let end = asked.start + (since + width - 1) / width * width;
+            if at >= asked.start - width && end <= asked.end {
+                *steps.entry(end).or_default() += point["value"].as_f64().unwrap();
+            }
+        }
+        let points = steps.into_iter().map(|(timestamp, value)| Point { value, timestamp });
         let labels = asked.group_by.iter().map(|name| LabelPair { name: name.clone(), value: "eu".to_owned() });
         fits.then(|| SelectSeriesResponse {
-            series: vec![Series { labels: labels.collect(), points: points.filter(inside).collect() }],
+            series: vec![Series { labels: labels.collect(), points: points.collect() }],
         })
     }
 }

@@ -10,8 +10,9 @@ use super::client::{Client, Piece};
 use super::fetch::Wanted;
 use super::millis_window::MillisWindow;
 use crate::kernel::{Call, Clock, Tenant, TimeWindow};
+use crate::sor::profile_data::LabelShare;
+use crate::sor::profile_data::coverage::{Coverage, Starts};
 use crate::sor::profile_data::type_id::TypeId;
-use crate::sor::profile_data::{Coverage, LabelShare};
 use crate::upstream::{Flights, Recent};
 
 /// How long a survey is remembered.
@@ -124,16 +125,8 @@ impl Surveyor {
 /// A point is at the end of its step, so a profile may have come up to one step earlier.
 fn coverage(points: &BTreeSet<i64>, window: TimeWindow, now: DateTime<Utc>) -> Option<Coverage> {
     let (from, to) = (window.from().timestamp_millis(), window.to().min(now).timestamp_millis());
-    let minute = |point: i64| (point - from).max(0) / 60_000;
-    let minutes = (to - from + 59_999) / 60_000;
-    let with_data = points.iter().map(|point| minute(*point).min(minutes - 1)).collect::<BTreeSet<_>>().len();
-    let at = |ms: i64| DateTime::from_timestamp_millis(ms.clamp(from, to.max(from)));
-    Some(Coverage {
-        minutes_with_data: u32::try_from(with_data).ok()?,
-        minutes: u32::try_from(minutes).ok().filter(|minutes| *minutes > 0)?,
-        first_profile_at: at(*points.first()?)?,
-        last_profile_at: at(*points.last()?)?,
-    })
+    let starts = points.iter().filter_map(|ms| DateTime::from_timestamp_millis((*ms).clamp(from, to.max(from))));
+    starts.collect::<Starts>().coverage(window, now)
 }
 
 #[cfg(test)]

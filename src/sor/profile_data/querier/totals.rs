@@ -33,7 +33,7 @@ impl Querier {
         if last >= MAX_POINTS {
             return Err(invalid(format!("the window has more than {MAX_POINTS} steps: ask for longer ones")));
         }
-        let found = Box::pin(self.store.totals(&asker.call, &asker.tenant, *window, matchers, steps)).await;
+        let found = Box::pin(self.store.series_totals(&asker.call, &asker.tenant, *window, matchers, steps)).await;
         let mut totals = Totals::new();
         for (series, points) in found.map_err(|error| Problem::of_relational(&error))? {
             let label = |name: &String| (name.clone(), selector::value(&series.as_ref(), name).into_owned());

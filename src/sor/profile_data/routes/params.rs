@@ -3,8 +3,10 @@
 use serde::Deserialize;
 use utoipa::IntoResponses;
 
-use crate::http::{Answers, Code, TimeParam, documented};
+use crate::http::{Answers, Code, Problem, SpanParam, TimeParam, documented};
 use crate::kernel::{Labels, ProfileType, Selector};
+use crate::sor::profile_data::timeline::StepWidth;
+use crate::verdict::Category;
 
 /// What the routes of one app may answer beside 200.
 pub(super) struct ProfileErrors;
@@ -186,6 +188,61 @@ pub(super) struct ExportParams {
     /// How to write it: `pprof`, `folded`, `flamebearer` or `speedscope`. With a baseline: `pprof`.
     #[param(value_type = Option<String>, default = "pprof", example = "pprof")]
     pub(super) format: Option<ExportFormat>,
+    /// Step by step: how long a step is, 15s to 24h. The window is widened to whole steps; it may have at most 240, behind
+    /// a Pyroscope server 60.
+    #[param(value_type = Option<String>)]
+    pub(super) step: Option<Step>,
+    /// With `step`: false leaves out the stacks; the window may then have at most 1,440 steps.
+    #[param(default = true)]
+    pub(super) stacks: Option<bool>,
+}
+
+/// One kind of profile step by step.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SeriesParams {
+    /// The kind of profile: cpu, alloc, lock, wall, inuse, goroutine, exception or samples.
+    #[serde(rename = "type")]
+    #[param(rename = "type", value_type = Option<String>, default = "cpu", example = "cpu")]
+    pub(super) kind: Option<ProfileType>,
+    /// Follow this function, in any spelling that limits match it by. At most 240 steps, behind a Pyroscope server 60.
+    #[param(example = "com.example.Cart.toJson")]
+    pub(super) function: Option<String>,
+    /// Follow this category, such as `gc_pressure`. At most 240 steps, behind a Pyroscope server 60.
+    #[param(value_type = Option<String>, example = "gc_pressure")]
+    pub(super) category: Option<Category>,
+    /// The window's start; an hour before now if not given. The window is widened to whole steps.
+    #[param(value_type = Option<String>, example = "now-1h")]
+    pub(super) from: Option<TimeParam>,
+    /// The window's end, exclusive; now if not given.
+    #[param(value_type = Option<String>, example = "now")]
+    pub(super) to: Option<TimeParam>,
+    /// How long a step is, 15s to 24h; if not given, the shortest of 1m, 5m, 15m, 1h, 6h and 24h that makes at most 60 of
+    /// the window. Totals may have at most 1,440 steps.
+    #[param(value_type = Option<String>, example = "1m")]
+    pub(super) step: Option<Step>,
+    /// Select series of the app: `name="value"`, also `!=`, `=~`, `!~`, joined by commas.
+    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "selector")]
+    pub(super) selector: Option<Selector>,
+    /// Labels that all of the app's series carry, `name="value"`, at most 20: every selector is narrowed by them.
+    #[param(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "labels")]
+    pub(super) labels: Option<Labels>,
+}
+
+/// How long a step is, as it was written.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Step(SpanParam);
+
+impl Step {
+    /// The width.
+    pub(super) fn width(self) -> Result<StepWidth, Problem> {
+        let why = "must be from 15s to 24h";
+        StepWidth::new(self.0.get()).ok_or_else(|| Problem::field(Code::ParameterInvalid, "step", why))
+    }
 }
 
 /// How an export is written.

@@ -1,3 +1,5 @@
+mod steps;
+
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
@@ -13,6 +15,7 @@ use crate::profile::{
 };
 use crate::sor::profile_data::MockProfileDataSor;
 use crate::sor::profile_data::exchange::META_COMMENT;
+use crate::verdict::Rules;
 
 /// Seven seconds past a quarter minute.
 const NOW: i64 = 1_706_003_602;
@@ -57,6 +60,7 @@ async fn send(port: MockProfileDataSor, request: TestRequest) -> (u16, HeaderMap
     let app = actix_web::App::new()
         .app_data(web::Data::from(port))
         .app_data(web::Data::from(clock))
+        .app_data(web::Data::from(Rules::builtin()))
         .configure(Routes::serve(routes));
     let app = init_service(app).await;
     let answer = call_service(&app, request.to_request()).await;

@@ -11,7 +11,6 @@
 mod codec;
 mod dictionaries;
 mod epochs;
-mod minutes;
 mod partitions;
 mod pushed;
 mod reader;
@@ -22,6 +21,7 @@ mod silence;
 mod sql;
 mod survey;
 mod tally;
+mod timeline;
 mod writer;
 
 #[cfg(test)]
@@ -34,8 +34,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{NaiveDate, TimeDelta};
 
-use super::domain::{ByMinute, MergedProfile, ProfileQuery};
+use super::domain::{MergedProfile, ProfileQuery};
 use super::port::ProfileDataSor;
+use super::timeline::{StepWidth, Timeline};
 use crate::kernel::{AppName, Call, Clock, PortError, PortResult, Selector, Tenant, TimeWindow, offload};
 use crate::profile::{Profile, SampleType};
 use crate::storage::{Db, Expired, MaintenanceRound};
@@ -209,7 +210,7 @@ impl ProfileStore {
 
     /// The totals of each series that passes the filter, step by step. Hours that are only kept as rollups have one total
     /// each, at their start.
-    pub(crate) async fn totals(
+    pub(crate) async fn series_totals(
         &self,
         call: &Call,
         tenant: &Tenant,
@@ -287,8 +288,17 @@ impl ProfileDataSor for ProfileStore {
         self.shared.read(call, reading).await
     }
 
-    async fn by_minute(&self, call: &Call, query: &ProfileQuery) -> PortResult<Option<ByMinute>> {
-        self.shared.read(call, minutes::by_minute(&self.shared, query)).await
+    async fn totals(&self, call: &Call, query: &ProfileQuery, width: StepWidth) -> PortResult<Option<Timeline<i64>>> {
+        self.shared.read(call, timeline::totals(&self.shared, query, width)).await
+    }
+
+    async fn stacks(
+        &self,
+        call: &Call,
+        query: &ProfileQuery,
+        width: StepWidth,
+    ) -> PortResult<Option<Timeline<Profile>>> {
+        self.shared.read(call, timeline::stacks(&self.shared, query, width)).await
     }
 }
 

@@ -91,7 +91,7 @@ pub(super) async fn survey(
     })
     .await?;
     hours.extend(of_rollups);
-    let mut survey = Survey::of(&hours, rolled, window.from());
+    let mut survey = Survey::of(&hours, rolled);
     let known = shared.series_of(app, survey.series()).await?;
     let conditions = Conditions::of(selector).map_err(invalid_selector)?;
     survey.retain(|id| known.get(&id).is_some_and(|series| conditions.hold(&series.labels)));
@@ -154,9 +154,26 @@ async fn read(
     Ok(Some(MergedProfile { profile: Arc::new(profile), meta }))
 }
 
+/// The profiles of these types, merged. `None`: there are none.
+pub(super) async fn read_types(
+    shared: &Shared,
+    app: i32,
+    query: &ProfileQuery,
+    types: &[TypeId],
+) -> PortResult<Option<Profile>> {
+    let (survey, known) = survey(shared, app, query.window, &query.selector, None).await?;
+    let Plan { columns, .. } = plan(&survey, &known, query.kind, types, query.window, shared.clock.now());
+    let Some(sample_type) = types.first().map(TypeId::values).filter(|_| !columns.is_empty()) else {
+        return Ok(None);
+    };
+    let part = Part::of(app, &survey, &known, &columns);
+    let merge = Merge::new(columns).read(shared, query.window, &part).await?;
+    merge.into_profile(sample_type).await.map(Some)
+}
+
 /// The answer where the window has no profile of the kind from a selected series, and why it has none. `None`: the app
 /// has no profiles any more.
-async fn nothing(
+pub(super) async fn nothing(
     shared: &Shared,
     app: i32,
     query: &ProfileQuery,
@@ -255,7 +272,7 @@ impl Merge {
     }
 
     /// Adds the blocks of some hours.
-    fn blocks(mut self, blocks: &[BlockBody], tables: &HashMap<i64, Arc<Tables>>) -> Result<Self, Corrupt> {
+    pub(super) fn blocks(mut self, blocks: &[BlockBody], tables: &HashMap<i64, Arc<Tables>>) -> Result<Self, Corrupt> {
         let mut sums = Sums::new();
         for stored in blocks {
             self.cut(stored.time, &mut sums);
@@ -322,7 +339,7 @@ impl Merge {
     }
 
     /// The profile. What is left of growing series, their last blocks, is added first.
-    fn finish(mut self, sample_type: SampleType) -> Profile {
+    pub(super) fn finish(mut self, sample_type: SampleType) -> Profile {
         let last = std::mem::take(&mut self.last);
         let mut sums = Sums::new();
         for (series, (epoch, block)) in &last {

@@ -149,12 +149,24 @@ struct Counted {
     steps: BTreeMap<i64, Vec<(i64, i64)>>,
 }
 
+/// What a step has of its blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counting {
+    /// All of them.
+    Sum,
+    /// The last one of each series.
+    Last,
+}
+
 impl Counted {
-    fn add(&mut self, step: i64, totals: Vec<i64>) {
+    fn add(&mut self, step: i64, totals: Vec<i64>, counting: Counting) {
         let sums = self.steps.entry(step).or_default();
         sums.resize(sums.len().max(totals.len()), (0, 0));
         for (at, ((sum, grown), total)) in sums.iter_mut().zip(&totals).enumerate() {
-            *sum = sum.saturating_add(*total);
+            *sum = match counting {
+                Counting::Sum => sum.saturating_add(*total),
+                Counting::Last => *total,
+            };
             let before = self.last.as_ref().map(|last| last.get(at).copied().unwrap_or(0));
             *grown = grown.saturating_add(match before {
                 // What it was before is not known.
@@ -178,50 +190,56 @@ pub(super) async fn totals(
 ) -> PortResult<Vec<(FoundSeries, BTreeMap<i64, i64>)>> {
     let mut answer = Vec::new();
     for of_app in surveyed(shared, tenant, window, filter).await? {
-        let mut by_series = of_blocks_and_rollups(shared, &of_app, window, steps).await?;
+        let app = (of_app.id, &of_app.columns);
+        let mut by_series = by_series(shared, app, window, move |at| steps.of(at), Counting::Sum).await?;
         for id in of_app.columns.keys() {
-            let points = by_series.remove(id).unwrap_or_default();
+            let mut points = by_series.remove(id).unwrap_or_default();
+            points.retain(|_, total| *total != 0);
             answer.extend(found(&of_app, *id).into_iter().map(|series| (series, points.clone())));
         }
     }
     Ok(answer)
 }
 
-/// The totals of an app's series. Rollups are only read where blocks are no longer kept, since they have no steps.
-async fn of_blocks_and_rollups(
+/// The totals of an app's series by step, whose number `step` tells. Rollups are only read where blocks are no longer
+/// kept, since they have no steps.
+pub(super) async fn by_series(
     shared: &Shared,
-    of_app: &OfApp,
+    (app, columns): (i32, &BTreeMap<i32, Column>),
     window: TimeWindow,
-    steps: Steps,
+    step: impl Fn(DateTime<Utc>) -> i64 + Copy + Send + Sync + 'static,
+    counting: Counting,
 ) -> PortResult<BTreeMap<i32, BTreeMap<i64, i64>>> {
     let kept_from = hour(shared.clock.now() - shared.settings.retention) + TimeDelta::hours(1);
     let (rolled, of_rollups) = match part(window.from(), window.to().min(kept_from)) {
-        Ok(old) if window.from() < kept_from => rollups::hours(shared, of_app.id, old, None).await?,
+        Ok(old) if window.from() < kept_from => rollups::hours(shared, app, old, None).await?,
         _ => Default::default(),
     };
     let mut by_series: BTreeMap<i32, BTreeMap<i64, i64>> = BTreeMap::new();
     let mut add = |series: i32, step: i64, value: i64| {
-        if value != 0 {
-            let sum = by_series.entry(series).or_default().entry(step).or_default();
-            *sum = sum.saturating_add(value);
-        }
+        let sum = by_series.entry(series).or_default().entry(step).or_default();
+        *sum = if counting == Counting::Sum { sum.saturating_add(value) } else { value };
     };
     for ((hour, series), of_hour) in &of_rollups {
-        let Some(Column { sample_types, cumulative }) = of_app.columns.get(series) else { continue };
+        let Some(Column { sample_types, cumulative }) = columns.get(series) else { continue };
         let tally = &of_hour.tally;
-        let value = if *cumulative { tally.growth(sample_types) } else { tally.total(sample_types) };
-        add(*series, steps.of(*hour), value);
+        let value = match counting {
+            _ if *cumulative => tally.growth(sample_types),
+            Counting::Sum => tally.total(sample_types),
+            Counting::Last => tally.latest(sample_types),
+        };
+        add(*series, step(*hour), value);
     }
     let visit = move |counted: &mut BTreeMap<i32, Counted>, head: BlockHead| {
-        counted.entry(head.series).or_default().add(steps.of(head.time), head.totals);
+        counted.entry(head.series).or_default().add(step(head.time), head.totals, counting);
     };
-    let counted: BTreeMap<i32, Counted> = sql::heads(&shared.db, of_app.id, &gaps(window, &rolled)?, visit).await?;
+    let counted: BTreeMap<i32, Counted> = sql::heads(&shared.db, app, &gaps(window, &rolled)?, visit).await?;
     for (series, counted) in &counted {
-        let Some(Column { sample_types, cumulative }) = of_app.columns.get(series) else { continue };
+        let Some(Column { sample_types, cumulative }) = columns.get(series) else { continue };
         for (step, totals) in &counted.steps {
-            for (sum, grown) in sample_types.iter().filter_map(|at| totals.get(*at)) {
-                add(*series, *step, if *cumulative { *grown } else { *sum });
-            }
+            let of_types = sample_types.iter().filter_map(|at| totals.get(*at));
+            let sum = of_types.map(|(sum, grown)| if *cumulative { *grown } else { *sum });
+            add(*series, *step, sum.fold(0, i64::saturating_add));
         }
     }
     Ok(by_series)

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::super::domain::{Coverage, LabelShare, ProfileMeta, VersionBegan};
+use super::super::coverage::{Coverage, Starts};
+use super::super::domain::{LabelShare, ProfileMeta, VersionBegan};
 use super::super::resolve::kinds;
 use super::super::type_id::TypeId;
 use super::series::{Labels, Series};
@@ -56,13 +57,13 @@ impl Run {
 }
 
 impl Survey {
-    /// What the hours of a window that begins at `from` contain together. The hours in `rolled` are known from rollups.
-    pub(super) fn of(hours: &Hours, rolled: BTreeSet<DateTime<Utc>>, from: DateTime<Utc>) -> Self {
+    /// What the hours of a window contain together. The hours in `rolled` are known from rollups.
+    pub(super) fn of(hours: &Hours, rolled: BTreeSet<DateTime<Utc>>) -> Self {
         let mut series: BTreeMap<i32, Tally> = BTreeMap::new();
         for ((hour, id), of_hour) in hours {
             let known = series.entry(*id).or_default();
             known.append(&of_hour.tally);
-            known.minutes.extend(of_hour.minutes(*hour, from));
+            known.starts.extend(of_hour.starts(*hour));
         }
         let last_at = series.values().filter_map(|tally| tally.last_at).max();
         Self { series, hours: hours.keys().copied().collect(), rolled, last_at }
@@ -117,22 +118,6 @@ impl Survey {
             }
         }
         runs
-    }
-
-    /// The values of labels that name versions among these series, and when the first profile of each came. In order of
-    /// the labels, then of the values.
-    pub(super) fn versions(&self, known: &BTreeMap<i32, Series>, columns: &BTreeMap<i32, Column>) -> Vec<VersionBegan> {
-        let of_label = |label: &'static str| {
-            let mut values: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
-            for (id, first_at) in self.series.iter().filter_map(|(id, tally)| Some((id, tally.first_at?))) {
-                let value = known.get(id).filter(|_| columns.contains_key(id)).map_or("", |s| s.labels.get(label));
-                if !value.is_empty() {
-                    values.entry(value).and_modify(|first| *first = first_at.min(*first)).or_insert(first_at);
-                }
-            }
-            values.into_iter().map(move |(value, at)| VersionBegan { label, value: value.to_owned(), at })
-        };
-        VERSIONS.into_iter().flat_map(of_label).collect()
     }
 
     /// The start of the last profile, wanted or not.
@@ -194,6 +179,7 @@ pub(super) fn plan(
         coverage: coverage(&chosen, window, now),
         populations: populations(&chosen),
         profilers,
+        versions: versions(&chosen),
         labels_collapsed: chosen.iter().any(|(_, _, series, _)| series.shape.collapsed),
         ..ProfileMeta::default()
     };
@@ -290,26 +276,31 @@ fn contentions(chosen: &Chosen<'_>) -> Option<u64> {
     sum
 }
 
+/// The values of labels that name versions, and when the first profile of each came. In order of the labels, then of
+/// the values.
+fn versions(chosen: &Chosen<'_>) -> Vec<VersionBegan> {
+    let of_label = |label: &'static str| {
+        let mut values: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
+        for (_, tally, series, _) in chosen {
+            let value = series.labels.get(label);
+            if let Some(first_at) = tally.first_at.filter(|_| !value.is_empty()) {
+                values.entry(value).and_modify(|first| *first = first_at.min(*first)).or_insert(first_at);
+            }
+        }
+        values.into_iter().map(move |(value, at)| VersionBegan { label: label.to_owned(), value: value.to_owned(), at })
+    };
+    VERSIONS.into_iter().flat_map(of_label).collect()
+}
+
 /// How many snapshots of the whole app the sum holds: where several instances send one each, those of one instance.
 fn snapshots(kind: ProfileType, chosen: &Chosen<'_>) -> Option<u64> {
     kind.is_snapshot().then(|| chosen.iter().map(|(_, tally, _, _)| tally.blocks).max()).flatten()
 }
 
 fn coverage(chosen: &Chosen<'_>, window: TimeWindow, now: DateTime<Utc>) -> Option<Coverage> {
-    let minutes: BTreeSet<_> = chosen.iter().flat_map(|(_, tally, _, _)| &tally.minutes).collect();
-    let first_profile_at = chosen.iter().filter_map(|(_, tally, _, _)| tally.first_at).min()?;
-    let last_profile_at = chosen.iter().filter_map(|(_, tally, _, _)| tally.last_at).max()?;
-    Some(Coverage {
-        minutes_with_data: u32::try_from(minutes.len()).unwrap_or(u32::MAX),
-        minutes: minutes_passed(window, now, last_profile_at),
-        first_profile_at,
-        last_profile_at,
-    })
-}
-
-/// Minutes of the window that have begun, or have data.
-fn minutes_passed(window: TimeWindow, now: DateTime<Utc>, last: DateTime<Utc>) -> u32 {
-    let end = window.to().min(now.max(last + TimeDelta::nanoseconds(1)));
-    let seconds = (end - window.from()).num_milliseconds().max(0).cast_unsigned().div_ceil(1_000);
-    u32::try_from(seconds.div_ceil(60)).unwrap_or(u32::MAX)
+    let starts = Starts::union(chosen.iter().map(|(_, tally, _, _)| &tally.starts)).coverage(window, now)?;
+    // Starts are known to the second, the first and the last one as they were sent.
+    let first = chosen.iter().filter_map(|(_, tally, _, _)| tally.first_at).min();
+    let last = chosen.iter().filter_map(|(_, tally, _, _)| tally.last_at).max();
+    Some(Coverage { first_profile_at: first?, last_profile_at: last?, ..starts })
 }

@@ -1,9 +1,9 @@
 //! What is known of a series without its stacks: of one hour, or of all hours of a window. Pure.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde::{Deserialize, Serialize};
+
+use super::super::coverage::Starts;
 
 /// Pushes after which totals that never fell are taken for cumulative.
 const CUMULATIVE_PUSHES: u64 = 10;
@@ -39,9 +39,9 @@ pub(super) struct Tally {
     rose: Vec<bool>,
     pub(super) first_at: Option<DateTime<Utc>>,
     pub(super) last_at: Option<DateTime<Utc>>,
-    /// Of a window: its minutes in which blocks began, counted from its start.
+    /// Of a window: when blocks began.
     #[serde(skip)]
-    pub(super) minutes: BTreeSet<i64>,
+    pub(super) starts: Starts,
 }
 
 /// What is added to a tally: a block, or what came after it.
@@ -103,14 +103,17 @@ impl Tally {
 
     /// The sum of these sample types.
     pub(super) fn total(&self, columns: &[usize]) -> i64 {
-        columns.iter().fold(0, |sum: i64, at| sum.saturating_add(self.totals.get(*at).copied().unwrap_or(0)))
+        sum(&self.totals, columns)
+    }
+
+    /// The sum of these sample types in the last block.
+    pub(super) fn latest(&self, columns: &[usize]) -> i64 {
+        sum(&self.last, columns)
     }
 
     /// How much these sample types grew between the first block and the last.
     pub(super) fn growth(&self, columns: &[usize]) -> i64 {
-        let sum =
-            |totals: &[i64]| columns.iter().filter_map(|at| totals.get(*at)).fold(0, |a: i64, b| a.saturating_add(*b));
-        sum(&self.last).saturating_sub(sum(&self.first)).max(0)
+        sum(&self.last, columns).saturating_sub(sum(&self.first, columns)).max(0)
     }
 
     /// Whether the values of these sample types only ever grow. Totals that stand still all the while are not taken
@@ -124,6 +127,10 @@ impl Tally {
     pub(super) fn may_grow(&self) -> bool {
         self.totals.iter().zip(&self.fell).any(|(total, fell)| *total != 0 && !fell)
     }
+}
+
+fn sum(totals: &[i64], columns: &[usize]) -> i64 {
+    columns.iter().filter_map(|at| totals.get(*at)).fold(0, |sum: i64, total| sum.saturating_add(*total))
 }
 
 /// One series in one hour.
@@ -156,11 +163,11 @@ impl HourTally {
         });
     }
 
-    /// The minutes, counted from a window's start, in which blocks of this hour began.
-    pub(super) fn minutes(&self, hour: DateTime<Utc>, from: DateTime<Utc>) -> impl Iterator<Item = i64> + '_ {
-        self.steps.iter().scan(hour - from, |at, step| {
+    /// When blocks of this hour began, to the second.
+    pub(super) fn starts(&self, hour: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> + '_ {
+        self.steps.iter().scan(hour, |at, step| {
             *at += TimeDelta::seconds(i64::from(*step));
-            Some(at.num_minutes())
+            Some(*at)
         })
     }
 }

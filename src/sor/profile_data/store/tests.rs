@@ -1,8 +1,8 @@
 //! The store on a real database.
 
 mod days;
-mod minutes;
 pub(in crate::sor::profile_data) mod rollups;
+mod timeline;
 mod writing;
 
 use std::collections::BTreeMap;

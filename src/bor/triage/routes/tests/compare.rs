@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::*;
-use crate::sor::profile_data::{ByMinute, VersionBegan};
+use crate::sor::profile_data::VersionBegan;
 
 const DAY: i64 = 86_400;
 
@@ -74,23 +74,27 @@ async fn without_the_parameter_nothing_earlier_is_read() {
 }
 
 /// Little allocation in the hour before the default window, much from its tenth minute on.
-fn allocating_more(query: &ProfileQuery) -> ByMinute {
-    let from = query.window.from();
+fn allocating_more(query: &ProfileQuery) -> Timeline<Profile> {
+    let from = query.window.from() + TimeDelta::hours(1);
     let minute = |n: i64| {
         let folded =
             format!("main.main;main.serve;main.cart;runtime.mallocgc {}", if n < 10 { 10 + n % 3 } else { 40 });
         let sample_type = SampleType::new("cpu", "nanoseconds");
         (from + TimeDelta::minutes(n), read_folded(folded.as_bytes(), sample_type, &ReadLimits::default()).unwrap())
     };
-    let version =
-        |value: &str, n| VersionBegan { label: "version", value: value.to_owned(), at: from + TimeDelta::minutes(n) };
-    ByMinute { minutes: (-60..50).map(minute).collect(), versions: vec![version("1", -60), version("2", 10)] }
+    let version = |value: &str, n| VersionBegan {
+        label: "version".to_owned(),
+        value: value.to_owned(),
+        at: from + TimeDelta::minutes(n),
+    };
+    let meta = ProfileMeta { versions: vec![version("1", -60), version("2", 10)], ..ProfileMeta::default() };
+    Timeline { meta, steps: (-60..50).map(minute).collect() }
 }
 
-fn by_minute(answer: fn(&ProfileQuery) -> PortResult<Option<ByMinute>>) -> MockProfileDataSor {
+fn by_minute(answer: fn(&ProfileQuery) -> PortResult<Option<Timeline<Profile>>>) -> MockProfileDataSor {
     let mut port = MockProfileDataSor::new();
     port.expect_merged().returning(move |_, query| changing(query));
-    port.expect_by_minute().times(1).returning(move |_, query| answer(query));
+    port.expect_stacks().times(1).returning(move |_, query, _| answer(query));
     port
 }
 
@@ -99,7 +103,8 @@ async fn a_finding_says_since_when_it_costs_more_and_which_version_began_then() 
     let profiles = by_minute(|query| Ok(Some(allocating_more(query))));
     let (status, body) = Setup::v1(profiles).get("/triage/shop?compare=day&types=cpu").await;
     assert_eq!(status, 200, "{body}");
-    let at = DateTime::from_timestamp(body["from"].as_i64().unwrap() + 600, 0).unwrap();
+    let minute = body["from"].as_i64().unwrap() / 60 * 60;
+    let at = DateTime::from_timestamp(minute + 600, 0).unwrap();
     let at = at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let since = json!({"at": at, "label": "version", "value": "2"});
     assert_eq!(body["profiles"]["cpu"]["findings"][0]["since"], since);
@@ -120,6 +125,6 @@ async fn where_nothing_is_known_by_the_minute_the_answer_says_nothing_of_it() {
 async fn only_with_compare_are_profiles_read_by_the_minute() {
     let mut port = MockProfileDataSor::new();
     port.expect_merged().returning(|_, query| only_cpu(query));
-    port.expect_by_minute().times(0);
+    port.expect_stacks().times(0);
     assert_eq!(Setup::v1(port).get("/triage/shop?types=cpu").await.0, 200);
 }

@@ -1,0 +1,41 @@
+//! How much of a profile is one category.
+
+use super::tally::Tally;
+use crate::kernel::{ProfileType, percent_of};
+use crate::profile::Profile;
+use crate::verdict::catalogue::Rules;
+use crate::verdict::category::Category;
+use crate::verdict::claims::Claims;
+
+/// How much of a profile is a category, as in its finding.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CategoryTicks {
+    /// Ticks claimed as the category.
+    pub claimed: i64,
+    /// Ticks of stacks that hold the category anywhere.
+    pub inclusive: i64,
+    /// What shares are of: the active ticks, or all ticks for categories that are not active.
+    pub of: i64,
+}
+
+impl CategoryTicks {
+    /// Judges a profile's first sample type.
+    pub fn of(rules: &Rules, kind: ProfileType, profile: &Profile, category: Category) -> Self {
+        let tally = Tally::of(profile, 0, kind, rules, &Claims::of(rules, profile, kind));
+        Self {
+            claimed: tally.claimed(category),
+            inclusive: tally.inclusive(category),
+            of: if category.is_active() { tally.active } else { tally.total },
+        }
+    }
+
+    /// The claimed share, percent.
+    pub fn percent(&self) -> f64 {
+        percent_of(self.claimed, self.of)
+    }
+
+    /// The inclusive share, percent.
+    pub fn inclusive_percent(&self) -> f64 {
+        percent_of(self.inclusive, self.of)
+    }
+}
