@@ -2,9 +2,9 @@ use proptest::prelude::*;
 
 use super::canonical;
 use crate::profile::{
-    FunctionTable, MergeError, PprofHeader, Profile, ProfileBuilder, ReadLimits, SampleType, merge, read_cpuprofile,
-    read_flamebearer, read_folded, read_pprof, read_pprof_by_labels, read_speedscope, read_tree, read_trie,
-    without_time, write_flamebearer, write_folded, write_pprof, write_speedscope,
+    FunctionTable, MergeError, PprofHeader, Profile, ProfileBuilder, ReadLimits, SampleType, aligned, merge,
+    read_cpuprofile, read_flamebearer, read_folded, read_pprof, read_pprof_by_labels, read_speedscope, read_tree,
+    read_trie, without_time, write_flamebearer, write_folded, write_pprof, write_speedscope,
 };
 
 /// Profiles of two sample types over few functions, so that stacks and names meet.
@@ -152,6 +152,16 @@ proptest! {
         let file = read_pprof(&undated, &ReadLimits::default()).unwrap();
         prop_assert_eq!((file.time, file.duration), (None, duration));
         prop_assert_eq!(canonical(&file.profile), canonical(&profile));
+    }
+
+    #[test]
+    fn aligned_profiles_share_their_functions_and_are_the_same_otherwise(a in profiles(), b in profiles()) {
+        let aligned = aligned(vec![a.clone(), b.clone(), a.clone()]);
+        prop_assert!(aligned.iter().all(|profile| profile.shares_functions(&aligned[0])));
+        for (profile, before) in aligned.iter().zip([&a, &b, &a]) {
+            prop_assert_eq!(profile.sample_types(), before.sample_types());
+            prop_assert_eq!(write_folded(profile, 1), write_folded(before, 1));
+        }
     }
 
     #[test]

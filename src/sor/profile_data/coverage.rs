@@ -44,7 +44,9 @@ impl Starts {
         let mut times: Vec<_> = all.into_iter().flat_map(|starts| starts.0.iter().copied()).collect();
         times.sort_unstable();
         let mut union = Self::default();
-        times.into_iter().for_each(|time| union.extend_by(time));
+        for time in times {
+            union.extend_by(time);
+        }
         union
     }
 
@@ -86,7 +88,9 @@ impl FromIterator<DateTime<Utc>> for Starts {
 /// By starts in order of time, none before the last one.
 impl Extend<DateTime<Utc>> for Starts {
     fn extend<I: IntoIterator<Item = DateTime<Utc>>>(&mut self, starts: I) {
-        starts.into_iter().for_each(|at| self.extend_by((at, at)));
+        for at in starts {
+            self.extend_by((at, at));
+        }
     }
 }
 

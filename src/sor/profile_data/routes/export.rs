@@ -83,8 +83,7 @@ pub(super) async fn export_profile(
     let source = Source { port: &port, call: &call, now: &clock };
     let read = match (baseline_window, width) {
         (Some(baseline_window), _) => {
-            let (baseline, current) = pair(source, &query, baseline_window, &baseline_selector).await?;
-            Exported::Pair(baseline, current)
+            Exported::Pair(Box::new(pair(source, &query, baseline_window, &baseline_selector).await?))
         }
         (None, None) => Exported::One(merged(source, &query).await?),
         (None, Some(width)) if params.stacks == Some(false) => {
@@ -123,21 +122,23 @@ pub(super) async fn export_profile(
 enum Exported {
     One(MergedProfile),
     /// The baseline, then the current window.
-    Pair(MergedProfile, MergedProfile),
+    Pair(Box<(MergedProfile, MergedProfile)>),
     Steps(Timeline<Profile>),
 }
 
 impl Exported {
     fn meta(&self) -> &ProfileMeta {
         match self {
-            Self::One(merged) | Self::Pair(_, merged) => &merged.meta,
+            Self::One(merged) => &merged.meta,
+            Self::Pair(pair) => &pair.1.meta,
             Self::Steps(timeline) => &timeline.meta,
         }
     }
 
     fn total(&self) -> i64 {
         match self {
-            Self::One(merged) | Self::Pair(_, merged) => merged.profile.total(0),
+            Self::One(merged) => merged.profile.total(0),
+            Self::Pair(pair) => pair.1.profile.total(0),
             Self::Steps(Timeline { steps, .. }) => {
                 steps.iter().fold(0, |sum: i64, (_, profile)| sum.saturating_add(profile.total(0)))
             }
@@ -147,7 +148,7 @@ impl Exported {
     fn write(self, format: ExportFormat, window: TimeWindow, name: &str) -> Result<Vec<u8>, serde_json::Error> {
         match (self, format) {
             (Self::Steps(timeline), _) => write_steps(timeline, window),
-            (Self::Pair(baseline, current), _) => write_pair(&baseline, &current, window),
+            (Self::Pair(pair), _) => write_pair(&pair.0, &pair.1, window),
             (Self::One(merged), ExportFormat::Pprof) => write_one(&merged, window),
             (Self::One(merged), ExportFormat::Folded) => Ok(write_folded(&merged.profile, 0)),
             (Self::One(merged), ExportFormat::Flamebearer) => write_flamebearer(&merged.profile, 0),
