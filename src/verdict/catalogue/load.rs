@@ -200,6 +200,12 @@ impl Builder {
         let index = u16::try_from(self.rules.list.len()).map_err(|_| "is one rule too many".to_owned())?;
         for text in &entry.names {
             let pattern = Pattern::parse(text).map_err(|e| format!("the pattern {e}"))?;
+            if let Some(packages) = self.rules.packages.get_mut(space as usize)
+                && pattern.is_package(space.package_depth())
+            {
+                // Two rules with one pattern are an error below.
+                packages.add(pattern.clone(), u32::from(index)).ok();
+            }
             let Some(set) = self.rules.sets.get_mut(space as usize) else { continue };
             if let Err(other) = set.add(pattern, u32::from(index)) {
                 let other = self.rules.list.get(other as usize).map_or("", |rule| &*rule.id);

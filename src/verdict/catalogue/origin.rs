@@ -16,11 +16,15 @@ const LIBRARY_PLACES: [&str; 9] = [
     "/.nuget/",
 ];
 
-/// By the catalogue's lists first, then by where its file stands, then by how the language names things.
+/// By the catalogue's lists first, then by the packages of its rules, then by where its file stands, then by how the
+/// language names things.
 pub(in crate::verdict) fn of(rules: &Rules, frame: &Frame, file: &str) -> Origin {
     let listed = |name| rules.is_runtime(frame.own, name);
     if let Some(runtime) = listed(&frame.text).or_else(|| listed(trait_of(frame)?)) {
         return if runtime { Origin::Runtime } else { Origin::Library };
+    }
+    if rules.is_in_known_package(frame.own, &frame.text) {
+        return Origin::Library;
     }
     if LIBRARY_PLACES.iter().any(|place| file.contains(place)) || frame.text.starts_with("node_modules/") {
         return Origin::Library;
@@ -66,6 +70,13 @@ mod tests {
     #[case::go_runtime("runtime.mallocgc", "/usr/local/go/src/runtime/malloc.go", Origin::Runtime)]
     #[case::go_assembly("aeshashbody", "/usr/local/go/src/runtime/asm_amd64.s", Origin::Runtime)]
     #[case::go_library("github.com/klauspost/compress/zstd.(*Decoder).Reset", "", Origin::Library)]
+    #[case::package_of_a_rule("asyncpg/connection.py:fetch", "", Origin::Library)]
+    #[case::java_package_of_a_rule("org.jooq.impl.AbstractQuery.execute", "", Origin::Library)]
+    #[case::name_of_a_rule_in_a_package_of_the_app("com.acme.Cart.fillInStackTrace", "", Origin::App)]
+    #[case::python_service("shop/cart.py:total", "", Origin::App)]
+    #[case::python_standard_from_its_own_folder("total (statistics.py:12)", "", Origin::Runtime)]
+    #[case::python_library_from_its_own_folder("fit (sklearn/svm/_base.py:12)", "", Origin::Library)]
+    #[case::python_file_of_that_name("total (shop/statistics.py:12)", "", Origin::App)]
     #[case::rust_service("shop::cart::Cart::sum", "/src/shop/src/cart.rs", Origin::App)]
     #[case::rust_trait_of_the_app("<u64 as shop::price::Price>::total", "", Origin::App)]
     #[case::rust_trait_on_a_type_of_the_app("<shop::Cart as core::fmt::Display>::fmt", "", Origin::App)]

@@ -105,6 +105,12 @@ impl Pattern {
         self.tokens.iter().map(Token::weight).sum()
     }
 
+    /// Whether it stands for a whole package: so many tokens or more, fixed, and then anything.
+    pub(crate) fn is_package(&self, fixed: usize) -> bool {
+        let Some((Token::Rest, path)) = self.tokens.split_last() else { return false };
+        path.len() >= fixed && path.iter().all(|token| matches!(token, Token::Literal(_)))
+    }
+
     /// Whether the tokens match, from the first to the last.
     pub(crate) fn matches(&self, name: &[&str]) -> bool {
         matches_from(&self.tokens, name)

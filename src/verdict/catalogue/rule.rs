@@ -95,6 +95,14 @@ pub(super) enum Space {
 impl Space {
     pub(super) const COUNT: usize = 8;
 
+    /// How many names on a path say whose package it is: `com.zaxxer`, `github.com/redis`, but `asyncpg`.
+    pub(super) fn package_depth(self) -> usize {
+        match self {
+            Self::Jvm | Self::Go => 2,
+            Self::Python | Self::Ruby | Self::Node | Self::Dotnet | Self::Php | Self::Native => 1,
+        }
+    }
+
     pub(super) fn of(runtime: Runtime) -> Self {
         match runtime {
             Runtime::Jvm => Self::Jvm,

@@ -23,6 +23,8 @@ pub struct Rules {
     pub(super) cause_sets: [PatternSet; Space::COUNT],
     pub(super) libraries: Vec<(Pattern, u16)>,
     pub(super) origins: [PatternSet; Space::COUNT],
+    /// The packages that rules claim as a whole.
+    pub(super) packages: [PatternSet; Space::COUNT],
     /// Why rules of reach `subtree` may claim whatever runs beneath, by category.
     pub(super) subtree_reasons: Vec<(Category, Box<str>)>,
     /// Names of code that wraps a request, or runs a function that it is given.
@@ -204,6 +206,13 @@ impl Rules {
     fn by_library(&self, frame: &Frame) -> Option<RuleIndex> {
         let library = frame.library.as_deref()?;
         self.libraries.iter().find(|(pattern, _)| pattern.matches(&[library])).map(|(_, index)| RuleIndex(*index))
+    }
+
+    /// Whether a rule claims all of the package that the name is in: no rule is written for a package of an application.
+    pub(super) fn is_in_known_package(&self, own: Option<Runtime>, name: &str) -> bool {
+        let tokens: Vec<&str> = split(name).collect();
+        let set = own.and_then(|own| self.packages.get(Space::of(own) as usize));
+        set.is_some_and(|set| set.all(&tokens).next().is_some())
     }
 
     /// Whether the catalogue lists a canonical name as its runtime's own or its standard library's.
