@@ -10,8 +10,8 @@ use super::pattern::split;
 use super::rule::Reach;
 use super::rules::Rules;
 use crate::profile::Profile;
-use crate::verdict::category::Runtime;
-use crate::verdict::names::{Frame, is_entry};
+use crate::verdict::category::{Origin, Runtime};
+use crate::verdict::names::{Frame, MODULE_BODY, is_entry};
 
 /// What is known of each function of the profile, in order.
 pub(in crate::verdict) fn function_infos(rules: &Rules, profile: &Profile) -> Vec<FunctionInfo> {
@@ -24,7 +24,8 @@ fn learn(rules: &Rules, name: &str, file: &str) -> FunctionInfo {
     if frame.unresolved {
         return FunctionInfo { unresolved: true, ..FunctionInfo::default() };
     }
-    let [rule, rule_in_jvm] = rules.rules_of(&frame);
+    let origin = origin::of(rules, &frame, file);
+    let [rule, rule_in_jvm] = if is_body_of_own_module(&frame, origin) { [None; 2] } else { rules.rules_of(&frame) };
     FunctionInfo {
         own: frame.own,
         rule,
@@ -36,10 +37,16 @@ fn learn(rules: &Rules, name: &str, file: &str) -> FunctionInfo {
             && !is_c_word(&frame.text),
         unresolved: false,
         at_most: ((rule.is_some() || rule_in_jvm.is_some()) && rules.wraps(&frame)).then_some(Reach::Wrapper),
-        origin: origin::of(rules, &frame, file),
+        origin,
         entry: is_entry(name),
         package: package(&frame),
     }
+}
+
+/// Whether it is the body of a Python module of the application, which may be all of the program: what it imports is
+/// claimed beneath it.
+fn is_body_of_own_module(frame: &Frame, origin: Origin) -> bool {
+    origin == Origin::App && frame.own == Some(Runtime::Python) && frame.text.rsplit('.').next() == Some(MODULE_BODY)
 }
 
 /// Words that only the C library uses as names of functions.

@@ -83,7 +83,7 @@ fn context_decides_what_a_name_means(#[case] name: &str, #[case] expected: Optio
 }
 
 #[rstest]
-#[case::python_module_body("<module> (ssl.py:99)", None)]
+#[case::python_module_body("<module> (ssl.py:99)", Some(Category::ClassLoading))]
 #[case::python_module_function("create_default_context (ssl.py:730)", Some(Category::Crypto))]
 #[case::retry_runs_its_caller("github.com/cenkalti/backoff/v4.Retry", None)]
 #[case::kernel_priority_list("plist_add", None)]

@@ -3,9 +3,8 @@
 
 use super::by_kind::{as_lock, parked_is_idle};
 use super::flags::FunctionFlags;
-use super::kernel_context;
 use super::leaf_search::{Meaning, Meanings, Step};
-use super::threads;
+use super::{imports, kernel_context, threads};
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, Stack};
 use crate::verdict::catalogue::{CauseIndex, FunctionInfo, Reach, Rule, RuleIndex, Rules, function_infos};
@@ -71,6 +70,7 @@ impl Claims {
     pub fn of(rules: &Rules, profile: &Profile, kind: ProfileType) -> Self {
         let mut infos = function_infos(rules, profile);
         threads::mark_commands(&mut infos, rules, profile);
+        imports::mark_main_module(&mut infos, profile);
         let functions = infos.iter().zip(profile.function_ids());
         let flags: Vec<_> = functions.map(|(info, id)| FunctionFlags::of(info, rules, profile.name(id))).collect();
         let native_frames = infos.iter().any(|s| s.own.is_some_and(|own| !own.is_language()))

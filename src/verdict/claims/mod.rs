@@ -7,6 +7,7 @@ mod by_kind;
 mod engine;
 mod explain;
 mod flags;
+mod imports;
 mod kernel_context;
 mod leaf_search;
 #[cfg(test)]

@@ -45,12 +45,29 @@ fn category(folded: &str, kind: ProfileType) -> Option<Category> {
     "java/lang/Thread.run;sun/nio/ch/SocketChannelImpl.write;sun/nio/ch/IOUtil.write;sun/nio/ch/FileDispatcherImpl.write0",
     Category::NetworkIo
 )]
+#[case::import_of_a_library(
+    "<module> (shop/main.py:1);serve (shop/main.py:9);<module> (pandas/__init__.py:3);setup (pandas/core/api.py:8)",
+    Category::ClassLoading
+)]
+#[case::work_of_an_import_that_a_rule_knows(
+    "<module> (shop/main.py:1);<module> (pandas/__init__.py:3);compile (re/__init__.py:8)",
+    Category::Regex
+)]
 #[case::scheduler_search(
     "runtime.mcall;runtime.park_m;runtime.schedule;runtime.findRunnable;runtime.stopm;runtime.notesleep;runtime.futexsleep;runtime.futex",
     Category::Scheduling
 )]
 fn claims_a_stack_from_the_leaf_up(#[case] folded: &str, #[case] expected: Category) {
     assert_eq!(category(folded, ProfileType::Cpu), Some(expected));
+}
+
+#[rstest]
+#[case::main("<module> (shop/main.py:1);total (shop/cart.py:4)")]
+#[case::run_by_the_runtime("_run_code (<frozen runpy>:88);<module> (celery/bin/worker.py:1);total (shop/cart.py:4)")]
+#[case::of_a_package("<module> (celery/__main__.py:1);total (shop/cart.py:4)")]
+#[case::of_the_application("<module> (shop/main.py:1);<module> (shop/cart.py:1);total (shop/cart.py:4)")]
+fn the_body_of_a_module_may_be_the_program(#[case] folded: &str) {
+    assert_eq!(category(folded, ProfileType::Cpu), None);
 }
 
 /// A rule may claim whatever runs beneath, but not beneath names of code that wraps a request or a block.

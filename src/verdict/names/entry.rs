@@ -2,11 +2,14 @@
 
 use super::text::frame_type;
 
+/// What Python calls the body of a module.
+pub(in crate::verdict) const MODULE_BODY: &str = "<module>";
+
 /// Frames at the root of everything: they are on every path and tell nothing.
 const ENTRIES: &[&str] = &[
     "main",
     "main.main",
-    "<module>",
+    MODULE_BODY,
     "_start",
     "__libc_start_main",
     "__libc_start_main_impl",

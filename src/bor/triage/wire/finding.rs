@@ -170,8 +170,8 @@ pub struct CauseBody {
     /// database: `db_connect`, `db_prepare`, `orm_flush`, `row_mapping`, `db_fetch`; disk_io: `file_stat`,
     /// `directory_walk`, `file_read`, `file_write`, `file_sync`, `file_open`; gc_pressure: `gc_assist`, `gc_idle_mark`,
     /// `gc_mark`, `gc_sweep`, `gc_evacuation`; allocation: `small_allocation`, `large_allocation`, `heap_growth`,
-    /// `freeing`; class_loading: `class_lookup`, `class_definition`, `class_verification`; exception: `stack_trace`,
-    /// `unwinding`; logging: `log_caller`, `log_write`, `log_format`; scheduling: `looking_for_work`;
+    /// `freeing`; class_loading: `class_lookup`, `class_definition`, `module_import`, `class_verification`; exception:
+    /// `stack_trace`, `unwinding`; logging: `log_caller`, `log_write`, `log_format`; scheduling: `looking_for_work`;
     /// memory_copy: `clearing`; lock_contention: `runtime_lock`.
     #[schema(example = "handshake")]
     pub cause: String,

@@ -52,7 +52,8 @@ use super::*;
 ])]
 #[case::class_loading("class_loading", &[
     ("java/lang/ClassLoader.loadClass", "class_lookup"), ("do_lookup_x", "class_lookup"), ("java/lang/ClassLoader.defineClass1", "class_definition"),
-    ("jdk/internal/org/objectweb/asm/ClassWriter.visitMethod", "class_definition"), ("node:internal/modules/cjs/loader:Module._compile", "class_definition"),
+    ("jdk/internal/org/objectweb/asm/ClassWriter.visitMethod", "class_definition"), ("node:internal/modules/cjs/loader:Module._compile", "module_import"),
+    ("<module> (numpy/__init__.py:12)", "module_import"),
 ])]
 #[case::exception("exception", &[
     ("java/lang/Throwable.fillInStackTrace", "stack_trace"), ("github.com/pkg/errors.callers", "stack_trace"), ("runtime.gopanic", "unwinding"),

@@ -1,0 +1,36 @@
+//! What in Python is the program, and what is imported.
+
+use crate::profile::Profile;
+use crate::verdict::catalogue::FunctionInfo;
+use crate::verdict::category::Runtime;
+use crate::verdict::names::MODULE_BODY;
+
+/// Modules that run another one as the program.
+const RUNNERS: [&str; 3] = ["runpy", "cProfile", "pdb"];
+
+/// Takes the rule of an import from the body of a module that no Python code calls: it is the program, wherever its file
+/// is, as a command that a library installs.
+pub(super) fn mark_main_module(infos: &mut [FunctionInfo], profile: &Profile) {
+    let is_body: Vec<_> = infos
+        .iter()
+        .zip(profile.function_ids())
+        .map(|(info, id)| info.rule.is_some() && profile.name(id).contains(MODULE_BODY))
+        .collect();
+    if !is_body.contains(&true) {
+        return;
+    }
+    let names = |id| {
+        let (name, file) = profile.function(id);
+        RUNNERS.iter().any(|runner| name.contains(runner) || file.contains(runner))
+    };
+    for stack in profile.stacks() {
+        let is_python = |info: Option<&FunctionInfo>| info.is_some_and(|info| info.own == Some(Runtime::Python));
+        let mut from_root = stack.frames.iter().rev().filter(|f| is_python(infos.get(f.index())));
+        let outermost = from_root.find(|f| !names(**f)).map(|f| f.index());
+        if let Some(at) = outermost.filter(|at| is_body.get(*at).is_some_and(|is| *is))
+            && let Some(info) = infos.get_mut(at)
+        {
+            (info.rule, info.cause) = (None, None);
+        }
+    }
+}
