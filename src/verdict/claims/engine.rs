@@ -4,7 +4,7 @@
 use super::by_kind::{as_lock, parked_is_idle};
 use super::flags::FunctionFlags;
 use super::leaf_search::{Meaning, Meanings, Step};
-use super::{imports, kernel_context, threads};
+use super::{crates, imports, kernel_context, threads};
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, Stack};
 use crate::verdict::catalogue::{CauseIndex, FunctionInfo, Reach, Rule, RuleIndex, Rules, function_infos};
@@ -71,11 +71,14 @@ impl Claims {
         let mut infos = function_infos(rules, profile);
         threads::mark_commands(&mut infos, rules, profile);
         imports::mark_main_module(&mut infos, profile);
+        let language = only_language(&infos);
+        if language == Some(Runtime::Rust) {
+            crates::mark_libraries(&mut infos, profile);
+        }
         let functions = infos.iter().zip(profile.function_ids());
         let flags: Vec<_> = functions.map(|(info, id)| FunctionFlags::of(info, rules, profile.name(id))).collect();
         let native_frames = infos.iter().any(|s| s.own.is_some_and(|own| !own.is_language()))
             || infos.iter().any(|s| s.own.is_none() && s.rule(None).is_some());
-        let language = only_language(&infos);
         let judge = Judge {
             rules,
             infos: &infos,

@@ -4,6 +4,7 @@
 //! stack.
 
 mod by_kind;
+mod crates;
 mod engine;
 mod explain;
 mod flags;
