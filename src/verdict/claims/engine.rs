@@ -87,6 +87,7 @@ impl Claims {
             event: Event::of(kind, profile.sample_types()),
             parked_is_idle: parked_is_idle(kind, &infos, native_frames),
             language,
+            only_language: language.filter(|_| !native_frames),
             has_roots: infos
                 .iter()
                 .flat_map(FunctionInfo::rules)
@@ -174,32 +175,31 @@ fn only_language(infos: &[FunctionInfo]) -> Option<Runtime> {
     managed.all(|own| own == first).then_some(first)
 }
 
-struct Judge<'j> {
-    rules: &'j Rules,
+pub(super) struct Judge<'j> {
+    pub(super) rules: &'j Rules,
     infos: &'j [FunctionInfo],
     flags: &'j [FunctionFlags],
     kind: ProfileType,
     /// The event that the profile counts, if it counts events.
     event: Option<Event>,
-    parked_is_idle: bool,
+    pub(super) parked_is_idle: bool,
     /// The one language of the whole profile, if it has one.
     language: Option<Runtime>,
+    /// The same, where the sampler sees no frames below it: then what has no name is the VM's.
+    only_language: Option<Runtime>,
     /// Whether any frame of the profile may be the root of a thread of the VM.
     has_roots: bool,
 }
 
 /// How many frames from the root are asked for a thread of the VM.
-const ROOT_DEPTH: usize = 24;
-
-/// How often a claim may give way to one further up.
-const STEPS_UP: usize = 4;
+pub(super) const ROOT_DEPTH: usize = 24;
 
 impl<'j> Judge<'j> {
-    fn info(&self, function: FunctionId) -> &'j FunctionInfo {
+    pub(super) fn info(&self, function: FunctionId) -> &'j FunctionInfo {
         self.infos.get(function.index()).unwrap_or(&FunctionInfo::UNKNOWN)
     }
 
-    fn rule(&self, function: FunctionId, runtime: Option<Runtime>) -> Option<(RuleIndex, &'j Rule)> {
+    pub(super) fn rule(&self, function: FunctionId, runtime: Option<Runtime>) -> Option<(RuleIndex, &'j Rule)> {
         let index = self.info(function).rule(runtime)?;
         self.rules.rule(index).map(|rule| (index, rule))
     }
@@ -240,8 +240,13 @@ impl<'j> Judge<'j> {
         let together = steps.together(frames);
         let near = together.may_claim().then(|| self.claim_near_leaf(frames, runtime, steps)).flatten();
         let claim = self.claim(frames, runtime, steps, near);
+        let seen = steps.seen(frames, together);
+        let (claim, seen) = match claim.filter(|claim| self.calls_back(claim, frames)) {
+            Some(library) => (None, seen.without(library.category)),
+            None => (claim, seen),
+        };
         let claim = if self.kind == ProfileType::Lock { as_lock(frames, runtime, claim) } else { claim };
-        StackFacts { claim, runtime, seen: steps.seen(frames, together) }
+        StackFacts { claim, runtime, seen }
     }
 
     fn claim(
@@ -264,7 +269,7 @@ impl<'j> Judge<'j> {
                 category: Category::Unresolved,
                 frame: leaf,
                 rule: None,
-                runtime: runtime.unwrap_or(Runtime::Native),
+                runtime: runtime.or(self.only_language).unwrap_or(Runtime::Native),
                 counted: true,
             })
         })
@@ -340,84 +345,5 @@ impl<'j> Judge<'j> {
             }
             _ => Some(category),
         }
-    }
-
-    /// Looks above the claim where its rule says that what stands there knows better: a few steps, each further up.
-    fn settle(
-        &self,
-        mut claim: Claim,
-        mut rule: &'j Rule,
-        mut above: &[FunctionId],
-        runtime: Option<Runtime>,
-    ) -> Claim {
-        for _ in 0..STEPS_UP {
-            let Some((at, better, upper)) = self.better(&claim, rule, above, runtime) else { break };
-            (claim, rule, above) = (better, upper, above.get(at + 1..).unwrap_or(&[]));
-        }
-        match claim.category {
-            Category::Idle if !rule.never_runs && !self.parked_is_idle => {
-                Claim { category: Category::Scheduling, ..claim }
-            }
-            Category::ThreadWaiting | Category::Scheduling => self.under_idle_worker(claim, above, runtime),
-            _ => claim,
-        }
-    }
-
-    /// The frame above that the rule yields to, if nothing without a rule stands between. Where time elapses, a thread
-    /// that the kernel switched away does what made it sleep.
-    fn better(
-        &self,
-        claim: &Claim,
-        rule: &Rule,
-        above: &[FunctionId],
-        runtime: Option<Runtime>,
-    ) -> Option<(usize, Claim, &'j Rule)> {
-        let switched = claim.category == Category::Scheduling && self.parked_is_idle && rule.runtime == Runtime::Kernel;
-        if !rule.yields() && !switched {
-            return None;
-        }
-        for (at, frame) in above.iter().enumerate().take(ROOT_DEPTH) {
-            let (index, upper) = self.rule(*frame, runtime)?;
-            let Some(category) = upper.category else {
-                if upper.pass_through {
-                    continue;
-                }
-                return None;
-            };
-            if rule.yields_to(category) || switched && category != Category::Scheduling {
-                let found = Claim { category, frame: *frame, rule: Some(index), counted: upper.counted, ..*claim };
-                return Some((at, found, upper));
-            }
-        }
-        None
-    }
-
-    /// A parking primitive under an idle worker is idle; on a cpu profile its cost is scheduling.
-    fn under_idle_worker(&self, claim: Claim, above: &[FunctionId], runtime: Option<Runtime>) -> Claim {
-        for frame in above {
-            let Some((index, rule)) = self.rule(*frame, runtime) else {
-                if self.info(*frame).origin == Origin::Runtime {
-                    continue;
-                }
-                break;
-            };
-            match rule.category {
-                Some(Category::Idle) if self.parked_is_idle || rule.never_runs => {
-                    return Claim { category: Category::Idle, frame: *frame, rule: Some(index), ..claim };
-                }
-                Some(Category::Idle) => {
-                    return Claim { category: Category::Scheduling, frame: *frame, rule: Some(index), ..claim };
-                }
-                // A scheduler that found nothing to run parks its own thread.
-                Some(Category::Scheduling) if claim.category == Category::ThreadWaiting => {
-                    let category = if self.parked_is_idle { Category::Idle } else { Category::Scheduling };
-                    return Claim { category, frame: *frame, rule: Some(index), ..claim };
-                }
-                Some(Category::ThreadWaiting | Category::Scheduling | Category::LockContention) => {}
-                None if rule.pass_through => {}
-                _ => break,
-            }
-        }
-        claim
     }
 }

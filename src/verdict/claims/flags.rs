@@ -52,6 +52,11 @@ impl FunctionFlags {
         Self(self.0 | bit(category))
     }
 
+    /// The same without a category.
+    pub(super) fn without(self, category: Category) -> Self {
+        Self(self.0 & !bit(category))
+    }
+
     /// The flags of all frames together.
     pub(super) fn together(flags: &[Self], frames: &[FunctionId]) -> Self {
         Self(frames.iter().fold(0, |all, frame| all | bits(flags, *frame)))

@@ -4,6 +4,7 @@
 //! stack.
 
 mod by_kind;
+mod callbacks;
 mod crates;
 mod engine;
 mod explain;
@@ -11,6 +12,7 @@ mod flags;
 mod imports;
 mod kernel_context;
 mod leaf_search;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod threads;

@@ -45,6 +45,14 @@ fn category(folded: &str, kind: ProfileType) -> Option<Category> {
     "java/lang/Thread.run;sun/nio/ch/SocketChannelImpl.write;sun/nio/ch/IOUtil.write;sun/nio/ch/FileDispatcherImpl.write0",
     Category::NetworkIo
 )]
+#[case::spinning_for_a_lock_of_the_runtime(
+    "main.main;main.train;runtime.chansend1;runtime.chansend;runtime.lock2;runtime.osyield;runtime.usleep",
+    Category::LockContention
+)]
+#[case::sleeping_between_two_searches(
+    "runtime.mcall;runtime.schedule;runtime.findRunnable;runtime.stealWork;runtime.runqgrab;runtime.usleep",
+    Category::Scheduling
+)]
 #[case::import_of_a_library(
     "<module> (shop/main.py:1);serve (shop/main.py:9);<module> (pandas/__init__.py:3);setup (pandas/core/api.py:8)",
     Category::ClassLoading
@@ -59,6 +67,35 @@ fn category(folded: &str, kind: ProfileType) -> Option<Category> {
 )]
 fn claims_a_stack_from_the_leaf_up(#[case] folded: &str, #[case] expected: Category) {
     assert_eq!(category(folded, ProfileType::Cpu), Some(expected));
+}
+
+#[rstest]
+#[case::row_of_a_query(
+    "com/acme/Cart.load;org/jooq/impl/AbstractQuery.fetch;com/acme/Cart.row;com/acme/Cart.price",
+    None
+)]
+#[case::driver_of_unknown_name(
+    "com/acme/Cart.load;org/jooq/impl/AbstractQuery.fetch;com/acmedb/Driver.read",
+    Some(Category::Database)
+)]
+#[case::converter_of_a_codec(
+    "com/acme/Cart.load;com/fasterxml/jackson/databind/ObjectMapper.readValue;com/acme/Cart.of",
+    Some(Category::Serialization)
+)]
+fn what_a_library_calls_back_is_the_application(#[case] folded: &str, #[case] expected: Option<Category>) {
+    assert_eq!(category(folded, ProfileType::Cpu), expected);
+}
+
+#[test]
+fn what_has_no_name_is_of_the_only_language_of_the_profile() {
+    let runtime = |folded: &str| {
+        let unit = SampleType::new("samples", "");
+        let profile = crate::profile::read_folded(folded.as_bytes(), unit, &ReadLimits::default()).unwrap();
+        let claims = Claims::of(&Rules::builtin(), &profile, ProfileType::Cpu);
+        claims.claims().flatten().find(|claim| claim.category == Category::Unresolved).map(|claim| claim.runtime)
+    };
+    assert_eq!(runtime("(program) 5\nnode:internal/timers:listOnTimeout:5 5\n"), Some(Runtime::Node));
+    assert_eq!(runtime("[unknown] 5\nmain;malloc 5\n"), Some(Runtime::Native));
 }
 
 #[rstest]
