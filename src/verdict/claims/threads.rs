@@ -65,6 +65,12 @@ fn is_bare(name: &str) -> bool {
     stem.chars().all(plain) && !stem.contains("::")
 }
 
+/// Whether a function takes connections: `accept4`, `__libc_accept`, `sun/nio/ch/Net.accept`, `socketAccept`.
+fn is_accept(name: &str) -> bool {
+    let function = name.rsplit(['.', '/', ':', '`']).next().unwrap_or(name);
+    ["accept", "Accept"].iter().any(|accept| function.contains(accept))
+}
+
 /// Makes waiting idle where a thread does nothing else: nearly all of its samples are in one stack that waits. Threads
 /// are told apart by the frame that stands for one, or else by the root of their stacks if there are several. A thread
 /// that waits for a lock is not idle.
@@ -85,6 +91,7 @@ pub(super) fn mark_parked(list: &mut [StackFacts], profile: &Profile) {
         let (Some((thread, is_named)), Some(claim)) = (thread(stack.frames), facts.claim.as_mut()) else { continue };
         let waits = match claim.category {
             Category::ThreadWaiting => is_named || several,
+            Category::NetworkIo => (is_named || several) && is_accept(profile.name(claim.frame)),
             // What native code waits for is not seen.
             Category::Unresolved => is_named,
             _ => false,
@@ -143,6 +150,8 @@ mod tests {
 
     #[rstest]
     #[case::parked("Thread (1);a.B.run;System.Threading.WaitHandle.WaitOne 99\nThread (1);a.B.run 1\n", Category::Idle)]
+    #[case::takes_connections("Thread (1);a.B.run;__libc_accept 99\nThread (1);a.B.run 1\n", Category::Idle)]
+    #[case::receives("Thread (1);a.B.run;__libc_recv 99\nThread (1);a.B.run 1\n", Category::NetworkIo)]
     #[case::waits_now_and_then(
         "Thread (1);a.B.run;System.Threading.WaitHandle.WaitOne 90\nThread (1);a.B.run 10\n",
         Category::ThreadWaiting
