@@ -1,5 +1,7 @@
 //! Programs that are mostly their own code.
 
+use std::fmt::Write as _;
+
 use super::diagnosis::{Diagnosis, Ground, fallback_name};
 use super::finding::Judging;
 use super::recommendation::own_code_text;
@@ -12,6 +14,8 @@ use crate::profile::TextId;
 const IS_THE_PROGRAM: f64 = 50.0;
 /// A frame above this share of the active ticks is the program if no category claims most of them, percent.
 const MOST_RUNS_BENEATH: f64 = 80.0;
+/// A library without names of functions is named from this share on, percent. A judgement.
+const WORTH_NAMING: f64 = 10.0;
 /// That share, percent of the active ticks.
 const MOST_IS_UNCLAIMED: f64 = 60.0;
 
@@ -36,15 +40,16 @@ pub(super) fn own_code(
     }
     let (name, ticks) = unclaimed?;
     let is_the_program = judging.percent(ticks) >= IS_THE_PROGRAM && search.is_first_party(name);
-    let (function, share) = if is_the_program {
-        (judging.profile.text(name).to_owned(), judging.share(ticks))
+    let (function, share, library) = if is_the_program {
+        (judging.profile.text(name).to_owned(), judging.share(ticks), None)
     } else {
         let whole = judging.tally.active;
         let (frame, beneath, unclaimed) = search.deepest_of_all(MOST_RUNS_BENEATH)?;
         if percent_of(unclaimed, whole) < MOST_IS_UNCLAIMED {
             return None;
         }
-        (judging.profile.name(frame).to_owned(), judging.share(beneath))
+        let library = search.nameless_library(frame).map(|(name, ticks)| (name, judging.percent(ticks)));
+        (judging.profile.name(frame).to_owned(), judging.share(beneath), library)
     };
     // Beside one function whatever else there is; beneath another what no category claims: a collector's work is not.
     let weight = |leaf: &Leaf| if is_the_program { leaf.own - leaf.hidden } else { leaf.unclaimed };
@@ -54,7 +59,10 @@ pub(super) fn own_code(
     let next = next.map(|leaf| (text(leaf).to_owned(), judging.percent(weight(leaf))));
     let heaviest = judging.profile.text(name);
     let responsible = search.callers_of(name);
-    let recommendation = own_code_text(&function, heaviest, judging.percent(ticks), &responsible);
+    let mut recommendation = own_code_text(&function, heaviest, judging.percent(ticks), &responsible);
+    if let Some((library, percent)) = library.filter(|(_, percent)| *percent >= WORTH_NAMING) {
+        let _ = write!(recommendation, " It calls {library} ({percent:.0} %), whose functions have no names here.");
+    }
     Some(Diagnosis {
         name: fallback_name(judging.kind),
         ground: Ground::OwnCode,

@@ -4,6 +4,7 @@ mod beneath;
 mod causes;
 mod evidence;
 mod locks;
+mod of_all;
 mod shortened;
 mod sites;
 
@@ -189,25 +190,6 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         self.profile.function_ids().find(is_named).is_some_and(|f| self.is_own(f))
     }
 
-    /// The deepest function of the application that at least this share of the active ticks runs beneath, with these
-    /// ticks and the unclaimed ones among them.
-    pub(super) fn deepest_of_all(&mut self, at_least: f64) -> Option<(FunctionId, i64, i64)> {
-        let active = self.tally.active;
-        let hidden = |category: usize| Category::ALL.get(category).is_some_and(|c| !c.is_active());
-        let claimed = self.claimed.iter().enumerate().filter(|(category, _)| !hidden(*category));
-        let claimed: Vec<_> = claimed.flat_map(|(_, paths)| paths).copied().collect();
-        let unclaimed = std::mem::take(&mut self.unclaimed);
-        let paths: Vec<_> = unclaimed.iter().chain(&claimed).copied().collect();
-        let mut common = self.on_the_path(&paths, None, active);
-        common.retain(|(frame, ticks)| percent_of(*ticks, active) >= at_least && self.is_own(*frame));
-        let deepest = self.deepest(common, &paths).map(|(frame, ticks)| {
-            let beneath = unclaimed.iter().filter(|path| path.frames.contains(&frame)).map(|path| path.ticks).sum();
-            (frame, ticks, beneath)
-        });
-        self.unclaimed = unclaimed;
-        deepest
-    }
-
     fn is_own(&self, frame: FunctionId) -> bool {
         self.claims.is_first_party(frame)
     }
@@ -225,10 +207,15 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
             .collect()
     }
 
-    /// The frames of the application that lead to the paths; where there are none, a library's.
+    /// The frames of the application that lead to the paths; where there are none, a library's, and best of one that is
+    /// of no category.
     fn chosen(&mut self, paths: &[Path<'p>], category: Option<Category>, whole: i64) -> Vec<(FunctionId, i64)> {
-        let own = self.choose(paths, category, whole, Self::is_own);
-        if own.is_empty() { self.choose(paths, category, whole, |_, _| true) } else { own }
+        let is_plain = |search: &Self, frame| search.claims.flags(frame).category().is_none();
+        let mut found = self.choose(paths, category, whole, Self::is_own);
+        if found.is_empty() {
+            found = self.choose(paths, category, whole, is_plain);
+        }
+        if found.is_empty() { self.choose(paths, category, whole, |_, _| true) } else { found }
     }
 
     /// The deepest frame of this origin on the path of at least 80 % of the ticks, unless nearly everything runs beneath

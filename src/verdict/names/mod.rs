@@ -26,3 +26,4 @@ pub(super) use go::is_standard;
 pub use key::key;
 pub(super) use library::{library_name, version_of_file};
 pub use short::short_name;
+pub(super) use unresolved::library_of_nameless;

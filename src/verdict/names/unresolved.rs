@@ -61,6 +61,15 @@ pub(super) fn is_unresolved(name: &str) -> bool {
     is_address(name) || is_library(name.rsplit_once("+0x").map_or(name, |(library, _)| library))
 }
 
+/// The library in a name that tells no function: `libfoo.so` of `[libfoo.so]`, `/usr/lib/libfoo.so.1+0x1f` and
+/// ``libfoo.so`0x1f``.
+pub(in crate::verdict) fn library_of_nameless(name: &str) -> Option<&str> {
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let place = name.split_once('`').map_or(name, |(library, _)| library);
+    let place = place.rsplit_once("+0x").map_or(place, |(library, _)| library);
+    is_library(place).then(|| place.rsplit('/').next().unwrap_or(place))
+}
+
 fn is_address(text: &str) -> bool {
     let text = text.trim_start_matches('<').trim_end_matches('>');
     match text.strip_prefix("0x") {
@@ -89,4 +98,22 @@ fn is_versioned_binary(base: &str) -> bool {
     ["php", "python", "ruby", "perl"].iter().any(|name| {
         base.strip_prefix(name).is_some_and(|version| version.contains('.') && version.split('.').all(all_digits))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("[libfoo.so]", Some("libfoo.so"))]
+    #[case("[libstdc++.so.6.0.30]", Some("libstdc++.so.6.0.30"))]
+    #[case("/usr/lib/libfoo.so.1+0x1f", Some("libfoo.so.1"))]
+    #[case("libfoo.so`0x1f", Some("libfoo.so"))]
+    #[case("[unknown]", None)]
+    #[case("0x7f001122", None)]
+    #[case("main", None)]
+    fn finds_the_library_of_a_function_without_a_name(#[case] name: &str, #[case] library: Option<&str>) {
+        assert_eq!(library_of_nameless(name), library);
+    }
 }
