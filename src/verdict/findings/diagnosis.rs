@@ -173,17 +173,22 @@ fn reaches(judging: &Judging<'_>, finding: &Finding) -> bool {
     is_enough && !is_little
 }
 
-/// Whether a small mechanism is nothing beside one function of the application, or the time that threads wait nothing
-/// beside what they do.
+/// Whether a finding is not what one would say first: a small mechanism, or what only the start costs, beside one much
+/// heavier function; the buffers of what is sent and received beside a heavier one that allocates; the time that threads
+/// wait beside what they do.
 fn gives_way(judging: &Judging<'_>, finding: &Finding, unclaimed_percent: f64) -> bool {
     let percent = finding.share.percent;
-    let is_small = percent < 10.0 && unclaimed_percent >= percent * 5.0;
     let works_longer = || {
         let claimed = Category::ALL.iter().filter(|category| category.is_active());
         100.0 - judging.percent(claimed.map(|category| judging.tally.claimed(*category)).sum()) > percent
     };
-    let is_wait = judging.kind == ProfileType::Wall && finding.category == Category::ThreadWaiting;
-    finding.category.layer() == Layer::Mechanism && (is_small || is_wait && works_longer())
+    let is_memory = matches!(judging.kind, ProfileType::Alloc | ProfileType::Inuse);
+    match finding.category {
+        Category::ThreadWaiting if judging.kind == ProfileType::Wall && works_longer() => true,
+        Category::ClassLoading | Category::JitOverhead => percent < 20.0 && unclaimed_percent >= percent * 3.0,
+        Category::NetworkIo if is_memory => unclaimed_percent > percent,
+        category => category.layer() == Layer::Mechanism && percent < 10.0 && unclaimed_percent >= percent * 5.0,
+    }
 }
 
 /// Names the heaviest function beside a diagnosis that holds less.

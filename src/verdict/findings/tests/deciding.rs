@@ -30,6 +30,35 @@ fn a_small_mechanism_gives_way_to_a_function_of_five_times_its_share() {
     assert_eq!(b.diagnosis.name, "lock_contention");
 }
 
+#[test]
+fn what_the_start_costs_gives_way_to_a_function_of_three_times_its_share() {
+    let load = ("main.main;plugin.Open", 1_500);
+    let a = cpu(&[load, ("main.main;main.crunch", 8_500)]);
+    assert_eq!((a.diagnosis.ground, a.diagnosis.function.as_deref()), (Ground::OwnCode, Some("main.crunch")));
+    let b = cpu(&[load, WORK, MORE_WORK, ("main.main;main.c", 2_500)]);
+    assert_eq!(b.diagnosis.name, "class_loading");
+}
+
+#[test]
+fn code_without_a_name_beneath_a_function_of_the_application_is_what_it_calls() {
+    let stacks = [("main.main;main.sum;[libfoo.so]", 6_000), ("main.main;main.sum;main.add", 2_500), WORK];
+    let a = cpu(&stacks);
+    assert_eq!(a.diagnosis.ground, Ground::Fallback);
+    let a = cpu(stacks.get(..2).unwrap());
+    assert_eq!((a.diagnosis.ground, a.diagnosis.function.as_deref()), (Ground::OwnCode, Some("main.sum")));
+    let said = &a.diagnosis.recommendation;
+    assert!(said.ends_with("It calls libfoo.so (71 %), whose functions have no names here."), "{said}");
+}
+
+#[test]
+fn buffers_for_sending_give_way_to_a_function_that_allocates_more() {
+    let name = |own| {
+        let stacks = [("net.Read", 4_000_000_001), ("main.main;main.dump", own), ("main.main;main.a", 3_000_000_001)];
+        assess_with(ProfileType::Alloc, "bytes", &stacks, SourceFacts::default()).diagnosis.name
+    };
+    assert_eq!((name(4_500_000_001), name(3_500_000_001)), ("allocation_pressure", "network_io"));
+}
+
 #[rstest]
 #[case::most_of_it_is_beneath("main.main;main.serve;encoding/json.Encode;runtime.alloc", "serialization")]
 #[case::it_is_beneath_nothing("main.main;main.serve;runtime.alloc", "allocation")]

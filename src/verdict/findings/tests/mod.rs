@@ -78,6 +78,11 @@ category = "network_io"
 reach = "subtree"
 names = ["net.Read"]
 [[rule]]
+id = "t.load"
+category = "class_loading"
+reach = "subtree"
+names = ["plugin.Open"]
+[[rule]]
 id = "t.idle"
 category = "idle"
 reach = "subtree"
