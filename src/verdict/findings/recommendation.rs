@@ -31,14 +31,21 @@ pub(super) fn recommendation(
 ) -> String {
     let Finding { category, responsible, evidence, entry, sites, .. } = finding;
     let is_collector = *category == Category::GcPressure;
+    if is_collector && responsible.is_empty() && allocating.is_empty() {
+        let share = share_text(kind, finding.share.percent);
+        return format!("The collector takes {share}. Its stacks do not show who allocates.")
+            + &causes_text(finding, percent);
+    }
     let heaviest = evidence.first().filter(|_| !is_collector);
     let place = match (heaviest, entry.as_ref().or(heaviest)) {
         _ if !responsible.is_empty() => places(responsible, "it"),
         _ if !allocating.is_empty() => places(allocating, "the allocator's time"),
         // What has no name has no callers to speak of either.
         (Some(heaviest), _) if *category == Category::Unresolved => located(heaviest),
+        // Only the root of a thread leads there.
+        (Some(_), _) if matches!(category, Category::ClassLoading | Category::Scheduling) => "the program".to_owned(),
+        (Some(_), _) if *category == Category::JitOverhead => "the compiler's threads".to_owned(),
         (Some(_), Some(entry)) => format!("the callers of {}", located(entry)),
-        _ if is_collector => "code that this profile does not show".to_owned(),
         _ => "its callers".to_owned(),
     };
     let mut after = String::new();
@@ -246,7 +253,7 @@ mod tests {
         );
         assert_eq!(
             say(&finding(Category::GcPressure, &[], &[evidence])),
-            "It takes 12 % of the CPU time: write less in code that this profile does not show."
+            "The collector takes 0.0 % of the CPU time. Its stacks do not show who allocates."
         );
     }
 }
