@@ -68,7 +68,7 @@ pub(super) fn headline(app: &str, assessment: &ProfileAssessment) -> String {
             text.push_str(&largest(&diagnosis.largest));
             let site = diagnosis.responsible.first().filter(|_| diagnosis.share.percent < TELLS_SOMETHING);
             if let Some(site) = site {
-                let _ = write!(text, "; {} % {whole} comes from {}", figure(site.percent), short_name(&site.function));
+                let _ = write!(text, "; {} % {whole} comes from {}", figure(site.percent), short_name(&site.shown));
             } else if let Some(function) = diagnosis.function.as_deref().map(short_name) {
                 let _ = write!(text, "; the heaviest function is {function} with {}", of(&share, &whole));
             }
@@ -149,9 +149,9 @@ fn share_text(share: &Share) -> (String, String) {
 
 fn beneath(diagnosis: &Diagnosis) -> String {
     match diagnosis.responsible.as_slice() {
-        [one] if one.percent >= 50.0 => format!(", most of it under {}", short_name(&one.function)),
+        [one] if one.percent >= 50.0 => format!(", most of it under {}", short_name(&one.shown)),
         [one, two, ..] if one.percent + two.percent >= 50.0 => {
-            format!(", most of it under {} and {}", short_name(&one.function), short_name(&two.function))
+            format!(", most of it under {} and {}", short_name(&one.shown), short_name(&two.shown))
         }
         _ => String::new(),
     }

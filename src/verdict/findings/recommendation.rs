@@ -71,9 +71,9 @@ fn located(Evidence { function, percent }: &Evidence) -> String {
 fn places(responsible: &[Responsible], whole: &str) -> String {
     match responsible {
         [] => String::new(),
-        [one] => format!("{} ({:.0} % of {whole})", one.function, one.percent),
+        [one] => format!("{} ({:.0} % of {whole})", one.shown, one.percent),
         [one, two, ..] => {
-            format!("{} ({:.0} % of {whole}) and {} ({:.0} %)", one.function, one.percent, two.function, two.percent)
+            format!("{} ({:.0} % of {whole}) and {} ({:.0} %)", one.shown, one.percent, two.shown, two.percent)
         }
     }
 }
@@ -174,7 +174,7 @@ pub(super) fn insufficient_text(judging: &Judging<'_>) -> String {
 pub(super) fn own_code_text(function: &str, heaviest: &str, percent: f64, callers: &[Responsible]) -> String {
     if function == heaviest {
         let from = callers.iter().find(|caller| caller.function != function);
-        let from = from.map_or_else(String::new, |caller| format!(", called from {}", caller.function));
+        let from = from.map_or_else(String::new, |caller| format!(", called from {}", caller.shown));
         return format!("Look at the algorithm of {function}{from}: how often it is called, and with how much.");
     }
     format!(
@@ -198,11 +198,11 @@ pub(super) fn fallback_text(
     if let Some(site) = responsible.first().filter(|_| percent < TELLS_SOMETHING) {
         return format!(
             "No known pattern stands out; {:.0} % of it comes from {}. Look at what that does.",
-            site.percent, site.function
+            site.percent, site.shown
         );
     }
     let from = match responsible.first() {
-        Some(r) if r.function != function => format!(", called from {}", r.function),
+        Some(r) if r.function != function => format!(", called from {}", r.shown),
         _ => String::new(),
     };
     let advice = match kind {
@@ -226,6 +226,7 @@ mod tests {
     fn names_the_responsible_frame_before_the_heaviest_function() {
         let responsible = Responsible {
             function: "com/example/Cart.toJson".into(),
+            shown: "com/example/Cart.toJson".into(),
             percent: 91.2,
             total_percent: 40.0,
             path: vec!["Cart.toJson".into()],

@@ -27,7 +27,7 @@ use crate::profile::{FunctionId, Profile, TextId};
 use crate::verdict::catalogue::{CauseIndex, Rules};
 use crate::verdict::category::Category;
 use crate::verdict::claims::Claims;
-use crate::verdict::names::short_name;
+use crate::verdict::names::{short_name, with_file};
 
 /// A frame on this share of a category's ticks is responsible for it, percent.
 const ON_THE_PATH: f64 = 80.0;
@@ -43,6 +43,8 @@ const ROUNDS: usize = 8;
 pub struct Responsible {
     /// The function, as the source spells it.
     pub function: String,
+    /// The same as people are told of it: with its file where the name alone says little.
+    pub shown: String,
     /// The share of the category's ticks beneath it, percent.
     pub percent: f64,
     /// The share of all ticks that it is on the stack of, percent.
@@ -343,6 +345,7 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         let path = shortened(names.iter().map(|name| &**name));
         Some(Responsible {
             function: self.profile.name(frame).to_owned(),
+            shown: with_file(self.profile.function(frame)),
             percent: percent_of(ticks, whole),
             total_percent: percent_of(self.total_of(frame), self.tally.total),
             path,

@@ -26,4 +26,5 @@ pub(super) use go::is_standard;
 pub use key::key;
 pub(super) use library::{library_name, version_of_file};
 pub use short::short_name;
+pub(super) use short::with_file;
 pub(super) use unresolved::library_of_nameless;

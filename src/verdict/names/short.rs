@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use super::text::all_digits;
 
+/// Endings of files in languages whose functions are named without their module.
+const SCRIPTS: [&str; 8] = ["py", "js", "mjs", "cjs", "ts", "jsx", "tsx", "rb"];
+
 /// The name without package, arguments and decoration: `com/example/Cart.toJson` is `Cart.toJson`,
 /// `github.com/a/b/shop.(*Cart).Add` is `shop.(*Cart).Add`, `shop::cart::Cart::add` is `Cart::add`,
 /// `total (/srv/shop/cart.py:12)` is `total (cart.py:12)`, `maps.(*Map[go.shape.string,a/b.Cart]).Load` is
@@ -21,6 +24,17 @@ pub fn short_name(name: &str) -> Cow<'_, str> {
         }
         _ => bare(name).into(),
     }
+}
+
+/// The name with the end of its file's path, where it is a bare word of a script that many files may have:
+/// `handle (router/layer.js)`.
+pub(in crate::verdict) fn with_file((name, file): (&str, &str)) -> String {
+    let is_script = file.rsplit_once('.').is_some_and(|(_, ending)| SCRIPTS.contains(&ending));
+    if !is_script || name.contains(['.', '/', ':', '#', '\\']) {
+        return name.to_owned();
+    }
+    let path = file.rmatch_indices(['/', '\\']).nth(1).and_then(|(at, _)| file.get(at + 1..)).unwrap_or(file);
+    format!("{name} ({path})")
 }
 
 /// The name with `…` in place of Go's type arguments, which have paths of their own; `None` for a name without any.
@@ -107,5 +121,15 @@ mod tests {
     #[case("", "")]
     fn shows_names_short(#[case] name: &str, #[case] short: &str) {
         assert_eq!(short_name(name), short);
+    }
+
+    #[rstest]
+    #[case("handle", "/srv/node_modules/express/lib/router/layer.js", "handle (router/layer.js)")]
+    #[case("<module>", "main.py", "<module> (main.py)")]
+    #[case("Cart#total", "/srv/app/cart.rb", "Cart#total")]
+    #[case("main.total", "/srv/cart.go", "main.total")]
+    #[case("total", "", "total")]
+    fn says_the_file_of_a_bare_word(#[case] name: &str, #[case] file: &str, #[case] shown: &str) {
+        assert_eq!(with_file((name, file)), shown);
     }
 }
