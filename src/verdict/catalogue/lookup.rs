@@ -22,7 +22,7 @@ pub(in crate::verdict) fn function_infos(rules: &Rules, profile: &Profile) -> Ve
 fn learn(rules: &Rules, name: &str, file: &str) -> FunctionInfo {
     let frame = Frame::of(name, file);
     if frame.unresolved {
-        return FunctionInfo { unresolved: true, ..FunctionInfo::default() };
+        return FunctionInfo { own: frame.own, unresolved: true, ..FunctionInfo::default() };
     }
     let origin = origin::of(rules, &frame, file);
     let [rule, rule_in_jvm] = if is_body_of_own_module(&frame, origin) { [None; 2] } else { rules.rules_of(&frame) };

@@ -87,7 +87,6 @@ impl Claims {
             event: Event::of(kind, profile.sample_types()),
             parked_is_idle: parked_is_idle(kind, &infos, native_frames),
             language,
-            only_language: language.filter(|_| !native_frames),
             has_roots: infos
                 .iter()
                 .flat_map(FunctionInfo::rules)
@@ -185,8 +184,6 @@ pub(super) struct Judge<'j> {
     pub(super) parked_is_idle: bool,
     /// The one language of the whole profile, if it has one.
     language: Option<Runtime>,
-    /// The same, where the sampler sees no frames below it: then what has no name is the VM's.
-    only_language: Option<Runtime>,
     /// Whether any frame of the profile may be the root of a thread of the VM.
     has_roots: bool,
 }
@@ -269,7 +266,7 @@ impl<'j> Judge<'j> {
                 category: Category::Unresolved,
                 frame: leaf,
                 rule: None,
-                runtime: runtime.or(self.only_language).unwrap_or(Runtime::Native),
+                runtime: runtime.unwrap_or(Runtime::Native),
                 counted: true,
             })
         })

@@ -87,7 +87,7 @@ fn what_a_library_calls_back_is_the_application(#[case] folded: &str, #[case] ex
 }
 
 #[test]
-fn what_has_no_name_is_of_the_only_language_of_the_profile() {
+fn time_outside_javascript_is_node_s() {
     let runtime = |folded: &str| {
         let unit = SampleType::new("samples", "");
         let profile = crate::profile::read_folded(folded.as_bytes(), unit, &ReadLimits::default()).unwrap();

@@ -32,7 +32,7 @@ impl Frame {
         std::iter::once(self.text.as_str()).chain(self.alt.as_deref())
     }
 
-    pub(super) fn unresolved(text: &str) -> Self {
-        Self { text: text.to_owned(), unresolved: true, ..Self::default() }
+    pub(super) fn unresolved(text: &str, own: Option<Runtime>) -> Self {
+        Self { text: text.to_owned(), own, unresolved: true, ..Self::default() }
     }
 }

@@ -10,7 +10,7 @@ impl Frame {
     pub(in crate::verdict) fn of(name: &str, file: &str) -> Self {
         let (name, marked) = frame_type(name.trim());
         if unresolved::is_unresolved(name) {
-            return Self::unresolved(name);
+            return Self::unresolved(name, unresolved::runtime(name));
         }
         let mut frame = read(name, file);
         if marked == Some(Runtime::Kernel) || (frame.own.is_none() && marked.is_some()) {

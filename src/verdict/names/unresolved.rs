@@ -1,8 +1,9 @@
 //! Names that say that it is not known what ran.
 
 use super::text::{all_digits, all_hex};
+use crate::verdict::category::Runtime;
 
-const MARKERS: [&str; 29] = [
+const MARKERS: [&str; 25] = [
     "[unknown]",
     "unknown",
     "<unknown>",
@@ -28,16 +29,21 @@ const MARKERS: [&str; 29] = [
     "<cfunc>",
     "UNKNOWN",
     "?!?",
-    "(program)",
-    ":(program):0",
-    "Non JS threads activity",
-    ":Non JS threads activity:0",
 ];
+
+/// What V8 calls time outside JavaScript, as its profiler and Pyroscope's agent write it.
+const OUTSIDE_JAVASCRIPT: [&str; 4] =
+    ["(program)", ":(program):0", "Non JS threads activity", ":Non JS threads activity:0"];
+
+/// Whose marker it is, where the name tells.
+pub(super) fn runtime(name: &str) -> Option<Runtime> {
+    OUTSIDE_JAVASCRIPT.contains(&name).then_some(Runtime::Node)
+}
 
 /// Whether the name is an address, a library alone, or a marker of a broken stack.
 pub(super) fn is_unresolved(name: &str) -> bool {
     let bare = name.strip_prefix('.').unwrap_or(name);
-    if name.is_empty() || MARKERS.contains(&bare) {
+    if name.is_empty() || MARKERS.contains(&bare) || runtime(bare).is_some() {
         return true;
     }
     if name.starts_with("[unknown ")
