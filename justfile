@@ -90,6 +90,10 @@ load:
 fleet:
     cargo bench --bench fleet
 
+# The embedded store against a real Pyroscope: AGAINST=URL AGAINST_PID=… AGAINST_DATA=… (alone without them)
+against:
+    cargo bench --bench against
+
 # The expected volumes for ten minutes: nothing fails, nothing is lost, memory stays
 soak:
     cargo bench --bench soak

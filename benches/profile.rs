@@ -1,4 +1,4 @@
-//! pprof → function table, compared with inflating the same gzip. MB/s are of inflated bytes.
+//! pprof → function table, compared with inflating the same gzip; JFR → function tables. MB/s are of inflated bytes.
 //!
 //! `SHARED_DIR` is a directory with real profiles. Without it only made-up ones are measured.
 
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use divan::counter::BytesCount;
 use flamewarden::profile::{
-    FunctionTable, PprofHeader, ProfileBuilder, ReadLimits, SampleType, read_pprof, write_pprof,
+    FunctionTable, JfrContext, PprofHeader, ProfileBuilder, ReadLimits, SampleType, read_jfr, read_pprof, write_pprof,
 };
 
 fn main() {
@@ -27,14 +27,20 @@ impl std::fmt::Display for Input {
     }
 }
 
-fn inputs() -> Vec<Input> {
+fn real(name: &'static str, extension: &str) -> Option<Input> {
     let root = std::env::var_os("SHARED_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let real =
-        ["go-cpu", "go-heap", "java-cpu", "java-kafka-cpu.expected.process_cpu"].into_iter().filter_map(|name| {
-            let gzip = std::fs::read(root.join(format!("profiles/{name}.pb.gz"))).ok()?;
-            Some(Input { name, gzip })
-        });
+    Some(Input { name, gzip: std::fs::read(root.join(format!("profiles/{name}.{extension}"))).ok()? })
+}
+
+fn recordings() -> Vec<Input> {
+    ["java-kafka-cpu", "java-kafka-cpu-lock-alloc"].into_iter().filter_map(|name| real(name, "jfr.gz")).collect()
+}
+
+fn inputs() -> Vec<Input> {
+    let real = ["go-cpu", "go-heap", "java-cpu", "java-kafka-cpu.expected.process_cpu"]
+        .into_iter()
+        .filter_map(|name| real(name, "pb.gz"));
     real.chain([made_up("made up, 1,000 stacks", 1_000), made_up("made up, 100,000 stacks", 100_000)]).collect()
 }
 
@@ -86,4 +92,18 @@ fn gzip_to_function_table(bencher: divan::Bencher<'_, '_>, input: &Input) {
 fn plain_to_function_table(bencher: divan::Bencher<'_, '_>, input: &Input) {
     let plain = inflate(&input.gzip);
     bencher.counter(BytesCount::new(plain.len())).bench(|| table(black_box(&plain)));
+}
+
+/// The tables of all kinds that a recording holds.
+fn tables(bytes: &[u8]) -> usize {
+    let recording = read_jfr(bytes, &JfrContext::default(), &ReadLimits::default());
+    let profiles = recording.map(|recording| recording.profiles).unwrap_or_default();
+    profiles.iter().map(|recorded| FunctionTable::of(&recorded.profile, 0).rows().len()).sum()
+}
+
+#[divan::bench(args = recordings())]
+fn plain_jfr_to_function_tables(bencher: divan::Bencher<'_, '_>, input: &Input) {
+    let plain = inflate(&input.gzip);
+    assert_ne!(tables(&plain), 0, "{input} is not read");
+    bencher.counter(BytesCount::new(plain.len())).bench(|| tables(black_box(&plain)));
 }

@@ -19,20 +19,35 @@ impl Cluster {
         Ok(Self { postmaster: file.lines().next().context("a process id")?.trim().parse()? })
     }
 
-    /// CPU time of all its processes so far, in microseconds.
-    pub(crate) fn cpu_us(self) -> Result<f64> {
-        let (_, [own, ended]) = times(&self.postmaster.to_string())?;
-        let mut sum = own + ended;
+    /// The ids and CPU times of its processes, the postmaster's too. A process may end while it is read.
+    fn processes(self) -> Result<Vec<(String, f64)>> {
+        let postmaster = self.postmaster.to_string();
+        let (_, [own, ended]) = times(&postmaster)?;
+        let mut processes = vec![(postmaster, own + ended)];
         for entry in std::fs::read_dir("/proc")? {
             let name = entry?.file_name();
             let pid = name.to_str().filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
-            // A process may end while it is read.
-            if let Some((parent, [own, ended])) = pid.and_then(|pid| times(pid).ok())
+            if let Some((pid, (parent, [own, ended]))) = pid.and_then(|pid| Some((pid, times(pid).ok()?)))
                 && parent == self.postmaster
             {
-                sum += own + ended;
+                processes.push((pid.to_owned(), own + ended));
             }
         }
-        Ok(sum)
+        Ok(processes)
+    }
+
+    /// CPU time of all its processes so far, in microseconds.
+    pub(crate) fn cpu_us(self) -> Result<f64> {
+        Ok(self.processes()?.iter().map(|(_, us)| us).sum())
+    }
+
+    /// Memory of all its processes, where what several share counts once.
+    pub(crate) fn proportional_mib(self) -> Result<f64> {
+        let of = |pid: &str| {
+            let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+            let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+            line.trim().trim_end_matches(" kB").trim().parse::<f64>().ok()
+        };
+        Ok(self.processes()?.iter().filter_map(|(pid, _)| of(pid)).sum::<f64>() / 1024.0)
     }
 }
