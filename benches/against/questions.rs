@@ -36,6 +36,9 @@ const TYPES: [&str; 5] = [
     "memory:objects:count:space:bytes",
 ];
 
+/// The type of made-up profiles, which say nothing of their period.
+const MADE: &str = "process_cpu:cpu:nanoseconds::";
+
 pub(crate) struct Questions<'s> {
     pub(crate) sides: &'s [Side],
     pub(crate) runs: u64,
@@ -152,7 +155,7 @@ impl Questions<'_> {
             let (mut theirs, mut ours, mut size, mut shown) = (Vec::new(), Vec::new(), 0, 0);
             for run in 0..(self.runs * 5).cast_signed() {
                 let (from, to) = (at - 60 - run, at + 60);
-                let (ms, bytes) = merge(other, name, TYPES[0], [from, to]).await?;
+                let (ms, bytes) = merge(other, name, MADE, [from, to]).await?;
                 theirs.push(ms);
                 size = bytes;
                 let (ms, bytes) = get(&behind, &format!("/profiles/{name}?type=cpu&from={from}&to={to}")).await?;
