@@ -25,7 +25,8 @@ fn learn(rules: &Rules, name: &str, file: &str) -> FunctionInfo {
         return FunctionInfo { own: frame.own, unresolved: true, ..FunctionInfo::default() };
     }
     let origin = origin::of(rules, &frame, file);
-    let [rule, rule_in_jvm] = if is_body_of_own_module(&frame, origin) { [None; 2] } else { rules.rules_of(&frame) };
+    let [rule, rule_in_jvm] = rules.rules_of(&frame);
+    let own_body = is_body_of_own_module(&frame, origin);
     FunctionInfo {
         own: frame.own,
         rule,
@@ -36,17 +37,13 @@ fn learn(rules: &Rules, name: &str, file: &str) -> FunctionInfo {
             && frame.text.bytes().all(|b| b.is_ascii_lowercase())
             && !is_c_word(&frame.text),
         unresolved: false,
-        at_most: ((rule.is_some() || rule_in_jvm.is_some()) && rules.wraps(&frame)).then_some(Reach::Wrapper),
+        at_most: ((rule.is_some() || rule_in_jvm.is_some()) && (rules.wraps(&frame) || own_body))
+            .then_some(Reach::Wrapper),
         origin,
         entry: is_entry(name),
-        package: package(&frame),
+        // The other functions of a module are no part of loading it.
+        package: if own_body { 0 } else { package(&frame) },
     }
-}
-
-/// Whether it is the body of a Python module of the application, which may be all of the program: what it imports is
-/// claimed beneath it.
-fn is_body_of_own_module(frame: &Frame, origin: Origin) -> bool {
-    origin == Origin::App && frame.own == Some(Runtime::Python) && frame.text.rsplit('.').next() == Some(MODULE_BODY)
 }
 
 /// Words that only the C library uses as names of functions.
@@ -69,6 +66,12 @@ fn package(frame: &Frame) -> u64 {
         hasher.write_u8(0xff);
     }
     hasher.finish() | 1
+}
+
+/// Whether it is the body of a Python module of the application. Importing it is loading; the functions of the application
+/// that it calls are the program.
+fn is_body_of_own_module(frame: &Frame, origin: Origin) -> bool {
+    origin == Origin::App && frame.own == Some(Runtime::Python) && frame.text.rsplit('.').next() == Some(MODULE_BODY)
 }
 
 #[cfg(test)]

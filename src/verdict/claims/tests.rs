@@ -57,6 +57,10 @@ fn category(folded: &str, kind: ProfileType) -> Option<Category> {
     "<module> (shop/main.py:1);serve (shop/main.py:9);<module> (pandas/__init__.py:3);setup (pandas/core/api.py:8)",
     Category::ClassLoading
 )]
+#[case::import_of_a_module_of_ones_own(
+    "<module> (shop/main.py:1);_call_with_frames_removed (<frozen importlib._bootstrap>:241);<module> (shop/tables.py:9)",
+    Category::ClassLoading
+)]
 #[case::work_of_an_import_that_a_rule_knows(
     "<module> (shop/main.py:1);<module> (pandas/__init__.py:3);compile (re/__init__.py:8)",
     Category::Regex
