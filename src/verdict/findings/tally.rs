@@ -1,10 +1,11 @@
 //! Adds up a profile's claims, once, over dense arrays.
 
 use crate::kernel::ProfileType;
-use crate::profile::{Profile, Stack, TextId};
+use crate::profile::{FunctionId, Profile, Stack, TextId};
 use crate::verdict::catalogue::{RuleIndex, Rules};
 use crate::verdict::category::{Category, Layer, Runtime};
 use crate::verdict::claims::{Claims, StackFacts};
+use crate::verdict::names::TIME_MARKERS;
 
 /// How many categories there are.
 pub(super) const CATEGORIES: usize = Category::ALL.len();
@@ -67,8 +68,13 @@ impl Tally {
             places: vec![0; profile.text_count()],
             leaves: Vec::new(),
         };
+        let is_marker = |id: &FunctionId| TIME_MARKERS.contains(&profile.name(*id));
+        let markers: Vec<_> = profile.function_ids().filter(is_marker).collect();
         for (stack, judged) in profile.stacks().zip(claims.stacks()) {
-            tally.add(stack, judged, profile, rules);
+            // Their time is the function's above them.
+            let leaf = stack.frames.iter().find(|frame| !markers.contains(frame));
+            let leaf = leaf.and_then(|leaf| profile.function_texts(*leaf)).map(|leaf| leaf.name);
+            tally.add(stack, judged, leaf, rules);
         }
         let hidden = tally.claimed(Category::Idle) + tally.claimed(Category::ProfilerOverhead);
         tally.idle = tally.claimed(Category::Idle);
@@ -76,15 +82,14 @@ impl Tally {
         tally
     }
 
-    fn add(&mut self, stack: Stack<'_>, judged: &StackFacts, profile: &Profile, rules: &Rules) {
+    fn add(&mut self, stack: Stack<'_>, judged: &StackFacts, leaf: Option<TextId>, rules: &Rules) {
         let &StackFacts { claim, runtime, seen } = judged;
         let ticks = stack.values.get(self.sample_type).copied().unwrap_or(0);
         if ticks == 0 {
             return;
         }
         self.total = self.total.saturating_add(ticks);
-        let leaf = stack.frames.first().and_then(|leaf| profile.function_texts(*leaf));
-        if let Some(leaf) = leaf.and_then(|leaf| self.leaf(leaf.name)) {
+        if let Some(leaf) = leaf.and_then(|leaf| self.leaf(leaf)) {
             leaf.own += ticks;
             match claim {
                 None => leaf.unclaimed += ticks,

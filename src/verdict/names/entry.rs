@@ -34,9 +34,12 @@ const ENTRIES: &[&str] = &[
     "-",
     // Of .NET's own traces.
     "Threads",
-    "UNMANAGED_CODE_TIME",
-    "CPU_TIME",
+    TIME_MARKERS[0],
+    TIME_MARKERS[1],
 ];
+
+/// What `dotnet-trace` puts at the end of every stack: where the time went, and no function.
+pub(in crate::verdict) const TIME_MARKERS: [&str; 2] = ["CPU_TIME", "UNMANAGED_CODE_TIME"];
 
 /// Libraries that are the runtime's own, however a profiler writes them before a name.
 const RUNTIME_LIBRARIES: [&str; 11] = [

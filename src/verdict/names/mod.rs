@@ -20,7 +20,7 @@ mod tests;
 mod text;
 mod unresolved;
 
-pub(super) use entry::{MODULE_BODY, is_entry, is_thread_or_process};
+pub(super) use entry::{MODULE_BODY, TIME_MARKERS, is_entry, is_thread_or_process};
 pub(super) use frame::Frame;
 pub(super) use go::is_standard;
 pub use key::key;

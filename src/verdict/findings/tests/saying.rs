@@ -289,3 +289,12 @@ fn assess_builtin_wall(stacks: &[(String, i64)]) -> ProfileAssessment {
     let (kind, facts) = (ProfileType::Wall, SourceFacts::default());
     ProfileAssessment::of(&Rules::builtin(), &Subject { kind, profile, sample_type: 0, time: None, facts, top: 1 })
 }
+
+/// `dotnet-trace` ends every stack with where the time went.
+#[test]
+fn the_time_of_a_marker_is_that_of_the_function_above_it() {
+    let a = cpu(&[("Shop.Cart.Total;CPU_TIME", 9_000), ("Shop.Cart.Pay;UNMANAGED_CODE_TIME", 1_000)]);
+    let heaviest = a.diagnosis.function.as_deref();
+    assert_eq!(heaviest, Some("Shop.Cart.Total"), "{}", a.diagnosis.recommendation);
+    assert!(!a.diagnosis.recommendation.contains("_TIME"), "{}", a.diagnosis.recommendation);
+}
