@@ -210,7 +210,7 @@ pub(super) struct SeriesParams {
     #[param(example = "com.example.Cart.toJson")]
     pub(super) function: Option<String>,
     /// Follow this category, such as `gc_pressure`. At most 240 steps, behind a Pyroscope server 60.
-    #[param(value_type = Option<String>, example = "gc_pressure")]
+    #[param(value_type = Option<String>)]
     pub(super) category: Option<Category>,
     /// The window's start; an hour before now if not given. The window is widened to whole steps.
     #[param(value_type = Option<String>, example = "now-1h")]
