@@ -82,7 +82,7 @@ impl Side {
     pub(crate) fn resident_mib(&self) -> Result<(f64, f64)> {
         match &self.place {
             Place::Own { process, data } => {
-                let database = Cluster::of(data.path())?.proportional_mib()?;
+                let database = proportional_mib(&Cluster::of(data.path())?.processes()?);
                 Ok((memory_mib(process.id(), "VmRSS:")? + database, database))
             }
             Place::Other { pid, .. } => Ok((memory_mib(*pid, "VmRSS:")?, 0.0)),
@@ -148,4 +148,14 @@ impl Side {
             }
         }
     }
+}
+
+/// Memory of processes, where what several share counts once.
+fn proportional_mib(processes: &[(String, f64)]) -> f64 {
+    let of = |pid: &str| {
+        let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        line.trim().trim_end_matches(" kB").trim().parse::<f64>().ok()
+    };
+    processes.iter().filter_map(|(pid, _)| of(pid)).sum::<f64>() / 1024.0
 }

@@ -20,7 +20,7 @@ impl Cluster {
     }
 
     /// The ids and CPU times of its processes, the postmaster's too. A process may end while it is read.
-    fn processes(self) -> Result<Vec<(String, f64)>> {
+    pub(crate) fn processes(self) -> Result<Vec<(String, f64)>> {
         let postmaster = self.postmaster.to_string();
         let (_, [own, ended]) = times(&postmaster)?;
         let mut processes = vec![(postmaster, own + ended)];
@@ -39,15 +39,5 @@ impl Cluster {
     /// CPU time of all its processes so far, in microseconds.
     pub(crate) fn cpu_us(self) -> Result<f64> {
         Ok(self.processes()?.iter().map(|(_, us)| us).sum())
-    }
-
-    /// Memory of all its processes, where what several share counts once.
-    pub(crate) fn proportional_mib(self) -> Result<f64> {
-        let of = |pid: &str| {
-            let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-            let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-            line.trim().trim_end_matches(" kB").trim().parse::<f64>().ok()
-        };
-        Ok(self.processes()?.iter().filter_map(|(pid, _)| of(pid)).sum::<f64>() / 1024.0)
     }
 }
