@@ -6,6 +6,7 @@
 mod ingest;
 mod intake;
 mod jfr;
+mod label_limits;
 mod name;
 mod otlp;
 mod push;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::label_limits::check_labels;
 use super::refused::Refused;
 use crate::kernel::AppName;
 use crate::profile::SampleType;
@@ -49,6 +50,7 @@ impl Key {
                 service
             }
         };
+        check_labels("name", &self.labels)?;
         Ok((app.parse().map_err(|e| bad(format!("{app:?} {e}")))?, self.labels))
     }
 }

@@ -14,6 +14,7 @@ use super::super::encoding::Encoding;
 use super::super::proto::push::v1::{PushRequest, RawProfileSeries, RawSample};
 use super::super::proto::types::v1::LabelPair;
 use super::super::store::PushId;
+use super::label_limits::check_labels;
 use super::reading::{AcceptedTimes, PushMetadata};
 use super::refused::Refused;
 use crate::kernel::{AppName, Tenant};
@@ -105,6 +106,7 @@ pub(super) fn profiles(
         let service = labels.remove("service_name").filter(|service| !service.is_empty());
         let service = service.unwrap_or_else(|| "unknown_service".to_owned());
         let app: AppName = service.parse().map_err(|e| Refused::Unreadable(format!("service_name {service:?} {e}")))?;
+        check_labels("labels", &labels)?;
         for sample in series.samples {
             let kind = name.as_deref().unwrap_or("").as_bytes();
             let id = if sample.id.is_empty() {

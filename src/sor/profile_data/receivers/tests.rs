@@ -321,6 +321,8 @@ async fn what_cannot_be_taken_says_why_and_leaves_what_is_stored_untouched() {
     let many = "a 1\n".repeat(1_000_001);
     let deep = format!("{} 1", "f;".repeat(5_000));
     let long = format!("{} 1", "x".repeat(17_000));
+    let many_labels: Vec<_> = (0..31).map(|n| format!("l{n}=v")).collect();
+    let many_labels = format!("name=app{{{}}}", many_labels.join(","));
     let (type_of_form, prev) = form(&[("profile", &whole), ("prev_profile", &whole)]);
     let (_, jfr) = form(&[("jfr", b"FLR")]);
     let (_, no_profile) = form(&[("labels", b"")]);
@@ -329,6 +331,7 @@ async fn what_cannot_be_taken_says_why_and_leaves_what_is_stored_untouched() {
         (400, "parameter_invalid: name: is missing", "format=pprof", None, whole.clone()),
         (400, "parameter_invalid: name: \"example\" is no profile type", "name=python.example", None, b"a 1".to_vec()),
         (400, "parameter_invalid: from: ", "name=app&from=yesterday", None, b"a 1".to_vec()),
+        (400, "parameter_invalid: name: has 31 labels", &many_labels, None, b"a 1".to_vec()),
         (
             400,
             "time_out_of_range: the profile began at 2026-11-13T11:59:59.000Z: profiles are kept 7 days",
@@ -432,6 +435,7 @@ async fn what_cannot_be_taken_says_why_and_leaves_what_is_stored_untouched() {
 #[case::nothing(400, "body_invalid: no profiles received", "application/json", b"{}".to_vec())]
 #[case::no_base64(400, "body_invalid: rawProfile is no base64", "application/json", br#"{"series":[{"samples":[{"rawProfile":"?"}]}]}"#.to_vec())]
 #[case::no_profile(400, "body_invalid: the profile has no sample types", "application/json", br#"{"series":[{"samples":[{"rawProfile":"eHh4eA=="}]}]}"#.to_vec())]
+#[case::a_long_label(400, "parameter_invalid: labels: the value of label \"pod\"", "application/json", format!(r#"{{"series":[{{"labels":[{{"name":"pod","value":"{}"}}],"samples":[{{"rawProfile":"eHh4eA=="}}]}}]}}"#, "x".repeat(2_049)).into_bytes())]
 #[case::another_type(415, "content_type_unsupported: the content type \"text/plain\" is not taken", "text/plain", b"x".to_vec())]
 #[actix_web::test]
 async fn a_bad_push_says_why(

@@ -47,7 +47,7 @@ pub use codec::{Block, EpochSum, Growth, HourBlock, Joined, OpenDictionary, Roll
 pub use codec::{DictionaryFull, DictionaryLimits};
 pub use pushed::{PushId, Pushed};
 pub(crate) use select::{FoundSeries, SeriesFilter, Steps, TypedSeries};
-pub(crate) use series::{SAMPLE_LABELS, whole_value};
+pub(crate) use series::{MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS, SAMPLE_LABELS, whole_value};
 pub use writer::{Accepted, PushError};
 
 /// How long profiles are kept, and how much memory the store may take.
