@@ -126,6 +126,7 @@ pub(crate) async fn check(sor: &dyn ProfileDataSor, source: Source) {
     if source.any_window {
         tells_when_the_last_profile_came(sor, source).await;
         windows_are_half_open(sor, &pushes).await;
+        tells_what_an_app_held_that_has_ended(sor, &pushes, source).await;
     }
 }
 
@@ -277,4 +278,27 @@ async fn windows_are_half_open(sor: &dyn ProfileDataSor, pushes: &[Push]) {
     let half = TimeWindow::new(at(0), at(30)).unwrap();
     let two = merged(sor, &query("checkout", ProfileType::Cpu, half, "")).await.unwrap();
     assert_eq!(answered(&two), expected(pushes, "checkout", "process_cpu", "cpu", 2));
+}
+
+/// The last snapshots came ten minutes before the window ends.
+async fn tells_what_an_app_held_that_has_ended(sor: &dyn ProfileDataSor, pushes: &[Push], source: Source) {
+    if !source.heap {
+        return;
+    }
+    let held = merged(sor, &query("checkout", ProfileType::Inuse, first(), "")).await.unwrap();
+    assert_eq!(held.meta.sample_type, Some(SampleType::new("inuse_space", "bytes")));
+    let shares = |rows: Rows| {
+        let total: i64 = rows.iter().map(|(_, own, _)| own).sum();
+        let share = |(name, own, _): (String, i64, i64)| (name, own as f64 / total as f64);
+        rows.into_iter().map(share).collect::<Vec<_>>()
+    };
+    assert_eq!(shares(answered(&held)), shares(expected(pushes, "checkout", "memory", "inuse_space", 1)));
+    let width = StepWidth::new(TimeDelta::minutes(5)).unwrap();
+    let over_time = ProfileQuery { window: window(-5, 10), ..query("checkout", ProfileType::Inuse, first(), "") };
+    let steps = sor.totals(&CALL, &over_time, width).await.unwrap().unwrap().steps;
+    let one: i64 = expected(pushes, "checkout", "memory", "inuse_space", 1).iter().map(|(_, own, _)| own).sum();
+    assert_eq!(steps, [(noon(), one)], "the last snapshot, not the sum of all");
+    let stacks = sor.stacks(&CALL, &over_time, width).await.unwrap().unwrap().steps;
+    let read: Vec<_> = stacks.iter().map(|(at, profile)| (*at, rows(profile, 0, 1))).collect();
+    assert_eq!(read, [(noon(), expected(pushes, "checkout", "memory", "inuse_space", 1))]);
 }

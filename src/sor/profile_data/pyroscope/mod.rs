@@ -37,7 +37,7 @@ mod timeline;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use self::client::Client;
 use self::discovery::{Discovery, Seen};
@@ -54,6 +54,8 @@ use super::type_id::TypeId;
 use crate::kernel::{AppName, Call, Clock, PortResult, ProfileType, Selector, Tenant, TimeWindow};
 use crate::profile::Profile;
 
+/// Snapshots are sent about this often.
+const SNAPSHOT: TimeDelta = TimeDelta::seconds(15);
 /// How much of a window is read for profiles that are snapshots.
 const SNAPSHOTS: TimeDelta = TimeDelta::minutes(2);
 
@@ -143,15 +145,26 @@ impl Pyroscope {
         })
     }
 
-    /// Fetches the window. Of snapshots, whose sum has no meaning, it fetches the last two minutes.
-    async fn fetch(&self, call: &Call, kind: ProfileType, mut wanted: Wanted) -> PortResult<Fetched> {
-        if kind.is_snapshot() {
-            let to = wanted.window.to().min(self.clock.now()).max(wanted.window.from() + TimeDelta::seconds(1));
-            let from = wanted.window.from().max(to - SNAPSHOTS);
-            wanted.window = TimeWindow::new(from, to).unwrap_or(wanted.window);
-            wanted.cut = Cut::Nowhere;
+    /// Fetches the window. Of snapshots, whose sum has no meaning, it fetches the last two minutes in which there are any:
+    /// an app that ended within the window still shows what it held.
+    async fn fetch(&self, call: &Call, kind: ProfileType, wanted: Wanted) -> PortResult<Fetched> {
+        if !kind.is_snapshot() {
+            return self.fetcher.fetch(call, wanted).await;
         }
-        self.fetcher.fetch(call, wanted).await
+        let window = wanted.window;
+        let until = |end: DateTime<Utc>| {
+            let to = end.min(window.to()).max(window.from() + TimeDelta::seconds(1));
+            let last = TimeWindow::new(window.from().max(to - SNAPSHOTS), to).unwrap_or(window);
+            Wanted { window: last, cut: Cut::Nowhere, ..wanted.clone() }
+        };
+        let fetched = self.fetcher.fetch(call, until(self.clock.now())).await?;
+        if fetched.profile.stack_count() > 0 {
+            return Ok(fetched);
+        }
+        match self.last_snapshot(call, &wanted).await {
+            Some(at) => self.fetcher.fetch(call, until(at + SNAPSHOT)).await,
+            None => Ok(fetched),
+        }
     }
 
     /// How many waits a lock profile stands for, if its profiler counts them.

@@ -11,7 +11,7 @@ use super::discovery::Seen;
 use super::fetch::{Cut, Fetched, Wanted};
 use super::labels::selector_of;
 use super::millis_window::MillisWindow;
-use super::{Pyroscope, nothing};
+use super::{Pyroscope, SNAPSHOT, nothing};
 use crate::kernel::{Call, PortError, PortResult, TimeWindow};
 use crate::profile::{Profile, aligned};
 use crate::sor::profile_data::domain::{ProfileMeta, ProfileQuery};
@@ -23,24 +23,21 @@ use crate::sor::profile_data::type_id::TypeId;
 const MOST_STACKS: i64 = 60;
 /// Steps of one query that are read at the same time.
 const AT_ONCE: usize = 4;
-/// Snapshots are sent about this often.
-const SNAPSHOT: TimeDelta = TimeDelta::seconds(15);
 /// The longest window that servers answer.
 const LONGEST: TimeDelta = TimeDelta::hours(24);
 
 /// The types that were found for a query.
 struct Found {
     seen: Arc<Seen>,
-    ids: Vec<TypeId>,
-    selector: String,
+    wanted: Wanted,
 }
 
 impl Found {
     fn meta(&self) -> ProfileMeta {
         ProfileMeta {
             kinds: self.seen.kinds.clone(),
-            sample_type: self.ids.first().map(TypeId::values),
-            profile_types: self.ids.iter().map(ToString::to_string).collect(),
+            sample_type: self.wanted.ids.first().map(TypeId::values),
+            profile_types: self.wanted.ids.iter().map(ToString::to_string).collect(),
             ..ProfileMeta::default()
         }
     }
@@ -60,10 +57,10 @@ impl Pyroscope {
             Err(empty) => return Ok(empty.map(Timeline::empty)),
         };
         let steps = if query.kind.is_snapshot() {
-            let last = self.last_snapshots(call, query, &found, width).await?;
+            let last = self.last_snapshots(call, &found.wanted, width).await?;
             last.into_iter().map(|(start, (_, total))| (start, total)).collect()
         } else {
-            self.points(call, query, &found, width.get()).await?.into_iter().collect()
+            self.points(call, &found.wanted, width.get()).await?.into_iter().collect()
         };
         Ok(Some(Timeline { meta: found.meta(), steps }))
     }
@@ -82,20 +79,14 @@ impl Pyroscope {
         };
         // Only steps that have profiles are worth a call.
         let windows: Vec<_> = if query.kind.is_snapshot() {
-            let last = self.last_snapshots(call, query, &found, width).await?;
+            let last = self.last_snapshots(call, &found.wanted, width).await?;
             last.into_iter().map(|(start, (at, _))| Ok((start, window(at, SNAPSHOT)?))).collect::<PortResult<_>>()?
         } else {
-            let points = self.points(call, query, &found, width.get()).await?;
+            let points = self.points(call, &found.wanted, width.get()).await?;
             points.into_keys().map(|start| Ok((start, window(start, width.get())?))).collect::<PortResult<_>>()?
         };
         let read = |(start, window): (DateTime<Utc>, TimeWindow)| {
-            let wanted = Wanted {
-                tenant: query.tenant.clone(),
-                ids: found.ids.clone().into(),
-                selector: found.selector.as_str().into(),
-                window,
-                cut: Cut::Nowhere,
-            };
+            let wanted = Wanted { window, ..found.wanted.clone() };
             async move { Ok::<_, PortError>((start, self.fetcher.fetch(call, wanted).await?)) }
         };
         let read = futures::stream::iter(windows).map(read).buffered(AT_ONCE).try_collect::<Vec<_>>().await?;
@@ -109,24 +100,23 @@ impl Pyroscope {
     /// The query's types; or, if there are none, what is known of the app, if it is known.
     async fn found(&self, call: &Call, query: &ProfileQuery) -> PortResult<Result<Found, Option<ProfileMeta>>> {
         let Some(seen) = self.discovery.seen(call, query).await? else { return Ok(Err(None)) };
-        Ok(match resolve(query.kind, &seen.types) {
-            Some(ids) => Ok(Found { seen, ids, selector: selector_of(&query.app, &query.selector, None) }),
-            None => Err(Some(nothing(&seen, query).meta)),
-        })
+        let Some(ids) = resolve(query.kind, &seen.types) else { return Ok(Err(Some(nothing(&seen, query).meta))) };
+        let wanted = Wanted {
+            tenant: query.tenant.clone(),
+            ids: ids.into(),
+            selector: selector_of(&query.app, &query.selector, None).into(),
+            window: query.window,
+            cut: Cut::Nowhere,
+        };
+        Ok(Ok(Found { seen, wanted }))
     }
 
     /// The totals of steps of this width that are not 0, by their start.
-    async fn points(
-        &self,
-        call: &Call,
-        query: &ProfileQuery,
-        found: &Found,
-        width: TimeDelta,
-    ) -> PortResult<BTreeMap<DateTime<Utc>, i64>> {
+    async fn points(&self, call: &Call, wanted: &Wanted, width: TimeDelta) -> PortResult<BTreeMap<DateTime<Utc>, i64>> {
         let mut points: BTreeMap<DateTime<Utc>, i64> = BTreeMap::new();
-        for span in spans(query.window, width) {
-            for id in &found.ids {
-                let piece = Piece { tenant: query.tenant.as_ref(), id, selector: &found.selector, span };
+        for span in spans(wanted.window, width) {
+            for id in wanted.ids.iter() {
+                let piece = Piece { tenant: wanted.tenant.as_ref(), id, selector: &wanted.selector, span };
                 let step_s = width.num_milliseconds() as f64 / 1_000.0;
                 let answer = self.client.totals(call, piece, &[], step_s).await;
                 for point in
@@ -152,13 +142,20 @@ impl Pyroscope {
     async fn last_snapshots(
         &self,
         call: &Call,
-        query: &ProfileQuery,
-        found: &Found,
+        wanted: &Wanted,
         width: StepWidth,
     ) -> PortResult<BTreeMap<DateTime<Utc>, (DateTime<Utc>, i64)>> {
-        let points = self.points(call, query, found, SNAPSHOT).await?;
+        let points = self.points(call, wanted, SNAPSHOT).await?;
         // The last one of a step replaces those before it.
         Ok(points.into_iter().map(|(at, total)| (width.floor(at), (at, total))).collect())
+    }
+
+    /// The start of the last 15 s of the window's last day in which snapshots came, if the source tells.
+    pub(super) async fn last_snapshot(&self, call: &Call, wanted: &Wanted) -> Option<DateTime<Utc>> {
+        let quarter = StepWidth::new(SNAPSHOT)?.widened(wanted.window);
+        let window = TimeWindow::new(quarter.from().max(quarter.to() - LONGEST), quarter.to()).ok()?;
+        let points = self.points(call, &Wanted { window, ..wanted.clone() }, SNAPSHOT).await.ok()?;
+        points.into_keys().next_back()
     }
 }
 
