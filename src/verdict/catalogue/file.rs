@@ -116,7 +116,7 @@ pub(super) struct ThresholdEntry {
 pub(super) struct AdviceEntry {
     pub(super) category: String,
     pub(super) runtime: Option<Runtime>,
-    pub(super) recommendation: String,
+    pub(super) recommendation: Option<String>,
     pub(super) steps: Vec<StepEntry>,
 }
 

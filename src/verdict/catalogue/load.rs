@@ -356,14 +356,25 @@ impl Builder {
 
     fn advice(&mut self, entry: AdviceEntry) -> Result<(), String> {
         let category = category(&entry.category)?;
-        if !entry.recommendation.contains("{place}") {
-            return Err(format!("the recommendation of {:?} has no {{place}}", entry.category));
+        if !category.is_active() {
+            return Err(format!("the advice on {:?} is never given: no finding is of it", entry.category));
         }
         if self.rules.advice.iter().any(|r| r.category == category && r.runtime == entry.runtime) {
             return Err(format!("the advice on {:?} is given twice", entry.category));
         }
         let steps = entry.steps.into_iter().map(step).collect::<Result<_, _>>()?;
-        let advice = Advice { recommendation: entry.recommendation.into(), steps };
+        let of_any = |row: &&AdviceRow| row.category == category && row.runtime.is_none();
+        let recommendation = match entry.recommendation {
+            Some(text) if !text.contains("{place}") => {
+                return Err(format!("the recommendation of {:?} has no {{place}}", entry.category));
+            }
+            Some(text) => text.into(),
+            None => match self.rules.advice.iter().find(of_any) {
+                Some(row) => Arc::clone(&row.advice.recommendation),
+                None => return Err(format!("the advice on {:?} has no recommendation", entry.category)),
+            },
+        };
+        let advice = Advice { recommendation, steps };
         self.rules.advice.push(AdviceRow { category, runtime: entry.runtime, advice });
         Ok(())
     }

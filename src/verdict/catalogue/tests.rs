@@ -134,15 +134,41 @@ fn thresholds_name_their_source_and_say_what_is_a_judgement() {
 }
 
 #[test]
-fn every_category_that_competes_has_advice_with_a_place_and_steps() {
+fn every_category_of_findings_has_advice_with_a_place_and_steps() {
     let rules = Rules::builtin();
-    for category in Category::ALL {
+    for category in Category::ALL.iter().filter(|category| category.is_active()) {
         let advice = rules.advice(*category, None);
         let text = advice.recommend("Cart.toJson", "12 % of the CPU time");
         assert!(text.contains("Cart.toJson") && text.contains("12 % of the CPU time"), "{category}: {text}");
         assert!(!advice.steps.is_empty(), "{category}");
     }
-    assert_ne!(rules.advice(Category::GcPressure, Some(Runtime::Go)), rules.advice(Category::GcPressure, None));
+}
+
+#[test]
+fn a_runtime_may_have_steps_of_its_own_for_the_recommendation_of_all() {
+    let rules = Rules::builtin();
+    let (of_all, of_go) =
+        (rules.advice(Category::GcPressure, None), rules.advice(Category::GcPressure, Some(Runtime::Go)));
+    assert_eq!(of_go.recommendation, of_all.recommendation);
+    assert_ne!(of_go.steps, of_all.steps);
+
+    let dir = tempfile::tempdir().unwrap();
+    let alone = "[[advice]]\ncategory = \"regex\"\nruntime = \"php\"\nsteps = []";
+    std::fs::write(dir.path().join("advice.toml"), alone).unwrap();
+    let error = Rules::load(dir.path()).unwrap_err();
+    assert_eq!(error.problem, "the advice on \"regex\" has no recommendation");
+}
+
+#[test]
+fn only_what_is_known_to_be_the_interpreters_lock_is_called_so() {
+    let rules = Rules::builtin();
+    assert_eq!(
+        rules.advice(Category::LockContention, Some(Runtime::Python)),
+        rules.advice(Category::LockContention, None)
+    );
+    let cause = |name: &str| rules.explain(name, "").cause;
+    assert_eq!(cause("take_gil").as_deref(), Some("interpreter_lock"));
+    assert_eq!(cause("PyThread_acquire_lock_timed"), None);
 }
 
 #[test]
@@ -224,6 +250,11 @@ fn says_what_a_sampler_cannot_show(
     "[[advice]]\ncategory = \"regex\"\nruntime = \"php\"\nrecommendation = \"Less.\"\nsteps = []",
     None,
     "the recommendation of \"regex\" has no {place}"
+)]
+#[case::advice_on_no_finding(
+    "[[advice]]\ncategory = \"idle\"\nrecommendation = \"Nothing in {place}.\"\nsteps = []",
+    None,
+    "the advice on \"idle\" is never given: no finding is of it"
 )]
 fn an_error_names_file_rule_and_fault(#[case] text: &str, #[case] rule: Option<&str>, #[case] problem: &str) {
     let dir = tempfile::tempdir().unwrap();

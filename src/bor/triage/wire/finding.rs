@@ -172,7 +172,7 @@ pub struct CauseBody {
     /// `gc_mark`, `gc_sweep`, `gc_evacuation`; allocation: `small_allocation`, `large_allocation`, `heap_growth`,
     /// `freeing`; class_loading: `class_lookup`, `class_definition`, `module_import`, `class_verification`; exception:
     /// `stack_trace`, `unwinding`; logging: `log_caller`, `log_write`, `log_format`; scheduling: `looking_for_work`;
-    /// memory_copy: `clearing`; lock_contention: `runtime_lock`.
+    /// memory_copy: `clearing`; lock_contention: `runtime_lock`, `interpreter_lock`.
     #[schema(example = "handshake")]
     pub cause: String,
     /// Percent of the active ticks. What no name tells the cause of is in none.

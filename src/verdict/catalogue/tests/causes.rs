@@ -36,6 +36,8 @@ use super::*;
     ("encoding/json.Marshal", "json_encode"), ("encoding/json.(*decodeState).object", "json_decode"), ("JSON.parse", "json_decode"), ("JSON.stringify", "json_encode"),
     ("com/fasterxml/jackson/databind/ObjectMapper.<init>", "codec_built"), ("com/fasterxml/jackson/core/json/UTF8StreamJsonParser.nextToken", "json_decode"),
     ("google.golang.org/protobuf/internal/impl.consumeMessageInfo", "protobuf_decode"), ("google.golang.org/protobuf/proto.Marshal", "protobuf_encode"),
+    ("github.com/golang/protobuf/proto.makeUnmarshalMessageSlicePtr.func1", "protobuf_decode"), ("github.com/golang/protobuf/proto.(*unmarshalInfo).unmarshal", "protobuf_decode"),
+    ("github.com/gogo/protobuf/proto.(*marshalInfo).size", "protobuf_encode"), ("github.com/jaegertracing/jaeger/model.(*Span).XXX_Size", "protobuf_encode"),
     ("encoding/xml.(*Decoder).getc", "xml_decode"), ("java/io/ObjectOutputStream.writeObject0", "objects_encode"),
     ("java/io/ObjectInputStream.readObject0", "objects_decode"), ("gopkg.in/yaml%2ev2.yaml_parser_parse_node", "yaml_decode"),
 ])]
