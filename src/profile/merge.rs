@@ -70,7 +70,7 @@ pub fn aligned(profiles: Vec<Profile>) -> Vec<Profile> {
     profiles.into_iter().zip(stacks).map(with).collect()
 }
 
-/// Interns all functions of a profile. Of each, its id in the interner.
+/// Interns all functions of a profile and returns their ids in the interner.
 fn functions_of(interner: &mut Interner, profile: &Profile) -> Vec<FunctionId> {
     let mut texts = vec![None; profile.text_count()];
     let mut text = |interner: &mut Interner, id| {

@@ -241,7 +241,7 @@ async fn reads_step_by_step(sor: &dyn ProfileDataSor, pushes: &[Push], source: S
         let wanted_totals: Vec<_> = wanted.iter().map(|(step, rows)| (start(*step), of_rows(rows))).collect();
         assert_eq!(totals.steps, wanted_totals);
         assert_eq!(totals.meta.sample_type, Some(SampleType::new("cpu", "nanoseconds")));
-        // Of the recorded windows none is as short as a quarter of a minute.
+        // No recorded window is as short as a quarter of a minute.
         if width == quarter && !source.any_window {
             continue;
         }

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::TimeWindow;
 
-/// Profilers send about this often: a profile that none follows soon covers as much.
+/// Profilers send about this often. A profile that is not followed soon is taken to cover this long.
 const PROFILED_FOR: TimeDelta = TimeDelta::seconds(15);
-/// A profile that is followed within this long covers the time until then: some profilers send once a minute.
+/// A profile that is followed within this time covers all of it, since some profilers send once a minute.
 const FOLLOWED: TimeDelta = TimeDelta::seconds(60);
 
 /// How much of a window has data.
@@ -85,7 +85,7 @@ impl FromIterator<DateTime<Utc>> for Starts {
     }
 }
 
-/// By starts in order of time, none before the last one.
+/// The starts come in order of time, and none is before the last one that was added.
 impl Extend<DateTime<Utc>> for Starts {
     fn extend<I: IntoIterator<Item = DateTime<Utc>>>(&mut self, starts: I) {
         for at in starts {

@@ -13,7 +13,7 @@ const LONGEST: TimeDelta = TimeDelta::hours(24);
 pub(super) const MOST_TOTALS: i64 = 1_440;
 /// The most steps whose stacks are read.
 pub(super) const MOST_STACKS: i64 = 240;
-/// Widths to choose from, and how many steps of one a window has at most.
+/// The widths to choose from when none is given, and the most steps that a window then has.
 const USUAL_MINUTES: [i64; 6] = [1, 5, 15, 60, 360, 1_440];
 const USUAL_STEPS: i64 = 60;
 
@@ -22,8 +22,8 @@ const USUAL_STEPS: i64 = 60;
 pub struct Timeline<T> {
     /// What is known of the whole window.
     pub meta: ProfileMeta,
-    /// The start of each step that has profiles, and what these are or add up to; in order of time. Of a kind that is a
-    /// snapshot, the last one of each series in the step.
+    /// The start of each step that has profiles, with its total or its stacks, in order of time. Snapshots are not added
+    /// up: a step has the last one of each series.
     pub steps: Vec<(DateTime<Utc>, T)>,
 }
 
@@ -42,12 +42,12 @@ impl StepWidth {
     /// One minute.
     pub const MINUTE: Self = Self(TimeDelta::minutes(1));
 
-    /// A step of this width. `None`: it is shorter than 15 s or longer than 24 h.
+    /// A step of this width. `None` if it is shorter than 15 s or longer than 24 h.
     pub fn new(width: TimeDelta) -> Option<Self> {
         (SHORTEST..=LONGEST).contains(&width).then_some(Self(width))
     }
 
-    /// The shortest of 1 min, 5 min, 15 min, 1 h, 6 h and 24 h of which 60 cover the window.
+    /// The shortest of 1 min, 5 min, 15 min, 1 h, 6 h and 24 h with which 60 steps cover the window.
     pub fn usual(window: TimeWindow) -> Self {
         let minutes = USUAL_MINUTES.into_iter().find(|m| window.duration() <= TimeDelta::minutes(m * USUAL_STEPS));
         Self(minutes.map_or(LONGEST, TimeDelta::minutes))

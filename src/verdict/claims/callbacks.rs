@@ -1,10 +1,10 @@
-//! Code of the application that a library runs because it was given it.
+//! Callbacks: code of the application that a library was given to run.
 
 use super::engine::{Claim, Judge};
 use crate::profile::FunctionId;
 use crate::verdict::category::{Category, Origin};
 
-/// What libraries run that they are given: callbacks of rows, requests and tasks.
+/// The categories of libraries that run callbacks: for rows, requests and tasks.
 const CALLING_BACK: [Category; 6] = [
     Category::Database,
     Category::NetworkIo,
@@ -15,8 +15,8 @@ const CALLING_BACK: [Category; 6] = [
 ];
 
 impl Judge<'_> {
-    /// Whether the claiming library runs code that it was given: beneath it stands code of the application, of a package
-    /// that stands above it too. What a codec calls is part of coding.
+    /// Whether the library that claims the stack runs a callback: a package of the application stands both beneath it and
+    /// above it. Codecs are left out, since what they call is part of coding.
     pub(super) fn calls_back(&self, claim: &Claim, frames: &[FunctionId]) -> bool {
         if !CALLING_BACK.contains(&claim.category) {
             return false;

@@ -7,12 +7,13 @@ use crate::verdict::catalogue::FunctionInfo;
 use crate::verdict::category::{Origin, Runtime};
 use crate::verdict::names::Frame;
 
-/// A crate that is nearest the root on this share of the ticks outside `main` is the application, percent.
+/// A crate is the program's own if it is nearest the root on at least this percentage of the ticks outside `main`.
 const NEAREST: i64 = 5;
-/// A crate that this share of the ticks of `main` is directly beneath is the application, percent: `main` only starts it.
+/// A crate is the program's own if `main` calls it directly on at least this percentage of its ticks: then `main` only starts
+/// it.
 const ALL_OF_MAIN: i64 = 80;
 
-/// How the names of libraries begin that run what they are given.
+/// The first words of the names of libraries that run the code they are given.
 const EXECUTORS: [&str; 9] =
     ["actix", "async", "crossbeam", "futures", "rayon", "smol", "threadpool", "tokio", "tracing"];
 
@@ -37,9 +38,9 @@ impl<'p> Votes<'p> {
     }
 }
 
-/// Takes the crates that a Rust program calls for libraries: nothing else in a profile tells them from its own. The
-/// application is the crate of `main`, one that `main` only starts, crates nearest the root on other threads, and crates
-/// whose names begin with the same word. Nothing is known where no `main` was seen.
+/// Marks the crates that a Rust program calls as libraries. A profile does not say which crates are the program's own, so
+/// these are taken for its own: the crate of `main`, a crate that `main` only starts, crates nearest the root on other
+/// threads, and crates whose names begin with the same word. Without a `main` nothing is marked.
 pub(super) fn mark_libraries(infos: &mut [FunctionInfo], profile: &Profile) {
     let functions: Vec<_> =
         infos.iter().zip(profile.function_ids()).map(|(info, id)| Function::of(info, profile, id)).collect();
@@ -56,7 +57,7 @@ pub(super) fn mark_libraries(infos: &mut [FunctionInfo], profile: &Profile) {
     }
 }
 
-/// What a function tells of the application's crates.
+/// The crate of a function, and what it says about which crates are the program's own.
 struct Function {
     name: Option<String>,
     part: Part,

@@ -1,4 +1,4 @@
-//! What in Python is the program, and what is imported.
+//! Tells the main module of a Python program from the modules that it imports.
 
 use crate::profile::Profile;
 use crate::verdict::catalogue::FunctionInfo;
@@ -8,8 +8,8 @@ use crate::verdict::names::MODULE_BODY;
 /// Modules that run another one as the program.
 const RUNNERS: [&str; 3] = ["runpy", "cProfile", "pdb"];
 
-/// Takes the rule of an import from the body of a module that no Python code calls: it is the program, wherever its file
-/// is, as a command that a library installs.
+/// The body of a module that no Python code calls is the program and not an import, wherever its file is: libraries install
+/// commands. So the rule of imports is taken from it.
 pub(super) fn mark_main_module(infos: &mut [FunctionInfo], profile: &Profile) {
     let is_body: Vec<_> = infos
         .iter()

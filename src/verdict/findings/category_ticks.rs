@@ -39,3 +39,22 @@ impl CategoryTicks {
         percent_of(self.inclusive, self.of)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{ReadLimits, SampleType, read_folded};
+
+    #[test]
+    fn shares_are_of_the_active_ticks_and_idle_is_of_all() {
+        let folded = "java.lang.Thread.run;java.util.concurrent.ThreadPoolExecutor.getTask;jdk.internal.misc.Unsafe.park 60\n\
+                      com.acme.Cart.serve;com.fasterxml.jackson.core.JsonParser.read 10\ncom.acme.Cart.serve 30\n";
+        let profile = read_folded(folded.as_bytes(), SampleType::new("wall", "nanoseconds"), &ReadLimits::default());
+        let (rules, profile) = (Rules::builtin(), profile.unwrap());
+        let of = |category| CategoryTicks::of(&rules, ProfileType::Wall, &profile, category);
+        let (read, idle) = (of(Category::Serialization), of(Category::Idle));
+        assert_eq!((read.claimed, read.inclusive, read.of), (10, 10, 40));
+        assert_eq!((read.percent(), read.inclusive_percent()), (25.0, 25.0));
+        assert_eq!((idle.claimed, idle.of, idle.percent()), (60, 100, 60.0));
+    }
+}

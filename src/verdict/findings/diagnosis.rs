@@ -173,9 +173,17 @@ fn reaches(judging: &Judging<'_>, finding: &Finding) -> bool {
     is_enough && !is_little
 }
 
-/// Whether a finding is not what one would say first: a small mechanism, or what only the start costs, beside one much
-/// heavier function; the buffers of what is sent and received beside a heavier one that allocates; the time that threads
-/// wait beside what they do.
+/// A mechanism under this percentage gives way to a function with [`MUCH_HEAVIER`] times as much. A judgement.
+const SMALL_MECHANISM: f64 = 10.0;
+const MUCH_HEAVIER: f64 = 5.0;
+/// What only the start costs gives way under this percentage, to a function with [`HEAVIER_THAN_START`] times as much. A
+/// judgement.
+const SMALL_START: f64 = 20.0;
+const HEAVIER_THAN_START: f64 = 3.0;
+
+/// Whether another statement should come before this finding. A small mechanism, or a cost of the start alone, gives way to
+/// one much heavier function. Network buffers give way to a function that allocates more. Waiting threads give way to
+/// longer work.
 fn gives_way(judging: &Judging<'_>, finding: &Finding, unclaimed_percent: f64) -> bool {
     let percent = finding.share.percent;
     let works_longer = || {
@@ -185,9 +193,15 @@ fn gives_way(judging: &Judging<'_>, finding: &Finding, unclaimed_percent: f64) -
     let is_memory = matches!(judging.kind, ProfileType::Alloc | ProfileType::Inuse);
     match finding.category {
         Category::ThreadWaiting if judging.kind == ProfileType::Wall && works_longer() => true,
-        Category::ClassLoading | Category::JitOverhead => percent < 20.0 && unclaimed_percent >= percent * 3.0,
+        Category::ClassLoading | Category::JitOverhead => {
+            percent < SMALL_START && unclaimed_percent >= percent * HEAVIER_THAN_START
+        }
         Category::NetworkIo if is_memory => unclaimed_percent > percent,
-        category => category.layer() == Layer::Mechanism && percent < 10.0 && unclaimed_percent >= percent * 5.0,
+        category => {
+            category.layer() == Layer::Mechanism
+                && percent < SMALL_MECHANISM
+                && unclaimed_percent >= percent * MUCH_HEAVIER
+        }
     }
 }
 

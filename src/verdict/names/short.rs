@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::text::all_digits;
 
-/// Endings of files in languages whose functions are named without their module.
+/// The file endings of languages in which a function's name does not include its module.
 const SCRIPTS: [&str; 8] = ["py", "js", "mjs", "cjs", "ts", "jsx", "tsx", "rb"];
 
 /// The name without package, arguments and decoration: `com/example/Cart.toJson` is `Cart.toJson`,

@@ -30,7 +30,7 @@ pub struct FindingBody {
     /// With `compare`: what it was then; absent if it was under 1 % or nothing is known of then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<WasBody>,
-    /// With `compare`, from the embedded store of the same server: since when it has cost more than in the hour before the
+    /// With `compare`, from the embedded store, here or of another Flamewarden: since when it has cost more than in the hour before the
     /// window, where that is clear. Windows of up to two hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<SinceBody>,

@@ -145,8 +145,8 @@ impl Pyroscope {
         })
     }
 
-    /// Fetches the window. Of snapshots, whose sum has no meaning, it fetches the last two minutes in which there are any:
-    /// an app that ended within the window still shows what it held.
+    /// Fetches the window. A sum of snapshots has no meaning, so it fetches the last two minutes that have snapshots. An
+    /// app that ended within the window still shows what it held.
     async fn fetch(&self, call: &Call, kind: ProfileType, wanted: Wanted) -> PortResult<Fetched> {
         if !kind.is_snapshot() {
             return self.fetcher.fetch(call, wanted).await;

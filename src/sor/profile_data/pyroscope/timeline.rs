@@ -111,7 +111,7 @@ impl Pyroscope {
         Ok(Ok(Found { seen, wanted }))
     }
 
-    /// The totals of steps of this width that are not 0, by their start.
+    /// The start and the total of each step of this width whose total is not 0.
     async fn points(&self, call: &Call, wanted: &Wanted, width: TimeDelta) -> PortResult<BTreeMap<DateTime<Utc>, i64>> {
         let mut points: BTreeMap<DateTime<Utc>, i64> = BTreeMap::new();
         for span in spans(wanted.window, width) {
@@ -138,7 +138,7 @@ impl Pyroscope {
         Ok(points)
     }
 
-    /// Of each step, the last 15 s in which snapshots came, by their start, and the total of these.
+    /// For each step: the start of the last 15 s in which snapshots came, and the total of those snapshots.
     async fn last_snapshots(
         &self,
         call: &Call,
@@ -163,9 +163,9 @@ fn window(start: DateTime<Utc>, width: TimeDelta) -> PortResult<TimeWindow> {
     TimeWindow::new(start, start + width).map_err(|e| PortError::Internal(e.to_string()))
 }
 
-/// The window, which is whole steps, in pieces of at most a day, moved by a millisecond. A server counts a profile at the
-/// end of the step that begins after the end of the one before and includes its own: moved so, a profile that starts
-/// where a step begins is counted in that step.
+/// Splits a window of whole steps into pieces of at most a day, and moves them a millisecond back. A server's step includes
+/// its end and not its start, so without the move a profile that starts where a step begins would be counted in the step
+/// before.
 fn spans(window: TimeWindow, width: TimeDelta) -> Vec<MillisWindow> {
     let longest =
         width * i32::try_from(LONGEST.num_milliseconds() / width.num_milliseconds().max(1)).unwrap_or(1).max(1);

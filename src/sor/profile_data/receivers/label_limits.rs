@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::super::store::{MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS};
 use super::refused::Refused;
 
-/// Refuses more or longer labels than a series has, as Pyroscope does and by the same numbers. Those that begin with `__`
-/// are the protocol's and not counted.
+/// Refuses labels that are too many or too long. The limits are Pyroscope's. Labels that begin with `__` belong to the
+/// protocol and are not counted.
 pub(super) fn check_labels(member: &'static str, labels: &BTreeMap<String, String>) -> Result<(), Refused> {
     let refused = |detail| Err(Refused::Parameter(member, detail));
     let count = labels.keys().filter(|name| !name.starts_with("__")).count();

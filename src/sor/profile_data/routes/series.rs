@@ -154,7 +154,7 @@ struct SeriesBody<'q> {
     sample_type: Option<&'q str>,
     /// The unit of ticks, such as `nanoseconds` or `bytes`.
     unit: Option<&'q str>,
-    /// The window's start, in seconds since 1970: the start of a step.
+    /// When the window starts, in seconds since 1970. A step begins there.
     from: i64,
     /// The window's end, exclusive, in seconds since 1970.
     to: i64,
@@ -223,11 +223,11 @@ struct FunctionPoint {
 #[serde(rename_all = "camelCase")]
 #[schema(as = ProfileSeriesCategory)]
 struct CategoryPoint {
-    /// The share of active ticks that are the category's, 0–100; of all ticks for `idle` and `profiler_overhead`.
+    /// The category's share of the active ticks, 0–100. For `idle` and `profiler_overhead`: its share of all ticks.
     percent: f64,
     /// The category's ticks.
     samples: i64,
-    /// The share of ticks whose stacks have the category anywhere, 0–100.
+    /// The share of the same ticks whose stacks have the category anywhere, 0–100.
     inclusive_percent: f64,
     /// The ticks whose stacks have the category anywhere.
     inclusive_samples: i64,

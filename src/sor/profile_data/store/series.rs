@@ -17,8 +17,8 @@ pub(crate) const SAMPLE_LABELS: &[&str] =
 /// Labels of a series that name one request, and would make a series of each.
 const DROPPED: &[&str] = &["profile_id", "span_id", "span_name", "trace_id"];
 
-/// The most labels a series keeps, and the most bytes of a name and a value: receivers refuse more, or leave it out where a
-/// protocol sends whatever describes a process.
+/// The most labels that a series keeps, and the most bytes of a name and of a value. Receivers refuse what is over; of OTLP,
+/// which sends everything that describes a process, it is left out.
 pub(crate) const MAX_LABELS: usize = 30;
 pub(crate) const MAX_LABEL_NAME: usize = 1_024;
 pub(crate) const MAX_LABEL_VALUE: usize = 2_048;

@@ -39,7 +39,7 @@ pub(super) struct Tally {
     rose: Vec<bool>,
     pub(super) first_at: Option<DateTime<Utc>>,
     pub(super) last_at: Option<DateTime<Utc>>,
-    /// Of a window: when blocks began.
+    /// When blocks of a window began.
     #[serde(skip)]
     pub(super) starts: Starts,
 }

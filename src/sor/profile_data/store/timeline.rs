@@ -21,7 +21,7 @@ use crate::profile::{Profile, SampleType, aligned};
 
 /// Steps from this width on are read like any window, from rollups where there are some.
 const LIKE_WINDOWS: TimeDelta = TimeDelta::hours(1);
-/// Of shorter steps, the blocks of this long are read at a time.
+/// Blocks of shorter steps are read for this long a time at once.
 const AT_ONCE: TimeDelta = TimeDelta::minutes(30);
 
 /// What the query's window has of its kind.
@@ -112,7 +112,7 @@ pub(super) async fn stacks(
 
 type Steps = Vec<(DateTime<Utc>, Profile)>;
 
-/// Steps that are read as windows are.
+/// Reads each step as a window of its own.
 async fn like_windows(shared: &Shared, found: &Found<'_>, width: StepWidth) -> PortResult<Steps> {
     let mut steps = Vec::new();
     let mut start = width.floor(found.query.window.from());
@@ -125,7 +125,7 @@ async fn like_windows(shared: &Shared, found: &Found<'_>, width: StepWidth) -> P
     Ok(steps)
 }
 
-/// Steps of which many are read at once, from blocks. Older profiles are only kept by the hour.
+/// Reads short steps from blocks, many at once. Older profiles are only kept by the hour.
 async fn of_blocks(shared: &Shared, found: &Found<'_>, width: StepWidth) -> PortResult<Steps> {
     let Found { app, query, .. } = *found;
     let retention = shared.settings.retention;
@@ -156,7 +156,7 @@ async fn of_blocks(shared: &Shared, found: &Found<'_>, width: StepWidth) -> Port
     Ok(steps)
 }
 
-/// The last snapshots of each step.
+/// Reads the last snapshot of each series in each step.
 async fn held(shared: &Shared, found: &Found<'_>, width: StepWidth) -> PortResult<Steps> {
     type Last = BTreeMap<DateTime<Utc>, HashMap<i32, DateTime<Utc>>>;
     let visit = move |last: &mut Last, head: BlockHead| {
