@@ -6,6 +6,7 @@ pub mod bor;
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod identity;
 pub mod kernel;
 pub mod profile;
 pub mod sor;

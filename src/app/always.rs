@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::health::{self, HealthSources};
 use crate::http::{self, Problem, Routes};
+use crate::identity;
 use crate::telemetry::Metrics;
 
 /// Opens the paths.
@@ -17,12 +18,13 @@ pub(super) fn routes(routes: &mut Routes<'_>) {
         .service(health::detailed)
         .service(health::numbers)
         .service(metrics);
+    identity::routes(routes);
 }
 
 /// A process that answers.
 ///
 /// Answers `OK` as long as the process answers at all.
-#[utoipa::path(tag = "health", responses((status = 200, description = "It answers", body = String, content_type = "text/plain", example = "OK")))]
+#[utoipa::path(tag = "health", responses((status = 200, description = "It answers", body = String, content_type = "text/plain", example = "OK")), security(()))]
 #[get("/health")]
 async fn health_text() -> impl Responder {
     "OK"
@@ -39,7 +41,7 @@ struct Live {
 /// Whether the process lives.
 ///
 /// Always 200: a process that cannot answer needs a restart.
-#[utoipa::path(tag = "health", responses((status = 200, description = "It lives", body = Live)))]
+#[utoipa::path(tag = "health", responses((status = 200, description = "It lives", body = Live)), security(()))]
 #[get("/live")]
 async fn live() -> Result<HttpResponse, Problem> {
     http::json(StatusCode::OK, &Live { status: "alive" })
@@ -49,7 +51,7 @@ async fn live() -> Result<HttpResponse, Problem> {
 ///
 /// Requests by method, route pattern and status, the connection pool, and what else the server counts of itself, in
 /// Prometheus' text format.
-#[utoipa::path(tag = "health", responses((status = 200, description = "Metrics", body = String, content_type = "text/plain")))]
+#[utoipa::path(tag = "health", responses((status = 200, description = "Metrics", body = String, content_type = "text/plain")), security(("bearer" = ["viewer"]), ("basic" = ["viewer"])))]
 #[get("/metrics")]
 async fn metrics(metrics: web::Data<Option<Metrics>>, sources: web::Data<HealthSources>) -> impl Responder {
     if let Some(db) = &sources.db {

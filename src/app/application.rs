@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
 use utoipa::openapi::OpenApi;
 
+use super::access::{self, AccessWatch};
 use super::background::Background;
 use super::database::OpenDatabase;
 use super::health::HealthSources;
@@ -21,6 +22,7 @@ use super::wiring::{Offers, Wiring};
 use crate::bor::{Grafana, LinkSettings};
 use crate::config::Settings;
 use crate::http::{self, RouteTable, Routes};
+use crate::identity::{self, Token};
 use crate::kernel::{Clock, IdSource, RandomIds, SystemClock};
 use crate::storage::PoolWatch;
 use crate::telemetry::Metrics;
@@ -79,12 +81,15 @@ impl Application {
         let listener = listen(&settings)?;
         let address = listener.local_addr()?;
         // As early as possible, because the start is most of what an idle server's profile shows.
-        let profiler = profile_itself(&settings, &plan, address);
+        let token = Token::random()?;
+        let profiler = profile_itself(&settings, &plan, address, &token);
         let metrics = Metrics::of_process();
         let mut background = Background::new();
         if let Some(metrics) = metrics.clone() {
             background.every(Metrics::UPKEEP_EVERY, move || metrics.upkeep());
         }
+        let clock = Arc::clone(&time_and_ids.clock);
+        let access = access::control(&settings, &plan, Some(&token), clock, &mut background)?;
         let database = OpenDatabase::open(&settings, &plan).await?;
         if let Some(database) = &database {
             let (db, migrate) = (database.db.clone(), settings.database.migrate);
@@ -98,6 +103,8 @@ impl Application {
         let world = (time_and_ids.clock, time_and_ids.ids);
         let mut wiring = Wiring::new(&settings, world, db.clone(), &mut background);
         wiring.offer_service(link_settings(&settings));
+        wiring.offer(Arc::clone(&access));
+        wiring.check_health(Arc::new(AccessWatch(access)));
         build_rooms(&mut wiring, &plan)?;
         let Wiring { mut offers, health, endings, .. } = wiring;
         offers.add(Arc::new(HealthSources { db, checks: health }));
@@ -148,12 +155,12 @@ impl Application {
 }
 
 /// Starts the profiler, where this process is to be profiled.
-fn profile_itself(settings: &Settings, plan: &Plan, address: SocketAddr) -> Option<Profiler> {
+fn profile_itself(settings: &Settings, plan: &Plan, address: SocketAddr, token: &Token) -> Option<Profiler> {
     if !plan.self_profile {
         tracing::info!("not profiling itself");
         return None;
     }
-    let target = ProfilerTarget::of_server(settings, address, &plan.functions.to_string());
+    let target = ProfilerTarget::of_server(settings, address, &plan.functions.to_string(), token);
     Profiler::start(target).inspect_err(|error| tracing::warn!(%error, "this process cannot be profiled")).ok()
 }
 
@@ -215,6 +222,7 @@ fn serve(
             .service(http::serve_document(text.clone()))
             .service(http::swagger_ui())
             .default_service(web::to(http::unknown_route))
+            .wrap(from_fn(identity::guard))
             .wrap(from_fn(http::handle_request))
     });
     let server = match settings.server.workers {

@@ -11,6 +11,7 @@ use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::json;
 
+use super::access::AccessHealth;
 use crate::http::{self, Code, Problem, Unreachable};
 use crate::kernel::Clock;
 use crate::sor::history::SpoolHealth;
@@ -97,6 +98,18 @@ struct Checks {
     spool: Option<SpoolCheck>,
     /// The other server that its profiles come from.
     profiles: Option<SourceCheck>,
+    /// Who may ask this process.
+    auth: AccessCheck,
+}
+
+/// Who may ask a process.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is the schema of a check")]
+struct AccessCheck {
+    /// How it does: `warn` while the file of tokens is refused and the tokens read before stay.
+    status: CheckStatus,
+    /// Its counts.
+    details: AccessHealth,
 }
 
 /// The server that profiles come from.
@@ -205,7 +218,8 @@ struct Ready {
     responses(
         (status = 200, description = "Requests may be sent", body = Ready),
         (status = 503, description = "`not_ready`: not yet, or not now", body = Problem, content_type = "application/problem+json"),
-    )
+    ),
+    security(()),
 )]
 #[get("/ready")]
 pub(super) async fn ready(sources: web::Data<HealthSources>) -> Result<HttpResponse, Problem> {
@@ -230,7 +244,8 @@ pub(super) async fn ready(sources: web::Data<HealthSources>) -> Result<HttpRespo
     responses(
         (status = 200, description = "It serves", body = HealthBody),
         (status = 503, description = "It does not serve", body = HealthBody),
-    )
+    ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 #[get("/api/v1/health")]
 pub(super) async fn detailed(
@@ -292,7 +307,7 @@ struct HealthMetrics {
 /// Reports the health of this process in numbers.
 ///
 /// Always 200: the numbers tell its health. A process without a database has none of `database_*`.
-#[utoipa::path(tag = "health", responses((status = 200, description = "The numbers", body = HealthMetrics)))]
+#[utoipa::path(tag = "health", responses((status = 200, description = "The numbers", body = HealthMetrics)), security(("bearer" = ["viewer"]), ("basic" = ["viewer"])))]
 #[get("/metrics/health")]
 pub(super) async fn numbers(sources: web::Data<HealthSources>) -> Result<HttpResponse, Problem> {
     let numbers = database(&sources).await.map_or_else(HealthMetrics::default, |health| HealthMetrics {

@@ -1,6 +1,7 @@
 //! The only wiring: which port is local, remote or off, which routes are served, and the order of starting and
 //! stopping.
 
+mod access;
 mod always;
 mod application;
 mod background;

@@ -1,5 +1,7 @@
 //! Where a system of record is.
 
+use std::net::IpAddr;
+
 use url::Url;
 
 use crate::config::Settings;
@@ -39,6 +41,12 @@ pub enum InvalidPlan {
          a Pyroscope server, or add ReadPyroscopeProfile.sor.v1 to FUNCTION"
     )]
     NoProfiles(&'static str),
+    /// The server would listen beyond this machine, and nothing says who may ask it.
+    #[error(
+        "listening on {0} without authentication: set ADMIN_TOKEN, AUTH_TOKENS_FILE or TRUSTED_PROXIES; or AUTH=open, if \
+         whoever reaches the port may read and write"
+    )]
+    NobodyKnown(IpAddr),
 }
 
 /// The placement of a relational system of record: remote if its address is set and it is used, local if its routes are

@@ -5,6 +5,7 @@ use std::fmt;
 use super::placement::{Demand, InvalidPlan, Placement};
 use super::rooms::{self, Kind, PROFILE_DATA, ROOMS, Room, Sor};
 use crate::config::{ConnectTo, Functions, Settings};
+use crate::identity::Mode;
 use crate::kernel::Version;
 
 /// The database that this process opens.
@@ -29,6 +30,8 @@ pub struct Plan {
     pub pool_size: u32,
     /// Whether the server profiles itself.
     pub self_profile: bool,
+    /// Whether callers must say who they are.
+    pub access: Mode,
     /// The placement of each room, in the order of [`ROOMS`]. Decisions have [`Placement::Off`].
     placements: Vec<Placement>,
     warnings: Vec<String>,
@@ -41,6 +44,8 @@ impl Plan {
     /// Fails where something that is served lacks what it cannot do without.
     pub fn of(settings: &Settings) -> Result<Self, InvalidPlan> {
         let functions = settings.server.functions.clone();
+        let host = settings.server.host;
+        let access = Mode::of(&settings.auth, host).ok_or(InvalidPlan::NobodyKnown(host))?;
         let placement = |room: &Room| match room.sor() {
             Some(sor) => (sor.placement)(settings, &demand(settings, room, sor)),
             None => Ok(Placement::Off),
@@ -57,6 +62,7 @@ impl Plan {
             database,
             pool_size: settings.database.pool_size.unwrap_or(default_pool),
             self_profile: false,
+            access,
             placements,
             warnings: Vec::new(),
         };
@@ -74,6 +80,7 @@ impl Plan {
             database: Database::Embedded,
             pool_size: 0,
             self_profile: false,
+            access: Mode::OpenOnLoopback,
             placements: ROOMS.iter().map(placement).collect(),
             warnings: Vec::new(),
         }
@@ -102,11 +109,8 @@ impl Plan {
 
     fn gather_warnings(&self, settings: &Settings, keeps: bool) -> Vec<String> {
         let mut warnings = Vec::new();
-        if !settings.server.host.is_loopback() {
-            warnings.push(format!(
-                "listening on {}, beyond this machine: anyone who reaches it may read and write",
-                settings.server.host
-            ));
+        if self.access != Mode::Required && !settings.server.host.is_loopback() {
+            warnings.push(format!("open on {}: anyone who reaches it may read and write", settings.server.host));
         }
         let kept: Vec<_> = self
             .places()
@@ -175,7 +179,8 @@ impl fmt::Display for Plan {
             Database::External => "external",
             Database::Embedded => "embedded",
         };
-        write!(f, "database: {database}, at most {} connections\nself-profile: {}", self.pool_size, self.self_profile)
+        write!(f, "database: {database}, at most {} connections\nself-profile: {}", self.pool_size, self.self_profile)?;
+        write!(f, "\naccess: {}", self.access.as_str())
     }
 }
 
@@ -184,6 +189,8 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
+    const TOKEN: &str = "fw_0123456789012345678901234567890123456789012";
+    const ADMIN: (&str, &str) = ("ADMIN_TOKEN", TOKEN);
     const PROFILE: &str = "ReadPyroscopeProfile.sor.v1";
     const BASELINE: &str = "ReadPyroscopeBaseline.sor.v1";
     const HISTORY: &str = "CreatePyroscopeTriageHistory.sor.v1";
@@ -265,8 +272,32 @@ mod tests {
     }
 
     #[rstest]
+    #[case(&[], Some(Mode::OpenOnLoopback))]
+    #[case(&[("HOST", "::1")], Some(Mode::OpenOnLoopback))]
+    #[case(&[("HOST", "0.0.0.0")], None)]
+    #[case(&[("HOST", "192.0.2.7")], None)]
+    #[case(&[("HOST", "0.0.0.0"), ("AUTH", "open")], Some(Mode::Open))]
+    #[case(&[("AUTH", "open"), ADMIN], Some(Mode::Open))]
+    #[case(&[ADMIN], Some(Mode::Required))]
+    #[case(&[("HOST", "0.0.0.0"), ("SERVICE_TOKEN", TOKEN)], Some(Mode::Required))]
+    #[case(&[("TRUSTED_PROXIES", "10.0.0.0/8")], Some(Mode::Required))]
+    #[case(&[("AUTH_TOKENS_FILE", "tokens.toml")], Some(Mode::Required))]
+    #[case(&[("AUTH", "required"), ADMIN], Some(Mode::Required))]
+    fn access_is_open_on_loopback_alone_unless_somebody_says_so(
+        #[case] variables: &[(&str, &str)],
+        #[case] expected: Option<Mode>,
+    ) {
+        match (plan(&[], variables), expected) {
+            (Ok(plan), Some(mode)) => assert_eq!(plan.access, mode),
+            (Err(error), None) => assert!(error.contains("set ADMIN_TOKEN, AUTH_TOKENS_FILE or TRUSTED_PROXIES")),
+            (plan, expected) => panic!("{expected:?}: {plan:?}"),
+        }
+    }
+
+    #[rstest]
     #[case(&[], &[], "")]
-    #[case(&[], &[("HOST", "0.0.0.0")], "anyone who reaches it")]
+    #[case(&[], &[("HOST", "0.0.0.0"), ("AUTH", "open")], "anyone who reaches it")]
+    #[case(&[], &[("HOST", "0.0.0.0"), ADMIN], "")]
     #[case(&[BASELINE], &[], "keeps its rows in an embedded database")]
     #[case(&[V2], &[P, H, R], "baselines is off")]
     #[case(&[V2], &[P, B, H], "registry is off: it is not served here and REGISTRY_URL is not set")]

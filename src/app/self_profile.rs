@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
 use crate::config::{Credentials, Settings};
+use crate::identity::Token;
 use crate::kernel::FunctionName;
 
 /// The app name of the server.
@@ -45,22 +46,24 @@ pub struct ProfilerTarget {
 }
 
 impl ProfilerTarget {
-    /// This server's: into its own receiver, which listens at `address`, or the Pyroscope server it reads from.
-    pub fn of_server(settings: &Settings, address: SocketAddr, functions: &str) -> Self {
+    /// This server's: into its own receiver, which listens at `address` and knows it by `token`, or the Pyroscope server
+    /// it reads from.
+    pub fn of_server(settings: &Settings, address: SocketAddr, functions: &str, token: &Token) -> Self {
         let instance = format!("{}:{}", host_name().unwrap_or_else(|| address.ip().to_string()), address.port());
         let labels = vec![("function", functions.to_owned()), ("instance", instance)];
         let app = APP.to_owned();
-        match &settings.pyroscope.url {
-            Some(url) => Self {
+        if let Some(url) = &settings.pyroscope.url {
+            return Self {
                 // The SDK appends its path to what stands here.
                 url: url.as_str().trim_end_matches('/').to_owned(),
                 app,
                 labels,
                 tenant: settings.pyroscope.tenant.clone(),
                 credentials: settings.pyroscope.credentials.clone(),
-            },
-            None => Self { url: own(address), app, labels, tenant: None, credentials: None },
+            };
         }
+        let credentials = Some(Credentials::Token(token.secret()));
+        Self { url: own(address), app, labels, tenant: None, credentials }
     }
 }
 

@@ -17,7 +17,7 @@ use super::placement::Placement;
 use super::rooms;
 use crate::bor::RelationalPorts;
 use crate::config::{RulesSettings, Settings};
-use crate::http::{Outward, OutwardSettings};
+use crate::http::{Outward, OutwardSettings, bearer};
 use crate::kernel::{Clock, CostPerCoreHour, IdSource, Version};
 use crate::sor::baseline::BaselineSor;
 use crate::sor::profile_data::ProfileDataSor;
@@ -109,10 +109,10 @@ impl<'a> Wiring<'a> {
     }
 
     /// A client of another Flamewarden.
-    #[expect(clippy::unused_self, reason = "what another Flamewarden is asked with will come from here")]
     pub(super) fn outward(&self, url: &Url, timeout: Duration) -> anyhow::Result<Outward> {
+        let authorization = self.settings.auth.service_token.as_ref().map(bearer);
         let settings =
-            OutwardSettings { base: url.clone(), timeout, max_answer_bytes: MAX_ANSWER_BYTES, authorization: None };
+            OutwardSettings { base: url.clone(), timeout, max_answer_bytes: MAX_ANSWER_BYTES, authorization };
         Ok(Outward::new(settings)?)
     }
 

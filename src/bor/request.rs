@@ -6,21 +6,26 @@ use serde::de::Error as _;
 
 use super::Refusal;
 use crate::http::{Answers, Code, Problem, documented};
-use crate::kernel::{Selector, Text255};
+use crate::kernel::{AccessMethod, Call, Selector, Text255};
 
 /// Who asks, for the history.
 const REQUESTED_BY: &str = "x-requested-by";
 
-/// Who asks, where the request says so.
+/// For whom a decision is asked, for the history: as the request says, or else the name by which a token or a gateway
+/// makes the caller known.
 ///
 /// # Errors
 /// `parameter_invalid` for a name that the history could not keep.
-pub(super) fn requested_by(request: &HttpRequest) -> Result<Option<Text255>, Problem> {
-    let Some(value) = request.headers().get(REQUESTED_BY) else { return Ok(None) };
+pub(super) fn requested_by(request: &HttpRequest, call: &Call) -> Result<Option<Text255>, Problem> {
+    let known = || {
+        let actor = &call.caller()?.actor;
+        matches!(actor.method, AccessMethod::Token | AccessMethod::Gateway).then(|| actor.name.clone())
+    };
+    let Some(value) = request.headers().get(REQUESTED_BY) else { return Ok(known()) };
     let invalid = |detail: String| Problem::field(Code::ParameterInvalid, "X-Requested-By", detail);
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| invalid("is not UTF-8".to_owned()))?;
     if text.trim().is_empty() {
-        return Ok(None);
+        return Ok(known());
     }
     text.parse().map(Some).map_err(|e: crate::kernel::InvalidName| invalid(e.to_string()))
 }

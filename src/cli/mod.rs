@@ -18,6 +18,7 @@ mod search;
 mod serve;
 mod server;
 mod terminal;
+mod token;
 mod triage;
 
 use std::path::PathBuf;
@@ -27,7 +28,9 @@ use clap::{Parser, Subcommand};
 
 use self::terminal::Color;
 
+use crate::app::InvalidPlan;
 use crate::config::{InvalidSettings, Settings};
+use crate::identity::InvalidTokens;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +129,9 @@ enum Command {
     Demo(demo::Arguments),
     /// Send profiles from files to a server.
     Push(push::Args),
+    /// Make, list and revoke tokens of the file that AUTH_TOKENS_FILE names.
+    #[command(subcommand)]
+    Token(token::Command),
     /// List, check and explain the rules for frame names.
     Rules(rules::RulesArgs),
     /// Print the OpenAPI document.
@@ -151,6 +157,7 @@ impl Command {
             Self::History(args) => lists::history(&args, common).await,
             Self::Demo(arguments) => demo::run(&arguments, common).await,
             Self::Push(args) => push::run(&args, common).await,
+            Self::Token(command) => token::run(&command, common),
             Self::Rules(args) => Ok(rules::run(&args)),
             Self::Openapi => openapi::run(),
             Self::Completions(args) => completions::run(&args),
@@ -169,7 +176,7 @@ pub fn run() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => Exit::Fine.into(),
         Err(error) => {
             eprintln!("error: {error:#}");
-            let usage = error.downcast_ref::<InvalidSettings>().is_some();
+            let usage = error.is::<InvalidSettings>() || error.is::<InvalidPlan>() || error.is::<InvalidTokens>();
             if usage { Exit::Usage } else { Exit::NoData }.into()
         }
     }
@@ -180,7 +187,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// The environment variables that options read.
+/// The environment variables that commands read.
 #[cfg(test)]
 pub(crate) fn variables() -> std::collections::BTreeSet<String> {
     fn of(command: &clap::Command) -> Vec<String> {
@@ -188,7 +195,8 @@ pub(crate) fn variables() -> std::collections::BTreeSet<String> {
         let own = own.map(|name| name.to_string_lossy().into_owned());
         own.chain(command.get_subcommands().flat_map(of)).collect()
     }
-    of(&<CommandLine as clap::CommandFactory>::command()).into_iter().collect()
+    let options = of(&<CommandLine as clap::CommandFactory>::command());
+    options.into_iter().chain([server::TOKEN.to_owned()]).collect()
 }
 
 #[cfg(test)]

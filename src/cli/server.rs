@@ -5,10 +5,11 @@ use std::time::Duration;
 use anyhow::Context;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
+use secrecy::SecretString;
 use url::Url;
 
 use super::Exit;
-use crate::http::{Answer, Outward, OutwardSettings};
+use crate::http::{Answer, Outward, OutwardSettings, bearer};
 use crate::kernel::{Call, PortResult, Tenant};
 
 /// How long to wait for an answer. The server's own limits are 40 s for a decision and a minute for a fleet search.
@@ -41,6 +42,19 @@ fn address(text: &str) -> Result<Url, String> {
     }
 }
 
+/// The variable with the token that commands show to a server. It is no option: arguments of a process can be read by
+/// others.
+pub(super) const TOKEN: &str = "FLAMEWARDEN_TOKEN";
+
+/// The token to show to a server.
+pub(super) fn token() -> Option<SecretString> {
+    std::env::var(TOKEN)
+        .ok()
+        .map(|token| token.trim().to_owned())
+        .filter(|token| !token.is_empty())
+        .map(SecretString::from)
+}
+
 /// A server to ask.
 #[derive(Debug)]
 pub(super) struct Server(Outward);
@@ -51,7 +65,7 @@ impl Server {
             base: url.clone(),
             timeout: TIMEOUT,
             max_answer_bytes: MAX_ANSWER_BYTES,
-            authorization: None,
+            authorization: token().as_ref().map(bearer),
         };
         Ok(Self(Outward::new(settings)?))
     }
@@ -125,6 +139,9 @@ pub(super) fn refusal(answer: &Answer) -> String {
     let document: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
     let detail = document.as_ref().and_then(|d| d.get("detail")).and_then(serde_json::Value::as_str);
     let detail = detail.map_or_else(|| format!("the server answered {}", answer.status), str::to_owned);
+    if answer.status == StatusCode::UNAUTHORIZED {
+        return format!("{detail} (set {TOKEN} to a token of that server)");
+    }
     if matches!(answer.status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE) {
         return format!("{detail} (its /api/v1/health says what to check)");
     }

@@ -6,6 +6,11 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("PORT", "server.port"),
     ("FUNCTION", "server.function"),
     ("DATA_DIR", "server.data_dir"),
+    ("AUTH", "auth.mode"),
+    ("AUTH_TOKENS_FILE", "auth.tokens_file"),
+    ("ADMIN_TOKEN", "auth.admin_token"),
+    ("SERVICE_TOKEN", "auth.service_token"),
+    ("TRUSTED_PROXIES", "auth.trusted_proxies"),
     ("LOG_LEVEL", "log.level"),
     ("LOG_FORMAT", "log.format"),
     ("PROFILE_RETENTION_DAYS", "store.retention_days"),
@@ -46,8 +51,14 @@ pub(super) const NAMES: &[(&str, &str)] = &[
 pub(super) const PREFIX: &str = "FLAMEWARDEN__";
 
 /// Keys whose values are never shown.
-pub(super) const SECRET_KEYS: &[&str] =
-    &["pyroscope.basic_auth", "pyroscope.token", "database.url", "database.password"];
+pub(super) const SECRET_KEYS: &[&str] = &[
+    "auth.admin_token",
+    "auth.service_token",
+    "pyroscope.basic_auth",
+    "pyroscope.token",
+    "database.url",
+    "database.password",
+];
 
 /// The variable that sets a key by its long name.
 pub(super) fn long_name(key: &str) -> String {

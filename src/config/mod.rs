@@ -4,6 +4,7 @@
 //! Every key is in `config/default.toml`; a key that is not is refused. Each error names the key, where the value came
 //! from, and the rule it breaks. All errors are reported at once.
 
+mod auth;
 mod cost;
 mod database;
 mod env;
@@ -24,6 +25,7 @@ mod store;
 
 use std::path::Path;
 
+pub use auth::{AdminToken, AuthMode, AuthSettings, GatewaySettings};
 pub use cost::CostSettings;
 pub use database::{ConnectTo, DatabaseSettings, Pooler, SslMode};
 pub use function::{Functions, InvalidFunction};
@@ -50,6 +52,8 @@ pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 pub struct Settings {
     /// Its address, what it serves, where it keeps files.
     pub server: ServerSettings,
+    /// Who may ask it for what.
+    pub auth: AuthSettings,
     /// What it logs, and how.
     pub log: LogSettings,
     /// What profiles may take while they are read.
@@ -124,6 +128,7 @@ impl Settings {
     fn read(reader: &mut Reader, functions: &[&'static str]) -> Option<Self> {
         // All are read before any is used, so that all errors are reported.
         let server = ServerSettings::read(reader, functions);
+        let auth = AuthSettings::read(reader);
         let log = LogSettings::read(reader);
         let profiles = ProfilesSettings::read(reader);
         let store = StoreSettings::read(reader);
@@ -141,6 +146,7 @@ impl Settings {
         }
         Some(Self {
             server: server?,
+            auth: auth?,
             log: log?,
             profiles: profiles?,
             store: store?,

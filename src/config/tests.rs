@@ -20,6 +20,17 @@ fn load(file: Option<&str>, variables: &[(&str, &str)]) -> Result<(Settings, Vec
     })
 }
 
+const TOKEN: &str = "tttttttttttttttttttttttttttttttt";
+const DIGEST: &str = "sha256:8408c6d2a7b286b16d526315e5e8216cf36a7148cdbbd6e064762cd75ec5ae66";
+
+#[test]
+fn tokens_of_settings_are_never_shown() {
+    let (settings, effective) = load(None, &[("ADMIN_TOKEN", TOKEN), ("SERVICE_TOKEN", &"s".repeat(32))]).unwrap();
+    let shown = format!("{settings:?}{effective:?}");
+    assert!(!shown.contains(TOKEN) && !shown.contains(&"s".repeat(32)), "{shown}");
+    assert_eq!(settings.auth.admin_token.unwrap().digest().to_string(), DIGEST);
+}
+
 #[test]
 fn defaults_need_nothing() {
     let (settings, effective) = load(None, &[]).unwrap();
@@ -71,7 +82,7 @@ fn every_short_name_sets_a_key_that_exists() {
 
 #[rstest]
 #[case(Some("[server]\nprot = 1"), &[], "server.prot (from the file FILE) is unknown: keys of [server] are data_dir, function, host, port, shutdown_timeout, workers")]
-#[case(Some("[srever]\nport = 1"), &[], "srever.port (from the file FILE) is unknown: sections are cost, database, history, links, log")]
+#[case(Some("[srever]\nport = 1"), &[], "srever.port (from the file FILE) is unknown: sections are auth, cost, database, history, links, log")]
 #[case(Some("server = 1"), &[], "server (from the file FILE) is unknown")]
 #[case(Some("port"), &[], "the settings (from the file FILE)")]
 #[case(None, &[("FLAMEWARDEN__SERVER__PROT", "1")], "server.prot (from the environment variable FLAMEWARDEN__SERVER__PROT) is unknown")]
@@ -89,6 +100,14 @@ fn every_short_name_sets_a_key_that_exists() {
 #[case(None, &[("QUIET_CORES", "few")], "must be a number of cores that is not negative")]
 #[case(None, &[("COST_PER_CORE_HOUR", "-1")], "cost.per_core_hour (from the environment variable COST_PER_CORE_HOUR) must be a number, 0 or more: units of money per core and hour")]
 #[case(None, &[("COST_PER_CORE_HOUR", "4 cents")], "cost.per_core_hour (from the environment variable COST_PER_CORE_HOUR) must be a number")]
+#[case(None, &[("AUTH", "maybe")], "auth.mode (from the environment variable AUTH) must be auto, required or open")]
+#[case(None, &[("AUTH", "required")], "auth.mode (from the environment variable AUTH) lets nobody in: set ADMIN_TOKEN")]
+#[case(None, &[("ADMIN_TOKEN", "short")], "must be 32 characters or more")]
+#[case(None, &[("SERVICE_TOKEN", DIGEST)], "must be 32 characters or more, not a digest")]
+#[case(None, &[("ADMIN_TOKEN", DIGEST), ("SERVICE_TOKEN", TOKEN)], "must not be the same as auth.admin_token")]
+#[case(None, &[("TRUSTED_PROXIES", "10.0.0.0/8, gateway")], "must be networks, comma-separated")]
+#[case(None, &[("FLAMEWARDEN__AUTH__GATEWAY_ROLE", "service")], "must be one of ingest, viewer, editor, admin")]
+#[case(None, &[("FLAMEWARDEN__AUTH__USER_HEADER", "X User")], "must be the name of a header")]
 #[case(None, &[("LOG_FORMAT", "xml")], "must be text or json")]
 #[case(None, &[("DB_QUERY_TIMEOUT", "30")], "must be a duration")]
 #[case(None, &[("DB_QUERY_TIMEOUT", "30M")], "must be a duration")]

@@ -12,6 +12,7 @@
 //! A deadline can only shorten the time that a service takes, and a priority can only lower its own.
 
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use tokio::time::Instant;
 
 use super::codes::Code;
 use super::problem::Problem;
-use crate::kernel::{AccessMethod, Actor, Call, Caller};
+use crate::kernel::{AccessMethod, Actor, Call, Caller, Text255};
 
 /// The id of a request.
 pub(super) const REQUEST_ID: &str = "x-request-id";
@@ -55,8 +56,7 @@ impl FromRequest for Call {
 
 fn call_of(request: &HttpRequest) -> Result<Call, Problem> {
     let headers = request.headers();
-    let caller = Caller { actor: actor_of(headers)?, client: client_of(request)?, projects: None };
-    let mut call = Call::default().by(caller);
+    let mut call = Call::default().by(caller_of(request));
     if let Some(RequestId(id)) = request.extensions().get() {
         call = call.of_request(Arc::clone(id));
     }
@@ -76,6 +76,16 @@ fn call_of(request: &HttpRequest) -> Result<Call, Problem> {
     }
 }
 
+/// The caller, as whoever checked its credentials left it with the request; without such a check anybody, from the
+/// address of the peer.
+fn caller_of(request: &HttpRequest) -> Caller {
+    if let Some(caller) = request.extensions().get::<Caller>() {
+        return caller.clone();
+    }
+    let actor = Actor { method: AccessMethod::Open, name: Text255::literal("local") };
+    Caller { actor, client: request.peer_addr().map(|peer| peer.ip()), projects: None }
+}
+
 /// How urgent another Flamewarden says that a call is, for the log.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct GivenUrgency {
@@ -92,21 +102,17 @@ impl GivenUrgency {
     }
 }
 
-/// The caller: the actor that another Flamewarden names, or else an anonymous caller of an open server.
-fn actor_of(headers: &HeaderMap) -> Result<Actor, Problem> {
-    let Some(text) = text(headers, ACTOR)? else {
-        let name = "local".parse().map_err(|_| invalid(ACTOR, "cannot be named"))?;
-        return Ok(Actor { method: AccessMethod::Open, name });
-    };
-    let decoded = percent_decode(text.as_bytes()).decode_utf8().map_err(|_| invalid(ACTOR, "is not UTF-8"))?;
-    decoded.parse().map_err(|error: crate::kernel::InvalidActor| invalid(ACTOR, &error.to_string()))
-}
-
-fn client_of(request: &HttpRequest) -> Result<Option<std::net::IpAddr>, Problem> {
-    match text(request.headers(), CLIENT)? {
-        Some(text) => text.parse().map(Some).map_err(|_| invalid(CLIENT, "must be an IP address")),
-        None => Ok(request.peer_addr().map(|peer| peer.ip())),
-    }
+/// Whom another Flamewarden acts for, and the address that these ask from.
+///
+/// # Errors
+/// `parameter_invalid` for a header that cannot be read.
+pub fn announced(headers: &HeaderMap) -> Result<(Option<Actor>, Option<IpAddr>), Problem> {
+    let actor = text(headers, ACTOR)?.map(|text| {
+        let decoded = percent_decode(text.as_bytes()).decode_utf8().map_err(|_| invalid(ACTOR, "is not UTF-8"))?;
+        decoded.parse().map_err(|error: crate::kernel::InvalidActor| invalid(ACTOR, &error.to_string()))
+    });
+    let client = text(headers, CLIENT)?.map(|text| text.parse().map_err(|_| invalid(CLIENT, "must be an IP address")));
+    Ok((actor.transpose()?, client.transpose()?))
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Problem> {
@@ -176,7 +182,17 @@ mod tests {
         seen.lock().unwrap().take().unwrap()
     }
 
-    async fn keep(call: Call, id: web::Header<GivenId>, kept: web::Data<Mutex<Option<Call>>>) -> HttpResponse {
+    async fn keep(
+        call: Call,
+        request: HttpRequest,
+        id: web::Header<GivenId>,
+        kept: web::Data<Mutex<Option<Call>>>,
+    ) -> HttpResponse {
+        // In a whole server that is done where a service is known by its credentials.
+        let call = match announced(request.headers()).unwrap() {
+            (Some(actor), client) => call.by(Caller { actor, client, projects: None }),
+            (None, _) => call,
+        };
         // In a whole server the middleware takes the id from the header.
         let call = match id.into_inner().0 {
             Some(id) => call.of_request(id),
@@ -243,15 +259,18 @@ mod tests {
     }
 
     #[rstest]
-    #[case("x-flamewarden-actor", "ci", "must be method:name")]
-    #[case("x-flamewarden-actor", "token:%FF", "is not UTF-8")]
-    #[case("x-flamewarden-client", "here", "must be an IP address")]
-    #[case("x-flamewarden-deadline-ms", "soon", "must be whole milliseconds")]
-    #[case("x-flamewarden-deadline-ms", "-1", "must be whole milliseconds")]
-    #[case("x-flamewarden-priority", "first", "must be scan or prompt")]
+    #[case(ACTOR, "ci", "must be method:name")]
+    #[case(ACTOR, "token:%FF", "is not UTF-8")]
+    #[case(CLIENT, "here", "must be an IP address")]
+    #[case(DEADLINE, "soon", "must be whole milliseconds")]
+    #[case(DEADLINE, "-1", "must be whole milliseconds")]
+    #[case(PRIORITY, "first", "must be scan or prompt")]
     fn a_header_that_cannot_be_read_is_refused_by_name(#[case] name: &str, #[case] value: &str, #[case] why: &str) {
         let request = TestRequest::get().insert_header((name, value)).to_http_request();
-        let problem = call_of(&request).unwrap_err();
+        let problem = match name {
+            ACTOR | CLIENT => announced(request.headers()).unwrap_err(),
+            _ => call_of(&request).unwrap_err(),
+        };
         assert_eq!(problem.code().status(), StatusCode::BAD_REQUEST);
         assert!(problem.detail().contains(name) && problem.detail().contains(why), "{problem}");
     }

@@ -36,6 +36,11 @@ pub struct OutwardSettings {
     pub authorization: Option<SecretString>,
 }
 
+/// The value of `Authorization` that carries a token.
+pub fn bearer(token: &SecretString) -> SecretString {
+    SecretString::from(format!("Bearer {}", token.expose_secret()))
+}
+
 impl OutwardSettings {
     /// Whether connections to the other server use no TLS.
     fn is_plain(&self) -> bool {

@@ -44,6 +44,9 @@ codes! {
     WindowInvalid = "window_invalid", 400, "The time window is invalid", false;
     WindowsOverlap = "windows_overlap", 400, "The time windows overlap", false;
     TimeOutOfRange = "time_out_of_range", 400, "The profile's time is outside what is accepted", false;
+    Unauthenticated = "unauthenticated", 401, "The server does not know who asks", false;
+    Forbidden = "forbidden", 403, "The caller may not do this", false;
+    HostRefused = "host_refused", 403, "The request names another machine as its host", false;
     AppUnknown = "app_unknown", 404, "The app is unknown", false;
     BaselineUnknown = "baseline_unknown", 404, "The baseline is unknown", false;
     HistoryUnknown = "history_unknown", 404, "The history entry is unknown", false;
@@ -57,6 +60,7 @@ codes! {
     ProfileTooLarge = "profile_too_large", 413, "The profile is over a limit", false;
     ContentTypeUnsupported = "content_type_unsupported", 415, "The content type is not supported", false;
     ProfileUnreadable = "profile_unreadable", 422, "The profile cannot be read", false;
+    RateLimited = "rate_limited", 429, "Too many bad credentials came from this address", true;
     Internal = "internal", 500, "An internal error", false;
     ProfileSourceFailed = "profile_source_failed", 502, "The source of profiles failed", true;
     ProfileSourceDenied = "profile_source_denied", 502, "The source of profiles refused our credentials", false;

@@ -24,8 +24,8 @@ mod stored;
 pub(crate) mod testing;
 
 pub use answer::json;
-pub use call::announce;
-pub use client::{Answer, NoAnswer, Outward, OutwardSettings};
+pub use call::{announce, announced};
+pub use client::{Answer, NoAnswer, Outward, OutwardSettings, bearer};
 pub use codes::{Code, CodeRow};
 pub use documented::{Answers, described, documented};
 pub use extract::{
@@ -34,13 +34,13 @@ pub use extract::{
 };
 pub use middleware::handle_request;
 pub use mount::Routes;
-pub use openapi::{document, serve_document, swagger_ui, with_its_own_tags};
+pub use openapi::{document, serve_document, swagger_ui, with_access_errors, with_its_own_tags};
 pub use pagination::{Cursor, InvalidCursor, Limit};
-pub use peer::{Peer, Repeatable};
+pub use peer::{Peer, Repeatable, denied};
 pub use problem::{FieldError, PROBLEM_JSON, Problem};
 pub use reach::{Unreachable, why_unreachable};
 pub use relational::{NoParams, RelationalErrors, WriteErrors, created, found, given, removed};
 pub use resource::Resource;
-pub use routes::{RouteTable, unknown_route};
+pub use routes::{PathPattern, RouteTable, operations, unknown_route};
 pub use row_key::RowKey;
 pub use stored::{StoredBody, empty_for_none, with_repeated};

@@ -37,6 +37,11 @@ struct ProblemMembers {
     detail: String,
 }
 
+/// Another Flamewarden refused this one.
+pub fn denied(detail: &str) -> PortError {
+    PortError::Denied(format!("{detail}; SERVICE_TOKEN must be the same in both processes"))
+}
+
 impl Peer {
     /// An entity of that server; `unknown` is the code for its absence. [`Code::RouteUnknown`] stands for a route that
     /// not every version has.
@@ -115,7 +120,7 @@ impl Peer {
             StatusCode::NOT_FOUND if code == Some(self.unknown) => return Ok(None),
             // A server that has not this route may have another one of its path.
             StatusCode::METHOD_NOT_ALLOWED if self.unknown == Code::RouteUnknown => return Ok(None),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => PortError::Denied(detail),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => denied(&detail),
             StatusCode::CONFLICT => PortError::Conflict(detail),
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
                 PortError::Invalid(detail)
@@ -177,7 +182,7 @@ mod tests {
     #[case(problem(500, "internal"), Err(PortError::Internal("why".into())))]
     #[case(problem(503, "overloaded").insert_header("retry-after", "7"), Err(PortError::Overloaded { detail: "why".into(), retry_after_s: 7 }))]
     #[case(problem(503, "not_ready"), Err(PortError::Starting("why".into())))]
-    #[case(ResponseTemplate::new(403), Err(PortError::Denied("the other server answered 403 Forbidden".into())))]
+    #[case(ResponseTemplate::new(403), Err(denied("the other server answered 403 Forbidden")))]
     #[case(ResponseTemplate::new(400).set_body_string("<html>"), Err(PortError::Invalid("the other server answered 400 Bad Request".into())))]
     #[case(ResponseTemplate::new(200).set_body_string("7"), Ok(Some(7)))]
     #[tokio::test]

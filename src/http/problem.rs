@@ -228,6 +228,11 @@ impl ResponseError for Problem {
         if let Some(methods) = &self.allow {
             answer.insert_header((header::ALLOW, methods.as_str()));
         }
+        if self.status_code() == StatusCode::UNAUTHORIZED {
+            // Browsers ask for a password: they can send the token so.
+            answer.append_header((header::WWW_AUTHENTICATE, "Basic realm=\"flamewarden\""));
+            answer.append_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
         answer.content_type(PROBLEM_JSON).body(serde_json::to_vec(&body).unwrap_or_default())
     }
 }

@@ -1,5 +1,5 @@
-//! The types that all rooms share: names, kinds of profile, windows, severities, time, ids, the error of ports and the
-//! call; and the threads for heavy work.
+//! The types that all rooms share: names, kinds of profile, windows, severities, roles, time, ids, the error of ports and
+//! the call; and the threads for heavy work.
 //!
 //! Nothing here does I/O or depends on the web. Every value of these types is valid, because it is checked when it is
 //! made.
@@ -20,6 +20,7 @@ mod page;
 mod percent;
 mod profile_type;
 mod progress;
+mod role;
 mod selector;
 mod severity;
 mod stored;
@@ -27,6 +28,7 @@ mod tenant;
 #[cfg(test)]
 pub(crate) mod testing;
 mod time;
+mod token_digest;
 mod trace;
 mod version;
 
@@ -49,11 +51,13 @@ pub use page::{Page, all_pages};
 pub use percent::{InvalidPercent, Percent, percent_of, round2, round4};
 pub use profile_type::{ProfileType, UnknownProfileType};
 pub use progress::{Phase, Progress};
+pub use role::{Role, UnknownRole};
 pub use selector::{InvalidSelector, LabelMatcher, Labels, MatchOp, Selector};
 pub use severity::{FindingSeverity, LimitSeverity};
 pub use stored::{OddRow, Repeated, Stored};
 pub use tenant::{InvalidTenant, Tenant};
 pub use time::FixedClock;
 pub use time::{Clock, DEFAULT_WINDOW, InvalidWindow, MAX_WINDOW, SystemClock, TimeWindow, rfc3339};
+pub use token_digest::{InvalidDigest, TokenDigest};
 pub use trace::{InvalidTrace, Trace};
 pub use version::Version;

@@ -93,6 +93,14 @@ macro_rules! name_type {
     };
 }
 
+impl Text255 {
+    /// A text that stands in the program, which is known to be a good one.
+    pub fn literal(text: &'static str) -> Self {
+        debug_assert!(check_text(text, Self::MAX_BYTES).is_ok(), "{text:?}");
+        Self(text.into())
+    }
+}
+
 name_type!(
     /// The name of an application, Pyroscope's `service_name`: any UTF-8 of 1 to 512 bytes without U+0000.
     AppName,

@@ -3,6 +3,9 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+/// Name of the counter of requests by how their callers were known, and whether they were admitted.
+pub const AUTH_REQUESTS: &str = "auth_requests_total";
+
 /// Name of the histogram of requests, in seconds, by method, route pattern and status.
 pub const REQUEST_DURATION: &str = "http_request_duration_seconds";
 
@@ -50,6 +53,7 @@ fn install() -> Option<PrometheusHandle> {
                 metrics::Unit::Seconds,
                 "Time to answer, by method, route pattern and status"
             );
+            metrics::describe_counter!(AUTH_REQUESTS, "Requests by how their callers were known, and the outcome");
             Some(handle)
         }
         Err(error) => {

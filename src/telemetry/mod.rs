@@ -5,5 +5,5 @@ mod metrics;
 mod request;
 
 pub use logging::init_logging;
-pub use metrics::{Metrics, REQUEST_DURATION};
+pub use metrics::{AUTH_REQUESTS, Metrics, REQUEST_DURATION};
 pub use request::{RequestScope, query, request_id, upstream_call};

@@ -23,6 +23,9 @@ pub(crate) const SORS: [(&str, &str); 5] = [
     ("ALERT_RULE_URL", "ReadPyroscopeAlertRule.sor.v1"),
 ];
 
+/// By what the processes of one server know each other.
+const SERVICE_TOKEN: &str = "fw_test_service_token_of_a_split_deployment_____";
+
 /// The settings of a server to start.
 #[derive(Clone)]
 pub(crate) struct Setup {
@@ -37,6 +40,10 @@ impl Setup {
         let mut setup = Self { variables: all.collect() };
         setup.variables.insert("FLAMEWARDEN__SERVER__WORKERS".to_owned(), "1".to_owned());
         setup
+    }
+
+    fn asks_who_calls(&self) -> bool {
+        ["AUTH_TOKENS_FILE", "ADMIN_TOKEN", "TRUSTED_PROXIES"].iter().any(|name| self.variables.contains_key(*name))
     }
 
     /// Sets one more variable.
@@ -85,8 +92,9 @@ impl Flamewarden {
     /// of the test run.
     pub(crate) async fn start_whole(setup: Setup) -> Self {
         let database = testing::database().await;
-        let mut front = setup.clone().with("DATABASE_URL", &database.url());
         let mut others = Vec::new();
+        let setup = if setup.asks_who_calls() { setup.with("SERVICE_TOKEN", SERVICE_TOKEN) } else { setup };
+        let mut front = setup.clone().with("DATABASE_URL", &database.url());
         if std::env::var("FLAMEWARDEN_TEST_SORS").is_ok_and(|value| value == "remote") {
             for (variable, function) in SORS {
                 let sor = setup.clone().with("DATABASE_URL", &database.url()).with("FUNCTION", function).start().await;

@@ -17,6 +17,7 @@ mod cli_demo;
 mod cli_diff;
 mod cli_fleet;
 mod cli_lists;
+mod cli_token;
 mod faults;
 mod harness;
 mod hostile;

@@ -44,6 +44,8 @@ fn every_operation_is_described() {
                 lack("a tag");
             }
             for (status, answer) in operation["responses"].as_object().unwrap() {
+                let shared = answer["$ref"].as_str().and_then(|name| document.pointer(name.trim_start_matches('#')));
+                let answer = shared.unwrap_or(answer);
                 let health = path.starts_with("/ready") || path.starts_with("/api/v1/health");
                 let problem = answer["content"].get("application/problem+json").is_some()
                     || answer["content"].get("application/json").is_some_and(|_| speaks_as_pyroscope(path));

@@ -114,7 +114,8 @@ pub(super) fn document(plan: &Plan) -> OpenApi {
     let records = ROOMS.iter().filter(|room| room.sor().is_some());
     let chapters = decisions.chain(records).flat_map(|room| room.chapters.iter().copied());
     let document = http::document(chapters.chain([("health", "Whether this process is well")]));
-    http::with_its_own_tags(Routes::describe(document, |routes| open(plan, routes)))
+    let document = Routes::describe(document, |routes| open(plan, routes));
+    http::with_access_errors(http::with_its_own_tags(document))
 }
 
 #[cfg(test)]

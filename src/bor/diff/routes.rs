@@ -103,7 +103,7 @@ impl IntoResponses for DiffErrors {
     params(
         ("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"),
         DiffParams,
-        ("X-Requested-By" = Option<String>, Header, description = "who asks, for the history: 1 to 255 bytes", example = "ada"),
+        ("X-Requested-By" = Option<String>, Header, description = "who asks, for the history: 1 to 255 bytes; else the name of the token or of the gateway's user", example = "ada"),
     ),
     responses(
         (status = 200, description = "What changed, or that nothing did, or that it cannot be said", content(
@@ -112,6 +112,7 @@ impl IntoResponses for DiffErrors {
         )),
         DiffErrors,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn diff_app(
     service: web::Data<DiffService>,
@@ -141,7 +142,7 @@ pub(super) async fn diff_app(
         baseline,
         baseline_selector,
         limit: params.limit.unwrap_or(DEFAULT_LIMIT) as usize,
-        requested_by: requested_by(&request)?,
+        requested_by: requested_by(&request, &call)?,
     };
     let diff = service.diff(&call, &asked).await?;
     match format {

@@ -118,6 +118,7 @@ impl IntoResponses for FleetErrors {
          example = super::example::search),
         FleetErrors,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn search_fleet(
     service: web::Data<FleetService>,
@@ -154,6 +155,7 @@ pub(super) async fn search_fleet(
          example = super::example::hotspots),
         FleetErrors,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn fleet_hotspots(
     service: web::Data<FleetService>,

@@ -73,13 +73,14 @@ impl IntoResponses for TriageErrors {
     params(
         ("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"),
         TriageParams,
-        ("X-Requested-By" = Option<String>, Header, description = "who asks, for the history: 1 to 255 bytes", example = "ada"),
+        ("X-Requested-By" = Option<String>, Header, description = "who asks, for the history: 1 to 255 bytes; else the name of the token or of the gateway's user", example = "ada"),
     ),
     responses(
         (status = 200, description = "What is wrong, or that nothing stands out, or that there is no data", body = TriageBody,
          example = super::example::triage),
         TriageErrors,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn triage_app(
     service: web::Data<TriageService>,
@@ -97,7 +98,7 @@ pub(super) async fn triage_app(
         limit: params.limit.unwrap_or(DEFAULT_LIMIT) as usize,
         selector: params.selector.unwrap_or_default(),
         tenant: None,
-        requested_by: requested_by(&request)?,
+        requested_by: requested_by(&request, &call)?,
         compare: params.compare,
     };
     let triage = service.triage(&call, &request).await?;

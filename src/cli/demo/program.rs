@@ -15,7 +15,8 @@ use url::Url;
 use super::workload::{Version, Workload};
 use crate::app::{Profiler, ProfilerTarget};
 use crate::cli::Exit;
-use crate::config::{LogFormat, LogSettings};
+use crate::cli::server::token;
+use crate::config::{Credentials, LogFormat, LogSettings};
 use crate::telemetry;
 
 /// How long the profiler may take to resolve names and send the profile. A debug build is slow at it.
@@ -105,6 +106,6 @@ fn target(workload: Workload, version: Version, server: &Url) -> ProfilerTarget 
         app: workload.app().to_owned(),
         labels: vec![("demo", workload.name().to_owned()), ("version", version.label().to_owned())],
         tenant: None,
-        credentials: None,
+        credentials: token().map(Credentials::Token),
     }
 }

@@ -65,6 +65,7 @@ pub(super) struct PageParams {
     post, path = "/rules", tag = "rules", operation_id = "createRule",
     request_body = NewRuleBody,
     responses((status = 201, description = "The row as it is kept", body = RuleBody), WriteErrors),
+    security(("bearer" = ["editor"]), ("basic" = ["editor"])),
 )]
 pub(super) async fn create_rule(
     port: Port,
@@ -82,6 +83,7 @@ pub(super) async fn create_rule(
     get, path = "/rules", tag = "rules", operation_id = "listRules",
     params(RuleParams),
     responses((status = 200, description = "The rules", body = RulesBody), RelationalErrors),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn list_rules(port: Port, call: Call, params: Query<RuleParams>) -> Result<HttpResponse, Problem> {
     let RuleParams { app_name, limit, cursor } = params.into_inner();
@@ -95,6 +97,7 @@ pub(super) async fn list_rules(port: Port, call: Call, params: Query<RuleParams>
     get, path = "/rules/active/{appName}", tag = "rules", operation_id = "listActiveRules",
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), PageParams),
     responses((status = 200, description = "The rules", body = RulesBody), RelationalErrors),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn list_active_rules(
     port: Port,
@@ -129,6 +132,7 @@ async fn list(port: &Port, call: &Call, which: Which, page: PageParams) -> Resul
         (status = 404, description = "`rule_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
         RelationalErrors,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn read_rule(
     port: Port,
@@ -154,6 +158,7 @@ pub(super) async fn read_rule(
         (status = 404, description = "`rule_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
         WriteErrors,
     ),
+    security(("bearer" = ["editor"]), ("basic" = ["editor"])),
 )]
 pub(super) async fn change_rule(
     port: Port,
@@ -182,6 +187,7 @@ pub(super) async fn change_rule(
         (status = 404, description = "`rule_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
         RelationalErrors,
     ),
+    security(("bearer" = ["editor"]), ("basic" = ["editor"])),
 )]
 pub(super) async fn remove_rule(
     port: Port,

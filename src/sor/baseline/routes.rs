@@ -52,6 +52,7 @@ pub(super) struct PageParams {
         (status = 201, description = "The row as it is kept", body = BaselineBody),
         WriteErrors,
     ),
+    security(("bearer" = ["editor"]), ("basic" = ["editor"])),
 )]
 pub(super) async fn set_baseline(
     port: Port,
@@ -69,6 +70,7 @@ pub(super) async fn set_baseline(
     get, path = "/baselines/{key}", tag = "baselines", operation_id = "listBaselines",
     params(("key" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), PageParams),
     responses((status = 200, description = "The limits", body = BaselinesBody), RelationalErrors),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn list_baselines(
     port: Port,
@@ -90,6 +92,7 @@ pub(super) async fn list_baselines(
         PageParams,
     ),
     responses((status = 200, description = "The limits", body = BaselinesBody), RelationalErrors),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn list_baselines_of_type(
     port: Port,
@@ -133,6 +136,7 @@ async fn list(
         (status = 404, description = "`baseline_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
         WriteErrors,
     ),
+    security(("bearer" = ["editor"]), ("basic" = ["editor"])),
 )]
 pub(super) async fn change_baseline(
     port: Port,
@@ -160,6 +164,7 @@ pub(super) async fn change_baseline(
         (status = 404, description = "`baseline_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
         RelationalErrors,
     ),
+    security(("bearer" = ["editor"]), ("basic" = ["editor"])),
 )]
 pub(super) async fn remove_baseline(
     port: Port,

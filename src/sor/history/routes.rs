@@ -92,6 +92,7 @@ pub(super) struct HistoryParams {
         (status = 201, description = "The row as it is kept", body = AssessmentBody),
         WriteErrors,
     ),
+    security(("bearer" = ["editor"]), ("basic" = ["editor"])),
 )]
 pub(super) async fn create_assessment(
     port: Port,
@@ -133,6 +134,7 @@ fn check_time(entry: &NewAssessment, clock: &dyn Clock) -> Result<(), Problem> {
         (status = 200, description = "What became of each entry", body = BatchResultsBody),
         WriteErrors,
     ),
+    security(("bearer" = ["editor"]), ("basic" = ["editor"])),
 )]
 pub(super) async fn create_assessments(
     port: Port,
@@ -169,6 +171,7 @@ fn entry_problem(error: &PortError) -> Problem {
     get, path = "/history/{key}", tag = "history", operation_id = "listHistory",
     params(("key" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), HistoryParams),
     responses((status = 200, description = "One page", body = HistoryBody), RelationalErrors),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn list_history(
     port: Port,
@@ -207,6 +210,7 @@ pub(super) async fn list_history(
         (status = 404, description = "`history_unknown`: nothing was assessed", body = Problem, content_type = "application/problem+json"),
         RelationalErrors,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn latest_assessment(
     port: Port,
@@ -230,6 +234,7 @@ pub(super) async fn latest_assessment(
         (status = 404, description = "`history_unknown`: no row has this id", body = Problem, content_type = "application/problem+json"),
         RelationalErrors,
     ),
+    security(("bearer" = ["admin"]), ("basic" = ["admin"])),
 )]
 pub(super) async fn remove_assessment(
     port: Port,

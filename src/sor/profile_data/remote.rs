@@ -20,7 +20,7 @@ use super::port::ProfileDataSor;
 use super::pyroscope::weight;
 use super::timeline::{StepWidth, Timeline};
 use super::within::{NotRead, ReadBudget};
-use crate::http::{Answer, Code, Outward, TENANT_HEADER, announce};
+use crate::http::{Answer, Code, Outward, TENANT_HEADER, announce, denied};
 use crate::kernel::{AppName, Call, Clock, PortError, PortResult, Selector, Tenant, TimeWindow};
 use crate::profile::{Budget, LimitName, Profile, ReadError, ReadLimits};
 use crate::upstream::is_closed;
@@ -175,7 +175,8 @@ fn judge(answer: Answer) -> PortResult<Option<Bytes>> {
     Err(match (status.as_u16(), code) {
         (404, Some(Code::AppUnknown)) => return Ok(None),
         (400, Some(_)) => PortError::Invalid(detail),
-        (502, Some(Code::ProfileSourceDenied)) | (401 | 403, _) => PortError::Denied(detail),
+        (502, Some(Code::ProfileSourceDenied)) => PortError::Denied(detail),
+        (401 | 403, _) => denied(&detail),
         (503, Some(Code::ProfileSourceBusy | Code::Overloaded)) | (429, _) => busy(detail),
         (503, Some(Code::NotReady)) => PortError::Starting(detail),
         (504, _) => PortError::Timeout(detail),

@@ -54,6 +54,7 @@ pub fn routes(routes: &mut Routes<'_>) {
 #[utoipa::path(
     get, path = "/profiles/apps", tag = "profiles", operation_id = "listProfiledApps", params(AppsParams, TenantHeader),
     responses((status = 200, description = "The apps, sorted", body = AppsBody), SourceErrors),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn list_profiled_apps(
     port: Port,
@@ -77,6 +78,7 @@ async fn list_profiled_apps(
     get, path = "/profiles/{appName}", tag = "profiles", operation_id = "getProfile",
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), ProfileParams, TenantHeader),
     responses((status = 200, description = "The functions by self, descending", body = ProfileBody), ProfileErrors),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn get_profile(
     port: Port,
@@ -105,6 +107,7 @@ async fn get_profile(
     get, path = "/profiles/{appName}/diff", tag = "profiles", operation_id = "getProfileDiff",
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), PairParams, TenantHeader),
     responses((status = 200, description = "The functions of both windows by self, descending", body = PairBody), ProfileErrors),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn get_profile_diff(
     port: Port,
@@ -144,6 +147,7 @@ async fn get_profile_diff(
     get, path = "/profiles/{appName}/flamegraph", tag = "profiles", operation_id = "drawFlameGraph",
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), FlameGraphParams, TenantHeader),
     responses((status = 200, description = "The flame graph", body = String, content_type = "image/svg+xml"), ProfileErrors),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn draw_flame_graph(
     port: Port,

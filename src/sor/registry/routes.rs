@@ -56,6 +56,7 @@ pub(super) struct ServiceParams {
     post, path = "/services", tag = "services", operation_id = "registerService",
     request_body = NewServiceBody,
     responses((status = 201, description = "The row as it is kept", body = ServiceBody), WriteErrors),
+    security(("bearer" = ["editor"]), ("basic" = ["editor"])),
 )]
 pub(super) async fn register_service(
     port: Port,
@@ -73,6 +74,7 @@ pub(super) async fn register_service(
     get, path = "/services", tag = "services", operation_id = "listServices",
     params(ServiceParams),
     responses((status = 200, description = "The services", body = ServicesBody), RelationalErrors),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn list_services(
     port: Port,
@@ -105,6 +107,7 @@ pub(super) async fn list_services(
         (status = 404, description = "`service_unknown`: the app is not registered", body = Problem, content_type = "application/problem+json"),
         RelationalErrors,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn read_service(
     port: Port,
@@ -129,6 +132,7 @@ pub(super) async fn read_service(
         (status = 404, description = "`service_unknown`: the app is not registered", body = Problem, content_type = "application/problem+json"),
         WriteErrors,
     ),
+    security(("bearer" = ["editor"]), ("basic" = ["editor"])),
 )]
 pub(super) async fn change_service(
     port: Port,
@@ -157,6 +161,7 @@ pub(super) async fn change_service(
         (status = 404, description = "`service_unknown`: the app is not registered", body = Problem, content_type = "application/problem+json"),
         RelationalErrors,
     ),
+    security(("bearer" = ["editor"]), ("basic" = ["editor"])),
 )]
 pub(super) async fn remove_service(
     port: Port,

@@ -18,6 +18,7 @@ const BASELINE: &str = "ReadPyroscopeBaseline.sor.v1";
 #[actix_web::test]
 async fn every_code_of_the_table_is_reachable() {
     let mut seen = asked_wrongly().await;
+    seen.extend(of_strangers().await);
     seen.push(with_too_large_a_body().await);
     seen.push(of_a_broken_row().await);
     seen.push(of_a_broken_database().await);
@@ -39,6 +40,20 @@ async fn code(request: RequestBuilder) -> Code {
     assert_eq!(status, row.status, "{body}");
     assert_eq!((&body["title"], &body["retryable"]), (&json!(row.title), &json!(row.retryable)));
     code
+}
+
+/// Errors of callers whom the server does not know, or does not let do what they ask.
+async fn of_strangers() -> Vec<Code> {
+    let gateways = [("TRUSTED_PROXIES", "127.0.0.1"), ("FUNCTION", PROFILE), ("PYROSCOPE_URL", "http://127.0.0.1:9")];
+    let server = Setup::of(&gateways).start().await;
+    let get = || server.get("/whoami");
+    let mut seen = vec![code(get()).await, code(get().header("X-User", "sdk").header("X-Role", "ingest")).await];
+    for _ in 0..=20 {
+        seen.push(code(get().bearer_auth("x")).await);
+    }
+    let open = Setup::of(&[("FUNCTION", PROFILE), ("PYROSCOPE_URL", "http://127.0.0.1:9")]).start().await;
+    seen.push(code(open.get("/whoami").header("Host", "evil.example")).await);
+    seen
 }
 
 /// Errors of the caller.

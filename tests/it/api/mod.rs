@@ -1,5 +1,6 @@
 //! Every route and every error, against a whole server.
 
+mod access;
 mod always;
 mod calls;
 mod codes;

@@ -197,6 +197,7 @@ impl utoipa::IntoResponses for Refusals {
         )),
         Refusals,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn profile_types(querier: web::Data<Querier>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     querier.unary(&request, payload, Querier::profile_types).await
@@ -219,6 +220,7 @@ async fn profile_types(querier: web::Data<Querier>, request: HttpRequest, payloa
         )),
         Refusals,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn label_names(querier: web::Data<Querier>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     querier.unary(&request, payload, Querier::label_names).await
@@ -239,6 +241,7 @@ async fn label_names(querier: web::Data<Querier>, request: HttpRequest, payload:
         )),
         Refusals,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn label_values(querier: web::Data<Querier>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     querier.unary(&request, payload, Querier::label_values).await
@@ -259,6 +262,7 @@ async fn label_values(querier: web::Data<Querier>, request: HttpRequest, payload
         )),
         Refusals,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn series(querier: web::Data<Querier>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     querier.unary(&request, payload, Querier::series).await
@@ -280,6 +284,7 @@ async fn series(querier: web::Data<Querier>, request: HttpRequest, payload: web:
         )),
         Refusals,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn merge_profile(querier: web::Data<Querier>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let answering = async {
@@ -306,6 +311,7 @@ async fn merge_profile(querier: web::Data<Querier>, request: HttpRequest, payloa
         )),
         Refusals,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn merge_stacktraces(querier: web::Data<Querier>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     querier.unary(&request, payload, Querier::merge_stacktraces).await
@@ -328,6 +334,7 @@ async fn merge_stacktraces(querier: web::Data<Querier>, request: HttpRequest, pa
         )),
         Refusals,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn select_series(querier: web::Data<Querier>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     querier.unary(&request, payload, Querier::select_series).await
@@ -351,6 +358,7 @@ async fn select_series(querier: web::Data<Querier>, request: HttpRequest, payloa
         )),
         Refusals,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn diff(querier: web::Data<Querier>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     querier.unary(&request, payload, Querier::diff).await
@@ -372,6 +380,7 @@ async fn diff(querier: web::Data<Querier>, request: HttpRequest, payload: web::P
         TenantHeader,
     ),
     responses((status = 200, description = "The flame graph and the timeline", body = Object, content_type = "application/json"), Refusals),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn render(querier: web::Data<Querier>, request: HttpRequest) -> HttpResponse {
     querier.older(&request, Querier::render).await
@@ -393,6 +402,7 @@ async fn render(querier: web::Data<Querier>, request: HttpRequest) -> HttpRespon
         TenantHeader,
     ),
     responses((status = 200, description = "The flame graph", body = Object, content_type = "application/json"), Refusals),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn render_diff(querier: web::Data<Querier>, request: HttpRequest) -> HttpResponse {
     querier.older(&request, Querier::render_diff).await
@@ -405,6 +415,7 @@ async fn render_diff(querier: web::Data<Querier>, request: HttpRequest) -> HttpR
     get, path = "/pyroscope/label-values", tag = "pyroscope", operation_id = "pyroscopeLabelValuesOlder",
     params(("label" = String, Query, description = "The label", example = "service_name"), TenantHeader),
     responses((status = 200, description = "The values", body = Vec<String>, content_type = "application/json"), Refusals),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 async fn older_label_values(querier: web::Data<Querier>, request: HttpRequest) -> HttpResponse {
     querier.older(&request, Querier::older_label_values).await

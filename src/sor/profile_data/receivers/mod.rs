@@ -206,6 +206,7 @@ async fn off() -> Result<HttpResponse, Problem> {
         (status = 503, description = "`database_unavailable`, `overloaded`", body = Problem, content_type = "application/problem+json"),
         (status = 504, description = "`timeout`: the database did not answer in time", body = Problem, content_type = "application/problem+json"),
     ),
+    security(("bearer" = ["ingest"]), ("basic" = ["ingest"])),
 )]
 async fn push(
     receiver: web::Data<Receiver>,
@@ -266,6 +267,7 @@ impl utoipa::IntoResponses for IngestErrors {
         ),
     ),
     responses((status = 200, description = "Stored"), IngestErrors),
+    security(("bearer" = ["ingest"]), ("basic" = ["ingest"])),
 )]
 async fn ingest(
     receiver: web::Data<Receiver>,
@@ -295,6 +297,7 @@ async fn ingest(
         ),
     ),
     responses((status = 200, description = "Stored"), IngestErrors),
+    security(("bearer" = ["ingest"]), ("basic" = ["ingest"])),
 )]
 async fn ingest_prefixed(
     receiver: web::Data<Receiver>,
@@ -349,6 +352,7 @@ async fn ingest_prefixed(
         (status = 503, description = "`database_unavailable`, `overloaded`", body = Problem, content_type = "application/problem+json"),
         (status = 504, description = "`timeout`: the database did not answer in time", body = Problem, content_type = "application/problem+json"),
     ),
+    security(("bearer" = ["ingest"]), ("basic" = ["ingest"])),
 )]
 async fn otlp_profiles(
     receiver: web::Data<Receiver>,

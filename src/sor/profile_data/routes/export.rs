@@ -40,6 +40,7 @@ use crate::sor::profile_data::timeline::Timeline;
         )),
         ProfileErrors,
     ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn export_profile(
     port: Port,

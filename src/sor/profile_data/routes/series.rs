@@ -33,6 +33,7 @@ enum Followed {
     get, path = "/profiles/{appName}/series", tag = "profiles", operation_id = "getProfileSeries",
     params(("appName" = String, Path, description = "the app's name, percent-encoded", example = "flamewarden"), SeriesParams, TenantHeader),
     responses((status = 200, description = "The steps that have profiles, in order of time", body = SeriesBody), ProfileErrors),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn get_profile_series(
     port: Port,
