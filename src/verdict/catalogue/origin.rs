@@ -34,6 +34,9 @@ pub(in crate::verdict) fn of(rules: &Rules, frame: &Frame, file: &str) -> Origin
         Some(Runtime::Go) if is_standard(&frame.text) => Origin::Runtime,
         Some(Runtime::Node) if frame.text.starts_with("node:") || frame.text.starts_with('(') => Origin::Runtime,
         Some(Runtime::Python) if file.starts_with("<frozen") || file.contains("/lib/python") => Origin::Runtime,
+        Some(Runtime::Native) if is_in(frame, &["libpython", "libruby", "libjvm", "libc", "libpthread"]) => {
+            Origin::Runtime
+        }
         Some(Runtime::Native | Runtime::Rust) if is_in_system_library(frame) => Origin::Library,
         None if frame.library.is_some() => Origin::Library,
         // A bare C symbol: the kernel's and the C library's are far more than an application's.
@@ -45,6 +48,11 @@ pub(in crate::verdict) fn of(rules: &Rules, frame: &Frame, file: &str) -> Origin
 /// Whether the name carries a shared library, `libsystem_kernel` or `libcurl`. A program's own module has another name.
 fn is_in_system_library(frame: &Frame) -> bool {
     frame.library.as_deref().is_some_and(|library| library.starts_with("lib"))
+}
+
+/// Whether the name carries one of these libraries.
+fn is_in(frame: &Frame, libraries: &[&str]) -> bool {
+    frame.library.as_deref().is_some_and(|library| libraries.contains(&library))
 }
 
 /// What a trait's method on a primitive or on a type parameter is named after: `<u64 as core::iter::range::Step>::forward`
@@ -62,6 +70,12 @@ mod tests {
     #[rstest]
     #[case::module_of_the_program("short_url`quanta::Calibration::calibrate", "", Origin::App)]
     #[case::shared_library("libsystem_kernel.dylib`mach_absolute_time", "", Origin::Library)]
+    #[case::interpreter("os_write (libpython3.11.so.1.0)", "", Origin::Runtime)]
+    #[case::generated(
+        "_flush (<sqlalchemy generated warned() wrapper for sqlalchemy.orm.Session._flush>:2)",
+        "",
+        Origin::Library
+    )]
     #[case::go_service("github.com/acme/shop.(*Cart).Sum", "", Origin::App)]
     #[case::go_module_without_a_host("shop/cart.Sum", "/src/shop/cart/cart.go", Origin::App)]
     #[case::go_package_of_its_own("shop.(*Price).sum", "/src/shop/price.go", Origin::App)]

@@ -33,6 +33,9 @@ fn read(name: &str, file: &str) -> Frame {
     if let Some(frame) = script::python(name, file) {
         return frame;
     }
+    if let Some((function, place)) = unresolved::function_in(name) {
+        return native::within(place, function);
+    }
     if by_file == Some(Runtime::Ruby) || script::is_ruby(name) {
         return script::ruby(name);
     }

@@ -173,6 +173,9 @@ pub(super) fn python(name: &str, file: &str) -> Option<Frame> {
     if is_python_file(file) {
         return found(format!("{}.{name}", python_module(file)));
     }
+    if let Some(library) = generator(file) {
+        return found(format!("{library}.{name}"));
+    }
     // Some samplers write the thread in front of a bare function.
     if let Some((_, function)) = name.split_once('`').filter(|(thread, _)| is_thread(thread)) {
         return found(function.to_owned());
@@ -190,6 +193,9 @@ pub(super) fn python(name: &str, file: &str) -> Option<Frame> {
         if is_python_file(place) {
             return found(format!("{}.{}", python_module(place), function.trim()));
         }
+        if let Some(library) = generator(place) {
+            return found(format!("{library}.{}", function.trim()));
+        }
     }
     if let Some((place, function)) = name.split_once(".py:").or_else(|| name.split_once(".py "))
         && !place.contains(' ')
@@ -198,6 +204,11 @@ pub(super) fn python(name: &str, file: &str) -> Option<Frame> {
         return found(format!("{}.{function}", python_module(&format!("{place}.py"))));
     }
     None
+}
+
+/// The library that generated the code of a place: `<sqlalchemy generated warned() wrapper for …>`.
+fn generator(place: &str) -> Option<&str> {
+    place.strip_prefix('<')?.strip_suffix('>')?.split_once(" generated ").map(|(library, _)| library)
 }
 
 /// What Python calls its threads unless told otherwise.

@@ -47,6 +47,13 @@ use rstest::rstest;
     "java.lang.invoke.LambdaForm$DMH.newInvokeSpecial",
     Runtime::Jvm
 )]
+#[case::library_behind("gc_collect_main (libpython3.11.so.1.0)", "gc_collect_main", Runtime::Native)]
+#[case::source_behind("save (_pickle.c:4412)", "save", Runtime::Native)]
+#[case::generated_python(
+    "_flush (<sqlalchemy generated warned() wrapper for a.B._flush>:2)",
+    "sqlalchemy._flush",
+    Runtime::Python
+)]
 #[case::library("libjvm.so.Parker::park", "Parker::park", Runtime::Native)]
 #[case::library_with_offset("libc.so.6`malloc+0x1f", "malloc", Runtime::Native)]
 #[case::kernel_module("[kernel.kallsyms]`tcp_sendmsg", "tcp_sendmsg", Runtime::Kernel)]
@@ -219,6 +226,7 @@ fn a_numbered_thread_is_no_method_of_ruby() {
 #[case("0x7f25900008f0")]
 #[case("[unknown <7f25900008f0>]")]
 #[case("unix`0xfffffffffb800ca0")]
+#[case("0x7f4a996a3f16 (libc.so.6)")]
 #[case("libcrypto.so.3")]
 #[case("libruby.so.3.3.9")]
 #[case("php8.2")]

@@ -1,6 +1,6 @@
 //! Names that say that it is not known what ran.
 
-use super::text::{all_digits, all_hex};
+use super::text::{all_digits, all_hex, without_last_group};
 use crate::verdict::category::Runtime;
 
 const MARKERS: [&str; 25] = [
@@ -30,6 +30,9 @@ const MARKERS: [&str; 25] = [
     "UNKNOWN",
     "?!?",
 ];
+
+/// Endings of files with native code.
+const SOURCES: [&str; 8] = ["c", "cc", "cpp", "cxx", "h", "hpp", "inc", "rs"];
 
 /// What V8 calls time outside JavaScript, as its profiler and Pyroscope's agent write it.
 const OUTSIDE_JAVASCRIPT: [&str; 4] =
@@ -64,6 +67,9 @@ pub(super) fn is_unresolved(name: &str) -> bool {
         // `[libc.so]`, `[perf <407a40>]`, `[vmlinux-5.4]`: a place, not a function.
         return !inner.contains(' ') || inner.ends_with('>') && inner.contains(" <");
     }
+    if let Some((function, _)) = function_in(name) {
+        return is_address(function);
+    }
     is_address(name) || is_library(name.rsplit_once("+0x").map_or(name, |(library, _)| library))
 }
 
@@ -74,6 +80,20 @@ pub(in crate::verdict) fn library_of_nameless(name: &str) -> Option<&str> {
     let place = name.split_once('`').map_or(name, |(library, _)| library);
     let place = place.rsplit_once("+0x").map_or(place, |(library, _)| library);
     is_library(place).then(|| place.rsplit('/').next().unwrap_or(place))
+}
+
+/// The function and the place of a native frame as py-spy writes it: `gc_collect_main (libpython3.11.so.1.0)`, and
+/// `save (_pickle.c:4412)` where the library tells its sources.
+pub(super) fn function_in(name: &str) -> Option<(&str, &str)> {
+    let function = without_last_group(name, '(', ')')?;
+    let place = name.get(function.len() + 1..name.len() - 1)?;
+    let place = match place.rsplit_once(':') {
+        Some((file, line)) if all_digits(line) => file,
+        _ => place,
+    };
+    let is_source = || place.rsplit_once('.').is_some_and(|(_, ending)| SOURCES.contains(&ending));
+    let function = function.strip_suffix(' ').filter(|function| !function.is_empty())?;
+    (is_library(place) || is_source()).then_some((function, place))
 }
 
 fn is_address(text: &str) -> bool {
