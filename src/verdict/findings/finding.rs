@@ -10,7 +10,7 @@ use super::tally::Tally;
 use crate::kernel::{FindingSeverity, ProfileType, percent_of};
 use crate::profile::Profile;
 use crate::verdict::catalogue::Rules;
-use crate::verdict::category::{Category, Runtime};
+use crate::verdict::category::{Category, Layer, Runtime};
 use crate::verdict::reliability::{Confidence, MOSTLY_IDLE_BELOW, QualityTicks, Share, SourceFacts, highest_severity};
 
 /// Findings are listed from this share, percent.
@@ -47,7 +47,8 @@ pub struct Finding {
     pub at_most: Option<AtMost>,
     /// What the stacks that hold it were claimed as beside it: category and percent of the active ticks.
     pub mechanisms: Vec<(Category, f64)>,
-    /// What its ticks come from, where names tell: largest first.
+    /// What its ticks come from, where names tell: largest first. Those of a purpose hold what runs beneath it, and add up
+    /// to no more than its inclusive share.
     pub causes: Vec<CauseShare>,
     /// The frames that lead to it.
     pub responsible: Vec<Responsible>,
@@ -268,7 +269,8 @@ impl<'a> Judging<'a> {
         let allocated = self.share(tally.claimed(Category::Allocation)).percent / 100.0;
         let is_seen = self.active_samples.is_none_or(|samples| samples as f64 * allocated >= WORTH_NAMING);
         let allocating = if is_called || !is_seen { Vec::new() } else { search.leading_to(Category::Allocation) };
-        self.advise(&mut finding, share.percent, &allocating);
+        let told = if category.layer() == Layer::Purpose { inclusive_percent } else { share.percent };
+        self.advise(&mut finding, told, &allocating);
         finding
     }
 

@@ -7,7 +7,7 @@ use super::diagnosis::{Diagnosis, Ground};
 use super::rate::Rate;
 use super::recommendation::TELLS_SOMETHING;
 use crate::kernel::ProfileType;
-use crate::verdict::category::Category;
+use crate::verdict::category::{Category, Layer};
 use crate::verdict::events::Event;
 use crate::verdict::names::short_name;
 use crate::verdict::reliability::{QualityCode, Share};
@@ -38,6 +38,7 @@ pub(super) fn headline(app: &str, assessment: &ProfileAssessment) -> String {
     match diagnosis.ground {
         Ground::Finding(category) => {
             let _ = write!(text, "{} is {share_of}", label(category), share_of = of(&share, &whole));
+            text.push_str(&with_beneath(assessment, category));
             if let Some((mechanism, _)) = diagnosis.mechanism {
                 let _ = write!(text, ", chiefly {}", lower_first(label(mechanism)));
             }
@@ -145,6 +146,16 @@ fn share_text(share: &Share) -> (String, String) {
     let interval =
         share.interval.map_or_else(String::new, |(low, high)| format!(" ({}–{})", figure(low), figure(high)));
     (format!("{} %", figure(share.percent)), interval)
+}
+
+/// The share of a purpose with all that runs beneath it, where that is surely more than what is said.
+fn with_beneath(assessment: &ProfileAssessment, category: Category) -> String {
+    let said = assessment.diagnosis.share;
+    let high = said.interval.map_or(said.percent, |(_, high)| high);
+    let finding = assessment.findings.iter().find(|finding| finding.category == category);
+    let inclusive = finding.filter(|_| category.layer() == Layer::Purpose).map(|finding| finding.inclusive_percent);
+    let more = inclusive.filter(|inclusive| *inclusive > high && figure(*inclusive) != figure(said.percent));
+    more.map_or_else(String::new, |inclusive| format!(", {} % with all it calls", figure(inclusive)))
 }
 
 fn beneath(diagnosis: &Diagnosis) -> String {

@@ -8,6 +8,7 @@ mod of_all;
 mod shortened;
 mod sites;
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use rustc_hash::FxHashMap;
@@ -25,7 +26,7 @@ use super::tally::{CATEGORIES, Tally};
 use crate::kernel::{ProfileType, percent_of};
 use crate::profile::{FunctionId, Profile, TextId};
 use crate::verdict::catalogue::{CauseIndex, Rules};
-use crate::verdict::category::Category;
+use crate::verdict::category::{Category, Layer};
 use crate::verdict::claims::Claims;
 use crate::verdict::names::{short_name, with_file};
 
@@ -62,6 +63,8 @@ pub(super) struct ResponsibleSearch<'p, 'c> {
     tally: &'c Tally,
     kind: ProfileType,
     claimed: [Vec<Path<'p>>; CATEGORIES],
+    /// The stacks that hold a purpose or a transport and were claimed as something else, from its nearest frame on.
+    beneath: [Vec<Path<'p>>; CATEGORIES],
     unclaimed: Vec<Path<'p>>,
     /// Ticks by function, and the last path they were counted on; all 0 between two questions.
     counts: Vec<(i64, u32)>,
@@ -116,13 +119,23 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         }
         let mut claimed = most.map(Vec::with_capacity);
         let mut unclaimed = Vec::with_capacity(rest);
-        for (stack, claim) in profile.stacks().zip(claims.claims()) {
+        let mut beneath: [Vec<_>; CATEGORIES] = std::array::from_fn(|_| Vec::new());
+        for (stack, judged) in profile.stacks().zip(claims.stacks()) {
             let Some(ticks) = stack.values.get(tally.sample_type).copied().filter(|t| *t > 0) else { continue };
+            let claim = judged.claim;
             let from = claim.and_then(|claim| stack.frames.iter().position(|f| *f == claim.frame)).unwrap_or(0);
             let paths = claim.map_or(Some(&mut unclaimed), |claim| claimed.get_mut(claim.category as usize));
             if let (Some(paths), Some(frames)) = (paths, stack.frames.get(from..)) {
                 let cause = claim.and_then(|claim| causes.of(frames, claim.category, &site_counts));
                 paths.push(Path { ticks, frames, cause });
+            }
+            let is_other = |category: &Category| claim.is_none_or(|claim| claim.category != *category);
+            for category in judged.held().filter(|category| category.layer() > Layer::Mechanism).filter(is_other) {
+                let from = stack.frames.iter().position(|f| claims.flags(*f).category() == Some(category));
+                let frames = from.and_then(|from| stack.frames.get(from..));
+                if let (Some(frames), Some(paths)) = (frames, beneath.get_mut(category as usize)) {
+                    paths.push(Path { ticks, frames, cause: causes.of(frames, category, &site_counts) });
+                }
             }
         }
         let counts = vec![(0, 0); profile.function_count()];
@@ -132,6 +145,7 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
             tally,
             kind,
             claimed,
+            beneath,
             unclaimed,
             counts,
             path: 0,
@@ -144,18 +158,22 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
     /// What is known of a category beside its share.
     pub(super) fn investigate(&mut self, category: Category) -> Investigation {
         let paths = self.claimed.get_mut(category as usize).map(std::mem::take).unwrap_or_default();
-        let found = self.investigation(&paths, category);
+        // What a purpose costs is mostly done by others for it.
+        let all =
+            if category.layer() == Layer::Purpose { self.with_beneath(&paths, category) } else { Cow::from(&paths) };
+        let found = self.investigation(&paths, &all, category);
         if let Some(place) = self.claimed.get_mut(category as usize) {
             *place = paths;
         }
         found
     }
 
-    fn investigation(&mut self, paths: &[Path<'p>], category: Category) -> Investigation {
+    /// What is known by these paths; `all` tell the causes.
+    fn investigation(&mut self, paths: &[Path<'p>], all: &[Path<'p>], category: Category) -> Investigation {
         let responsible = self.responsible(paths, Some(category));
         Investigation {
             evidence: self.evidence(paths),
-            causes: self.causes(paths, category, &responsible),
+            causes: self.causes(all, category, &responsible),
             sites: self.heaviest_sites(paths),
             entry: if responsible.is_empty() { self.entry(paths, category) } else { None },
             responsible,

@@ -1,11 +1,10 @@
 //! What is known of a category with all that runs beneath it.
 
-use super::causes::CausesOfPaths;
+use std::borrow::Cow;
+
 use super::{Investigation, Path, Responsible, ResponsibleSearch, WORTH_NAMING};
 use crate::kernel::percent_of;
-use crate::profile::{FunctionId, Stack};
 use crate::verdict::category::Category;
-use crate::verdict::claims::StackFacts;
 
 impl<'p> ResponsibleSearch<'p, '_> {
     /// What is known of a category with all that runs beneath it: of all stacks that hold it, from its frame nearest the
@@ -15,22 +14,22 @@ impl<'p> ResponsibleSearch<'p, '_> {
         category: Category,
         own: &[Responsible],
     ) -> Investigation {
-        let causes = CausesOfPaths::new(self.rules, self.profile, self.claims);
-        let path = |(stack, judged): (Stack<'p>, &StackFacts)| {
-            let ticks = stack.values.get(self.tally.sample_type).copied().filter(|ticks| *ticks > 0)?;
-            judged.held().find(|held| *held == category)?;
-            let is_claiming = |f: &FunctionId| judged.claim.is_some_and(|c| c.category == category && c.frame == *f);
-            let is_of_it = |f: &FunctionId| is_claiming(f) || self.claims.flags(*f).category() == Some(category);
-            let frames = stack.frames.get(stack.frames.iter().position(is_of_it)?..)?;
-            Some(Path { ticks, frames, cause: causes.of(frames, category, &self.site_counts) })
-        };
-        let paths: Vec<_> = self.profile.stacks().zip(self.claims.stacks()).filter_map(path).collect();
-        let mut found = self.investigation(&paths, category);
+        let claimed = self.claimed.get(category as usize).cloned().unwrap_or_default();
+        let paths = self.with_beneath(&claimed, category);
+        let mut found = self.investigation(&paths, &paths, category);
         let leading: Vec<_> = own.iter().filter_map(|one| self.still_leads(one, &paths)).collect();
         if !leading.is_empty() {
             found.responsible = leading;
         }
         found
+    }
+
+    /// The paths of a category and those of stacks that hold it above what they were claimed as.
+    pub(super) fn with_beneath<'o>(&self, claimed: &'o [Path<'p>], category: Category) -> Cow<'o, [Path<'p>]> {
+        match self.beneath.get(category as usize) {
+            Some(beneath) if !beneath.is_empty() => claimed.iter().chain(beneath).copied().collect(),
+            _ => Cow::from(claimed),
+        }
     }
 
     /// A responsible frame with its share of these paths, if that is worth naming.

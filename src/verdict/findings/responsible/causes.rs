@@ -10,7 +10,6 @@ use crate::profile::{FunctionId, Profile};
 use crate::verdict::catalogue::{Cause, CauseIndex, Rules};
 use crate::verdict::category::Category;
 use crate::verdict::claims::Claims;
-use crate::verdict::findings::tally::CATEGORIES;
 
 /// A cause with less than this share of its category is not told, percent.
 const WORTH_TELLING: f64 = 5.0;
@@ -27,37 +26,44 @@ pub struct CauseShare {
 }
 
 /// Tells the cause of each path.
-pub(super) struct CausesOfPaths<'c> {
-    claims: &'c Claims,
-    /// Of each function whose cause covers what is beneath it, the category.
-    covering: Vec<Option<Category>>,
-    /// The categories that any such function is of.
-    is_covered: [bool; CATEGORIES],
+pub(super) struct CausesOfPaths {
+    /// Of each function that tells a cause.
+    told: Vec<Option<Told>>,
 }
 
-impl<'c> CausesOfPaths<'c> {
-    pub(super) fn new(rules: &Rules, profile: &Profile, claims: &'c Claims) -> Self {
-        let category = |function| rules.cause(claims.cause(function)?).filter(|cause| cause.covers).map(|c| c.category);
-        let covering: Vec<_> = profile.function_ids().map(category).collect();
-        let mut is_covered = [false; CATEGORIES];
-        for category in covering.iter().flatten() {
-            if let Some(is_covered) = is_covered.get_mut(*category as usize) {
-                *is_covered = true;
-            }
-        }
-        Self { claims, covering, is_covered }
+#[derive(Clone, Copy)]
+struct Told {
+    cause: CauseIndex,
+    category: Category,
+    /// Whether it explains what is beneath the function too.
+    covers: bool,
+}
+
+impl CausesOfPaths {
+    pub(super) fn new(rules: &Rules, profile: &Profile, claims: &Claims) -> Self {
+        let told = |function| {
+            let index = claims.cause(function)?;
+            let cause = rules.cause(index)?;
+            Some(Told { cause: index, category: cause.category, covers: cause.covers })
+        };
+        Self { told: profile.function_ids().map(told).collect() }
     }
 
-    /// The cause of a path from its claiming frame on: that of a frame of the category which covers what is beneath it,
-    /// the nearest, if no code of the application stands between; else that of the claiming frame.
+    /// The cause of a path of the category: of the frames before any code of the application, that of the nearest which
+    /// covers what is beneath it, else of the nearest that tells one.
     pub(super) fn of(&self, frames: &[FunctionId], category: Category, sites: &SiteCounts) -> Option<CauseIndex> {
-        let claiming = frames.first()?;
-        if !self.is_covered.get(category as usize).is_some_and(|covered| *covered) {
-            return self.claims.cause(*claiming);
+        let told = |frame: &FunctionId| self.told.get(frame.index()).copied().flatten();
+        let mut nearest = None;
+        for told in frames.iter().take_while(|frame| !sites.may_be(**frame)).filter_map(told) {
+            if told.category != category {
+                continue;
+            }
+            if told.covers {
+                return Some(told.cause);
+            }
+            nearest = nearest.or(Some(told.cause));
         }
-        let covers = |frame: &&FunctionId| self.covering.get(frame.index()).is_some_and(|of| *of == Some(category));
-        let covering = frames.iter().take_while(|frame| !sites.may_be(**frame)).find(covers);
-        self.claims.cause(*covering.unwrap_or(claiming))
+        nearest
     }
 }
 

@@ -210,6 +210,34 @@ fn causes_of_a_purpose_are_those_of_all_that_runs_beneath_it() {
 }
 
 #[test]
+fn causes_of_a_purpose_that_leads_by_itself_hold_what_runs_beneath_and_those_of_a_mechanism_do_not() {
+    let a = judged(&[
+        ("main.main;main.feed;encoding/xml.(*Encoder).Encode", 3_000),
+        ("main.main;main.feed;encoding/xml.(*Encoder).Encode;runtime.mallocgc;runtime.nextFreeFast", 2_000),
+        ("main.main;main.feed;encoding/xml.(*Encoder).Encode;runtime.mallocgc;runtime.memclrNoHeapPointers", 1_000),
+        ("main.main;main.work", 4_000),
+    ]);
+    assert_eq!(a.finding(Category::Serialization).unwrap().share.percent, 30.0);
+    assert_eq!(causes(&a, Category::Serialization), told(&[("xml_encode", 60.0, "main.feed")]));
+    assert_eq!(causes(&a, Category::Allocation), told(&[("small_allocation", 20.0, "main.feed")]));
+    assert!(a.diagnosis.recommendation.starts_with("Writing XML is 60 % of the CPU time."));
+    let headline = summary_of(&a).headline;
+    assert!(headline.contains("Serialization is 30 %"), "{headline}");
+    assert!(headline.contains(", 60 % with all it calls, most of it under main.feed;"), "{headline}");
+}
+
+#[test]
+fn a_frame_that_tells_no_cause_has_that_of_its_caller_up_to_the_applications_code() {
+    let a = judged(&[
+        ("main.main;main.read;encoding/json.Unmarshal;encoding/json.helper", 2_000),
+        ("main.main;encoding/json.Marshal;main.render;encoding/json.helper", 1_000),
+        ("main.main;main.work", 7_000),
+    ]);
+    assert_eq!(a.finding(Category::Serialization).unwrap().share.percent, 30.0);
+    assert_eq!(causes(&a, Category::Serialization), told(&[("json_decode", 20.0, "main.read")]));
+}
+
+#[test]
 fn a_collector_that_nobody_calls_sends_to_who_calls_the_allocator() {
     let a = judged(&[
         ("runtime.gcBgMarkWorker;runtime.gcDrain;runtime.scanobject", 3_000),
