@@ -226,14 +226,6 @@ mod tests {
     #[case::time_of_an_unknown_kind(ProfileType::Samples, "nanoseconds", &[20_000_000], None)]
     #[case::exceptions(ProfileType::Exception, "count", &[3, 4], Some(7))]
     #[case::lock(ProfileType::Lock, "nanoseconds", &[100], None)]
-    #[case::no_unit(ProfileType::Cpu, "", &[3, 40], Some(43))]
-    #[case::allocations_without_a_unit(ProfileType::Alloc, "", &[1, 4], Some(5))]
-    #[case::bytes_without_a_unit(ProfileType::Alloc, "", &[4_096, 1_048_576], None)]
-    #[case::cycles_without_a_unit(ProfileType::Cpu, "", &[70_000_001, 40_000_003], None)]
-    #[case::never_few(ProfileType::Cpu, "", &[25; 20], None)]
-    #[case::few_stacks(ProfileType::Cpu, "", &[25; 19], Some(475))]
-    #[case::few_stacks_of_a_counter(ProfileType::Cpu, "", &[3, 1_057, 5_262_000, 4_000_000], None)]
-    #[case::few_stacks_often_seen(ProfileType::Cpu, "", &[3, 99_000, 90_000], Some(189_003))]
     #[case::empty(ProfileType::Cpu, "nanoseconds", &[], Some(0))]
     fn estimates_events_from_the_values(
         #[case] kind: ProfileType,
@@ -242,6 +234,23 @@ mod tests {
         #[case] samples: Option<u64>,
     ) {
         assert_eq!(estimated_samples(kind, &profile(unit, values), 0), samples);
+    }
+
+    #[rstest]
+    #[case::no_unit(ProfileType::Cpu, &[3, 40], Some(43))]
+    #[case::allocations_without_a_unit(ProfileType::Alloc, &[1, 4], Some(5))]
+    #[case::bytes_without_a_unit(ProfileType::Alloc, &[4_096, 1_048_576], None)]
+    #[case::cycles_without_a_unit(ProfileType::Cpu, &[70_000_001, 40_000_003], None)]
+    #[case::never_few(ProfileType::Cpu, &[25; 20], None)]
+    #[case::few_stacks(ProfileType::Cpu, &[25; 19], Some(475))]
+    #[case::few_stacks_of_a_counter(ProfileType::Cpu, &[3, 1_057, 5_262_000, 4_000_000], None)]
+    #[case::few_stacks_often_seen(ProfileType::Cpu, &[3, 99_000, 90_000], Some(189_003))]
+    fn values_without_a_unit_are_counts_only_where_they_look_like_counts(
+        #[case] kind: ProfileType,
+        #[case] values: &[i64],
+        #[case] samples: Option<u64>,
+    ) {
+        assert_eq!(estimated_samples(kind, &profile("", values), 0), samples);
     }
 
     #[test]

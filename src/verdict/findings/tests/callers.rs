@@ -43,6 +43,21 @@ fn the_applications_own_frame_goes_before_a_library_above_it() {
     assert_eq!(b.diagnosis.responsible[0].function, "lib.Handler");
 }
 
+#[rstest]
+#[case::below_others_of_the_application("main.main;main.serve;main.cart;sync.Lock", "main.cart")]
+#[case::above_the_standard_library("main.main;main.serve;main.cart;net.Serve;sync.Lock", "main.cart")]
+#[case::above_the_runtime("main.main;main.serve;main.cart;runtime.call;sync.Lock", "main.cart")]
+#[case::above_a_library("main.main;main.serve;main.cart;lib.Once;sync.Lock", "main.cart")]
+#[case::above_an_address("main.main;main.serve;main.cart;0x7f001122;sync.Lock", "main.cart")]
+fn the_deepest_frame_of_the_application_is_responsible_and_never_one_of_the_platform(
+    #[case] stack: &str,
+    #[case] named: &str,
+) {
+    let a = cpu(&[(stack, 600), ("main.main;main.work", 400)]);
+    let responsible: Vec<_> = a.diagnosis.responsible.iter().map(|r| r.function.as_str()).collect();
+    assert_eq!((a.diagnosis.name, responsible), ("lock_contention", vec![named]));
+}
+
 #[test]
 fn a_frame_that_everything_runs_beneath_is_no_place_to_start_at() {
     let a = cpu(&[
