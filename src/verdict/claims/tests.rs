@@ -40,6 +40,19 @@ fn category(folded: &str, kind: ProfileType) -> Option<Category> {
     "com/x/Cart.add;java/util/ArrayList.grow;java/util/Arrays.copyOf",
     Category::CollectionResizing
 )]
+#[case::collector_of_python(
+    "build (graph.py:7);Node.__init__ (graph.py:4);gc_collect_main (libpython3.11.so.1.0)",
+    Category::GcPressure
+)]
+#[case::logging_in_to_the_database(
+    "main.lookup;github.com/lib/pq.(*conn).auth;github.com/lib/pq/scram.(*Client).saltPassword;crypto/internal/fips140/sha256.blockSHANI",
+    Category::Database
+)]
+#[case::digest_of_ones_own("main.lookup;crypto/internal/fips140/sha256.blockSHANI", Category::Crypto)]
+#[case::waiting_for_a_connection_of_the_pool(
+    "com/shop/Order.load;com/zaxxer/hikari/util/ConcurrentBag.borrow;java/util/concurrent/locks/LockSupport.parkNanos;jdk/internal/misc/Unsafe.park;__futex_abstimed_wait_common",
+    Category::Database
+)]
 #[case::skid_of_unlock("main;try_to_wake_up_[k];_raw_spin_unlock_irqrestore_[k]", Category::Scheduling)]
 #[case::socket_under_dispatcher(
     "java/lang/Thread.run;sun/nio/ch/SocketChannelImpl.write;sun/nio/ch/IOUtil.write;sun/nio/ch/FileDispatcherImpl.write0",

@@ -169,13 +169,15 @@ pub struct CauseBody {
     /// `compressing`, `decompressing`; crypto: `handshake`, `signing`, `password_hash`, `digest`, `encryption`;
     /// database: `db_connect`, `db_prepare`, `orm_flush`, `row_mapping`, `db_fetch`; disk_io: `file_stat`,
     /// `directory_walk`, `file_read`, `file_write`, `file_sync`, `file_open`; gc_pressure: `gc_assist`, `gc_idle_mark`,
-    /// `gc_mark`, `gc_sweep`, `gc_evacuation`; allocation: `small_allocation`, `large_allocation`, `heap_growth`,
+    /// `gc_mark`, `gc_sweep`, `gc_evacuation`; allocation: `small_allocation`, `heap_growth`,
     /// `freeing`; class_loading: `class_lookup`, `class_definition`, `module_import`, `class_verification`; exception:
     /// `stack_trace`, `unwinding`; logging: `log_caller`, `log_write`, `log_format`; scheduling: `looking_for_work`;
     /// memory_copy: `clearing`; lock_contention: `runtime_lock`, `interpreter_lock`.
     #[schema(example = "handshake")]
     pub cause: String,
-    /// Percent of the active ticks. What no name tells the cause of is in none.
+    /// Percent of the active ticks. What no name tells the cause of is in none. Causes of `gc_pressure`, `allocation`,
+    /// `memory_copy`, `scheduling`, `lock_contention` and `disk_io` add up to at most `percent`; those of the others hold
+    /// what runs beneath, and add up to at most `inclusivePercent`.
     #[schema(example = 13.2)]
     pub percent: f64,
     /// The function that most of it comes from; absent where none has a fifth of it.

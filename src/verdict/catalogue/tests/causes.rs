@@ -38,6 +38,9 @@ use super::*;
     ("google.golang.org/protobuf/internal/impl.consumeMessageInfo", "protobuf_decode"), ("google.golang.org/protobuf/proto.Marshal", "protobuf_encode"),
     ("github.com/golang/protobuf/proto.makeUnmarshalMessageSlicePtr.func1", "protobuf_decode"), ("github.com/golang/protobuf/proto.(*unmarshalInfo).unmarshal", "protobuf_decode"),
     ("github.com/gogo/protobuf/proto.(*marshalInfo).size", "protobuf_encode"), ("github.com/jaegertracing/jaeger/model.(*Span).XXX_Size", "protobuf_encode"),
+    ("tostring (xml/etree/ElementTree.py:1098)", "xml_encode"), ("iterparse (xml/etree/ElementTree.py:1230)", "xml_decode"),
+    ("org/glassfish/jaxb/runtime/v2/runtime/output/UTF8XmlOutput.doText", "xml_encode"), ("com/sun/xml/internal/stream/writers/XMLStreamWriterImpl.writeAttribute", "xml_encode"),
+    ("_pickle_loads_impl (_pickle.c:7938)", "objects_decode"), ("ForkingPickler.dumps (multiprocessing/reduction.py:51)", "objects_encode"),
     ("encoding/xml.(*Decoder).getc", "xml_decode"), ("java/io/ObjectOutputStream.writeObject0", "objects_encode"),
     ("java/io/ObjectInputStream.readObject0", "objects_decode"), ("gopkg.in/yaml%2ev2.yaml_parser_parse_node", "yaml_decode"),
 ])]
@@ -62,7 +65,7 @@ use super::*;
     ("_Unwind_RaiseException", "unwinding"),
 ])]
 #[case::allocation("allocation", &[
-    ("runtime.mallocgcSmallScanNoHeader", "small_allocation"), ("runtime.mallocgcLarge", "large_allocation"), ("runtime.(*mheap).grow", "heap_growth"),
+    ("runtime.mallocgcSmallScanNoHeader", "small_allocation"), ("runtime.(*mheap).grow", "heap_growth"),
     ("_int_free", "freeing"), ("operator delete", "freeing"),
 ])]
 #[case::logging("logging", &[
