@@ -2,6 +2,8 @@
 //!
 //! The recorded answers were made from the same profiles (see [`pushes`]). What is expected is computed from them.
 
+pub(in crate::sor::profile_data) mod unrecorded;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::pyroscope::replay::{Recordings, shared};

@@ -96,6 +96,13 @@ async fn does_what_every_adapter_does(#[case] version: &str, #[case] source: Sou
     conformance::check(&adapter(&server).0, source).await;
 }
 
+#[tokio::test]
+async fn answers_what_no_recording_has_like_every_adapter() {
+    let answers = conformance::unrecorded::as_pyroscope;
+    let Some(server) = ReplayServer::start_with("v2", answers).await else { return };
+    conformance::unrecorded::check(&adapter(&server).0).await;
+}
+
 #[rstest]
 #[tokio::test]
 async fn all_shapes_of_no_data_are_a_known_app_without_stacks(

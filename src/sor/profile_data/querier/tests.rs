@@ -15,7 +15,7 @@ use crate::sor::profile_data::conformance::{self, Source};
 use crate::sor::profile_data::proto::querier::v1 as messages;
 use crate::sor::profile_data::pyroscope::replay::Recordings;
 use crate::sor::profile_data::store::tests::with_pushes_of_the_suite;
-use crate::sor::profile_data::{PyroscopeSettings, pyroscope};
+use crate::sor::profile_data::{ProfileDataSor, PyroscopeSettings, pyroscope};
 use crate::storage::testing::TestDatabase;
 
 /// The window of the recordings.
@@ -85,7 +85,21 @@ fn asking(selector: &str) -> Value {
 #[actix_web::test]
 async fn another_flamewarden_reads_from_it_as_from_pyroscope() {
     let Some(setup) = setup().await else { return };
-    let querier = setup.querier.clone();
+    let (sor, server) = read_by_another(setup.querier.clone());
+    conformance::check(&*sor, Source { any_window: true, last_of_kind: false, heap: true }).await;
+    server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn another_flamewarden_reads_what_no_recording_has() {
+    let (store, _database) = conformance::unrecorded::received().await;
+    let (sor, server) = read_by_another(web::Data::new(Querier::new(store, Arc::new(conformance::clock()))));
+    conformance::unrecorded::check(&*sor).await;
+    server.stop(false).await;
+}
+
+/// Our adapter for Pyroscope, and the live server that it asks.
+fn read_by_another(querier: web::Data<Querier>) -> (Arc<dyn ProfileDataSor>, actix_web::dev::ServerHandle) {
     let server = actix_web::HttpServer::new(move || {
         actix_web::App::new().app_data(querier.clone()).configure(Routes::serve(routes))
     })
@@ -97,7 +111,5 @@ async fn another_flamewarden_reads_from_it_as_from_pyroscope() {
     let handle = server.handle();
     tokio::spawn(server);
     let settings = PyroscopeSettings::new(url.parse().unwrap());
-    let sor = pyroscope(&settings, Arc::new(conformance::clock())).unwrap();
-    conformance::check(&*sor, Source { any_window: true, last_of_kind: false, heap: true }).await;
-    handle.stop(false).await;
+    (pyroscope(&settings, Arc::new(conformance::clock())).unwrap(), handle)
 }

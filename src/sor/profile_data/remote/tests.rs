@@ -67,6 +67,14 @@ async fn does_what_every_adapter_does(#[case] version: &str, #[case] source: Sou
     server.stop(false).await;
 }
 
+#[actix_web::test]
+async fn answers_what_no_recording_has_like_every_adapter() {
+    let (store, _database) = conformance::unrecorded::received().await;
+    let (sor, server) = serve(Arc::new(store));
+    conformance::unrecorded::check(&sor).await;
+    server.stop(false).await;
+}
+
 /// As many labels as a registry may add.
 fn labels() -> Vec<LabelMatcher> {
     (0..20).map(|n| LabelMatcher::new(&format!("l{n}"), MatchOp::Equal, "a \"b\"").unwrap()).collect()

@@ -348,3 +348,15 @@ async fn does_what_every_adapter_does(#[case] hours: usize) {
     }
     conformance::check(&store, conformance::Source { any_window: true, last_of_kind: true, heap: true }).await;
 }
+
+#[rstest]
+#[case::from_blocks(0)]
+#[case::from_rollups(3)]
+#[tokio::test]
+async fn answers_what_no_recording_has_like_every_adapter(#[case] hours: usize) {
+    let (store, _database) = conformance::unrecorded::received().await;
+    if hours > 0 {
+        assert_eq!(store.maintain().await.unwrap().rolled, hours);
+    }
+    conformance::unrecorded::check(&store).await;
+}

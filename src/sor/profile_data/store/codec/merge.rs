@@ -82,8 +82,8 @@ impl Joined {
         self.before = self.values.iter().any(|value| *value != 0).then(|| self.values.clone());
     }
 
-    /// The profile of these sums, and of the first half if it was ended. `positive` leaves out values that a difference
-    /// made negative.
+    /// The profile of these sums, and of the first half if it was ended. Samples without a stack are left out, as
+    /// Pyroscope does. `positive` leaves out values that a difference made negative.
     pub fn into_profile(self, sample_type: SampleType, positive: bool) -> Profile {
         let before = self.before.unwrap_or_default();
         let types = halved(sample_type).into_iter().take(if before.is_empty() { 1 } else { 2 });
@@ -110,7 +110,9 @@ impl Joined {
                 }
                 node = *parent;
             }
-            builder.add(stack.iter().copied(), &[*value, before]);
+            if !stack.is_empty() {
+                builder.add(stack.iter().copied(), &[*value, before]);
+            }
         }
         builder.build()
     }
