@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::bor::SorAnswer;
 use crate::bor::facts::source_facts;
-use crate::kernel::{AppName, FunctionName, PortError, ProfileType, Selector, TimeWindow};
+use crate::kernel::{AppName, FunctionName, PortError, ProfileType, Selector, Tenant, TimeWindow};
 use crate::profile::SampleType;
 use crate::sor::profile_data::{MergedProfile, ProfileMeta};
 use crate::sor::registry::Service;
@@ -22,6 +22,9 @@ pub struct FleetQuery {
     pub selector: Selector,
     /// The apps, sorted, each once; `None` for all that have profiles in the window.
     pub apps: Option<Vec<AppName>>,
+    /// The one tenant whose apps are listed and read. `None`: those of the configured tenant are listed, and an app is
+    /// read from the tenant it is registered with.
+    pub tenant: Option<Tenant>,
 }
 
 /// What to look for.

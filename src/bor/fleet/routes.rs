@@ -10,7 +10,7 @@ use super::lists::{apps, excluded};
 use super::service::FleetService;
 use super::wire::{HotspotsBody, SearchBody};
 use crate::bor::request::{selector, source_responses};
-use crate::http::{Answers, Code, Limit, Problem, Query, Resource, Routes, TimeParam, json, window};
+use crate::http::{Answers, Code, Limit, Problem, Query, Resource, Routes, TenantHeader, TimeParam, json, window};
 use crate::kernel::{Call, FunctionName, ProfileType, Selector};
 use crate::verdict::Ranking;
 
@@ -110,9 +110,12 @@ impl IntoResponses for FleetErrors {
 /// theirs it takes; in v2 also whose they are. With `type=cpu` an app that sends elapsed time and no CPU profiles is read by
 /// that, and `readAs` says so. Apps that fail, are unknown or were not reached in time are named in
 /// `errors`, and the rest answers.
+///
+/// One request is over one tenant, that of the header `X-Scope-OrgID`. Without it, the apps of the configured tenant are
+/// listed, and in v2 an app is read from the tenant that it is registered with.
 #[utoipa::path(
     get, path = "/search", tag = "fleet", operation_id = "searchFleet",
-    params(SearchParams),
+    params(SearchParams, TenantHeader),
     responses(
         (status = 200, description = "Where it was found, and which apps could not be read", body = SearchBody,
          example = super::example::search),
@@ -123,6 +126,7 @@ impl IntoResponses for FleetErrors {
 pub(super) async fn search_fleet(
     service: web::Data<FleetService>,
     call: Call,
+    tenant: TenantHeader,
     params: Query<SearchParams>,
 ) -> Result<HttpResponse, Problem> {
     let params = params.into_inner();
@@ -132,6 +136,7 @@ pub(super) async fn search_fleet(
             window: window(params.from, params.to, service.clock())?,
             selector: params.selector.unwrap_or_default(),
             apps: params.apps.as_deref().map(apps).transpose()?,
+            tenant: tenant.into_inner(),
         },
         function: params.function,
         limit: params.limit.map_or(DEFAULT_MATCHES, |limit| usize::from(limit.get())),
@@ -147,9 +152,12 @@ pub(super) async fn search_fleet(
 /// and `readAs` says so. Services with under 100 samples count, and their shares for nothing. In v2 the
 /// owners of the services are named. Apps that fail, are unknown or were not reached in time are named in `errors`, and
 /// the rest answers.
+///
+/// One request is over one tenant, that of the header `X-Scope-OrgID`. Without it, the apps of the configured tenant are
+/// listed, and in v2 an app is read from the tenant that it is registered with.
 #[utoipa::path(
     get, path = "/fleet/hotspots", tag = "fleet", operation_id = "fleetHotspots",
-    params(HotspotsParams),
+    params(HotspotsParams, TenantHeader),
     responses(
         (status = 200, description = "The functions that cost most, and which apps could not be read", body = HotspotsBody,
          example = super::example::hotspots),
@@ -160,6 +168,7 @@ pub(super) async fn search_fleet(
 pub(super) async fn fleet_hotspots(
     service: web::Data<FleetService>,
     call: Call,
+    tenant: TenantHeader,
     params: Query<HotspotsParams>,
 ) -> Result<HttpResponse, Problem> {
     let params = params.into_inner();
@@ -173,6 +182,7 @@ pub(super) async fn fleet_hotspots(
             window: window(params.from, params.to, service.clock())?,
             selector: params.selector.unwrap_or_default(),
             apps: params.apps.as_deref().map(apps).transpose()?,
+            tenant: tenant.into_inner(),
         },
         limit: params.limit.map_or(DEFAULT_HOTSPOTS, |limit| usize::from(limit.get())),
         exclude: excluded(params.exclude.as_deref())?,

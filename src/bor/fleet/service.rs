@@ -125,7 +125,8 @@ impl FleetService {
         {
             let reads = apps.iter().enumerate().map(|(place, app)| {
                 let service = owners.known().and_then(|services| services.get(app));
-                let (selector, tenant) = (narrowed(&query.selector, service), tenant_of(service));
+                let selector = narrowed(&query.selector, service);
+                let tenant = query.tenant.clone().or_else(|| tenant_of(service));
                 let query = ProfileQuery { app: app.clone(), kind: query.kind, window: query.window, selector, tenant };
                 let reduce = reduce.clone();
                 let labels = Some(narrowed(&Selector::default(), service)).filter(|labels| !labels.is_empty());
@@ -172,7 +173,7 @@ impl FleetService {
     async fn apps(&self, call: &Call, query: &FleetQuery) -> PortResult<Vec<AppName>> {
         match &query.apps {
             Some(apps) => Ok(apps.clone()),
-            None => call.bound(self.parts.profiles.apps(call, None, query.window)).await,
+            None => call.bound(self.parts.profiles.apps(call, query.tenant.as_ref(), query.window)).await,
         }
     }
 

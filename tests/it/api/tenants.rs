@@ -41,6 +41,19 @@ async fn an_app_is_read_from_the_tenant_that_it_is_registered_with() {
         let (_, discovered) = server.json(&format!("/fleet/hotspots?{AFTER}")).await;
         assert_eq!(discovered["appCount"], 0, "{discovered}");
     }
+    // One request is over the one tenant that its header names, whatever the registry says.
+    for path in ["/fleet/hotspots?", "/search?function=toJson&"] {
+        for (tenant, counts) in [("team-a", [2, 2]), ("team-b", [0, 0])] {
+            for server in [&whole, &split] {
+                let request = server.get(&format!("{path}{AFTER}")).header("X-Scope-OrgID", tenant);
+                let all: Value = request.send().await.unwrap().json().await.unwrap();
+                assert_eq!(json!([all["appCount"], all["appsWithData"]]), json!(counts), "{path} {tenant}: {all}");
+            }
+        }
+        let request = whole.get(&format!("{path}apps=shop&{AFTER}")).header("X-Scope-OrgID", "team-b");
+        let theirs: Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!(theirs["appsWithData"].as_u64().unwrap_or(0), 0, "{theirs}");
+    }
     let lost = before("ReadPyroscopeTriageAssessment.v2", "http://127.0.0.1:9").start().await;
     assert_eq!(asked(&lost, &triage).await, unknown, "without the registry it is looked for where it is not");
 

@@ -39,6 +39,10 @@ impl AcceptedTimes {
     }
 }
 
+/// The label by which a sender says that its samples of CPU count elapsed time: `profile_type=wall`. Python's SDK samples
+/// all threads with `oncpu=False`, and nothing else in what it sends says so.
+const KIND_LABEL: &str = "profile_type";
+
 /// What the sender says about a profile: its app, name, labels and time.
 #[derive(Debug, Clone)]
 pub(super) struct PushMetadata {
@@ -84,20 +88,26 @@ pub(super) fn pushed(parts: Parts, about: &PushMetadata, times: AcceptedTimes) -
         if name.is_empty() {
             return Err(Refused::Unreadable("the profile has no name: send the label __name__".to_owned()));
         }
+        let mut all = about.labels.clone();
+        all.extend(labels.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let is_elapsed = name == "process_cpu" && all.get(KIND_LABEL).is_some_and(|kind| kind == "wall");
+        let name = if is_elapsed { "wall".to_owned() } else { name };
         let fit = |t: &SampleType| SampleType::new(part_of_id(&t.name), part_of_id(&t.unit));
+        let counted = |t: &SampleType| {
+            let t = fit(t);
+            if is_elapsed && t.name.eq_ignore_ascii_case("cpu") { SampleType::new("wall", t.unit) } else { t }
+        };
         let time = file.time.filter(|time| time.timestamp_nanos_opt() != Some(0)).unwrap_or(about.time);
         times.check(time)?;
         // Each part has a push ID of its own: the same profile has the same parts.
         let part: Vec<_> = labels.iter().flat_map(|(k, v)| [k.as_bytes(), v.as_bytes()]).collect();
         let id = if part.is_empty() { about.id } else { about.id.part(part) };
-        let mut all = about.labels.clone();
-        all.extend(labels);
         ready.push(Pushed {
             tenant: about.tenant.clone(),
             app: about.app.clone(),
             name,
             labels: all,
-            sample_types: types.iter().map(fit).collect(),
+            sample_types: types.iter().map(counted).collect(),
             period_type: file.period_type.as_ref().filter(|p| !p.name.is_empty() || !p.unit.is_empty()).map(fit),
             period: file.period,
             time,
