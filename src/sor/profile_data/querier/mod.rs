@@ -127,6 +127,7 @@ pub fn routes(routes: &mut Routes<'_>) {
         )
         .service(Resource::at("/querier.v1.QuerierService/SelectSeries").with(__path_select_series, select_series))
         .service(Resource::at("/querier.v1.QuerierService/Diff").with(__path_diff, diff))
+        .route("/querier.v1.QuerierService/{method}", web::to(not_served))
         .service(Resource::at("/pyroscope/render").with(__path_render, render))
         .service(Resource::at("/pyroscope/render-diff").with(__path_render_diff, render_diff))
         .service(Resource::at("/pyroscope/label-values").with(__path_older_label_values, older_label_values));
@@ -142,6 +143,13 @@ pub fn routes_off(routes: &mut Routes<'_>) {
     ] {
         routes.route(path, web::to(off));
     }
+}
+
+/// A method that Pyroscope has and this service has not: a client shows the text.
+async fn not_served(method: web::Path<String>) -> HttpResponse {
+    let served =
+        "ProfileTypes, LabelNames, LabelValues, Series, SelectMergeProfile, SelectMergeStacktraces, SelectSeries, Diff";
+    connect::refused(Problem::new(Code::RouteUnknown, format!("{method} is not served: served are {served}")))
 }
 
 async fn off() -> HttpResponse {

@@ -16,6 +16,17 @@ fn with(changes: &Value) -> Value {
 }
 
 #[actix_web::test]
+async fn a_method_that_is_not_served_says_which_are() {
+    let Some(setup) = setup().await else { return };
+    for method in ["SelectMergeSpanProfile", "SelectHeatmap"] {
+        let (status, body) = setup.json(method, &asking(CHECKOUT)).await;
+        let said = body["message"].as_str().unwrap();
+        assert_eq!((status, &body["code"]), (404, &json!("not_found")));
+        assert!(said.starts_with(&format!("{method} is not served: served are ProfileTypes, ")), "{said}");
+    }
+}
+
+#[actix_web::test]
 async fn refuses_with_the_codes_of_pyroscope() {
     let Some(setup) = setup().await else { return };
     for (name, changes) in [
