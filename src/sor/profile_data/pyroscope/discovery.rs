@@ -164,6 +164,12 @@ impl Discovery {
         self.flights.join(call, &flight, look).await
     }
 
+    /// The kinds that the app sent on the last day with profiles.
+    pub(super) async fn kinds_lately(&self, call: &Call, query: &ProfileQuery) -> PortResult<Vec<ProfileType>> {
+        let newest = self.newest(call, &(query.tenant.clone(), query.app.clone())).await?;
+        Ok(newest.map(|newest| newest.kinds).unwrap_or_default())
+    }
+
     async fn discover(&self, call: &Call, (app, selector): Key, window: TimeWindow) -> PortResult<Option<Arc<Seen>>> {
         let matched = self.in_window(call, &app, &selector, window).await?;
         if selector.is_empty() || matched.is_some() {

@@ -51,7 +51,7 @@ use super::port::ProfileDataSor;
 use super::resolve::{resolve, resolve_pair};
 use super::timeline::{StepWidth, Timeline};
 use super::type_id::TypeId;
-use crate::kernel::{AppName, Call, Clock, PortResult, ProfileType, Selector, Tenant, TimeWindow};
+use crate::kernel::{AppName, Call, Clock, NoDataReason, PortResult, ProfileType, Selector, Tenant, TimeWindow};
 use crate::profile::Profile;
 
 /// Snapshots are sent about this often.
@@ -192,17 +192,24 @@ impl Pyroscope {
         let fetched = self.fetcher.fetch(call, wanted).await.ok()?;
         u64::try_from(fetched.profile.total(0)).ok()
     }
-}
 
-/// The answer for a known app without a profile of the kind.
-fn nothing(seen: &Seen, query: &ProfileQuery) -> MergedProfile {
-    let meta = ProfileMeta {
-        kinds: seen.kinds.clone(),
-        no_data: seen.no_data(query.kind, &query.selector),
-        last_profile_at: seen.last_profile_at,
-        ..ProfileMeta::default()
-    };
-    MergedProfile { meta, ..MergedProfile::default() }
+    /// The answer for a known app without a profile of the kind in the window. Where others are there, the app may send
+    /// this kind at other times.
+    async fn nothing(&self, call: &Call, seen: &Seen, query: &ProfileQuery) -> MergedProfile {
+        let mut meta = ProfileMeta {
+            kinds: seen.kinds.clone(),
+            no_data: seen.no_data(query.kind, &query.selector),
+            last_profile_at: seen.last_profile_at,
+            ..ProfileMeta::default()
+        };
+        if meta.no_data == Some(NoDataReason::KindNeverSent)
+            && let Ok(lately) = self.discovery.kinds_lately(call, query).await
+            && lately.contains(&query.kind)
+        {
+            meta.no_data = Some(NoDataReason::NoneInWindow);
+        }
+        MergedProfile { meta, ..MergedProfile::default() }
+    }
 }
 
 #[async_trait]
@@ -223,7 +230,7 @@ impl ProfileDataSor for Pyroscope {
         let ids = resolve(query.kind, &seen.types);
         let merged = match &ids {
             Some(ids) => self.read(call, query, ids.clone(), &seen, Cut::Nowhere).await?,
-            None => nothing(&seen, query),
+            None => self.nothing(call, &seen, query).await,
         };
         if merged.profile.stack_count() > 0 || seen.window == Some(query.window) {
             return Ok(Some(merged));
@@ -231,7 +238,7 @@ impl ProfileDataSor for Pyroscope {
         // Nothing has the types that were there a moment ago. The app may have others by now.
         let Some(seen) = self.discovery.look(call, query).await? else { return Ok(None) };
         match resolve(query.kind, &seen.types) {
-            None => Ok(Some(nothing(&seen, query))),
+            None => Ok(Some(self.nothing(call, &seen, query).await)),
             anew if anew == ids => Ok(Some(merged)),
             Some(anew) => self.read(call, query, anew, &seen, Cut::Nowhere).await.map(Some),
         }
@@ -257,9 +264,13 @@ impl ProfileDataSor for Pyroscope {
             )?,
             // One window has no data. The other is read by itself, so that the answer can say which one is missing.
             None => match (resolve(query.kind, &a.types), resolve(query.kind, &b.types)) {
-                (Some(left), None) => (self.read(call, &before, left, &a, Cut::Nowhere).await?, nothing(&b, query)),
-                (None, Some(right)) => (nothing(&a, &before), self.read(call, query, right, &b, Cut::Nowhere).await?),
-                _ => (nothing(&a, &before), nothing(&b, query)),
+                (Some(left), None) => {
+                    (self.read(call, &before, left, &a, Cut::Nowhere).await?, self.nothing(call, &b, query).await)
+                }
+                (None, Some(right)) => {
+                    (self.nothing(call, &a, &before).await, self.read(call, query, right, &b, Cut::Nowhere).await?)
+                }
+                _ => (self.nothing(call, &a, &before).await, self.nothing(call, &b, query).await),
             },
         };
         Ok(Some(pair))

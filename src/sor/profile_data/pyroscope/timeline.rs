@@ -11,7 +11,7 @@ use super::discovery::Seen;
 use super::fetch::{Cut, Fetched, Wanted};
 use super::labels::selector_of;
 use super::millis_window::MillisWindow;
-use super::{Pyroscope, SNAPSHOT, nothing};
+use super::{Pyroscope, SNAPSHOT};
 use crate::kernel::{Call, PortError, PortResult, TimeWindow};
 use crate::profile::{Profile, aligned};
 use crate::sor::profile_data::domain::{ProfileMeta, ProfileQuery};
@@ -100,7 +100,9 @@ impl Pyroscope {
     /// The query's types; or, if there are none, what is known of the app, if it is known.
     async fn found(&self, call: &Call, query: &ProfileQuery) -> PortResult<Result<Found, Option<ProfileMeta>>> {
         let Some(seen) = self.discovery.seen(call, query).await? else { return Ok(Err(None)) };
-        let Some(ids) = resolve(query.kind, &seen.types) else { return Ok(Err(Some(nothing(&seen, query).meta))) };
+        let Some(ids) = resolve(query.kind, &seen.types) else {
+            return Ok(Err(Some(self.nothing(call, &seen, query).await.meta)));
+        };
         let wanted = Wanted {
             tenant: query.tenant.clone(),
             ids: ids.into(),
