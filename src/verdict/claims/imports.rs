@@ -11,10 +11,11 @@ const RUNNERS: [&str; 3] = ["runpy", "cProfile", "pdb"];
 /// The body of a module that no Python code calls is the program and not an import, wherever its file is: libraries install
 /// commands. So the rule of imports is taken from it.
 pub(super) fn mark_main_module(infos: &mut [FunctionInfo], profile: &Profile) {
+    let is_python = |info: &FunctionInfo| info.own == Some(Runtime::Python);
     let is_body: Vec<_> = infos
         .iter()
         .zip(profile.function_ids())
-        .map(|(info, id)| info.rule.is_some() && profile.name(id).contains(MODULE_BODY))
+        .map(|(info, id)| is_python(info) && info.rule.is_some() && profile.name(id).contains(MODULE_BODY))
         .collect();
     if !is_body.contains(&true) {
         return;
@@ -24,8 +25,7 @@ pub(super) fn mark_main_module(infos: &mut [FunctionInfo], profile: &Profile) {
         RUNNERS.iter().any(|runner| name.contains(runner) || file.contains(runner))
     };
     for stack in profile.stacks() {
-        let is_python = |info: Option<&FunctionInfo>| info.is_some_and(|info| info.own == Some(Runtime::Python));
-        let mut from_root = stack.frames.iter().rev().filter(|f| is_python(infos.get(f.index())));
+        let mut from_root = stack.frames.iter().rev().filter(|f| infos.get(f.index()).is_some_and(is_python));
         let outermost = from_root.find(|f| !names(**f)).map(|f| f.index());
         if let Some(at) = outermost.filter(|at| is_body.get(*at).is_some_and(|is| *is))
             && let Some(info) = infos.get_mut(at)

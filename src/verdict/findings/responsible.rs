@@ -86,6 +86,16 @@ struct Path<'p> {
     cause: Option<CauseIndex>,
 }
 
+/// Who leads to these paths.
+#[derive(Clone, Copy)]
+struct Question<'q, 'p> {
+    paths: &'q [Path<'p>],
+    category: Option<Category>,
+    whole: i64,
+    /// The frames that may be responsible on most of them, with their ticks.
+    common: &'q [(FunctionId, i64)],
+}
+
 /// What is known of a category beside its share.
 pub(super) struct Investigation {
     /// The claiming frames, heaviest first.
@@ -231,27 +241,26 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
     /// of no category.
     fn chosen(&mut self, paths: &[Path<'p>], category: Option<Category>, whole: i64) -> Vec<(FunctionId, i64)> {
         let is_plain = |search: &Self, frame| search.claims.flags(frame).category().is_none();
-        let mut found = self.choose(paths, category, whole, Self::is_own);
+        let common = self.common(paths, category, whole);
+        let question = Question { paths, category, whole, common: &common };
+        let mut found = self.choose(question, Self::is_own);
         if found.is_empty() {
-            found = self.choose(paths, category, whole, is_plain);
+            found = self.choose(question, is_plain);
         }
-        if found.is_empty() { self.choose(paths, category, whole, |_, _| true) } else { found }
+        if found.is_empty() { self.choose(question, |_, _| true) } else { found }
     }
 
     /// The deepest frame of this origin on the path of at least 80 % of the ticks, unless nearly everything runs beneath
     /// it and there are others below; else the two that most ticks come from.
     fn choose(
         &mut self,
-        paths: &[Path<'p>],
-        category: Option<Category>,
-        whole: i64,
+        Question { paths, category, whole, common }: Question<'_, 'p>,
         may: impl Fn(&Self, FunctionId) -> bool + Copy,
     ) -> Vec<(FunctionId, i64)> {
-        let common = match self.kind {
-            ProfileType::Lock => None,
-            _ => self.deepest_common(paths, category, whole, may),
+        let common = common.iter().copied().filter(|(frame, _)| may(self, *frame)).collect();
+        let Some((frame, ticks)) = self.deepest(common, paths) else {
+            return self.best_sites(paths, category, whole, WORTH_NAMING, may);
         };
-        let Some((frame, ticks)) = common else { return self.best_sites(paths, category, whole, WORTH_NAMING, may) };
         if percent_of(self.total_of(frame), self.tally.total) >= EVERYTHING {
             let sites = self.best_sites(paths, category, whole, WORTH_NAMING, may);
             if sites.iter().any(|(site, _)| *site != frame) {
@@ -261,16 +270,14 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         vec![(frame, ticks)]
     }
 
-    fn deepest_common(
-        &mut self,
-        paths: &[Path<'p>],
-        category: Option<Category>,
-        whole: i64,
-        may: impl Fn(&Self, FunctionId) -> bool,
-    ) -> Option<(FunctionId, i64)> {
+    /// The frames that may be responsible on the path of at least 80 % of the ticks; in a lock profile none is asked for.
+    fn common(&mut self, paths: &[Path<'p>], category: Option<Category>, whole: i64) -> Vec<(FunctionId, i64)> {
+        if self.kind == ProfileType::Lock {
+            return Vec::new();
+        }
         let mut common = self.on_the_path(paths, category, whole);
-        common.retain(|(f, _)| self.may_be_responsible(*f, category) && may(self, *f));
-        self.deepest(common, paths)
+        common.retain(|(f, _)| self.may_be_responsible(*f, category));
+        common
     }
 
     /// The deepest of frames that are on most of the paths.
@@ -359,8 +366,7 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
 
     fn describe(&mut self, frame: FunctionId, ticks: i64, whole: i64, paths: &[Path<'p>]) -> Option<Responsible> {
         let way = self.heaviest_way(frame, paths)?;
-        let names: Vec<_> = way.iter().rev().map(|frame| short_name(self.profile.name(*frame))).collect();
-        let path = shortened(names.iter().map(|name| &**name));
+        let path = shortened(way.iter().rev().map(|frame| short_name(self.profile.name(*frame))));
         Some(Responsible {
             function: self.profile.name(frame).to_owned(),
             shown: with_file(self.profile.function(frame)),
