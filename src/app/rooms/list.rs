@@ -1,4 +1,4 @@
-use super::{Bor, Kind, Room, Sor, history, profile_data};
+use super::{Bor, Kind, Room, Sor, core, history, profile_data};
 use crate::app::placement::{nothing_to_add, relational};
 use crate::bor::diff::{self, DiffParts, DiffService};
 use crate::bor::fleet::{self, FleetParts, FleetService};
@@ -56,6 +56,7 @@ pub(in crate::app) static ROOMS: &[Room] = &[
             routes: |routes, _| alert_rule::routes(routes),
         }),
     },
+    core::ROOM,
     Room {
         functions: &["ReadPyroscopeTriageAssessment.v1", "ReadPyroscopeTriageAssessment.v2"],
         chapters: &[("triage", "What is wrong with an app")],
