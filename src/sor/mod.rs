@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod history;
 pub mod profile_data;
 pub mod registry;
+pub mod schedule;
 
 #[cfg(test)]
 mod testing;
