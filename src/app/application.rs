@@ -17,6 +17,7 @@ use super::health::HealthSources;
 use super::placement::Placement;
 use super::plan::Plan;
 use super::rooms::{self, Kind, ROOMS};
+use super::scheduler;
 use super::self_profile::{Profiler, ProfilerTarget};
 use super::wiring::{Offers, Wiring};
 use crate::bor::{Grafana, LinkSettings};
@@ -106,6 +107,7 @@ impl Application {
         wiring.offer(Arc::clone(&access));
         wiring.check_health(Arc::new(AccessWatch(access)));
         build_rooms(&mut wiring, &plan)?;
+        scheduler::start(&mut wiring)?;
         let Wiring { mut offers, health, endings, .. } = wiring;
         offers.add(Arc::new(HealthSources { db, checks: health }));
         let server = serve(&settings, listener, offers, plan.clone(), metrics)?;

@@ -10,6 +10,7 @@ mod health;
 mod placement;
 mod plan;
 mod rooms;
+mod scheduler;
 mod self_profile;
 mod wiring;
 

@@ -15,6 +15,7 @@ use super::background::Background;
 use super::health::HealthCheck;
 use super::placement::Placement;
 use super::rooms;
+use super::scheduler::Job;
 use crate::bor::RelationalPorts;
 use crate::config::{RulesSettings, Settings};
 use crate::http::{Outward, OutwardSettings, bearer};
@@ -73,6 +74,7 @@ pub(super) struct Wiring<'a> {
     pub(super) offers: Offers,
     pub(super) health: Vec<Arc<dyn HealthCheck>>,
     pub(super) endings: Vec<BoxFuture<'static, ()>>,
+    pub(super) jobs: Vec<Job>,
 }
 
 impl<'a> Wiring<'a> {
@@ -85,7 +87,7 @@ impl<'a> Wiring<'a> {
         let mut offers = Offers::default();
         offers.add(Arc::clone(&clock));
         offers.add(Arc::clone(&ids));
-        Self { settings, clock, ids, db, background, offers, health: Vec::new(), endings: Vec::new() }
+        Self { settings, clock, ids, db, background, offers, health: Vec::new(), endings: Vec::new(), jobs: Vec::new() }
     }
 
     /// Offers a port to handlers and to rooms that are built later.
@@ -175,6 +177,16 @@ impl<'a> Wiring<'a> {
         let db = self.database()?;
         self.background.run(run_maintenance(db, round));
         Ok(())
+    }
+
+    /// Registers what the server does by itself, while this process leads the job's group.
+    pub(super) fn job(&mut self, job: Job) {
+        self.jobs.push(job);
+    }
+
+    /// Runs a task until the server stops.
+    pub(super) fn in_background(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.background.run(task);
     }
 
     /// Adds a check to the health of the process.

@@ -1,4 +1,4 @@
-//! `flamewarden apps`, `services`, `baselines` and `history`: what a server has, as tables.
+//! `flamewarden apps`, `services`, `baselines`, `history` and `schedule`: what a server has, as tables.
 
 use std::fmt::Write as _;
 
@@ -61,6 +61,12 @@ pub(super) struct HistoryArgs {
     cursor: Option<String>,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct ScheduleArgs {
+    #[command(flatten)]
+    shown: Shown,
+}
+
 /// The server to ask, and how to print the answer.
 #[derive(Debug, clap::Args)]
 struct Shown {
@@ -97,6 +103,18 @@ const HISTORY: &[Column] = &[
     ("recommendation", "recommendation"),
 ];
 
+const JOBS: &[Column] = &[
+    ("job", "name"),
+    ("group", "group"),
+    ("last due", "lastDueAt"),
+    ("outcome", "outcome"),
+    ("ms", "durationMs"),
+    ("runs", "runs"),
+    ("failures", "failures"),
+    ("next due", "nextDueAt"),
+    ("error", "error"),
+];
+
 pub(super) async fn apps(args: &AppsArgs, common: &Common) -> anyhow::Result<Exit> {
     let parameters = [("from", args.from.clone()), ("to", args.to.clone())];
     // Apps are plain names, not objects.
@@ -121,6 +139,10 @@ pub(super) async fn history(args: &HistoryArgs, common: &Common) -> anyhow::Resu
         ("cursor", args.cursor.clone()),
     ];
     list(&args.shown, common, &["history", args.app.as_str()], &parameters, ("history", HISTORY)).await
+}
+
+pub(super) async fn schedule(args: &ScheduleArgs, common: &Common) -> anyhow::Result<Exit> {
+    list(&args.shown, common, &["schedule"], &[], ("jobs", JOBS)).await
 }
 
 /// Asks for a list and prints it. An empty list exits with 3, as every command does that finds no data.

@@ -125,6 +125,8 @@ enum Command {
     Baselines(lists::BaselinesArgs),
     /// List the past assessments of an app on a server.
     History(lists::HistoryArgs),
+    /// List what a server does by itself, and how it went.
+    Schedule(lists::ScheduleArgs),
     /// Run four programs under the profiler, push their profiles to a server, and print its verdicts.
     Demo(demo::Arguments),
     /// Send profiles from files to a server.
@@ -155,6 +157,7 @@ impl Command {
             Self::Services(args) => lists::services(&args, common).await,
             Self::Baselines(args) => lists::baselines(&args, common).await,
             Self::History(args) => lists::history(&args, common).await,
+            Self::Schedule(args) => lists::schedule(&args, common).await,
             Self::Demo(arguments) => demo::run(&arguments, common).await,
             Self::Push(args) => push::run(&args, common).await,
             Self::Token(command) => token::run(&command, common),

@@ -97,9 +97,10 @@ impl fmt::Debug for Call {
 
 impl Call {
     /// A call of the server itself, in the name of one of its tasks: the actor `system:<task>`.
-    pub fn system(task: &'static str) -> Self {
-        let actor = Actor { method: AccessMethod::System, name: Text255::literal(task) };
-        Self::default().by(Caller { actor, client: None, projects: None })
+    pub fn system(task: &str) -> Self {
+        let actor = task.parse().ok().map(|name| Actor { method: AccessMethod::System, name });
+        let caller = actor.map(|actor| Arc::new(Caller { actor, client: None, projects: None }));
+        Self { caller, ..Self::default() }
     }
 
     /// The same call, by this caller.

@@ -1,14 +1,18 @@
 //! The core: what the server needs to act by itself. Its systems of record are placed together.
 
+use std::sync::Arc;
+
 use super::list::RELATIONAL;
 use super::{Kind, Room, Sor};
 use crate::app::placement::{Placement, nothing_to_add, relational};
+use crate::app::scheduler::{Group, Job, UPKEEP_LIMIT};
 use crate::app::wiring::Wiring;
 use crate::http::Routes;
+use crate::sor::schedule::{self, ScheduleName, ScheduleSor, Timetable};
 
 pub(super) const ROOM: Room = Room {
     functions: &["ReadPyroscopeCore.sor.v1"],
-    chapters: &[],
+    chapters: &[("schedule", "What the server does by itself: which process does it, when, and how it went")],
     kind: Kind::Sor(Sor {
         title: "core",
         url_key: "core_url",
@@ -20,11 +24,30 @@ pub(super) const ROOM: Room = Room {
     }),
 };
 
-/// Offers each port, a line for each system of record.
-#[expect(clippy::unnecessary_wraps, reason = "systems of record follow")]
-fn build(_: &mut Wiring<'_>, _: &Placement) -> anyhow::Result<()> {
+/// Offers each port, and registers its jobs.
+fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
+    wiring.relational::<dyn ScheduleSor>(placement, schedule::local, schedule::remote)?;
+    if let (Placement::Local, Some(schedule)) = (placement, wiring.find::<dyn ScheduleSor>()) {
+        wiring.job(schedule_upkeep(schedule));
+    }
     Ok(())
 }
 
 /// Mounts the routes of each system of record.
-fn routes(_: &mut Routes<'_>, _: &Placement) {}
+fn routes(routes: &mut Routes<'_>, _: &Placement) {
+    schedule::routes(routes);
+}
+
+/// Forgets jobs that no version has any more.
+fn schedule_upkeep(schedule: Arc<dyn ScheduleSor>) -> Job {
+    Job {
+        name: const { ScheduleName::of("schedule_upkeep") },
+        group: Group::Core,
+        timetable: const { Timetable::of(3_600, 0) },
+        limit: UPKEEP_LIMIT,
+        run: Box::new(move |call| {
+            let schedule = Arc::clone(&schedule);
+            Box::pin(async move { schedule.forget(&call).await.map(drop) })
+        }),
+    }
+}
