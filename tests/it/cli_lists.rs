@@ -1,4 +1,4 @@
-//! `flamewarden apps`, `services`, `baselines`, `history` and the other small commands: whole processes and a live
+//! `flamewarden apps`, `services`, `baselines`, `history`, `schedule` and the other small commands: whole processes and a live
 //! server.
 
 use reqwest::Method;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::api::pushing::collecting;
 use crate::cli::flamewarden;
 use crate::harness::Flamewarden;
-use crate::processes::free_port;
+use crate::processes::{free_port, until};
 
 async fn post(server: &Flamewarden, path: &str, body: serde_json::Value) {
     let answer = server.request(Method::POST, path).json(&body).send().await.unwrap();
@@ -28,6 +28,7 @@ async fn stocked() -> Flamewarden {
             "recommendation": "look\nhere"});
         post(&server, "/history", entry).await;
     }
+    until("a job", || async { server.json("/schedule").await.1["jobs"][0]["name"] == "schedule_upkeep" }).await;
     server
 }
 
@@ -38,6 +39,7 @@ async fn stocked() -> Flamewarden {
 #[case::baselines(&["baselines", "shop"], "  cpu   5.5      warning   shop.Price.sum\n")]
 #[case::of_a_kind(&["baselines", "shop", "--type", "cpu"], "shop.Price.sum\n")]
 #[case::history(&["history", "shop"], "  cpu    high      cpu_bound    look here\n")]
+#[case::schedule(&["schedule"], "schedule_upkeep  core   ")]
 #[actix_web::test]
 async fn a_list_is_a_table(#[case] arguments: &[&str], #[case] expected: &str) {
     let server = stocked().await;

@@ -27,6 +27,7 @@ mod processes;
 mod push_command;
 mod pyroscope;
 mod retention;
+mod schedule;
 mod split;
 #[path = "../../src/storage/testing/mod.rs"]
 #[expect(dead_code, reason = "the library's own tests need the rest")]

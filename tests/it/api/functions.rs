@@ -39,6 +39,8 @@ fn paths(document: &Value, tags: &[&str]) -> BTreeSet<String> {
 #[case("ReadPyroscopeServiceRegistry.sor.v1", &["REGISTRY_URL"], &["services"], &[])]
 #[case("ReadPyroscopeAlertRule.sor.v1", &["DATABASE_URL"], &["rules"], &["database"])]
 #[case("ReadPyroscopeAlertRule.sor.v1", &["ALERT_RULE_URL"], &["rules"], &[])]
+#[case("ReadPyroscopeCore.sor.v1", &["DATABASE_URL"], &["schedule"], &["database"])]
+#[case("ReadPyroscopeCore.sor.v1", &["CORE_URL"], &["schedule"], &[])]
 #[case("ReadPyroscopeTriageAssessment.v1", &["PYROSCOPE_URL"], &["triage"], &[])]
 #[case("ReadPyroscopeTriageAssessment.v1", &["PROFILE_DATA_URL", "HISTORY_URL", "DATABASE_URL"], &["triage"], &[])]
 #[case("ReadPyroscopeTriageAssessment.v2", &["PYROSCOPE_URL", "DATABASE_URL"], &["triage"], &[])]

@@ -65,6 +65,7 @@ const BASELINES: &str = "BASELINE_URL";
 const HISTORY: &str = "HISTORY_URL";
 const REGISTRY: &str = "REGISTRY_URL";
 const RULES: &str = "ALERT_RULE_URL";
+const CORE: &str = "CORE_URL";
 
 /// The system of record, how it fails, the routes that this affects, and what they answer.
 type Row = (&'static str, &'static [&'static [Fault]], &'static [&'static str], Expected);
@@ -91,6 +92,9 @@ const TABLE: &[Row] = &[
     (RULES, &[BROKEN], &["/rules"], Problem(503, "database_unavailable")),
     (RULES, &[SLOW], &["/rules"], Problem(504, "timeout")),
     (RULES, &[BUSY], &["/rules"], Problem(503, "overloaded")),
+    (CORE, &[BROKEN], &["/schedule", "/core"], Problem(503, "database_unavailable")),
+    (CORE, &[SLOW], &["/schedule", "/core"], Problem(504, "timeout")),
+    (CORE, &[BUSY], &["/schedule", "/core"], Problem(503, "overloaded")),
 ];
 
 fn expected(sor: &str, fault: Fault, path: &str) -> Expected {
@@ -135,6 +139,9 @@ fn questions() -> Vec<(Method, String, Option<Value>)> {
         get("/rules/active/shop"),
         post("/rules", rule),
         delete("/rules/999"),
+        // The schedule itself moves on.
+        post("/schedule/nobody/run", json!({})),
+        post("/core/schedule/resign", json!({"group": "else", "holder": "018d3f3e-7c1a-7000-8000-000000000002"})),
     ]
 }
 
@@ -233,6 +240,7 @@ fn check(path: &str, expected: Expected, said: &Said, healthy: &Said) {
 #[case::history(HISTORY)]
 #[case::registry(REGISTRY)]
 #[case::alert_rules(RULES)]
+#[case::core(CORE)]
 #[actix_web::test]
 async fn each_failure_of_a_system_of_record_has_its_answer_and_leaves_nothing_behind(#[case] sor: &str) {
     let ring = Ring::before(sor).await;
