@@ -152,7 +152,7 @@ impl Scheduler {
         }
         self.show_leader(false);
         if self.may_lead {
-            let call = self.call(RESIGN_WITHIN);
+            let call = call_within(RESIGN_WITHIN);
             if let Err(error) = call.bound(self.port.resign(&call, &self.group, self.holder)).await {
                 tracing::debug!(group = %self.group, %error, "the lease was not given back; it expires by itself");
             }
@@ -182,7 +182,7 @@ impl Scheduler {
     async fn lead(&mut self) -> PortResult<Option<Term>> {
         let asked = Instant::now();
         self.may_lead = true;
-        let call = self.call(CALL_LIMIT);
+        let call = call_within(CALL_LIMIT);
         let lease = call.bound(self.port.lead(&call, &self.group, self.holder)).await?;
         self.may_lead = lease.is_some();
         self.said.clear();
@@ -200,10 +200,6 @@ impl Scheduler {
             tracing::warn!(group = %self.group, error = text, "the schedule cannot be reached; its jobs wait");
         }
         self.said = text;
-    }
-
-    fn call(&self, limit: Duration) -> Call {
-        Call::system("scheduler").until(Instant::now() + limit)
     }
 
     fn show_leader(&self, leads: bool) {
@@ -277,7 +273,7 @@ impl<'s> Leadership<'s> {
 
     /// Reads the jobs: what was asked for, and what a process that was lost has left.
     async fn look(&mut self) {
-        let call = self.scheduler.call(CALL_LIMIT);
+        let call = call_within(CALL_LIMIT);
         match timeout_at(self.term.trusted_until, self.scheduler.port.jobs(&call)).await {
             Ok(Ok(schedule)) => {
                 self.seen = Some(schedule.jobs.into_iter().map(|job| (job.name.clone(), job)).collect());
@@ -328,7 +324,7 @@ impl<'s> Leadership<'s> {
             holder: *holder,
             term: self.term.number,
         };
-        let call = self.scheduler.call(CALL_LIMIT);
+        let call = call_within(CALL_LIMIT);
         match call.bound(port.begin(&call, run)).await {
             Ok(Some(record)) => {
                 if record.outcome == Some(RunOutcome::Abandoned) {
@@ -401,7 +397,7 @@ async fn run_once(
         }),
     };
     loop {
-        let call = Call::system("scheduler").until(Instant::now() + CALL_LIMIT);
+        let call = call_within(CALL_LIMIT);
         match call.bound(port.end(&call, end.clone())).await {
             Ok(true) => break,
             Ok(false) => {
@@ -415,6 +411,11 @@ async fn run_once(
         }
     }
     job.name.clone()
+}
+
+/// A call for the schedule.
+fn call_within(limit: Duration) -> Call {
+    Call::system("scheduler").until(Instant::now() + limit)
 }
 
 fn count(job: &ScheduleName, outcome: RunOutcome) {
