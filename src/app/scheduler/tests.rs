@@ -6,12 +6,15 @@ use actix_web::web;
 use chrono::{DateTime, TimeDelta, Utc};
 use mockall::Sequence;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use uuid::Uuid;
 
+use super::leader::Pace;
 use super::*;
 use crate::http::Routes;
 use crate::http::testing::Served;
-use crate::kernel::{FixedClock, SystemClock};
-use crate::sor::schedule::{MockScheduleSor, Schedule};
+use crate::kernel::{Clock, FixedClock, PortError, SystemClock};
+use crate::sor::schedule::{JobRecord, Lease, MockScheduleSor, RunOutcome, Schedule};
 use crate::storage::testing::database;
 
 const JOB: ScheduleName = ScheduleName::of("job");
@@ -202,8 +205,9 @@ fn endless() -> (Job, mpsc::UnboundedReceiver<oneshot::Receiver<()>>) {
 }
 
 fn scheduler(port: Arc<dyn ScheduleSor>, job: Job, clock: Arc<dyn Clock>, pace: Pace) -> Scheduler {
-    let jobs = vec![Arc::new(job)];
-    Scheduler { port, group: GROUP, jobs, clock, holder: ME, pace, may_lead: false, said: String::new() }
+    let mut scheduler = Scheduler::new(port, GROUP, vec![Arc::new(job)], clock, ME);
+    scheduler.pace = pace;
+    scheduler
 }
 
 #[tokio::test]
