@@ -309,42 +309,47 @@ async fn how_a_run_went_is_said_until_it_is_kept_and_nothing_is_run_meanwhile() 
     started.stop().await;
 }
 
-#[tokio::test]
-async fn a_leader_that_cannot_renew_cuts_its_runs_off_when_its_lease_is_not_relied_on() {
-    assert_eq!(Pace::OF_SERVERS.trusted_for, Duration::from_secs(13), "2 s before its end");
+/// A leader with a run that never ends. Once that has begun, the lease is answered as `then` says. Waits until the run is cut
+/// off, and answers when the lease was last taken or renewed.
+async fn cut_off(pace: Pace, resigns: usize, then: fn() -> PortResult<Option<Lease>>) -> Instant {
     let mut scene = Scene::new().jobs(Vec::new).begun(|_| true);
-    let mut order = Sequence::new();
-    scene.port.expect_lead().times(1).in_sequence(&mut order).returning(|_, _, _| Ok(Some(lease())));
-    scene.port.expect_lead().in_sequence(&mut order).returning(|_, _, _| Err(away()));
-    // It may have the lease for all it knows.
-    scene.port.expect_resign().times(1).returning(|_, _, _| Ok(true));
-    let (job, mut runs) = endless();
-    let pace = Pace { trusted_for: Duration::from_millis(100), ..FAST };
-    let scheduler = scheduler(Arc::new(scene.port), job, scene.clock, pace);
-    let (stop, start) = (CancellationToken::new(), Instant::now());
+    let (endless, mut runs) = endless();
+    let held = Arc::new(Mutex::new((true, Instant::now())));
+    let (leading, running) = (Arc::clone(&held), Arc::clone(&held));
+    scene.port.expect_lead().returning(move |_, _, _| {
+        let mut held = leading.lock().unwrap();
+        if !held.0 {
+            return then();
+        }
+        held.1 = Instant::now();
+        Ok(Some(lease()))
+    });
+    scene.port.expect_resign().times(resigns).returning(|_, _, _| Ok(true));
+    let scheduler = scheduler(Arc::new(scene.port), endless, scene.clock, pace);
+    let stop = CancellationToken::new();
     let cut_off = async {
-        assert!(runs.recv().await.unwrap().await.is_err());
-        assert!(start.elapsed() >= pace.trusted_for, "until then it goes on");
+        let run = runs.recv().await.unwrap();
+        running.lock().unwrap().0 = false;
+        assert!(run.await.is_err());
         stop.cancel();
     };
     tokio::join!(scheduler.run(&stop), cut_off);
+    held.lock().unwrap().1
+}
+
+#[tokio::test]
+async fn a_leader_that_cannot_renew_cuts_its_runs_off_when_its_lease_is_not_relied_on() {
+    assert_eq!(Pace::OF_SERVERS.trusted_for, Duration::from_secs(13), "2 s before its end");
+    let pace = Pace { trusted_for: Duration::from_millis(100), ..FAST };
+    // It gives the lease back, since it may have it for all it knows.
+    let renewed = cut_off(pace, 1, || Err(away())).await;
+    assert!(renewed.elapsed() >= pace.trusted_for, "until then it goes on");
 }
 
 #[tokio::test]
 async fn a_leader_whose_lease_another_has_taken_cuts_its_runs_off_at_once() {
-    let mut scene = Scene::new().jobs(Vec::new).begun(|_| true);
-    let mut order = Sequence::new();
-    scene.port.expect_lead().times(2).in_sequence(&mut order).returning(|_, _, _| Ok(Some(lease())));
-    scene.port.expect_lead().in_sequence(&mut order).returning(|_, _, _| Ok(None));
-    scene.port.expect_resign().never();
-    let (job, mut runs) = endless();
-    let scheduler = scheduler(Arc::new(scene.port), job, scene.clock, FAST);
-    let stop = CancellationToken::new();
-    let cut_off = async {
-        assert!(runs.recv().await.unwrap().await.is_err());
-        stop.cancel();
-    };
-    tokio::join!(scheduler.run(&stop), cut_off);
+    // It is relied on for an hour.
+    cut_off(FAST, 0, || Ok(None)).await;
 }
 
 #[tokio::test]
