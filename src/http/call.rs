@@ -6,6 +6,7 @@
 //! | `traceparent` | the W3C trace |
 //! | `X-Flamewarden-Actor` | who asks, `method:name`, percent-encoded |
 //! | `X-Flamewarden-Client` | the address that it asks from |
+//! | `User-Agent` | what the client calls itself, cut to 255 bytes |
 //! | `X-Flamewarden-Deadline-Ms` | milliseconds left: no clocks are compared |
 //! | `X-Flamewarden-Priority` | `scan` where it gives way to others |
 //!
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, USER_AGENT};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use reqwest::RequestBuilder;
@@ -34,6 +35,8 @@ const ACTOR: &str = "x-flamewarden-actor";
 const CLIENT: &str = "x-flamewarden-client";
 const DEADLINE: &str = "x-flamewarden-deadline-ms";
 const PRIORITY: &str = "x-flamewarden-priority";
+/// The longest name of a client that is kept, in bytes.
+const LONGEST_AGENT: usize = 255;
 /// The priorities. Only that of a scan is sent; the other is the usual one.
 const SCAN: &str = "scan";
 const PROMPT: &str = "prompt";
@@ -59,6 +62,11 @@ fn call_of(request: &HttpRequest) -> Result<Call, Problem> {
     let mut call = Call::default().by(caller_of(request));
     if let Some(RequestId(id)) = request.extensions().get() {
         call = call.of_request(Arc::clone(id));
+    }
+    // What is not ASCII is nobody's name.
+    let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    if let Some(agent) = agent.and_then(|agent| agent.get(..agent.len().min(LONGEST_AGENT))) {
+        call = call.from_agent(agent);
     }
     // W3C: what cannot be read is taken for absent.
     let trace = headers.get(TRACE).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -142,6 +150,9 @@ pub fn announce(call: &Call, mut request: RequestBuilder) -> RequestBuilder {
         if let Some(client) = caller.client {
             request = request.header(CLIENT, client.to_string());
         }
+    }
+    if let Some(agent) = call.agent() {
+        request = request.header(reqwest::header::USER_AGENT, agent);
     }
     let urgency = call.urgency();
     if let Some(deadline) = urgency.deadline {
@@ -240,6 +251,16 @@ mod tests {
         assert_eq!((caller.actor.to_string().as_str(), caller.client.unwrap().is_loopback()), ("open:local", true));
         assert_eq!((call.request_id(), call.trace(), call.urgency().deadline), (None, None, None));
         assert_eq!(call.urgency().priority, Priority::Prompt);
+    }
+
+    #[actix_web::test]
+    async fn what_the_client_calls_itself_is_carried() {
+        let long = "x".repeat(LONGEST_AGENT);
+        for agent in ["curl/8.5", &long] {
+            assert_eq!(carried(&Call::default().from_agent(agent)).await.agent(), Some(agent));
+        }
+        let longer = TestRequest::get().insert_header((USER_AGENT, format!("{long}y"))).to_http_request();
+        assert_eq!(call_of(&longer).unwrap().agent(), Some(long.as_str()));
     }
 
     #[actix_web::test]

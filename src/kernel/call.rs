@@ -57,6 +57,7 @@ impl Urgency {
 #[derive(Clone)]
 pub struct Call {
     caller: Option<Arc<Caller>>,
+    agent: Option<Arc<str>>,
     request_id: Option<Arc<str>>,
     trace: Option<Trace>,
     urgency: Urgency,
@@ -70,6 +71,7 @@ impl Default for Call {
     fn default() -> Self {
         Self {
             caller: None,
+            agent: None,
             request_id: None,
             trace: None,
             urgency: Urgency { deadline: None, priority: Priority::Prompt },
@@ -109,6 +111,12 @@ impl Call {
         Self { caller: Some(Arc::new(caller)), ..self }
     }
 
+    /// The same call, from a client that calls itself so.
+    #[must_use]
+    pub fn from_agent(self, agent: impl Into<Arc<str>>) -> Self {
+        Self { agent: Some(agent.into()), ..self }
+    }
+
     /// The same call, as part of a request.
     #[must_use]
     pub fn of_request(self, id: impl Into<Arc<str>>) -> Self {
@@ -141,7 +149,7 @@ impl Call {
     /// cancelled by itself.
     #[must_use]
     pub fn shared(&self, shared: watch::Receiver<Urgency>) -> Self {
-        Self { caller: None, shared: Some(shared), progress: None, cancellation: None, ..self.clone() }
+        Self { caller: None, agent: None, shared: Some(shared), progress: None, cancellation: None, ..self.clone() }
     }
 
     /// The same call, which reports its progress to this listener.
@@ -159,6 +167,11 @@ impl Call {
     /// The actor. `None` for shared work, and if the caller is not known.
     pub fn caller(&self) -> Option<&Caller> {
         self.caller.as_deref()
+    }
+
+    /// What the client calls itself.
+    pub fn agent(&self) -> Option<&str> {
+        self.agent.as_deref()
     }
 
     /// The request that it belongs to.
