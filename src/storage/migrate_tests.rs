@@ -110,7 +110,7 @@ async fn rows_are_lost_only_by_those_who_say_so() {
     let error = down(&mut connection, Some(0), false).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "these tables hold rows that would be lost: public.performance_baseline; say --yes to lose them"
+        "these tables hold rows that would be lost: core.audit_log, core.audit_user, public.performance_baseline; say --yes to lose them"
     );
     let rows: i64 =
         sqlx::query_scalar("SELECT count(*) FROM performance_baseline").fetch_one(&mut connection).await.unwrap();

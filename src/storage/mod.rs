@@ -6,6 +6,7 @@
 //! Rooms describe tables that are partitioned by time as [`PartitionedTable`]s, and what is to be done every hour as
 //! [`MaintenanceRound`]s.
 
+mod acting;
 mod db;
 mod embedded;
 mod health;
@@ -23,6 +24,7 @@ mod sqlstate;
 #[expect(dead_code, reason = "the integration tests need the rest")]
 pub(crate) mod testing;
 
+pub use acting::{acting, acting_quietly};
 pub use db::{Db, DbError, Repeat};
 pub use embedded::{Embedded, EmbeddedError, EmbeddedSettings};
 pub use health::{Condition, Health, PoolWatch};

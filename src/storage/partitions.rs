@@ -326,10 +326,13 @@ impl PartitionedTable {
         // PostgreSQL 17 and newer attach no table with an identity column of its own.
         statements.push(format!("CREATE TABLE {partition} (LIKE {table} INCLUDING ALL EXCLUDING IDENTITY)"));
         if let Some(DefaultPartition { name, key, columns }) = default {
+            // The triggers of the table are for changes. This is none.
+            statements.push(format!("ALTER TABLE {name} DISABLE TRIGGER USER"));
             statements.push(format!(
                 "WITH moved AS (DELETE FROM {name} WHERE {key} >= {from} AND {key} < {to} RETURNING {columns})
                  INSERT INTO {partition} ({columns}) SELECT {columns} FROM moved"
             ));
+            statements.push(format!("ALTER TABLE {name} ENABLE TRIGGER USER"));
         }
         // Unlike a partition made in place, an empty table is attached while readers and writers go on.
         statements.push(format!("ALTER TABLE {table} ATTACH PARTITION {partition} FOR VALUES FROM ({from}) TO ({to})"));

@@ -8,7 +8,7 @@ use super::domain::{AlertRule, NewRule, RuleChange, RulePage, RulePosition, Rule
 use super::pattern::FunctionPattern;
 use super::port::AlertRuleSor;
 use crate::kernel::{AppName, Call, LimitSeverity, Page, Percent, PortError, PortResult, RowId, Stored, Text255};
-use crate::storage::{self, Columns, Db, Repeat, begin, changed, end_change, stored, written};
+use crate::storage::{self, Columns, Db, Repeat, acting, begin, changed, end_change, stored, written};
 
 const TABLE: &str = "alert_rule";
 /// What a change may hold.
@@ -76,16 +76,17 @@ impl storage::Row for Row {
 #[async_trait]
 impl AlertRuleSor for PostgresRules {
     async fn create(&self, call: &Call, rule: NewRule) -> PortResult<AlertRule> {
+        let acting = acting(call);
         // The same again is another rule: what was sent may not be sent twice.
         let done = call.bound(self.db.run(Repeat::Unsafe, move |connection| {
-            let new = rule.clone();
+            let (new, acting) = (rule.clone(), acting.clone());
             Box::pin(async move {
                 sqlx::query_as!(
                     Row,
                     "INSERT INTO public.alert_rule
                          (app_name, profile_type, threshold_percent, function_pattern, severity, notification_channel,
                           enabled, created_by)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                     SELECT $1, $2, $3, $4, $5, $6, $7, $8 FROM core.acting($9)
                      RETURNING id, app_name, profile_type, threshold_percent, function_pattern, severity,
                                notification_channel, enabled, created_by, created_at, updated_at",
                     new.app_name.as_str(),
@@ -96,6 +97,7 @@ impl AlertRuleSor for PostgresRules {
                     new.notification_channel.as_ref().map(Text255::as_str),
                     new.enabled,
                     new.created_by.as_ref().map(Text255::as_str),
+                    acting,
                 )
                 .fetch_one(connection)
                 .await
@@ -157,8 +159,9 @@ impl AlertRuleSor for PostgresRules {
     }
 
     async fn change(&self, call: &Call, id: RowId, change: RuleChange) -> PortResult<Option<Stored<AlertRule>>> {
+        let acting = acting(call);
         let done = call.bound(self.db.run(Repeat::Safe, move |connection| {
-            let change = change.clone();
+            let (change, acting) = (change.clone(), acting.clone());
             Box::pin(async move {
                 let mut transaction = begin(connection).await?;
                 let row = sqlx::query_as!(
@@ -169,6 +172,7 @@ impl AlertRuleSor for PostgresRules {
                          severity = coalesce($5, severity),
                          notification_channel = CASE WHEN $6 THEN notification_channel ELSE $7 END,
                          enabled = coalesce($8, enabled), updated_at = now()
+                     FROM core.acting($9)
                      WHERE id = $1
                      RETURNING id, app_name, profile_type, threshold_percent, function_pattern, severity,
                                notification_channel, enabled, created_by, created_at, updated_at",
@@ -180,6 +184,7 @@ impl AlertRuleSor for PostgresRules {
                     change.notification_channel.is_keep(),
                     change.notification_channel.value().map(Text255::as_str),
                     change.enabled,
+                    acting,
                 )
                 .fetch_optional(&mut *transaction)
                 .await?;
@@ -190,9 +195,13 @@ impl AlertRuleSor for PostgresRules {
     }
 
     async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {
+        let acting = acting(call);
         let done = call.bound(self.db.run(Repeat::Unsafe, move |connection| {
+            let acting = acting.clone();
             Box::pin(async move {
-                sqlx::query!("DELETE FROM public.alert_rule WHERE id = $1", id.get()).execute(connection).await
+                sqlx::query!("DELETE FROM public.alert_rule USING core.acting($2) WHERE id = $1", id.get(), acting)
+                    .execute(connection)
+                    .await
             })
         }));
         Ok(done.await?.rows_affected() > 0)

@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::domain::{Baseline, BaselineChange, BaselinePage, BaselinePosition, BaselineQuery, NewBaseline};
 use super::port::BaselineSor;
 use crate::kernel::{Call, LimitSeverity, Page, Percent, PortResult, ProfileType, RowId, Stored, Text255};
-use crate::storage::{self, Columns, Db, Repeat, begin, changed, end_change, stored, written};
+use crate::storage::{self, Columns, Db, Repeat, acting, begin, changed, end_change, stored, written};
 
 const TABLE: &str = "performance_baseline";
 /// What a change may hold.
@@ -68,12 +69,12 @@ impl storage::Row for Row {
     }
 }
 
-async fn insert(connection: &mut PgConnection, new: &NewBaseline) -> Result<Row, sqlx::Error> {
+async fn insert(connection: &mut PgConnection, new: &NewBaseline, acting: Value) -> Result<Row, sqlx::Error> {
     sqlx::query_as!(
         Row,
         "INSERT INTO public.performance_baseline AS b
              (app_name, profile_type, function_name, max_self_percent, severity, created_by)
-         VALUES ($1, $2, $3, $4, $5, $6)
+         SELECT $1, $2, $3, $4, $5, $6 FROM core.acting($7)
          ON CONFLICT (app_name, profile_type, function_name) DO UPDATE
          SET max_self_percent = excluded.max_self_percent, severity = excluded.severity, updated_at = now()
          RETURNING b.id, b.app_name, b.profile_type, b.function_name, b.max_self_percent, b.severity, b.created_by,
@@ -84,6 +85,7 @@ async fn insert(connection: &mut PgConnection, new: &NewBaseline) -> Result<Row,
         new.max_self_percent.get(),
         new.severity.as_str(),
         new.created_by.as_ref().map(Text255::as_str),
+        acting,
     )
     .fetch_one(connection)
     .await
@@ -92,9 +94,10 @@ async fn insert(connection: &mut PgConnection, new: &NewBaseline) -> Result<Row,
 #[async_trait]
 impl BaselineSor for PostgresBaselines {
     async fn set(&self, call: &Call, baseline: NewBaseline) -> PortResult<Stored<Baseline>> {
+        let acting = acting(call);
         let done = call.bound(self.db.run(Repeat::Safe, move |connection| {
-            let new = baseline.clone();
-            Box::pin(async move { insert(connection, &new).await })
+            let (new, acting) = (baseline.clone(), acting.clone());
+            Box::pin(async move { insert(connection, &new, acting).await })
         }));
         written(done.await, TABLE, &CHANGEABLE).map(|row| stored(&row))
     }
@@ -130,8 +133,9 @@ impl BaselineSor for PostgresBaselines {
     }
 
     async fn change(&self, call: &Call, id: RowId, change: BaselineChange) -> PortResult<Option<Stored<Baseline>>> {
+        let acting = acting(call);
         let done = call.bound(self.db.run(Repeat::Safe, move |connection| {
-            let change = change.clone();
+            let (change, acting) = (change.clone(), acting.clone());
             Box::pin(async move {
                 let mut transaction = begin(connection).await?;
                 let row = sqlx::query_as!(
@@ -139,12 +143,14 @@ impl BaselineSor for PostgresBaselines {
                     "UPDATE public.performance_baseline
                      SET max_self_percent = coalesce($2, max_self_percent), severity = coalesce($3, severity),
                          updated_at = now()
+                     FROM core.acting($4)
                      WHERE id = $1
                      RETURNING id, app_name, profile_type, function_name, max_self_percent, severity, created_by,
                                created_at, updated_at",
                     id.get(),
                     change.max_self_percent.map(Percent::get),
                     change.severity.map(LimitSeverity::as_str),
+                    acting,
                 )
                 .fetch_optional(&mut *transaction)
                 .await?;
@@ -155,11 +161,17 @@ impl BaselineSor for PostgresBaselines {
     }
 
     async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {
+        let acting = acting(call);
         let done = call.bound(self.db.run(Repeat::Unsafe, move |connection| {
+            let acting = acting.clone();
             Box::pin(async move {
-                sqlx::query!("DELETE FROM public.performance_baseline WHERE id = $1", id.get())
-                    .execute(connection)
-                    .await
+                sqlx::query!(
+                    "DELETE FROM public.performance_baseline USING core.acting($2) WHERE id = $1",
+                    id.get(),
+                    acting
+                )
+                .execute(connection)
+                .await
             })
         }));
         Ok(done.await?.rows_affected() > 0)

@@ -18,7 +18,7 @@ use super::domain::{
 };
 use super::port::HistorySor;
 use crate::kernel::{AppName, Call, Clock, Page, PortError, PortResult, RowId, Stored, Text255};
-use crate::storage::{self, Columns, Db, DbError, Repeat, or_empty, stored, unless_empty};
+use crate::storage::{self, Columns, Db, DbError, Repeat, acting, or_empty, stored, unless_empty};
 
 const TABLE: &str = "triage_history";
 
@@ -190,9 +190,13 @@ impl HistorySor for PostgresHistory {
     }
 
     async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {
+        let acting = acting(call);
         let done = call.bound(self.db.run(Repeat::Unsafe, move |connection| {
+            let acting = acting.clone();
             Box::pin(async move {
-                sqlx::query!("DELETE FROM public.triage_history WHERE id = $1", id.get()).execute(connection).await
+                sqlx::query!("DELETE FROM public.triage_history USING core.acting($2) WHERE id = $1", id.get(), acting)
+                    .execute(connection)
+                    .await
             })
         }));
         Ok(done.await?.rows_affected() > 0)

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
 
-use crate::kernel::{Clock, PortResult};
-use crate::storage::{Db, MaintenanceRound, Repeat};
+use crate::kernel::{Call, Clock, PortResult};
+use crate::storage::{Db, MaintenanceRound, Repeat, acting, acting_quietly};
 
 /// Rows of one statement at most.
 const BATCH: u16 = 2_000;
@@ -39,15 +40,26 @@ impl Retention {
     /// The database's. What was not deleted is by the next call.
     pub async fn expire(&self) -> PortResult<u64> {
         let before = self.clock.now() - self.kept;
+        let mut rows = 0;
+        let done = self.delete_before(before, &mut rows).await;
+        if rows > 0 {
+            tracing::info!(rows, %before, "deleted assessments that were kept long enough");
+            self.append_to_audit_log(rows, before).await?;
+        }
+        done.map(|()| rows)
+    }
+
+    /// Deletes what is older, and counts it.
+    async fn delete_before(&self, before: DateTime<Utc>, rows: &mut u64) -> PortResult<()> {
         let (apps, oldest): (Vec<_>, Vec<_>) = self.oldest(before).await?.into_iter().unzip();
-        let Some(mut from) = oldest.into_iter().min() else { return Ok(0) };
-        let (apps, mut span, mut rows) = (Arc::from(apps), FIRST_SPAN, 0);
+        let Some(mut from) = oldest.into_iter().min() else { return Ok(()) };
+        let (apps, mut span) = (Arc::from(apps), FIRST_SPAN);
         // In order of time, as rows of one time share pages: each page is written once, and not once for each app.
         while from < before {
             let to = before.min(from + span);
             let deleted = self.delete(&apps, from, to).await?;
             metrics::counter!("history_expired_total").increment(deleted);
-            rows += deleted;
+            *rows += deleted;
             if deleted < BATCH.into() {
                 (from, span) = (to, span * 2);
             } else {
@@ -55,10 +67,21 @@ impl Retention {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        if rows > 0 {
-            tracing::info!(rows, %before, "deleted assessments that were kept long enough");
-        }
-        Ok(rows)
+        Ok(())
+    }
+
+    /// One row for all that was deleted, which has none each.
+    async fn append_to_audit_log(&self, rows: u64, before: DateTime<Utc>) -> PortResult<()> {
+        let (metadata, acting) = (json!({"rows": rows, "before": before}), acting(&Call::system("history")));
+        let append = self.db.run(Repeat::Unsafe, move |connection| {
+            let (metadata, acting) = (metadata.clone(), acting.clone());
+            Box::pin(async move {
+                let append = "SELECT core.audit_append('history.expire', 'history', metadata => $1, acting => $2)";
+                sqlx::query(append).bind(metadata).bind(acting).execute(connection).await
+            })
+        });
+        append.await?;
+        Ok(())
     }
 
     /// [`Retention::expire`], to be run every hour.
@@ -100,12 +123,13 @@ impl Retention {
 
     /// Deletes a batch of what these apps have of a time, and answers how many rows.
     async fn delete(&self, apps: &Arc<[String]>, from: DateTime<Utc>, to: DateTime<Utc>) -> PortResult<u64> {
+        let acting = acting_quietly(&Call::system("history"));
         // A batch that is sent twice deletes two, which is as well.
         let done = self.db.run(Repeat::Safe, move |connection| {
-            let apps = Arc::clone(apps);
+            let (apps, acting) = (Arc::clone(apps), acting.clone());
             Box::pin(async move {
                 sqlx::query!(
-                    "DELETE FROM public.triage_history WHERE ctid = ANY (ARRAY(
+                    "DELETE FROM public.triage_history USING core.acting($5) WHERE ctid = ANY (ARRAY(
                          SELECT old.ctid FROM unnest($1::text[]) AS app (name) CROSS JOIN LATERAL (
                              SELECT h.ctid FROM public.triage_history AS h
                              WHERE h.app_name = app.name AND h.created_at >= $2 AND h.created_at < $3
@@ -115,6 +139,7 @@ impl Retention {
                     from,
                     to,
                     i64::from(BATCH),
+                    acting,
                 )
                 .execute(connection)
                 .await

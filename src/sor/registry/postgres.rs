@@ -11,7 +11,9 @@ use super::labels::PyroscopeLabels;
 use super::metadata::Metadata;
 use super::port::RegistrySor;
 use crate::kernel::{AppName, Call, Page, PortResult, Stored, Text255, Tier};
-use crate::storage::{self, Columns, Db, Repeat, begin, changed, end_change, or_empty, stored, unless_empty, written};
+use crate::storage::{
+    self, Columns, Db, Repeat, acting, begin, changed, end_change, or_empty, stored, unless_empty, written,
+};
 
 const TABLE: &str = "service_registry";
 /// What a change may hold.
@@ -77,12 +79,12 @@ impl storage::Row for Row {
     }
 }
 
-async fn insert(connection: &mut PgConnection, new: &NewService) -> Result<Row, sqlx::Error> {
+async fn insert(connection: &mut PgConnection, new: &NewService, acting: Value) -> Result<Row, sqlx::Error> {
     sqlx::query_as!(
         Row,
         "INSERT INTO public.service_registry AS s
              (app_name, team_owner, tier, environment, notification_channel, pyroscope_labels, metadata)
-         VALUES ($1, $2, coalesce($3, 'standard'), $4, $5, $6, $7)
+         SELECT $1, $2, coalesce($3, 'standard'), $4, $5, $6, $7 FROM core.acting($8)
          ON CONFLICT (app_name) DO UPDATE
          SET team_owner = coalesce(excluded.team_owner, s.team_owner), tier = coalesce($3, s.tier),
              environment = coalesce(excluded.environment, s.environment),
@@ -98,6 +100,7 @@ async fn insert(connection: &mut PgConnection, new: &NewService) -> Result<Row, 
         new.notification_channel.as_ref().map(Text255::as_str),
         new.pyroscope_labels.as_ref().map(PyroscopeLabels::to_value),
         new.metadata.as_ref().map(Metadata::as_value),
+        acting,
     )
     .fetch_one(connection)
     .await
@@ -106,9 +109,10 @@ async fn insert(connection: &mut PgConnection, new: &NewService) -> Result<Row, 
 #[async_trait]
 impl RegistrySor for PostgresRegistry {
     async fn register(&self, call: &Call, service: NewService) -> PortResult<Stored<Service>> {
+        let acting = acting(call);
         let done = call.bound(self.db.run(Repeat::Safe, move |connection| {
-            let new = service.clone();
-            Box::pin(async move { insert(connection, &new).await })
+            let (new, acting) = (service.clone(), acting.clone());
+            Box::pin(async move { insert(connection, &new, acting).await })
         }));
         written(done.await, TABLE, &CHANGEABLE).map(|row| stored(&row))
     }
@@ -160,9 +164,9 @@ impl RegistrySor for PostgresRegistry {
     }
 
     async fn change(&self, call: &Call, app: &AppName, change: ServiceChange) -> PortResult<Option<Stored<Service>>> {
-        let app = app.clone();
+        let (app, acting) = (app.clone(), acting(call));
         let done = call.bound(self.db.run(Repeat::Safe, move |connection| {
-            let (app, change) = (app.clone(), change.clone());
+            let (app, change, acting) = (app.clone(), change.clone(), acting.clone());
             Box::pin(async move {
                 let mut transaction = begin(connection).await?;
                 let row = sqlx::query_as!(
@@ -173,6 +177,7 @@ impl RegistrySor for PostgresRegistry {
                          notification_channel = CASE WHEN $7 THEN notification_channel ELSE $8 END,
                          pyroscope_labels = CASE WHEN $9 THEN pyroscope_labels ELSE $10 END,
                          metadata = CASE WHEN $11 THEN metadata ELSE $12 END, updated_at = now()
+                     FROM core.acting($13)
                      WHERE app_name = $1
                      RETURNING id, app_name, team_owner, tier, environment, notification_channel, pyroscope_labels,
                                metadata, created_at, updated_at",
@@ -188,6 +193,7 @@ impl RegistrySor for PostgresRegistry {
                     change.pyroscope_labels.value().map(PyroscopeLabels::to_value),
                     change.metadata.is_keep(),
                     change.metadata.value().map(Metadata::as_value),
+                    acting,
                 )
                 .fetch_optional(&mut *transaction)
                 .await?;
@@ -198,13 +204,18 @@ impl RegistrySor for PostgresRegistry {
     }
 
     async fn remove(&self, call: &Call, app: &AppName) -> PortResult<bool> {
-        let app = app.clone();
+        let (app, acting) = (app.clone(), acting(call));
         let done = call.bound(self.db.run(Repeat::Unsafe, move |connection| {
-            let app = app.clone();
+            let (app, acting) = (app.clone(), acting.clone());
             Box::pin(async move {
-                sqlx::query!("DELETE FROM public.service_registry WHERE app_name = $1", app.as_str())
-                    .execute(connection)
-                    .await
+                let app = app.as_str();
+                sqlx::query!(
+                    "DELETE FROM public.service_registry USING core.acting($2) WHERE app_name = $1",
+                    app,
+                    acting
+                )
+                .execute(connection)
+                .await
             })
         }));
         Ok(done.await?.rows_affected() > 0)

@@ -337,3 +337,20 @@ fn a_partition_expires_when_its_last_instant_does(
 fn only_plain_names_that_leave_room_for_a_date_are_taken(#[case] name: &'static str, #[case] taken: bool) {
     assert_eq!(std::panic::catch_unwind(|| TableName::new("test", name)).is_ok(), taken);
 }
+
+/// A table that is append-only.
+const REFUSED: &str = "
+    CREATE FUNCTION test.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'append-only'; END $$;
+    CREATE TRIGGER refused BEFORE UPDATE OR DELETE ON test.event FOR EACH ROW EXECUTE FUNCTION test.refuse()";
+
+#[tokio::test]
+async fn rows_are_moved_out_of_default_where_triggers_refuse_to_change_them() {
+    let test = table(&[TABLE, DEFAULT, REFUSED]).await;
+    execute(&test, "INSERT INTO test.event (at, ms) VALUES ('2026-11-29 12:00Z', 5), ('2026-11-30 12:00Z', 7)").await;
+    DAYS.make(&test.db, days(&["2026-11-29"])).await.unwrap();
+    assert_eq!(rows(&test).await, ["test.event_20261129 1 11-29 5 f", "test.event_default 2 11-30 7 f"]);
+    for partition in ["DELETE FROM test.event_20261129", "DELETE FROM test.event_default"] {
+        let refused = test.db.run(Repeat::Unsafe, |c| Box::pin(sqlx::raw_sql(partition).execute(c))).await;
+        assert!(refused.is_err_and(|error| error.to_string().contains("append-only")), "{partition}");
+    }
+}
