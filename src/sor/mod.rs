@@ -1,6 +1,7 @@
 //! The systems of record: each owns one kind of data and decides nothing.
 
 pub mod alert_rule;
+pub mod audit;
 pub mod baseline;
 pub mod history;
 pub mod profile_data;
