@@ -100,6 +100,8 @@ struct Checks {
     profiles: Option<SourceCheck>,
     /// Who may ask this process.
     auth: AccessCheck,
+    /// The audit log, where it is kept here.
+    audit: Option<AuditCheck>,
 }
 
 /// Who may ask a process.
@@ -110,6 +112,25 @@ struct AccessCheck {
     status: CheckStatus,
     /// Its counts.
     details: AccessHealth,
+}
+
+/// The audit log.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is the schema of a check")]
+struct AuditCheck {
+    /// How it does: `warn` where an entry has not been chained for over a minute, or the log cannot be read.
+    status: CheckStatus,
+    /// What is not chained yet.
+    details: AuditHealth,
+}
+
+/// Which part of the audit log is not chained yet.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub(super) struct AuditHealth {
+    /// Entries; null where the log cannot be read.
+    pub(super) unchained: Option<u64>,
+    /// Seconds since the oldest of them.
+    pub(super) oldest_age_seconds: Option<i64>,
 }
 
 /// The server that profiles come from.

@@ -18,7 +18,6 @@ use crate::kernel::{Call, PortResult};
 use crate::sor::schedule::{self, ScheduleName, ScheduleSor, Timetable};
 
 /// How long a run may take.
-#[cfg_attr(not(test), expect(dead_code, reason = "the jobs that end within it follow"))]
 pub(super) const RUN_LIMIT: Duration = Duration::from_secs(55);
 /// How long upkeep may take.
 pub(super) const UPKEEP_LIMIT: Duration = Duration::from_mins(10);

@@ -39,6 +39,7 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("MIGRATE", "database.migrate"),
     ("HISTORY_RETENTION_DAYS", "history.retention_days"),
     ("HISTORY_REPEATS_EVERY", "history.repeats_every"),
+    ("AUDIT_RETENTION_DAYS", "audit.retention_days"),
     ("SPOOL", "spool.mode"),
     ("SPOOL_FSYNC", "spool.fsync"),
     ("SPOOL_MAX_BYTES", "spool.max_bytes"),

@@ -4,6 +4,7 @@
 //! Every key is in `config/default.toml`; a key that is not is refused. Each error names the key, where the value came
 //! from, and the rule it breaks. All errors are reported at once.
 
+mod audit;
 mod auth;
 mod cost;
 mod database;
@@ -25,6 +26,7 @@ mod store;
 
 use std::path::Path;
 
+pub use audit::AuditSettings;
 pub use auth::{AdminToken, AuthMode, AuthSettings, GatewaySettings};
 pub use cost::CostSettings;
 pub use database::{ConnectTo, DatabaseSettings, Pooler, SslMode};
@@ -68,6 +70,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// How long the history is kept.
     pub history: HistorySettings,
+    /// How long the audit log is kept.
+    pub audit: AuditSettings,
     /// How assessments wait for the history.
     pub spool: SpoolSettings,
     /// Where the rules come from.
@@ -136,6 +140,7 @@ impl Settings {
         let sor = SorSettings::read(reader);
         let database = DatabaseSettings::read(reader);
         let history = HistorySettings::read(reader);
+        let audit = AuditSettings::read(reader);
         let spool = SpoolSettings::read(reader);
         let rules = RulesSettings::read(reader);
         let cost = CostSettings::read(reader);
@@ -154,6 +159,7 @@ impl Settings {
             sor: sor?,
             database: database?,
             history: history?,
+            audit: audit?,
             spool: spool?,
             rules: rules?,
             cost: cost?,

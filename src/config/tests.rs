@@ -39,6 +39,7 @@ fn defaults_need_nothing() {
     assert!(matches!(settings.database.connect_to, ConnectTo::Embedded));
     assert_eq!(settings.database.max_lifetime.as_secs(), 300);
     assert_eq!((settings.history.retention_days, settings.history.repeats_every), (None, None));
+    assert_eq!(settings.audit.retention_days, None);
     assert_eq!(settings.spool.max_bytes, 64 << 20);
     assert_eq!((settings.store.retention_days, settings.store.rollup_days), (7, 90));
     assert_eq!(settings.rules.quiet_cores.to_bits(), crate::verdict::Rules::builtin().quiet_cores().to_bits());
@@ -82,7 +83,7 @@ fn every_short_name_sets_a_key_that_exists() {
 
 #[rstest]
 #[case(Some("[server]\nprot = 1"), &[], "server.prot (from the file FILE) is unknown: keys of [server] are data_dir, function, host, port, shutdown_timeout, workers")]
-#[case(Some("[srever]\nport = 1"), &[], "srever.port (from the file FILE) is unknown: sections are auth, cost, database, history, links, log")]
+#[case(Some("[srever]\nport = 1"), &[], "srever.port (from the file FILE) is unknown: sections are audit, auth, cost, database, history")]
 #[case(Some("server = 1"), &[], "server (from the file FILE) is unknown")]
 #[case(Some("port"), &[], "the settings (from the file FILE)")]
 #[case(None, &[("FLAMEWARDEN__SERVER__PROT", "1")], "server.prot (from the environment variable FLAMEWARDEN__SERVER__PROT) is unknown")]
@@ -93,6 +94,7 @@ fn every_short_name_sets_a_key_that_exists() {
 #[case(None, &[("PROFILE_RETENTION_DAYS", "367")], "store.retention_days (from the environment variable PROFILE_RETENTION_DAYS) must be a whole number from 1 to 366")]
 #[case(None, &[("PROFILE_ROLLUP_DAYS", "6")], "store.rollup_days (from the environment variable PROFILE_ROLLUP_DAYS) must not be under store.retention_days, 7")]
 #[case(None, &[("HISTORY_RETENTION_DAYS", "0")], "history.retention_days (from the environment variable HISTORY_RETENTION_DAYS) must be a whole number from 1 to 36500")]
+#[case(None, &[("AUDIT_RETENTION_DAYS", "89")], "audit.retention_days (from the environment variable AUDIT_RETENTION_DAYS) must be a whole number from 90 to 36500")]
 #[case(None, &[("HISTORY_REPEATS_EVERY", "25h")], "history.repeats_every (from the environment variable HISTORY_REPEATS_EVERY) must be a duration from 1ms to 24h")]
 #[case(None, &[("QUIET_CORES", "-0.1")], "rules.quiet_cores (from the environment variable QUIET_CORES) must be a number of cores that is not negative")]
 #[case(None, &[("QUIET_CORES", "inf")], "must be a number of cores that is not negative")]

@@ -133,6 +133,12 @@ impl Flamewarden {
         self.others.first().unwrap_or(self)
     }
 
+    /// The process with the system of record of that address: this one, or another.
+    pub(crate) fn process_of(&self, variable: &str) -> &Self {
+        let at = SORS.iter().position(|(name, _)| *name == variable).unwrap();
+        self.others.get(at).unwrap_or(self)
+    }
+
     /// The status and the JSON of a GET.
     pub(crate) async fn json(&self, path: &str) -> (u16, Value) {
         let answer = self.get(path).send().await.unwrap();

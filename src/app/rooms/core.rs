@@ -3,26 +3,36 @@
 use std::sync::Arc;
 
 use super::list::RELATIONAL;
-use super::{Kind, Room, Sor};
-use crate::app::placement::{Placement, nothing_to_add, relational};
+use super::{Kind, Room, Sor, audit_log};
+use crate::app::placement::{Demand, InvalidPlan, Placement, relational};
 use crate::app::scheduler::{Group, Job, UPKEEP_LIMIT};
 use crate::app::wiring::Wiring;
+use crate::config::Settings;
 use crate::http::Routes;
+use crate::sor::audit;
 use crate::sor::schedule::{self, ScheduleName, ScheduleSor, Timetable};
 
 pub(super) const ROOM: Room = Room {
     functions: &["ReadPyroscopeCore.sor.v1"],
-    chapters: &[("schedule", "What the server does by itself: which process does it, when, and how it went")],
+    chapters: &[
+        ("schedule", "What the server does by itself: which process does it, when, and how it went"),
+        ("audit", "Who changed what, and when"),
+    ],
     kind: Kind::Sor(Sor {
         title: "core",
         url_key: "core_url",
-        placement: relational,
+        placement,
         described: RELATIONAL,
-        warnings: nothing_to_add,
+        warnings: |settings, placement, _| audit_log::warnings(settings, placement),
         build,
         routes,
     }),
 };
+
+/// Every process with `CORE_URL` uses the core, also one that only denies requests.
+fn placement(settings: &Settings, demand: &Demand<'_>) -> Result<Placement, InvalidPlan> {
+    relational(settings, &Demand { wanted: true, ..*demand })
+}
 
 /// Offers each port, and registers its jobs.
 fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
@@ -30,12 +40,13 @@ fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
     if let (Placement::Local, Some(schedule)) = (placement, wiring.find::<dyn ScheduleSor>()) {
         wiring.job(schedule_upkeep(schedule));
     }
-    Ok(())
+    audit_log::build(wiring, placement)
 }
 
 /// Mounts the routes of each system of record.
 fn routes(routes: &mut Routes<'_>, _: &Placement) {
     schedule::routes(routes);
+    audit::routes(routes);
 }
 
 /// Forgets jobs that no version has any more.
