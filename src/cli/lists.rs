@@ -69,16 +69,16 @@ pub(super) struct ScheduleArgs {
 
 /// The server to ask, and how to print the answer.
 #[derive(Debug, clap::Args)]
-struct Shown {
+pub(super) struct Shown {
     #[command(flatten)]
-    server: ServerAddress,
+    pub(super) server: ServerAddress,
     /// Print the answer as JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// A column: its title, and the member of a row that it shows.
-type Column = (&'static str, &'static str);
+pub(super) type Column = (&'static str, &'static str);
 
 const SERVICES: &[Column] = &[
     ("app", "appName"),
@@ -146,7 +146,7 @@ pub(super) async fn schedule(args: &ScheduleArgs, common: &Common) -> anyhow::Re
 }
 
 /// Asks for a list and prints it. An empty list exits with 3, as every command does that finds no data.
-async fn list(
+pub(super) async fn list(
     shown: &Shown,
     common: &Common,
     path: &[&str],

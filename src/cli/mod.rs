@@ -2,6 +2,7 @@
 //!
 //! Exit codes of all commands: 0 success, 1 the check failed, 2 wrong usage, 3 no data or server unreachable.
 
+mod audit;
 mod completions;
 mod config;
 mod demo;
@@ -127,6 +128,8 @@ enum Command {
     History(lists::HistoryArgs),
     /// List what a server does by itself, and how it went.
     Schedule(lists::ScheduleArgs),
+    /// List what was changed on a server, by whom and when, or verify that list.
+    Audit(audit::AuditArgs),
     /// Run four programs under the profiler, push their profiles to a server, and print its verdicts.
     Demo(demo::Arguments),
     /// Send profiles from files to a server.
@@ -158,6 +161,7 @@ impl Command {
             Self::Baselines(args) => lists::baselines(&args, common).await,
             Self::History(args) => lists::history(&args, common).await,
             Self::Schedule(args) => lists::schedule(&args, common).await,
+            Self::Audit(args) => audit::run(&args, common).await,
             Self::Demo(arguments) => demo::run(&arguments, common).await,
             Self::Push(args) => push::run(&args, common).await,
             Self::Token(command) => token::run(&command, common),
