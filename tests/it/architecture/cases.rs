@@ -14,9 +14,9 @@ const MAP: &str = "\
 | `src/verdict/` | – | pure; `kernel` |
 | `src/http/` | – | `kernel`, `actix`, `reqwest` |
 | `src/storage/` | `*` | `sqlx` |
-| `src/sor/baseline/` | `performance_baseline`, `broken` | `kernel`, `http`, database |
+| `src/sor/baseline/` | `performance_baseline`, `broken` | `kernel`, `http`, database, `core.acting` |
 | `src/sor/history/` | `triage_history` | `kernel`, `http`, database |
-| `src/sor/message/` | `core.message` | `kernel`, database |
+| `src/sor/message/` | `core.message`, `core.acting`, `core.seal` | `kernel`, database |
 | `src/sor/signal/` | `signal.*` | `kernel`, database |
 | `src/bor/` | – | ports |
 | `src/bor/triage/` | – | ports, `bor`, `kernel` |
@@ -82,7 +82,9 @@ const MIGRATIONS: [(&str, &str); 2] = [
         "0002_schemas.up.sql",
         "CREATE TABLE core.message ();\nCREATE VIEW \"signal\".message AS SELECT 1; -- CREATE TABLE lost\n\
          CREATE TABLE gone (); DROP TABLE gone; CREATE OR REPLACE VIEW broken AS SELECT * FROM performance_baseline;\n\
-         CREATE FUNCTION core.acting(text) RETURNS text AS $$ SELECT $1 $$;",
+         CREATE FUNCTION core.acting(text) RETURNS text AS $$ SELECT $1 $$;\n\
+         CREATE OR REPLACE FUNCTION core.seal() RETURNS text AS $$ SELECT text FROM core.message $$;\n\
+         SELECT core.seal() FROM performance_baseline;",
     ),
 ];
 
@@ -126,7 +128,10 @@ fn the_map_and_the_tree_have_the_same_rooms() {
         ("| `src/kernel/` | – | – |", "the map has two rows kernel"),
         ("| `src/jobs/` | – |", "the map's row `src/jobs/` has 2 columns"),
         ("| `src/jobs/` | – | wires |", "the map's row jobs says \"wires\", which the map does not explain"),
-        ("| `src/jobs/` | – | `kernal` |", "the map's row jobs names kernal, which is neither a room nor a dependency"),
+        (
+            "| `src/jobs/` | – | `kernal` |",
+            "the map's row jobs names kernal, which is neither a room nor a dependency nor a function",
+        ),
     ] {
         let mut project = project(&[]);
         project.document = MAP.replace("\n\n- ", &format!("\n{row}\n\n- "));
@@ -308,6 +313,19 @@ fn a_table_is_named_by_the_room_that_owns_it() {
 }
 
 #[test]
+fn a_function_of_another_room_is_called_by_rooms_whose_row_names_it() {
+    for (file, sql, function) in [
+        ("sor/baseline/a.rs", "SELECT core.seal()", "core.seal"),
+        ("sor/history/a.rs", "DELETE FROM triage_history USING core.acting($1)", "core.acting"),
+    ] {
+        let room = file.trim_end_matches("/a.rs");
+        let text = format!("fn f() {{ sqlx::raw_sql(\"{sql}\"); }}");
+        let breach = format!("src/{file} names the function {function}, which is not of {room}");
+        assert_found(&project(&[(file, &text)]), &breach, sql);
+    }
+}
+
+#[test]
 fn sql_in_a_file_of_its_own_is_read() {
     let breach = "src/sor/baseline/a.sql names the table public.triage_history, which is not of sor/baseline";
     assert_found(&project(&[("sor/baseline/a.sql", "SELECT 1 FROM triage_history")]), breach, "a file");
@@ -332,6 +350,7 @@ fn every_table_has_one_owner_and_no_migration_joins_two() {
     };
     for (sql, breach) in [
         ("CREATE TABLE core.ledger ();", "the table core.ledger belongs to no room"),
+        ("CREATE FUNCTION core.book() RETURNS int;", "the function core.book belongs to no room"),
         ("create table message ();", "the table public.message belongs to no room"),
         ("CREATE MATERIALIZED VIEW both AS SELECT 1;", "the table public.both belongs to no room"),
         (

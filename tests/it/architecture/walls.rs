@@ -43,6 +43,7 @@ pub(super) fn breaches(project: &Project) -> BTreeSet<String> {
         project,
         rooms: project.sources.iter().map(|(file, _)| room_of(file)).collect(),
         names: Names::of(&modules),
+        functions: sql::functions(&project.migrations),
         constructors: constructors(&modules),
         map,
     };
@@ -66,6 +67,8 @@ struct Check<'a> {
     /// The rooms of the tree.
     rooms: BTreeSet<String>,
     names: Names,
+    /// The SQL functions that migrations make.
+    functions: BTreeSet<String>,
     constructors: BTreeSet<String>,
 }
 
@@ -79,7 +82,10 @@ impl Check<'_> {
             self.project.manifest.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect();
         let known = |entry: &str| {
             let room = entry.split("::").next().unwrap_or(entry);
-            entry.ends_with('*') || rows.contains_key(room) || dependencies.iter().any(|name| is_of_family(name, entry))
+            entry.ends_with('*')
+                || self.functions.contains(entry)
+                || rows.contains_key(room)
+                || dependencies.iter().any(|name| is_of_family(name, entry))
         };
         let entries = rows.iter().flat_map(|(room, row)| row.may_touch.iter().map(move |entry| (room, entry)));
         let unknown = entries.filter(|(_, entry)| !known(entry));
@@ -87,7 +93,7 @@ impl Check<'_> {
             .map(|room| format!("the room {room} has no row on the map"))
             .chain(no_room.map(|room| format!("the map's row {room} has no room")))
             .chain(unknown.map(|(room, entry)| {
-                format!("the map's row {room} names {entry}, which is neither a room nor a dependency")
+                format!("the map's row {room} names {entry}, which is neither a room nor a dependency nor a function")
             }))
             .collect()
     }
@@ -154,18 +160,21 @@ impl Check<'_> {
         ends.next().is_none() || !self.names.is_module(&path[..ends.next().unwrap_or(path.len())])
     }
 
-    /// Tables without exactly one owner, rows with tables that do not exist, and SQL that names tables of other rooms.
+    /// Tables and functions without exactly one owner, rows with some that do not exist, and SQL that names those of other
+    /// rooms. A row may name functions of other rooms among what its room may touch.
     fn tables_of(&self, modules: &[Module]) -> Vec<String> {
-        let made = sql::tables(&self.project.migrations);
+        let tables = sql::tables(&self.project.migrations);
+        let made: BTreeSet<String> = tables.union(&self.functions).cloned().collect();
+        let kind = |name: &str| if self.functions.contains(name) { "function" } else { "table" };
         let mut found = Vec::new();
         let mut owners = BTreeMap::new();
         for table in &made {
             let rooms: Vec<&str> =
                 self.map.rows.iter().filter(|(_, row)| row.owns(table)).map(|(room, _)| room.as_str()).collect();
             match rooms[..] {
-                [] => found.push(format!("the table {table} belongs to no room")),
+                [] => found.push(format!("the {} {table} belongs to no room", kind(table))),
                 [room] => _ = owners.insert(table.as_str(), room),
-                _ => found.push(format!("the table {table} belongs to {}", rooms.join(" and to "))),
+                _ => found.push(format!("the {} {table} belongs to {}", kind(table), rooms.join(" and to "))),
             }
         }
         for (room, row) in &self.map.rows {
@@ -180,14 +189,16 @@ impl Check<'_> {
             let room = room_of(file);
             let Some(row) = self.map.rows.get(&room) else { continue };
             for table in sql::named(text, &made) {
-                if !row.tables.iter().any(|entry| covers(entry, table)) {
-                    found.push(format!("src/{file} names the table {table}, which is not of {room}"));
+                let may_call = self.functions.contains(table) && row.may_touch.iter().any(|entry| entry == table);
+                if !may_call && !row.tables.iter().any(|entry| covers(entry, table)) {
+                    found.push(format!("src/{file} names the {} {table}, which is not of {room}", kind(table)));
                 }
             }
         }
         for (file, text) in &self.project.migrations {
             for statement in sql::statements(text) {
-                let named = sql::named(&statement, &made);
+                // A room's tables may have triggers of another room's functions.
+                let named = sql::named(&statement, &tables);
                 let rooms: BTreeSet<_> = named.iter().filter_map(|table| owners.get(table)).collect();
                 if rooms.len() > 1 {
                     found.push(format!("migrations/{file} names tables of several rooms at once: {named:?}"));
