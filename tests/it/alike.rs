@@ -15,9 +15,11 @@ use crate::testing::{self, TestDatabase};
 
 /// The members that differ between requests: current times, the id of the request, processes, and how long they worked.
 static PASSING: LazyLock<Regex> = LazyLock::new(|| {
-    let time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z";
-    let member = r#""holder":"[0-9a-f-]+"|"durationMs":\d+"#;
-    Regex::new(&format!("{time}|urn:request:[0-9a-f-]+|{member}")).unwrap()
+    let time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)";
+    let member = r#""holder":"[0-9a-f-]+"|"durationMs":\d+|"requestId":"[^"]+"|"userAgent":(null|"[^"]+")"#;
+    // The chain of the audit log grows each second.
+    let chain = r#""name":"audit_chain"[^{}]*|"head":(null|\{[^{}]*\})|"unchained":\d+"#;
+    Regex::new(&format!("{time}|urn:request:[0-9a-f-]+|{member}|{chain}")).unwrap()
 });
 
 static PARAMETER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\{\w+\}").unwrap());
@@ -163,6 +165,9 @@ fn core() -> Vec<Asked> {
     };
     let end = |error: Option<&str>| json!({"job": "alike", "holder": process(1), "term": 1, "durationMs": 12, "error": error});
     let bare = |path: &str| (Method::POST, path.to_owned(), None, None);
+    let denied = json!({"entries": [{"userId": "token:ci", "accessMethod": "token", "action": "request.denied",
+        "resourceType": "route", "resourceId": "GET /audit", "result": "denied", "times": 3, "clientIp": "192.0.2.7",
+        "userAgent": "curl/8.5", "requestId": "r-1", "metadata": {"reason": "forbidden"}}]});
     vec![
         get("/schedule"),
         get("/schedule?nope=1"),
@@ -182,6 +187,16 @@ fn core() -> Vec<Asked> {
         post("/core/schedule/resign", group("alike", 2)),
         post("/core/schedule/resign", group("alike", 1)),
         bare("/core/schedule/forget"),
+        get("/audit?limit=5"),
+        get("/audit?action=baseline.update"),
+        get("/audit?resourceType=service&resourceId=shop&userId=open:local&result=success"),
+        get("/audit?appName=nobody"),
+        get("/audit?nope=1"),
+        get("/audit/verify?fromSeq=1000000"),
+        get("/audit/verify?fromSeq=0"),
+        post("/core/audit/append", json!({"entries": []})),
+        post("/core/audit/append", denied),
+        get("/audit?action=request.denied"),
     ]
 }
 
@@ -316,7 +331,13 @@ async fn every_route_answers_the_same_bytes_with_local_and_with_remote_systems_o
     let (servers, _sors, _databases) = both(&canned).await;
     let asked = [baselines(), history(), services(), rules(), core(), profiles(), decisions()].concat();
     for server in &servers {
-        let upkeep = || async { server.json("/schedule").await.1["jobs"][0]["outcome"] == "ok" };
+        let upkeep = || async {
+            let schedule = server.json("/schedule").await.1;
+            let ran = |name: &str| {
+                schedule["jobs"].as_array().unwrap().iter().any(|job| job["name"] == name && job["outcome"] == "ok")
+            };
+            ["schedule_upkeep", "audit_upkeep", "audit_chain"].into_iter().all(ran)
+        };
         until("the first upkeep", upkeep).await;
     }
     let mut succeeded = Vec::new();

@@ -28,7 +28,7 @@ async fn stocked() -> Flamewarden {
             "recommendation": "look\nhere"});
         post(&server, "/history", entry).await;
     }
-    until("a job", || async { server.json("/schedule").await.1["jobs"][0]["name"] == "schedule_upkeep" }).await;
+    until("a job", || async { server.json("/schedule").await.1.to_string().contains("schedule_upkeep") }).await;
     server
 }
 
@@ -39,6 +39,7 @@ async fn stocked() -> Flamewarden {
 #[case::baselines(&["baselines", "shop"], "  cpu   5.5      warning   shop.Price.sum\n")]
 #[case::of_a_kind(&["baselines", "shop", "--type", "cpu"], "shop.Price.sum\n")]
 #[case::history(&["history", "shop"], "  cpu    high      cpu_bound    look here\n")]
+#[case::audit(&["audit", "--app", "shop", "--action", "baseline.create"], "  open:local  baseline.create  1         shop  success  1      127.0.0.1  ")]
 #[case::schedule(&["schedule"], "schedule_upkeep  core   ")]
 #[actix_web::test]
 async fn a_list_is_a_table(#[case] arguments: &[&str], #[case] expected: &str) {
@@ -54,6 +55,7 @@ async fn a_list_is_a_table(#[case] arguments: &[&str], #[case] expected: &str) {
 #[case(&["services", "--tier", "nobody"])]
 #[case(&["baselines", "nobody"])]
 #[case(&["history", "nobody"])]
+#[case(&["audit", "--user", "nobody"])]
 #[case(&["apps", "--from", "now-5h", "--to", "now-4h"])]
 #[actix_web::test]
 async fn an_empty_list_ends_with_three(#[case] arguments: &[&str]) {

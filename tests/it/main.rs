@@ -12,6 +12,7 @@ use flamewarden::{config, storage};
 mod alike;
 mod api;
 mod architecture;
+mod audit;
 mod cli;
 mod cli_demo;
 mod cli_diff;

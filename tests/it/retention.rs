@@ -29,6 +29,15 @@ async fn a_server_deletes_assessments_that_are_older_than_its_history_is_kept() 
         (&list["history"][0]["diagnosis"], &list["history"][1]["diagnosis"]),
         (&json!("day 0"), &json!("day 1"))
     );
+    // One row of the audit log for all of them.
+    until("the row of the audit log", || async { deletes.json("/audit").await.1["count"] != 0 }).await;
+    let (_, log) = deletes.json("/audit").await;
+    let row = &log["entries"][0];
+    assert_eq!(
+        (&log["count"], &row["action"], &row["userId"]),
+        (&json!(1), &json!("history.expire"), &json!("system:history"))
+    );
+    assert_eq!((&row["metadata"]["rows"], row["metadata"]["before"].is_string()), (&json!(2), true));
 }
 
 #[actix_web::test]

@@ -92,9 +92,9 @@ const TABLE: &[Row] = &[
     (RULES, &[BROKEN], &["/rules"], Problem(503, "database_unavailable")),
     (RULES, &[SLOW], &["/rules"], Problem(504, "timeout")),
     (RULES, &[BUSY], &["/rules"], Problem(503, "overloaded")),
-    (CORE, &[BROKEN], &["/schedule", "/core"], Problem(503, "database_unavailable")),
-    (CORE, &[SLOW], &["/schedule", "/core"], Problem(504, "timeout")),
-    (CORE, &[BUSY], &["/schedule", "/core"], Problem(503, "overloaded")),
+    (CORE, &[BROKEN], &["/schedule", "/audit", "/core"], Problem(503, "database_unavailable")),
+    (CORE, &[SLOW], &["/schedule", "/audit", "/core"], Problem(504, "timeout")),
+    (CORE, &[BUSY], &["/schedule", "/audit", "/core"], Problem(503, "overloaded")),
 ];
 
 fn expected(sor: &str, fault: Fault, path: &str) -> Expected {
@@ -139,6 +139,7 @@ fn questions() -> Vec<(Method, String, Option<Value>)> {
         get("/rules/active/shop"),
         post("/rules", rule),
         delete("/rules/999"),
+        get("/audit?userId=nobody"),
         // The schedule itself moves on.
         post("/schedule/nobody/run", json!({})),
         post("/core/schedule/resign", json!({"group": "else", "holder": "018d3f3e-7c1a-7000-8000-000000000002"})),
