@@ -193,17 +193,7 @@ mod tests {
         seen.lock().unwrap().take().unwrap()
     }
 
-    async fn keep(
-        call: Call,
-        request: HttpRequest,
-        id: web::Header<GivenId>,
-        kept: web::Data<Mutex<Option<Call>>>,
-    ) -> HttpResponse {
-        // In a whole server that is done where a service is known by its credentials.
-        let call = match announced(request.headers()).unwrap() {
-            (Some(actor), client) => call.by(Caller { actor, client, projects: None }),
-            (None, _) => call,
-        };
+    async fn keep(call: Call, id: web::Header<GivenId>, kept: web::Data<Mutex<Option<Call>>>) -> HttpResponse {
         // In a whole server the middleware takes the id from the header.
         let call = match id.into_inner().0 {
             Some(id) => call.of_request(id),

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::ServiceConfig;
-use actix_web::{App, HttpServer};
+use actix_web::{App, Error, HttpMessage, HttpServer};
 
+use super::call::announced;
 use super::client::{Outward, OutwardSettings};
+use crate::kernel::Caller;
 
 /// A server on a free port of loopback; it stops when dropped.
 pub(crate) struct Served {
@@ -17,7 +21,7 @@ pub(crate) struct Served {
 impl Served {
     /// Serves what `configure` mounts.
     pub(crate) fn with(configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static) -> Self {
-        let server = HttpServer::new(move || App::new().configure(configure.clone()));
+        let server = HttpServer::new(move || App::new().configure(configure.clone()).wrap(from_fn(believe)));
         let server = server.workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
         let base = format!("http://{}", server.addrs()[0]).parse().unwrap();
         let server = server.run();
@@ -36,6 +40,14 @@ impl Served {
         };
         Outward::new(settings).unwrap()
     }
+}
+
+/// Believes whom a request is announced for, as a whole server does where a peer is known by its credentials.
+async fn believe<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+    if let (Some(actor), client) = announced(request.headers())? {
+        request.extensions_mut().insert(Caller { actor, client, projects: None });
+    }
+    next.call(request).await
 }
 
 impl Drop for Served {

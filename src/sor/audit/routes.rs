@@ -107,7 +107,7 @@ fn seen(allowed: Option<Vec<Text255>>, asked: Option<Vec<Text255>>) -> Option<Ve
     get, path = "/audit", tag = "audit", operation_id = "listAuditLog",
     params(AuditParams),
     responses((status = 200, description = "One page", body = AuditLogBody), RelationalErrors),
-    security(("bearer" = ["admin"]), ("basic" = ["admin"])),
+    security(("bearer" = ["admin", "projects"]), ("basic" = ["admin", "projects"])),
 )]
 pub(super) async fn list_audit_log(
     port: Port,

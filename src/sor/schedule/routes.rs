@@ -38,6 +38,7 @@ fn answer<T, B: Serialize>(done: PortResult<T>, body: impl FnOnce(T) -> B) -> Re
 #[utoipa::path(
     get, path = "/schedule", tag = "schedule", operation_id = "showSchedule",
     responses((status = 200, description = "Leaders by group, jobs by name", body = ScheduleBody), RelationalErrors),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn show_schedule(port: Port, call: Call, _: Query<NoParams>) -> Result<HttpResponse, Problem> {
     answer(port.jobs(&call).await, ScheduleBody::from)
@@ -55,6 +56,7 @@ pub(super) async fn show_schedule(port: Port, call: Call, _: Query<NoParams>) ->
         (status = 404, description = "`job_unknown`: no job of this name was ever begun", body = Problem, content_type = "application/problem+json"),
         RelationalErrors,
     ),
+    security(("bearer" = ["admin"]), ("basic" = ["admin"])),
 )]
 pub(super) async fn run_job(
     port: Port,
@@ -80,6 +82,7 @@ pub(super) async fn run_job(
     post, path = "/core/schedule/lead", tag = "schedule", operation_id = "leadGroup",
     request_body = CandidateBody,
     responses((status = 200, description = "The lease, or null where another process holds it", body = LedBody), WriteErrors),
+    security(("bearer" = ["service"]), ("basic" = ["service"])),
 )]
 pub(super) async fn lead(
     port: Port,
@@ -98,6 +101,7 @@ pub(super) async fn lead(
     post, path = "/core/schedule/resign", tag = "schedule", operation_id = "resignGroup",
     request_body = CandidateBody,
     responses((status = 200, description = "Whether the process held it", body = DoneBody), WriteErrors),
+    security(("bearer" = ["service"]), ("basic" = ["service"])),
 )]
 pub(super) async fn resign(
     port: Port,
@@ -119,6 +123,7 @@ pub(super) async fn resign(
         (status = 200, description = "The job, or null where that due time was run for or another leads", body = BegunBody),
         WriteErrors,
     ),
+    security(("bearer" = ["service"]), ("basic" = ["service"])),
 )]
 pub(super) async fn begin_run(
     port: Port,
@@ -136,6 +141,7 @@ pub(super) async fn begin_run(
     post, path = "/core/schedule/end", tag = "schedule", operation_id = "endRun",
     request_body = RunEnd,
     responses((status = 200, description = "Whether it was running", body = DoneBody), WriteErrors),
+    security(("bearer" = ["service"]), ("basic" = ["service"])),
 )]
 pub(super) async fn end_run(
     port: Port,
@@ -152,6 +158,7 @@ pub(super) async fn end_run(
 #[utoipa::path(
     post, path = "/core/schedule/forget", tag = "schedule", operation_id = "forgetJobs",
     responses((status = 200, description = "How many were removed", body = ForgottenBody), RelationalErrors),
+    security(("bearer" = ["service"]), ("basic" = ["service"])),
 )]
 pub(super) async fn forget_jobs(port: Port, call: Call, _: Query<NoParams>) -> Result<HttpResponse, Problem> {
     answer(port.forget(&call).await, |forgotten| ForgottenBody { forgotten })
