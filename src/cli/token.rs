@@ -1,7 +1,9 @@
 //! `flamewarden token`: makes, lists and revokes tokens of a file. The server reads a changed file within seconds.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -89,6 +91,7 @@ fn new(args: &NewArgs, now: DateTime<Utc>) -> anyhow::Result<Exit> {
             eprint!("{entry}");
         }
         Some(path) => {
+            let _lock = lock(path)?;
             let file = if path.exists() { TokenFile::read(path)? } else { TokenFile::default() };
             write(path, &file.with(&entry)?)?;
         }
@@ -98,6 +101,7 @@ fn new(args: &NewArgs, now: DateTime<Utc>) -> anyhow::Result<Exit> {
 }
 
 fn revoke(args: &RevokeArgs) -> anyhow::Result<Exit> {
+    let _lock = lock(&args.file)?;
     let Some(left) = TokenFile::read(&args.file)?.without(&args.name)? else {
         eprintln!("error: {} has no token {}", args.file.display(), args.name);
         return Ok(Exit::NoData);
@@ -106,23 +110,39 @@ fn revoke(args: &RevokeArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// Replaces a file by renaming, so that a server never reads half of it. Its owner alone may read it.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Keeps other commands from changing the tokens in a folder meanwhile, as long as the answer lives.
+fn lock(path: &Path) -> anyhow::Result<fs::File> {
+    let folder = folder(path);
+    let locked = fs::File::open(folder).and_then(|file| file.lock().map(|()| file));
+    locked.with_context(|| format!("{} cannot be locked", folder.display()))
+}
+
+/// Replaces a file by renaming, so that a server never reads half of it. A new file may be read by its owner alone;
+/// another keeps its owner and mode, so that a server that could read it still can.
 fn write(path: &Path, file: &TokenFile) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Behind a link the file itself is replaced.
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let before = fs::metadata(path).ok();
     let name = path.file_name().context("the file has no name")?.to_string_lossy();
-    let beside = folder.join(format!(".{name}.{}", std::process::id()));
+    let beside = folder(path).join(format!(".{name}.{}", std::process::id()));
     let written = (|| {
-        let mut options = std::fs::OpenOptions::new();
-        std::os::unix::fs::OpenOptionsExt::mode(options.write(true).create_new(true), 0o600);
-        let mut out = options.open(&beside)?;
+        let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         out.write_all(file.text().as_bytes())?;
+        if let Some(before) = &before {
+            fchown(&out, Some(before.uid()), Some(before.gid()))?;
+            out.set_permissions(before.permissions())?;
+        }
         out.sync_all()?;
-        std::fs::rename(&beside, path)
+        fs::rename(&beside, path)
     })();
     if written.is_err() {
-        let _ = std::fs::remove_file(&beside);
+        let _ = fs::remove_file(&beside);
     }
-    written.with_context(|| format!("{} cannot be written", path.display()))
+    written.with_context(|| format!("{} cannot be written with its owner and mode", path.display()))
 }
 
 fn table(file: &TokenFile, now: DateTime<Utc>) -> String {

@@ -80,11 +80,11 @@ impl AuthSettings {
         let tokens_file = reader.text("auth.tokens_file").map(PathBuf::from);
         let admin_token =
             reader.optional("auth.admin_token", "32 characters or more, or sha256: and 64 digits", |text| {
-                text.parse().map(AdminToken::Digest).ok().or_else(|| long_enough(text).map(AdminToken::Plain))
+                text.parse().map(AdminToken::Digest).ok().or_else(|| plain(text).map(AdminToken::Plain))
             });
         let service_token = reader.optional("auth.service_token", "32 characters or more, not a digest", |text| {
             // It is sent to other processes, so the digest alone is no use.
-            long_enough(text).filter(|_| text.parse::<TokenDigest>().is_err())
+            plain(text)
         });
         let same =
             |admin: &AdminToken, service: &SecretString| admin.digest() == TokenDigest::of(service.expose_secret());
@@ -130,6 +130,14 @@ impl GatewaySettings {
         let mut header = |key| reader.required(key, "the name of a header", header_name);
         let (user, roles, projects) =
             (header("auth.user_header"), header("auth.role_header"), header("auth.projects_header"));
+        let names = [&user, &roles, &projects];
+        if names
+            .iter()
+            .enumerate()
+            .any(|(at, name)| name.is_some() && names.iter().skip(at + 1).any(|other| other == name))
+        {
+            reader.refuse("auth.user_header", "must differ from auth.role_header, and both from auth.projects_header");
+        }
         Some(Self {
             trusted: trusted?.unwrap_or_default(),
             role: role?,
@@ -146,12 +154,18 @@ fn header_name(text: &str) -> Option<String> {
     plain.then(|| text.to_ascii_lowercase())
 }
 
-fn long_enough(text: &str) -> Option<SecretString> {
-    (text.chars().count() >= MIN_TOKEN_CHARS && text.bytes().all(|byte| byte.is_ascii_graphic()))
-        .then(|| SecretString::from(text))
+/// A token itself. What begins as a digest is meant as one: with a mistake in it, it is no token either.
+fn plain(text: &str) -> Option<SecretString> {
+    let is_long = text.chars().count() >= MIN_TOKEN_CHARS && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_digest = text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("sha256:"));
+    (is_long && !is_digest).then(|| SecretString::from(text))
 }
 
-/// A network, or a single address. IPv4 addresses mapped to IPv6 are IPv4 addresses.
+/// A network, or a single address. Addresses of IPv4 that are mapped to IPv6 are those of IPv4; a network of them is
+/// written as one of IPv4.
 fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(|address| address.to_canonical().into()))
+    let Ok(network) = text.parse::<IpNet>() else {
+        return text.parse::<std::net::IpAddr>().ok().map(|address| address.to_canonical().into());
+    };
+    Some(network).filter(|network| network.addr().to_canonical() == network.addr())
 }

@@ -26,7 +26,7 @@ pub fn document(chapters: impl Iterator<Item = (&'static str, &'static str)>) ->
          seconds, RFC 3339, `now`, or `now-90m`; windows are half-open and at most 31 days long. Every answer carries \
          `x-request-id`.\n\nWhere the server asks who calls, send a token as `Authorization: Bearer TOKEN`, or as the \
          password of HTTP Basic with any user. The scope of a route is the role that it takes at least: `ingest`, `viewer`, \
-         `editor`, `admin` or `service`."
+         `editor`, `admin` or `service`; without a scope any role may ask."
             .to_owned(),
     );
     info.license = Some(license);

@@ -43,7 +43,10 @@ impl Served {
 }
 
 /// Believes whom a request is announced for, as a whole server does where a peer is known by its credentials.
-async fn believe<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+pub(crate) async fn believe<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
     if let (Some(actor), client) = announced(request.headers())? {
         request.extensions_mut().insert(Caller { actor, client, projects: None });
     }

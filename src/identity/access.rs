@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -94,7 +95,7 @@ struct WatchedFile {
 
 struct FileState {
     known: Arc<HashMap<TokenDigest, Known>>,
-    seen: Option<(SystemTime, u64)>,
+    seen: Option<(SystemTime, u64, u64)>,
     problem: Option<String>,
 }
 
@@ -177,13 +178,18 @@ impl AccessControl {
         &self.needs
     }
 
+    /// The address that a request comes from.
+    pub(super) fn client(&self, asked: &Asked<'_>) -> IpAddr {
+        self.gateways.client(asked.peer, asked.headers)
+    }
+
     /// Who a request is from, unless it is refused. `None` for a route that everybody may ask and a caller that is not
     /// known.
     pub(super) fn admit(&self, asked: &Asked<'_>) -> Result<Option<Identity>, Denied> {
         if asked.need == Need::Nothing {
             return Ok(None);
         }
-        let client = self.gateways.client(asked.peer, asked.headers);
+        let client = self.client(asked);
         if self.mode != Mode::Required {
             return self.admit_anybody(asked, client).map(Some);
         }
@@ -286,10 +292,10 @@ impl WatchedFile {
     }
 }
 
-/// When a file was changed, and its size: whether it has to be read again.
-fn seen(path: &std::path::Path) -> Option<(SystemTime, u64)> {
+/// What tells whether a file has to be read again: when it was changed, its size, and which file it is.
+fn seen(path: &std::path::Path) -> Option<(SystemTime, u64, u64)> {
     let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
 }
 
 fn known(file: &TokenFile) -> HashMap<TokenDigest, Known> {

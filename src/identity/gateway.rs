@@ -1,6 +1,6 @@
 //! Gateways in front of the server: they know users, and say who asks in headers that count from their networks only.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::header::HeaderMap;
 use ipnet::IpNet;
@@ -40,10 +40,9 @@ impl Gateways {
             return peer;
         }
         let lines: Vec<_> = headers.get_all(FORWARDED_FOR).filter_map(|line| line.to_str().ok()).collect();
-        let mut hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
         // What stands before something unreadable was not written by a gateway of ours.
-        let readable = hops.by_ref().map_while(|hop| hop.trim().parse::<IpAddr>().ok());
-        readable.map(|hop| hop.to_canonical()).find(|hop| !self.trusts(*hop)).unwrap_or(peer)
+        let hops = lines.iter().rev().flat_map(|line| line.rsplit(',')).map_while(address);
+        hops.map(|hop| hop.to_canonical()).find(|hop| !self.trusts(*hop)).unwrap_or(peer)
     }
 
     /// The user that a gateway names; `None` where none does.
@@ -55,10 +54,10 @@ impl Gateways {
         if !self.trusts(peer.to_canonical()) {
             return Ok(None);
         }
-        let Some(name) = one(headers, user_header)? else { return Ok(None) };
+        let Some(name) = one(headers, user_header)?.filter(|name| !name.is_empty()) else { return Ok(None) };
         let name = name.parse().map_err(|error| format!("{user_header}: {error}"))?;
         let role = match one(headers, role_header)? {
-            None => *role,
+            None | Some("") => *role,
             Some(text) => match text.parse() {
                 Ok(Role::Service) | Err(_) => {
                     return Err(format!("{role_header} must be one of ingest, viewer, editor, admin"));
@@ -71,7 +70,13 @@ impl Gateways {
     }
 }
 
-/// The only value of a header; an empty one counts as absent.
+/// An address as gateways write it, with a port or without.
+fn address(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    hop.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|hop| hop.ip()))
+}
+
+/// The only value of a header.
 fn one<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, String> {
     let mut given = headers.get_all(name);
     let Some(value) = given.next() else { return Ok(None) };
@@ -79,9 +84,10 @@ fn one<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, String
         return Err(format!("{name} is given twice"));
     }
     let text = std::str::from_utf8(value.as_bytes()).map_err(|_| format!("{name} is not UTF-8"))?;
-    Ok(Some(text.trim()).filter(|text| !text.is_empty()))
+    Ok(Some(text.trim()))
 }
 
+/// The projects of a list. A list without any is none: a gateway that finds no projects of a user does not mean all.
 fn projects(text: &str, header: &str) -> Result<Vec<Text255>, String> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     names.map(|name| name.parse().map_err(|error| format!("{header}: {error}"))).collect()
@@ -121,6 +127,7 @@ mod tests {
     #[case("::1", &[("x-user", "ada"), ("x-role", "admin")], Some("gateway:ada admin *"))]
     #[case("10.1.2.3", &[("x-user", "größe"), ("x-role", "")], Some("gateway:größe viewer *"))]
     #[case("10.1.2.3", &[("x-user", "ada"), ("x-projects", "shop, pay ,")], Some("gateway:ada viewer shop,pay"))]
+    #[case("10.1.2.3", &[("x-user", "ada"), ("x-projects", "")], Some("gateway:ada viewer "))]
     #[case("10.1.2.3", &[], None)]
     #[case("10.1.2.3", &[("x-user", " ")], None)]
     #[case("192.0.2.7", &[("x-user", "ada"), ("x-role", "admin")], None)]
@@ -155,6 +162,7 @@ mod tests {
     #[case("10.0.0.1", &[("x-forwarded-for", "203.0.113.9, 198.51.100.1, 10.0.0.2")], "198.51.100.1")]
     #[case("10.0.0.1", &[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-for", "198.51.100.1")], "198.51.100.1")]
     #[case("10.0.0.1", &[("x-forwarded-for", "203.0.113.9, unknown")], "10.0.0.1")]
+    #[case("10.0.0.1", &[("x-forwarded-for", "198.51.100.1:5678, [::1]:80")], "198.51.100.1")]
     #[case("10.0.0.1", &[("x-forwarded-for", "10.0.0.3, 10.0.0.2")], "10.0.0.1")]
     fn the_client_is_the_last_address_that_is_no_gateway(
         #[case] peer: &str,

@@ -4,17 +4,24 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::{header, uri::Authority};
+use actix_web::http::{Method, header, uri::Authority};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 
 use super::access::{AccessControl, Asked, Denied};
 use super::known::Identity;
 use crate::http::{Code, Problem};
-use crate::telemetry::AUTH_REQUESTS;
+use crate::sor::audit::{DeniedRequest, DeniedRequests};
+use crate::telemetry::{self, AUTH_REQUESTS};
 
 /// How long an address waits after too many bad credentials, in seconds.
 const RETRY_AFTER_S: u32 = 60;
+
+/// The header in which browsers say that the page of another site sends a request. With it they send the credentials
+/// that they keep, and they reach servers of their own machine.
+const FETCH_SITE: &str = "sec-fetch-site";
+/// Of a host that is refused, so many characters are told.
+const SHOWN_CHARS: usize = 255;
 
 /// Refuses a request whose caller is not known or may not do what it asks, and otherwise leaves with it who the caller
 /// is: as [`Identity`] for this room, and as `kernel::Caller` for calls. The app's data must hold an [`AccessControl`].
@@ -42,6 +49,9 @@ fn decide(request: &ServiceRequest) -> Result<Option<Identity>, Problem> {
     let access = request.app_data::<web::Data<AccessControl>>();
     let access = access.ok_or_else(|| Problem::internal_error("there is no access control"))?;
     let headers = request.headers();
+    if request.method() != Method::GET && headers.get(FETCH_SITE).is_some_and(|site| site == "cross-site") {
+        return Err(Problem::new(Code::Forbidden, "a page of another site sent this request"));
+    }
     // In HTTP/2, and where a proxy is asked, the host is in the address.
     let in_address = request.uri().authority().map(Authority::as_str);
     let host = in_address.or_else(|| headers.get(header::HOST).map(|host| host.to_str().unwrap_or("")));
@@ -59,7 +69,14 @@ fn decide(request: &ServiceRequest) -> Result<Option<Identity>, Problem> {
         Err(denied) => (denied.method(), denied.code().id()),
     };
     metrics::counter!(AUTH_REQUESTS, "method" => method, "outcome" => outcome).increment(1);
-    decision.map_err(Denied::problem)
+    decision.map_err(|denied| {
+        if denied.is_logged()
+            && let Some(log) = request.app_data::<web::Data<DeniedRequests>>()
+        {
+            log.note(denied.entry(request, access.client(&asked)));
+        }
+        denied.problem()
+    })
 }
 
 impl Denied {
@@ -68,6 +85,30 @@ impl Denied {
             Self::Forbidden { identity, .. } => identity.actor.method.as_str(),
             Self::Announced(_) => "service",
             Self::Missing | Self::Bad(_) | Self::TooMany | Self::Host(_) => "none",
+        }
+    }
+
+    /// Whether the audit log has it: a refused caller, and a bad credential. Who shows none is only asked for one, and of
+    /// too many from one address the first ones are there.
+    fn is_logged(&self) -> bool {
+        matches!(self, Self::Bad(_) | Self::Forbidden { .. } | Self::Host(_))
+    }
+
+    /// The entry of the audit log.
+    fn entry(&self, request: &ServiceRequest, client: IpAddr) -> DeniedRequest {
+        let identity = match self {
+            Self::Forbidden { identity, .. } => Some(identity),
+            _ => None,
+        };
+        let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
+        let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        DeniedRequest {
+            actor: identity.map(|identity| identity.actor.clone()),
+            client: Some(identity.and_then(|identity| identity.client).unwrap_or(client)),
+            agent: agent.map(str::to_owned),
+            request_id: telemetry::request_id().map(|id| id.to_string()),
+            route: format!("{} {route}", request.method()),
+            reason: self.code().id(),
         }
     }
 
@@ -101,8 +142,9 @@ impl Denied {
             Self::Host(host) => Problem::new(
                 code,
                 format!(
-                    "{host:?} is not a name of this machine, and without authentication this server answers on localhost \
-                     alone: set ADMIN_TOKEN or AUTH_TOKENS_FILE, or AUTH=open"
+                    "{:?} is not a name of this machine, and without authentication this server answers on localhost \
+                     alone: set ADMIN_TOKEN or AUTH_TOKENS_FILE, or AUTH=open",
+                    host.chars().take(SHOWN_CHARS).collect::<String>()
                 ),
             ),
             Self::Announced(problem) => problem,

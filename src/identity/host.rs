@@ -7,10 +7,15 @@ use std::net::IpAddr;
 
 /// Whether `host`, with or without a port, is `localhost`, below it, or an address of loopback.
 pub(super) fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    let (name, rest) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some(parts) => parts,
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
+    let is_port =
+        |rest: &str| rest.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    if !rest.is_empty() && !is_port(rest) {
+        return false;
+    }
     let lower = name.trim_end_matches('.').to_ascii_lowercase();
     lower == "localhost"
         || lower.strip_suffix(".localhost").is_some_and(|label| !label.is_empty())
@@ -36,6 +41,10 @@ mod tests {
     #[case(".localhost", false)]
     #[case("evil.example", false)]
     #[case("evil.example:8080", false)]
+    #[case("localhost:80@evil.example", false)]
+    #[case("localhost:evil.example", false)]
+    #[case("[::1]x.evil.example:80", false)]
+    #[case("::1", false)]
     #[case("localhost.evil.example", false)]
     #[case("notlocalhost", false)]
     #[case("127.0.0.1.evil.example", false)]

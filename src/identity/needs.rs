@@ -18,9 +18,9 @@ const PROJECTS: &str = "projects";
 pub(super) enum Need {
     /// Nothing: everybody may.
     Nothing,
-    /// Nothing, but the request must not come from the page of another site: a page that shows no data.
+    /// Nothing: a page that shows no data. Unlike health it is refused under the name of another machine.
     Page,
-    /// Any good credential. So do paths that no document has: all that is there is a refusal.
+    /// Any good credential. Paths in no document need one too: they are answered with a refusal.
     Credential,
     /// This role at least.
     Role {
@@ -99,7 +99,8 @@ fn need_of(requirements: &[SecurityRequirement]) -> Option<Need> {
         return Some(Need::Nothing);
     }
     let scopes = all.iter().find_map(|schemes| schemes.get(SCHEME))?;
-    let least = scopes.first()?.parse().ok()?;
+    let Some(least) = scopes.first() else { return Some(Need::Credential) };
+    let least = least.parse().ok()?;
     Some(Need::Role { least, by_project: scopes.iter().any(|scope| scope == PROJECTS) })
 }
 
@@ -126,6 +127,7 @@ mod tests {
                 "/health": {"get": operation(&json!([{}]))},
                 "/rules/{id}": {"get": operation(&viewer), "delete": operation(&editor)},
                 "/rules/test": {"post": operation(&editor), "get": operation(&json!([{"bearer": ["admin", "projects"]}]))},
+                "/whoami": {"get": operation(&json!([{"bearer": []}]))},
                 "/a": {"get": operation(security)},
             }
         }))
@@ -145,6 +147,7 @@ mod tests {
     #[case(Method::DELETE, "/rules/test", role(Role::Editor))]
     #[case(Method::POST, "/rules/test", role(Role::Editor))]
     #[case(Method::GET, "/rules/test", Need::Role { least: Role::Admin, by_project: true })]
+    #[case(Method::GET, "/whoami", Need::Credential)]
     #[case(Method::POST, "/health", Need::Credential)]
     #[case(Method::GET, "/rules/7/", Need::Credential)]
     #[case(Method::GET, "/nothing", Need::Credential)]
@@ -155,7 +158,6 @@ mod tests {
 
     #[rstest]
     #[case(json!(null))]
-    #[case(json!([{"bearer": []}]))]
     #[case(json!([{"bearer": ["root"]}]))]
     #[case(json!([{"key": ["viewer"]}]))]
     fn a_route_without_a_role_is_an_error(#[case] security: serde_json::Value) {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 /// So many credentials of an address are refused with 401 in a minute; the others with 429.
@@ -19,7 +20,13 @@ pub(super) struct Refusals(Cache<IpAddr, Arc<AtomicU32>>);
 
 impl Refusals {
     pub(super) fn new() -> Self {
-        Self(Cache::builder().max_capacity(ADDRESSES).time_to_live(MINUTE).build())
+        Self(
+            Cache::builder()
+                .eviction_policy(EvictionPolicy::lru())
+                .max_capacity(ADDRESSES)
+                .time_to_live(MINUTE)
+                .build(),
+        )
     }
 
     /// Counts one more; answers whether there were too many.

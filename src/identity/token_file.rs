@@ -157,7 +157,8 @@ impl TokenFile {
     /// # Errors
     /// As [`TokenFile::read`].
     pub fn parse(text: String) -> Result<Self, InvalidTokens> {
-        let line_at = |offset: usize| text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
+        let ends: Vec<_> = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+        let line_at = |offset: usize| ends.partition_point(|end| *end < offset) + 1;
         let raw: RawFile = toml::from_str(&text).map_err(|error| InvalidTokens::Line {
             line: line_at(error.span().map_or(0, |span| span.start)),
             why: error.message().to_owned(),
@@ -340,7 +341,9 @@ mod tests {
     #[test]
     fn limits_are_named() {
         let one = |n: usize| TokenEntry { projects: None, expires: None, ..entry(&n.to_string()) }.to_string();
-        let text: String = (0..=MAX_TOKENS).map(one).collect();
+        let most: String = (0..MAX_TOKENS).map(one).collect();
+        assert_eq!(TokenFile::parse(most.clone()).unwrap().entries().len(), MAX_TOKENS);
+        let text = most + &one(MAX_TOKENS);
         assert_eq!(TokenFile::parse(text).unwrap_err().to_string(), "the file has more than 10000 tokens");
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tokens.toml");

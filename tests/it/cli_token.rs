@@ -50,6 +50,30 @@ async fn a_token_is_made_used_listed_and_revoked() {
 }
 
 #[actix_web::test]
+async fn a_changed_file_keeps_its_mode_and_its_place_behind_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, link) = (folder.path().join("tokens.toml"), folder.path().join("link.toml"));
+    new(path.to_str().unwrap(), "one", &[]).await;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert_eq!(new(link.to_str().unwrap(), "two", &[]).await.0, 0);
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(std::fs::read_to_string(&path).unwrap().contains("name = \"two\""));
+}
+
+#[actix_web::test]
+async fn tokens_made_at_once_are_all_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokens.toml");
+    let names: Vec<_> = (0..8).map(|n| format!("t{n}")).collect();
+    let made = names.iter().map(|name| new(path.to_str().unwrap(), name, &[]));
+    assert!(futures::future::join_all(made).await.iter().all(|(exit, ..)| *exit == 0));
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert!(names.iter().all(|name| kept.contains(&format!("name = \"{name}\""))), "{kept}");
+}
+
+#[actix_web::test]
 async fn a_name_that_is_taken_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokens.toml");

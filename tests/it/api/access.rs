@@ -69,6 +69,7 @@ fn least_role(method: &str, path: &str) -> Option<&'static str> {
     const WRITTEN: [&str; 4] = ["/baselines", "/services", "/rules", "/history"];
     match (method, path) {
         (_, "/health" | "/live" | "/ready") => None,
+        ("get", "/whoami") => Some("any"),
         (_, path) if path.starts_with("/core/") => Some("service"),
         (_, path) if path.starts_with("/audit") => Some("admin"),
         ("post", "/schedule/{job}/run") => Some("admin"),
@@ -83,7 +84,7 @@ fn least_role(method: &str, path: &str) -> Option<&'static str> {
 
 fn may(role: &str, least: Option<&str>) -> bool {
     match least {
-        None => true,
+        None | Some("any") => true,
         Some("ingest") => role != "viewer",
         Some("viewer") => role != "ingest",
         Some("editor") => ["editor", "admin", "service"].contains(&role),
@@ -110,7 +111,11 @@ async fn every_route_asks_for_its_role_however_the_caller_is_known() {
     let mut wrong = Vec::new();
     for (method, path, operation) in operations(&document) {
         let least = least_role(&method, &path);
-        let scopes = |least| if path == "/audit" { json!([least, "projects"]) } else { json!([least]) };
+        let scopes = |least| match path.as_str() {
+            "/whoami" => json!([]),
+            "/audit" => json!([least, "projects"]),
+            _ => json!([least]),
+        };
         let scopes = least.map_or(json!([{}]), |least| json!([{"bearer": scopes(least)}, {"basic": scopes(least)}]));
         assert_eq!(operation["security"], scopes, "{method} {path}");
         let ask = || {
@@ -196,6 +201,8 @@ async fn what_is_wrong_with_credentials_is_said() {
         // The path that the router reads is the one that is checked.
         (server.request(Method::DELETE, "/h%69story/1").bearer_auth(token("viewer")), 403, "needs the role admin"),
         (server.request(Method::DELETE, "/h%69story/1"), 401, "no credentials"),
+        (server.request(Method::POST, "/querier.v1.QuerierService/Nope"), 401, "no credentials"),
+        (server.request(Method::OPTIONS, "/services"), 401, "no credentials"),
     ] {
         let (answered, code, detail) = refusal(request).await;
         let expected = if status == 401 { "unauthenticated" } else { "forbidden" };
@@ -221,6 +228,7 @@ async fn the_twenty_first_bad_credential_of_an_address_is_refused_with_429_and_g
     assert_eq!(server.get("/services").bearer_auth(token("viewer")).send().await.unwrap().status(), 200);
     // No credentials are no attempt.
     assert_eq!(server.get("/services").send().await.unwrap().status(), 401);
+    assert_eq!(server.request(Method::HEAD, "/services").send().await.unwrap().status(), 401);
 }
 
 #[actix_web::test]
@@ -298,6 +306,58 @@ async fn a_server_that_is_open_by_default_answers_to_names_of_this_machine_alone
     ]);
     let chosen = open.start().await;
     assert_eq!(with_host(&chosen, "/whoami", "flame.example").await, 200);
+}
+
+#[actix_web::test]
+async fn the_page_of_another_site_changes_nothing() {
+    let server = Flamewarden::start().await;
+    let push = || server.receiver().request(Method::POST, "/ingest?name=shop").body("main;work 1");
+    let from = |site: &str| push().header("Sec-Fetch-Site", site);
+    let (status, code, detail) = refusal(from("cross-site")).await;
+    assert_eq!((status, code.as_str()), (403, "forbidden"), "{detail}");
+    assert_eq!(from("same-origin").send().await.unwrap().status(), 200);
+    assert_eq!(server.get("/services").header("Sec-Fetch-Site", "cross-site").send().await.unwrap().status(), 200);
+}
+
+#[actix_web::test]
+async fn what_was_denied_is_in_the_audit_log() {
+    let database = crate::testing::database().await;
+    let file = tokens("");
+    let path = file.path().display().to_string();
+    let start = || Setup::of(&[("AUTH_TOKENS_FILE", &path), ("DATABASE_URL", &database.url())]).start();
+    let server = start().await;
+    server.ready().await;
+    for (token, times) in [(token("viewer"), 2), (token("nobody"), 1)] {
+        for _ in 0..times {
+            let denied = server.request(Method::DELETE, "/rules/7").bearer_auth(&token).header("User-Agent", "curl");
+            assert!(denied.send().await.unwrap().status().is_client_error());
+        }
+    }
+    // No credential is no attempt. A server that stops writes what waits for the end of its minute.
+    server.get("/services").send().await.unwrap();
+    server.stop().await;
+    let next = start().await;
+    next.ready().await;
+    for _ in 0..200 {
+        let log = next.get("/audit?action=request.denied").bearer_auth(token("admin")).send().await.unwrap();
+        let log: Value = log.json().await.unwrap();
+        if log["count"] == 2 {
+            let mut rows: Vec<_> = log["entries"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|entry| {
+                    json!([entry["userId"], entry["times"], entry["result"], entry["clientIp"], entry["userAgent"]])
+                })
+                .collect();
+            rows.sort_by_key(ToString::to_string);
+            let denied = |user: &str, times: u8| json!([user, times, "denied", "127.0.0.1", "curl"]);
+            assert_eq!(rows, [denied("anonymous", 1), denied("token:viewer", 2)], "{log}");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("what was denied never came to the log");
 }
 
 /// A front and a history of its own, which know each other by `service`, if at all.

@@ -98,8 +98,7 @@ async fn asked_wrongly() -> Vec<Code> {
 async fn with_too_large_a_body() -> Code {
     let server = Flamewarden::start().await;
     let mut connection = tokio::net::TcpStream::connect(server.base().trim_start_matches("http://")).await.unwrap();
-    let head =
-        "POST /baselines HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\ncontent-length: 9000000\r\n\r\n";
+    let head = "POST /baselines HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9000000\r\n\r\n";
     connection.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
     while !answer.contains("\"retryable\"") {

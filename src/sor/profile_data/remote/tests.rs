@@ -30,6 +30,7 @@ fn serve(port: Arc<dyn ProfileDataSor>) -> (RemoteProfiles, actix_web::dev::Serv
             .app_data(web::Data::from(Arc::clone(&port)))
             .app_data(web::Data::from(Arc::clone(&clock)))
             .configure(Routes::serve(routes))
+            .wrap(actix_web::middleware::from_fn(crate::http::testing::believe))
     })
     .workers(1)
     .bind(("127.0.0.1", 0))
