@@ -46,7 +46,7 @@ async fn code(request: RequestBuilder) -> Code {
 async fn of_strangers() -> Vec<Code> {
     let gateways = [("TRUSTED_PROXIES", "127.0.0.1"), ("FUNCTION", PROFILE), ("PYROSCOPE_URL", "http://127.0.0.1:9")];
     let server = Setup::of(&gateways).start().await;
-    let get = || server.get("/whoami");
+    let get = || server.get("/profiles/apps");
     let mut seen = vec![code(get()).await, code(get().header("X-User", "sdk").header("X-Role", "ingest")).await];
     for _ in 0..=20 {
         seen.push(code(get().bearer_auth("x")).await);
