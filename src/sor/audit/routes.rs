@@ -150,7 +150,8 @@ pub(super) async fn verify_audit_log(
     params: Query<VerifyParams>,
 ) -> Result<HttpResponse, Problem> {
     let VerifyParams { from_seq, limit } = params.into_inner();
-    let from_seq = from_seq.map(|seq| i64::try_from(seq.get()).unwrap_or(i64::MAX));
+    let too_large = |_| Problem::field(Code::ParameterInvalid, "fromSeq", format!("must be at most {}", i64::MAX));
+    let from_seq = from_seq.map(|seq| i64::try_from(seq.get()).map_err(too_large)).transpose()?;
     let verified = port.verify(&call, from_seq, limit.unwrap_or_default()).await;
     json(StatusCode::OK, &verified.map_err(|e| Problem::of_relational(&e))?)
 }

@@ -169,6 +169,12 @@ impl Lease {
     pub const DURATION: Duration = Duration::from_secs(15);
 }
 
+/// Reads a term, which is 1 or more.
+fn term<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let term = i64::deserialize(deserializer)?;
+    if term < 1 { Err(serde::de::Error::custom("must be 1 or more")) } else { Ok(term) }
+}
+
 /// A run that a leader is about to begin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -189,6 +195,7 @@ pub struct RunStart {
     /// The process that runs it.
     pub holder: Uuid,
     /// The term of its lease.
+    #[serde(deserialize_with = "term")]
     #[schema(minimum = 1)]
     pub term: i64,
 }
@@ -205,10 +212,11 @@ pub struct RunEnd {
     /// The process that ran it.
     pub holder: Uuid,
     /// The term in which it began.
+    #[serde(deserialize_with = "term")]
     #[schema(minimum = 1)]
     pub term: i64,
     /// How long it took, in milliseconds.
-    #[schema(minimum = 0)]
+    #[schema(value_type = i64, minimum = 0, maximum = 4_294_967_295_u32)]
     pub duration_ms: u32,
     /// Why it failed, for people; null where it did not.
     #[schema(value_type = Option<String>, max_length = 255)]
