@@ -1,10 +1,12 @@
 //! Stored rows as JSON: a valid row by its body, any other as it is stored, with `problems`.
 
+use std::fmt::Display;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
-use crate::kernel::{OddRow, Repeated, Stored};
+use crate::kernel::{OddRow, PortError, PortResult, Repeated, Stored};
 
 /// A stored row. If its table holds values that the routes would refuse, `problems` says which, and the row is not
 /// applied.
@@ -32,6 +34,18 @@ impl<B> StoredBody<B> {
         match self {
             Self::Valid(body) => Stored::Valid(body.into()),
             Self::Odd(members) => Stored::Odd(OddRow::new(members.clone(), problems(&members))),
+        }
+    }
+
+    /// The row that another server sent, of whose members not every combination is valid.
+    ///
+    /// # Errors
+    /// The other server takes for valid what is not valid here.
+    pub fn try_into_stored<T: TryFrom<B, Error: Display>>(self) -> PortResult<Stored<T>> {
+        let invalid = |error| PortError::Unavailable(format!("a row that is not valid was answered: {error}"));
+        match self {
+            Self::Valid(body) => body.try_into().map(Stored::Valid).map_err(invalid),
+            Self::Odd(members) => Ok(Stored::Odd(OddRow::new(members.clone(), problems(&members)))),
         }
     }
 }

@@ -45,6 +45,23 @@ impl Columns {
         self.checked(column, text.parse())
     }
 
+    /// Reads a column that may be NULL and whose text is a name of something.
+    pub fn parse_some<T: FromStr<Err: Display>>(&self, column: &str, text: Option<&str>) -> Option<Option<T>> {
+        match text {
+            Some(text) => self.parse(column, text).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// What several columns make together, or the member to look at and why they make nothing.
+    pub fn together<T, E: Display + Copy>(
+        &self,
+        made: Result<T, E>,
+        member: impl FnOnce(E) -> &'static str,
+    ) -> Option<T> {
+        made.map_err(|why| self.0.borrow_mut().push(format!("{}: {why}", member(why)))).ok()
+    }
+
     fn checked<T>(&self, column: &str, read: Result<T, impl Display>) -> Option<T> {
         read.map_err(|why| self.0.borrow_mut().push(format!("{}: {why}", camel_case(column)))).ok()
     }

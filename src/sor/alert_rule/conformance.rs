@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use actix_web::web;
 
-use super::{AlertRule, AlertRuleSor, FunctionPattern, NewRule, RuleChange, RuleQuery, Which};
+use super::{
+    AlertRule, AlertRuleSor, FunctionPattern, Lasting, Measure, Measured, NewRule, RuleChange, RuleQuery, RuleWindow,
+    RunbookUrl, Scope, ServiceFilter, Timing, Which,
+};
 use crate::http::Routes;
 use crate::http::testing::Served;
 use crate::kernel::{AppName, CALL, Change, LimitSeverity, Percent, PortError, ProfileType, RowId};
@@ -31,14 +34,30 @@ fn pattern(text: &str) -> FunctionPattern {
 
 fn bare(app: &str) -> NewRule {
     NewRule {
-        app_name: app.parse().unwrap(),
+        scope: Scope::new(app.parse().unwrap(), None).unwrap(),
         profile_type: ProfileType::Cpu,
         threshold_percent: Percent::new(20.0).unwrap(),
-        function_pattern: None,
+        measured: Measured::default(),
+        timing: Timing::default(),
         severity: LimitSeverity::Warning,
         notification_channel: None,
+        runbook_url: None,
         enabled: true,
         created_by: None,
+    }
+}
+
+/// A rule for a category, for every app of some services.
+fn everywhere() -> NewRule {
+    let services = ServiceFilter {
+        tier: Some("critical".parse().unwrap()),
+        team_owner: Some("größe\"{}".parse().unwrap()),
+        environment: Some("e".repeat(255).parse().unwrap()),
+    };
+    NewRule {
+        scope: Scope::new("*".parse().unwrap(), Some(services)).unwrap(),
+        measured: Measured::new(None, None, Some("gc_pressure".parse().unwrap())).unwrap(),
+        ..bare("*")
     }
 }
 
@@ -46,7 +65,18 @@ fn whole(app: &str) -> NewRule {
     NewRule {
         profile_type: ProfileType::Goroutine,
         threshold_percent: Percent::new(0.1 + 0.2).unwrap(),
-        function_pattern: Some(pattern(&format!("größe\\\"'$1 {}", "x".repeat(1_000)))),
+        measured: Measured::new(
+            Some(pattern(&format!("größe\\\"'$1 {}", "x".repeat(1_000)))),
+            Some(Measure::Total),
+            None,
+        )
+        .unwrap(),
+        timing: Timing {
+            window: Some(RuleWindow::try_from(3_600).unwrap()),
+            hold: Some(Lasting::try_from(0).unwrap()),
+            keep_firing: Some(Lasting::try_from(86_400).unwrap()),
+        },
+        runbook_url: Some(RunbookUrl::try_from(format!("https://{}", "r".repeat(247))).unwrap()),
         severity: LimitSeverity::Critical,
         notification_channel: Some("c".repeat(255).parse().unwrap()),
         enabled: false,
@@ -66,16 +96,18 @@ async fn listed(port: &dyn AlertRuleSor, which: Which) -> Vec<AlertRule> {
 }
 
 async fn answers_the_row_as_it_was_given(port: &dyn AlertRuleSor) {
-    for given in [whole("größe/🔥 {x}%2F\t?#"), bare("shop")] {
+    for given in [whole("größe/🔥 {x}%2F\t?#"), bare("shop"), everywhere()] {
         let row = port.create(&CALL, given.clone()).await.unwrap();
         let expected = AlertRule {
             id: row.id,
-            app_name: given.app_name,
+            scope: given.scope,
             profile_type: given.profile_type,
             threshold_percent: given.threshold_percent,
-            function_pattern: given.function_pattern,
+            measured: given.measured,
+            timing: given.timing,
             severity: given.severity,
             notification_channel: given.notification_channel,
+            runbook_url: given.runbook_url,
             enabled: given.enabled,
             created_by: given.created_by,
             created_at: row.created_at,
@@ -83,7 +115,7 @@ async fn answers_the_row_as_it_was_given(port: &dyn AlertRuleSor) {
         };
         assert_eq!(row, expected);
         assert_eq!(port.get(&CALL, row.id).await.unwrap().whole(), Some(row.clone()));
-        assert_eq!(listed(port, Which::Of(row.app_name.clone())).await, [row]);
+        assert_eq!(listed(port, Which::Of(row.scope.app_name().clone())).await, [row]);
     }
 }
 
@@ -134,30 +166,92 @@ async fn pages_join_to_the_whole_list(port: &dyn AlertRuleSor) {
 
 async fn changes_what_is_given_clears_what_is_cleared_and_keeps_the_rest(port: &dyn AlertRuleSor) {
     let row = port.create(&CALL, whole("shop")).await.unwrap();
-    let change = RuleChange { function_pattern: Change::Clear, enabled: Some(true), ..RuleChange::default() };
+    let change = RuleChange {
+        function_pattern: Change::Clear,
+        measure: Change::Clear,
+        keep_firing: Change::Clear,
+        enabled: Some(true),
+        ..RuleChange::default()
+    };
     let changed = port.change(&CALL, row.id, change.clone()).await.unwrap().whole().unwrap();
-    let expected = AlertRule { function_pattern: None, enabled: true, updated_at: changed.updated_at, ..row.clone() };
+    let expected = AlertRule {
+        measured: Measured::default(),
+        timing: Timing { keep_firing: None, ..row.timing },
+        enabled: true,
+        updated_at: changed.updated_at,
+        ..row.clone()
+    };
     assert_eq!(changed, expected);
     assert!(changed.updated_at > row.updated_at);
     let other = RuleChange {
         threshold_percent: Some(Percent::new(0.0).unwrap()),
         function_pattern: Change::Set(pattern("^a")),
+        measure: Change::Set(Measure::Sum),
         severity: Some(LimitSeverity::Info),
         notification_channel: Change::Clear,
+        window: Change::Set(RuleWindow::try_from(900).unwrap()),
+        hold: Change::Set(Lasting::try_from(7).unwrap()),
+        keep_firing: Change::Set(Lasting::try_from(8).unwrap()),
+        runbook_url: Change::Clear,
         ..RuleChange::default()
     };
     let changed = port.change(&CALL, row.id, other).await.unwrap().whole().unwrap();
     let expected = AlertRule {
         threshold_percent: Percent::new(0.0).unwrap(),
-        function_pattern: Some(pattern("^a")),
+        measured: Measured::new(Some(pattern("^a")), Some(Measure::Sum), None).unwrap(),
+        timing: Timing {
+            window: Some(RuleWindow::try_from(900).unwrap()),
+            hold: Some(Lasting::try_from(7).unwrap()),
+            keep_firing: Some(Lasting::try_from(8).unwrap()),
+        },
         severity: LimitSeverity::Info,
         notification_channel: None,
+        runbook_url: None,
         enabled: true,
         updated_at: changed.updated_at,
         ..row
     };
     assert_eq!(changed, expected);
     assert_eq!(port.change(&CALL, RowId::new(i32::MAX.into()).unwrap(), change).await, Ok(None));
+}
+
+async fn changes_a_rule_of_functions_to_one_of_a_category_and_of_every_app_to_some_services(port: &dyn AlertRuleSor) {
+    let category = Some("regex".parse().unwrap());
+    let row = port.create(&CALL, NewRule { scope: everywhere().scope, ..whole("*") }).await.unwrap();
+    let services = ServiceFilter { tier: Some("standard".parse().unwrap()), ..ServiceFilter::default() };
+    let change = RuleChange {
+        function_pattern: Change::Clear,
+        measure: Change::Clear,
+        category: Change::Set(category.unwrap()),
+        services: Change::Set(services.clone()),
+        ..RuleChange::default()
+    };
+    let changed = port.change(&CALL, row.id, change).await.unwrap().whole().unwrap();
+    let expected = AlertRule {
+        scope: Scope::new("*".parse().unwrap(), Some(services)).unwrap(),
+        measured: Measured::new(None, None, category).unwrap(),
+        updated_at: changed.updated_at,
+        ..row
+    };
+    assert_eq!(changed, expected);
+    let any = RuleChange { services: Change::Clear, category: Change::Clear, ..RuleChange::default() };
+    let changed = port.change(&CALL, expected.id, any).await.unwrap().whole().unwrap();
+    assert_eq!((changed.scope.services(), changed.measured), (None, Measured::default()));
+}
+
+async fn a_change_after_which_members_do_not_go_together_is_refused_and_changes_nothing(port: &dyn AlertRuleSor) {
+    let row = port.create(&CALL, whole("shop")).await.unwrap();
+    let category = Change::Set("regex".parse().unwrap());
+    let refused = [
+        (RuleChange { category, ..RuleChange::default() }, "/category: is measured over all functions"),
+        (RuleChange { function_pattern: Change::Clear, ..RuleChange::default() }, "/measure: sum and total"),
+        (RuleChange { services: Change::Set(ServiceFilter::default()), ..RuleChange::default() }, "/services: narrows"),
+    ];
+    for (change, says) in refused {
+        let error = port.change(&CALL, row.id, change).await.unwrap_err();
+        assert!(matches!(&error, PortError::Invalid(text) if text.starts_with(says)), "{error:?}");
+    }
+    assert_eq!(port.get(&CALL, row.id).await.unwrap().whole(), Some(row));
 }
 
 async fn removes_once(port: &dyn AlertRuleSor) {
@@ -173,6 +267,8 @@ suite! {
     lists_by_app_newest_first
     pages_join_to_the_whole_list
     changes_what_is_given_clears_what_is_cleared_and_keeps_the_rest
+    changes_a_rule_of_functions_to_one_of_a_category_and_of_every_app_to_some_services
+    a_change_after_which_members_do_not_go_together_is_refused_and_changes_nothing
     removes_once
 }
 

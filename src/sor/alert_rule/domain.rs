@@ -1,5 +1,8 @@
 use chrono::{DateTime, Utc};
 
+use super::conditions::{
+    Lasting, Measure, Measured, RuleCategory, RuleWindow, RunbookUrl, Scope, ServiceFilter, Timing,
+};
 use super::pattern::FunctionPattern;
 use crate::kernel::{
     AppName, Change, LimitSeverity, Page, Percent, ProfileType, Repeated, RowId, Stored, Text255, rfc3339,
@@ -10,18 +13,22 @@ use crate::kernel::{
 pub struct AlertRule {
     /// The row's id.
     pub id: RowId,
-    /// The app.
-    pub app_name: AppName,
+    /// Which apps it is for.
+    pub scope: Scope,
     /// The kind of profile the share is of.
     pub profile_type: ProfileType,
     /// The largest share that raises no alert.
     pub threshold_percent: Percent,
-    /// Which functions it is about; `None` means any.
-    pub function_pattern: Option<FunctionPattern>,
+    /// What is measured.
+    pub measured: Measured,
+    /// How long it looks and waits.
+    pub timing: Timing,
     /// How bad it is to pass the share.
     pub severity: LimitSeverity,
     /// The channel to alert; `None` means the service's own channel.
     pub notification_channel: Option<Text255>,
+    /// Where it is written what to do.
+    pub runbook_url: Option<RunbookUrl>,
     /// Whether the rule is enabled.
     pub enabled: bool,
     /// Who made it.
@@ -35,18 +42,22 @@ pub struct AlertRule {
 /// A new rule. The same again makes another rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewRule {
-    /// The app.
-    pub app_name: AppName,
+    /// Which apps it is for.
+    pub scope: Scope,
     /// The kind of profile.
     pub profile_type: ProfileType,
     /// The share that may be reached.
     pub threshold_percent: Percent,
-    /// Which functions; `None` means any.
-    pub function_pattern: Option<FunctionPattern>,
+    /// What is measured.
+    pub measured: Measured,
+    /// How long it looks and waits.
+    pub timing: Timing,
     /// How bad it is to pass the share.
     pub severity: LimitSeverity,
     /// Where to tell.
     pub notification_channel: Option<Text255>,
+    /// Where it is written what to do.
+    pub runbook_url: Option<RunbookUrl>,
     /// Whether the rule is enabled.
     pub enabled: bool,
     /// Who makes it.
@@ -64,6 +75,20 @@ pub struct RuleChange {
     pub severity: Option<LimitSeverity>,
     /// Another channel; clearing means the service's own.
     pub notification_channel: Change<Text255>,
+    /// Other services; clearing means every app.
+    pub services: Change<ServiceFilter>,
+    /// How shares make one; clearing means the largest.
+    pub measure: Change<Measure>,
+    /// Another category; clearing means functions.
+    pub category: Change<RuleCategory>,
+    /// Another window; clearing means 300 s.
+    pub window: Change<RuleWindow>,
+    /// How long it must be over; clearing means the window.
+    pub hold: Change<Lasting>,
+    /// How long it must be under; clearing means 300 s.
+    pub keep_firing: Change<Lasting>,
+    /// Another runbook; clearing means none.
+    pub runbook_url: Change<RunbookUrl>,
     /// On or off.
     pub enabled: Option<bool>,
     /// Read-only members that the caller repeated; they must be as they are stored.

@@ -2,6 +2,7 @@
 //!
 //! It decides nothing: BORs decide when to alert whom.
 
+mod conditions;
 mod domain;
 mod pattern;
 mod port;
@@ -17,6 +18,10 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use conditions::{
+    InvalidRule, InvalidRunbook, Lasting, Measure, Measured, RuleCategory, RuleWindow, RunbookUrl, Scope,
+    ServiceFilter, Timing, What,
+};
 pub use domain::{AlertRule, NewRule, RuleChange, RulePage, RulePosition, RuleQuery, Which};
 pub use pattern::{FunctionPattern, InvalidPattern};
 pub use port::AlertRuleSor;

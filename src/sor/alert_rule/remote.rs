@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use reqwest::Method;
 
+use super::conditions::InvalidRule;
 use super::domain::{AlertRule, NewRule, RuleChange, RulePage, RuleQuery, Which};
 use super::port::AlertRuleSor;
 use super::wire::{NewRuleBody, RuleBody, RuleChangeBody, RulesBody};
 use crate::http::{Code, Cursor, Outward, Peer, Repeatable, StoredBody, with_repeated};
-use crate::kernel::{Call, PortResult, RowId, Stored};
+use crate::kernel::{Call, PortError, PortResult, RowId, Stored};
 
 /// The first segment of its paths.
 const ROOM: &str = "rules";
@@ -30,14 +31,14 @@ impl AlertRuleSor for RemoteRules {
         let row = self.peer.written::<RuleBody>(call, Repeatable::No, |outward| {
             outward.request(Method::POST, outward.url([ROOM])).json(&body)
         });
-        row.await.map(AlertRule::from)
+        row.await?.try_into().map_err(|why: InvalidRule| PortError::Unavailable(format!("/{}: {why}", why.member())))
     }
 
     async fn get(&self, call: &Call, id: RowId) -> PortResult<Option<Stored<AlertRule>>> {
         let row = self.peer.read::<StoredBody<RuleBody>>(call, Repeatable::Yes, |outward| {
             outward.request(Method::GET, outward.url([ROOM, &id.get().to_string()]))
         });
-        Ok(row.await?.map(StoredBody::into_stored))
+        row.await?.map(StoredBody::try_into_stored).transpose()
     }
 
     async fn page(&self, call: &Call, query: &RuleQuery) -> PortResult<RulePage> {
@@ -54,7 +55,7 @@ impl AlertRuleSor for RemoteRules {
         });
         let body = body.await?;
         Ok(RulePage {
-            entries: body.rules.into_iter().map(StoredBody::into_stored).collect(),
+            entries: body.rules.into_iter().map(StoredBody::try_into_stored).collect::<PortResult<_>>()?,
             next: Cursor::next(body.next_cursor)?,
         })
     }
@@ -65,7 +66,7 @@ impl AlertRuleSor for RemoteRules {
         let row = self.peer.read::<StoredBody<RuleBody>>(call, Repeatable::Yes, |outward| {
             outward.request(Method::PUT, outward.url([ROOM, &id.get().to_string()])).json(&body)
         });
-        Ok(row.await?.map(StoredBody::into_stored))
+        row.await?.map(StoredBody::try_into_stored).transpose()
     }
 
     async fn remove(&self, call: &Call, id: RowId) -> PortResult<bool> {

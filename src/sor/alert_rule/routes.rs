@@ -4,7 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::domain::{RuleChange, RulePosition, RuleQuery, Which};
+use super::conditions::InvalidRule;
+use super::domain::{NewRule, RuleChange, RulePosition, RuleQuery, Which};
 use super::port::AlertRuleSor;
 use super::wire::{NewRuleBody, RuleBody, RuleChangeBody, RulesBody};
 use crate::http::{
@@ -59,8 +60,8 @@ pub(super) struct PageParams {
 
 /// Make an alert rule
 ///
-/// Makes a rule that says from which share of an app's profile on to alert, for all functions or for those whose names
-/// match. The same again makes another rule.
+/// Makes a rule that says from which share of an app's profile on to alert: of any function, of those whose names match,
+/// or of a category. `appName` `*` is for every app. The same again makes another rule.
 #[utoipa::path(
     post, path = "/rules", tag = "rules", operation_id = "createRule",
     request_body = NewRuleBody,
@@ -73,7 +74,13 @@ pub(super) async fn create_rule(
     _: Query<NoParams>,
     body: Body<NewRuleBody>,
 ) -> Result<HttpResponse, Problem> {
-    created::<RuleBody, _>(port.create(&call, body.into_inner().into()).await)
+    created::<RuleBody, _>(port.create(&call, new_rule(body.into_inner())?).await)
+}
+
+/// Reads the body of a rule whose members may not go together.
+pub(super) fn new_rule(body: NewRuleBody) -> Result<NewRule, Problem> {
+    let invalid = |why: InvalidRule| Problem::field(Code::BodyInvalid, format!("/{}", why.member()), why.to_string());
+    body.try_into().map_err(invalid)
 }
 
 /// List alert rules
@@ -169,7 +176,8 @@ pub(super) async fn change_rule(
 ) -> Result<HttpResponse, Problem> {
     let change = RuleChange { repeated: body.repeated, ..body.change.into() };
     if change.is_empty() {
-        let detail = "give at least one of thresholdPercent, functionPattern, severity, notificationChannel, enabled";
+        let detail = "give at least one of thresholdPercent, functionPattern, severity, notificationChannel, enabled, \
+                      services, measure, category, windowSeconds, forSeconds, keepFiringSeconds, runbookUrl";
         return Err(Problem::new(Code::BodyInvalid, detail));
     }
     let id = id.into_inner().known(Code::RuleUnknown)?;

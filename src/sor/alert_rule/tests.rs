@@ -30,8 +30,9 @@ async fn a_rule_lives_from_post_to_delete() {
     let (status, row) = call(&served, Method::POST, "/rules", Some(body())).await;
     assert_eq!(status, StatusCode::CREATED);
     let expected = json!({"id": row["id"], "appName": "shop", "profileType": "alloc", "thresholdPercent": 20.0,
-        "functionPattern": null, "severity": "warning", "notificationChannel": null, "enabled": true, "createdBy": null,
-        "createdAt": row["createdAt"], "updatedAt": row["createdAt"]});
+        "functionPattern": null, "severity": "warning", "notificationChannel": null, "enabled": true, "services": null,
+        "measure": null, "category": null, "windowSeconds": null, "forSeconds": null, "keepFiringSeconds": null,
+        "runbookUrl": null, "createdBy": null, "createdAt": row["createdAt"], "updatedAt": row["createdAt"]});
     assert_eq!(row, expected);
     assert!(row["createdAt"].as_str().unwrap().ends_with('Z'));
     let path = format!("/rules/{}", row["id"]);
@@ -56,6 +57,27 @@ async fn a_rule_lives_from_post_to_delete() {
         let (status, problem) = call(&served, method, &path, body).await;
         assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("rule_unknown")));
     }
+}
+
+#[actix_web::test]
+async fn a_whole_row_is_sent_back_and_what_does_not_go_together_is_a_bad_body() {
+    let (served, _database) = served().await;
+    let given = json!({"appName": "*", "profileType": "cpu", "thresholdPercent": 30, "category": "gc_pressure",
+        "services": {"tier": "critical"}, "windowSeconds": 900, "runbookUrl": "https://wiki.example/gc"});
+    let (status, row) = call(&served, Method::POST, "/rules", Some(given)).await;
+    assert_eq!((status, &row["services"]), (StatusCode::CREATED, &json!({"tier": "critical"})), "{row}");
+    let path = format!("/rules/{}", row["id"]);
+    let (status, same) = call(&served, Method::PUT, &path, Some(row.clone())).await;
+    assert_eq!(
+        (status, &same["category"], &same["windowSeconds"]),
+        (StatusCode::OK, &json!("gc_pressure"), &json!(900))
+    );
+    let (status, problem) = call(&served, Method::PUT, &path, Some(json!({"measure": "self"}))).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("body_invalid")));
+    let detail = problem["detail"].as_str().unwrap();
+    assert_eq!(detail, "/category: is measured over all functions: leave out functionPattern and measure");
+    // Rules for every app are no rules of an app of that name alone.
+    assert_eq!(call(&served, Method::GET, "/rules/active/shop", None).await.1["count"], 0);
 }
 
 #[actix_web::test]
@@ -84,6 +106,22 @@ async fn pages_are_walked_by_cursor() {
 #[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "severity": "high"}), "body_invalid", "/severity")]
 #[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "enabled": "yes"}), "body_invalid", "/enabled")]
 #[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "functionName": "x"}), "body_invalid", "/functionName: is unknown")]
+#[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "measure": "sum"}), "body_invalid", "/measure: sum and total are of the functions that functionPattern names")]
+#[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "measure": "total"}), "body_invalid", "/measure: sum and total are of the functions that functionPattern names")]
+#[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "measure": "largest"}), "body_invalid", "/measure")]
+#[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "category": "regex", "functionPattern": "x"}), "body_invalid", "/category: is measured over all functions")]
+#[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "category": "regex", "measure": "self"}), "body_invalid", "/category: is measured over all functions")]
+#[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "category": "idle"}), "body_invalid", "/category: \"idle\" is no category that a rule can be for")]
+#[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "category": "none"}), "body_invalid", "/category: \"none\" is no category")]
+#[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "services": {"tier": "critical"}}), "body_invalid", "/services: narrows a rule for every app")]
+#[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "services": {"team": "x"}}), "body_invalid", "/services")]
+#[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "windowSeconds": 600}), "body_invalid", "/windowSeconds: is 600 s, must be 300, 900 or 3600")]
+#[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "forSeconds": 86_401}), "body_invalid", "/forSeconds: is 86401 s, must be from 0 to 86400")]
+#[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "keepFiringSeconds": -1}), "body_invalid", "/keepFiringSeconds: is -1 s, must be from 0 to 86400")]
+#[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "runbookUrl": "ftp://a"}), "body_invalid", "/runbookUrl: must be an address that begins with http:// or https://")]
+#[case("POST", "/rules", json!({"appName": "a", "profileType": "cpu", "thresholdPercent": 1, "runbookUrl": format!("https://{}", "x".repeat(248))}), "body_invalid", "/runbookUrl: is 256 bytes long")]
+#[case("PUT", "/rules/1", json!({"windowSeconds": 1}), "body_invalid", "/windowSeconds: is 1 s")]
+#[case("PUT", "/rules/1", json!({"category": "unresolved"}), "body_invalid", "/category: \"unresolved\" is no category")]
 #[case("PUT", "/rules/1", json!({}), "body_invalid", "give at least one of thresholdPercent")]
 #[case("PUT", "/rules/1", json!({"enabled": null}), "body_invalid", "/enabled")]
 #[case("PUT", "/rules/1", json!({"functionPattern": "["}), "body_invalid", "/functionPattern")]
