@@ -6,7 +6,6 @@ use super::placement::{Demand, InvalidPlan, Placement};
 use super::rooms::{self, Kind, PROFILE_DATA, ROOMS, Room, Sor};
 use crate::config::{ConnectTo, Functions, Settings};
 use crate::identity::Mode;
-use crate::kernel::Version;
 
 /// The database that this process opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,15 +149,18 @@ fn demand<'s>(settings: &'s Settings, room: &Room, sor: &Sor) -> Demand<'s> {
     let asks = |list: &[&str]| list.iter().any(|function| room.functions.contains(function));
     let decisions = || {
         ROOMS.iter().filter_map(|decision| match &decision.kind {
-            Kind::Bor(bor) => Some((bor, decision.served(serves)?)),
+            Kind::Bor(bor) => {
+                let (function, _) = decision.served(serves)?;
+                Some((bor, function, decision.functions.last() == Some(&function)))
+            }
             Kind::Sor(_) => None,
         })
     };
     Demand {
         url: settings.sor.url(sor.url_key),
         served: room.served(serves).is_some(),
-        needed_by: decisions().find(|(bor, _)| asks(bor.needs)).map(|(_, (function, _))| function),
-        wanted: decisions().any(|(bor, (_, version))| version == Version::V2 && asks(bor.wants)),
+        needed_by: decisions().find(|(bor, ..)| asks(bor.needs)).map(|(_, function, _)| function),
+        wanted: decisions().any(|(bor, _, is_newest)| is_newest && asks(bor.wants)),
     }
 }
 
@@ -197,6 +199,7 @@ mod tests {
     const REGISTRY: &str = "ReadPyroscopeServiceRegistry.sor.v1";
     const RULES: &str = "ReadPyroscopeAlertRule.sor.v1";
     const CORE: &str = "ReadPyroscopeCore.sor.v1";
+    const ALERT: &str = "EvaluatePyroscopeAlert.v1";
     const V1: &str = "ReadPyroscopeTriageAssessment.v1";
     const V2: &str = "ReadPyroscopeTriageAssessment.v2";
     const FLEET: &str = "ReadPyroscopeFleetSearch.v2";
@@ -262,12 +265,15 @@ mod tests {
     #[case(&[V2, PROFILE], &[DB, ("DB_POOL_SIZE", "9")], "store off off off off off External 9 profiled")]
     #[case(&[FLEET], &[D, B, H, R], "remote off off remote off off None 5 not")]
     #[case(&[FLEET, BASELINE], &[P, DB], "pyroscope local off off off off External 20 profiled")]
+    #[case(&[ALERT], &[D, B, H, R, A], "remote off off remote off off None 5 not")]
+    #[case(&[ALERT, RULES], &[P, DB], "pyroscope off off off local off External 20 profiled")]
     fn settles_each_case(#[case] functions: &[&str], #[case] variables: &[(&str, &str)], #[case] expected: &str) {
         assert_eq!(short(&plan(functions, variables).unwrap()), expected);
     }
 
     #[rstest]
     #[case(&[V2], &[DB])]
+    #[case(&[ALERT], &[DB])]
     #[case(&[V1, BASELINE], &[])]
     fn refuses_a_decision_without_a_source_and_names_both(
         #[case] functions: &[&str],

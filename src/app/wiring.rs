@@ -156,6 +156,18 @@ impl<'a> Wiring<'a> {
         })
     }
 
+    /// What a decision works with that asks the registry alone, and records nothing.
+    pub(super) fn registry_alone(&self) -> RelationalPorts {
+        RelationalPorts {
+            baselines: None,
+            history: None,
+            registry: self.find::<dyn RegistrySor>(),
+            clock: Arc::clone(&self.clock),
+            ids: Arc::clone(&self.ids),
+            version: Version::V2,
+        }
+    }
+
     /// The catalogue, read once.
     pub(super) fn rules(&mut self) -> anyhow::Result<Arc<Rules>> {
         if let Some(rules) = self.find::<Rules>() {

@@ -1,5 +1,6 @@
 //! Business decisions (BORs). They reach data through ports only.
 
+pub mod alert;
 pub mod diff;
 mod facts;
 pub mod fleet;

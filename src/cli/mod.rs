@@ -3,6 +3,7 @@
 //! Exit codes of all commands: 0 success, 1 the check failed, 2 wrong usage, 3 no data or server unreachable.
 
 mod audit;
+mod alerts;
 mod completions;
 mod config;
 mod demo;
@@ -132,6 +133,9 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Run four programs under the profiler, push their profiles to a server, and print its verdicts.
     Demo(demo::Arguments),
+    /// Try alert rules on the profiles of a server.
+    #[command(subcommand)]
+    Alerts(alerts::Command),
     /// Send profiles from files to a server.
     Push(push::Args),
     /// Make, list and revoke tokens of the file that AUTH_TOKENS_FILE names.
@@ -163,6 +167,7 @@ impl Command {
             Self::Schedule(args) => lists::schedule(&args, common).await,
             Self::Audit(args) => audit::run(&args, common).await,
             Self::Demo(arguments) => demo::run(&arguments, common).await,
+            Self::Alerts(command) => alerts::run(&command, common).await,
             Self::Push(args) => push::run(&args, common).await,
             Self::Token(command) => token::run(&command, common),
             Self::Rules(args) => Ok(rules::run(&args)),

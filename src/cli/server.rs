@@ -81,12 +81,7 @@ impl Server {
         path: impl IntoIterator<Item = &'a str>,
         parameters: &[(&str, Option<String>)],
     ) -> PortResult<Answer> {
-        let mut url = self.0.url(path);
-        for (name, value) in parameters {
-            if let Some(value) = value {
-                url.query_pairs_mut().append_pair(name, value);
-            }
-        }
+        let url = with_parameters(self.0.url(path), parameters);
         self.0.send(&Call::default(), self.0.request(Method::GET, url)).await
     }
 
@@ -107,9 +102,25 @@ impl Server {
     }
 
     /// Its answer to POST, whatever it is.
-    pub(super) async fn post(&self, path: &str, body: &serde_json::Value) -> PortResult<Answer> {
-        self.0.send(&Call::default(), self.0.request(Method::POST, self.0.url([path])).json(body)).await
+    pub(super) async fn post(
+        &self,
+        path: &[&str],
+        parameters: &[(&str, Option<String>)],
+        body: &serde_json::Value,
+    ) -> PortResult<Answer> {
+        let url = with_parameters(self.0.url(path.iter().copied()), parameters);
+        self.0.send(&Call::default(), self.0.request(Method::POST, url).json(body)).await
     }
+}
+
+/// The address with the parameters that have a value.
+fn with_parameters(mut url: Url, parameters: &[(&str, Option<String>)]) -> Url {
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    url
 }
 
 /// The server's answer, as it is. If it refused, prints why to standard error and returns how to exit.
@@ -118,7 +129,11 @@ pub(super) async fn ask<'a>(
     path: impl IntoIterator<Item = &'a str>,
     parameters: &[(&str, Option<String>)],
 ) -> anyhow::Result<Result<String, Exit>> {
-    let answer = Server::at(server)?.get(path, parameters).await;
+    accepted(server, Server::at(server)?.get(path, parameters).await)
+}
+
+/// The same of an answer to another request.
+pub(super) fn accepted(server: &Url, answer: PortResult<Answer>) -> anyhow::Result<Result<String, Exit>> {
     let answer = answer.with_context(|| what_to_check(server))?;
     if answer.status != StatusCode::OK {
         eprintln!("error: {}", refusal(&answer));

@@ -250,6 +250,16 @@ fn decisions() -> Vec<Asked> {
         get(format!("/diff/shop?{BOTH}&type=alloc")),
         get(format!("/diff/nobody?{BOTH}")),
         get("/diff/shop?baselineFrom=1795172400&baselineTo=1795176000&from=1795175000&to=1795179600"),
+        post(&format!("/rules/test?{AFTER}"), json!({"appName": "shop", "profileType": "cpu", "thresholdPercent": 5})),
+        post(
+            &format!("/rules/test?{AFTER}"),
+            json!({"appName": "shop", "profileType": "cpu", "thresholdPercent": 5, "category": "allocation"}),
+        ),
+        post(
+            &format!("/rules/test?{AFTER}"),
+            json!({"appName": "nobody", "profileType": "cpu", "thresholdPercent": 5}),
+        ),
+        post("/rules/test", json!({"appName": "*", "profileType": "cpu", "thresholdPercent": 5})),
         get(format!("/search?function=cart&{AFTER}")),
         get(format!("/search?{AFTER}")),
         get(format!("/fleet/hotspots?{AFTER}")),

@@ -14,6 +14,7 @@ mod api;
 mod architecture;
 mod audit;
 mod cli;
+mod cli_alerts;
 mod cli_demo;
 mod cli_diff;
 mod cli_fleet;

@@ -1,5 +1,6 @@
 use super::{Bor, Kind, Room, Sor, core, history, profile_data};
 use crate::app::placement::{nothing_to_add, relational};
+use crate::bor::alert::{self, AlertParts, AlertService};
 use crate::bor::diff::{self, DiffParts, DiffService};
 use crate::bor::fleet::{self, FleetParts, FleetService};
 use crate::bor::triage::{self, TriageParts, TriageService};
@@ -43,9 +44,28 @@ pub(in crate::app) static ROOMS: &[Room] = &[
             routes: |routes, _| registry::routes(routes),
         }),
     },
+    // Before the rules: its `/rules/test` is no id of a rule.
+    Room {
+        functions: &["EvaluatePyroscopeAlert.v1"],
+        chapters: &[("alerts", "When an alert rule would fire")],
+        kind: Kind::Bor(Bor {
+            needs: &[profile_data::FUNCTION],
+            wants: &[REGISTRY],
+            build: |wiring, _| {
+                let (profiles, relational) = (wiring.profiles()?, wiring.registry_alone());
+                let rules = wiring.rules()?;
+                wiring.offer_service(AlertService::new(AlertParts { profiles, relational, rules }));
+                Ok(())
+            },
+            routes: alert::routes,
+        }),
+    },
     Room {
         functions: &["ReadPyroscopeAlertRule.sor.v1"],
-        chapters: &[("rules", "Alert rules: from which share of a profile on to alert (stored, not yet evaluated)")],
+        chapters: &[(
+            "rules",
+            "Alert rules: from which share of a profile on to alert (stored, not yet evaluated by themselves)",
+        )],
         kind: Kind::Sor(Sor {
             title: "alert rules",
             url_key: "alert_rule_url",

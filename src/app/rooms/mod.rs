@@ -63,7 +63,7 @@ pub(super) struct Sor {
 pub(super) struct Bor {
     /// The systems of record without which it is not served.
     pub(super) needs: &'static [&'static str],
-    /// Those that it uses in the second version of its contract. Each may be off.
+    /// Those that it uses in the newest version of its contract. Each may be off.
     pub(super) wants: &'static [&'static str],
     /// Offers its service.
     pub(super) build: fn(&mut Wiring<'_>, Version) -> anyhow::Result<()>,

@@ -124,7 +124,7 @@ impl Report {
 
     /// A server with only some functions may not take them. Its answers then lack them, and say so.
     async fn post(&self, path: &str, body: &serde_json::Value) -> anyhow::Result<()> {
-        let answer = self.server.post(path, body).await?;
+        let answer = self.server.post(&[path], &[], body).await?;
         if !answer.status.is_success() {
             eprintln!("warning: /{path} did not take {}: {}", body["appName"], refusal(&answer));
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use actix_web::web;
 
 use super::{
-    AlertRule, AlertRuleSor, FunctionPattern, Lasting, Measure, Measured, NewRule, RuleChange, RuleQuery, RuleWindow,
-    RunbookUrl, Scope, ServiceFilter, Timing, Which,
+    AlertRule, AlertRuleSor, FunctionPattern, Lasting, Measure, Measured, NewRule, RuleCategory, RuleChange, RuleQuery,
+    RuleWindow, RunbookUrl, Scope, ServiceFilter, Timing, Which,
 };
 use crate::http::Routes;
 use crate::http::testing::Served;
@@ -216,20 +216,20 @@ async fn changes_what_is_given_clears_what_is_cleared_and_keeps_the_rest(port: &
 }
 
 async fn changes_a_rule_of_functions_to_one_of_a_category_and_of_every_app_to_some_services(port: &dyn AlertRuleSor) {
-    let category = Some("regex".parse().unwrap());
+    let category: RuleCategory = "regex".parse().unwrap();
     let row = port.create(&CALL, NewRule { scope: everywhere().scope, ..whole("*") }).await.unwrap();
     let services = ServiceFilter { tier: Some("standard".parse().unwrap()), ..ServiceFilter::default() };
     let change = RuleChange {
         function_pattern: Change::Clear,
         measure: Change::Clear,
-        category: Change::Set(category.unwrap()),
+        category: Change::Set(category),
         services: Change::Set(services.clone()),
         ..RuleChange::default()
     };
     let changed = port.change(&CALL, row.id, change).await.unwrap().whole().unwrap();
     let expected = AlertRule {
         scope: Scope::new("*".parse().unwrap(), Some(services)).unwrap(),
-        measured: Measured::new(None, None, category).unwrap(),
+        measured: Measured::new(None, None, Some(category)).unwrap(),
         updated_at: changed.updated_at,
         ..row
     };

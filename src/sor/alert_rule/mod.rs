@@ -27,7 +27,8 @@ pub use pattern::{FunctionPattern, InvalidPattern};
 pub use port::AlertRuleSor;
 #[cfg(test)]
 pub use port::MockAlertRuleSor;
-pub use routes::routes;
+pub use routes::{new_rule, routes};
+pub use wire::NewRuleBody;
 
 use crate::http::Outward;
 use crate::storage::Db;

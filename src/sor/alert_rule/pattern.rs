@@ -32,6 +32,12 @@ impl FunctionPattern {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Says which names match; compiled once, for many names.
+    pub fn matcher(&self) -> impl Fn(&str) -> bool + use<> {
+        let compiled = compile(&self.0).ok();
+        move |name| compiled.as_ref().is_some_and(|regex| regex.is_match(name))
+    }
 }
 
 fn compile(text: &str) -> Result<Regex, regex::Error> {
@@ -84,6 +90,12 @@ mod tests {
     #[case(r"\w{1000}{1000}", "is not a regular expression that can be used here: it takes too much memory")]
     fn refuses_with_a_reason(#[case] text: &str, #[case] reason: &str) {
         assert_eq!(FunctionPattern::try_from(text.to_owned()).unwrap_err().to_string(), reason);
+    }
+
+    #[test]
+    fn matches_anywhere_in_a_name() {
+        let matches = FunctionPattern::try_from("(a+)b$".to_owned()).unwrap().matcher();
+        assert_eq!(["xab", "aab", "abc", ""].map(matches), [true, true, false, false]);
     }
 
     #[test]

@@ -78,7 +78,10 @@ pub(super) async fn create_rule(
 }
 
 /// Reads the body of a rule whose members may not go together.
-pub(super) fn new_rule(body: NewRuleBody) -> Result<NewRule, Problem> {
+///
+/// # Errors
+/// `body_invalid`, with the member to look at.
+pub fn new_rule(body: NewRuleBody) -> Result<NewRule, Problem> {
     let invalid = |why: InvalidRule| Problem::field(Code::BodyInvalid, format!("/{}", why.member()), why.to_string());
     body.try_into().map_err(invalid)
 }

@@ -17,7 +17,7 @@ use crate::kernel::{AppName, Change, LimitSeverity, Percent, ProfileType, Repeat
 #[schema(as = NewRule, example = json!({"appName": "flamewarden", "profileType": "cpu", "thresholdPercent": 20.0,
     "functionPattern": "^runtime\\.(malloc|gc)", "severity": "critical", "notificationChannel": "#payments-oncall",
     "enabled": true, "createdBy": "ana"}))]
-pub(super) struct NewRuleBody {
+pub struct NewRuleBody {
     /// The app: 1 to 512 bytes; `*` for every app.
     #[schema(value_type = String, min_length = 1, max_length = 512)]
     app_name: AppName,

@@ -28,7 +28,11 @@ pub(crate) struct Made {
 impl Made {
     /// A CPU profile of an app from this many minutes ago.
     pub(crate) fn cpu(app: &'static str, minutes_ago: i64) -> Self {
-        let at = SystemClock.now() - TimeDelta::minutes(minutes_ago);
+        Self::cpu_at(app, SystemClock.now() - TimeDelta::minutes(minutes_ago))
+    }
+
+    /// A CPU profile of an app from that time.
+    pub(crate) fn cpu_at(app: &'static str, at: DateTime<Utc>) -> Self {
         Self { app, kind: "cpu", at, labels: Vec::new(), stacks: Vec::new() }
     }
 

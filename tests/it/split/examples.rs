@@ -87,11 +87,15 @@ pub(super) async fn write(nodes: &[Node], method: Method, path: &str, body: &Val
     row
 }
 
-/// The one process that serves the room of a path.
+/// The one process that serves a path.
 async fn serving<'a>(nodes: &'a [Node], path: &str) -> &'a Node {
-    let room = path.split(['/', '?']).nth(1).unwrap();
+    let asked: Vec<_> = path.split('?').next().unwrap().split('/').collect();
+    let takes = |own: &String| {
+        let own: Vec<_> = own.split('/').collect();
+        own.len() == asked.len() && own.iter().zip(&asked).all(|(own, asked)| own == asked || own.starts_with('{'))
+    };
     for node in nodes {
-        if paths(node).await.iter().any(|path| path.split('/').nth(1) == Some(room)) {
+        if paths(node).await.iter().any(takes) {
             return node;
         }
     }
