@@ -2,8 +2,8 @@
 //!
 //! Exit codes of all commands: 0 success, 1 the check failed, 2 wrong usage, 3 no data or server unreachable.
 
-mod audit;
 mod alerts;
+mod audit;
 mod completions;
 mod config;
 mod demo;
