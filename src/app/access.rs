@@ -18,7 +18,7 @@ use crate::kernel::Clock;
 /// How often the file of tokens is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Access control of a plan, which knows its own profiler by `profiler`.
+/// The access control of a plan. The server's own profiler shows the token `profiler`.
 ///
 /// # Errors
 /// Says what is wrong with the file of tokens, or which route states no role.
@@ -29,7 +29,7 @@ pub(super) fn control(
     clock: Arc<dyn Clock>,
     background: &mut Background,
 ) -> anyhow::Result<Arc<AccessControl>> {
-    // Of the whole product: what another process serves is refused here by the same roles.
+    // Taken from the document of the whole product, so that a route served elsewhere needs the same role here.
     let needs = Needs::of(&openapi())?;
     let parts = AccessParts { mode: plan.access, settings: &settings.auth, needs, profiler, clock };
     let access = Arc::new(AccessControl::new(parts)?);

@@ -25,9 +25,9 @@ pub(super) const UPKEEP_LIMIT: Duration = Duration::from_mins(10);
 /// Jobs that one process at a time runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Group {
-    /// Of processes that keep the core.
+    /// Run by a process that keeps the core.
     Core,
-    /// Of every process with that database. Its lease is in the database itself, wherever the core is.
+    /// Run by a process that uses this database. The lease is in the same database, even if the core is elsewhere.
     #[expect(dead_code, reason = "its jobs follow")]
     Database,
 }
@@ -41,16 +41,16 @@ impl Group {
     }
 }
 
-/// One run of a job. It may be cut off anywhere, and run again for the same time.
+/// The code of a job. A run may be interrupted at any point and repeated for the same due time.
 pub(super) type Run = Box<dyn Fn(Call) -> BoxFuture<'static, PortResult<()>> + Send + Sync>;
 
-/// Something that the server does by itself, again and again.
+/// Recurring work of the server itself.
 pub(super) struct Job {
-    /// Its name. All processes of its group have a job of this name that does the same.
+    /// Its name. A job of this name does the same in every process of the group.
     pub(super) name: ScheduleName,
     /// Which processes may run it.
     pub(super) group: Group,
-    /// When it is due. Of several times that were missed only the last is made up for.
+    /// When it is due. If several due times were missed, it runs once for the last of them.
     pub(super) timetable: Timetable,
     /// How long a run may take before it is cut off.
     pub(super) limit: Duration,

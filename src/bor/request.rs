@@ -11,8 +11,8 @@ use crate::kernel::{AccessMethod, Call, Selector, Text255};
 /// Who asks, for the history.
 const REQUESTED_BY: &str = "x-requested-by";
 
-/// For whom a decision is asked, for the history: as the request says, or else the name by which a token or a gateway
-/// makes the caller known.
+/// Who asks for a decision, as the history keeps it: the name in `X-Requested-By`, or else the name of the token or of the
+/// gateway's user.
 ///
 /// # Errors
 /// `parameter_invalid` for a name that the history could not keep.

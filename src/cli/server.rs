@@ -42,11 +42,11 @@ fn address(text: &str) -> Result<Url, String> {
     }
 }
 
-/// The variable with the token that commands show to a server. It is no option: arguments of a process can be read by
-/// others.
+/// The variable with the token that commands send to a server. It is not an option, because other users of the machine
+/// can read the arguments of a process.
 pub(super) const TOKEN: &str = "FLAMEWARDEN_TOKEN";
 
-/// The token to show to a server.
+/// The token to send to a server.
 pub(super) fn token() -> Option<SecretString> {
     std::env::var(TOKEN)
         .ok()

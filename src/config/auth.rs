@@ -154,7 +154,7 @@ fn header_name(text: &str) -> Option<String> {
     plain.then(|| text.to_ascii_lowercase())
 }
 
-/// A token itself. What begins as a digest is meant as one: with a mistake in it, it is no token either.
+/// A token in plain text. A text that begins like a digest was meant as one, so a mistyped digest is refused.
 fn plain(text: &str) -> Option<SecretString> {
     let is_long = text.chars().count() >= MIN_TOKEN_CHARS && text.bytes().all(|byte| byte.is_ascii_graphic());
     let is_digest = text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("sha256:"));

@@ -182,7 +182,7 @@ mod tests {
     #[case(problem(500, "internal"), Err(PortError::Internal("why".into())))]
     #[case(problem(503, "overloaded").insert_header("retry-after", "7"), Err(PortError::Overloaded { detail: "why".into(), retry_after_s: 7 }))]
     #[case(problem(503, "not_ready"), Err(PortError::Starting("why".into())))]
-    #[case(ResponseTemplate::new(403), Err(denied("the other server answered 403 Forbidden")))]
+    #[case(ResponseTemplate::new(403), Err(PortError::Denied("the other server answered 403 Forbidden; SERVICE_TOKEN must be the same in both processes".into())))]
     #[case(ResponseTemplate::new(400).set_body_string("<html>"), Err(PortError::Invalid("the other server answered 400 Bad Request".into())))]
     #[case(ResponseTemplate::new(200).set_body_string("7"), Ok(Some(7)))]
     #[tokio::test]

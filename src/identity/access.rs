@@ -94,7 +94,7 @@ struct WatchedFile {
 }
 
 struct FileState {
-    known: Arc<HashMap<TokenDigest, Known>>,
+    known: HashMap<TokenDigest, Known>,
     seen: Option<(SystemTime, u64, u64)>,
     problem: Option<String>,
 }
@@ -263,7 +263,7 @@ impl Known {
 impl WatchedFile {
     fn open(path: PathBuf) -> Result<Self, InvalidTokens> {
         let seen = seen(&path);
-        let known = Arc::new(known(&TokenFile::read(&path)?));
+        let known = known(&TokenFile::read(&path)?);
         Ok(Self { path, state: RwLock::new(FileState { known, seen, problem: None }) })
     }
 
@@ -277,7 +277,7 @@ impl WatchedFile {
         state.seen = now;
         match read {
             Ok(file) => {
-                state.known = Arc::new(known(&file));
+                state.known = known(&file);
                 state.problem = None;
                 tracing::info!(tokens = state.known.len(), "the file of tokens was read again");
             }

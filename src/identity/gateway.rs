@@ -87,7 +87,7 @@ fn one<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, String
     Ok(Some(text.trim()))
 }
 
-/// The projects of a list. A list without any is none: a gateway that finds no projects of a user does not mean all.
+/// The projects of a list. An empty list means no project: a gateway that finds none for a user does not mean all.
 fn projects(text: &str, header: &str) -> Result<Vec<Text255>, String> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     names.map(|name| name.parse().map_err(|error| format!("{header}: {error}"))).collect()

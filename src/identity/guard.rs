@@ -20,7 +20,7 @@ const RETRY_AFTER_S: u32 = 60;
 /// The header in which browsers say that the page of another site sends a request. With it they send the credentials
 /// that they keep, and they reach servers of their own machine.
 const FETCH_SITE: &str = "sec-fetch-site";
-/// Of a host that is refused, so many characters are told.
+/// How many characters of a refused host are shown in the answer.
 const SHOWN_CHARS: usize = 255;
 
 /// Refuses a request whose caller is not known or may not do what it asks, and otherwise leaves with it who the caller
@@ -88,8 +88,8 @@ impl Denied {
         }
     }
 
-    /// Whether the audit log has it: a refused caller, and a bad credential. Who shows none is only asked for one, and of
-    /// too many from one address the first ones are there.
+    /// Whether it is written to the audit log. A request without credentials is not: it is only asked for them. Once there
+    /// are too many bad credentials from an address, only the first ones are.
     fn is_logged(&self) -> bool {
         matches!(self, Self::Bad(_) | Self::Forbidden { .. } | Self::Host(_))
     }

@@ -6,15 +6,15 @@ use std::time::Duration;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-/// So many credentials of an address are refused with 401 in a minute; the others with 429.
+/// This many bad credentials of an address get 401 in a minute. Further ones get 429.
 const MOST: u32 = 20;
 /// How long refusals of an address are counted together.
 const MINUTE: Duration = Duration::from_mins(1);
-/// Of so many addresses refusals are counted at most.
+/// The most addresses that are counted.
 const ADDRESSES: u64 = 10_000;
 
 /// Counts refused credentials by the address that they came from. Addresses of IPv6 count by their /64, since one
-/// machine has all of it. A good credential is never counted, nor refused for those that others sent.
+/// machine has all of it. A good credential is never refused because of bad ones from the same address.
 #[derive(Debug)]
 pub(super) struct Refusals(Cache<IpAddr, Arc<AtomicU32>>);
 

@@ -13,7 +13,7 @@ use toml::Spanned;
 
 use crate::kernel::{Role, Text255, TokenDigest};
 
-/// The largest file of tokens, in bytes: as many tokens as there may be take at most a third of it without projects.
+/// The largest file of tokens, in bytes. 10,000 tokens without projects take about a third of it.
 const MAX_BYTES: u64 = 4 << 20;
 /// The most tokens in a file.
 const MAX_TOKENS: usize = 10_000;

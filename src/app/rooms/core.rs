@@ -29,7 +29,7 @@ pub(super) const ROOM: Room = Room {
     }),
 };
 
-/// Every process with `CORE_URL` uses the core, also one that only denies requests.
+/// Every process with `CORE_URL` uses the core: each can deny a request, and denied requests are logged there.
 fn placement(settings: &Settings, demand: &Demand<'_>) -> Result<Placement, InvalidPlan> {
     relational(settings, &Demand { wanted: true, ..*demand })
 }

@@ -44,7 +44,7 @@ pub(in crate::app) static ROOMS: &[Room] = &[
             routes: |routes, _| registry::routes(routes),
         }),
     },
-    // Before the rules: its `/rules/test` is no id of a rule.
+    // Before the rules, whose `/rules/{id}` would take `test` for an id.
     Room {
         functions: &["EvaluatePyroscopeAlert.v1"],
         chapters: &[("alerts", "When an alert rule would fire")],

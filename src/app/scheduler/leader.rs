@@ -115,7 +115,7 @@ impl Scheduler {
         }))
     }
 
-    /// Logs a failure, unless it was the last one too. Why a server is starting is logged where its schema is made ready.
+    /// Logs a failure, unless it is the same as the last one. While a server starts, its schema is what is logged about.
     fn tell(&mut self, error: &PortError) {
         let text = error.to_string();
         if text != self.said && !matches!(error, PortError::Starting(_)) {
@@ -162,7 +162,7 @@ impl<'s> Leadership<'s> {
         tracing::warn!(group = %self.scheduler.group, cut_off = ?self.running, "no longer leads");
     }
 
-    /// Does what comes next. False: another leads.
+    /// Does the next thing. Returns false if another process leads.
     async fn turn(&mut self) -> bool {
         let due_in = self.due_in();
         tokio::select! {
@@ -219,7 +219,7 @@ impl<'s> Leadership<'s> {
         self.scheduler.jobs.iter().filter(|job| self.may_run(job)).map(in_time).min().unwrap_or(Duration::MAX)
     }
 
-    /// Whether it is known when a job ran, and nothing is in the way of another run.
+    /// Whether the last run of a job is known and a new run may begin.
     fn may_run(&self, job: &Job) -> bool {
         self.seen.is_some() && !self.running.contains(&job.name) && !self.refused.contains(&job.name)
     }
@@ -261,7 +261,7 @@ impl<'s> Leadership<'s> {
                     seen.insert(job.name.clone(), record);
                 }
             }
-            // Somebody else has begun it, or it is known after the next look.
+            // Another process has begun it, or the next look tells.
             Ok(None) => _ = self.refused.insert(job.name.clone()),
             Err(error) => {
                 self.scheduler.tell(&error);

@@ -15,7 +15,7 @@ use crate::sor::schedule::{RunEnd, RunOutcome, ScheduleName, ScheduleSor};
 /// How long a call for the schedule may take.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(5);
 
-/// Runs a job that was begun, and says how it went until that is kept. Answers the job's name.
+/// Runs a job that was begun, and reports the result until the schedule has it. Returns the job's name.
 pub(super) async fn run_once(
     job: Arc<Job>,
     port: Arc<dyn ScheduleSor>,
@@ -83,7 +83,7 @@ pub(super) fn count(job: &ScheduleName, outcome: RunOutcome) {
     metrics::counter!("scheduler_runs_total", "job" => job.to_string(), "outcome" => outcome.as_str()).increment(1);
 }
 
-/// What people may read of a failure. The log has the rest.
+/// The public text of a failure. The log has the full one.
 fn for_people(error: &PortError) -> String {
     match error {
         PortError::Conflict(text) | PortError::Invalid(text) | PortError::Starting(text) => text.clone(),

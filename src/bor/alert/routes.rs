@@ -28,10 +28,10 @@ pub fn routes(routes: &mut Routes<'_>) {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct TrialParams {
-    /// The first evaluation is not before; a day before now if not given.
+    /// The earliest time of an evaluation; a day before now if not given.
     #[param(value_type = Option<String>, example = "now-24h")]
     from: Option<TimeParam>,
-    /// The last evaluation is not after; now if not given. At most seven days after `from`.
+    /// The latest time of an evaluation, at most seven days after `from`; now if not given.
     #[param(value_type = Option<String>, example = "now")]
     to: Option<TimeParam>,
 }
@@ -60,7 +60,7 @@ impl IntoResponses for TrialErrors {
 /// app (no `*`); `severity`, `notificationChannel`, `enabled`, `createdBy` and `runbookUrl` make no difference.
 ///
 /// At most 300 evaluations are made, at multiples of a fifth of the rule's window; what cannot be evaluated within 60 s is
-/// left out, and `evaluatedTo` says how far it came. A window that cannot be read is an `error`, and the rest answers. In
+/// left out, and `evaluatedTo` says how far it came. A window that cannot be read is an `error`; the others are still evaluated. In
 /// the registry's labels and tenant an app is read as a triage reads it.
 #[utoipa::path(
     post, path = "/rules/test", tag = "alerts", operation_id = "testRule",

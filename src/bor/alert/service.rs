@@ -40,7 +40,7 @@ pub struct AlertParts {
 #[derive(Clone)]
 pub struct AlertService {
     parts: AlertParts,
-    /// Windows read at once, by all evaluations of this process: a window's time begins when its turn comes.
+    /// Limits how many windows are read at once in this process. A window's time begins when it is its turn.
     turns: Arc<Limiter>,
     per_window: Duration,
     in_all: Duration,
@@ -116,7 +116,7 @@ impl AlertService {
             loop {
                 let (at, read) = tokio::select! {
                     biased;
-                    // The deadline of the reads too: what has it is not reached, rather than failed.
+                    // The reads have the same deadline. One that misses it counts as not reached, not as failed.
                     () = sleep_until(deadline) => break,
                     next = reads.next() => match next {
                         Some(next) => next,

@@ -39,7 +39,7 @@ pub struct AlertRule {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A new rule. The same again makes another rule.
+/// A new rule. Creating it twice makes two rules.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewRule {
     /// Which apps it is for.

@@ -33,7 +33,7 @@ impl FunctionPattern {
         &self.0
     }
 
-    /// Says which names match; compiled once, for many names.
+    /// Compiles the pattern into a function that says whether a name matches.
     pub fn matcher(&self) -> impl Fn(&str) -> bool + use<> {
         let compiled = compile(&self.0).ok();
         move |name| compiled.as_ref().is_some_and(|regex| regex.is_match(name))

@@ -61,7 +61,7 @@ pub(super) struct PageParams {
 /// Make an alert rule
 ///
 /// Makes a rule that says from which share of an app's profile on to alert: of any function, of those whose names match,
-/// or of a category. `appName` `*` is for every app. The same again makes another rule.
+/// or of a category. A rule whose `appName` is `*` covers every app. Repeating the request makes a second rule.
 #[utoipa::path(
     post, path = "/rules", tag = "rules", operation_id = "createRule",
     request_body = NewRuleBody,

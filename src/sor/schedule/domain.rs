@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::kernel::{Text255, rfc3339};
 
-/// The name of a job or of a group of jobs: 1 to 63 of `a` to `z`, `0` to `9` and `_`.
+/// The name of a job or of a group of jobs: 1 to 63 lower-case letters, digits and underscores.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "String")]
 #[schema(value_type = String, pattern = "^[a-z0-9_]{1,63}$", example = "example")]

@@ -1,4 +1,4 @@
-//! Leases and jobs in PostgreSQL. Only the database's clock says when a lease ends.
+//! Leases and jobs in PostgreSQL. A lease ends by the clock of the database.
 
 use std::fmt::Display;
 

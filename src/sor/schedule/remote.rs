@@ -21,7 +21,7 @@ impl RemoteSchedule {
         Self { peer: Peer::new(outward, Code::JobUnknown) }
     }
 
-    /// Calls a method of the port that has no public route of its own.
+    /// Calls a method of the port over its internal route, `POST /core/schedule/{method}`.
     async fn method<T: DeserializeOwned>(
         &self,
         call: &Call,

@@ -12,7 +12,7 @@ use crate::sor::alert_rule::{FunctionPattern, What};
 use crate::sor::profile_data::MergedProfile;
 use crate::verdict::{Category, CategoryTicks, Claims, Rules, Share, estimated_samples, key};
 
-/// So many functions are named at most.
+/// The most functions named.
 const MOST_FUNCTIONS: usize = 20;
 
 /// A function and its share.

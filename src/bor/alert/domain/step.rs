@@ -5,12 +5,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::verdict::Verdict;
 use crate::sor::alert_rule::Timing;
 
-/// Without a verdict for this long after the last one over, what is pending ends.
+/// A pending rule ends if it was not over for this long.
 const PENDING_WITHOUT_VERDICT: TimeDelta = TimeDelta::minutes(15);
-/// Without data for this long, what fires is resolved.
+/// A firing rule is resolved after this long without data.
 const FIRING_WITHOUT_DATA: TimeDelta = TimeDelta::hours(1);
 
-/// How long a share must be over, and under.
+/// How long a share must be over to fire, and clear to be resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     /// How long it must be over before it fires.
@@ -29,10 +29,10 @@ impl From<Timing> for Patience {
 /// How a rule stands for an app. All times are those of evaluations, so that a replay decides the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Standing {
-    /// Nothing is the matter.
+    /// Not over the threshold.
     #[default]
     Quiet,
-    /// Over the threshold, and not yet for long enough.
+    /// Over the threshold, but not yet for long enough.
     Pending {
         /// Since when.
         active_since: DateTime<Utc>,
@@ -54,7 +54,7 @@ pub enum Standing {
     },
 }
 
-/// Why something that fired does so no more.
+/// Why a firing rule was resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ending {
     /// It was clear for long enough.
@@ -66,15 +66,15 @@ pub enum Ending {
 /// What a step changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing but times.
+    /// Only times changed.
     None,
     /// It became pending.
     Began,
     /// It fires.
     Fired,
-    /// It was pending and is so no more.
+    /// It was pending, and ended without firing.
     Ended,
-    /// It fired and does so no more.
+    /// It was firing, and is resolved.
     Resolved(Ending),
 }
 
@@ -126,7 +126,7 @@ impl Standing {
             }
             Verdict::Unclear | Verdict::Insufficient | Verdict::UnknownApp | Verdict::Error => {}
         }
-        // What could not be read says nothing of whether there is data.
+        // A window that could not be read does not say whether there is data.
         if !matches!(verdict, Verdict::NoData | Verdict::Error | Verdict::UnknownApp) {
             *no_data_since = None;
         }

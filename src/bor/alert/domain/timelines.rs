@@ -1,4 +1,4 @@
-//! Section by section of time: the share of each minute, evaluated over windows of five minutes each minute.
+//! Timelines: a share for each minute, evaluated each minute over windows of five minutes.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
@@ -66,7 +66,7 @@ fn threshold_30_with_6000_samples_a_minute(
     assert_eq!(firings(&trial(&minutes(otherwise), away)), expected);
 }
 
-/// The standings gone through, each with the minute in which it began.
+/// Each standing that was reached, with the minute in which it began.
 fn standings(trial: &Trial) -> Vec<(i64, &'static str)> {
     let patience = Patience::from(Timing::default());
     let (mut standing, mut seen) = (super::Standing::Quiet, vec![(0, "quiet")]);

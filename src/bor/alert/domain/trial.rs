@@ -13,9 +13,9 @@ use crate::sor::alert_rule::RuleWindow;
 
 /// Profiles of the last seconds are still on their way.
 const ON_THEIR_WAY: TimeDelta = TimeDelta::seconds(30);
-/// So many evaluations are made at most.
+/// The most evaluations of a trial.
 const MOST_STEPS: usize = 300;
-/// So many functions of a firing are named at most.
+/// The most functions named for a firing.
 const MOST_FUNCTIONS: usize = 20;
 
 /// When a rule is evaluated.
@@ -127,7 +127,7 @@ pub struct Summary {
     pub insufficient: usize,
 }
 
-/// What is gathered between pending and resolved.
+/// What is collected from pending to resolved.
 #[derive(Default)]
 struct Gathered {
     fired: Option<(DateTime<Utc>, DateTime<Utc>)>,

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::measure::Measurement;
 use crate::kernel::Percent;
 
-/// Of fewer samples nothing is concluded.
+/// With fewer samples, nothing is concluded.
 const FEWEST_SAMPLES: u64 = 100;
-/// A share is surely under the threshold from this part of it down: with 0.9 in its place a slow drift around the threshold
-/// fires ten times as often (simulated).
+/// A share is clear if it is at most this part of the threshold. The gap keeps a share that drifts around the threshold
+/// from firing again and again.
 const CLEAR_UP_TO: f64 = 0.8;
 
 /// What one evaluation of a rule says.
@@ -27,7 +27,7 @@ pub enum Verdict {
     Over,
     /// The share is at most four fifths of the threshold, and under it even at its high end.
     Clear,
-    /// Neither.
+    /// Neither over nor clear.
     Unclear,
 }
 
