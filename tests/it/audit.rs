@@ -120,21 +120,25 @@ async fn each_change_by_a_route_is_one_row_and_what_changes_nothing_is_none() {
 }
 
 /// Tables whose changes have rows, and of which kinds.
-const AUDITED: [(&str, &str); 4] = [
+const AUDITED: [(&str, &str); 5] = [
     ("public.performance_baseline", "INSERT OR DELETE OR UPDATE"),
     ("public.service_registry", "INSERT OR DELETE OR UPDATE"),
     ("public.alert_rule", "INSERT OR DELETE OR UPDATE"),
     ("public.triage_history", "DELETE"),
+    ("core.silence", "INSERT OR DELETE OR UPDATE"),
 ];
 
 /// Tables whose changes have none, and why.
-const NOT_AUDITED: [(&str, &str); 11] = [
+const NOT_AUDITED: [(&str, &str); 14] = [
     ("core.audit_log", "it is the log; nothing in it changes"),
     ("core.audit_user", "names of who acted; a name goes when a person is to be forgotten"),
     ("core.audit_chain", "follows from the log"),
     ("core.audit_anchor", "follows from the log"),
     ("core.lease", "the server's own work, renewed every 5 s"),
     ("core.job", "the server's own work, every second"),
+    ("core.incident", "what the server finds; what people do to one is appended to the log"),
+    ("core.incident_event", "the timeline of an incident"),
+    ("core.rule_state", "what the last evaluation found"),
     ("profile_store.app", "what profilers send"),
     ("profile_store.series", "what profilers send"),
     ("profile_store.block", "what profilers send"),
