@@ -134,11 +134,15 @@ LANGUAGE sql STABLE AS $$
     ORDER BY s.ends_at DESC, s.id DESC LIMIT 1
 $$;
 
--- Keeps what follows from a change. Firing again within 6 h of the resolution is a reopening of the same incident: the
+-- Keeps what follows from a change. The version grows with what decisions are made on, not with what people do to an
+-- incident or what was told of it. Firing again within 6 h of the resolution is a reopening of the same incident: the
 -- acknowledgement is gone, and the third within 24 h makes it flapping.
 CREATE FUNCTION core.incident_follow() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.version := OLD.version + 1;
+    IF (NEW.state, NEW.severity, NEW.value, NEW.last_seen_at, NEW.clear_since, NEW.no_data_since)
+       IS DISTINCT FROM (OLD.state, OLD.severity, OLD.value, OLD.last_seen_at, OLD.clear_since, OLD.no_data_since) THEN
+        NEW.version := OLD.version + 1;
+    END IF;
     IF NEW.state = 'firing' AND OLD.state <> 'firing' AND OLD.fired_at IS NOT NULL THEN
         NEW.reopenings := (ARRAY[NEW.fired_at] || OLD.reopenings)[1:3];
         NEW.acknowledged_at := NULL;

@@ -31,6 +31,7 @@ mod time;
 mod token_digest;
 mod trace;
 mod version;
+mod words;
 
 pub use actor::{AccessMethod, Actor, InvalidActor};
 #[cfg(test)]
@@ -61,3 +62,4 @@ pub use time::{Clock, DEFAULT_WINDOW, InvalidWindow, MAX_WINDOW, SystemClock, Ti
 pub use token_digest::{InvalidDigest, TokenDigest};
 pub use trace::{InvalidTrace, Trace};
 pub use version::Version;
+pub(crate) use words::words;

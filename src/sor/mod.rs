@@ -4,6 +4,8 @@ pub mod alert_rule;
 pub mod audit;
 pub mod baseline;
 pub mod history;
+pub mod incident;
+pub mod notification;
 pub mod profile_data;
 pub mod registry;
 pub mod schedule;

@@ -32,6 +32,8 @@ pub use maintenance::{MaintenanceRound, run_maintenance};
 pub use partitions::{Expired, PartitionedTable, Period, TableName};
 pub use pool::{PoolSettings, PoolStats};
 pub use pooler::options_behind;
-pub use rows::{Columns, Row, apart, begin, changed, end_change, or_empty, stored, unless_empty, written};
+pub use rows::{
+    Columns, Row, apart, begin, camel_keys, changed, end_change, or_empty, snake_keys, stored, unless_empty, written,
+};
 pub use schema::{Reason, Schema};
 pub use source::{InvalidUrl, embedded_settings, options_of};

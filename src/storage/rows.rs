@@ -195,6 +195,31 @@ pub fn written<T>(done: Result<T, DbError>, table: &str, changeable: &[&str]) ->
     })
 }
 
+/// A row that the database answered as JSON, with the names that its columns have in bodies.
+pub fn camel_keys(row: Value) -> Value {
+    renamed(row, camel_case)
+}
+
+/// A body as the database reads it into a row: its members have the names of columns.
+pub fn snake_keys(body: Value) -> Value {
+    renamed(body, |name| {
+        name.chars().fold(String::new(), |mut column, letter| {
+            if letter.is_ascii_uppercase() {
+                column.push('_');
+            }
+            column.push(letter.to_ascii_lowercase());
+            column
+        })
+    })
+}
+
+fn renamed(object: Value, name: impl Fn(&str) -> String) -> Value {
+    match object {
+        Value::Object(members) => members.into_iter().map(|(old, value)| (name(&old), value)).collect(),
+        other => other,
+    }
+}
+
 fn camel_case(column: &str) -> String {
     let mut words = column.split('_');
     let first = words.next().unwrap_or_default().to_owned();
@@ -237,6 +262,12 @@ mod tests {
             let (id, app) = (columns.id(self.id), columns.read("app_name", &self.app_name));
             columns.made(id.zip(app))
         }
+    }
+
+    #[test]
+    fn columns_and_members_have_one_name_each() {
+        let (row, body) = (json!({"app_name": "a", "at": {"in_it": 1}}), json!({"appName": "a", "at": {"in_it": 1}}));
+        assert_eq!((camel_keys(row.clone()), snake_keys(body.clone())), (body, row));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::kernel::{AccessMethod, AppName, InvalidName, JsonObject, Page, Text255, check_text};
+use crate::kernel::{AccessMethod, AppName, InvalidName, JsonObject, Page, Text255, check_text, words};
 
 /// A text that the log is filtered by, or that an entry holds: 1 to 2,000 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,27 +55,6 @@ impl fmt::Display for AuditText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident: $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
-
-        impl $name {
-            /// The name in rows.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-
-            /// The one of that name.
-            pub(super) fn of_name(name: &str) -> Option<Self> {
-                [$(Self::$variant),+].into_iter().find(|one| one.as_str() == name)
-            }
-        }
-    };
 }
 
 words! {
