@@ -71,6 +71,9 @@ CREATE INDEX core_incident_fingerprint_idx ON core.incident (fingerprint, id DES
 CREATE INDEX core_incident_state_idx ON core.incident (state, id DESC);
 CREATE INDEX core_incident_app_name_idx ON core.incident (app_name, id DESC);
 CREATE INDEX core_incident_rule_id_idx ON core.incident (rule_id);
+-- What somebody may have to be told of.
+CREATE INDEX core_incident_told_idx ON core.incident (changed_at)
+    WHERE state = 'firing' OR (told_state IS NOT NULL AND told_state <> 'resolved');
 
 -- The timeline of an incident.
 CREATE TABLE core.incident_event (
@@ -119,12 +122,12 @@ CREATE INDEX core_silence_ends_at_idx ON core.silence (ends_at);
 SELECT core.audited('core.silence', 'silence', 'id');
 
 -- How severe: 1, 2 or 3.
-CREATE FUNCTION core.severity_rank(severity text) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION core.severity_rank(severity varchar) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
     SELECT array_position(ARRAY['info', 'warning', 'critical'], severity)
 $$;
 
 -- The silence that an incident is under at that time, the one that ends last.
-CREATE FUNCTION core.silenced_by(app_name text, source text, rule_id integer, at timestamptz) RETURNS integer
+CREATE FUNCTION core.silenced_by(app_name varchar, source varchar, rule_id integer, at timestamptz) RETURNS integer
 LANGUAGE sql STABLE AS $$
     SELECT s.id FROM core.silence AS s
     WHERE s.starts_at <= silenced_by.at AND s.ends_at > silenced_by.at
@@ -180,16 +183,16 @@ BEGIN
         (began OR NEW.state <> OLD.state, NEW.changed_at,
          CASE WHEN NEW.state = 'firing' AND NOT began AND OLD.fired_at IS NOT NULL THEN 'reopened' ELSE NEW.state END,
          CASE NEW.state WHEN 'resolved' THEN jsonb_build_object('reason', NEW.resolve_reason) END),
-        (NOT began AND NEW.severity <> OLD.severity, NEW.last_seen_at, 'severity',
+        (NOT began AND NEW.severity <> OLD.severity AND OLD.state <> 'resolved', NEW.last_seen_at, 'severity',
          jsonb_build_object('from', OLD.severity, 'to', NEW.severity)),
         (NOT began AND NEW.acknowledged_at IS NOT NULL AND OLD.acknowledged_at IS NULL, NEW.acknowledged_at,
          'acknowledged', jsonb_build_object('by', NEW.acknowledged_by, 'note', NEW.acknowledged_note)),
         (NOT began AND NEW.snoozed_until IS DISTINCT FROM OLD.snoozed_until, now(),
          CASE WHEN NEW.snoozed_until IS NULL THEN 'unsnoozed' ELSE 'snoozed' END,
          jsonb_build_object('until', NEW.snoozed_until, 'reason', NEW.snoozed_reason)),
-        (NOT began AND NEW.flapping_since IS DISTINCT FROM OLD.flapping_since, NEW.changed_at,
+        (NOT began AND NEW.flapping_since IS DISTINCT FROM OLD.flapping_since, coalesce(NEW.flapping_since, now()),
          CASE WHEN NEW.flapping_since IS NULL THEN 'flapping_ended' ELSE 'flapping' END, NULL),
-        (NOT began AND NEW.told_at IS DISTINCT FROM OLD.told_at, NEW.told_at, 'told',
+        (NOT began AND NEW.told_at IS DISTINCT FROM OLD.told_at AND NEW.told_channel IS NOT NULL, NEW.told_at, 'told',
          jsonb_build_object('state', NEW.told_state, 'severity', NEW.told_severity, 'channel', NEW.told_channel))
     ) AS e (happened, at, kind, detail)
     WHERE e.happened;
@@ -198,6 +201,39 @@ END
 $$;
 CREATE TRIGGER timeline AFTER INSERT OR UPDATE ON core.incident
     FOR EACH ROW EXECUTE FUNCTION core.incident_timeline();
+
+-- How an incident stands for those who are told of it. NULL: it does not fire yet.
+CREATE FUNCTION core.incident_level(i core.incident) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN i.state = 'pending' THEN NULL WHEN i.flapping_since IS NOT NULL THEN 'flapping'
+                WHEN i.state = 'resolved' THEN 'resolved' WHEN i.acknowledged_at IS NOT NULL THEN 'acknowledged'
+                ELSE 'firing' END
+$$;
+
+-- The incidents of which somebody is to be told. That one is over is always told where it was told that it fires; all else
+-- from the severity `lowest` on, and not while it is silenced or snoozed. One that fires, and that nobody has acknowledged,
+-- is told again if it was told last by `repeated_before`.
+CREATE FUNCTION core.incident_untold(repeated_before timestamptz, lowest text) RETURNS SETOF core.incident
+LANGUAGE sql STABLE AS $$
+    SELECT i.* FROM core.incident AS i
+    WHERE (i.state = 'firing' OR (i.told_state IS NOT NULL AND i.told_state <> 'resolved'))
+      AND CASE WHEN core.incident_level(i) = 'resolved' THEN i.told_state IS NOT NULL
+               ELSE core.severity_rank(i.severity) >= core.severity_rank(incident_untold.lowest)
+                    AND (i.snoozed_until IS NULL OR i.snoozed_until <= now())
+                    AND core.silenced_by(i.app_name, i.source, i.rule_id, now()) IS NULL
+                    AND (i.told_state IS DISTINCT FROM core.incident_level(i)
+                         OR (i.flapping_since IS NULL
+                             AND core.severity_rank(i.severity) > core.severity_rank(i.told_severity))
+                         OR (core.incident_level(i) = 'firing' AND i.told_at <= incident_untold.repeated_before)) END
+      AND i.state <> 'pending'
+$$;
+
+-- Ends what time ends: observed problems that were not seen again, and flapping after 6 h without a change.
+CREATE FUNCTION core.incident_settle() RETURNS void LANGUAGE sql AS $$
+    UPDATE core.incident AS i SET state = 'resolved', resolved_at = i.quiet_at, resolve_reason = 'quiet'
+    WHERE i.state = 'firing' AND i.quiet_at <= now();
+    UPDATE core.incident AS i SET flapping_since = NULL
+    WHERE i.flapping_since IS NOT NULL AND i.changed_at <= now() - interval '6 hours';
+$$;
 
 -- Opens a firing incident, or brings the open one up to date, or reopens one that was resolved within 6 h. For sources that
 -- have decided already. `occurrences` is how often it was seen since it opened, and the worst value and the severity only
@@ -282,5 +318,5 @@ CREATE VIEW core.incident_v1 AS
     SELECT i.id, i.fingerprint, i.source, i.state, i.severity, i.title, i.app_name, i.rule_id, i.value, i.worst_value,
            i.threshold, i.unit, i.occurrences, i.detail, i.active_since, i.fired_at, i.last_seen_at, i.resolved_at,
            i.resolve_reason, i.acknowledged_at, i.acknowledged_by, i.snoozed_until, i.flapping_since, i.changed_at,
-           core.silenced_by(i.app_name::text, i.source::text, i.rule_id, now()) AS silenced_by
+           core.silenced_by(i.app_name, i.source, i.rule_id, now()) AS silenced_by
     FROM core.incident AS i;

@@ -118,19 +118,31 @@ impl<'a> Wiring<'a> {
         Ok(Outward::new(settings)?)
     }
 
-    /// Offers the port of a relational system of record: here, elsewhere, or not at all.
+    /// What a relational system of record is made of: here, elsewhere, or not at all.
+    pub(super) fn placed<T>(
+        &self,
+        placement: &Placement,
+        local: impl FnOnce(Db) -> T,
+        remote: impl FnOnce(Outward) -> T,
+    ) -> anyhow::Result<Option<T>> {
+        Ok(match placement {
+            Placement::Off => None,
+            Placement::Local => Some(local(self.database()?)),
+            Placement::Remote(url) | Placement::Pyroscope(url) => {
+                Some(remote(self.outward(url, self.settings.sor.relational_timeout)?))
+            }
+        })
+    }
+
+    /// Offers the port of a relational system of record, unless it is off.
     pub(super) fn relational<P: ?Sized + Send + Sync + 'static>(
         &mut self,
         placement: &Placement,
         local: impl FnOnce(Db) -> Arc<P>,
         remote: impl FnOnce(Outward) -> Arc<P>,
     ) -> anyhow::Result<()> {
-        match placement {
-            Placement::Off => {}
-            Placement::Local => self.offer(local(self.database()?)),
-            Placement::Remote(url) | Placement::Pyroscope(url) => {
-                self.offer(remote(self.outward(url, self.settings.sor.relational_timeout)?));
-            }
+        if let Some(port) = self.placed(placement, local, remote)? {
+            self.offer(port);
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ pub use severity::{FindingSeverity, LimitSeverity};
 pub use stored::{OddRow, Repeated, Stored};
 pub use tenant::{InvalidTenant, Tenant};
 pub use time::FixedClock;
-pub use time::{Clock, DEFAULT_WINDOW, InvalidWindow, MAX_WINDOW, SystemClock, TimeWindow, rfc3339};
+pub use time::{Clock, DEFAULT_WINDOW, InvalidWindow, MAX_WINDOW, SystemClock, TimeWindow, rfc3339, rfc3339_or_null};
 pub use token_digest::{InvalidDigest, TokenDigest};
 pub use trace::{InvalidTrace, Trace};
 pub use version::Version;

@@ -1,4 +1,4 @@
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
 /// The longest window of a request: 31 days.
 pub const MAX_WINDOW: TimeDelta = TimeDelta::days(31);
@@ -55,9 +55,20 @@ impl Clock for FixedClock {
 /// Reads RFC 3339 and nothing looser, so that no year is read that a database cannot keep: for
 /// `#[serde(deserialize_with = "rfc3339")]`.
 pub fn rfc3339<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
-    let text = <String as serde::Deserialize>::deserialize(deserializer)?;
-    let time = DateTime::parse_from_rfc3339(&text);
-    time.map(|time| time.to_utc()).map_err(|_| serde::de::Error::custom("must be an RFC 3339 time"))
+    parse_rfc3339(&<String as serde::Deserialize>::deserialize(deserializer)?)
+}
+
+/// The same for a member that may be null.
+pub fn rfc3339_or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let text = <Option<String> as serde::Deserialize>::deserialize(deserializer)?;
+    text.map(|text| parse_rfc3339(&text)).transpose()
+}
+
+fn parse_rfc3339<E: serde::de::Error>(text: &str) -> Result<DateTime<Utc>, E> {
+    let time = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+    // In the texts of the database there is no year 0.
+    let time = time.ok().filter(|time| time.year() >= 1);
+    time.ok_or_else(|| E::custom("must be an RFC 3339 time"))
 }
 
 /// A half-open span of time, `[from, to)`, not empty and at most 31 days long.
@@ -118,5 +129,36 @@ impl TimeWindow {
     /// Whether the two windows share an instant.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.from < other.to && other.from < self.to
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[derive(serde::Deserialize)]
+    struct Times {
+        #[serde(deserialize_with = "rfc3339")]
+        at: DateTime<Utc>,
+        #[serde(default, deserialize_with = "rfc3339_or_null")]
+        end: Option<DateTime<Utc>>,
+    }
+
+    #[rstest]
+    #[case(r#"{"at": "2026-01-23T08:53:20+01:00"}"#, Some(("2026-01-23T07:53:20Z", None)))]
+    #[case(r#"{"at": "0001-01-01T00:00:00Z", "end": null}"#, Some(("0001-01-01T00:00:00Z", None)))]
+    #[case(
+        r#"{"at": "2026-01-23T08:53:20Z", "end": "9999-12-31T23:59:59Z"}"#,
+        Some(("2026-01-23T08:53:20Z", Some("9999-12-31T23:59:59Z")))
+    )]
+    #[case(r#"{"at": "0000-12-31T00:00:00Z"}"#, None)]
+    #[case(r#"{"at": "+262142-01-01T00:00:00Z"}"#, None)]
+    #[case(r#"{"at": "2026-01-23T08:53:20Z", "end": "tomorrow"}"#, None)]
+    #[case(r#"{"at": null}"#, None)]
+    fn reads_times_that_a_database_can_keep(#[case] json: &str, #[case] expected: Option<(&str, Option<&str>)>) {
+        let read = serde_json::from_str::<Times>(json).ok().map(|times| (times.at, times.end));
+        let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        assert_eq!(read, expected.map(|(at, end)| (time(at), end.map(time))));
     }
 }

@@ -23,6 +23,8 @@ pub(crate) use words;
 
 #[cfg(test)]
 mod tests {
+    #![expect(unreachable_pub, reason = "the macro makes public enums")]
+
     words! {
         /// An example.
         Example:

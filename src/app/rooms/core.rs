@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use super::list::RELATIONAL;
-use super::{Kind, Room, Sor, audit_log};
+use super::{Kind, Room, Sor, audit_log, incidents};
 use crate::app::placement::{Demand, InvalidPlan, Placement, relational};
 use crate::app::scheduler::{Group, Job, UPKEEP_LIMIT};
 use crate::app::wiring::Wiring;
 use crate::config::Settings;
 use crate::http::Routes;
 use crate::sor::audit;
+use crate::sor::incident;
 use crate::sor::schedule::{self, ScheduleName, ScheduleSor, Timetable};
 
 pub(super) const ROOM: Room = Room {
     functions: &["ReadPyroscopeCore.sor.v1"],
     chapters: &[
+        ("alerts", "What is wrong, since when, and who looks after it"),
+        ("silences", "When nobody is told of alerts"),
         ("schedule", "What the server does by itself: which process does it, when, and how it went"),
         ("audit", "Who changed what, and when"),
     ],
@@ -40,13 +43,15 @@ fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
     if let (Placement::Local, Some(schedule)) = (placement, wiring.find::<dyn ScheduleSor>()) {
         wiring.job(schedule_upkeep(schedule));
     }
-    audit_log::build(wiring, placement)
+    audit_log::build(wiring, placement)?;
+    incidents::build(wiring, placement)
 }
 
 /// Mounts the routes of each system of record.
 fn routes(routes: &mut Routes<'_>, _: &Placement) {
     schedule::routes(routes);
     audit::routes(routes);
+    incident::routes(routes);
 }
 
 /// Forgets jobs that no version has any more.

@@ -47,7 +47,7 @@ pub(in crate::app) static ROOMS: &[Room] = &[
     // Before the rules, whose `/rules/{id}` would take `test` for an id.
     Room {
         functions: &["EvaluatePyroscopeAlert.v1"],
-        chapters: &[("alerts", "When an alert rule would fire")],
+        chapters: &[("evaluation", "What an alert rule finds, and when it would fire")],
         kind: Kind::Bor(Bor {
             needs: &[profile_data::FUNCTION],
             wants: &[REGISTRY],

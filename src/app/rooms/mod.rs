@@ -5,6 +5,7 @@
 mod audit_log;
 mod core;
 mod history;
+mod incidents;
 mod list;
 mod profile_data;
 

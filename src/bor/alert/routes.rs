@@ -63,7 +63,7 @@ impl IntoResponses for TrialErrors {
 /// left out, and `evaluatedTo` says how far it came. A window that cannot be read is an `error`; the others are still evaluated. In
 /// the registry's labels and tenant an app is read as a triage reads it.
 #[utoipa::path(
-    post, path = "/rules/test", tag = "alerts", operation_id = "testRule",
+    post, path = "/rules/test", tag = "evaluation", operation_id = "testRule",
     params(TrialParams),
     request_body = NewRuleBody,
     responses(

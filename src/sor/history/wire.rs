@@ -14,7 +14,7 @@ use super::batch::{Batch, Recorded};
 use super::bounded::{Recommendation, TopFunctions};
 use super::domain::{Assessment, AssessmentSeverity, NewAssessment, ProfileTypes};
 use crate::http::{Problem, StoredBody, empty_for_none};
-use crate::kernel::{AppName, PortError, PortResult, ProfileType, RowId, Text255};
+use crate::kernel::{AppName, PortError, PortResult, ProfileType, RowId, Text255, rfc3339_or_null};
 
 /// The header that carries the idempotency key of an assessment.
 pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -35,13 +35,6 @@ impl<'de> Deserialize<'de> for ProfileTypes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
-}
-
-/// RFC 3339 and nothing looser, so that no year is read that a database cannot keep.
-fn rfc3339<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    let time = text.map(|text| DateTime::parse_from_rfc3339(&text)).transpose();
-    time.map(|time| time.map(|time| time.to_utc())).map_err(|_| de::Error::custom("must be an RFC 3339 time"))
 }
 
 /// A body that holds an assessment to be kept, with members of its own before those of the assessment. A body that refuses
@@ -75,7 +68,7 @@ macro_rules! new_assessment_body {
             #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
             pub(super) requested_by: Option<Text255>,
             /// When it was assessed, at most 60 s in the future; it becomes `createdAt`. If absent: now.
-            #[serde(default, deserialize_with = "rfc3339")]
+            #[serde(default, deserialize_with = "rfc3339_or_null")]
             pub(super) assessed_at: Option<DateTime<Utc>>,
         }
 

@@ -1,7 +1,19 @@
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::{AppName, JsonObject, LimitSeverity, Page, RowId, Text255, rfc3339, words};
+use crate::kernel::{
+    AppName, JsonObject, LimitSeverity, Page, RowId, Text255, check_text, rfc3339, rfc3339_or_null, words,
+};
+
+/// The longest fingerprint and the longest title, in bytes.
+const MAX_LINE_BYTES: usize = 1_024;
+
+/// Reads a fingerprint or a title: 1 to 1,024 bytes, no U+0000.
+fn line<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    check_text(&text, MAX_LINE_BYTES).map_err(serde::de::Error::custom)?;
+    Ok(text)
+}
 
 words! {
     /// Where an incident comes from.
@@ -78,6 +90,7 @@ words! {
 pub struct Findings {
     /// What it is about: the same problem has the same fingerprint, such as `rule/12/checkout`.
     #[schema(max_length = 1024, example = "rule/12/checkout")]
+    #[serde(deserialize_with = "line")]
     pub fingerprint: String,
     /// Where it comes from.
     pub source: IncidentSource,
@@ -87,6 +100,7 @@ pub struct Findings {
     pub severity: LimitSeverity,
     /// What is wrong, in a few words.
     #[schema(max_length = 1024, example = "gc_pressure over 30 % of cpu")]
+    #[serde(deserialize_with = "line")]
     pub title: String,
     /// The app.
     #[schema(value_type = Option<String>, example = "checkout")]
@@ -109,16 +123,22 @@ pub struct Findings {
     #[schema(value_type = Object)]
     pub detail: JsonObject,
     /// Since when the value is over the limit.
+    #[serde(deserialize_with = "rfc3339")]
     pub active_since: DateTime<Utc>,
     /// Since when it fires.
+    #[serde(default, deserialize_with = "rfc3339_or_null")]
     pub fired_at: Option<DateTime<Utc>>,
     /// When it was seen last.
+    #[serde(deserialize_with = "rfc3339")]
     pub last_seen_at: DateTime<Utc>,
     /// Since when the value is clear of the limit.
+    #[serde(default, deserialize_with = "rfc3339_or_null")]
     pub clear_since: Option<DateTime<Utc>>,
     /// Since when there is no data.
+    #[serde(default, deserialize_with = "rfc3339_or_null")]
     pub no_data_since: Option<DateTime<Utc>>,
     /// When it was over.
+    #[serde(default, deserialize_with = "rfc3339_or_null")]
     pub resolved_at: Option<DateTime<Utc>>,
     /// Why it is over.
     pub resolve_reason: Option<ResolveReason>,
@@ -279,9 +299,9 @@ impl TryFrom<String> for Note {
 pub struct Minutes(i32);
 
 impl Minutes {
-    /// The time from then on.
-    pub fn after(self, at: DateTime<Utc>) -> DateTime<Utc> {
-        at + TimeDelta::minutes(self.0.into())
+    /// How many.
+    pub fn get(self) -> i32 {
+        self.0
     }
 }
 
@@ -325,6 +345,7 @@ pub enum Act {
 pub struct Observation {
     /// What it is about: 1 to 1,024 bytes.
     #[schema(min_length = 1, max_length = 1024)]
+    #[serde(deserialize_with = "line")]
     pub fingerprint: String,
     /// Where it comes from.
     pub source: IncidentSource,
@@ -332,6 +353,7 @@ pub struct Observation {
     pub severity: LimitSeverity,
     /// What is wrong: 1 to 1,024 bytes.
     #[schema(min_length = 1, max_length = 1024)]
+    #[serde(deserialize_with = "line")]
     pub title: String,
     /// The app.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 512)]
@@ -349,8 +371,16 @@ pub struct Observation {
     #[schema(value_type = Object)]
     pub detail: JsonObject,
     /// For how long it stays open without being seen again, in seconds.
+    #[serde(deserialize_with = "quiet_seconds")]
     #[schema(minimum = 1, maximum = 86_400)]
     pub quiet_seconds: i32,
+}
+
+/// Reads for how long an observation holds: a second to a day.
+fn quiet_seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
+    let seconds = i32::deserialize(deserializer)?;
+    let within = Some(seconds).filter(|seconds| (1..=86_400).contains(seconds));
+    within.ok_or_else(|| serde::de::Error::custom(format!("is {seconds} s, must be from 1 to 86400")))
 }
 
 /// The incident that an observation belongs to.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::domain::{Findings, Incident, IncidentLevel};
-use crate::kernel::{LimitSeverity, RowId};
+use crate::kernel::{LimitSeverity, RowId, rfc3339};
 
 /// Where an evaluation begins.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -22,6 +22,7 @@ pub struct RuleEvaluated {
     /// The rule.
     pub rule_id: i32,
     /// When.
+    #[serde(deserialize_with = "rfc3339")]
     pub evaluated_at: DateTime<Utc>,
 }
 
@@ -32,6 +33,7 @@ pub struct RuleState {
     /// The rule.
     pub rule_id: i32,
     /// When.
+    #[serde(deserialize_with = "rfc3339")]
     pub evaluated_at: DateTime<Utc>,
     /// What, as the evaluation wants it kept.
     #[schema(value_type = Object)]
@@ -90,6 +92,7 @@ impl Decided {
 #[schema(example = json!({"repeatedBefore": "2026-01-23T04:53:20Z", "least": "warning"}))]
 pub struct Untold {
     /// Those that fire and were told last by this time are told again.
+    #[serde(deserialize_with = "rfc3339")]
     pub repeated_before: DateTime<Utc>,
     /// Of firing incidents those that are at least as severe.
     pub least: LimitSeverity,
@@ -97,7 +100,7 @@ pub struct Untold {
 
 impl Untold {
     /// The most incidents in one answer.
-    pub const MOST: i64 = 500;
+    pub const MOST: usize = 500;
 }
 
 /// What was told of an incident.
@@ -112,6 +115,7 @@ pub struct Told {
     /// With which severity.
     pub severity: LimitSeverity,
     /// When.
+    #[serde(deserialize_with = "rfc3339")]
     pub at: DateTime<Utc>,
     /// On which channel; null where no channel takes it.
     pub channel: Option<String>,
