@@ -209,6 +209,56 @@ fn core() -> Vec<Asked> {
     ]
 }
 
+/// An alert of a rule that nobody has, which an evaluation hands in, and what people do about it.
+fn alerts() -> Vec<Asked> {
+    let bare = |path: &str| (Method::POST, path.to_owned(), None, None);
+    let found = json!({"fingerprint": "rule/99/alike", "source": "rule", "state": "firing", "severity": "warning",
+        "title": "gc_pressure over 30 % of cpu", "appName": "alike", "ruleId": 99, "value": 41.3, "worstValue": 45.0,
+        "threshold": 30.0, "unit": "percent", "occurrences": 6, "detail": {"headline": "x"},
+        "activeSince": "2026-01-23T08:53:20Z", "firedAt": "2026-01-23T08:58:20Z", "lastSeenAt": "2026-01-23T08:58:20Z",
+        "clearSince": null, "noDataSince": null, "resolvedAt": null, "resolveReason": null});
+    let mut never = found.clone();
+    never["occurrences"] = json!(0);
+    let hand_in = |found: &Value| json!({"writes": [{"kind": "open", "found": found}], "states": [{"ruleId": 99, "evaluatedAt": "2026-01-23T08:53:20Z", "body": {}}]});
+    let seen = |occurrences: i64| {
+        json!({"fingerprint": "system/alike", "source": "system", "severity": "info", "title": "alike", "appName": null,
+            "value": null, "threshold": null, "unit": null, "occurrences": occurrences, "detail": {}, "quietSeconds": 86_400})
+    };
+    vec![
+        get("/alerts?appName=alike"),
+        post("/core/incident/apply", hand_in(&found)),
+        post("/core/incident/apply", hand_in(&never)),
+        post("/core/incident/observe", seen(1)),
+        post("/core/incident/observe", seen(0)),
+        bare("/core/incident/standing"),
+        post("/core/incident/rule_state", json!({"ruleId": 99})),
+        post("/core/incident/untold", json!({"repeatedBefore": "2026-01-23T08:53:20Z", "least": "critical"})),
+        get("/alerts?appName=alike&limit=1"),
+        get("/alerts?state=all&source=system&acknowledged=false&severity=info"),
+        get("/alerts?state=open"),
+        get("/alerts/1"),
+        get("/alerts/999"),
+        post("/alerts/1/acknowledge", json!({"note": "on it", "by": "ana"})),
+        post("/alerts/1/acknowledge", json!({})),
+        post("/alerts/999/acknowledge", json!({})),
+        post("/alerts/1/snooze", json!({"minutes": 60, "reason": "deploying"})),
+        post("/alerts/1/snooze", json!({"minutes": 0, "reason": "deploying"})),
+        delete("/alerts/1/snooze"),
+        post(
+            "/core/incident/told",
+            json!({"told": [{"id": 1, "state": "acknowledged", "severity": "warning",
+            "at": "2026-01-23T08:59:20Z", "channel": "ops"}]}),
+        ),
+        post("/silences", json!({"appName": "alike", "minutes": 60, "reason": "load test"})),
+        post("/silences", json!({"minutes": 60, "reason": "load test"})),
+        get("/silences?limit=1"),
+        get("/silences?active=perhaps"),
+        delete("/silences/1"),
+        delete("/silences/1"),
+        get("/alerts/1"),
+    ]
+}
+
 fn profiles() -> Vec<Asked> {
     vec![
         get(format!("/profiles/apps?{AFTER}")),
@@ -348,7 +398,7 @@ fn left_out(asked: &[Asked]) -> BTreeSet<String> {
 async fn every_route_answers_the_same_bytes_with_local_and_with_remote_systems_of_record() {
     let canned = Canned::start().await;
     let (servers, _sors, _databases) = both(&canned).await;
-    let asked = [baselines(), history(), services(), rules(), core(), profiles(), decisions()].concat();
+    let asked = [baselines(), history(), services(), rules(), core(), alerts(), profiles(), decisions()].concat();
     for server in &servers {
         let upkeep = || async {
             let schedule = server.json("/schedule").await.1;

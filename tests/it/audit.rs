@@ -119,6 +119,54 @@ async fn each_change_by_a_route_is_one_row_and_what_changes_nothing_is_none() {
     assert_eq!(said(&server).await, expected.map(|row| format!("{row} open:local")));
 }
 
+#[actix_web::test]
+async fn acts_on_alerts_and_silences_are_rows_and_what_the_server_finds_or_what_is_refused_is_none() {
+    let server = Flamewarden::start().await;
+    let seen = json!({"fingerprint": "system/x", "source": "system", "severity": "info", "title": "x", "appName": "shop",
+        "value": null, "threshold": null, "unit": null, "occurrences": 1, "detail": {}, "quietSeconds": 900});
+    let silence = json!({"appName": "shop", "minutes": 60, "reason": "load test"});
+    for (method, path, body) in [
+        (Method::POST, "/core/incident/observe", seen),
+        (Method::POST, "/silences", silence),
+        (Method::POST, "/silences", json!({"minutes": 60, "reason": "load test"})),
+        (Method::POST, "/alerts/1/snooze", json!({"minutes": 60, "reason": "deploying"})),
+        (Method::DELETE, "/alerts/1/snooze", Value::Null),
+        (Method::DELETE, "/alerts/1/snooze", Value::Null),
+        (Method::POST, "/alerts/1/acknowledge", json!({"note": "on it"})),
+        (Method::POST, "/alerts/1/acknowledge", json!({})),
+        (Method::DELETE, "/silences/1", Value::Null),
+    ] {
+        send(&server, method, path, body).await;
+    }
+    let expected =
+        ["silence.create 1", "alert.snooze 1", "alert.unsnooze 1", "alert.acknowledge 1", "silence.delete 1"];
+    assert_eq!(said(&server).await, expected.map(|row| format!("{row} open:local")));
+    let acknowledged = server.json("/audit?action=alert.acknowledge").await.1;
+    let row = &acknowledged["entries"][0];
+    let left = json!({"by": "open:local", "note": "on it"});
+    assert_eq!((&row["appName"], &row["after"]), (&json!("shop"), &left));
+}
+
+#[actix_web::test]
+async fn silences_that_ended_long_ago_go_with_one_row_for_all_of_them() {
+    let database = testing::database().await;
+    let server = Setup::of(&[("DATABASE_URL", &database.url())]).start().await;
+    server.ready().await;
+    let old = "INSERT INTO core.silence (app_name, starts_at, ends_at, reason, created_by)
+               SELECT 'a', now() - interval '999 days', now() - make_interval(days => d), 'x', 'y'
+               FROM unnest(ARRAY[80, 100, 200]) AS d";
+    execute(&mut session(&database).await, old).await;
+    let rows = || async { server.json("/audit?action=silence.expire").await.1 };
+    until("the upkeep of incidents", || async {
+        send(&server, Method::POST, "/schedule/incident_upkeep/run", Value::Null).await;
+        rows().await["count"] == 1
+    })
+    .await;
+    let row = &rows().await["entries"][0];
+    assert_eq!((&row["userId"], &row["metadata"]), (&json!("system:incident_upkeep"), &json!({"rows": 2})));
+    assert_eq!(server.json("/silences?active=false").await.1["count"], 1);
+}
+
 /// Tables whose changes have rows, and of which kinds.
 const AUDITED: [(&str, &str); 5] = [
     ("public.performance_baseline", "INSERT OR DELETE OR UPDATE"),

@@ -111,6 +111,10 @@ async fn every_example_runs() {
         .await
         .unwrap();
     assert_eq!(own.status(), 200);
+    // And people do something about an alert, which is there already.
+    let observe = "/core/incident/observe";
+    let (seen, body) = example(&server, &document, "post", observe, &document["paths"][observe]["post"]).await;
+    assert_eq!((seen, body.contains("\"id\":1,")), (200, true), "{body}");
     let mut ran = 0;
     for method in ["post", "get", "put", "delete"] {
         for (path, item) in document["paths"].as_object().unwrap() {

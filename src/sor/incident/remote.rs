@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, Utc};
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -57,7 +57,7 @@ impl RemoteIncidents {
         let id = id.get().to_string();
         let request = |outward: &Outward| {
             let request = outward.request(method.clone(), outward.url(["alerts", &id, what]));
-            body.iter().fold(request, |request, body| request.json(body))
+            body.iter().fold(request, RequestBuilder::json)
         };
         self.incidents.read(call, Repeatable::No, request).await
     }

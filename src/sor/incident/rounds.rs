@@ -100,7 +100,7 @@ pub struct Untold {
 
 impl Untold {
     /// The most incidents in one answer.
-    pub const MOST: usize = 500;
+    pub const MOST: u16 = 500;
 }
 
 /// What was told of an incident.

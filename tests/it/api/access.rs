@@ -66,7 +66,7 @@ impl Known {
 fn least_role(method: &str, path: &str) -> Option<&'static str> {
     const PUSHED: [&str; 4] =
         ["/ingest", "/pyroscope/ingest", "/push.v1.PusherService/Push", "/v1development/profiles"];
-    const WRITTEN: [&str; 4] = ["/baselines", "/services", "/rules", "/history"];
+    const WRITTEN: [&str; 6] = ["/baselines", "/services", "/rules", "/history", "/alerts/{id}/", "/silences"];
     match (method, path) {
         (_, "/health" | "/live" | "/ready") => None,
         ("get", "/whoami") => Some("any"),

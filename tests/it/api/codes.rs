@@ -78,6 +78,8 @@ async fn asked_wrongly() -> Vec<Code> {
         (Code::BaselineUnknown, delete("/baselines/1")),
         (Code::HistoryUnknown, delete("/history/1")),
         (Code::RuleUnknown, delete("/rules/1")),
+        (Code::AlertUnknown, get("/alerts/1")),
+        (Code::SilenceUnknown, delete("/silences/1")),
         (Code::JobUnknown, server.request(Method::POST, "/schedule/nobody/run")),
         (Code::ServiceUnknown, get("/services/nobody")),
         (Code::RouteUnknown, get("/nope")),

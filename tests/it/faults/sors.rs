@@ -60,6 +60,9 @@ const LIMITS: &[&str] = &[
 /// The members of an answer that come from the registry.
 const OWNERS: &[&str] = &["teamOwner", "tier", "notificationChannel", "criticalServiceCount"];
 
+/// The routes of the core.
+const OF_THE_CORE: &[&str] = &["/schedule", "/audit", "/alerts", "/silences", "/core"];
+
 const PROFILES: &str = "PROFILE_DATA_URL";
 const BASELINES: &str = "BASELINE_URL";
 const HISTORY: &str = "HISTORY_URL";
@@ -92,9 +95,9 @@ const TABLE: &[Row] = &[
     (RULES, &[BROKEN], &["/rules"], Problem(503, "database_unavailable")),
     (RULES, &[SLOW], &["/rules"], Problem(504, "timeout")),
     (RULES, &[BUSY], &["/rules"], Problem(503, "overloaded")),
-    (CORE, &[BROKEN], &["/schedule", "/audit", "/core"], Problem(503, "database_unavailable")),
-    (CORE, &[SLOW], &["/schedule", "/audit", "/core"], Problem(504, "timeout")),
-    (CORE, &[BUSY], &["/schedule", "/audit", "/core"], Problem(503, "overloaded")),
+    (CORE, &[BROKEN], OF_THE_CORE, Problem(503, "database_unavailable")),
+    (CORE, &[SLOW], OF_THE_CORE, Problem(504, "timeout")),
+    (CORE, &[BUSY], OF_THE_CORE, Problem(503, "overloaded")),
 ];
 
 fn expected(sor: &str, fault: Fault, path: &str) -> Expected {
@@ -140,6 +143,9 @@ fn questions() -> Vec<(Method, String, Option<Value>)> {
         post("/rules", rule),
         delete("/rules/999"),
         get("/audit?userId=nobody"),
+        get("/alerts?appName=nobody"),
+        get("/silences"),
+        delete("/silences/999"),
         // The schedule itself moves on.
         post("/schedule/nobody/run", json!({})),
         post("/core/schedule/resign", json!({"group": "else", "holder": "018d3f3e-7c1a-7000-8000-000000000002"})),

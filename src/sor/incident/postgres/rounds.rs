@@ -10,9 +10,6 @@ use crate::sor::incident::port::AlertStateSor;
 use crate::sor::incident::rounds::{Decided, IncidentWrite, RuleState, StandingIncidents, Told, Untold};
 use crate::storage::{Repeat, acting, begin};
 
-/// [`Untold::MOST`], as the database takes it.
-const MOST_UNTOLD: i64 = Untold::MOST as i64;
-
 /// What an evaluation decided, as lists of rows.
 #[derive(Debug, Clone, Default)]
 struct Rows {
@@ -29,7 +26,7 @@ impl Rows {
             match write {
                 IncidentWrite::Open { found } => rows.opened.push(row_of(found)?),
                 IncidentWrite::Update { id, version, found } => {
-                    rows.updated.push(versioned(*id, *version, Some(found))?)
+                    rows.updated.push(versioned(*id, *version, Some(found))?);
                 }
                 IncidentWrite::Remove { id, version } => rows.removed.push(versioned(*id, *version, None)?),
             }
@@ -149,7 +146,7 @@ impl AlertStateSor for PostgresIncidents {
                        FROM core.incident_untold($1, $2) AS i ORDER BY i.changed_at, i.id LIMIT $3"#,
                     which.repeated_before,
                     which.least.as_str(),
-                    MOST_UNTOLD,
+                    i64::from(Untold::MOST),
                 )
                 .fetch_all(connection)
                 .await

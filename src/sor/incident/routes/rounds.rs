@@ -120,7 +120,7 @@ pub(in crate::sor::incident) async fn keep_told(
     body: Body<ToldBody>,
 ) -> Result<HttpResponse, Problem> {
     let told = body.into_inner().told;
-    within("told", told.len(), Untold::MOST)?;
+    within("told", told.len(), Untold::MOST.into())?;
     answer(port.told(&call, told).await, |()| KeptBody { kept: true })
 }
 
