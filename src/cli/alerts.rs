@@ -1,146 +1,198 @@
-//! `flamewarden alerts test`: when would this rule have fired?
+//! `flamewarden alerts`: what is wrong on a server, and what people do about it.
 
-use std::fmt::Write as _;
+mod trial;
 
-use anyhow::Context as _;
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
+use super::lists::{Column, Shown, list};
 use super::server::{self, Server, ServerAddress};
 use super::{Common, Exit};
-use crate::bor::alert::{FiringBody, TrialBody};
-use crate::kernel::{AppName, ProfileType};
+use crate::kernel::AppName;
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct AlertsArgs {
+    #[command(subcommand)]
+    command: Option<AlertsCommand>,
+    #[command(flatten)]
+    listed: ListArgs,
+}
 
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
+enum AlertsCommand {
+    /// Say that somebody looks after an alert that fires: it is not told again, unless it gets worse.
+    Ack(AckArgs),
+    /// Tell nobody of an alert for some minutes.
+    Snooze(SnoozeArgs),
+    /// Tell nobody of alerts of an app, a source or a rule for some minutes.
+    Silence(SilenceArgs),
     /// Say when a rule would have fired: one that is stored, or one that is described here. Exits with 1 if it would have
     /// fired, with 3 if there is no data.
-    Test(TestArgs),
+    Test(trial::TestArgs),
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("which").args(["rule", "kind"]).required(true)))]
-pub(super) struct TestArgs {
+struct ListArgs {
     #[command(flatten)]
-    server: ServerAddress,
-    /// Try the stored rule of this id.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["threshold", "function", "category", "measure", "window", "hold", "keep_firing"])]
-    rule: Option<u32>,
-    /// The app; a stored rule for every app needs it too.
-    #[arg(long, value_name = "APP", required_unless_present = "rule")]
+    shown: Shown,
+    /// Alerts in this state: firing, pending, resolved, all [default: firing].
+    #[arg(long, value_name = "STATE")]
+    state: Option<String>,
+    /// Only alerts of this app.
+    #[arg(long, value_name = "APP")]
     app: Option<AppName>,
-    /// The kind of profile.
-    #[arg(long = "type", value_name = "KIND", requires = "threshold")]
-    kind: Option<ProfileType>,
-    /// The largest share without an alert, percent.
-    #[arg(long, value_name = "PERCENT")]
-    threshold: Option<f64>,
-    /// Only functions whose names match this regular expression.
-    #[arg(long, value_name = "PATTERN")]
-    function: Option<String>,
-    /// A category instead of functions, such as `gc_pressure`.
-    #[arg(long, value_name = "CATEGORY")]
-    category: Option<String>,
-    /// How the shares of functions make one: self, sum or total.
-    #[arg(long, value_name = "HOW")]
-    measure: Option<String>,
-    /// The window looked at, in seconds: 300, 900 or 3600.
-    #[arg(long, value_name = "SECONDS")]
-    window: Option<u32>,
-    /// How long the share must be over, in seconds [default: the window].
-    #[arg(long = "for", value_name = "SECONDS")]
-    hold: Option<u32>,
-    /// How long the share must be under, in seconds [default: 300].
-    #[arg(long, value_name = "SECONDS")]
-    keep_firing: Option<u32>,
-    /// When evaluation begins: epoch seconds, RFC 3339, now-90m [default: a day before now].
+    /// Only alerts from there: rule, baseline, system.
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<String>,
+    /// Only alerts of this severity: info, warning, critical.
+    #[arg(long, value_name = "SEVERITY")]
+    severity: Option<String>,
+    /// Only alerts of this rule.
+    #[arg(long, value_name = "ID")]
+    rule: Option<u32>,
+    /// Only alerts that were not over before this time: epoch seconds, RFC 3339, now-90m.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// When it ends, at most 7 days later [default: now].
+    /// Only alerts that began before this time.
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
-    /// Print the answer as JSON.
-    #[arg(long)]
-    json: bool,
+    /// At most this many alerts, the newest first.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    limit: u32,
+    /// Continue after the last alert of an earlier list, which printed this value.
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
 }
 
-pub(super) async fn run(command: &Command, common: &Common) -> anyhow::Result<Exit> {
-    let Command::Test(args) = command;
-    let url = &args.server.url;
-    let body = match args.rule {
-        Some(id) => {
-            let row = match server::ask(url, ["rules", &id.to_string()], &[]).await? {
-                Ok(row) => row,
-                Err(exit) => return Ok(exit),
-            };
-            stored(serde_json::from_str(&row).with_context(|| format!("{url} answered no rule"))?, args)
+#[derive(Debug, clap::Args)]
+struct AckArgs {
+    /// The alert's id; `flamewarden alerts` shows it.
+    id: u32,
+    #[command(flatten)]
+    server: ServerAddress,
+    /// What to tell others.
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    /// Who looks after it [default: whose token it is].
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct SnoozeArgs {
+    /// The alert's id; `flamewarden alerts` shows it.
+    id: u32,
+    #[command(flatten)]
+    server: ServerAddress,
+    #[command(flatten)]
+    quiet: QuietArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("what").args(["app", "source", "rule"]).required(true).multiple(true)))]
+struct SilenceArgs {
+    #[command(flatten)]
+    server: ServerAddress,
+    /// Alerts of this app.
+    #[arg(long, value_name = "APP")]
+    app: Option<AppName>,
+    /// Alerts from there: rule, baseline, system.
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<String>,
+    /// Alerts of this rule.
+    #[arg(long, value_name = "ID")]
+    rule: Option<u32>,
+    #[command(flatten)]
+    quiet: QuietArgs,
+}
+
+/// For how long, and why.
+#[derive(Debug, clap::Args)]
+struct QuietArgs {
+    /// For so many minutes from now on, at most 43200 (30 days).
+    #[arg(long, value_name = "N")]
+    minutes: u32,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+const ALERTS: &[Column] = &[
+    ("id", "id"),
+    ("state", "state"),
+    ("severity", "severity"),
+    ("app", "appName"),
+    ("what", "title"),
+    ("value", "value"),
+    ("limit", "threshold"),
+    ("since", "activeSince"),
+    ("acknowledged", "acknowledgedBy"),
+    ("silence", "silencedBy"),
+];
+
+pub(super) async fn run(args: &AlertsArgs, common: &Common) -> anyhow::Result<Exit> {
+    match &args.command {
+        None => alerts(&args.listed, common).await,
+        Some(AlertsCommand::Test(args)) => trial::run(args, common).await,
+        Some(AlertsCommand::Ack(AckArgs { id, server, note, by })) => {
+            let body = given([("note", json!(note)), ("by", json!(by))]);
+            let done = format!("alert {id} is acknowledged");
+            post(server, &["alerts", &id.to_string(), "acknowledge"], body, common, done).await
         }
-        None => given(args),
-    };
-    let parameters = [("from", args.from.clone()), ("to", args.to.clone())];
-    let answer = Server::at(url)?.post(&["rules", "test"], &parameters, &Value::Object(body)).await;
-    let text = match server::accepted(url, answer)? {
-        Ok(text) => text,
-        Err(exit) => return Ok(exit),
-    };
-    let trial: TrialBody = serde_json::from_str(&text).with_context(|| format!("{url} answered no trial of a rule"))?;
-    common.show(&if args.json { text + "\n" } else { table(&trial) })?;
-    Ok(match trial.summary.fired {
-        _ if !trial.has_data() => Exit::NoData,
-        0 => Exit::Fine,
-        _ => Exit::CheckFailed,
-    })
+        Some(AlertsCommand::Snooze(SnoozeArgs { id, server, quiet })) => {
+            let QuietArgs { minutes, reason } = quiet;
+            let body = given([("minutes", json!(minutes)), ("reason", json!(reason))]);
+            let done = format!("nobody is told of alert {id} for {minutes} min");
+            post(server, &["alerts", &id.to_string(), "snooze"], body, common, done).await
+        }
+        Some(AlertsCommand::Silence(SilenceArgs { server, app, source, rule, quiet })) => {
+            let QuietArgs { minutes, reason } = quiet;
+            let body = given([
+                ("appName", json!(app)),
+                ("source", json!(source)),
+                ("ruleId", json!(rule)),
+                ("minutes", json!(minutes)),
+                ("reason", json!(reason)),
+            ]);
+            let done = format!("nobody is told of such alerts for {minutes} min");
+            post(server, &["silences"], body, common, done).await
+        }
+    }
 }
 
-/// The members of a rule that is described by options.
-fn given(args: &TestArgs) -> Map<String, Value> {
-    let members = [
-        ("appName", json!(args.app)),
-        ("profileType", json!(args.kind.map(ProfileType::as_str))),
-        ("thresholdPercent", json!(args.threshold)),
-        ("functionPattern", json!(args.function)),
-        ("category", json!(args.category)),
-        ("measure", json!(args.measure)),
-        ("windowSeconds", json!(args.window)),
-        ("forSeconds", json!(args.hold)),
-        ("keepFiringSeconds", json!(args.keep_firing)),
+async fn alerts(args: &ListArgs, common: &Common) -> anyhow::Result<Exit> {
+    let parameters = [
+        ("state", args.state.clone()),
+        ("appName", args.app.as_ref().map(ToString::to_string)),
+        ("source", args.source.clone()),
+        ("severity", args.severity.clone()),
+        ("ruleId", args.rule.map(|id| id.to_string())),
+        ("from", args.from.clone()),
+        ("to", args.to.clone()),
+        ("limit", Some(args.limit.to_string())),
+        ("cursor", args.cursor.clone()),
     ];
-    members.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value)).collect()
+    list(&args.shown, common, &["alerts"], &parameters, ("alerts", ALERTS)).await
 }
 
-/// What a trial asks of a stored rule; it is for the app of the options, if they name one.
-fn stored(mut row: Map<String, Value>, args: &TestArgs) -> Map<String, Value> {
-    for member in ["id", "createdAt", "updatedAt"] {
-        row.remove(member);
-    }
-    if let Some(app) = &args.app {
-        row.insert("appName".to_owned(), json!(app));
-        row.remove("services");
-    }
-    row
+/// The members that have a value.
+fn given<const N: usize>(members: [(&str, Value); N]) -> Value {
+    let given = members.into_iter().filter(|(_, value)| !value.is_null());
+    Value::Object(given.map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
 }
 
-/// The answer as text that ends with a line break.
-fn table(trial: &TrialBody) -> String {
-    let mut text = format!("{}\n", trial.summary.headline);
-    if !trial.firings.is_empty() {
-        let _ = writeln!(text, "\n  {:<20}  {:<20}  {:<20}  {:>7}  functions", "pending", "fired", "resolved", "worst");
+/// Does something on the server and says that it is done.
+async fn post(
+    server: &ServerAddress,
+    path: &[&str],
+    body: Value,
+    common: &Common,
+    done: String,
+) -> anyhow::Result<Exit> {
+    let answer = Server::at(&server.url)?.post(path, &[], &body).await;
+    if let Err(exit) = server::accepted(&server.url, answer)? {
+        return Ok(exit);
     }
-    for FiringBody { pending_at, fired_at, resolved_at, worst_percent, functions } in &trial.firings {
-        let resolved = resolved_at.map_or_else(|| "still firing".to_owned(), time);
-        let names: Vec<_> = functions.iter().take(3).map(|function| function.name.as_str()).collect();
-        let more = functions.len().saturating_sub(names.len());
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let (pending, fired, names) = (time(*pending_at), time(*fired_at), names.join(", "));
-        let _ = writeln!(text, "  {pending:<20}  {fired:<20}  {resolved:<20}  {worst_percent:>6.2}%  {names}{more}");
-    }
-    if let Some(to) = trial.evaluated_to {
-        let (evaluations, step) = (trial.evaluations.len(), trial.step_seconds);
-        let _ = writeln!(text, "\nnote: {evaluations} evaluations, one each {step} s, up to {}", time(to));
-    }
-    text
-}
-
-fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+    common.show(&(done + "\n"))?;
+    Ok(Exit::Fine)
 }

@@ -133,9 +133,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Run four programs under the profiler, push their profiles to a server, and print its verdicts.
     Demo(demo::Arguments),
-    /// Try alert rules on the profiles of a server.
-    #[command(subcommand)]
-    Alerts(alerts::Command),
+    /// List what is wrong on a server, acknowledge or silence it, or say when an alert rule would have fired.
+    Alerts(alerts::AlertsArgs),
     /// Send profiles from files to a server.
     Push(push::Args),
     /// Make, list and revoke tokens of the file that AUTH_TOKENS_FILE names.
@@ -167,7 +166,7 @@ impl Command {
             Self::Schedule(args) => lists::schedule(&args, common).await,
             Self::Audit(args) => audit::run(&args, common).await,
             Self::Demo(arguments) => demo::run(&arguments, common).await,
-            Self::Alerts(command) => alerts::run(&command, common).await,
+            Self::Alerts(args) => alerts::run(&args, common).await,
             Self::Push(args) => push::run(&args, common).await,
             Self::Token(command) => token::run(&command, common),
             Self::Rules(args) => Ok(rules::run(&args)),

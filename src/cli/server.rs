@@ -135,7 +135,7 @@ pub(super) async fn ask<'a>(
 /// The same of an answer to another request.
 pub(super) fn accepted(server: &Url, answer: PortResult<Answer>) -> anyhow::Result<Result<String, Exit>> {
     let answer = answer.with_context(|| what_to_check(server))?;
-    if answer.status != StatusCode::OK {
+    if !answer.status.is_success() {
         eprintln!("error: {}", refusal(&answer));
         return Ok(Err(if answer.status == StatusCode::BAD_REQUEST { Exit::Usage } else { Exit::NoData }));
     }

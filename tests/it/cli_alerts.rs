@@ -1,4 +1,4 @@
-//! `flamewarden alerts test` as a user runs it: a whole process and a live server.
+//! `flamewarden alerts` as a user runs it: a whole process and a live server.
 
 use serde_json::{Value, json};
 
@@ -44,4 +44,51 @@ async fn a_trial_is_a_table_and_its_exit_code_says_whether_the_rule_would_have_f
         let (exit, printed, errors) = flamewarden(arguments, server.base()).await;
         assert!(exit == code && errors.contains(says), "{arguments:?}: {exit}\n{printed}{errors}");
     }
+}
+
+#[actix_web::test]
+async fn alerts_are_listed_acknowledged_snoozed_and_silenced() {
+    let server = Flamewarden::start().await;
+    let (exit, table, _) = flamewarden(&["alerts"], server.base()).await;
+    assert_eq!((exit, table.lines().count()), (3, 1), "{table}");
+    let seen = json!({"fingerprint": "system/x", "source": "system", "severity": "critical", "title": "the channel ops takes nothing",
+        "appName": "shop", "value": 7, "threshold": 1, "unit": "count", "occurrences": 1, "detail": {}, "quietSeconds": 900});
+    let seen = server.request(reqwest::Method::POST, "/core/incident/observe").json(&seen).send().await.unwrap();
+    assert_eq!(seen.status(), 200);
+    for (arguments, code, says) in [
+        (
+            &["alerts", "--severity", "critical"][..],
+            0,
+            "1   firing  critical  shop  the channel ops takes nothing  7.0    1.0    ",
+        ),
+        (&["alerts", "--state", "resolved"], 3, ""),
+        (&["alerts", "--app", "cart"], 3, ""),
+        (&["alerts", "ack", "1", "--note", "on it", "--by", "ana"], 0, "alert 1 is acknowledged\n"),
+        (&["alerts", "--source", "system"], 0, "  ana"),
+        (
+            &["alerts", "snooze", "1", "--minutes", "5", "--reason", "deploying"],
+            0,
+            "nobody is told of alert 1 for 5 min\n",
+        ),
+        (
+            &["alerts", "silence", "--app", "shop", "--minutes", "5", "--reason", "x"],
+            0,
+            "nobody is told of such alerts for 5 min\n",
+        ),
+    ] {
+        let (exit, printed, errors) = flamewarden(arguments, server.base()).await;
+        assert!(exit == code && printed.contains(says), "{arguments:?}: {exit}\n{printed}{errors}");
+    }
+    for (arguments, code, says) in [
+        (&["alerts", "ack", "1"][..], 3, "ana acknowledged the alert before"),
+        (&["alerts", "ack", "7"], 3, "no alert has this id"),
+        (&["alerts", "snooze", "1", "--minutes", "0", "--reason", "x"], 2, "must be from 1 to 43200"),
+        (&["alerts", "silence", "--minutes", "5", "--reason", "x"], 2, "--app"),
+        (&["alerts", "--state", "open"], 2, "state"),
+    ] {
+        let (exit, printed, errors) = flamewarden(arguments, server.base()).await;
+        assert!(exit == code && errors.contains(says), "{arguments:?}: {exit}\n{printed}{errors}");
+    }
+    let silences = server.json("/silences").await.1;
+    assert_eq!(silences["silences"][0]["appName"], "shop");
 }
