@@ -52,6 +52,8 @@ codes! {
     HistoryUnknown = "history_unknown", 404, "The history entry is unknown", false;
     ServiceUnknown = "service_unknown", 404, "The service is not registered", false;
     RuleUnknown = "rule_unknown", 404, "The alert rule is unknown", false;
+    ChannelUnknown = "channel_unknown", 404, "The channel is not defined", false;
+    NotificationUnknown = "notification_unknown", 404, "The notification is unknown", false;
     JobUnknown = "job_unknown", 404, "The job is unknown", false;
     RouteUnknown = "route_unknown", 404, "The route is unknown", false;
     ReceiverOff = "receiver_off", 404, "This server takes no profiles", false;

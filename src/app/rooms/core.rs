@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::list::RELATIONAL;
-use super::{Kind, Room, Sor, audit_log};
+use super::{Kind, Room, Sor, audit_log, notification};
 use crate::app::placement::{Demand, InvalidPlan, Placement, relational};
 use crate::app::scheduler::{Group, Job, UPKEEP_LIMIT};
 use crate::app::wiring::Wiring;
@@ -17,13 +17,18 @@ pub(super) const ROOM: Room = Room {
     chapters: &[
         ("schedule", "What the server does by itself: which process does it, when, and how it went"),
         ("audit", "Who changed what, and when"),
+        ("channels", "Where people are told of alerts"),
+        ("notifications", "What people are told of alerts, and whether it arrived"),
     ],
     kind: Kind::Sor(Sor {
         title: "core",
         url_key: "core_url",
         placement,
         described: RELATIONAL,
-        warnings: |settings, placement, _| audit_log::warnings(settings, placement),
+        warnings: |settings, placement, _| {
+            let of_audit_log = audit_log::warnings(settings, placement);
+            of_audit_log.into_iter().chain(notification::warnings(settings, placement)).collect()
+        },
         build,
         routes,
     }),
@@ -40,13 +45,15 @@ fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
     if let (Placement::Local, Some(schedule)) = (placement, wiring.find::<dyn ScheduleSor>()) {
         wiring.job(schedule_upkeep(schedule));
     }
-    audit_log::build(wiring, placement)
+    audit_log::build(wiring, placement)?;
+    notification::build(wiring, placement)
 }
 
 /// Mounts the routes of each system of record.
 fn routes(routes: &mut Routes<'_>, _: &Placement) {
     schedule::routes(routes);
     audit::routes(routes);
+    crate::sor::notification::routes(routes);
 }
 
 /// Forgets jobs that no version has any more.

@@ -6,6 +6,7 @@ mod audit_log;
 mod core;
 mod history;
 mod list;
+mod notification;
 mod profile_data;
 
 use utoipa::openapi::OpenApi;

@@ -79,6 +79,8 @@ async fn asked_wrongly() -> Vec<Code> {
         (Code::HistoryUnknown, delete("/history/1")),
         (Code::RuleUnknown, delete("/rules/1")),
         (Code::JobUnknown, server.request(Method::POST, "/schedule/nobody/run")),
+        (Code::ChannelUnknown, server.request(Method::POST, "/channels/nobody/test")),
+        (Code::NotificationUnknown, server.request(Method::POST, "/notifications/1/retry")),
         (Code::ServiceUnknown, get("/services/nobody")),
         (Code::RouteUnknown, get("/nope")),
         (Code::MethodNotAllowed, delete("/health")),
