@@ -64,10 +64,12 @@ fn parse(text: &str) -> Result<ChannelSet, InvalidFile> {
     let mut names = HashMap::new();
     for (name, raw) in &raw.channel {
         let start = name.span().start;
-        if let Some(first) = names.insert(name.as_ref().to_ascii_lowercase(), start) {
-            let (first, second) = (lines.at(first.min(start)), first.max(start));
-            let why = format!("the name {} is that of the channel in line {first} too", name.as_ref());
-            return Err(lines.wrong(second, why));
+        if let Some(other) = names.insert(name.as_ref().to_ascii_lowercase(), name) {
+            let other_is_first = other.span().start < start;
+            let (first, second) = if other_is_first { (other, name) } else { (name, other) };
+            let line = lines.at(first.span().start);
+            let why = format!("the name {} is that of the channel in line {line} too", second.as_ref());
+            return Err(lines.wrong(second.span().start, why));
         }
         channels.push(raw.read(name).map_err(|(at, why)| lines.wrong(at, why))?);
     }
@@ -212,7 +214,7 @@ secret = "hunter2"
     #[case("https://hooks", "https://user:pass@hooks", 4, "without user and password")]
     #[case("match = [\"#orders*\", ", "match = [\"\", ", 5, "match must be at most 100 texts")]
     #[case("match = [\"#orders*\", \"#payments\"]", "secret = \"x\"", 5, "secret must be absent")]
-    #[case("url = \"http://127.0.0.1:9093\"", "", 14, "url must be given for a channel of kind alertmanager")]
+    #[case("url = \"http://127.0.0.1:9093\"", "", 13, "url must be given for a channel of kind alertmanager")]
     #[case("whsec_Mf", "Mf", 9, "secret must be whsec_")]
     #[case("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2hvcnQ=", 9, "24 to 64 bytes")]
     #[case("kind = \"pagerduty\"\nsecret = \"hunter2\"", "kind = \"pagerduty\"", 10, "secret must be the routing key")]
