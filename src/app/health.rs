@@ -102,6 +102,36 @@ struct Checks {
     auth: AccessCheck,
     /// The audit log, where it is kept here.
     audit: Option<AuditCheck>,
+    /// What people are told of incidents, where it is kept here.
+    notifications: Option<NotificationsCheck>,
+}
+
+/// What people are told of incidents.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is the schema of a check")]
+struct NotificationsCheck {
+    /// How it does: `warn` where a channel has taken nothing for 5 minutes, notifications were given up in the last day, the
+    /// file of channels is refused, or none of that can be read.
+    status: CheckStatus,
+    /// What does not arrive.
+    details: NotificationHealth,
+}
+
+/// Whether notifications arrive.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub(super) struct NotificationHealth {
+    /// Channels that have taken nothing for 5 minutes; null where that cannot be read.
+    #[schema(example = json!([]))]
+    pub(super) failing: Option<Vec<String>>,
+    /// Notifications that were given up in the last day.
+    #[schema(example = 0)]
+    pub(super) dead: Option<i64>,
+    /// Notifications that wait for their channel.
+    #[schema(example = 0)]
+    pub(super) pending: Option<i64>,
+    /// Why the file of channels is refused, and in which line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) problem: Option<String>,
 }
 
 /// Who may ask a process.

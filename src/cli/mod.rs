@@ -4,6 +4,7 @@
 
 mod alerts;
 mod audit;
+mod channels;
 mod completions;
 mod config;
 mod demo;
@@ -31,7 +32,7 @@ use clap::{Parser, Subcommand};
 use self::terminal::Color;
 
 use crate::app::InvalidPlan;
-use crate::config::{InvalidSettings, Settings};
+use crate::config::{InvalidFile, InvalidSettings, Settings};
 use crate::identity::InvalidTokens;
 
 /// How a command ended.
@@ -131,6 +132,8 @@ enum Command {
     Schedule(lists::ScheduleArgs),
     /// List what was changed on a server, by whom and when, or verify that list.
     Audit(audit::AuditArgs),
+    /// List where a server tells people of alerts, or try one of these channels.
+    Channels(channels::ChannelsArgs),
     /// Run four programs under the profiler, push their profiles to a server, and print its verdicts.
     Demo(demo::Arguments),
     /// List what is wrong on a server, acknowledge or silence it, or say when an alert rule would have fired.
@@ -165,6 +168,7 @@ impl Command {
             Self::History(args) => lists::history(&args, common).await,
             Self::Schedule(args) => lists::schedule(&args, common).await,
             Self::Audit(args) => audit::run(&args, common).await,
+            Self::Channels(args) => channels::run(&args, common).await,
             Self::Demo(arguments) => demo::run(&arguments, common).await,
             Self::Alerts(args) => alerts::run(&args, common).await,
             Self::Push(args) => push::run(&args, common).await,
@@ -187,8 +191,9 @@ pub fn run() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => Exit::Fine.into(),
         Err(error) => {
             eprintln!("error: {error:#}");
-            let usage = error.is::<InvalidSettings>() || error.is::<InvalidPlan>() || error.is::<InvalidTokens>();
-            if usage { Exit::Usage } else { Exit::NoData }.into()
+            let usage = error.is::<InvalidSettings>() || error.is::<InvalidPlan>();
+            let bad_file = error.is::<InvalidFile>() || error.is::<InvalidTokens>();
+            if usage || bad_file { Exit::Usage } else { Exit::NoData }.into()
         }
     }
 }

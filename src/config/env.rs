@@ -4,6 +4,7 @@
 pub(super) const NAMES: &[(&str, &str)] = &[
     ("HOST", "server.host"),
     ("PORT", "server.port"),
+    ("PUBLIC_URL", "server.public_url"),
     ("FUNCTION", "server.function"),
     ("DATA_DIR", "server.data_dir"),
     ("AUTH", "auth.mode"),
@@ -40,6 +41,11 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("HISTORY_RETENTION_DAYS", "history.retention_days"),
     ("HISTORY_REPEATS_EVERY", "history.repeats_every"),
     ("AUDIT_RETENTION_DAYS", "audit.retention_days"),
+    ("CHANNELS_FILE", "notify.channels_file"),
+    ("SLACK_WEBHOOK_URL", "notify.slack_webhook_url"),
+    ("ALERTMANAGER_URL", "notify.alertmanager_url"),
+    ("ALERT_NOTIFY_FROM", "notify.from"),
+    ("ALERT_REPEAT", "notify.repeat"),
     ("SPOOL", "spool.mode"),
     ("SPOOL_FSYNC", "spool.fsync"),
     ("SPOOL_MAX_BYTES", "spool.max_bytes"),
@@ -55,6 +61,8 @@ pub(super) const PREFIX: &str = "FLAMEWARDEN__";
 pub(super) const SECRET_KEYS: &[&str] = &[
     "auth.admin_token",
     "auth.service_token",
+    "notify.slack_webhook_url",
+    "notify.alertmanager_url",
     "pyroscope.basic_auth",
     "pyroscope.token",
     "database.url",

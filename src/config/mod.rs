@@ -13,6 +13,7 @@ mod function;
 mod history;
 mod links;
 mod log;
+mod notify;
 mod profiles;
 mod pyroscope;
 mod reader;
@@ -23,6 +24,7 @@ mod sor;
 mod sources;
 mod spool;
 mod store;
+mod watched_file;
 
 use std::path::Path;
 
@@ -34,6 +36,7 @@ pub use function::{Functions, InvalidFunction};
 pub use history::HistorySettings;
 pub use links::LinksSettings;
 pub use log::{LogFormat, LogSettings};
+pub use notify::{ChannelSource, NotifySettings};
 pub use profiles::ProfilesSettings;
 pub use pyroscope::{Credentials, PyroscopeSettings};
 pub use reader::{Effective, InvalidSettings, Origin, SettingError};
@@ -43,6 +46,7 @@ pub use server::ServerSettings;
 pub use sor::SorSettings;
 pub use spool::{SpoolFsync, SpoolMode, SpoolSettings};
 pub use store::StoreSettings;
+pub use watched_file::{InvalidFile, Lines, WatchedFile, read_text, read_toml};
 
 use reader::Reader;
 
@@ -72,6 +76,8 @@ pub struct Settings {
     pub history: HistorySettings,
     /// How long the audit log is kept.
     pub audit: AuditSettings,
+    /// Whom to tell of incidents, and of which.
+    pub notify: NotifySettings,
     /// How assessments wait for the history.
     pub spool: SpoolSettings,
     /// Where the rules come from.
@@ -141,6 +147,7 @@ impl Settings {
         let database = DatabaseSettings::read(reader);
         let history = HistorySettings::read(reader);
         let audit = AuditSettings::read(reader);
+        let notify = NotifySettings::read(reader);
         let spool = SpoolSettings::read(reader);
         let rules = RulesSettings::read(reader);
         let cost = CostSettings::read(reader);
@@ -160,6 +167,7 @@ impl Settings {
             database: database?,
             history: history?,
             audit: audit?,
+            notify: notify?,
             spool: spool?,
             rules: rules?,
             cost: cost?,

@@ -15,6 +15,8 @@ pub struct ServerSettings {
     pub host: IpAddr,
     /// Port to listen on; 0 takes a free one.
     pub port: u16,
+    /// Where people reach this server, for links in what they are told; `None`: at its own address.
+    pub public_url: Option<Url>,
     /// What this process serves.
     pub functions: Functions,
     /// Where it keeps files.
@@ -31,6 +33,7 @@ impl ServerSettings {
             if text == "localhost" { Some(IpAddr::from([127, 0, 0, 1])) } else { text.parse().ok() }
         });
         let port = reader.number("server.port", 0..=u16::MAX);
+        let public_url = reader.url("server.public_url");
         let functions = match Functions::parse(&reader.text("server.function").unwrap_or_default(), functions) {
             Ok(functions) => Some(functions),
             Err(error) => {
@@ -50,6 +53,7 @@ impl ServerSettings {
         Some(Self {
             host: host?,
             port: port?,
+            public_url: public_url?,
             functions: functions?,
             data_dir: data_dir?,
             shutdown_timeout: shutdown_timeout?,

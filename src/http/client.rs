@@ -180,6 +180,32 @@ impl Outward {
         call.bound(self.exchange(identify(call, request))).await
     }
 
+    /// Sends the request to a server of somebody else, and reads the beginning of its answer, up to the size cap, whatever its
+    /// status. Nothing of the call is sent, and no error names the address, which may be a secret.
+    ///
+    /// # Errors
+    /// Why no answer came.
+    pub async fn post_abroad(&self, call: &Call, request: reqwest::RequestBuilder) -> Result<Answer, NoAnswer> {
+        call.bound(async {
+            let _counted = telemetry::upstream_call();
+            let sent = request.send().await.map_err(reqwest::Error::without_url);
+            let mut response = sent.map_err(|error| no_answer(&error))?;
+            let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+            let cap = self.settings.max_answer_bytes;
+            let mut body = BytesMut::new();
+            // The status says all that matters: a body that breaks off changes nothing.
+            while let Ok(Some(chunk)) = response.chunk().await {
+                body.extend_from_slice(&chunk);
+                if body.len() >= cap {
+                    body.truncate(cap);
+                    break;
+                }
+            }
+            Ok(Answer { status, headers, body: body.freeze() })
+        })
+        .await
+    }
+
     async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<Answer, NoAnswer> {
         let _counted = telemetry::upstream_call();
         let mut response = request.send().await.map_err(|e| no_answer(&e))?;
@@ -321,6 +347,29 @@ mod tests {
         let outward = outward(&server.uri());
         let answer = outward.send(&Call::default(), outward.request(Method::GET, outward.base().clone())).await;
         assert_eq!(answer.unwrap().body, "answer");
+    }
+
+    #[tokio::test]
+    async fn a_server_of_somebody_else_is_told_nothing_of_the_call_and_its_answer_is_cut() {
+        let server = MockServer::start().await;
+        let answer = ResponseTemplate::new(202).set_body_string("x".repeat(5_000));
+        Mock::given(wiremock::matchers::any()).respond_with(answer).mount(&server).await;
+        let outward = outward(&server.uri());
+        let call = Call::system("courier")
+            .of_request("r-1")
+            .traced("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().ok());
+        let answer = outward.post_abroad(&call, outward.request(Method::POST, outward.base().clone())).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (202, 1_000));
+        let received = server.received_requests().await.unwrap();
+        let names: Vec<_> = received[0].headers.keys().map(ToString::to_string).collect();
+        assert!(
+            !names.iter().any(|name| name.contains("flamewarden") || name == "traceparent" || name == "x-request-id"),
+            "{names:?}"
+        );
+        drop(server);
+        let gone = super::tests::outward("http://127.0.0.1:1/hunter2");
+        let error = gone.post_abroad(&call, gone.request(Method::POST, gone.base().clone())).await.unwrap_err();
+        assert!(matches!(&error, NoAnswer::Broken(text) if !text.contains("hunter2")), "{error:?}");
     }
 
     #[test]

@@ -54,6 +54,8 @@ codes! {
     RuleUnknown = "rule_unknown", 404, "The alert rule is unknown", false;
     AlertUnknown = "alert_unknown", 404, "The alert is unknown", false;
     SilenceUnknown = "silence_unknown", 404, "The silence is unknown", false;
+    ChannelUnknown = "channel_unknown", 404, "The channel is not defined", false;
+    NotificationUnknown = "notification_unknown", 404, "The notification is unknown", false;
     JobUnknown = "job_unknown", 404, "The job is unknown", false;
     RouteUnknown = "route_unknown", 404, "The route is unknown", false;
     ReceiverOff = "receiver_off", 404, "This server takes no profiles", false;

@@ -2,10 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
 use chrono::{DateTime, Utc};
@@ -18,8 +15,8 @@ use super::known::Identity;
 use super::needs::{Need, Needs};
 use super::refusals::Refusals;
 use super::token::Token;
-use super::token_file::{InvalidTokens, TokenFile};
-use crate::config::{AuthMode, AuthSettings};
+use super::token_file::TokenFile;
+use crate::config::{AuthMode, AuthSettings, InvalidFile, WatchedFile};
 use crate::http::announced;
 use crate::kernel::{AccessMethod, Actor, Clock, Role, Text255, TokenDigest};
 
@@ -73,10 +70,13 @@ pub struct AccessControl {
     gateways: Gateways,
     /// Tokens of the settings.
     fixed: HashMap<TokenDigest, Known>,
-    file: Option<WatchedFile>,
+    file: Option<WatchedFile<KnownTokens>>,
     refusals: Refusals,
     clock: Arc<dyn Clock>,
 }
+
+/// Tokens by their digests.
+type KnownTokens = HashMap<TokenDigest, Known>;
 
 /// Whom a token stands for.
 #[derive(Debug, Clone)]
@@ -85,18 +85,6 @@ struct Known {
     role: Role,
     projects: Option<Vec<Text255>>,
     expires: Option<DateTime<Utc>>,
-}
-
-/// A file of tokens that is read again when it changes.
-struct WatchedFile {
-    path: PathBuf,
-    state: RwLock<FileState>,
-}
-
-struct FileState {
-    known: HashMap<TokenDigest, Known>,
-    seen: Option<(SystemTime, u64, u64)>,
-    problem: Option<String>,
 }
 
 /// Why a request is refused.
@@ -134,7 +122,7 @@ impl AccessControl {
     ///
     /// # Errors
     /// Says what is wrong with the file of tokens.
-    pub fn new(parts: AccessParts<'_>) -> Result<Self, InvalidTokens> {
+    pub fn new(parts: AccessParts<'_>) -> Result<Self, InvalidFile> {
         let AccessParts { mode, settings, needs, profiler, clock } = parts;
         let (admin, service) = (settings.admin_token.as_ref(), settings.service_token.as_ref());
         let admin = admin.map(|token| (token.digest(), Known::of(AccessMethod::Token, "ADMIN_TOKEN", Role::Admin)));
@@ -144,13 +132,16 @@ impl AccessControl {
         });
         let profiler =
             profiler.map(|token| (token.digest(), Known::of(AccessMethod::Token, "SELF_PROFILE", Role::Ingest)));
-        let file = settings.tokens_file.clone().map(WatchedFile::open).transpose()?;
+        let file = settings
+            .tokens_file
+            .clone()
+            .map(|path| WatchedFile::open(path, "tokens", |path| TokenFile::read(path).map(|file| known(&file))));
         Ok(Self {
             mode,
             needs,
             gateways: Gateways::new(settings.gateway.clone()),
             fixed: admin.into_iter().chain(service).chain(profiler).collect(),
-            file,
+            file: file.transpose()?,
             refusals: Refusals::new(),
             clock,
         })
@@ -170,8 +161,8 @@ impl AccessControl {
 
     /// How many tokens are known from the file, and why it was not read again, if it is bad now; `None` without a file.
     pub fn file(&self) -> Option<(usize, Option<String>)> {
-        let state = self.file.as_ref()?.state.read().unwrap_or_else(PoisonError::into_inner);
-        Some((state.known.len(), state.problem.clone()))
+        let file = self.file.as_ref()?;
+        Some((file.content().len(), file.problem()))
     }
 
     pub(super) fn needs(&self) -> &Needs {
@@ -248,8 +239,7 @@ impl AccessControl {
         if let Some(known) = self.fixed.get(&digest) {
             return Some(known.clone());
         }
-        let state = self.file.as_ref()?.state.read().unwrap_or_else(PoisonError::into_inner);
-        state.known.get(&digest).cloned()
+        self.file.as_ref()?.content().get(&digest).cloned()
     }
 }
 
@@ -260,45 +250,7 @@ impl Known {
     }
 }
 
-impl WatchedFile {
-    fn open(path: PathBuf) -> Result<Self, InvalidTokens> {
-        let seen = seen(&path);
-        let known = known(&TokenFile::read(&path)?);
-        Ok(Self { path, state: RwLock::new(FileState { known, seen, problem: None }) })
-    }
-
-    fn reload(&self) {
-        let now = seen(&self.path);
-        if now.is_some() && now == self.state.read().unwrap_or_else(PoisonError::into_inner).seen {
-            return;
-        }
-        let read = TokenFile::read(&self.path);
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.seen = now;
-        match read {
-            Ok(file) => {
-                state.known = known(&file);
-                state.problem = None;
-                tracing::info!(tokens = state.known.len(), "the file of tokens was read again");
-            }
-            Err(error) => {
-                let problem = error.to_string();
-                if state.problem.as_ref() != Some(&problem) {
-                    tracing::error!(path = %self.path.display(), %error, "the file of tokens is refused, those read before stay");
-                }
-                state.problem = Some(problem);
-            }
-        }
-    }
-}
-
-/// What tells whether a file has to be read again: when it was changed, its size, and which file it is.
-fn seen(path: &std::path::Path) -> Option<(SystemTime, u64, u64)> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
-}
-
-fn known(file: &TokenFile) -> HashMap<TokenDigest, Known> {
+fn known(file: &TokenFile) -> KnownTokens {
     let known = |entry: &super::token_file::TokenEntry| Known {
         actor: Actor { method: AccessMethod::Token, name: entry.name.text().clone() },
         role: entry.role,

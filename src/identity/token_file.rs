@@ -2,15 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::fs;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::config::{InvalidFile, read_text, read_toml};
 use crate::kernel::{Role, Text255, TokenDigest};
 
 /// The largest file of tokens, in bytes. 10,000 tokens without projects take about a third of it.
@@ -49,25 +48,9 @@ pub struct TokenFile {
 /// Why a file of tokens is refused. It is refused as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTokens {
-    /// It cannot be read.
-    #[error("{path}: {why}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        why: String,
-    },
-    /// It is over a limit.
-    #[error("{0}")]
-    TooLarge(String),
-    /// A line of it is wrong.
-    #[error("line {line}: {why}")]
-    Line {
-        /// The line, from 1 on.
-        line: usize,
-        /// What is wrong with it.
-        why: String,
-    },
+    /// It cannot be read, or what it says is wrong.
+    #[error(transparent)]
+    File(#[from] InvalidFile),
     /// It cannot be changed by a program.
     #[error("{0}")]
     NotEditable(String),
@@ -140,45 +123,31 @@ impl TokenFile {
     ///
     /// # Errors
     /// Says what is wrong with it, and in which line.
-    pub fn read(path: &Path) -> Result<Self, InvalidTokens> {
-        let unreadable =
-            |why: &dyn fmt::Display| InvalidTokens::Unreadable { path: path.to_owned(), why: why.to_string() };
-        let file = fs::File::open(path).map_err(|error| unreadable(&error))?;
-        let mut bytes = Vec::new();
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(InvalidTokens::TooLarge(format!("the file is over {MAX_BYTES} bytes")));
-        }
-        Self::parse(String::from_utf8(bytes).map_err(|_| unreadable(&"is not UTF-8"))?)
+    pub fn read(path: &Path) -> Result<Self, InvalidFile> {
+        Self::parse(read_text(path, MAX_BYTES)?)
     }
 
     /// Reads the text of a file.
     ///
     /// # Errors
     /// As [`TokenFile::read`].
-    pub fn parse(text: String) -> Result<Self, InvalidTokens> {
-        let ends: Vec<_> = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
-        let line_at = |offset: usize| ends.partition_point(|end| *end < offset) + 1;
-        let raw: RawFile = toml::from_str(&text).map_err(|error| InvalidTokens::Line {
-            line: line_at(error.span().map_or(0, |span| span.start)),
-            why: error.message().to_owned(),
-        })?;
+    pub fn parse(text: String) -> Result<Self, InvalidFile> {
+        let (raw, lines) = read_toml::<RawFile>(&text)?;
         if raw.token.len() > MAX_TOKENS {
-            return Err(InvalidTokens::TooLarge(format!("the file has more than {MAX_TOKENS} tokens")));
+            return Err(InvalidFile::TooLarge(format!("the file has more than {MAX_TOKENS} tokens")));
         }
         let mut names = HashMap::new();
         let mut digests = HashSet::new();
         let mut entries = Vec::with_capacity(raw.token.len());
         for token in &raw.token {
-            let line = line_at(token.name.span().start);
-            let entry = token.read().map_err(|(offset, why)| InvalidTokens::Line { line: line_at(offset), why })?;
-            if let Some(first) = names.insert(entry.name.clone(), line) {
+            let start = token.name.span().start;
+            let entry = token.read().map_err(|(offset, why)| lines.wrong(offset, why))?;
+            if let Some(first) = names.insert(entry.name.clone(), lines.at(start)) {
                 let why = format!("the name {} is that of the token in line {first} too", entry.name);
-                return Err(InvalidTokens::Line { line, why });
+                return Err(lines.wrong(start, why));
             }
             if !digests.insert(entry.digest) {
-                let why = format!("the token {} is the same as another", entry.name);
-                return Err(InvalidTokens::Line { line, why });
+                return Err(lines.wrong(start, format!("the token {} is the same as another", entry.name)));
             }
             entries.push(entry);
         }
@@ -207,7 +176,7 @@ impl TokenFile {
         } else {
             "\n\n"
         };
-        Self::parse(format!("{}{gap}{entry}", self.text))
+        Ok(Self::parse(format!("{}{gap}{entry}", self.text))?)
     }
 
     /// The file without a token; `None` where it has none of that name. Comments above another token stay.
@@ -231,7 +200,7 @@ impl TokenFile {
             }
         }
         let kept = lines.iter().take(begin).chain(lines.iter().skip(end));
-        Self::parse(kept.copied().collect()).map(Some)
+        Ok(Some(Self::parse(kept.copied().collect())?))
     }
 }
 
@@ -270,6 +239,8 @@ impl RawToken {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rstest::rstest;
 
     use super::*;

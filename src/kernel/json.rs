@@ -52,6 +52,13 @@ impl JsonObject {
     }
 }
 
+/// The empty object.
+impl Default for JsonObject {
+    fn default() -> Self {
+        Self(Value::Object(Map::new()))
+    }
+}
+
 impl TryFrom<Value> for JsonObject {
     type Error = InvalidJson;
 

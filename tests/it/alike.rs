@@ -360,11 +360,13 @@ async fn answer(server: &Flamewarden, (method, path, body, header): &Asked) -> A
 /// One process with a database of its own, and the same functions split over processes.
 async fn both(canned: &Canned) -> ([Flamewarden; 2], Vec<Flamewarden>, [TestDatabase; 2]) {
     let databases = [testing::database().await, testing::database().await];
-    let whole = Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("DATABASE_URL", &databases[0].url())]).start().await;
+    // What it does not know it answers with 404.
+    let slack = format!("{}/nobody", canned.url());
+    let setup = || Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("SLACK_WEBHOOK_URL", &slack)]);
+    let whole = setup().with("DATABASE_URL", &databases[0].url()).start().await;
     let (mut front, mut sors) = (Setup::of(&[]), Vec::new());
     for (variable, function) in SORS {
-        let setup = Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("DATABASE_URL", &databases[1].url())]);
-        let sor = setup.with("FUNCTION", function).start().await;
+        let sor = setup().with("DATABASE_URL", &databases[1].url()).with("FUNCTION", function).start().await;
         front = front.with(variable, sor.base());
         sors.push(sor);
     }
@@ -394,20 +396,62 @@ fn left_out(asked: &[Asked]) -> BTreeSet<String> {
     left
 }
 
+/// Hands in a message that its channel refuses.
+async fn refused_message(server: &Flamewarden) {
+    let body = messages(&["refused"]);
+    let answer = server.request(Method::POST, "/core/notification/enqueue").json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let dead = || async { server.json("/notifications?state=dead").await.1["count"] == 1 };
+    until("a dead message", dead).await;
+}
+
+/// Messages with these keys, about incident 7.
+fn messages(keys: &[&str]) -> Value {
+    let one = |key: &&str| {
+        let notice = json!({"event": "firing", "severity": "critical", "headline": "FIRING", "lines": ["größe"],
+            "links": [{"name": "alert", "url": "http://localhost/alerts/7"}], "alert": {"id": 7}});
+        json!({"key": key, "incidentId": 7, "meantFor": ["#gone", "https://hooks.example/secret"], "notice": notice})
+    };
+    json!({"messages": keys.iter().map(one).collect::<Vec<_>>()})
+}
+
+fn notifications() -> Vec<Asked> {
+    let bare = |path: &str| (Method::POST, path.to_owned(), None, None);
+    vec![
+        get("/channels"),
+        get("/channels?nope=1"),
+        bare("/channels/slack/test"),
+        bare("/channels/nobody/test"),
+        get("/notifications"),
+        get("/notifications?state=dead&channel=slack&alertId=7"),
+        get("/notifications?alertId=8"),
+        get("/notifications?limit=0"),
+        // Its key is there already, so nothing waits and nothing is sent.
+        post("/core/notification/enqueue", messages(&["refused"])),
+        post("/core/notification/enqueue", messages(&[])),
+        post("/core/notification/mirror", json!({"alerts": []})),
+        bare("/notifications/999/retry"),
+        bare("/notifications/x/retry"),
+        bare("/notifications/1/retry"),
+    ]
+}
+
 #[actix_web::test]
 async fn every_route_answers_the_same_bytes_with_local_and_with_remote_systems_of_record() {
     let canned = Canned::start().await;
     let (servers, _sors, _databases) = both(&canned).await;
-    let asked = [baselines(), history(), services(), rules(), core(), alerts(), profiles(), decisions()].concat();
+    let of_records = [baselines(), history(), services(), rules(), core(), alerts(), notifications()];
+    let asked = [of_records.concat(), profiles(), decisions()].concat();
     for server in &servers {
         let upkeep = || async {
             let schedule = server.json("/schedule").await.1;
             let ran = |name: &str| {
                 schedule["jobs"].as_array().unwrap().iter().any(|job| job["name"] == name && job["outcome"] == "ok")
             };
-            ["schedule_upkeep", "audit_upkeep", "audit_chain"].into_iter().all(ran)
+            ["schedule_upkeep", "audit_upkeep", "audit_chain", "notification_upkeep"].into_iter().all(ran)
         };
         until("the first upkeep", upkeep).await;
+        refused_message(server).await;
     }
     let mut succeeded = Vec::new();
     let mut queue: VecDeque<_> = asked.into_iter().map(|asked| [asked.clone(), asked]).collect();

@@ -177,7 +177,7 @@ const AUDITED: [(&str, &str); 5] = [
 ];
 
 /// Tables whose changes have none, and why.
-const NOT_AUDITED: [(&str, &str); 14] = [
+const NOT_AUDITED: [(&str, &str); 17] = [
     ("core.audit_log", "it is the log; nothing in it changes"),
     ("core.audit_user", "names of who acted; a name goes when a person is to be forgotten"),
     ("core.audit_chain", "follows from the log"),
@@ -187,6 +187,9 @@ const NOT_AUDITED: [(&str, &str); 14] = [
     ("core.incident", "what the server finds; what people do to one is appended to the log"),
     ("core.incident_event", "the timeline of an incident"),
     ("core.rule_state", "what the last evaluation found"),
+    ("core.message", "what the server tells people, and whether it arrived"),
+    ("core.channel_state", "how deliveries to a channel go"),
+    ("core.channel_unresolved", "follows from messages"),
     ("profile_store.app", "what profilers send"),
     ("profile_store.series", "what profilers send"),
     ("profile_store.block", "what profilers send"),

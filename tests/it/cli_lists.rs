@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::api::pushing::collecting;
 use crate::cli::flamewarden;
-use crate::harness::Flamewarden;
+use crate::harness::{Flamewarden, Setup};
 use crate::processes::{free_port, until};
 
 async fn post(server: &Flamewarden, path: &str, body: serde_json::Value) {
@@ -56,6 +56,7 @@ async fn a_list_is_a_table(#[case] arguments: &[&str], #[case] expected: &str) {
 #[case(&["baselines", "nobody"])]
 #[case(&["history", "nobody"])]
 #[case(&["audit", "--user", "nobody"])]
+#[case(&["channels"])]
 #[case(&["apps", "--from", "now-5h", "--to", "now-4h"])]
 #[actix_web::test]
 async fn an_empty_list_ends_with_three(#[case] arguments: &[&str]) {
@@ -145,4 +146,24 @@ async fn help_shows_usage_and_defaults(#[case] arguments: &[&str], #[case] expec
     for text in expected {
         assert!(words.contains(text), "{text:?} is not in\n{help}");
     }
+}
+
+#[actix_web::test]
+async fn a_channel_is_listed_and_tried() {
+    let receiver = wiremock::MockServer::start().await;
+    let once =
+        wiremock::Mock::given(wiremock::matchers::path("/hunter2")).respond_with(wiremock::ResponseTemplate::new(200));
+    once.up_to_n_times(1).mount(&receiver).await;
+    let url = format!("{}/hunter2", receiver.uri());
+    let server = Flamewarden::start_whole(Setup::of(&[("SLACK_WEBHOOK_URL", &url)])).await;
+    let (exit, table, _) = flamewarden(&["channels"], server.base()).await;
+    assert!(exit == 0 && table.contains("slack    slack  unused  0"), "{table}");
+    assert!(!table.contains("hunter2"), "{table}");
+    let (exit, text, _) = flamewarden(&["channels", "test", "slack"], server.base()).await;
+    assert_eq!((exit, text.as_str()), (0, "OK: slack took the message\n"));
+    let (exit, text, _) = flamewarden(&["channels", "test", "slack"], server.base()).await;
+    let expected = "PROBLEM: slack did not take the message: the receiver answered 404 Not Found\n";
+    assert_eq!((exit, text.as_str()), (1, expected));
+    let (exit, _, errors) = flamewarden(&["channels", "test", "nobody"], server.base()).await;
+    assert!(exit == 3 && errors.contains("no channel of this name is defined"), "{errors}");
 }

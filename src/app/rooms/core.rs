@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::list::RELATIONAL;
-use super::{Kind, Room, Sor, audit_log, incidents};
+use super::{Kind, Room, Sor, audit_log, incidents, notifications};
 use crate::app::placement::{Demand, InvalidPlan, Placement, relational};
 use crate::app::scheduler::{Group, Job, UPKEEP_LIMIT};
 use crate::app::wiring::Wiring;
@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::http::Routes;
 use crate::sor::audit;
 use crate::sor::incident;
+use crate::sor::notification;
 use crate::sor::schedule::{self, ScheduleName, ScheduleSor, Timetable};
 
 pub(super) const ROOM: Room = Room {
@@ -20,13 +21,18 @@ pub(super) const ROOM: Room = Room {
         ("silences", "When nobody is told of alerts"),
         ("schedule", "What the server does by itself: which process does it, when, and how it went"),
         ("audit", "Who changed what, and when"),
+        ("channels", "Where people are told of alerts"),
+        ("notifications", "What people are told of alerts, and whether it arrived"),
     ],
     kind: Kind::Sor(Sor {
         title: "core",
         url_key: "core_url",
         placement,
         described: RELATIONAL,
-        warnings: |settings, placement, _| audit_log::warnings(settings, placement),
+        warnings: |settings, placement, _| {
+            let of_audit_log = audit_log::warnings(settings, placement);
+            of_audit_log.into_iter().chain(notifications::warnings(settings, placement)).collect()
+        },
         build,
         routes,
     }),
@@ -44,7 +50,8 @@ fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
         wiring.job(schedule_upkeep(schedule));
     }
     audit_log::build(wiring, placement)?;
-    incidents::build(wiring, placement)
+    incidents::build(wiring, placement)?;
+    notifications::build(wiring, placement)
 }
 
 /// Mounts the routes of each system of record.
@@ -52,6 +59,7 @@ fn routes(routes: &mut Routes<'_>, _: &Placement) {
     schedule::routes(routes);
     audit::routes(routes);
     incident::routes(routes);
+    notification::routes(routes);
 }
 
 /// Forgets jobs that no version has any more.

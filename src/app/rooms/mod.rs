@@ -7,6 +7,7 @@ mod core;
 mod history;
 mod incidents;
 mod list;
+mod notifications;
 mod profile_data;
 
 use utoipa::openapi::OpenApi;

@@ -72,7 +72,7 @@ fn least_role(method: &str, path: &str) -> Option<&'static str> {
         ("get", "/whoami") => Some("any"),
         (_, path) if path.starts_with("/core/") => Some("service"),
         (_, path) if path.starts_with("/audit") => Some("admin"),
-        ("post", "/schedule/{job}/run") => Some("admin"),
+        ("post", "/schedule/{job}/run" | "/channels/{name}/test" | "/notifications/{id}/retry") => Some("admin"),
         (_, path) if PUSHED.contains(&path) => Some("ingest"),
         ("delete", "/history/{key}") => Some("admin"),
         ("get", _) => Some("viewer"),

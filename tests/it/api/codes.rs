@@ -81,6 +81,8 @@ async fn asked_wrongly() -> Vec<Code> {
         (Code::AlertUnknown, get("/alerts/1")),
         (Code::SilenceUnknown, delete("/silences/1")),
         (Code::JobUnknown, server.request(Method::POST, "/schedule/nobody/run")),
+        (Code::ChannelUnknown, server.request(Method::POST, "/channels/nobody/test")),
+        (Code::NotificationUnknown, server.request(Method::POST, "/notifications/1/retry")),
         (Code::ServiceUnknown, get("/services/nobody")),
         (Code::RouteUnknown, get("/nope")),
         (Code::MethodNotAllowed, delete("/health")),

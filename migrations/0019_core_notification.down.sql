@@ -1,0 +1,3 @@
+DROP TABLE IF EXISTS core.channel_unresolved;
+DROP TABLE IF EXISTS core.channel_state;
+DROP TABLE IF EXISTS core.message;
