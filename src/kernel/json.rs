@@ -52,6 +52,13 @@ impl JsonObject {
     }
 }
 
+impl Default for JsonObject {
+    /// An object without members.
+    fn default() -> Self {
+        Self(Value::Object(Map::new()))
+    }
+}
+
 impl TryFrom<Value> for JsonObject {
     type Error = InvalidJson;
 
