@@ -175,16 +175,15 @@ async fn last_profile(profiler: Option<Profiler>, to_itself: bool) {
     }
 }
 
-/// Builds what the plan serves and what it works with, in the order of the list.
+/// Builds what the plan serves and what it works with: first systems of record, since decisions ask for their ports.
 fn build_rooms(wiring: &mut Wiring<'_>, plan: &Plan) -> anyhow::Result<()> {
+    for (room, sor) in ROOMS.iter().filter_map(|room| Some((room, room.sor()?))) {
+        (sor.build)(wiring, plan.placement(room))?;
+    }
     for room in ROOMS {
-        match &room.kind {
-            Kind::Sor(sor) => (sor.build)(wiring, plan.placement(room))?,
-            Kind::Bor(bor) => {
-                if let Some((_, version)) = room.served(|function| plan.functions.serve(function)) {
-                    (bor.build)(wiring, version)?;
-                }
-            }
+        let served = room.served(|function| plan.functions.serve(function));
+        if let (Kind::Bor(bor), Some((_, version))) = (&room.kind, served) {
+            (bor.build)(wiring, version)?;
         }
     }
     Ok(())

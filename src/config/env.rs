@@ -39,6 +39,8 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("MIGRATE", "database.migrate"),
     ("HISTORY_RETENTION_DAYS", "history.retention_days"),
     ("HISTORY_REPEATS_EVERY", "history.repeats_every"),
+    ("ALERTS", "alerts.enabled"),
+    ("ALERT_MAX_PAIRS", "alerts.max_pairs"),
     ("AUDIT_RETENTION_DAYS", "audit.retention_days"),
     ("SPOOL", "spool.mode"),
     ("SPOOL_FSYNC", "spool.fsync"),

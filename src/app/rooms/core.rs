@@ -12,8 +12,10 @@ use crate::http::Routes;
 use crate::sor::audit;
 use crate::sor::schedule::{self, ScheduleName, ScheduleSor, Timetable};
 
+pub(super) const FUNCTION: &str = "ReadPyroscopeCore.sor.v1";
+
 pub(super) const ROOM: Room = Room {
-    functions: &["ReadPyroscopeCore.sor.v1"],
+    functions: &[FUNCTION],
     chapters: &[
         ("schedule", "What the server does by itself: which process does it, when, and how it went"),
         ("audit", "Who changed what, and when"),
