@@ -103,7 +103,7 @@ impl Application {
         let db = database.as_ref().map(|database| database.db.clone());
         let world = (time_and_ids.clock, time_and_ids.ids);
         let mut wiring = Wiring::new(&settings, world, db.clone(), &mut background);
-        wiring.offer_service(link_settings(&settings));
+        wiring.offer_service(link_settings(&settings, address));
         wiring.offer(Arc::clone(&access));
         wiring.check_health(Arc::new(AccessWatch(access)));
         build_rooms(&mut wiring, &plan)?;
@@ -175,24 +175,29 @@ async fn last_profile(profiler: Option<Profiler>, to_itself: bool) {
     }
 }
 
-/// Builds what the plan serves and what it works with, in the order of the list.
+/// Builds what the plan serves and what it works with: first systems of record, since decisions ask for their ports.
 fn build_rooms(wiring: &mut Wiring<'_>, plan: &Plan) -> anyhow::Result<()> {
+    for (room, sor) in ROOMS.iter().filter_map(|room| Some((room, room.sor()?))) {
+        (sor.build)(wiring, plan.placement(room))?;
+    }
     for room in ROOMS {
-        match &room.kind {
-            Kind::Sor(sor) => (sor.build)(wiring, plan.placement(room))?,
-            Kind::Bor(bor) => {
-                if let Some((_, version)) = room.served(|function| plan.functions.serve(function)) {
-                    (bor.build)(wiring, version)?;
-                }
-            }
+        let served = room.served(|function| plan.functions.serve(function));
+        if let (Kind::Bor(bor), Some((_, version))) = (&room.kind, served) {
+            (bor.build)(wiring, version)?;
         }
     }
     Ok(())
 }
 
-fn link_settings(settings: &Settings) -> LinkSettings {
+/// Links lead to where the operator says, or to this address where only this machine reaches it.
+fn link_settings(settings: &Settings, address: SocketAddr) -> LinkSettings {
+    let own = address.ip().is_loopback().then(|| format!("http://{address}"));
+    let public = settings.server.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
     let grafana = settings.links.grafana.clone();
-    LinkSettings { grafana: grafana.map(|(url, datasource_uid)| Grafana { url: url.to_string(), datasource_uid }) }
+    LinkSettings {
+        base: public.or(own).unwrap_or_default(),
+        grafana: grafana.map(|(url, datasource_uid)| Grafana { url: url.to_string(), datasource_uid }),
+    }
 }
 
 fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {

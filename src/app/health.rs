@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, web};
 use async_trait::async_trait;
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::json;
 
@@ -104,6 +104,8 @@ struct Checks {
     audit: Option<AuditCheck>,
     /// What people are told of incidents, where it is kept here.
     notifications: Option<NotificationsCheck>,
+    /// The evaluation of alert rules, where this process takes part in it.
+    alerting: Option<AlertingCheck>,
 }
 
 /// What people are told of incidents.
@@ -132,6 +134,23 @@ pub(super) struct NotificationHealth {
     /// Why the file of channels is refused, and in which line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) problem: Option<String>,
+}
+
+/// The evaluation of alert rules.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is the schema of a check")]
+struct AlertingCheck {
+    /// How it does: `warn` where no round has gone well for over three minutes.
+    status: CheckStatus,
+    /// The last round.
+    details: AlertingHealth,
+}
+
+/// When alert rules were evaluated last.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub(super) struct AlertingHealth {
+    /// When the last round ended, if it went well; null if it did not, runs, or is not known.
+    pub(super) last_round_at: Option<DateTime<Utc>>,
 }
 
 /// Who may ask a process.

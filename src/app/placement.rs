@@ -41,6 +41,20 @@ pub enum InvalidPlan {
          a Pyroscope server, or add ReadPyroscopeProfile.sor.v1 to FUNCTION"
     )]
     NoProfiles(&'static str),
+    /// Something needs a system of record that is off.
+    #[error(
+        "{function} needs {title}: set {variable} to another Flamewarden that keeps them, or add {value} to FUNCTION"
+    )]
+    Missing {
+        /// What needs it.
+        function: &'static str,
+        /// The name of the system of record for people.
+        title: &'static str,
+        /// The variable with its address.
+        variable: String,
+        /// The function that serves it.
+        value: &'static str,
+    },
     /// The server would listen beyond this machine, and nothing says who may ask it.
     #[error(
         "listening on {0} without authentication: set ADMIN_TOKEN, AUTH_TOKENS_FILE or TRUSTED_PROXIES; or AUTH=open, if \

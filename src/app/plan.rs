@@ -46,7 +46,16 @@ impl Plan {
         let host = settings.server.host;
         let access = Mode::of(&settings.auth, host).ok_or(InvalidPlan::NobodyKnown(host))?;
         let placement = |room: &Room| match room.sor() {
-            Some(sor) => (sor.placement)(settings, &demand(settings, room, sor)),
+            Some(sor) => {
+                let demand = demand(settings, room, sor);
+                let placement = (sor.placement)(settings, &demand)?;
+                match (demand.needed_by, room.functions.first()) {
+                    (Some(function), Some(value)) if placement == Placement::Off => {
+                        Err(InvalidPlan::Missing { function, title: sor.title, variable: sor.variable(), value })
+                    }
+                    _ => Ok(placement),
+                }
+            }
             None => Ok(Placement::Off),
         };
         let placements = ROOMS.iter().map(placement).collect::<Result<Vec<_>, _>>()?;
@@ -265,8 +274,9 @@ mod tests {
     #[case(&[V2, PROFILE], &[DB, ("DB_POOL_SIZE", "9")], "store off off off off off External 9 profiled")]
     #[case(&[FLEET], &[D, B, H, R], "remote off off remote off off None 5 not")]
     #[case(&[FLEET, BASELINE], &[P, DB], "pyroscope local off off off off External 20 profiled")]
-    #[case(&[ALERT], &[D, B, H, R, A], "remote off off remote off off None 5 not")]
-    #[case(&[ALERT, RULES], &[P, DB], "pyroscope off off off local off External 20 profiled")]
+    #[case(&[ALERT], &[D, B, H, R, A, C], "remote off off remote remote remote None 5 not")]
+    #[case(&[ALERT], &[D, A, C], "remote off off off remote remote None 5 not")]
+    #[case(&[ALERT, RULES, CORE], &[P, DB], "pyroscope off off off local local External 20 profiled")]
     fn settles_each_case(#[case] functions: &[&str], #[case] variables: &[(&str, &str)], #[case] expected: &str) {
         assert_eq!(short(&plan(functions, variables).unwrap()), expected);
     }
@@ -281,6 +291,22 @@ mod tests {
     ) {
         let error = plan(functions, variables).unwrap_err();
         assert!(error.contains("PROFILE_DATA_URL") && error.contains("PYROSCOPE_URL"), "{error}");
+    }
+
+    #[rstest]
+    #[case(&[D, C], "alert rules", "ALERT_RULE_URL", RULES)]
+    #[case(&[D, A], "core", "CORE_URL", CORE)]
+    fn refuses_to_evaluate_rules_without_what_that_needs(
+        #[case] variables: &[(&str, &str)],
+        #[case] title: &str,
+        #[case] variable: &str,
+        #[case] value: &str,
+    ) {
+        let error = plan(&[ALERT], variables).unwrap_err();
+        let expected = format!(
+            "{ALERT} needs {title}: set {variable} to another Flamewarden that keeps them, or add {value} to FUNCTION"
+        );
+        assert_eq!(error, expected);
     }
 
     #[rstest]

@@ -25,6 +25,8 @@ pub(super) const UPKEEP_LIMIT: Duration = Duration::from_mins(10);
 /// Jobs that one process at a time runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Group {
+    /// Run by a process that evaluates alert rules.
+    Alert,
     /// Run by a process that keeps the core.
     Core,
     /// Run by a process that uses this database. The lease is in the same database, even if the core is elsewhere.
@@ -35,6 +37,7 @@ pub(super) enum Group {
 impl Group {
     fn name(self) -> ScheduleName {
         match self {
+            Self::Alert => const { ScheduleName::of("alert") },
             Self::Core => const { ScheduleName::of("core") },
             Self::Database => const { ScheduleName::of("database") },
         }
@@ -71,7 +74,9 @@ pub(super) fn start(wiring: &mut Wiring<'_>) -> anyhow::Result<()> {
     let holder = wiring.ids.next();
     for (group, jobs) in groups {
         let port = match group {
-            Group::Core => wiring.find::<dyn ScheduleSor>().context("a job of the core, which is off")?,
+            Group::Alert | Group::Core => {
+                wiring.find::<dyn ScheduleSor>().context("a job of the core, which is off")?
+            }
             Group::Database => schedule::local(wiring.database()?),
         };
         let clock = Arc::clone(&wiring.clock);

@@ -13,6 +13,8 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.'
 /// How links are made.
 #[derive(Debug, Clone, Default)]
 pub struct LinkSettings {
+    /// Where people reach this server, without a trailing slash; empty: links are paths.
+    pub base: String,
     /// Where Grafana shows the same profiles, if anywhere.
     pub grafana: Option<Grafana>,
 }
@@ -132,8 +134,10 @@ mod tests {
     fn links_to_grafana_where_it_is_configured() {
         let types = ["process_cpu:cpu:nanoseconds:cpu:nanoseconds".to_owned()];
         assert_eq!(grafana(&LinkSettings::default(), &query("shop", ""), &types), None);
-        let settings =
-            LinkSettings { grafana: Some(Grafana { url: "https://g.example/".into(), datasource_uid: "u1".into() }) };
+        let settings = LinkSettings {
+            base: String::new(),
+            grafana: Some(Grafana { url: "https://g.example/".into(), datasource_uid: "u1".into() }),
+        };
         assert_eq!(
             grafana(&settings, &query("shop", ""), &types).unwrap(),
             "https://g.example/a/grafana-pyroscope-app/explore?explorationType=flame-graph&var-serviceName=shop\

@@ -4,6 +4,7 @@
 //! Every key is in `config/default.toml`; a key that is not is refused. Each error names the key, where the value came
 //! from, and the rule it breaks. All errors are reported at once.
 
+mod alerts;
 mod audit;
 mod auth;
 mod cost;
@@ -28,6 +29,7 @@ mod watched_file;
 
 use std::path::Path;
 
+pub use alerts::AlertsSettings;
 pub use audit::AuditSettings;
 pub use auth::{AdminToken, AuthMode, AuthSettings, GatewaySettings};
 pub use cost::CostSettings;
@@ -74,6 +76,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// How long the history is kept.
     pub history: HistorySettings,
+    /// How alert rules are evaluated.
+    pub alerts: AlertsSettings,
     /// How long the audit log is kept.
     pub audit: AuditSettings,
     /// Whom to tell of incidents, and of which.
@@ -146,6 +150,7 @@ impl Settings {
         let sor = SorSettings::read(reader);
         let database = DatabaseSettings::read(reader);
         let history = HistorySettings::read(reader);
+        let alerts = AlertsSettings::read(reader);
         let audit = AuditSettings::read(reader);
         let notify = NotifySettings::read(reader);
         let spool = SpoolSettings::read(reader);
@@ -166,6 +171,7 @@ impl Settings {
             sor: sor?,
             database: database?,
             history: history?,
+            alerts: alerts?,
             audit: audit?,
             notify: notify?,
             spool: spool?,

@@ -83,7 +83,7 @@ fn every_short_name_sets_a_key_that_exists() {
 
 #[rstest]
 #[case(Some("[server]\nprot = 1"), &[], "server.prot (from the file FILE) is unknown: keys of [server] are data_dir, function, host, port, public_url, shutdown_timeout, workers")]
-#[case(Some("[srever]\nport = 1"), &[], "srever.port (from the file FILE) is unknown: sections are audit, auth, cost, database, history")]
+#[case(Some("[srever]\nport = 1"), &[], "srever.port (from the file FILE) is unknown: sections are alerts, audit, auth, cost, database, history")]
 #[case(Some("server = 1"), &[], "server (from the file FILE) is unknown")]
 #[case(Some("port"), &[], "the settings (from the file FILE)")]
 #[case(None, &[("FLAMEWARDEN__SERVER__PROT", "1")], "server.prot (from the environment variable FLAMEWARDEN__SERVER__PROT) is unknown")]

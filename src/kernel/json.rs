@@ -52,8 +52,8 @@ impl JsonObject {
     }
 }
 
-/// The empty object.
 impl Default for JsonObject {
+    /// An object without members.
     fn default() -> Self {
         Self(Value::Object(Map::new()))
     }

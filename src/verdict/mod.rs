@@ -39,7 +39,7 @@ pub use findings::{
     AtMost, CategoryTicks, CauseShare, Change, Diagnosis, Evidence, Finding, FirstProfile, Ground, KindOutcome,
     LockWait, Locks, NoData, ObservedTime, ProfileAssessment, Rate, RateOver, Responsible, Since, Site, Subject,
     Summary, TopFunction, Verdict, Was, change, compared_sentence, cores_text, cost_of_allocation, diagnosis_name,
-    fallback_name, gone, label, name_allocators, since, summarise, weigh_allocations,
+    fallback_name, gone, grouped, label, name_allocators, since, summarise, weigh_allocations,
 };
 pub use fleet::{
     AppFunctions, AppMatches, FleetApp, Hotspot, HotspotService, Hotspots, Match, Matches, Needle, Ranking,

@@ -14,8 +14,10 @@ use crate::sor::incident;
 use crate::sor::notification;
 use crate::sor::schedule::{self, ScheduleName, ScheduleSor, Timetable};
 
+pub(super) const FUNCTION: &str = "ReadPyroscopeCore.sor.v1";
+
 pub(super) const ROOM: Room = Room {
-    functions: &["ReadPyroscopeCore.sor.v1"],
+    functions: &[FUNCTION],
     chapters: &[
         ("alerts", "What is wrong, since when, and who looks after it"),
         ("silences", "When nobody is told of alerts"),

@@ -14,7 +14,8 @@ pub(super) fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::R
     wiring.offer(states);
     wiring.offer(silences);
     if *placement == Placement::Local {
-        wiring.job(incident_upkeep(IncidentUpkeep::new(wiring.database()?, 90)));
+        let days = wiring.settings.alerts.retention_days;
+        wiring.job(incident_upkeep(IncidentUpkeep::new(wiring.database()?, days)));
     }
     Ok(())
 }

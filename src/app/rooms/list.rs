@@ -1,6 +1,5 @@
-use super::{Bor, Kind, Room, Sor, core, history, profile_data};
+use super::{Bor, Kind, Room, Sor, alerts, core, history, profile_data};
 use crate::app::placement::{nothing_to_add, relational};
-use crate::bor::alert::{self, AlertParts, AlertService};
 use crate::bor::diff::{self, DiffParts, DiffService};
 use crate::bor::fleet::{self, FleetParts, FleetService};
 use crate::bor::triage::{self, TriageParts, TriageService};
@@ -8,13 +7,15 @@ use crate::sor::alert_rule::{self, AlertRuleSor};
 use crate::sor::baseline::{self, BaselineSor};
 use crate::sor::registry::{self, RegistrySor};
 
+pub(super) const ALERT_RULE: &str = "ReadPyroscopeAlertRule.sor.v1";
 const BASELINE: &str = "ReadPyroscopeBaseline.sor.v1";
-const REGISTRY: &str = "ReadPyroscopeServiceRegistry.sor.v1";
+pub(super) const REGISTRY: &str = "ReadPyroscopeServiceRegistry.sor.v1";
 
 /// How `flamewarden config check` describes a relational system of record: local, or off.
 pub(super) const RELATIONAL: [&str; 2] = ["local", "off"];
 
-/// Every room: systems of record first, since decisions ask for their ports.
+/// Every room, in the order in which routes are mounted. Systems of record are built before decisions, which ask for their
+/// ports.
 pub(in crate::app) static ROOMS: &[Room] = &[
     profile_data::ROOM,
     Room {
@@ -45,27 +46,10 @@ pub(in crate::app) static ROOMS: &[Room] = &[
         }),
     },
     // Before the rules, whose `/rules/{id}` would take `test` for an id.
+    alerts::ROOM,
     Room {
-        functions: &["EvaluatePyroscopeAlert.v1"],
-        chapters: &[("evaluation", "What an alert rule finds, and when it would fire")],
-        kind: Kind::Bor(Bor {
-            needs: &[profile_data::FUNCTION],
-            wants: &[REGISTRY],
-            build: |wiring, _| {
-                let (profiles, relational) = (wiring.profiles()?, wiring.registry_alone());
-                let rules = wiring.rules()?;
-                wiring.offer_service(AlertService::new(AlertParts { profiles, relational, rules }));
-                Ok(())
-            },
-            routes: alert::routes,
-        }),
-    },
-    Room {
-        functions: &["ReadPyroscopeAlertRule.sor.v1"],
-        chapters: &[(
-            "rules",
-            "Alert rules: from which share of a profile on to alert (stored, not yet evaluated by themselves)",
-        )],
+        functions: &[ALERT_RULE],
+        chapters: &[("rules", "Alert rules: from which share of a profile on to alert")],
         kind: Kind::Sor(Sor {
             title: "alert rules",
             url_key: "alert_rule_url",

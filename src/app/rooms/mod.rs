@@ -2,6 +2,7 @@
 //! else. The served routes, the placement of systems of record, warnings, `flamewarden config check`, the tags of the
 //! OpenAPI document and what is built at start all follow from it.
 
+mod alerts;
 mod audit_log;
 mod core;
 mod history;

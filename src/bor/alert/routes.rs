@@ -6,10 +6,14 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 use utoipa::IntoResponses;
 
+use super::round::AlertRound;
 use super::service::{AlertService, TrialRequest};
-use super::wire::TrialBody;
+use super::wire::{RuleStateBody, TrialBody};
 use crate::bor::request::error_responses;
-use crate::http::{Answers, Body, Code, Problem, Query, Resource, Routes, TimeParam, documented, json, window};
+use crate::http::{
+    Answers, Body, Code, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey, TimeParam,
+    documented, json, window,
+};
 use crate::kernel::Call;
 use crate::sor::alert_rule::{NewRuleBody, new_rule};
 
@@ -18,9 +22,15 @@ const LONGEST: TimeDelta = TimeDelta::days(7);
 /// The window's start if it is not given.
 const DEFAULT_FROM: &str = "now-24h";
 
-/// Mounts and documents the routes of alerts. They ask for `web::Data<AlertService>`.
+/// Mounts and documents the routes of alerts. They ask for `web::Data` of [`AlertService`] and [`AlertRound`].
 pub fn routes(routes: &mut Routes<'_>) {
-    routes.service(Resource::at("/rules/test").with(__path_test_rule, test_rule));
+    routes
+        .service(Resource::at("/rules/test").with(__path_test_rule, test_rule))
+        // `/rules/active/state` lists the rules of an app of that name.
+        .service(
+            Resource::narrowed("/rules/{id}/state", r"/rules/{id:-?\d+}/state")
+                .with(__path_read_rule_state, read_rule_state),
+        );
 }
 
 /// When the rule would have been evaluated.
@@ -95,4 +105,31 @@ pub(super) async fn test_rule(
     let request = TrialRequest { app, rule, window };
     let trial = service.trial(&call, &request).await?;
     json(StatusCode::OK, &TrialBody::of(&request, &trial))
+}
+
+/// Read what was found of a rule
+///
+/// What the last evaluation of an alert rule found: for each app its verdict, its share, and how it stands, at most 200 apps,
+/// those that fire first. A rule is evaluated at multiples of a fifth of its window. Before its first evaluation all members
+/// but `ruleId` and `appsTotal` are null, and `apps` is empty.
+#[utoipa::path(
+    get, path = "/rules/{id}/state", tag = "evaluation", operation_id = "readRuleState",
+    params(("id" = i32, Path, description = "the rule's id; GET /rules shows it", example = 1)),
+    responses(
+        (status = 200, description = "What was found", body = RuleStateBody),
+        (status = 404, description = "`rule_unknown`: no rule has this id", body = Problem, content_type = "application/problem+json"),
+        RelationalErrors,
+    ),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
+)]
+pub(super) async fn read_rule_state(
+    round: web::Data<AlertRound>,
+    call: Call,
+    id: PathParam<RowKey>,
+    _: Query<NoParams>,
+) -> Result<HttpResponse, Problem> {
+    let id = id.into_inner().known(Code::RuleUnknown)?;
+    let state = round.state(&call, id).await.map_err(|error| Problem::of_relational(&error))?;
+    let state = state.ok_or_else(|| Problem::new(Code::RuleUnknown, "no row has this id"))?;
+    json(StatusCode::OK, &RuleStateBody::of(id, state))
 }

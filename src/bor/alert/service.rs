@@ -14,7 +14,7 @@ use crate::kernel::{
     AppName, Call, Clock, Phase, PortError, PortResult, ProfileType, Selector, Tenant, TimeWindow, offload,
 };
 use crate::sor::alert_rule::{Measured, NewRule};
-use crate::sor::profile_data::{ProfileDataSor, ProfileQuery};
+use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileQuery};
 use crate::upstream::{CallOutcome, Limiter};
 use crate::verdict::Rules;
 
@@ -23,7 +23,7 @@ const PER_WINDOW: Duration = Duration::from_secs(10);
 /// How long one trial may take in all.
 const IN_ALL: Duration = Duration::from_mins(1);
 /// Profiles of more frames than this are measured on the threads for heavy work: a fraction of a millisecond's work.
-const SMALL_FRAMES: usize = 2_000;
+pub(super) const SMALL_FRAMES: usize = 2_000;
 
 /// What the evaluation of rules is made of.
 #[derive(Clone)]
@@ -162,17 +162,32 @@ impl AlertService {
         let window = TimeWindow::new(from, to).map_err(|error| PortError::Internal(error.to_string()))?;
         let Series { app, kind, selector, tenant } = series.clone();
         let query = ProfileQuery { app, kind, window, selector, tenant };
+        let Some(merged) = self.merged(call, &query).await? else { return Ok(None) };
+        let (rules, is_small) = (Arc::clone(&self.parts.rules), merged.profile.frame_count() <= SMALL_FRAMES);
+        let measure = move || Some(Sampled::new(&rules, kind, &merged).measure(measured.what()));
+        if is_small { Ok(measure()) } else { offload("measuring a profile", measure).await }
+    }
+
+    /// Reads a profile when its turn comes.
+    pub(super) async fn merged(&self, call: &Call, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {
         let turn = self.turns.enter(call).await;
         let call = &call.until(Instant::now() + self.per_window);
-        let read = call.bound(self.parts.profiles.merged(call, &query)).await;
+        let read = call.bound(self.parts.profiles.merged(call, query)).await;
         turn.end(match &read {
             Ok(_) => CallOutcome::Answered,
             Err(PortError::Timeout(_) | PortError::Overloaded { .. }) => CallOutcome::Busy,
             Err(_) => CallOutcome::Unknown,
         });
-        let Some(merged) = read? else { return Ok(None) };
-        let (rules, is_small) = (Arc::clone(&self.parts.rules), merged.profile.frame_count() <= SMALL_FRAMES);
-        let measure = move || Some(Sampled::new(&rules, kind, &merged).measure(measured.what()));
-        if is_small { Ok(measure()) } else { offload("measuring a profile", measure).await }
+        read
+    }
+
+    /// The apps that have profiles in a window.
+    pub(super) async fn discover(&self, call: &Call, window: TimeWindow) -> PortResult<Vec<AppName>> {
+        let call = &call.until(Instant::now() + self.per_window).scanning();
+        call.bound(self.parts.profiles.apps(call, None, window)).await
+    }
+
+    pub(super) fn parts(&self) -> &AlertParts {
+        &self.parts
     }
 }

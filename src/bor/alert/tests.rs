@@ -22,6 +22,8 @@ use crate::sor::profile_data::{MergedProfile, ProfileDataSor, ProfileQuery, Step
 use crate::sor::registry::{MockRegistrySor, RegistrySor, Service};
 use crate::verdict::Rules;
 
+mod rounds;
+
 /// A whole hour; the present is an hour and half a minute later.
 const START: i64 = 1_795_176_000;
 const HOUR: &str = "/rules/test?from=1795176000&to=1795179600";

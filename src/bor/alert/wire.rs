@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::domain::{Evaluation, Firing, Trial, Verdict};
+use super::domain::{AppFindings, Evaluation, Firing, RuleFindings, Trial, Verdict};
 use super::service::TrialRequest;
-use crate::kernel::round2;
+use crate::kernel::{RowId, round2};
 
 /// What a rule would have done.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -24,6 +24,42 @@ pub struct TrialBody {
     pub firings: Vec<FiringBody>,
     /// The trial in figures.
     pub summary: TrialSummaryBody,
+}
+
+/// What the last evaluation of a rule found.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = RuleState)]
+pub struct RuleStateBody {
+    /// The rule.
+    #[schema(example = 12)]
+    pub rule_id: i32,
+    /// The time of the last evaluation; it looked at the window before.
+    pub evaluated_at: Option<DateTime<Utc>>,
+    /// When the rule that was evaluated had been changed last.
+    pub rule_updated_at: Option<DateTime<Utc>>,
+    /// The time of the next evaluation; null for a rule that is left out.
+    pub next_at: Option<DateTime<Utc>>,
+    /// Why it was not evaluated, or not for every app.
+    pub problem: Option<String>,
+    /// How many apps it was evaluated for.
+    pub apps_total: usize,
+    /// The apps, those that fire first, then those that are pending, then the largest shares; at most 200.
+    pub apps: Vec<AppFindings>,
+}
+
+impl RuleStateBody {
+    pub(super) fn of(rule: RowId, (evaluated_at, found): (Option<DateTime<Utc>>, RuleFindings)) -> Self {
+        Self {
+            rule_id: rule.get(),
+            evaluated_at,
+            rule_updated_at: found.rule_updated_at,
+            next_at: found.next_at,
+            problem: found.problem,
+            apps_total: found.apps_total,
+            apps: found.apps,
+        }
+    }
 }
 
 /// One evaluation.

@@ -16,6 +16,15 @@ pub trait AlertRuleSor: Send + Sync {
     /// One page of rules, by app, newest first; empty for an unknown app.
     async fn page(&self, call: &Call, query: &RuleQuery) -> PortResult<RulePage>;
 
+    /// All valid rules, by app, newest first: one page, unless there are over 10,000.
+    async fn all(&self, call: &Call) -> PortResult<Vec<AlertRule>> {
+        let page = |after| async move {
+            let query = RuleQuery { which: Which::All, limit: RuleQuery::MAX_LIMIT, after };
+            self.page(call, &query).await.map(|page| page.read(Stored::valid))
+        };
+        all_pages(page).await
+    }
+
     /// All enabled rules of an app that are valid, newest first: one page, unless there are over 10,000.
     async fn active(&self, call: &Call, app: &AppName) -> PortResult<Vec<AlertRule>> {
         let page = |after| async move {

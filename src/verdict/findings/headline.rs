@@ -201,8 +201,8 @@ fn samples_text(n: u64) -> String {
     format!("{} sample{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
-/// `12,840`.
-fn grouped(n: u64) -> String {
+/// A count as people read it: `12,840`.
+pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {

@@ -29,7 +29,7 @@ pub use change::{Change, Was, change, compared_sentence, gone};
 pub use diagnosis::{Diagnosis, Ground, diagnosis_name, fallback_name};
 pub use finding::{Finding, Subject};
 pub(super) use headline::rate_text;
-pub use headline::{cores_text, label};
+pub use headline::{cores_text, grouped, label};
 pub use impact::{cost_of_allocation, name_allocators, weigh_allocations};
 pub use no_data::NoData;
 pub use rate::{ObservedTime, Rate, RateOver};

@@ -49,13 +49,12 @@ fn paths(document: &Value, tags: &[&str]) -> BTreeSet<String> {
 #[case("ReadPyroscopeDiffReport.v1", &["PROFILE_DATA_URL", "HISTORY_URL", "DATABASE_URL"], &["diff"], &[])]
 #[case("ReadPyroscopeDiffReport.v2", &["PYROSCOPE_URL", "DATABASE_URL"], &["diff"], &[])]
 #[case("ReadPyroscopeDiffReport.v2", &["PROFILE_DATA_URL", "HISTORY_URL"], &["diff"], &["spool"])]
-#[case("EvaluatePyroscopeAlert.v1", &["PYROSCOPE_URL", "DATABASE_URL"], &["alerts"], &[])]
-#[case("EvaluatePyroscopeAlert.v1", &["PROFILE_DATA_URL", "REGISTRY_URL"], &["alerts"], &[])]
+#[case("EvaluatePyroscopeAlert.v1", &["PROFILE_DATA_URL", "ALERT_RULE_URL", "CORE_URL"], &["evaluation"], &["alerting"])]
 #[case(
     "EvaluatePyroscopeAlert.v1, ReadPyroscopeAlertRule.sor.v1",
-    &["PYROSCOPE_URL", "ALERT_RULE_URL"],
-    &["alerts", "rules"],
-    &[]
+    &["PYROSCOPE_URL", "ALERT_RULE_URL", "CORE_URL"],
+    &["evaluation", "rules"],
+    &["alerting"]
 )]
 #[case("ReadPyroscopeFleetSearch.v1", &["PYROSCOPE_URL"], &["fleet"], &[])]
 #[case("ReadPyroscopeFleetSearch.v1", &["PROFILE_DATA_URL", "REGISTRY_URL", "DATABASE_URL"], &["fleet"], &[])]

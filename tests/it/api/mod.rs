@@ -1,6 +1,7 @@
 //! Every route and every error, against a whole server.
 
 mod access;
+mod alerting;
 pub(crate) mod alerts;
 mod always;
 mod calls;

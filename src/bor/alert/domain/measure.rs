@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use rustc_hash::FxHashMap;
 
 use crate::bor::facts::source_facts;
-use crate::kernel::ProfileType;
+use crate::kernel::{Percent, ProfileType};
 use crate::profile::Profile;
 use crate::sor::alert_rule::{FunctionPattern, What};
 use crate::sor::profile_data::MergedProfile;
@@ -14,6 +14,8 @@ use crate::verdict::{Category, CategoryTicks, Claims, Rules, Share, estimated_sa
 
 /// The most functions named.
 const MOST_FUNCTIONS: usize = 20;
+/// The most further functions counted.
+const MOST_FURTHER: usize = 1_000;
 
 /// A function and its share.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,11 +38,27 @@ pub struct Measurement {
     /// The functions that it is made of, heaviest first, at most 20. Of the largest share of a function these are all the
     /// candidates; of a category there are none.
     pub functions: Vec<FunctionShare>,
+    /// The ticks of further functions, heaviest first, at most 1,000.
+    pub(super) further: Vec<i64>,
+}
+
+impl Measurement {
+    /// The functions over the threshold, at most 20, and how many there are in all; if none is by itself, those that the
+    /// share is made of.
+    pub fn functions_over(&self, threshold: Percent) -> (&[FunctionShare], usize) {
+        let is_over = |share: &Share| share.surely_above(threshold.get());
+        let over = self.functions.partition_point(|function| is_over(&function.share));
+        if over == 0 {
+            return (&self.functions, self.functions.len() + self.further.len());
+        }
+        let further = self.further.partition_point(|ticks| is_over(&Share::of(*ticks, self.ticks, self.samples)));
+        (self.functions.get(..over).unwrap_or_default(), over + further)
+    }
 }
 
 impl Default for Measurement {
     fn default() -> Self {
-        Self { ticks: 0, samples: None, share: Share::of(0, 0, None), functions: Vec::new() }
+        Self { ticks: 0, samples: None, share: Share::of(0, 0, None), functions: Vec::new(), further: Vec::new() }
     }
 }
 
@@ -124,8 +142,10 @@ impl<'p> Sampled<'p> {
     fn measured(&self, ticks: i64, functions: Vec<(&'p str, i64)>) -> Measurement {
         let share = |ticks| Share::of(ticks, self.total, self.samples);
         let named = |(name, ticks): (&str, i64)| FunctionShare { name: name.to_owned(), share: share(ticks) };
-        let functions = functions.into_iter().take(MOST_FUNCTIONS).map(named).collect();
-        Measurement { ticks: self.total, samples: self.samples, share: share(ticks), functions }
+        let mut functions = functions.into_iter();
+        let heaviest = functions.by_ref().take(MOST_FUNCTIONS).map(named).collect();
+        let further = functions.take(MOST_FURTHER).map(|(_, ticks)| ticks).collect();
+        Measurement { ticks: self.total, samples: self.samples, share: share(ticks), functions: heaviest, further }
     }
 
     /// The ticks of stacks that hold any matching function, each stack once.
@@ -143,7 +163,7 @@ impl<'p> Sampled<'p> {
         let CategoryTicks { claimed, of, .. } = CategoryTicks::of(self.rules, self.kind, self.profile, category);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count, rounded")]
         let samples = self.samples.map(|n| (n as f64 * of as f64 / self.total as f64).round() as u64);
-        Measurement { ticks: of, samples, share: Share::of(claimed, of, samples), functions: Vec::new() }
+        Measurement { ticks: of, samples, share: Share::of(claimed, of, samples), ..Measurement::default() }
     }
 
     /// The functions that stacks end in, in order of first appearance.

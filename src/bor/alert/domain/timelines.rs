@@ -39,7 +39,7 @@ fn trial(minutes: &[i64], away: std::ops::Range<usize>) -> Trial {
         let ticks = SAMPLES * i64::try_from(window.len()).unwrap();
         let samples = ticks.try_into().ok();
         let share = Share::of(part, ticks, samples);
-        Evaluation::of(at(now), Measurement { ticks, samples, share, functions: Vec::new() }, threshold)
+        Evaluation::of(at(now), Measurement { ticks, samples, share, ..Measurement::default() }, threshold)
     };
     let evaluations = (1..=END).map(evaluate).collect();
     Trial::of(evaluations, TimeDelta::minutes(1), threshold, Patience::from(Timing::default()))

@@ -12,7 +12,7 @@ use crate::kernel::{Percent, TimeWindow};
 use crate::sor::alert_rule::RuleWindow;
 
 /// Profiles of the last seconds are still on their way.
-const ON_THEIR_WAY: TimeDelta = TimeDelta::seconds(30);
+pub(super) const ON_THEIR_WAY: TimeDelta = TimeDelta::seconds(30);
 /// The most evaluations of a trial.
 const MOST_STEPS: usize = 300;
 /// The most functions named for a firing.
@@ -82,11 +82,8 @@ impl Evaluation {
 
     /// The functions over the threshold; if none is by itself, those that the share is made of.
     fn functions_over(&self, threshold: Percent) -> impl Iterator<Item = (&str, f64)> {
-        let all = self.measured.as_ref().map_or(&[][..], |measured| &measured.functions);
-        let over = all.iter().filter(|function| function.share.surely_above(threshold.get())).count();
-        // Heaviest first: those over the threshold come before the others.
-        let shown = if over > 0 { over } else { all.len() };
-        all.iter().take(shown).map(|function| (function.name.as_str(), function.share.percent))
+        let shown = self.measured.as_ref().map_or(&[][..], |measured| measured.functions_over(threshold).0);
+        shown.iter().map(|function| (function.name.as_str(), function.share.percent))
     }
 }
 

@@ -1,0 +1,494 @@
+//! Rounds over simulated profiles, with a stand-in of the store that applies writes as its triggers do.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::*;
+use rstest::rstest;
+
+use super::detail::{AlertDetail, Diagnosed, Source};
+use super::moves::{ended, standing_of, with_standing};
+use super::plan::{is_due, next_at};
+use super::*;
+use crate::bor::LinkSettings;
+use crate::kernel::{AppName, JsonObject, LimitSeverity, Percent, ProfileType, RowId, Text255};
+use crate::sor::alert_rule::{AlertRule, Measured, RuleWindow, Scope, Timing};
+use crate::sor::incident::{
+    Decided, Findings, Incident, IncidentSource, IncidentState, IncidentWrite, Observation, ResolveReason,
+};
+use crate::verdict::Share;
+
+fn at(minute: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_176_000 + 60 * minute, 0).unwrap()
+}
+
+fn minute(time: DateTime<Utc>) -> i64 {
+    (time - at(0)).num_minutes()
+}
+
+fn rule(id: i64, app: &str) -> AlertRule {
+    AlertRule {
+        id: RowId::new(id).unwrap(),
+        scope: Scope::new(app.parse().unwrap(), None).unwrap(),
+        profile_type: ProfileType::Cpu,
+        threshold_percent: Percent::new(30.0).unwrap(),
+        measured: Measured::default(),
+        timing: Timing::default(),
+        severity: LimitSeverity::Critical,
+        notification_channel: Some("#orders".parse().unwrap()),
+        runbook_url: None,
+        enabled: true,
+        created_by: None,
+        created_at: at(-1_000 + id),
+        updated_at: at(-1_000),
+    }
+}
+
+/// Incidents and states as the store keeps them.
+#[derive(Default)]
+struct Store {
+    incidents: Vec<Incident>,
+    evaluated: HashMap<i32, DateTime<Utc>>,
+    states: HashMap<i32, RuleFindings>,
+    memory: RoundMemory,
+    observed: Vec<(i64, Observation)>,
+    /// What each incident went through: its id, the minute and the state.
+    seen: Vec<(i32, i64, &'static str)>,
+    next_id: i64,
+}
+
+impl Store {
+    fn apply(&mut self, now: DateTime<Utc>, decided: Decided) {
+        for write in decided.writes {
+            match write {
+                IncidentWrite::Open { found } => {
+                    self.next_id += 1;
+                    self.note(self.next_id.try_into().unwrap(), now, found.state.as_str());
+                    self.incidents.push(incident(self.next_id, found));
+                }
+                IncidentWrite::Update { id, version, found } => {
+                    let place = self.incidents.iter().position(|of| of.id == id && of.version == version).unwrap();
+                    let was = self.incidents[place].clone();
+                    if was.found.state != found.state {
+                        self.note(id.get(), now, found.state.as_str());
+                    }
+                    let one = &mut self.incidents[place];
+                    one.version += 1;
+                    if found.state == IncidentState::Firing
+                        && was.found.state != IncidentState::Firing
+                        && was.found.fired_at.is_some()
+                    {
+                        one.reopenings.insert(0, found.fired_at.unwrap());
+                    }
+                    one.found = found;
+                }
+                IncidentWrite::Remove { id, version } => {
+                    self.note(id.get(), now, "removed");
+                    self.incidents.retain(|of| of.id != id || of.version != version || of.found.fired_at.is_some());
+                }
+            }
+        }
+        for state in decided.states {
+            if state.rule_id == i32::MAX {
+                self.memory = RoundMemory::read(Some(state));
+            } else {
+                self.evaluated.insert(state.rule_id, state.evaluated_at);
+                self.states.insert(state.rule_id, serde_json::from_value(state.body).unwrap());
+            }
+        }
+    }
+
+    fn note(&mut self, id: i32, now: DateTime<Utc>, state: &'static str) {
+        self.seen.push((id, minute(now), state));
+    }
+
+    /// A round at that minute.
+    fn round(&mut self, now: i64, rules: &[AlertRule], outcome: impl Fn(&Read) -> Outcome) {
+        let incidents = self.incidents.clone();
+        let known = Known {
+            at: at(now),
+            rules,
+            services: None,
+            incidents: &incidents,
+            evaluated: &self.evaluated.clone(),
+            discovered: Some(&[]),
+            most_pairs: 10_000,
+        };
+        let plan = Plan::of(&known);
+        let outcomes: Vec<_> = plan.reads.iter().map(outcome).collect();
+        let decision = Decision::of(&known, &plan, &outcomes, &self.memory.clone(), &LinkSettings::default());
+        self.apply(at(now), decision.decided);
+        self.observed.extend(decision.observation.map(|observation| (now, observation)));
+    }
+
+    fn states_seen(&self) -> Vec<(i64, &'static str)> {
+        self.seen.iter().map(|(_, minute, state)| (*minute, *state)).collect()
+    }
+}
+
+fn incident(id: i64, found: Findings) -> Incident {
+    Incident {
+        id: RowId::new(id).unwrap(),
+        changed_at: found.active_since,
+        found,
+        acknowledged_at: None,
+        acknowledged_by: None,
+        acknowledged_note: None,
+        snoozed_until: None,
+        snoozed_by: None,
+        snoozed_reason: None,
+        reopenings: Vec::new(),
+        flapping_since: None,
+        told_state: None,
+        told_severity: None,
+        told_at: None,
+        told_channel: None,
+        version: 1,
+        silenced_by: None,
+    }
+}
+
+/// What is measured of 6,000 samples a minute in the five minutes before: 5 %, or otherwise in these minutes.
+fn measured(now: i64, otherwise: &[(Range<i64>, i64)]) -> Outcome {
+    let percent = |minute: i64| otherwise.iter().find(|(range, _)| range.contains(&minute)).map_or(5, |(_, of)| *of);
+    let part: i64 = (now - 4..=now).map(|minute| percent(minute) * 60).sum();
+    let share = Share::of(part, 30_000, Some(30_000));
+    let measured = Measurement { ticks: 30_000, samples: Some(30_000), share, ..Measurement::default() };
+    Outcome::Measured(vec![Evaluation::of(at(now), measured, Percent::new(30.0).unwrap())], None)
+}
+
+fn simulated(otherwise: &[(Range<i64>, i64)], away: Range<i64>) -> Store {
+    let (mut store, rules) = (Store::default(), [rule(12, "shop")]);
+    for now in 5..=60 {
+        store.round(
+            now,
+            &rules,
+            |_| {
+                if away.contains(&now) { Outcome::Failed("away") } else { measured(now, otherwise) }
+            },
+        );
+    }
+    store
+}
+
+#[rstest]
+#[case::from_10_to_40(&[(10..40, 60)], 0..0, &[(12, "pending"), (17, "firing"), (48, "resolved")])]
+#[case::a_minute_of_100_percent(&[(10..11, 100)], 0..0, &[])]
+#[case::five_minutes(&[(10..15, 60)], 0..0, &[(12, "pending"), (17, "removed")])]
+#[case::six_minutes(&[(10..16, 60)], 0..0, &[(12, "pending"), (17, "firing"), (24, "resolved")])]
+#[case::source_away_from_13_to_20(&[(10..40, 60)], 13..21, &[(12, "pending"), (21, "firing"), (48, "resolved")])]
+fn an_incident_goes_through(
+    #[case] otherwise: &[(Range<i64>, i64)],
+    #[case] away: Range<i64>,
+    #[case] expected: &[(i64, &str)],
+) {
+    assert_eq!(simulated(otherwise, away).states_seen(), expected);
+}
+
+#[test]
+fn what_an_incident_says_follows_from_the_steps() {
+    let store = simulated(&[(10..30, 60), (30..40, 70)], 0..0);
+    let Findings { state, value, worst_value, occurrences, .. } = store.incidents[0].found.clone();
+    // Over in the windows that end in minutes 12 to 42: each has at least three minutes of 60 %, or two of 70 %.
+    assert_eq!((state, worst_value, occurrences), (IncidentState::Resolved, Some(70.0), 31));
+    let found = &store.incidents[0].found;
+    assert_eq!((value, minute(found.last_seen_at)), (Some(31.0), 42));
+    assert_eq!((found.fired_at.map(minute), found.clear_since.map(minute)), (Some(17), Some(43)));
+    assert_eq!((found.resolved_at.map(minute), found.resolve_reason), (Some(48), Some(ResolveReason::Clear)));
+    assert_eq!((found.fingerprint.as_str(), found.rule_id), ("rule/12/shop", Some(12)));
+}
+
+#[test]
+fn a_source_that_is_away_is_told_of_at_the_fifth_failure_and_not_after_it() {
+    let store = simulated(&[(10..40, 60)], 13..21);
+    let minutes: Vec<_> = store.observed.iter().map(|(minute, _)| *minute).collect();
+    assert_eq!(minutes, [17, 18, 19, 20]);
+    let (_, told) = &store.observed[0];
+    assert_eq!(
+        (told.fingerprint.as_str(), told.severity, told.occurrences),
+        ("system/evaluation", LimitSeverity::Warning, 1)
+    );
+    assert_eq!(told.detail.as_value()["apps"], serde_json::json!(["shop"]));
+    assert_eq!(store.memory, RoundMemory::default());
+}
+
+#[test]
+fn four_firings_an_hour_apart_are_one_incident_with_three_reopenings() {
+    let hot: Vec<_> = (0..4).map(|hour| (hour * 60 + 10..hour * 60 + 20, 60)).collect();
+    let (mut store, rules) = (Store::default(), [rule(12, "shop")]);
+    for now in 5..=240 {
+        store.round(now, &rules, |_| measured(now, &hot));
+    }
+    assert_eq!(store.incidents.len(), 1);
+    let reopened: Vec<_> = store.incidents[0].reopenings.iter().map(|time| minute(*time)).collect();
+    assert_eq!(reopened, [197, 137, 77]);
+    assert_eq!(store.incidents[0].found.state, IncidentState::Resolved);
+}
+
+#[test]
+fn what_ends_before_it_fires_again_is_resolved_as_it_was() {
+    let (mut store, rules) = (Store::default(), [rule(12, "shop")]);
+    for now in 5..=60 {
+        store.round(now, &rules, |_| measured(now, &[(10..16, 60), (40..45, 60)]));
+    }
+    let expected = [(12, "pending"), (17, "firing"), (24, "resolved"), (42, "pending"), (47, "resolved")];
+    assert_eq!(store.states_seen(), expected);
+    let found = &store.incidents[0].found;
+    assert_eq!((store.incidents.len(), found.resolved_at.map(minute)), (1, Some(24)));
+}
+
+#[test]
+fn a_breach_after_six_hours_is_another_incident() {
+    let (mut store, rules) = (Store::default(), [rule(12, "shop")]);
+    for now in 5..=420 {
+        store.round(now, &rules, |_| measured(now, &[(10..16, 60), (384..400, 60)]));
+    }
+    assert_eq!(store.incidents.len(), 2);
+}
+
+#[test]
+fn a_changed_rule_restarts_what_is_pending_and_not_what_fires() {
+    let changed = |since| AlertRule { updated_at: at(since), ..rule(12, "shop") };
+    let fired = |change: i64| {
+        let mut store = Store::default();
+        for now in 5..=30 {
+            let rules = [if now < change { rule(12, "shop") } else { changed(change) }];
+            store.round(now, &rules, |_| measured(now, &[(10..60, 60)]));
+        }
+        let found = &store.incidents[0].found;
+        (minute(found.active_since), found.fired_at.map(minute), found.occurrences)
+    };
+    assert_eq!(fired(15), (15, Some(20), 16));
+    assert_eq!(fired(20), (12, Some(17), 19));
+}
+
+#[rstest]
+#[case::disabled(vec![AlertRule { enabled: false, ..rule(12, "shop") }], ResolveReason::RuleDisabled)]
+#[case::removed(Vec::new(), ResolveReason::RuleRemoved)]
+#[case::of_another_app(vec![rule(12, "cart")], ResolveReason::RuleRemoved)]
+fn what_fires_ends_with_its_rule(#[case] then: Vec<AlertRule>, #[case] reason: ResolveReason) {
+    let mut store = simulated(&[(10..61, 60)], 0..0);
+    store.round(61, &then, |_| Outcome::Failed("away"));
+    let found = &store.incidents[0].found;
+    assert_eq!((found.state, found.resolve_reason), (IncidentState::Resolved, Some(reason)));
+    assert_eq!(found.resolved_at.map(minute), Some(61));
+}
+
+#[test]
+fn the_state_of_a_rule_says_what_was_found_last() {
+    let store = simulated(&[(10..61, 60)], 60..61);
+    let state = &store.states[&12];
+    assert_eq!((state.apps_total, state.next_at.map(minute), &state.problem), (1, Some(61), &None));
+    let app = &state.apps[0];
+    assert_eq!((app.app.as_str(), app.verdict, app.state), ("shop", Verdict::Error, Some(IncidentState::Firing)));
+    assert_eq!((app.since.map(minute), app.alert_id, app.error.as_deref()), (Some(12), Some(1), Some("away")));
+}
+
+#[test]
+fn the_same_round_twice_changes_nothing() {
+    let mut store = simulated(&[(10..61, 60)], 0..0);
+    let before = store.incidents.clone();
+    store.round(60, &[rule(12, "shop")], |_| unreachable!("it is not due"));
+    assert_eq!(store.incidents, before);
+}
+
+#[rstest]
+#[case(300, None, 7, true)]
+#[case(300, Some(6), 7, true)]
+#[case(300, Some(7), 7, false)]
+#[case::first_multiple_of_three(900, Some(6), 8, false)]
+#[case::multiple_of_three(900, Some(6), 9, true)]
+#[case::missed_ones_are_made_up(900, Some(6), 10, true)]
+#[case::by_one(900, Some(10), 11, false)]
+#[case::and_the_next_is_in_time(900, Some(10), 12, true)]
+#[case(3_600, Some(0), 11, false)]
+#[case(3_600, Some(0), 12, true)]
+fn a_rule_is_due_when_a_multiple_of_its_interval_has_come(
+    #[case] window: i64,
+    #[case] last: Option<i64>,
+    #[case] now: i64,
+    #[case] expected: bool,
+) {
+    assert_eq!(is_due(RuleWindow::try_from(window).unwrap(), last.map(at), at(now)), expected);
+}
+
+#[test]
+fn a_round_evaluates_at_the_minute_that_ended_half_a_minute_ago() {
+    assert_eq!(round_at(at(7) + TimeDelta::seconds(30)), at(7));
+    assert_eq!(round_at(at(7) + TimeDelta::seconds(29)), at(6));
+    assert_eq!(next_at(RuleWindow::try_from(900).unwrap(), at(7)), at(9));
+}
+
+#[test]
+fn one_window_is_read_once_for_all_rules_and_the_newest_rules_are_left_out() {
+    let apps: Vec<AppName> = ["a", "b", "c"].map(|app| app.parse().unwrap()).into();
+    let long = Timing { window: Some(RuleWindow::try_from(900).unwrap()), ..Timing::default() };
+    let rules = [rule(1, "*"), rule(2, "a"), AlertRule { timing: long, ..rule(3, "a") }, rule(4, "*")];
+    let planned = |most_pairs| {
+        let evaluated = HashMap::new();
+        let known = Known {
+            at: at(9),
+            rules: &rules,
+            services: None,
+            incidents: &[],
+            evaluated: &evaluated,
+            discovered: Some(&apps),
+            most_pairs,
+        };
+        Plan::of(&known)
+    };
+    let reads: Vec<_> = planned(8).reads.iter().map(|read| (read.query.app.to_string(), read.rules.clone())).collect();
+    let expected = [("a", vec![0, 1, 3]), ("a", vec![2]), ("b", vec![0, 3]), ("c", vec![0, 3])];
+    assert_eq!(reads, expected.map(|(app, rules)| (app.to_owned(), rules)));
+    assert_eq!((planned(8).left_out, planned(7).left_out, planned(4).left_out), (vec![], vec![3], vec![2, 3]));
+}
+
+fn findings(state: IncidentState, times: [Option<i64>; 4]) -> Findings {
+    let [fired_at, last_seen_at, clear_since, no_data_since] = times.map(|time| time.map(at));
+    Findings {
+        fingerprint: "rule/12/shop".to_owned(),
+        source: IncidentSource::Rule,
+        state,
+        severity: LimitSeverity::Warning,
+        title: "f over 30 % of cpu".to_owned(),
+        app_name: Some("shop".parse().unwrap()),
+        rule_id: Some(12),
+        value: Some(40.0),
+        worst_value: Some(50.0),
+        threshold: Some(30.0),
+        unit: None,
+        occurrences: 7,
+        detail: JsonObject::default(),
+        active_since: at(1),
+        fired_at,
+        last_seen_at: last_seen_at.unwrap_or(at(2)),
+        clear_since,
+        no_data_since,
+        resolved_at: None,
+        resolve_reason: None,
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_incident_and_its_standing_say_the_same(
+        fires in any::<bool>(),
+        fired in 0_i64..100,
+        seen in 0_i64..100,
+        clear in proptest::option::of(0_i64..100),
+        silent in proptest::option::of(0_i64..100),
+    ) {
+        let found = if fires {
+            findings(IncidentState::Firing, [Some(fired), Some(seen), clear, silent])
+        } else {
+            findings(IncidentState::Pending, [None, Some(seen), None, None])
+        };
+        let standing = standing_of(&found);
+        prop_assert_eq!(with_standing(found.clone(), standing), found.clone());
+        let blank = findings(IncidentState::Pending, [None; 4]);
+        prop_assert_eq!(standing_of(&with_standing(blank, standing)), standing);
+    }
+}
+
+#[test]
+fn one_that_is_pending_is_removed_unless_it_fired_before() {
+    let pending = incident(1, findings(IncidentState::Pending, [None; 4]));
+    assert!(matches!(ended(&pending, at(9), ResolveReason::Clear), IncidentWrite::Remove { version: 1, .. }));
+    let fired = incident(1, findings(IncidentState::Pending, [Some(3), None, None, None]));
+    let IncidentWrite::Update { found, .. } = ended(&fired, at(9), ResolveReason::RuleRemoved) else { panic!() };
+    assert_eq!((found.state, found.resolved_at), (IncidentState::Resolved, Some(at(9))));
+}
+
+/// A share that is under the threshold by a tenth of it, seen through 3,000 samples, is never over for long enough.
+#[test]
+fn a_share_a_tenth_under_the_threshold_never_fires_in_1000_days() {
+    let (threshold, patience) = (Percent::new(30.0).unwrap(), Patience::from(Timing::default()));
+    let (mut random, mut standing, mut fired) = (0x9E37_79B9_7F4A_7C15_u64, Standing::Quiet, 0);
+    let mut uniform = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    let mut minutes = [162_i64; 5];
+    for now in 0..1_000 * 1_440 {
+        // 600 samples a minute, of which 27 % are seen, bunched as in real profiles: variance 1.5 times as large.
+        let normal: f64 = (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
+        let count = (162.0 + normal * (600.0 * 0.27 * 0.73 * 1.5_f64).sqrt()).round();
+        minutes[usize::try_from(now % 5).unwrap()] = count as i64;
+        let share = Share::of(minutes.iter().sum(), 3_000, Some(3_000));
+        let measured = Measurement { ticks: 3_000, samples: Some(3_000), share, ..Measurement::default() };
+        let (next, change) = standing.step(Verdict::of(&measured, threshold), at(now), patience);
+        standing = next;
+        fired += u32::from(change == Change::Fired);
+    }
+    assert_eq!(fired, 0);
+}
+
+/// A share that drifts up and down around the threshold is told of a few times a day: when it fires and when it is over.
+#[test]
+fn a_drift_around_the_threshold_is_told_at_most_five_times_a_day() {
+    let (threshold, patience) = (Percent::new(30.0).unwrap(), Patience::from(Timing::default()));
+    let (mut standing, mut told, days) = (Standing::Quiet, 0, 30);
+    for now in 0..days * 1_440 {
+        // Twice a day from 25 % to 35 % and back.
+        let percent = 30.0 + 5.0 * (now as f64 / 720.0 * std::f64::consts::TAU).sin();
+        let share = Share::of((percent * 300.0) as i64, 30_000, Some(30_000));
+        let measured = Measurement { ticks: 30_000, samples: Some(30_000), share, ..Measurement::default() };
+        let (next, change) = standing.step(Verdict::of(&measured, threshold), at(now), patience);
+        standing = next;
+        told += i64::from(matches!(change, Change::Fired | Change::Resolved(_)));
+    }
+    assert!(told > 0 && told <= 5 * days, "{told}");
+}
+
+#[test]
+fn a_detail_stays_under_64_kib_and_is_read_back() {
+    let long = |c: &str, n: usize| c.repeat(n);
+    let app = long("\u{7f}", 512);
+    let share = Share::of(600, 1_000, Some(1_000));
+    let function = FunctionShare { name: long("\"", 5_000), share };
+    let measured = Measurement {
+        ticks: 1_000,
+        samples: Some(1_000),
+        share,
+        functions: vec![function; 20],
+        ..Measurement::default()
+    };
+    let evaluation = Evaluation::of(at(9), measured, Percent::new(5.0).unwrap());
+    let diagnosed =
+        Diagnosed { headline: long("\u{1}", 90_000), diagnosis: "cpu_bound".to_owned(), profile_types: vec![] };
+    let channel: Text255 = long("\u{1}", 255).parse().unwrap();
+    let query = crate::sor::profile_data::ProfileQuery {
+        app: app.parse().unwrap(),
+        kind: ProfileType::Cpu,
+        window: crate::kernel::TimeWindow::new(at(4), at(9)).unwrap(),
+        selector: (0..10)
+            .map(|n| format!("l{n}=\"{}\"", long("x", 2_048)))
+            .collect::<Vec<_>>()
+            .join(",")
+            .parse()
+            .unwrap(),
+        tenant: None,
+    };
+    let source = Source {
+        query: &query,
+        measured: &Measured::default(),
+        threshold: Percent::new(5.0).unwrap(),
+        evaluation: &evaluation,
+        diagnosed: Some(&diagnosed),
+        rule_updated_at: Some(at(1)),
+        rule_channel: Some(channel.as_str()),
+        runbook_url: Some("https://runbooks.example/1"),
+        service: None,
+        settings: &LinkSettings::default(),
+    };
+    let detail = AlertDetail::of(&source, at(2));
+    let object = detail.to_object();
+    assert_eq!(AlertDetail::read(&object), Some(detail.clone()));
+    assert_eq!((detail.functions.len(), detail.functions_total, detail.functions[0].name.len()), (20, 20, 400));
+    let baseline = format!("&baselineFrom={}&baselineTo={}", at(-63).timestamp(), at(-3).timestamp());
+    assert!(detail.links.diff.unwrap().ends_with(&baseline), "the hour before the window in which it began");
+    assert_eq!(detail.links.flame_graph, None, "a link that no browser opens is left out");
+}
