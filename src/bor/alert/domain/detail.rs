@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::trial::Evaluation;
 use crate::bor::LinkSettings;
 use crate::bor::links::{self, encoded};
-use crate::kernel::{JsonObject, Percent, ProfileType, TimeWindow, round2};
+use crate::kernel::{JsonObject, Percent, ProfileType, Text255, TimeWindow, round2};
 use crate::sor::alert_rule::{Measured, What};
 use crate::sor::profile_data::ProfileQuery;
 use crate::sor::registry::Service;
@@ -96,7 +96,7 @@ pub struct AlertLinks {
 
 /// What a triage says of a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnosed {
+pub(in crate::bor::alert) struct Diagnosed {
     /// Its first sentence.
     pub headline: String,
     /// The name of the diagnosis.
@@ -131,7 +131,7 @@ impl AlertDetail {
             percent: round2(function.share.percent),
         };
         let service_channel = service.and_then(|service| service.notification_channel.as_ref());
-        let channels = source.rule_channel.into_iter().chain(service_channel.map(|channel| channel.as_str()));
+        let channels = source.rule_channel.into_iter().chain(service_channel.map(Text255::as_str));
         let mut channels: Vec<_> = channels.map(str::to_owned).collect();
         channels.dedup();
         let (measure, category) = match source.measured.what() {

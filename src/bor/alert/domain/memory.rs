@@ -20,7 +20,7 @@ const QUIET_SECONDS: i32 = 900;
 /// What one round keeps for the next. It is kept among the states of rules, under an id that no rule reaches.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct RoundMemory {
+pub(in crate::bor::alert) struct RoundMemory {
     /// The apps that could not be read, and in how many rounds running.
     pub failures: BTreeMap<AppName, u32>,
     /// The apps that the last round did not reach: they come first in the next.
@@ -29,24 +29,24 @@ pub struct RoundMemory {
 
 impl RoundMemory {
     /// The id that it is kept under.
-    pub fn id() -> Option<RowId> {
+    pub(in crate::bor::alert) fn id() -> Option<RowId> {
         RowId::new(i32::MAX.into())
     }
 
     /// What was kept; nothing where it cannot be read.
-    pub fn read(state: Option<RuleState>) -> Self {
+    pub(in crate::bor::alert) fn read(state: Option<RuleState>) -> Self {
         state.and_then(|state| serde_json::from_value(state.body).ok()).unwrap_or_default()
     }
 
     /// As it is kept.
-    pub fn to_state(&self, at: DateTime<Utc>) -> RuleState {
+    pub(in crate::bor::alert) fn to_state(&self, at: DateTime<Utc>) -> RuleState {
         let body = serde_json::to_value(self).unwrap_or_default();
         RuleState { rule_id: i32::MAX, evaluated_at: at, body }
     }
 
     /// The memory after a round: whether each app that was to be read failed, and which were not reached.
     #[must_use]
-    pub fn after(&self, read: &BTreeMap<AppName, bool>, not_reached: BTreeSet<AppName>) -> Self {
+    pub(in crate::bor::alert) fn after(&self, read: &BTreeMap<AppName, bool>, not_reached: BTreeSet<AppName>) -> Self {
         let mut failures = self.failures.clone();
         for (app, failed) in read {
             if *failed {
@@ -60,7 +60,7 @@ impl RoundMemory {
     }
 
     /// What is wrong with evaluation: apps that failed five rounds running, and rules that are left out.
-    pub fn observation(&self, left_out: &[RowId]) -> Option<Observation> {
+    pub(in crate::bor::alert) fn observation(&self, left_out: &[RowId]) -> Option<Observation> {
         let failed: Vec<_> = self.failures.iter().filter(|(_, rounds)| **rounds >= FAILED_ROUNDS).collect();
         let rounds = failed.iter().map(|(_, rounds)| **rounds).max();
         let mut said = Vec::new();

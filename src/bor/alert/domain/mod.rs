@@ -20,13 +20,15 @@ mod verdict;
 #[cfg(test)]
 mod moving;
 #[cfg(test)]
+mod planning;
+#[cfg(test)]
 mod timelines;
 
 pub(super) use detail::Diagnosed;
 pub use detail::{AlertDetail, AlertFunction, AlertLinks};
 pub use measure::{FunctionShare, Measurement, Sampled};
 pub(super) use memory::RoundMemory;
-pub(super) use moves::Moved;
+use moves::Moved;
 pub(super) use plan::{Covered, Known, Plan, Read, Services, round_at};
 pub(super) use round::{Decision, Outcome};
 pub use state::{AppFindings, RuleFindings};

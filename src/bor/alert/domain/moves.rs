@@ -14,7 +14,7 @@ const REOPENED_WITHIN: TimeDelta = TimeDelta::hours(6);
 
 /// What is over the limit: what an incident says of it.
 #[derive(Debug, Clone)]
-pub struct Breach {
+pub(super) struct Breach {
     /// What it is about.
     pub fingerprint: String,
     /// Where it comes from.
@@ -35,7 +35,7 @@ pub struct Breach {
 
 /// The incidents of one rule and app, or of the limits of one app and kind.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Known<'a> {
+pub(super) struct Known<'a> {
     /// The one that is open.
     pub open: Option<&'a Incident>,
     /// The one that was resolved last.
@@ -44,7 +44,7 @@ pub struct Known<'a> {
 
 impl<'a> Known<'a> {
     /// Adds an incident.
-    pub fn add(&mut self, incident: &'a Incident) {
+    pub(super) fn add(&mut self, incident: &'a Incident) {
         let place = if incident.found.state == IncidentState::Resolved { &mut self.resolved } else { &mut self.open };
         if place.is_none_or(|known| known.id < incident.id) {
             *place = Some(incident);
@@ -62,7 +62,7 @@ impl<'a> Known<'a> {
 
 /// How an incident stands after a step, and what is written of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Moved {
+pub(in crate::bor::alert) struct Moved {
     /// How it stands.
     pub standing: Standing,
     /// What that changes.
@@ -72,7 +72,7 @@ pub struct Moved {
 }
 
 /// How an incident stands.
-pub fn standing_of(found: &Findings) -> Standing {
+pub(super) fn standing_of(found: &Findings) -> Standing {
     let Findings { active_since, fired_at, last_seen_at: last_over, clear_since, no_data_since, .. } = *found;
     match (found.state, fired_at) {
         (IncidentState::Pending, _) => Standing::Pending { active_since, last_over },
@@ -85,7 +85,7 @@ pub fn standing_of(found: &Findings) -> Standing {
 
 /// Writes how an incident stands into what is found of it. One that is not over stays as it was: how it ended is said by
 /// [`ended`].
-pub fn with_standing(mut found: Findings, standing: Standing) -> Findings {
+pub(super) fn with_standing(mut found: Findings, standing: Standing) -> Findings {
     match standing {
         Standing::Quiet => {}
         Standing::Pending { active_since, last_over } => {
@@ -104,7 +104,7 @@ pub fn with_standing(mut found: Findings, standing: Standing) -> Findings {
 
 /// Moves the incident of a rule and app by a verdict. `restarts`: the rule was changed, so what is pending begins anew.
 /// `breach` describes it since then; it is asked where the verdict is over.
-pub fn moved(
+pub(super) fn moved(
     known: Known<'_>,
     (verdict, at): (Verdict, DateTime<Utc>),
     patience: Patience,
@@ -178,7 +178,7 @@ fn seen(
 
 /// Ends an open incident: one that fires is resolved; one that is pending is removed, or, where it fired before, is
 /// resolved as it was.
-pub fn ended(open: &Incident, at: DateTime<Utc>, reason: ResolveReason) -> IncidentWrite {
+pub(super) fn ended(open: &Incident, at: DateTime<Utc>, reason: ResolveReason) -> IncidentWrite {
     let Incident { id, version, .. } = *open;
     let mut found = open.found.clone();
     if found.state == IncidentState::Pending && found.fired_at.is_none() {

@@ -13,31 +13,35 @@ use crate::sor::profile_data::ProfileQuery;
 use crate::sor::registry::Service;
 
 /// The time that a round evaluates at: half a minute before now, rounded down to a minute.
-pub fn round_at(now: DateTime<Utc>) -> DateTime<Utc> {
+pub(in crate::bor::alert) fn round_at(now: DateTime<Utc>) -> DateTime<Utc> {
     let seconds = (now - ON_THEIR_WAY).timestamp().div_euclid(60) * 60;
     DateTime::from_timestamp(seconds, 0).unwrap_or(now)
 }
 
 /// Whether a rule is evaluated at that time: a multiple of its interval has come since it was evaluated last. Several that
 /// were missed are made up by one.
-pub fn is_due(window: RuleWindow, evaluated_at: Option<DateTime<Utc>>, at: DateTime<Utc>) -> bool {
+pub(in crate::bor::alert) fn is_due(
+    window: RuleWindow,
+    evaluated_at: Option<DateTime<Utc>>,
+    at: DateTime<Utc>,
+) -> bool {
     let interval = i64::from(window.interval_seconds());
     let last_due = at.timestamp().div_euclid(interval) * interval;
     evaluated_at.is_none_or(|evaluated_at| evaluated_at < at && evaluated_at.timestamp() < last_due)
 }
 
 /// When a rule that is evaluated at that time is evaluated next.
-pub fn next_at(window: RuleWindow, at: DateTime<Utc>) -> DateTime<Utc> {
+pub(in crate::bor::alert) fn next_at(window: RuleWindow, at: DateTime<Utc>) -> DateTime<Utc> {
     let interval = i64::from(window.interval_seconds());
     let next = (at.timestamp().div_euclid(interval) + 1) * interval;
     DateTime::from_timestamp(next, 0).unwrap_or(at)
 }
 
 /// The services of the registry.
-pub type Services = BTreeMap<AppName, Service>;
+pub(in crate::bor::alert) type Services = BTreeMap<AppName, Service>;
 
 /// What a round knows when it begins.
-pub struct Known<'a> {
+pub(in crate::bor::alert) struct Known<'a> {
     /// The time that it evaluates at.
     pub at: DateTime<Utc>,
     /// All rules.
@@ -56,7 +60,7 @@ pub struct Known<'a> {
 
 /// One window of one app, for all rules that need it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Read {
+pub(in crate::bor::alert) struct Read {
     /// What is read.
     pub query: ProfileQuery,
     /// The rules, by their places.
@@ -65,7 +69,7 @@ pub struct Read {
 
 /// What a round does with a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Covered {
+pub(in crate::bor::alert) struct Covered {
     /// The apps that it is for.
     pub apps: BTreeSet<AppName>,
     /// Whether it is evaluated in this round.
@@ -76,7 +80,7 @@ pub struct Covered {
 
 /// What is evaluated in a round.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub(in crate::bor::alert) struct Plan {
     /// What each rule covers, by its place; `None` for one that is disabled.
     pub covered: Vec<Option<Covered>>,
     /// What is read.
@@ -101,7 +105,7 @@ const NOT_DISCOVERED: &str = "apps could not be discovered: only those with an a
 
 impl Plan {
     /// Plans a round.
-    pub fn of(known: &Known<'_>) -> Self {
+    pub(in crate::bor::alert) fn of(known: &Known<'_>) -> Self {
         let mut standing: HashMap<i32, Vec<&AppName>> = HashMap::new();
         for incident in known.incidents.iter().filter(|incident| incident.found.state != IncidentState::Resolved) {
             if let (Some(rule), Some(app)) = (incident.found.rule_id, &incident.found.app_name) {
@@ -129,7 +133,7 @@ impl Plan {
             Some(Read { query, rules })
         });
         let reads = reads.collect();
-        Self { reads, left_out, covered }
+        Self { covered, reads, left_out }
     }
 }
 

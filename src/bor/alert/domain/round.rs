@@ -22,7 +22,7 @@ use crate::sor::registry::Service;
 
 /// What came of reading one window of one app.
 #[derive(Debug, Clone)]
-pub enum Outcome {
+pub(in crate::bor::alert) enum Outcome {
     /// It was measured for each rule of the read, in order; and what a triage says of it, where any rule is over.
     Measured(Vec<Evaluation>, Option<Diagnosed>),
     /// No profile of the app was ever seen.
@@ -35,7 +35,7 @@ pub enum Outcome {
 
 /// What a round decided.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Decision {
+pub(in crate::bor::alert) struct Decision {
     /// What is written of incidents and rules.
     pub decided: Decided,
     /// What is wrong with evaluation itself.
@@ -46,7 +46,7 @@ pub struct Decision {
 
 impl Decision {
     /// Decides. There is one outcome for each read of the plan.
-    pub fn of(
+    pub(in crate::bor::alert) fn of(
         known: &Known<'_>,
         plan: &Plan,
         outcomes: &[Outcome],
