@@ -22,6 +22,8 @@ mod verdict;
 #[cfg(test)]
 mod moving;
 #[cfg(test)]
+mod planning;
+#[cfg(test)]
 mod timelines;
 
 pub(super) use detail::Diagnosed;
