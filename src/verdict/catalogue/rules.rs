@@ -59,6 +59,17 @@ impl Rules {
         self.causes.get(usize::from(index.0))
     }
 
+    /// The place of the rule with that id.
+    pub(in crate::verdict) fn index_of(&self, id: &str) -> Option<RuleIndex> {
+        let at = self.list.iter().position(|rule| &*rule.id == id)?;
+        u16::try_from(at).ok().map(RuleIndex)
+    }
+
+    /// The cause of all that a rule claims, whatever its frames are called.
+    pub(in crate::verdict) fn cause_of_rule(&self, rule: RuleIndex) -> Option<CauseIndex> {
+        self.rule(rule)?.cause
+    }
+
     /// What the ticks come from that a rule claims for a frame: the cause that its name tells, else that of the rule.
     pub(super) fn cause_of(&self, frame: &Frame, rule: RuleIndex) -> Option<CauseIndex> {
         let rule = self.rule(rule)?;

@@ -30,3 +30,39 @@ pub(super) fn as_lock(frames: &[FunctionId], runtime: Option<Runtime>, claim: Op
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use crate::kernel::ProfileType;
+    use crate::verdict::catalogue::Rules;
+    use crate::verdict::category::Category;
+
+    #[rstest]
+    #[case::thread("runtime.mcall;runtime.schedule;runtime.startm;runtime.newm;runtime.allocm")]
+    #[case::task("main.serve;runtime.newproc.func1;runtime.newproc1")]
+    fn a_scheduler_that_allocates_switches_nothing(#[case] stack: &str) {
+        for kind in [ProfileType::Alloc, ProfileType::Inuse] {
+            assert_eq!(Rules::builtin().explain_stack(stack, kind).category, None);
+        }
+        assert_eq!(Rules::builtin().explain_stack(stack, ProfileType::Cpu).category, Some(Category::Scheduling));
+    }
+
+    #[rstest]
+    #[case::about_to_be_switched_away("main.work;runtime.asyncPreempt", None)]
+    #[case::beneath_a_library(
+        "main.work;compress/flate.(*compressor).deflate;runtime.asyncPreempt",
+        Some(Category::Compression)
+    )]
+    #[case::switched_away(
+        "main.work;runtime.asyncPreempt;runtime.asyncPreempt2;runtime.mcall;runtime.gopreempt_m;runtime.schedule",
+        Some(Category::Scheduling)
+    )]
+    fn a_preempted_goroutine_is_at_its_own_work_until_the_scheduler_runs(
+        #[case] stack: &str,
+        #[case] expected: Option<Category>,
+    ) {
+        assert_eq!(Rules::builtin().explain_stack(stack, ProfileType::Cpu).category, expected);
+    }
+}

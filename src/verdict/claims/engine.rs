@@ -4,7 +4,7 @@
 use super::by_kind::{as_lock, parked_is_idle};
 use super::flags::FunctionFlags;
 use super::leaf_search::{Meaning, Meanings, Step};
-use super::{crates, imports, kernel_context, threads};
+use super::{crates, imports, interpreter_lock, kernel_context, threads};
 use crate::kernel::ProfileType;
 use crate::profile::{FunctionId, Profile, Stack};
 use crate::verdict::catalogue::{CauseIndex, FunctionInfo, Reach, Rule, RuleIndex, Rules, function_infos};
@@ -81,12 +81,14 @@ impl Claims {
             || infos.iter().any(|s| s.own.is_none() && s.rule(None).is_some());
         let judge = Judge {
             rules,
+            profile,
             infos: &infos,
             flags: &flags,
             kind,
             event: Event::of(kind, profile.sample_types()),
             parked_is_idle: parked_is_idle(kind, &infos, native_frames),
             language,
+            interpreter_lock: interpreter_lock::rule(rules),
             has_roots: infos
                 .iter()
                 .flat_map(FunctionInfo::rules)
@@ -176,6 +178,7 @@ fn only_language(infos: &[FunctionInfo]) -> Option<Runtime> {
 
 pub(super) struct Judge<'j> {
     pub(super) rules: &'j Rules,
+    pub(super) profile: &'j Profile,
     infos: &'j [FunctionInfo],
     flags: &'j [FunctionFlags],
     kind: ProfileType,
@@ -184,6 +187,8 @@ pub(super) struct Judge<'j> {
     pub(super) parked_is_idle: bool,
     /// The one language of the whole profile, if it has one.
     language: Option<Runtime>,
+    /// The rule of the interpreter's lock.
+    pub(super) interpreter_lock: Option<RuleIndex>,
     /// Whether any frame of the profile may be the root of a thread of the VM.
     has_roots: bool,
 }
@@ -237,7 +242,10 @@ impl<'j> Judge<'j> {
         let together = steps.together(frames);
         let near = together.may_claim().then(|| self.claim_near_leaf(frames, runtime, steps)).flatten();
         let claim = self.claim(frames, runtime, steps, near);
-        let seen = steps.seen(frames, together);
+        let claim = claim.map(|claim| self.as_interpreter_lock(claim, frames));
+        // Whoever wants to run Python code waits for the lock, whatever that code is for.
+        let is_held_up = claim.is_some_and(|claim| claim.rule.is_some() && claim.rule == self.interpreter_lock);
+        let seen = if is_held_up { FunctionFlags::NONE } else { steps.seen(frames, together) };
         let (claim, seen) = match claim.filter(|claim| self.calls_back(claim, frames)) {
             Some(library) => (None, seen.without(library.category)),
             None => (claim, seen),
@@ -329,7 +337,8 @@ impl<'j> Judge<'j> {
     }
 
     /// What the rule claims in profiles of this kind. Where bytes are counted, the allocator's own frames stand at
-    /// every leaf and say nothing: their callers decide; nor does anything rest there. Where events are counted the same
+    /// every leaf and say nothing: their callers decide; nor does anything rest there, nor switch: a scheduler allocates
+    /// for the threads and tasks that are started. Where events are counted the same
     /// holds of what raises them.
     fn category_in_kind(&self, rule: &Rule) -> Option<Category> {
         let category = rule.category?;
@@ -337,7 +346,9 @@ impl<'j> Judge<'j> {
             return None;
         }
         match self.kind {
-            ProfileType::Alloc | ProfileType::Inuse if matches!(category, Category::Allocation | Category::Idle) => {
+            ProfileType::Alloc | ProfileType::Inuse
+                if matches!(category, Category::Allocation | Category::Idle | Category::Scheduling) =>
+            {
                 None
             }
             _ => Some(category),

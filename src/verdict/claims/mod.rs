@@ -10,6 +10,7 @@ mod engine;
 mod explain;
 mod flags;
 mod imports;
+mod interpreter_lock;
 mod kernel_context;
 mod leaf_search;
 mod settle;

@@ -88,3 +88,42 @@ impl<'j> Judge<'j> {
         claim
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use crate::kernel::ProfileType;
+    use crate::verdict::catalogue::Rules;
+    use crate::verdict::category::Category;
+
+    #[rstest]
+    #[case::hikari(
+        "com/shop/Order.load;com/zaxxer/hikari/pool/HikariPool.getConnection;com/zaxxer/hikari/util/ConcurrentBag.borrow;java/util/concurrent/SynchronousQueue.poll;java/util/concurrent/SynchronousQueue$TransferQueue.awaitFulfill;java/util/concurrent/locks/LockSupport.parkNanos;jdk/internal/misc/Unsafe.park;libjvm.so.Unsafe_Park;libjvm.so.Parker::park;libc.so.6.pthread_cond_timedwait",
+        Category::Database
+    )]
+    #[case::dbcp(
+        "com/shop/Order.load;org/apache/commons/dbcp2/PoolingDataSource.getConnection;org/apache/commons/pool2/impl/GenericObjectPool.borrowObject;org/apache/commons/pool2/impl/LinkedBlockingDeque.takeFirst;java/util/concurrent/locks/AbstractQueuedSynchronizer$ConditionObject.await;java/util/concurrent/locks/LockSupport.park;jdk/internal/misc/Unsafe.park",
+        Category::Database
+    )]
+    #[case::c3p0(
+        "com/shop/Order.load;com/mchange/v2/c3p0/impl/C3P0PooledConnectionPool.checkoutPooledConnection;com/mchange/v2/resourcepool/BasicResourcePool.awaitAvailable;java/lang/Object.wait",
+        Category::Database
+    )]
+    #[case::worker(
+        "java/lang/Thread.run;java/util/concurrent/ThreadPoolExecutor$Worker.run;java/util/concurrent/ThreadPoolExecutor.runWorker;java/util/concurrent/ThreadPoolExecutor.getTask;java/util/concurrent/SynchronousQueue.poll;java/util/concurrent/locks/LockSupport.parkNanos;jdk/internal/misc/Unsafe.park",
+        Category::Idle
+    )]
+    #[case::cleaner_of_a_driver(
+        "java/lang/Thread.run;com/mysql/cj/jdbc/AbandonedConnectionCleanupThread.run;java/lang/ref/ReferenceQueue.remove;java/lang/Object.wait",
+        Category::Idle
+    )]
+    fn who_waits_for_a_connection_of_a_pool_waits_for_the_database_and_a_worker_for_work(
+        #[case] stack: &str,
+        #[case] expected: Category,
+    ) {
+        for kind in [ProfileType::Wall, ProfileType::Samples] {
+            assert_eq!(Rules::builtin().explain_stack(stack, kind).category, Some(expected));
+        }
+    }
+}

@@ -111,11 +111,13 @@ fn share_text(kind: ProfileType, percent: f64) -> String {
 
 /// Each lock with its share of the wait, where there are several.
 pub(super) fn by_lock(locks: &Locks) -> String {
-    if locks.named.len() < 2 {
+    let telling: Vec<_> = locks.named.iter().filter(|lock| lock.percent >= SHOWN).collect();
+    if telling.len() < 2 {
         return String::new();
     }
-    let named = locks.named.iter().map(|lock| format!("{} {:.0} %", short_name(&lock.function), lock.percent));
-    let more = if locks.more == 0 { String::new() } else { format!(" and {} more", locks.more) };
+    let more = locks.named.len() - telling.len() + locks.more;
+    let named = telling.iter().map(|lock| format!("{} {:.0} %", short_name(&lock.function), lock.percent));
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     format!(" The wait by lock: {}{more}.", named.collect::<Vec<_>>().join(", "))
 }
 

@@ -136,7 +136,10 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
             let from = claim.and_then(|claim| stack.frames.iter().position(|f| *f == claim.frame)).unwrap_or(0);
             let paths = claim.map_or(Some(&mut unclaimed), |claim| claimed.get_mut(claim.category as usize));
             if let (Some(paths), Some(frames)) = (paths, stack.frames.get(from..)) {
-                let cause = claim.and_then(|claim| causes.of(frames, claim.category, &site_counts));
+                let cause = claim.and_then(|claim| {
+                    let told = causes.of(frames, claim.category, &site_counts);
+                    told.or_else(|| rules.cause_of_rule(claim.rule?))
+                });
                 paths.push(Path { ticks, frames, cause });
             }
             let is_other = |category: &Category| claim.is_none_or(|claim| claim.category != *category);

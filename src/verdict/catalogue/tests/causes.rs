@@ -12,7 +12,8 @@ use super::*;
     ("github.com/decred/dcrd/dcrec/secp256k1/v4.(*FieldVal).SquareVal", "signing"), ("sun/security/rsa/RSACore.crtCrypt", "signing"),
     ("golang.org/x/crypto/bcrypt.CompareHashAndPassword", "password_hash"), ("crypto/sha256.block", "digest"),
     ("java/security/MessageDigest.update", "digest"), ("crypto/internal/fips140/aes/gcm.gcmAesEnc", "encryption"),
-    ("crypto/tls.(*halfConn).decrypt", "encryption"),
+    ("crypto/tls.(*halfConn).decrypt", "encryption"), ("node:internal/crypto/cipher:update:202", "encryption"),
+    ("node:internal/crypto/keygen:generateKeyPairSync:96", "signing"),
 ])]
 #[case::disk_io("disk_io", &[
     ("os.Stat", "file_stat"), ("vfs_getattr_[k]", "file_stat"), ("path_lookupat_[k]", "file_stat"), ("java/io/UnixFileSystem.getBooleanAttributes0", "file_stat"),
@@ -46,8 +47,11 @@ use super::*;
 ])]
 #[case::regex("regex", &[
     ("regexp.Compile", "regex_compile"), ("regexp/syntax.Parse", "regex_compile"), ("java/util/regex/Pattern.compile", "regex_compile"),
-    ("regexp.(*Regexp).doExecute", "regex_match"), ("java/util/regex/Pattern$Slice.match", "regex_match"), ("RegExp", "regex_compile"),
+    ("regexp.(*Regexp).doExecute", "regex_match"), ("java/util/regex/Pattern$Slice.match", "regex_match"), ("RegExp: ^(a+)+$", "regex_match"),
     ("System.Text.RegularExpressions!Regex.Match", "regex_match"), ("re_search", "regex_match"),
+])]
+#[case::lock_contention("lock_contention", &[
+    ("take_gil (ceval_gil.c:250)", "interpreter_lock"), ("PyEval_RestoreThread", "interpreter_lock"), ("runtime.lock2", "runtime_lock"),
 ])]
 #[case::scheduling("scheduling", &[("runtime.findRunnable", "looking_for_work"), ("runtime.netpoll", "looking_for_work")])]
 #[case::gc_pressure("gc_pressure", &[
@@ -84,6 +88,8 @@ fn a_name_tells_what_the_ticks_of_its_category_come_from(#[case] of: &str, #[cas
 #[case::no_category("com/example/Shop.handshake")]
 #[case::another_category("runtime.schedule")]
 #[case::untold("encoding/hex.DecodeString")]
+#[case::a_lock_of_the_program("PyThread_acquire_lock_timed (libpython3.11.so.1.0)")]
+#[case::memory_of_the_kernel("kmem_cache_free_[k]")]
 fn a_name_without_a_cause_tells_none(#[case] name: &str) {
     assert_eq!(Rules::builtin().explain(name, "").cause, None);
 }

@@ -90,3 +90,33 @@ fn threads_that_wait_for_work_wait_for_no_lock() {
     assert_eq!((finding.share.percent, finding.severity), (100.0, FindingSeverity::Medium));
     assert_eq!(finding.locks.named.len(), 1);
 }
+
+#[test]
+fn locks_that_hardly_anybody_waits_for_are_counted_and_not_named() {
+    let a = locks(&[
+        ("java/lang/Thread.run;com/shop/A.a", 60_000),
+        ("java/lang/Thread.run;com/shop/B.b", 39_800),
+        ("java/lang/Thread.run;com/shop/C.c", 200),
+    ]);
+    let text = &a.diagnosis.recommendation;
+    assert!(text.contains("The wait by lock: A.a 60 %, B.b 40 % and 1 more."), "{text}");
+}
+
+/// What Python code is for says nothing of why it waits for its turn.
+#[test]
+fn waiting_for_the_interpreters_lock_is_named_before_what_the_code_is_for() {
+    let folded = "work (shop.py:10);loads (json/__init__.py:346);raw_decode (json/decoder.py:353);pthread_cond_timedwait (libc.so.6) 700\n\
+                  work (shop.py:10);loads (json/__init__.py:346);raw_decode (json/decoder.py:353) 200\n\
+                  work (shop.py:10);score (shop.py:7) 100\n";
+    let profile = read_folded(folded.as_bytes(), SampleType::new("samples", ""), &ReadLimits::default()).unwrap();
+    let facts = SourceFacts::default();
+    let subject = Subject { kind: ProfileType::Wall, profile: &profile, sample_type: 0, time: None, facts, top: 10 };
+    let a = ProfileAssessment::of(&Rules::builtin(), &subject);
+    assert_eq!(a.diagnosis.name, "lock_contention");
+    let finding = a.finding(Category::LockContention).unwrap();
+    let causes: Vec<_> = finding.causes.iter().map(|share| (&*share.cause.id, share.percent)).collect();
+    assert_eq!(causes, [("interpreter_lock", 70.0)]);
+    assert!(a.diagnosis.recommendation.contains("in processes instead of threads"), "{}", a.diagnosis.recommendation);
+    let serialization = a.finding(Category::Serialization).unwrap();
+    assert_eq!(serialization.share.percent, 20.0);
+}
