@@ -87,11 +87,14 @@ fn seen(path: &Path) -> Option<Seen> {
     Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
 }
 
+/// Reads what a file says.
+type Read<T> = dyn Fn(&Path) -> Result<T, InvalidFile> + Send + Sync;
+
 /// What a file says, for as long as the server runs. Where the file becomes bad, what it said before stays.
 pub struct WatchedFile<T> {
     path: PathBuf,
     what: &'static str,
-    read: Box<dyn Fn(&Path) -> Result<T, InvalidFile> + Send + Sync>,
+    read: Box<Read<T>>,
     state: RwLock<State<T>>,
 }
 

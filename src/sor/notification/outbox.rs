@@ -16,7 +16,7 @@ use crate::storage::{Db, Repeat, begin};
 /// Messages of one turn.
 const AT_ONCE: i32 = 50;
 /// How long a claim holds.
-const CLAIMED_FOR: Duration = Duration::from_secs(60);
+const CLAIMED_FOR: Duration = Duration::from_mins(1);
 /// How long a message may wait.
 const GIVEN_UP_AFTER: Duration = Duration::from_hours(24);
 /// For how long the incident of a channel stays open after the last message that was given up.

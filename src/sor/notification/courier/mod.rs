@@ -178,8 +178,10 @@ struct Tally {
     refused: Vec<RowId>,
     /// Sent, and to be sent again.
     waiting: Vec<RowId>,
-    /// How long the receiver wants to be left alone, where it took nothing.
-    later: Option<Option<Duration>>,
+    /// The receiver may take the same later.
+    later: bool,
+    /// How long it wants to be left alone, where it says so.
+    retry_after: Option<Duration>,
     error: Option<String>,
 }
 
@@ -192,7 +194,8 @@ impl Tally {
 
     fn wait(&mut self, messages: &[&Message], why: String, retry_after: Option<Duration>) {
         self.waiting.extend(messages.iter().map(|message| message.id));
-        self.later = Some(retry_after);
+        self.later = true;
+        self.retry_after = retry_after;
         self.error = Some(why);
     }
 
@@ -225,19 +228,16 @@ impl Tally {
 
     /// What is to be kept. What is a day old, and was not taken, is given up.
     fn settle(self, claim: &Claim, jitter: f64) -> Settlement {
-        let Self { delivered, refused: mut dead, mut waiting, later, error } = self;
-        if later.is_some() {
+        let Self { delivered, refused: mut dead, mut waiting, later, retry_after, error } = self;
+        if later {
             let old = claim.messages.iter().filter(|(_, old)| *old).map(|(message, _)| message.id);
             let old: Vec<_> = old.filter(|id| !delivered.contains(id) && !dead.contains(id)).collect();
             waiting.retain(|id| !old.contains(id));
             dead.extend(old);
         }
-        let next_in = match later {
-            Some(retry_after) => pause(claim.failures, retry_after, jitter),
-            None => PAUSE_AFTER_SUCCESS,
-        };
-        let works = later.is_none() && (!delivered.is_empty() || dead.is_empty());
-        Settlement { works, later: later.is_some(), delivered, dead, waiting, error, next_in }
+        let next_in = if later { pause(claim.failures, retry_after, jitter) } else { PAUSE_AFTER_SUCCESS };
+        let works = !later && (!delivered.is_empty() || dead.is_empty());
+        Settlement { works, later, delivered, dead, waiting, error, next_in }
     }
 }
 
