@@ -40,7 +40,7 @@ async fn stocked() -> Flamewarden {
 #[case::of_a_kind(&["baselines", "shop", "--type", "cpu"], "shop.Price.sum\n")]
 #[case::history(&["history", "shop"], "  cpu    high      cpu_bound    look here\n")]
 #[case::audit(&["audit", "--app", "shop", "--action", "baseline.create"], "  open:local  baseline.create  1         shop  success  1      127.0.0.1  ")]
-#[case::schedule(&["schedule"], "schedule_upkeep  core   ")]
+#[case::schedule(&["schedule"], "schedule_upkeep      core   ")]
 #[actix_web::test]
 async fn a_list_is_a_table(#[case] arguments: &[&str], #[case] expected: &str) {
     let server = stocked().await;
