@@ -94,23 +94,3 @@ async fn a_rule_fires_is_told_with_what_the_verdict_says_and_is_over_when_it_is_
     assert_eq!(over["alerts"][0]["resolveReason"], "rule_disabled");
     until("the message that it is over", || async { told(&receiver).await.contains("RESOLVED critical · shop") }).await;
 }
-
-#[actix_web::test]
-async fn an_approved_limit_that_is_broken_is_an_alert_without_any_rule() {
-    let server = Flamewarden::start().await;
-    pushed(&server).await;
-    let limit = |kind: &str, function: &str, percent: f64| json!({"appName": "shop", "profileType": kind, "functionName": function, "maxSelfPercent": percent, "severity": "critical"});
-    for body in [limit("cpu", "runtime.scanobject", 50.0), limit("cpu", "main.unknown", 1.0)] {
-        let made = server.request(Method::POST, "/baselines").json(&body).send().await.unwrap();
-        assert_eq!(made.status(), 201);
-    }
-    // Whether it fires is decided after an hour; that it is over the limit shows at once.
-    let alerts = evaluated(&server, "/alerts?state=all&source=baseline", 1).await;
-    let alert = &alerts["alerts"][0];
-    assert_eq!(
-        (&alert["fingerprint"], &alert["severity"]),
-        (&json!("baseline/shop/cpu"), &json!("critical")),
-        "{alert}"
-    );
-    assert_eq!(alert["detail"]["functions"][0]["name"], "runtime.scanobject");
-}

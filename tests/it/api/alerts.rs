@@ -65,8 +65,11 @@ async fn a_rule_would_have_been_pending_fired_and_resolved() {
 
     // Nothing of this is stored, and a process that evaluates alone says the same.
     assert_eq!(server.json("/rules").await.1["count"], 0);
-    let setup = Setup::of(&[("FUNCTION", "EvaluatePyroscopeAlert.v1"), ("PROFILE_DATA_URL", server.base())]);
-    let alone = setup.with("REGISTRY_URL", server.base()).start().await;
+    let mut setup = Setup::of(&[("FUNCTION", "EvaluatePyroscopeAlert.v1")]);
+    for variable in ["PROFILE_DATA_URL", "ALERT_RULE_URL", "CORE_URL", "REGISTRY_URL"] {
+        setup = setup.with(variable, server.base());
+    }
+    let alone = setup.start().await;
     let to = body["evaluatedTo"].as_str().unwrap();
     let (_, again) = tried(&alone, from, &rule).await;
     let upto = |body: &Value| -> Vec<Value> {

@@ -25,6 +25,9 @@ fn paths(document: &Value, tags: &[&str]) -> BTreeSet<String> {
     all.filter(|(_, item)| of_a_room(item)).map(|(path, _)| path.clone()).collect()
 }
 
+/// The chapters of the core.
+const OF_THE_CORE: &[&str] = &["alerts", "silences", "schedule", "audit", "channels", "notifications"];
+
 /// What the process of a function serves besides its health: rooms, by their tags; and what it has: a database, a
 /// spool.
 #[rstest]
@@ -39,8 +42,8 @@ fn paths(document: &Value, tags: &[&str]) -> BTreeSet<String> {
 #[case("ReadPyroscopeServiceRegistry.sor.v1", &["REGISTRY_URL"], &["services"], &[])]
 #[case("ReadPyroscopeAlertRule.sor.v1", &["DATABASE_URL"], &["rules"], &["database"])]
 #[case("ReadPyroscopeAlertRule.sor.v1", &["ALERT_RULE_URL"], &["rules"], &[])]
-#[case("ReadPyroscopeCore.sor.v1", &["DATABASE_URL"], &["schedule", "audit"], &["database", "audit"])]
-#[case("ReadPyroscopeCore.sor.v1", &["CORE_URL"], &["schedule", "audit"], &[])]
+#[case("ReadPyroscopeCore.sor.v1", &["DATABASE_URL"], OF_THE_CORE, &["database", "audit", "notifications"])]
+#[case("ReadPyroscopeCore.sor.v1", &["CORE_URL"], OF_THE_CORE, &[])]
 #[case("ReadPyroscopeTriageAssessment.v1", &["PYROSCOPE_URL"], &["triage"], &[])]
 #[case("ReadPyroscopeTriageAssessment.v1", &["PROFILE_DATA_URL", "HISTORY_URL", "DATABASE_URL"], &["triage"], &[])]
 #[case("ReadPyroscopeTriageAssessment.v2", &["PYROSCOPE_URL", "DATABASE_URL"], &["triage"], &[])]
@@ -98,7 +101,7 @@ async fn a_process_opens_and_documents_the_rooms_of_its_function_alone(
     let page = server.get("/swagger-ui/").send().await.unwrap().text().await.unwrap();
     assert!(page.contains("\"/api-docs/openapi.json\""), "{page}");
     let health = server.json("/api/v1/health").await.1;
-    for part in ["database", "spool", "audit"] {
+    for part in ["database", "spool", "audit", "notifications", "alerting"] {
         assert_eq!(health["checks"].get(part).is_some(), holds.contains(&part), "{part}: {health}");
     }
 }
