@@ -26,7 +26,8 @@ pub fn check_json(value: &Value) -> Result<(), InvalidJson> {
     if holds_nul(value) { Err(InvalidJson::Nul) } else { Ok(()) }
 }
 
-fn holds_nul(value: &Value) -> bool {
+/// Whether a text or a name in a JSON value holds U+0000, which PostgreSQL cannot keep.
+pub fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(holds_nul),

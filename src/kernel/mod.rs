@@ -43,7 +43,7 @@ pub use duration::parse_duration;
 pub use error::{PortError, PortResult};
 pub use ids::SequentialIds;
 pub use ids::{IdSource, RandomIds, RowId};
-pub use json::{InvalidJson, JsonObject, MAX_JSON_BYTES, check_json};
+pub use json::{InvalidJson, JsonObject, MAX_JSON_BYTES, check_json, holds_nul};
 pub use names::{AppName, FunctionName, InvalidName, Text255, Tier, check_text};
 pub use near::near;
 pub use no_data::NoDataReason;

@@ -32,6 +32,9 @@ pub struct TellParts {
     pub base: String,
 }
 
+/// Messages that are handed in at once: each may take 64 KiB, and a request 8 MiB.
+const AT_ONCE: usize = 100;
+
 /// Tells people of incidents.
 pub struct Teller {
     parts: TellParts,
@@ -65,7 +68,10 @@ impl Teller {
             if messages.is_empty() {
                 return Ok(told);
             }
-            let handed_in = notifications.enqueue(call, messages).await?;
+            let mut handed_in = Vec::with_capacity(messages.len());
+            for some in messages.chunks(AT_ONCE) {
+                handed_in.extend(notifications.enqueue(call, some.to_vec()).await?);
+            }
             let known = incidents.into_iter().zip(handed_in).filter_map(|(incident, handed_in)| {
                 let (id, severity) = (incident.id, incident.found.severity);
                 Some(Told { id, state: incident.level()?, severity, at: now, channel: handed_in.channel })

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::domain::{Findings, Incident, IncidentLevel};
-use crate::kernel::{LimitSeverity, RowId, rfc3339};
+use crate::kernel::{LimitSeverity, RowId, holds_nul, rfc3339};
 
 /// Where an evaluation begins.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -29,6 +29,7 @@ pub struct RuleEvaluated {
 /// What an evaluation found of a rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = KeptRuleState)]
 pub struct RuleState {
     /// The rule.
     pub rule_id: i32,
@@ -36,8 +37,18 @@ pub struct RuleState {
     #[serde(deserialize_with = "rfc3339")]
     pub evaluated_at: DateTime<Utc>,
     /// What, as the evaluation wants it kept.
+    #[serde(deserialize_with = "object")]
     #[schema(value_type = Object)]
     pub body: serde_json::Value,
+}
+
+/// Reads an object of any length that the database can keep.
+fn object<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<serde_json::Value, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    if !value.is_object() {
+        return Err(serde::de::Error::custom("must be an object"));
+    }
+    if holds_nul(&value) { Err(serde::de::Error::custom("must not hold U+0000")) } else { Ok(value) }
 }
 
 /// A change of the incidents that an evaluation decided on.

@@ -173,6 +173,8 @@ async fn a_bad_request_never_reaches_the_port(#[case] path: &str, #[case] code: 
 #[case("/silences", json!({"ruleId": 1, "startsAt": "soon", "minutes": 1, "reason": "x"}), "/startsAt: must be an RFC")]
 #[case("/core/incident/told", json!({"told": vec![told(); 501]}), "/told: must hold at most 500, and holds 501")]
 #[case("/core/incident/apply", json!({"writes": [], "states": vec![state(); 1_001]}), "/states: must hold at most 1000")]
+#[case("/core/incident/apply", json!({"writes": [], "states": [{"ruleId": 1, "evaluatedAt": "2026-01-23T08:53:20Z", "body": []}]}), "must be an object")]
+#[case("/core/incident/apply", json!({"writes": [], "states": [{"ruleId": 1, "evaluatedAt": "2026-01-23T08:53:20Z", "body": {"a": "\0"}}]}), "must not hold U+0000")]
 #[case("/core/incident/apply", json!({"writes": [{"kind": "open", "found": found("title", json!(""))}], "states": []}), "must not be empty")]
 #[case("/core/incident/apply", json!({"writes": [{"kind": "open", "found": found("activeSince", json!("0000-01-01T00:00:00Z"))}], "states": []}), "must be an RFC 3339 time")]
 #[actix_web::test]

@@ -170,7 +170,8 @@ async fn cannot_be_reached(fault: Fault) {
     let proxy = Proxy::before_address(address(&database.connect_options()));
     let url = sqlx::ConnectOptions::to_url_lossy(&database.connect_options().port(proxy.port())).to_string();
     let setup = Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("DATABASE_URL", &url), ("DB_CONNECT_TIMEOUT", "2s")]);
-    let server = setup.with("DB_POOL_SIZE", "5").with("DB_QUERY_TIMEOUT", "2s").start().await;
+    // What the server does by itself waits for the frozen database, too, each with a connection.
+    let server = setup.with("DB_POOL_SIZE", "15").with("DB_QUERY_TIMEOUT", "2s").start().await;
     server.ready().await;
     let path = format!("/triage/shop?types=cpu&{AFTER}");
     let healthy = server.json(&path).await.1;

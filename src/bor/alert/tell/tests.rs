@@ -75,14 +75,18 @@ async fn where_nothing_is_to_be_told_nobody_is_asked() {
 }
 
 #[tokio::test]
-async fn more_than_one_answer_holds_is_told_answer_by_answer() {
+async fn more_than_one_answer_holds_is_told_answer_by_answer_a_hundred_messages_at_once() {
     let teller = teller(|_, states, notifications| {
         let mut answers = [500, 3].into_iter();
         states
             .expect_untold()
             .times(2)
             .returning(move |_, _| Ok((1..=answers.next().unwrap()).map(numbered).collect()));
-        notifications.expect_enqueue().returning(|_, messages| Ok(vec![taken(Some("ops")); messages.len()]));
+        notifications
+            .expect_enqueue()
+            .withf(|_, messages| messages.len() <= 100)
+            .times(6)
+            .returning(|_, messages| Ok(vec![taken(Some("ops")); messages.len()]));
         states.expect_told().times(2).returning(|_, _| Ok(()));
     });
     assert_eq!(teller.tell(&CALL).await, Ok(503));
