@@ -14,6 +14,7 @@ const CLEAR_UP_TO: f64 = 0.8;
 /// What one evaluation of a rule says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = RuleVerdict)]
 pub enum Verdict {
     /// The window has no ticks.
     NoData,
