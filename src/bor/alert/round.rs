@@ -21,7 +21,7 @@ use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::upstream::Limiter;
 use crate::verdict::{KindOutcome, ProfileAssessment, Rules, Subject, summarise};
 
-/// How long a round may read. What it has not reached by then comes first in the next.
+/// How long a round may read profiles. The next round begins with the apps that this one did not reach.
 const READING: Duration = Duration::from_secs(45);
 /// What is left of a round's time for writing.
 const WRITING: Duration = Duration::from_secs(8);

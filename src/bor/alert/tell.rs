@@ -53,8 +53,8 @@ impl Teller {
         Self { parts, shown: Mutex::default() }
     }
 
-    /// Tells of everything that is to be told. Returns how many incidents that were. A run that is cut off between handing in
-    /// and noting hands in the same messages again, under the same keys.
+    /// Tells people of every incident of which they are to be told. Returns how many there were. If a run is interrupted after
+    /// its messages were handed in, the next run hands in the same messages under the same keys, which changes nothing.
     pub async fn tell(&self, call: &Call) -> PortResult<usize> {
         let TellParts { states, notifications, clock, least, repeat, base, .. } = &self.parts;
         let repeat = TimeDelta::from_std(*repeat).unwrap_or(TimeDelta::MAX);

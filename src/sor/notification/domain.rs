@@ -252,7 +252,7 @@ pub struct ChannelList {
     pub default: Option<ChannelName>,
     /// The channels, by name.
     pub channels: Vec<ChannelStatus>,
-    /// What messages of the last 30 days were meant for and is not defined, by name.
+    /// The channels that messages of the last 30 days were meant for and that are not defined, by name.
     pub unresolved: Vec<String>,
 }
 

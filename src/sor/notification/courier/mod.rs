@@ -55,7 +55,7 @@ impl Courier {
         Self { outbox: Outbox::new(db), parts }
     }
 
-    /// Delivers until it is stopped. Turns that are going on then are waited for.
+    /// Delivers messages until it is stopped, and then waits for deliveries that have begun.
     pub async fn run(self, stop: &CancellationToken) {
         let settled = tokio::select! {
             settled = self.outbox.db.settled() => settled,
@@ -94,7 +94,7 @@ impl Courier {
         self.outbox.trouble(call, failing_for).await
     }
 
-    /// Removes what was settled 30 days ago, and answers how many messages that were.
+    /// Removes messages that were settled 30 days ago. Returns how many.
     ///
     /// # Errors
     /// The database's.

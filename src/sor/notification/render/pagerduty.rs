@@ -39,7 +39,7 @@ fn dedup_key(message: &Message) -> String {
     format!("flamewarden-{}", message.incident_id.get())
 }
 
-/// An incident that is flapping no more may fire or be over.
+/// Which action an event is. An incident that has stopped flapping may be firing or resolved.
 fn action(event: NoticeEvent, alert: &Value) -> &'static str {
     let over = alert.get("state").and_then(Value::as_str) == Some("resolved");
     match event {
