@@ -5,7 +5,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::domain::{
     AuditEntry, AuditHead, AuditMethod, AuditPage, AuditPosition, AuditQuery, AuditResult, AuditText, NewAuditEntry,
@@ -88,8 +87,7 @@ impl PostgresAudit {
         // gone, and rows that came late may have links after those of the months that stay.
         let piece = self.db.run(Repeat::Safe, move |connection| {
             Box::pin(async move {
-                let mut transaction = steady(connection).await?;
-                let piece = sqlx::query_as!(
+                sqlx::query_as!(
                     Piece,
                     r#"WITH anchor AS (SELECT * FROM core.audit_anchor ORDER BY seq DESC LIMIT 1),
                             link AS (
@@ -112,10 +110,8 @@ impl PostgresAudit {
                     from_seq,
                     i64::from(limit),
                 )
-                .fetch_one(&mut *transaction)
-                .await?;
-                transaction.commit().await?;
-                Ok(piece)
+                .fetch_one(connection)
+                .await
             })
         });
         Ok(call.bound(piece).await?)
@@ -125,7 +121,6 @@ impl PostgresAudit {
     async fn ends(&self, call: &Call) -> PortResult<(Option<AuditHead>, i64)> {
         let ends = self.db.run(Repeat::Safe, |connection| {
             Box::pin(async move {
-                let mut transaction = steady(connection).await?;
                 let head = sqlx::query_as!(
                     AuditHead,
                     r#"SELECT seq AS "seq!", encode(hash, 'hex') AS "hash!", at AS "at!" FROM (
@@ -133,24 +128,14 @@ impl PostgresAudit {
                            UNION ALL SELECT seq, hash, kept_from FROM core.audit_anchor WHERE seq > 0
                        ) AS links ORDER BY seq DESC LIMIT 1"#,
                 )
-                .fetch_optional(&mut *transaction)
+                .fetch_optional(&mut *connection)
                 .await?;
                 let count = "SELECT count(*) FROM core.audit_unchained('1 hour')";
-                let unchained = sqlx::query_scalar(count).fetch_one(&mut *transaction).await?;
-                transaction.commit().await?;
-                Ok((head, unchained))
+                Ok((head, sqlx::query_scalar(count).fetch_one(connection).await?))
             })
         });
         Ok(call.bound(ends).await?)
     }
-}
-
-/// A transaction in which no row of the log moves from one partition to another. A statement that waited for such a move
-/// would look at the log as it was when it began to wait, and find the row in neither.
-async fn steady(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
-    let mut transaction = begin(connection).await?;
-    sqlx::query("LOCK TABLE core.audit_log IN ACCESS SHARE MODE").execute(&mut *transaction).await?;
-    Ok(transaction)
 }
 
 #[async_trait]

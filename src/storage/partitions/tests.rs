@@ -264,6 +264,21 @@ async fn a_row_that_comes_while_its_partition_is_made_waits_and_goes_into_it() {
 }
 
 #[tokio::test]
+async fn a_reader_that_comes_while_rows_are_moved_waits_and_finds_them_where_they_are_then() {
+    let test = table(&[TABLE, DEFAULT]).await;
+    execute(&test, "INSERT INTO test.event (at, ms) VALUES ('2026-11-20 12:00Z', 5)").await;
+    let mut maker = transaction(&test, "SELECT 1").await;
+    let made = DAYS.try_change(&mut maker, Change::Make, days(&["2026-11-20"])[0]).await.unwrap();
+    assert_eq!(made, ChangeOutcome::Done);
+    let release = async {
+        waiting(&test, "relation", 1).await;
+        commit(maker).await;
+    };
+    let (found, ()) = tokio::join!(rows(&test), release);
+    assert_eq!(found, ["test.event_20261120 1 11-20 5 f"]);
+}
+
+#[tokio::test]
 async fn of_two_servers_at_once_one_makes_a_partition_and_one_drops_it() {
     let test = table(&[TABLE]).await;
     let hold = async || {
