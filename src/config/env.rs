@@ -41,6 +41,7 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("HISTORY_RETENTION_DAYS", "history.retention_days"),
     ("HISTORY_REPEATS_EVERY", "history.repeats_every"),
     ("ALERTS", "alerts.enabled"),
+    ("ALERT_BASELINES", "alerts.baselines"),
     ("ALERT_MAX_PAIRS", "alerts.max_pairs"),
     ("ALERT_RETENTION_DAYS", "alerts.retention_days"),
     ("AUDIT_RETENTION_DAYS", "audit.retention_days"),

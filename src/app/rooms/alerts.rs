@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
-use super::list::{ALERT_RULE, REGISTRY};
+use super::list::{ALERT_RULE, BASELINE, REGISTRY};
 use super::{Bor, Kind, Room, core, profile_data};
 use crate::app::health::{AlertingHealth, Check, HealthCheck};
 use crate::app::scheduler::{Group, Job, RUN_LIMIT};
@@ -17,6 +17,7 @@ use crate::bor::LinkSettings;
 use crate::bor::alert::{self, AlertParts, AlertRound, AlertService, RoundParts, TellParts, Teller};
 use crate::kernel::{Call, Clock, Version};
 use crate::sor::alert_rule::AlertRuleSor;
+use crate::sor::baseline::BaselineSor;
 use crate::sor::incident::{AlertStateSor, IncidentSor};
 use crate::sor::notification::NotificationSor;
 use crate::sor::schedule::{RunOutcome, ScheduleName, ScheduleSor, Timetable};
@@ -33,7 +34,7 @@ pub(super) const ROOM: Room = Room {
     chapters: &[("evaluation", "When an alert rule would fire, and what its last evaluation found")],
     kind: Kind::Bor(Bor {
         needs: &[profile_data::FUNCTION, ALERT_RULE, core::FUNCTION],
-        wants: &[REGISTRY],
+        wants: &[BASELINE, REGISTRY],
         build,
         routes: alert::routes,
     }),
@@ -49,6 +50,7 @@ fn build(wiring: &mut Wiring<'_>, _: Version) -> anyhow::Result<()> {
     let notifications = wiring.find::<dyn NotificationSor>().context("people are told by the core, which is off")?;
     let rules = wiring.find::<dyn AlertRuleSor>().context("alert rules are needed and nobody keeps them")?;
     let links = wiring.find::<LinkSettings>().map(|links| (*links).clone()).unwrap_or_default();
+    let limits = wiring.find::<dyn BaselineSor>().filter(|_| wiring.settings.alerts.baselines);
     let most_pairs = wiring.settings.alerts.max_pairs;
     let teller = Arc::new(Teller::new(TellParts {
         incidents: Arc::clone(&incidents),
@@ -59,7 +61,7 @@ fn build(wiring: &mut Wiring<'_>, _: Version) -> anyhow::Result<()> {
         repeat: wiring.settings.notify.repeat,
         base: links.base.clone(),
     }));
-    let round = Arc::new(AlertRound::new(alerts, RoundParts { rules, incidents, states, most_pairs, links }));
+    let round = Arc::new(AlertRound::new(alerts, RoundParts { rules, limits, incidents, states, most_pairs, links }));
     wiring.offer(Arc::clone(&round));
     wiring.job(alert_tell(Arc::clone(&teller)));
     wiring.job(alertmanager_mirror(teller));

@@ -8,7 +8,7 @@ use crate::sor::baseline::{self, BaselineSor};
 use crate::sor::registry::{self, RegistrySor};
 
 pub(super) const ALERT_RULE: &str = "ReadPyroscopeAlertRule.sor.v1";
-const BASELINE: &str = "ReadPyroscopeBaseline.sor.v1";
+pub(super) const BASELINE: &str = "ReadPyroscopeBaseline.sor.v1";
 pub(super) const REGISTRY: &str = "ReadPyroscopeServiceRegistry.sor.v1";
 
 /// How `flamewarden config check` describes a relational system of record: local, or off.

@@ -9,13 +9,15 @@ use tokio::time::{Instant, sleep_until};
 
 use super::domain::round_at;
 use super::domain::{
-    Decision, Diagnosed, Evaluation, Known, Outcome, Plan, Read, RoundMemory, RuleFindings, Sampled, Services, Verdict,
+    Decision, Diagnosed, Evaluation, HeldLimits, Known, KnownLimits, Limits, Outcome, Plan, Read, RoundMemory,
+    RuleFindings, Sampled, Services, Verdict, by_app,
 };
 use super::service::{AlertService, SMALL_FRAMES};
 use crate::bor::facts::{observed, source_facts};
 use crate::bor::{LinkSettings, SorAnswer};
 use crate::kernel::{AppName, Call, Percent, PortError, PortResult, RowId, TimeWindow, offload};
 use crate::sor::alert_rule::{AlertRule, AlertRuleSor, Measured};
+use crate::sor::baseline::{Baseline, BaselineSor};
 use crate::sor::incident::{AlertStateSor, Decided, IncidentSor};
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
 use crate::upstream::Limiter;
@@ -31,12 +33,16 @@ const DISCOVERED: TimeDelta = TimeDelta::hours(1);
 const SERVICES_KEPT: TimeDelta = TimeDelta::hours(1);
 /// More rules than this are measured on the threads for heavy work.
 const FEW_RULES: usize = 4;
+/// More approved limits than this, too.
+const FEW_LIMITS: usize = 100;
 
 /// What a round is made of, beside the evaluation of one rule.
 #[derive(Clone)]
 pub struct RoundParts {
     /// The rules.
     pub rules: Arc<dyn AlertRuleSor>,
+    /// The approved limits; `None` where nobody keeps them, or they are not to be alerts.
+    pub limits: Option<Arc<dyn BaselineSor>>,
     /// Where incidents are kept.
     pub incidents: Arc<dyn IncidentSor>,
     /// How alerts stand.
@@ -62,6 +68,7 @@ struct Begun {
     services: Option<Arc<Services>>,
     standing: crate::sor::incident::StandingIncidents,
     memory: RoundMemory,
+    limits: KnownLimits,
 }
 
 impl AlertRound {
@@ -94,6 +101,7 @@ impl AlertRound {
             evaluated: &evaluated,
             discovered: discovered.as_deref(),
             most_pairs: self.parts.most_pairs,
+            limits: &begun.limits,
         };
         let plan = Plan::of(&known);
         let outcomes = self.read_all(call, &known, &plan, &begun.memory).await;
@@ -130,18 +138,33 @@ impl AlertRound {
             self.parts.states.rule_state(call, id).await
         };
         let relational = &self.alerts.parts().relational;
-        let (rules, services, standing, memory) = tokio::join!(
+        let (rules, services, standing, memory, limits) = tokio::join!(
             call.bound(self.parts.rules.all(call)),
             relational.services(call),
             call.bound(self.parts.states.standing(call)),
             call.bound(memory),
+            self.limits(call),
         );
+        let memory = RoundMemory::read(memory?);
         Ok(Begun {
             rules: rules?,
             services: self.services(services, at)?,
             standing: standing?,
-            memory: RoundMemory::read(memory?),
+            limits: KnownLimits { limits, evaluated_at: memory.limits_evaluated_at },
+            memory,
         })
+    }
+
+    /// The approved limits.
+    async fn limits(&self, call: &Call) -> SorAnswer<Limits> {
+        let Some(limits) = &self.parts.limits else { return SorAnswer::Off };
+        match call.bound(limits.all(call)).await {
+            Ok(limits) => SorAnswer::Known(by_app(limits)),
+            Err(error) => {
+                tracing::warn!(%error, "approved limits could not be read for an alert round: their alerts stay as they are");
+                SorAnswer::Unavailable
+            }
+        }
     }
 
     /// The services: as the registry says, or said within the last hour. `None`: it is off.
@@ -178,7 +201,7 @@ impl AlertRound {
         order.sort_by_key(|place| !plan.reads.get(*place).is_some_and(waited));
         let reads = order.into_iter().map(|place| async move {
             match plan.reads.get(place) {
-                Some(read) => (place, self.read(call, known.at, read, known.rules).await),
+                Some(read) => (place, self.read(call, known, read).await),
                 None => (place, Outcome::NotReached),
             }
         });
@@ -201,18 +224,25 @@ impl AlertRound {
         outcomes
     }
 
-    /// Reads one window of one app and measures it for each rule that needs it.
-    async fn read(&self, call: &Call, at: DateTime<Utc>, read: &Read, rules: &[AlertRule]) -> Outcome {
+    /// Reads one window of one app and measures it for each rule and limit that needs it.
+    async fn read(&self, call: &Call, known: &Known<'_>, read: &Read) -> Outcome {
         let merged = match self.alerts.merged(call, &read.query).await {
             Ok(Some(merged)) => merged,
             Ok(None) => return Outcome::Unknown,
             Err(error) => return failed(&read.query, &error),
         };
-        let conditions = read.rules.iter().filter_map(|place| rules.get(*place));
-        let conditions: Vec<_> = conditions.map(|rule| (rule.measured.clone(), rule.threshold_percent)).collect();
-        let is_small = merged.profile.frame_count() <= SMALL_FRAMES && conditions.len() <= FEW_RULES;
+        let rules = read.rules.iter().filter_map(|place| known.rules.get(*place));
+        let limits = known.limits.limits.known().filter(|_| read.holds_limits);
+        let limits = limits.and_then(|limits| limits.get(&(read.query.app.clone(), read.query.kind)));
+        let conditions = Conditions {
+            at: known.at,
+            rules: rules.map(|rule| (rule.measured.clone(), rule.threshold_percent)).collect(),
+            limits: limits.cloned().unwrap_or_default(),
+        };
+        let few = conditions.rules.len() <= FEW_RULES && conditions.limits.len() <= FEW_LIMITS;
+        let is_small = merged.profile.frame_count() <= SMALL_FRAMES && few;
         let (catalogue, query) = (Arc::clone(&self.alerts.parts().rules), read.query.clone());
-        let judge = move || judge(&catalogue, &query, &conditions, &merged, at);
+        let judge = move || conditions.judge(&catalogue, &query, &merged);
         if is_small {
             return judge();
         }
@@ -243,37 +273,46 @@ fn pieces(Decided { writes, states }: Decided) -> Vec<Decided> {
     written.chain(stated).collect()
 }
 
-/// Measures a profile for each rule, and says what a triage says of it if it is over for any.
-fn judge(
-    catalogue: &Rules,
-    query: &ProfileQuery,
-    conditions: &[(Measured, Percent)],
-    merged: &MergedProfile,
+/// What a profile is held against.
+struct Conditions {
     at: DateTime<Utc>,
-) -> Outcome {
-    let sampled = Sampled::new(catalogue, query.kind, merged);
-    let evaluate =
-        |(measured, threshold): &(Measured, Percent)| Evaluation::of(at, sampled.measure(measured.what()), *threshold);
-    let evaluations: Vec<_> = conditions.iter().map(evaluate).collect();
-    let is_over = evaluations.iter().any(|evaluation| evaluation.verdict == Verdict::Over);
-    let diagnosed = is_over.then(|| {
-        let subject = Subject {
-            kind: query.kind,
-            profile: &merged.profile,
-            sample_type: 0,
-            time: Some(observed(&merged.meta, query.window.seconds())),
-            facts: source_facts(&merged.meta),
-            top: 1,
+    rules: Vec<(Measured, Percent)>,
+    limits: Vec<Baseline>,
+}
+
+impl Conditions {
+    /// Measures a profile for each rule and limit, and says what a triage says of it if it is over for any.
+    fn judge(&self, catalogue: &Rules, query: &ProfileQuery, merged: &MergedProfile) -> Outcome {
+        let sampled = Sampled::new(catalogue, query.kind, merged);
+        let evaluate = |(measured, threshold): &(Measured, Percent)| {
+            Evaluation::of(self.at, sampled.measure(measured.what()), *threshold)
         };
-        let assessment = ProfileAssessment::of(catalogue, &subject);
-        let summary = summarise(query.app.as_str(), &[KindOutcome::Assessed(&assessment)], false);
-        Diagnosed {
-            headline: summary.headline,
-            diagnosis: summary.primary_issue.to_owned(),
-            profile_types: merged.meta.profile_types.clone(),
-        }
-    });
-    Outcome::Measured(evaluations, diagnosed)
+        let evaluations: Vec<_> = self.rules.iter().map(evaluate).collect();
+        let limits = (!self.limits.is_empty()).then(|| HeldLimits::of(&sampled, &self.limits));
+        let verdicts = evaluations.iter().map(|evaluation| evaluation.verdict);
+        let is_over = verdicts.chain(limits.iter().map(|held| held.verdict)).any(|verdict| verdict == Verdict::Over);
+        let diagnosed = is_over.then(|| diagnosed(catalogue, query, merged));
+        Outcome::Measured { evaluations, limits, diagnosed }
+    }
+}
+
+/// What a triage says of a profile.
+fn diagnosed(catalogue: &Rules, query: &ProfileQuery, merged: &MergedProfile) -> Diagnosed {
+    let subject = Subject {
+        kind: query.kind,
+        profile: &merged.profile,
+        sample_type: 0,
+        time: Some(observed(&merged.meta, query.window.seconds())),
+        facts: source_facts(&merged.meta),
+        top: 1,
+    };
+    let assessment = ProfileAssessment::of(catalogue, &subject);
+    let summary = summarise(query.app.as_str(), &[KindOutcome::Assessed(&assessment)], false);
+    Diagnosed {
+        headline: summary.headline,
+        diagnosis: summary.primary_issue.to_owned(),
+        profile_types: merged.meta.profile_types.clone(),
+    }
 }
 
 /// Logs why an app could not be read, and says it without what is internal.

@@ -246,6 +246,8 @@ pub struct RuleWindow(i32);
 impl RuleWindow {
     /// The windows that there are.
     const ALL: [i32; 3] = [300, 900, 3_600];
+    /// The longest.
+    pub const HOUR: Self = Self(3_600);
 
     /// Its length in seconds.
     pub fn seconds(self) -> i32 {

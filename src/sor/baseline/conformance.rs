@@ -103,7 +103,7 @@ async fn pages_join_to_the_whole_list(port: &dyn BaselineSor) {
         port.set(&CALL, new("shop", kind, &format!("f{n}"), 1.0)).await.unwrap().whole();
     }
     let app: crate::kernel::AppName = "shop".parse().unwrap();
-    let mut query = BaselineQuery { app_name: app.clone(), profile_type: None, limit: 3, after: None };
+    let mut query = BaselineQuery { limit: 3, ..BaselineQuery::of(Some(app.clone()), None) };
     let mut joined = Vec::new();
     let mut sizes = Vec::new();
     loop {
@@ -117,6 +117,32 @@ async fn pages_join_to_the_whole_list(port: &dyn BaselineSor) {
     }
     assert_eq!(sizes, [3, 3, 1]);
     assert_eq!(joined, port.list(&CALL, &app, None).await.unwrap());
+}
+
+async fn lists_all_apps_page_by_page_in_byte_order(port: &dyn BaselineSor) {
+    for (app, kind, function) in [
+        ("shop", ProfileType::Cpu, "f"),
+        ("Shop", ProfileType::Wall, "f"),
+        ("shop", ProfileType::Alloc, "g"),
+        ("shop", ProfileType::Alloc, "G"),
+        ("größe/🔥 {x}", ProfileType::Cpu, "f"),
+    ] {
+        port.set(&CALL, new(app, kind, function, 1.0)).await.unwrap().whole();
+    }
+    let all = port.all(&CALL).await.unwrap();
+    let of = |row: &Baseline| format!("{} {} {}", row.app_name, row.profile_type, row.function_name);
+    let names: Vec<_> = all.iter().map(of).collect();
+    assert_eq!(names, ["Shop wall f", "größe/🔥 {x} cpu f", "shop alloc G", "shop alloc g", "shop cpu f"]);
+    let mut query = BaselineQuery { limit: 2, ..BaselineQuery::of(None, Some(ProfileType::Cpu)) };
+    let page = port.page(&CALL, &query).await.unwrap();
+    assert_eq!(
+        (page.entries.whole().iter().map(of).collect::<Vec<_>>(), page.next),
+        (vec![names[1].clone(), names[4].clone()], None)
+    );
+    (query.profile_type, query.limit) = (None, 3);
+    query.after = port.page(&CALL, &query).await.unwrap().next;
+    let rest = port.page(&CALL, &query).await.unwrap();
+    assert_eq!(rest.entries.whole().iter().map(of).collect::<Vec<_>>(), names[3..]);
 }
 
 async fn changes_what_is_given_and_keeps_the_rest(port: &dyn BaselineSor) {
@@ -144,6 +170,7 @@ suite! {
     the_same_key_updates_threshold_and_severity
     lists_by_type_and_function_in_byte_order
     pages_join_to_the_whole_list
+    lists_all_apps_page_by_page_in_byte_order
     changes_what_is_given_and_keeps_the_rest
     removes_once
 }

@@ -62,11 +62,11 @@ impl BaselineChange {
     }
 }
 
-/// Which limits of an app to list, by type and function.
+/// Which limits to list, by app, type and function.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BaselineQuery {
-    /// The app.
-    pub app_name: AppName,
+    /// Only limits of this app.
+    pub app_name: Option<AppName>,
     /// Only limits of this kind.
     pub profile_type: Option<ProfileType>,
     /// At most this many, 1 to 10,000.
@@ -78,11 +78,16 @@ pub struct BaselineQuery {
 impl BaselineQuery {
     /// The largest page, and the default one.
     pub const MAX_LIMIT: u16 = 10_000;
+
+    /// The first page of the limits of an app or all, and of a kind or all.
+    pub fn of(app_name: Option<AppName>, profile_type: Option<ProfileType>) -> Self {
+        Self { app_name, profile_type, limit: Self::MAX_LIMIT, after: None }
+    }
 }
 
-/// A place in an app's limits: pages continue after it.
+/// A place among the limits, an app, a type and a function: pages continue after it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct BaselinePosition(pub(super) String, pub(super) String);
+pub struct BaselinePosition(pub(super) String, pub(super) String, pub(super) String);
 
-/// One page of limits, by type and function.
+/// One page of limits, by app, type and function.
 pub type BaselinePage = Page<Stored<Baseline>, BaselinePosition>;

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use super::domain::{Baseline, BaselineChange, BaselinePage, BaselinePosition, BaselineQuery, NewBaseline};
 use super::port::BaselineSor;
-use crate::kernel::{Call, LimitSeverity, Page, Percent, PortResult, ProfileType, RowId, Stored, Text255};
+use crate::kernel::{AppName, Call, LimitSeverity, Page, Percent, PortResult, ProfileType, RowId, Stored, Text255};
 use crate::storage::{self, Columns, Db, Repeat, acting, begin, changed, end_change, stored, written};
 
 const TABLE: &str = "performance_baseline";
@@ -107,28 +107,32 @@ impl BaselineSor for PostgresBaselines {
         let query = query.clone();
         let rows = call.bound(self.db.run(Repeat::Safe, move |connection| {
             let (app, kind) = (query.app_name.clone(), query.profile_type.map(ProfileType::as_str));
-            let (after_kind, after_name) = query.after.clone().map_or((None, None), |at| (Some(at.0), Some(at.1)));
+            let after = query.after.clone();
             Box::pin(async move {
                 sqlx::query_as!(
                     Row,
                     r#"SELECT id, app_name, profile_type, function_name, max_self_percent, severity, created_by,
                               created_at, updated_at
                        FROM public.performance_baseline
-                       WHERE app_name = $1 AND ($2::varchar IS NULL OR profile_type = $2)
-                         AND ($3::varchar IS NULL OR (profile_type COLLATE "C", function_name COLLATE "C") > ($3, $4::varchar))
-                       ORDER BY profile_type COLLATE "C", function_name COLLATE "C"
-                       LIMIT $5"#,
-                    app.as_str(),
+                       WHERE ($1::varchar IS NULL OR app_name = $1) AND ($2::varchar IS NULL OR profile_type = $2)
+                         AND ($3::varchar IS NULL
+                              OR (app_name COLLATE "C", profile_type COLLATE "C", function_name COLLATE "C")
+                                 > ($3, $4::varchar, $5::varchar))
+                       ORDER BY app_name COLLATE "C", profile_type COLLATE "C", function_name COLLATE "C"
+                       LIMIT $6"#,
+                    app.as_ref().map(AppName::as_str),
                     kind,
-                    after_kind,
-                    after_name,
+                    after.as_ref().map(|at| at.0.as_str()),
+                    after.as_ref().map(|at| at.1.as_str()),
+                    after.as_ref().map(|at| at.2.as_str()),
                     i64::from(limit) + 1,
                 )
                 .fetch_all(connection)
                 .await
             })
         }));
-        let place = |row: &Row| BaselinePosition(row.profile_type.clone(), row.function_name.clone());
+        let place =
+            |row: &Row| BaselinePosition(row.app_name.clone(), row.profile_type.clone(), row.function_name.clone());
         Ok(Page::cut(rows.await?, limit.into(), place).read(|row| Some(stored(&row))))
     }
 

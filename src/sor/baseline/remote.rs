@@ -32,10 +32,13 @@ impl BaselineSor for RemoteBaselines {
     async fn page(&self, call: &Call, query: &BaselineQuery) -> PortResult<BaselinePage> {
         let mut parameters = vec![("limit", query.limit.clamp(1, BaselineQuery::MAX_LIMIT).to_string())];
         parameters.extend(query.after.as_ref().map(|after| ("cursor", Cursor::encode(after))));
-        let path =
-            ["baselines", query.app_name.as_str()].into_iter().chain(query.profile_type.map(ProfileType::as_str));
+        let mut path = vec!["baselines"];
+        match (&query.app_name, query.profile_type) {
+            (Some(app), kind) => path.extend([Some(app.as_str()), kind.map(ProfileType::as_str)].into_iter().flatten()),
+            (None, kind) => parameters.extend(kind.map(|kind| ("type", kind.to_string()))),
+        }
         let body = self.peer.written::<BaselinesBody>(call, Repeatable::Yes, |outward| {
-            outward.request(Method::GET, outward.url(path.clone())).query(&parameters)
+            outward.request(Method::GET, outward.url(path.iter().copied())).query(&parameters)
         });
         let body = body.await?;
         Ok(BaselinePage {

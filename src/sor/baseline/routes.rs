@@ -16,7 +16,11 @@ use crate::kernel::{AppName, Call, ProfileType};
 /// Mounts and documents the routes of the Baseline SOR.
 pub fn routes(routes: &mut Routes<'_>) {
     routes
-        .service(Resource::at("/baselines").with(__path_set_baseline, set_baseline))
+        .service(
+            Resource::at("/baselines")
+                .with(__path_list_all_baselines, list_all_baselines)
+                .with(__path_set_baseline, set_baseline),
+        )
         .service(
             Resource::at("/baselines/{key}")
                 .with(__path_list_baselines, list_baselines)
@@ -39,6 +43,41 @@ pub(super) struct PageParams {
     /// Continue here: `nextCursor` of the page before.
     #[param(value_type = Option<String>)]
     cursor: Option<Cursor<BaselinePosition>>,
+}
+
+/// What to list of all apps' limits.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AllParams {
+    /// Only limits of this profile type or alias.
+    #[serde(rename = "type")]
+    #[param(value_type = Option<String>, example = "cpu")]
+    profile_type: Option<ProfileType>,
+    /// At most this many rows.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 10_000, example = 100)]
+    limit: Option<Limit<{ BaselineQuery::MAX_LIMIT }>>,
+    /// Continue here: `nextCursor` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor<BaselinePosition>>,
+}
+
+/// List the limits of all apps
+///
+/// By app, type and function, at most 10,000 in one answer.
+#[utoipa::path(
+    get, path = "/baselines", tag = "baselines", operation_id = "listAllBaselines",
+    params(AllParams),
+    responses((status = 200, description = "The limits", body = BaselinesBody), RelationalErrors),
+    security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
+)]
+pub(super) async fn list_all_baselines(
+    port: Port,
+    call: Call,
+    params: Query<AllParams>,
+) -> Result<HttpResponse, Problem> {
+    let AllParams { profile_type, limit, cursor } = params.into_inner();
+    list(&port, &call, BaselineQuery::of(None, profile_type), PageParams { limit, cursor }).await
 }
 
 /// Set a limit
@@ -78,7 +117,7 @@ pub(super) async fn list_baselines(
     app: PathParam<AppName>,
     page: Query<PageParams>,
 ) -> Result<HttpResponse, Problem> {
-    list(&port, &call, app.into_inner(), None, page.into_inner()).await
+    list(&port, &call, BaselineQuery::of(Some(app.into_inner()), None), page.into_inner()).await
 }
 
 /// List an app's limits of one profile type
@@ -101,22 +140,17 @@ pub(super) async fn list_baselines_of_type(
     kind: PathParam<ProfileType, 1>,
     page: Query<PageParams>,
 ) -> Result<HttpResponse, Problem> {
-    list(&port, &call, app.into_inner(), Some(kind.into_inner()), page.into_inner()).await
+    let query = BaselineQuery::of(Some(app.into_inner()), Some(kind.into_inner()));
+    list(&port, &call, query, page.into_inner()).await
 }
 
-async fn list(
-    port: &Port,
-    call: &Call,
-    app_name: AppName,
-    profile_type: Option<ProfileType>,
-    page: PageParams,
-) -> Result<HttpResponse, Problem> {
-    let limit = page.limit.map_or(BaselineQuery::MAX_LIMIT, Limit::get);
-    let query = BaselineQuery { app_name, profile_type, limit, after: page.cursor.map(|cursor| cursor.0) };
+async fn list(port: &Port, call: &Call, query: BaselineQuery, page: PageParams) -> Result<HttpResponse, Problem> {
+    let limit = page.limit.map_or(query.limit, Limit::get);
+    let query = BaselineQuery { limit, after: page.cursor.map(|cursor| cursor.0), ..query };
     let page = port.page(call, &query).await.map_err(|e| Problem::of_relational(&e))?;
     let body = BaselinesBody {
         app_name: query.app_name,
-        profile_type,
+        profile_type: query.profile_type,
         baselines: page.entries.into_iter().map(StoredBody::from).collect(),
         next_cursor: page.next.as_ref().map(Cursor::encode),
     };

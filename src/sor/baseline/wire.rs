@@ -155,19 +155,20 @@ impl From<BaselineBody> for Baseline {
     }
 }
 
-/// The limits of an app.
+/// A page of limits.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Baselines)]
 pub(super) struct BaselinesBody {
-    /// The app.
-    #[schema(value_type = String)]
-    pub(super) app_name: AppName,
+    /// The app that was asked for; absent where all were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    pub(super) app_name: Option<AppName>,
     /// The kind that was asked for, canonical; absent where all were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     pub(super) profile_type: Option<ProfileType>,
-    /// The limits, by type and function.
+    /// The limits, by app, type and function.
     #[schema(value_type = Vec<BaselineBody>)]
     pub(super) baselines: Vec<StoredBody<BaselineBody>>,
     /// Continues the list; absent on its last page.

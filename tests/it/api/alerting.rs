@@ -94,3 +94,24 @@ async fn a_rule_fires_is_told_with_what_the_verdict_says_and_is_over_when_it_is_
     assert_eq!(over["alerts"][0]["resolveReason"], "rule_disabled");
     until("the message that it is over", || async { told(&receiver).await.contains("RESOLVED critical · shop") }).await;
 }
+
+#[actix_web::test]
+async fn an_approved_limit_that_is_passed_is_an_alert_until_it_is_removed() {
+    let server = Flamewarden::start_whole(Setup::of(&[])).await;
+    pushed(&server).await;
+    let limit = json!({"appName": "shop", "profileType": "cpu", "functionName": "shop.Price.sum", "maxSelfPercent": 5,
+        "severity": "critical"});
+    let made: Value =
+        server.request(Method::POST, "/baselines").json(&limit).send().await.unwrap().json().await.unwrap();
+    assert_eq!(server.json("/baselines").await.1["baselines"], json!([made]));
+    let pending = "/alerts?state=pending&source=baseline";
+    let alerts = evaluated(&server, pending, 1).await;
+    let alert = &alerts["alerts"][0];
+    let what = ["appName", "severity", "title", "fingerprint"].map(|name| alert[name].clone());
+    let title = "shop.Price.sum over its approved limit of 5 % of cpu";
+    assert_eq!(what, ["shop", "critical", title, "baseline/shop/cpu"].map(Value::from), "{alert}");
+    assert_eq!((&alert["value"], &alert["detail"]["functions"][0]["limit"]), (&json!(40.0), &json!(5.0)), "{alert}");
+    let removed = server.request(Method::DELETE, &format!("/baselines/{}", made["id"])).send().await.unwrap();
+    assert_eq!(removed.status(), 204);
+    evaluated(&server, pending, 0).await;
+}

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::measure::{FunctionShare, MOST_FUNCTIONS, Measurement};
 use super::trial::Evaluation;
 use crate::bor::LinkSettings;
 use crate::bor::links::{self, encoded};
@@ -13,8 +14,6 @@ use crate::sor::alert_rule::{Measured, What};
 use crate::sor::profile_data::ProfileQuery;
 use crate::sor::registry::Service;
 
-/// The most functions named.
-const MOST_FUNCTIONS: usize = 20;
 /// The longest name of a function, in bytes. All limits together keep a detail under 64 KiB, even where JSON doubles each
 /// character.
 const LONGEST_NAME: usize = 400;
@@ -76,6 +75,9 @@ pub struct AlertFunction {
     pub name: String,
     /// Its share, percent.
     pub percent: f64,
+    /// Its approved limit, percent; absent for a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
 }
 
 /// Where to look.
@@ -105,12 +107,42 @@ pub(in crate::bor::alert) struct Diagnosed {
     pub profile_types: Vec<String>,
 }
 
+/// What was seen in a profile.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Seen {
+    /// The interval of the share that is over, percent.
+    pub(super) interval: Option<(f64, f64)>,
+    /// The samples of the profile, where their number is known.
+    pub(super) samples: Option<u64>,
+    /// The functions over, at most 20.
+    pub(super) functions: Vec<AlertFunction>,
+    /// How many there are in all.
+    pub(super) functions_total: usize,
+}
+
+impl Seen {
+    /// What a rule with that threshold saw.
+    pub(super) fn of(measured: &Measurement, threshold: Percent) -> Self {
+        let (functions, functions_total) = measured.functions_over(threshold);
+        let function = |function: &FunctionShare| AlertFunction {
+            name: short(&function.name),
+            percent: round2(function.share.percent),
+            limit: None,
+        };
+        Self {
+            interval: measured.share.interval,
+            samples: measured.samples,
+            functions: functions.iter().take(MOST_FUNCTIONS).map(function).collect(),
+            functions_total,
+        }
+    }
+}
+
 /// What a detail is made from.
 pub(super) struct Source<'a> {
     pub(super) query: &'a ProfileQuery,
     pub(super) measured: &'a Measured,
-    pub(super) threshold: Percent,
-    pub(super) evaluation: &'a Evaluation,
+    pub(super) seen: Seen,
     pub(super) diagnosed: Option<&'a Diagnosed>,
     pub(super) rule_updated_at: Option<DateTime<Utc>>,
     pub(super) rule_channel: Option<&'a str>,
@@ -121,15 +153,9 @@ pub(super) struct Source<'a> {
 
 impl AlertDetail {
     /// The detail of an incident that is active since then.
-    pub(super) fn of(source: &Source<'_>, active_since: DateTime<Utc>) -> Self {
-        let Source { query, evaluation, diagnosed, service, .. } = source;
-        let measured = evaluation.measured.as_ref();
-        let interval = measured.and_then(|measured| measured.share.interval);
-        let (functions, functions_total) = measured.map_or((&[][..], 0), |all| all.functions_over(source.threshold));
-        let function = |function: &super::FunctionShare| AlertFunction {
-            name: cut(&function.name, LONGEST_NAME),
-            percent: round2(function.share.percent),
-        };
+    pub(super) fn of(source: Source<'_>, active_since: DateTime<Utc>) -> Self {
+        let links = AlertLinks::of(&source, active_since);
+        let Source { query, seen, diagnosed, service, .. } = source;
         let service_channel = service.and_then(|service| service.notification_channel.as_ref());
         let channels = source.rule_channel.into_iter().chain(service_channel.map(Text255::as_str));
         let mut channels: Vec<_> = channels.map(str::to_owned).collect();
@@ -144,14 +170,14 @@ impl AlertDetail {
             category,
             from: query.window.from(),
             to: query.window.to(),
-            low: interval.map(|(low, _)| round2(low)),
-            high: interval.map(|(_, high)| round2(high)),
-            samples: measured.and_then(|measured| measured.samples),
-            functions: functions.iter().take(MOST_FUNCTIONS).map(function).collect(),
-            functions_total,
+            low: seen.interval.map(|(low, _)| round2(low)),
+            high: seen.interval.map(|(_, high)| round2(high)),
+            samples: seen.samples,
+            functions: seen.functions,
+            functions_total: seen.functions_total,
             selector: cut(&query.selector.to_string(), LONGEST_TEXT),
             rule_updated_at: source.rule_updated_at,
-            links: AlertLinks::of(source, active_since),
+            links,
             team: service.and_then(|service| service.team_owner.as_ref()).map(ToString::to_string),
             tier: service.map(|service| service.tier.to_string()),
             channels,
@@ -199,6 +225,11 @@ impl AlertLinks {
     }
 }
 
+/// The name of a function, as incidents hold it.
+pub(super) fn short(name: &str) -> String {
+    cut(name, LONGEST_NAME)
+}
+
 /// A text of at most so many bytes, without characters that JSON writes as six.
 fn cut(text: &str, bytes: usize) -> String {
     let text = text.get(..text.floor_char_boundary(bytes)).unwrap_or(text);
@@ -211,9 +242,7 @@ pub(super) fn title(kind: ProfileType, measured: &Measured, threshold: Percent, 
     let what = match measured.what() {
         What::Category(category) => category.as_str().to_owned(),
         What::Sum(pattern) | What::Total(pattern) => format!("functions like {}", cut(pattern.as_str(), LONGEST_NAME)),
-        What::Largest(_) => {
-            heaviest.map_or_else(|| "a function".to_owned(), |heaviest| cut(&heaviest.name, LONGEST_NAME))
-        }
+        What::Largest(_) => heaviest.map_or_else(|| "a function".to_owned(), |heaviest| short(&heaviest.name)),
     };
     format!("{what} over {} % of {kind}", threshold.get())
 }

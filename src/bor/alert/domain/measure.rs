@@ -13,7 +13,7 @@ use crate::sor::profile_data::MergedProfile;
 use crate::verdict::{Category, CategoryTicks, Claims, Rules, Share, estimated_samples, key};
 
 /// The most functions named.
-const MOST_FUNCTIONS: usize = 20;
+pub(super) const MOST_FUNCTIONS: usize = 20;
 /// The most further functions counted.
 const MOST_FURTHER: usize = 1_000;
 
@@ -111,6 +111,20 @@ impl<'p> Sampled<'p> {
             What::Total(pattern) => self.measured(self.stacks_with(pattern), self.matching(pattern)),
             What::Category(category) => self.category(category),
         }
+    }
+
+    /// Measures each of these functions by itself, all its spellings together. The samples are those of all ticks.
+    pub(super) fn each<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Vec<Measurement> {
+        let own = self.joined(|_| true);
+        let by_key: FxHashMap<_, _> = own.into_iter().map(|function| (key(function.0), function)).collect();
+        let measured = |name| {
+            let function = by_key.get(&key(name)).copied();
+            match self.total {
+                0 => Measurement::default(),
+                _ => self.measured(function.map_or(0, |(_, ticks)| ticks), function.into_iter().collect()),
+            }
+        };
+        names.into_iter().map(measured).collect()
     }
 
     /// The functions, all spellings of one together, heaviest first.

@@ -25,6 +25,8 @@ pub(in crate::bor::alert) struct RoundMemory {
     pub failures: BTreeMap<AppName, u32>,
     /// The apps that the last round did not reach: they come first in the next.
     pub not_reached: BTreeSet<AppName>,
+    /// When approved limits were held against profiles last.
+    pub limits_evaluated_at: Option<DateTime<Utc>>,
 }
 
 impl RoundMemory {
@@ -56,11 +58,11 @@ impl RoundMemory {
                 failures.remove(app);
             }
         }
-        Self { failures, not_reached }
+        Self { failures, not_reached, ..*self }
     }
 
-    /// What is wrong with evaluation: apps that failed five rounds running, and rules that are left out.
-    pub(in crate::bor::alert) fn observation(&self, left_out: &[RowId]) -> Option<Observation> {
+    /// What is wrong with evaluation: apps that failed five rounds running, and rules and limits that are left out.
+    pub(in crate::bor::alert) fn observation(&self, left_out: &[RowId], limits_left_out: usize) -> Option<Observation> {
         let failed: Vec<_> = self.failures.iter().filter(|(_, rounds)| **rounds >= FAILED_ROUNDS).collect();
         let rounds = failed.iter().map(|(_, rounds)| **rounds).max();
         let mut said = Vec::new();
@@ -69,6 +71,9 @@ impl RoundMemory {
         }
         if !left_out.is_empty() {
             said.push(format!("{} rules are left out, over ALERT_MAX_PAIRS", left_out.len()));
+        }
+        if limits_left_out > 0 {
+            said.push(format!("limits of {limits_left_out} apps and types are left out, over ALERT_MAX_PAIRS"));
         }
         let names: Vec<_> = failed.iter().take(MOST_NAMED).map(|(app, _)| app.as_str()).collect();
         let rules: Vec<_> = left_out.iter().take(MOST_NAMED).map(|rule| rule.get()).collect();

@@ -7,6 +7,7 @@
 //! is kept of each rule ([`RuleFindings`]). What people are told of an incident is a [`message`].
 
 mod detail;
+mod limits;
 mod measure;
 mod memory;
 mod mirror;
@@ -20,6 +21,8 @@ mod trial;
 mod verdict;
 
 #[cfg(test)]
+mod limiting;
+#[cfg(test)]
 mod moving;
 #[cfg(test)]
 mod planning;
@@ -28,6 +31,7 @@ mod timelines;
 
 pub(super) use detail::Diagnosed;
 pub use detail::{AlertDetail, AlertFunction, AlertLinks};
+pub(super) use limits::{HeldLimits, KnownLimits, Limits, by_app};
 pub use measure::{FunctionShare, Measurement, Sampled};
 pub(super) use memory::RoundMemory;
 pub(super) use mirror::{RESOLVED_FOR, mirrored};

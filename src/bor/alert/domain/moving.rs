@@ -9,7 +9,7 @@ use rstest::rstest;
 
 use super::moves::{ended, standing_of, with_standing};
 use super::*;
-use crate::bor::LinkSettings;
+use crate::bor::{LinkSettings, SorAnswer};
 use crate::kernel::{JsonObject, LimitSeverity, Percent, ProfileType, RowId};
 use crate::sor::alert_rule::{AlertRule, Measured, Scope, Timing};
 use crate::sor::incident::{
@@ -21,7 +21,7 @@ pub(super) fn at(minute: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_176_000 + 60 * minute, 0).unwrap()
 }
 
-fn minute(time: DateTime<Utc>) -> i64 {
+pub(super) fn minute(time: DateTime<Utc>) -> i64 {
     (time - at(0)).num_minutes()
 }
 
@@ -45,8 +45,10 @@ pub(super) fn rule(id: i64, app: &str) -> AlertRule {
 
 /// Incidents and states as the store keeps them.
 #[derive(Default)]
-struct Store {
-    incidents: Vec<Incident>,
+pub(super) struct Store {
+    pub(super) incidents: Vec<Incident>,
+    /// The approved limits; `None` for off.
+    pub(super) limits: Option<SorAnswer<Limits>>,
     evaluated: HashMap<i32, DateTime<Utc>>,
     states: HashMap<i32, RuleFindings>,
     memory: RoundMemory,
@@ -57,6 +59,11 @@ struct Store {
 }
 
 impl Store {
+    /// A store with these limits.
+    pub(super) fn with_limits(limits: SorAnswer<Limits>) -> Self {
+        Self { limits: Some(limits), ..Self::default() }
+    }
+
     fn apply(&mut self, now: DateTime<Utc>, decided: Decided) {
         for write in decided.writes {
             match write {
@@ -102,7 +109,7 @@ impl Store {
     }
 
     /// A round at that minute.
-    fn round(&mut self, now: i64, rules: &[AlertRule], outcome: impl Fn(&Read) -> Outcome) {
+    pub(super) fn round(&mut self, now: i64, rules: &[AlertRule], outcome: impl Fn(&Read) -> Outcome) {
         let incidents = self.incidents.clone();
         let known = Known {
             at: at(now),
@@ -112,6 +119,10 @@ impl Store {
             evaluated: &self.evaluated.clone(),
             discovered: Some(&[]),
             most_pairs: 10_000,
+            limits: &KnownLimits {
+                limits: self.limits.clone().unwrap_or(SorAnswer::Off),
+                evaluated_at: self.memory.limits_evaluated_at,
+            },
         };
         let plan = Plan::of(&known);
         let outcomes: Vec<_> = plan.reads.iter().map(outcome).collect();
@@ -120,7 +131,7 @@ impl Store {
         self.observed.extend(decision.observation.map(|observation| (now, observation)));
     }
 
-    fn states_seen(&self) -> Vec<(i64, &'static str)> {
+    pub(super) fn states_seen(&self) -> Vec<(i64, &'static str)> {
         self.seen.iter().map(|(_, minute, state)| (*minute, *state)).collect()
     }
 }
@@ -153,7 +164,8 @@ fn measured(now: i64, otherwise: &[(Range<i64>, i64)]) -> Outcome {
     let part: i64 = (now - 4..=now).map(|minute| percent(minute) * 60).sum();
     let share = Share::of(part, 30_000, Some(30_000));
     let measured = Measurement { ticks: 30_000, samples: Some(30_000), share, ..Measurement::default() };
-    Outcome::Measured(vec![Evaluation::of(at(now), measured, Percent::new(30.0).unwrap())], None)
+    let evaluations = vec![Evaluation::of(at(now), measured, Percent::new(30.0).unwrap())];
+    Outcome::Measured { evaluations, limits: None, diagnosed: None }
 }
 
 fn simulated(otherwise: &[(Range<i64>, i64)], away: Range<i64>) -> Store {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 
-use super::detail::{AlertDetail, AlertLinks};
+use super::detail::{AlertDetail, AlertFunction, AlertLinks};
 use crate::kernel::{JsonObject, Text255};
 use crate::sor::incident::{Incident, IncidentLevel, IncidentSource, IncidentState, ResolveReason, ValueUnit};
 use crate::sor::notification::{NewMessage, Notice, NoticeEvent, NoticeLink};
@@ -12,6 +12,8 @@ use crate::verdict::grouped;
 
 /// The longest line, in bytes.
 const LONGEST_LINE: usize = 2_000;
+/// The most functions over their limits that are named beside the worst.
+const MOST_NAMED: usize = 3;
 
 /// What is told of an incident now. `None`: it does not fire yet.
 fn event(incident: &Incident) -> Option<NoticeEvent> {
@@ -127,6 +129,9 @@ fn lines(incident: &Incident, event: NoticeEvent, detail: Option<&AlertDetail>) 
     } else if event != NoticeEvent::Resolved {
         lines.extend(detail.and_then(|detail| detail.headline.clone()));
     }
+    if event != NoticeEvent::Resolved {
+        lines.extend(detail.and_then(also_over));
+    }
     if let (NoticeEvent::Acknowledged, Some(who)) = (event, &incident.acknowledged_by) {
         let note = incident.acknowledged_note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
         lines.push(format!("{who} looks after it{note}"));
@@ -137,7 +142,10 @@ fn lines(incident: &Incident, event: NoticeEvent, detail: Option<&AlertDetail>) 
                 .to_owned(),
         );
     }
-    let rule = incident.found.rule_id.map(|id| format!("rule {id}"));
+    let rule = match incident.found.source {
+        IncidentSource::Baseline => Some("approved limit".to_owned()),
+        _ => incident.found.rule_id.map(|id| format!("rule {id}")),
+    };
     let team = detail.and_then(|detail| Some(format!("team {}", detail.team.as_ref()?)));
     let runbook = detail.and_then(|detail| Some(format!("runbook {}", detail.runbook_url.as_ref()?)));
     let owned: Vec<_> = rule.into_iter().chain(team).chain(runbook).collect();
@@ -145,6 +153,18 @@ fn lines(incident: &Incident, event: NoticeEvent, detail: Option<&AlertDetail>) 
         lines.push(owned.join(" · "));
     }
     lines
+}
+
+/// `also over their limits: Tax.of 10.0 % (limit 5 %), Log.write 6.0 % (limit 1 %), and 3 more`; of a rule nothing.
+fn also_over(detail: &AlertDetail) -> Option<String> {
+    let named: Vec<_> = detail.functions.iter().skip(1).take(MOST_NAMED).collect();
+    let one = |function: &&AlertFunction| {
+        Some(format!("{} {:.1} % (limit {} %)", function.name, function.percent, function.limit?))
+    };
+    let mut all = named.iter().map(one).collect::<Option<Vec<_>>>().filter(|all| !all.is_empty())?;
+    let further = detail.functions_total.saturating_sub(1 + named.len());
+    all.extend((further > 0).then(|| format!("and {further} more")));
+    Some(format!("also over their limits: {}", all.join(", ")))
 }
 
 fn links(incident: &Incident, links: Option<AlertLinks>, base: &str) -> Vec<NoticeLink> {
@@ -232,6 +252,30 @@ mod tests {
         assert_eq!((&alert["id"], &alert["fingerprint"]), (&json!(7), &json!("rule/12/checkout")));
         let meant: Vec<_> = message.meant_for.iter().map(Text255::as_str).collect();
         assert_eq!(meant, ["#orders-alerts", "orders"]);
+    }
+
+    #[test]
+    fn a_message_about_approved_limits_names_the_other_functions_over_theirs() {
+        let function = |(name, percent, limit): (&str, f64, f64)| AlertFunction {
+            name: name.to_owned(),
+            percent,
+            limit: Some(limit),
+        };
+        let mut limit = incident();
+        limit.found.source = IncidentSource::Baseline;
+        (limit.found.title, limit.found.rule_id) =
+            ("Cart.total over its approved limit of 30 % of cpu".to_owned(), None);
+        let mut detail = AlertDetail::read(&limit.found.detail).unwrap();
+        detail.functions = [("Cart.total", 41.3, 30.0), ("Tax.of", 10.0, 5.0)].map(function).to_vec();
+        detail.functions_total = 2;
+        limit.found.detail = detail.to_object();
+        let notice = told(&limit);
+        assert!(notice.headline.starts_with("FIRING warning · checkout · Cart.total 41.3 % of cpu (limit 30 %;"));
+        assert_eq!(notice.lines[1], "also over their limits: Tax.of 10.0 % (limit 5 %)");
+        assert!(notice.lines[2].starts_with("approved limit · team orders"));
+        detail.functions_total = 9;
+        limit.found.detail = detail.to_object();
+        assert!(told(&limit).lines[1].ends_with(", and 7 more"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::limits::{self, KnownLimits, Limits};
 use super::trial::ON_THEIR_WAY;
 use crate::bor::relational::{narrowed, tenant_of};
 use crate::kernel::{AppName, ProfileType, RowId, Selector, TimeWindow};
@@ -56,15 +57,19 @@ pub(in crate::bor::alert) struct Known<'a> {
     pub discovered: Option<&'a [AppName]>,
     /// The most pairs of a rule and an app.
     pub most_pairs: usize,
+    /// The approved limits.
+    pub limits: &'a KnownLimits,
 }
 
-/// One window of one app, for all rules that need it.
+/// One window of one app, for all rules and limits that need it.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::bor::alert) struct Read {
     /// What is read.
     pub query: ProfileQuery,
     /// The rules, by their places.
     pub rules: Vec<usize>,
+    /// Whether it is held against the approved limits.
+    pub holds_limits: bool,
 }
 
 /// What a round does with a rule.
@@ -87,6 +92,10 @@ pub(in crate::bor::alert) struct Plan {
     pub reads: Vec<Read>,
     /// The rules that are left out, by their places.
     pub left_out: Vec<usize>,
+    /// How many pairs of an app and a kind with limits are left out.
+    pub limits_left_out: usize,
+    /// Whether limits are held against profiles in this round.
+    pub limits_are_due: bool,
 }
 
 impl Covered {
@@ -114,14 +123,20 @@ impl Plan {
         }
         let covered = |rule: &AlertRule| rule.enabled.then(|| known.covered(rule, standing.get(&rule.id.get())));
         let mut covered: Vec<_> = known.rules.iter().map(covered).collect();
-        let left_out = leave_out(known, &mut covered);
-        let mut by_key: BTreeMap<(&AppName, ProfileType, i32), Vec<usize>> = BTreeMap::new();
+        let limits = known.limits.limits.known();
+        let limited = limits.map_or(0, Limits::len);
+        let left_out = leave_out(known, limited, &mut covered);
+        let mut by_key: BTreeMap<(&AppName, ProfileType, i32), (Vec<usize>, bool)> = BTreeMap::new();
         for (place, (rule, covered)) in known.rules.iter().zip(&covered).enumerate() {
             for app in covered.iter().filter(|covered| covered.is_due).flat_map(|covered| &covered.apps) {
-                by_key.entry((app, rule.profile_type, rule.timing.window().seconds())).or_default().push(place);
+                by_key.entry((app, rule.profile_type, rule.timing.window().seconds())).or_default().0.push(place);
             }
         }
-        let reads = by_key.into_iter().filter_map(|((app, kind, seconds), rules)| {
+        let limits_are_due = limited > 0 && is_due(limits::WINDOW, known.limits.evaluated_at, known.at);
+        for (app, kind) in limits.into_iter().filter(|_| limits_are_due).flat_map(Limits::keys).take(known.most_pairs) {
+            by_key.entry((app, *kind, limits::WINDOW.seconds())).or_default().1 = true;
+        }
+        let reads = by_key.into_iter().filter_map(|((app, kind, seconds), (rules, holds_limits))| {
             let service = known.services.and_then(|services| services.get(app));
             let query = ProfileQuery {
                 app: app.clone(),
@@ -130,10 +145,11 @@ impl Plan {
                 selector: narrowed(&Selector::default(), service),
                 tenant: tenant_of(service),
             };
-            Some(Read { query, rules })
+            Some(Read { query, rules, holds_limits })
         });
         let reads = reads.collect();
-        Self { covered, reads, left_out }
+        let limits_left_out = limited.saturating_sub(known.most_pairs);
+        Self { covered, reads, left_out, limits_left_out, limits_are_due }
     }
 }
 
@@ -165,12 +181,12 @@ fn matches(filter: &ServiceFilter, service: &Service) -> bool {
         && filter.environment.as_ref().is_none_or(|environment| Some(environment) == service.environment.as_ref())
 }
 
-/// Leaves out the newest rules where there are too many pairs. Their incidents stay as they are.
-fn leave_out(known: &Known<'_>, covered: &mut [Option<Covered>]) -> Vec<usize> {
+/// Leaves out the newest rules where there are too many pairs, beside those with limits. Their incidents stay as they are.
+fn leave_out(known: &Known<'_>, limited: usize, covered: &mut [Option<Covered>]) -> Vec<usize> {
     let mut by_age: Vec<(DateTime<Utc>, RowId, usize)> =
         known.rules.iter().enumerate().map(|(place, rule)| (rule.created_at, rule.id, place)).collect();
     by_age.sort_unstable();
-    let (mut pairs, mut left_out) = (0_usize, Vec::new());
+    let (mut pairs, mut left_out) = (limited, Vec::new());
     for (_, _, place) in by_age {
         let Some(Some(covered)) = covered.get_mut(place) else { continue };
         pairs = pairs.saturating_add(covered.apps.len());

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use chrono::TimeDelta;
 use rstest::rstest;
 
-use super::detail::{AlertDetail, Diagnosed, Source};
+use super::detail::{AlertDetail, Diagnosed, Seen, Source};
 use super::moving::{at, rule};
 use super::plan::{is_due, next_at};
 use super::*;
-use crate::bor::LinkSettings;
+use crate::bor::{LinkSettings, SorAnswer};
 use crate::kernel::{AppName, Percent, ProfileType, Text255};
 use crate::sor::alert_rule::{AlertRule, Measured, RuleWindow, Timing};
 use crate::verdict::Share;
@@ -46,7 +46,7 @@ fn one_window_is_read_once_for_all_rules_and_the_newest_rules_are_left_out() {
     let apps: Vec<AppName> = ["a", "b", "c"].map(|app| app.parse().unwrap()).into();
     let long = Timing { window: Some(RuleWindow::try_from(900).unwrap()), ..Timing::default() };
     let rules = [rule(1, "*"), rule(2, "a"), AlertRule { timing: long, ..rule(3, "a") }, rule(4, "*")];
-    let planned = |most_pairs| {
+    let planned = |most_pairs, limits: &SorAnswer<Limits>| {
         let evaluated = HashMap::new();
         let known = Known {
             at: at(9),
@@ -56,13 +56,26 @@ fn one_window_is_read_once_for_all_rules_and_the_newest_rules_are_left_out() {
             evaluated: &evaluated,
             discovered: Some(&apps),
             most_pairs,
+            limits: &KnownLimits { limits: limits.clone(), evaluated_at: None },
         };
         Plan::of(&known)
     };
-    let reads: Vec<_> = planned(8).reads.iter().map(|read| (read.query.app.to_string(), read.rules.clone())).collect();
+    let off = SorAnswer::Off;
+    let reads = planned(8, &off).reads;
+    let reads: Vec<_> = reads.iter().map(|read| (read.query.app.to_string(), read.rules.clone())).collect();
     let expected = [("a", vec![0, 1, 3]), ("a", vec![2]), ("b", vec![0, 3]), ("c", vec![0, 3])];
     assert_eq!(reads, expected.map(|(app, rules)| (app.to_owned(), rules)));
-    assert_eq!((planned(8).left_out, planned(7).left_out, planned(4).left_out), (vec![], vec![3], vec![2, 3]));
+    let left_out = |most| planned(most, &off).left_out;
+    assert_eq!((left_out(8), left_out(7), left_out(4)), (vec![], vec![3], vec![2, 3]));
+    // Limits are one window of an hour for each app and kind. They come before the rules.
+    let limits = ["a", "d"].map(|app| ((app.parse().unwrap(), ProfileType::Cpu), vec![]));
+    let limits = SorAnswer::Known(Limits::from(limits));
+    let planned = |most| planned(most, &limits);
+    let held: Vec<_> = planned(10).reads.into_iter().filter(|read| read.holds_limits).collect();
+    let windows: Vec<_> = held.iter().map(|read| (read.query.app.as_str(), read.query.window.seconds())).collect();
+    assert_eq!(windows, [("a", 3_600.0), ("d", 3_600.0)]);
+    assert_eq!((planned(10).left_out, planned(9).left_out, planned(9).limits_left_out), (vec![], vec![3], 0));
+    assert_eq!((planned(1).left_out, planned(1).limits_left_out), (vec![0, 1, 2, 3], 1));
 }
 
 #[test]
@@ -78,7 +91,6 @@ fn a_detail_stays_under_64_kib_and_is_read_back() {
         functions: vec![function; 20],
         ..Measurement::default()
     };
-    let evaluation = Evaluation::of(at(9), measured, Percent::new(5.0).unwrap());
     let diagnosed =
         Diagnosed { headline: long("\u{1}", 90_000), diagnosis: "cpu_bound".to_owned(), profile_types: vec![] };
     let channel: Text255 = long("\u{1}", 255).parse().unwrap();
@@ -97,8 +109,7 @@ fn a_detail_stays_under_64_kib_and_is_read_back() {
     let source = Source {
         query: &query,
         measured: &Measured::default(),
-        threshold: Percent::new(5.0).unwrap(),
-        evaluation: &evaluation,
+        seen: Seen::of(&measured, Percent::new(5.0).unwrap()),
         diagnosed: Some(&diagnosed),
         rule_updated_at: Some(at(1)),
         rule_channel: Some(channel.as_str()),
@@ -106,7 +117,7 @@ fn a_detail_stays_under_64_kib_and_is_read_back() {
         service: None,
         settings: &LinkSettings::default(),
     };
-    let detail = AlertDetail::of(&source, at(2));
+    let detail = AlertDetail::of(source, at(2));
     let object = detail.to_object();
     assert_eq!(AlertDetail::read(&object), Some(detail.clone()));
     assert_eq!((detail.functions.len(), detail.functions_total, detail.functions[0].name.len()), (20, 20, 400));

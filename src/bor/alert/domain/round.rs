@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::detail::{AlertDetail, Diagnosed, Source, title};
+use super::detail::{AlertDetail, Diagnosed, Seen, Source, title};
+use super::limits::{HeldLimits, LimitDecision};
 use super::memory::RoundMemory;
 use super::moves::{self, Breach, Moved, ended, moved};
 use super::plan::{Known, Plan, Read, next_at};
@@ -23,8 +24,15 @@ use crate::sor::registry::Service;
 /// What came of reading one window of one app.
 #[derive(Debug, Clone)]
 pub(in crate::bor::alert) enum Outcome {
-    /// It was measured for each rule of the read, in order; and what a triage says of it, where any rule is over.
-    Measured(Vec<Evaluation>, Option<Diagnosed>),
+    /// It was measured.
+    Measured {
+        /// For each rule of the read, in order.
+        evaluations: Vec<Evaluation>,
+        /// For the approved limits, where it is held against them.
+        limits: Option<HeldLimits>,
+        /// What a triage says of it, where any rule or limit is over.
+        diagnosed: Option<Diagnosed>,
+    },
     /// No profile of the app was ever seen.
     Unknown,
     /// It could not be read: why.
@@ -57,9 +65,14 @@ impl Decision {
         for incident in known.incidents {
             incidents.entry(&incident.found.fingerprint).or_default().add(incident);
         }
+        let limits = LimitDecision { known, incidents: &incidents, settings };
         let mut writes = uncovered(known, plan);
+        writes.extend(limits.uncovered());
         let mut found: BTreeMap<usize, Vec<AppFindings>> = BTreeMap::new();
         for (read, outcome) in plan.reads.iter().zip(outcomes) {
+            if read.holds_limits {
+                writes.extend(limits.judge(read, service(known, read), outcome));
+            }
             for (place, rule) in read.rules.iter().enumerate() {
                 let Some(of_rule) = known.rules.get(*rule) else { continue };
                 let pair = Pair { rule: of_rule, read, service: service(known, read), settings };
@@ -68,14 +81,21 @@ impl Decision {
                 writes.extend(write);
             }
         }
-        let remembered = remembered(plan, outcomes, memory);
+        let mut remembered = remembered(plan, outcomes, memory);
+        if plan.limits_are_due {
+            remembered.limits_evaluated_at = Some(known.at);
+        }
         let left_out: Vec<RowId> = plan.left_out.iter().filter_map(|place| Some(known.rules.get(*place)?.id)).collect();
         let mut states = states(known, plan, found);
         if remembered != *memory {
             states.push(remembered.to_state(known.at));
         }
         let failed = outcomes.iter().filter(|one| matches!(one, Outcome::Failed(_) | Outcome::NotReached)).count();
-        Self { decided: Decided { writes, states }, observation: remembered.observation(&left_out), failed }
+        Self {
+            decided: Decided { writes, states },
+            observation: remembered.observation(&left_out, plan.limits_left_out),
+            failed,
+        }
     }
 }
 
@@ -153,7 +173,9 @@ impl Pair<'_> {
         incidents: &HashMap<&str, moves::Known<'_>>,
     ) -> (AppFindings, Option<IncidentWrite>) {
         let (evaluation, diagnosed, error) = match outcome {
-            Outcome::Measured(evaluations, diagnosed) => (evaluations.get(place).cloned(), diagnosed.as_ref(), None),
+            Outcome::Measured { evaluations, diagnosed, .. } => {
+                (evaluations.get(place).cloned(), diagnosed.as_ref(), None)
+            }
             Outcome::Unknown => (Some(Evaluation::without(at, Verdict::UnknownApp)), None, None),
             Outcome::Failed(why) => (None, None, Some(*why)),
             Outcome::NotReached => (None, None, Some("its turn did not come before the end of the round")),
@@ -198,8 +220,11 @@ impl Pair<'_> {
         let source = Source {
             query: &self.read.query,
             measured: &rule.measured,
-            threshold: rule.threshold_percent,
-            evaluation,
+            seen: evaluation
+                .measured
+                .as_ref()
+                .map(|measured| Seen::of(measured, rule.threshold_percent))
+                .unwrap_or_default(),
             diagnosed,
             rule_updated_at: Some(rule.updated_at),
             rule_channel: rule.notification_channel.as_ref().map(crate::kernel::Text255::as_str),
@@ -207,6 +232,6 @@ impl Pair<'_> {
             service: self.service,
             settings: self.settings,
         };
-        AlertDetail::of(&source, active_since).to_object()
+        AlertDetail::of(source, active_since).to_object()
     }
 }

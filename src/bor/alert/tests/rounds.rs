@@ -3,6 +3,7 @@
 use super::*;
 use crate::kernel::{CALL, LimitSeverity, Percent, ProfileType, Stored};
 use crate::sor::alert_rule::{AlertRule, MockAlertRuleSor, Scope};
+use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
 use crate::sor::incident::{
     Decided, IncidentState, IncidentWrite, MockAlertStateSor, MockIncidentSor, RuleState, StandingIncidents,
 };
@@ -37,11 +38,13 @@ struct Ports {
     standing_away: bool,
     /// Whether the registry is off, away, or there.
     registry: Option<bool>,
+    /// The approved limits; `None` for off.
+    limits: Option<PortResult<Vec<Baseline>>>,
 }
 
 impl Ports {
     fn all() -> Self {
-        Self { source: source(0..60), rules_away: false, standing_away: false, registry: Some(true) }
+        Self { source: source(0..60), rules_away: false, standing_away: false, registry: Some(true), limits: None }
     }
 
     /// Runs a round; what it wrote, too.
@@ -81,6 +84,11 @@ impl Ports {
         });
         let round = RoundParts {
             rules: Arc::new(rules),
+            limits: self.limits.map(|limits| {
+                let mut port = MockBaselineSor::new();
+                port.expect_all().returning(move |_| limits.clone());
+                Arc::new(port) as Arc<dyn BaselineSor>
+            }),
             incidents: Arc::new(MockIncidentSor::new()),
             states: Arc::new(states),
             most_pairs: 10_000,
@@ -140,7 +148,10 @@ async fn an_app_that_cannot_be_read_is_an_error_that_the_next_round_knows_of() {
     let app = &state_of(&written[0], 12)["apps"][0];
     let error = json!("the source of profiles could not be read");
     assert_eq!((&app["verdict"], &app["error"]), (&json!("error"), &error));
-    assert_eq!(state_of(&written[0], i32::MAX), json!({"failures": {"shopping": 1}, "notReached": []}));
+    assert_eq!(
+        state_of(&written[0], i32::MAX),
+        json!({"failures": {"shopping": 1}, "notReached": [], "limitsEvaluatedAt": null})
+    );
 }
 
 #[actix_web::test]
@@ -148,5 +159,46 @@ async fn what_the_deadline_cuts_comes_first_in_the_next_round() {
     let source = Source { hangs_after: Some(0), ..source(0..60) };
     let (done, written) = Ports { source, ..Ports::all() }.round_reading_for(Duration::from_millis(50)).await;
     assert_eq!((done, &written[0].writes[..]), (Ok(()), &[][..]));
-    assert_eq!(state_of(&written[0], i32::MAX), json!({"failures": {"shopping": 1}, "notReached": ["shopping"]}));
+    assert_eq!(
+        state_of(&written[0], i32::MAX),
+        json!({"failures": {"shopping": 1}, "notReached": ["shopping"], "limitsEvaluatedAt": null})
+    );
+}
+
+fn limit(app: &str, function: &str, percent: f64) -> Baseline {
+    let at = DateTime::from_timestamp(START, 0).unwrap();
+    Baseline {
+        id: RowId::new(1).unwrap(),
+        app_name: app.parse().unwrap(),
+        profile_type: ProfileType::Cpu,
+        function_name: function.parse().unwrap(),
+        max_self_percent: Percent::new(percent).unwrap(),
+        severity: LimitSeverity::Info,
+        created_by: None,
+        created_at: at,
+        updated_at: at,
+    }
+}
+
+#[actix_web::test]
+async fn approved_limits_are_held_against_the_last_hour() {
+    let limits = vec![limit("shopping", "com.acme.Cart.total", 10.0), limit("gone", "f", 1.0)];
+    let (done, written) = Ports { limits: Some(Ok(limits)), ..Ports::all() }.round().await;
+    assert_eq!((done, written.len()), (Ok(()), 1));
+    let of_limit = |write: &&IncidentWrite| matches!(write, IncidentWrite::Open { found } if found.rule_id.is_none());
+    let opened: Vec<_> = written[0].writes.iter().filter(of_limit).collect();
+    let [IncidentWrite::Open { found }] = &opened[..] else { panic!("{written:?}") };
+    assert_eq!((found.fingerprint.as_str(), found.severity), ("baseline/shopping/cpu", LimitSeverity::Info));
+    assert_eq!(found.title, "com.acme.Cart.total over its approved limit of 10 % of cpu");
+    let detail = AlertDetail::read(&found.detail).unwrap();
+    assert_eq!((detail.from.timestamp(), detail.functions[0].limit), (START, Some(10.0)));
+    assert!(detail.headline.unwrap().contains("Cart.total"));
+    let at = DateTime::from_timestamp(START + 3_600, 0).unwrap();
+    assert_eq!(state_of(&written[0], i32::MAX)["limitsEvaluatedAt"], json!(at));
+}
+
+#[actix_web::test]
+async fn limits_that_are_away_are_no_obstacle_to_rules() {
+    let (done, written) = Ports { limits: Some(away()), ..Ports::all() }.round().await;
+    assert_eq!((done, written[0].writes.len(), state_of(&written[0], i32::MAX)), (Ok(()), 1, Value::Null));
 }
