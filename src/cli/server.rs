@@ -111,6 +111,11 @@ impl Server {
         let url = with_parameters(self.0.url(path.iter().copied()), parameters);
         self.0.send(&Call::default(), self.0.request(Method::POST, url).json(body)).await
     }
+
+    /// Its answer to DELETE, whatever it is.
+    pub(super) async fn delete(&self, path: &[&str]) -> PortResult<Answer> {
+        self.0.send(&Call::default(), self.0.request(Method::DELETE, self.0.url(path.iter().copied()))).await
+    }
 }
 
 /// The address with the parameters that have a value.

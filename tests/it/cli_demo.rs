@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::cli::flamewarden;
-use crate::harness::Flamewarden;
+use crate::harness::{Flamewarden, Setup};
 use crate::processes::until;
 
 /// What the demo must show for an app: the diagnosis of its second version, and whether it exceeds an approved limit.
@@ -122,4 +122,22 @@ async fn the_quick_form_leaves_owners_and_limits_alone() {
     assert!(exit == 0 && !told.contains("version 1: ") && told.contains("version 2: "), "{told}");
     let (_, services) = server.json("/services").await;
     assert_eq!(services["count"], 0, "{services}");
+}
+
+#[actix_web::test]
+async fn the_alert_of_the_demo_fires_is_told_to_its_receiver_and_is_resolved() {
+    let receiver = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let hook = format!("http://{receiver}/hook");
+    let server = Flamewarden::start_whole(Setup::of(&[("SLACK_WEBHOOK_URL", &hook)])).await;
+    let words = ["demo", "--alert", "--receiver", &receiver];
+    let (exit, printed, errors) = flamewarden(&words, server.base()).await;
+    assert_eq!((exit, errors.as_str()), (0, ""), "{printed}");
+    let told =
+        ["alert 1 is firing", "    FIRING critical · demo-alert", "is resolved", "    RESOLVED critical · demo-alert"];
+    let places: Vec<_> = told.iter().map(|words| printed.find(words)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{printed}");
+    assert_eq!(server.json("/rules").await.1["count"], 0, "the rule is removed");
+    let (exit, _, errors) = flamewarden(&words, server.base()).await;
+    assert_eq!(exit, 3);
+    assert!(errors.contains("within the last 5 minutes"), "{errors}");
 }

@@ -1,18 +1,22 @@
 //! `flamewarden demo`: runs four small programs under the profiler, first in a version from before a deploy, then in
 //! one from after it. Each pushes its profiles as an app of its own. No output is prepared: the server judges what it
-//! received.
+//! received. With `--alert` one more program makes an alert fire, which is told and resolved.
 
+mod alert;
 mod program;
+mod receiver;
 mod report;
 mod workload;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
 use futures::future::try_join_all;
 
+use self::alert::AlertDemo;
 use self::program::Program;
 use self::report::{Report, RunWindow};
 use self::workload::{Version, Workload};
@@ -34,6 +38,13 @@ pub(super) struct Arguments {
     /// Run only the later version of each program, for ten seconds, and register no owners and limits.
     #[arg(long)]
     quick: bool,
+    /// Show an alert in place of this, in two to three minutes: a program gets slow, a rule fires and is told, the program
+    /// is rolled back, and the alert is resolved.
+    #[arg(long, conflicts_with_all = ["quick", "seconds"])]
+    alert: bool,
+    /// Where --alert receives what the server tells: name it to the server as SLACK_WEBHOOK_URL=http://ADDRESS/hook.
+    #[arg(long, value_name = "ADDRESS", requires = "alert", default_value = "127.0.0.1:9097")]
+    receiver: SocketAddr,
     /// How long each version of a program runs [default: 20, with --quick 10]. The profiler sends every ten seconds,
     /// and at the end.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=3_600))]
@@ -56,6 +67,10 @@ pub(super) async fn run(arguments: &Arguments, common: &Common) -> anyhow::Resul
             arguments.server.url
         );
         return Ok(Exit::NoData);
+    }
+    if arguments.alert {
+        let (url, receiver) = (arguments.server.url.clone(), arguments.receiver);
+        return AlertDemo { server, url, receiver }.run(common).await;
     }
     let versions: &[Version] = if arguments.quick { &[Version::After] } else { &[Version::Before, Version::After] };
     common.show(&introduction(versions))?;

@@ -22,6 +22,8 @@ pub(super) enum Workload {
     Collections,
     /// Arithmetic.
     Arithmetic,
+    /// The same, with a rule that fires.
+    Alert,
 }
 
 /// A version of a program: what ran before a deploy, and what ran after it.
@@ -47,6 +49,7 @@ impl Version {
 }
 
 impl Workload {
+    /// The programs that run side by side.
     pub(super) const ALL: [Self; 4] = [Self::Locks, Self::Json, Self::Collections, Self::Arithmetic];
 
     /// Its name on the command line.
@@ -56,6 +59,7 @@ impl Workload {
             Self::Json => "json",
             Self::Collections => "collections",
             Self::Arithmetic => "arithmetic",
+            Self::Alert => "alert",
         }
     }
 
@@ -66,6 +70,7 @@ impl Workload {
             Self::Json => "demo-json",
             Self::Collections => "demo-collections",
             Self::Arithmetic => "demo-arithmetic",
+            Self::Alert => "demo-alert",
         }
     }
 
@@ -78,8 +83,8 @@ impl Workload {
             (Self::Json, Version::After) => "the same, and every fourth page gets a checksum",
             (Self::Collections, Version::Before) => "tables are made at their full size",
             (Self::Collections, Version::After) => "tables grow and shrink, again and again",
-            (Self::Arithmetic, Version::Before) => "primes are counted",
-            (Self::Arithmetic, Version::After) => "the same, and every prime gets a checksum",
+            (Self::Arithmetic | Self::Alert, Version::Before) => "primes are counted",
+            (Self::Arithmetic | Self::Alert, Version::After) => "the same, and every prime gets a checksum",
         }
     }
 
@@ -89,14 +94,14 @@ impl Workload {
             Self::Locks => ["ledger", "critical", "#ledger"],
             Self::Json => ["orders", "critical", "#orders"],
             Self::Collections => ["catalogue", "standard", "#catalogue"],
-            Self::Arithmetic => ["research", "standard", "#research"],
+            Self::Arithmetic | Self::Alert => ["research", "standard", "#research"],
         }
     }
 
     /// The approved limit of one of its functions: its name, and the largest self share in percent.
     pub(super) fn limit(self) -> Option<(&'static str, f64)> {
         match self {
-            Self::Json | Self::Arithmetic => Some((std::any::type_name_of_val(&checksum), 2.0)),
+            Self::Json | Self::Arithmetic | Self::Alert => Some((std::any::type_name_of_val(&checksum), 2.0)),
             Self::Locks | Self::Collections => None,
         }
     }
@@ -108,7 +113,7 @@ impl Workload {
             Self::Locks => count_deposits(version, end),
             Self::Json => repeat(end, || serve_orders(version)),
             Self::Collections => repeat(end, || fill_tables(version)),
-            Self::Arithmetic => repeat(end, || count_primes(version)),
+            Self::Arithmetic | Self::Alert => repeat(end, || count_primes(version)),
         }
     }
 }
