@@ -90,6 +90,10 @@ load:
 fleet:
     cargo bench --bench fleet
 
+# Alert rounds of 1,000 rules over 100 apps, and triages beside them, several processes of the release build
+alerts:
+    cargo bench --bench alerts
+
 # The embedded store against a real Pyroscope: AGAINST=URL AGAINST_PID=… AGAINST_DATA=… (alone without them)
 against:
     cargo bench --bench against

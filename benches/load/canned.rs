@@ -151,6 +151,7 @@ impl Source {
                 .app_data(source.clone())
                 .route("/querier.v1.QuerierService/Series", web::post().to(series))
                 .route("/querier.v1.QuerierService/SelectMergeProfile", web::post().to(merge))
+                .route("/merges", web::get().to(merges))
         })
         .workers(1)
         .bind(address)?
@@ -184,6 +185,11 @@ async fn series(request: HttpRequest, source: web::Data<Source>, body: Bytes) ->
         serde_json::json!({ "labels": labels.collect::<Vec<_>>() })
     });
     Ok(HttpResponse::Ok().json(serde_json::json!({ "labelsSet": sets.collect::<Vec<_>>() })))
+}
+
+/// How many profiles were answered.
+async fn merges(source: web::Data<Source>) -> String {
+    source.next.load(Ordering::Relaxed).to_string()
 }
 
 async fn merge(source: web::Data<Source>, body: Bytes) -> actix_web::Result<HttpResponse> {
