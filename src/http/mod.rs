@@ -39,7 +39,7 @@ pub use pagination::{Cursor, InvalidCursor, Limit};
 pub use peer::{Peer, Repeatable, denied};
 pub use problem::{FieldError, PROBLEM_JSON, Problem};
 pub use reach::{Unreachable, why_unreachable};
-pub use relational::{NoParams, RelationalErrors, WriteErrors, created, found, given, removed};
+pub use relational::{NoParams, RelationalErrors, WriteErrors, answered, created, found, given, removed};
 pub use resource::Resource;
 pub use routes::{PathPattern, RouteTable, operations, unknown_route};
 pub use row_key::RowKey;

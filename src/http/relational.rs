@@ -73,6 +73,14 @@ pub fn found<B: Serialize + From<R>, R>(
     json(StatusCode::OK, &B::from(row.ok_or_else(unknown)?))
 }
 
+/// Answers 200 with what a port answered, as a body.
+///
+/// # Errors
+/// The port's.
+pub fn answered<T, B: Serialize>(done: PortResult<T>, body: impl FnOnce(T) -> B) -> Result<HttpResponse, Problem> {
+    json(StatusCode::OK, &body(done.map_err(|error| Problem::of_relational(&error))?))
+}
+
 /// Answers 204 where a row was removed, or says that it is unknown.
 ///
 /// # Errors

@@ -2,15 +2,14 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use serde::Serialize;
 
 use super::domain::{RunEnd, RunStart, ScheduleName};
 use super::port::ScheduleSor;
 use super::wire::{BegunBody, CandidateBody, DoneBody, ForgottenBody, LedBody, ScheduleBody};
 use crate::http::{
-    Body, Code, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, WriteErrors, json,
+    Body, Code, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, WriteErrors, answered, json,
 };
-use crate::kernel::{Call, PortResult};
+use crate::kernel::Call;
 
 /// Mounts and documents the routes of the Schedule SOR.
 pub fn routes(routes: &mut Routes<'_>) {
@@ -26,11 +25,6 @@ pub fn routes(routes: &mut Routes<'_>) {
 
 type Port = web::Data<dyn ScheduleSor>;
 
-/// Answers 200 with what the port answered, as a body.
-fn answer<T, B: Serialize>(done: PortResult<T>, body: impl FnOnce(T) -> B) -> Result<HttpResponse, Problem> {
-    json(StatusCode::OK, &body(done.map_err(|error| Problem::of_relational(&error))?))
-}
-
 /// Show what the server does by itself
 ///
 /// Which process leads each group of jobs, and of each job when it last ran, how that went and when it is due next. A job is
@@ -41,7 +35,7 @@ fn answer<T, B: Serialize>(done: PortResult<T>, body: impl FnOnce(T) -> B) -> Re
     security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(super) async fn show_schedule(port: Port, call: Call, _: Query<NoParams>) -> Result<HttpResponse, Problem> {
-    answer(port.jobs(&call).await, ScheduleBody::from)
+    answered(port.jobs(&call).await, ScheduleBody::from)
 }
 
 /// Run a job now
@@ -91,7 +85,7 @@ pub(super) async fn lead(
     body: Body<CandidateBody>,
 ) -> Result<HttpResponse, Problem> {
     let CandidateBody { group, holder } = body.into_inner();
-    answer(port.lead(&call, &group, holder).await, |lease| LedBody { lease })
+    answered(port.lead(&call, &group, holder).await, |lease| LedBody { lease })
 }
 
 /// Give the lease of a group back
@@ -110,7 +104,7 @@ pub(super) async fn resign(
     body: Body<CandidateBody>,
 ) -> Result<HttpResponse, Problem> {
     let CandidateBody { group, holder } = body.into_inner();
-    answer(port.resign(&call, &group, holder).await, |done| DoneBody { done })
+    answered(port.resign(&call, &group, holder).await, |done| DoneBody { done })
 }
 
 /// Begin a run of a job
@@ -131,7 +125,7 @@ pub(super) async fn begin_run(
     _: Query<NoParams>,
     body: Body<RunStart>,
 ) -> Result<HttpResponse, Problem> {
-    answer(port.begin(&call, body.into_inner()).await, |job| BegunBody { job })
+    answered(port.begin(&call, body.into_inner()).await, |job| BegunBody { job })
 }
 
 /// End a run of a job
@@ -149,7 +143,7 @@ pub(super) async fn end_run(
     _: Query<NoParams>,
     body: Body<RunEnd>,
 ) -> Result<HttpResponse, Problem> {
-    answer(port.end(&call, body.into_inner()).await, |done| DoneBody { done })
+    answered(port.end(&call, body.into_inner()).await, |done| DoneBody { done })
 }
 
 /// Forget jobs that no version has any more
@@ -161,5 +155,5 @@ pub(super) async fn end_run(
     security(("bearer" = ["service"]), ("basic" = ["service"])),
 )]
 pub(super) async fn forget_jobs(port: Port, call: Call, _: Query<NoParams>) -> Result<HttpResponse, Problem> {
-    answer(port.forget(&call).await, |forgotten| ForgottenBody { forgotten })
+    answered(port.forget(&call).await, |forgotten| ForgottenBody { forgotten })
 }

@@ -1,6 +1,6 @@
 //! What the approved limits of an app say of a profile. They are held every 12 minutes against the last hour.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
@@ -163,7 +163,7 @@ impl LimitDecision<'_> {
             SorAnswer::Known(limits) => Some(limits),
             SorAnswer::Off | SorAnswer::NotAsked => None,
         };
-        let kept: Vec<_> = limits.into_iter().flatten().map(|((app, kind), _)| fingerprint(app, *kind)).collect();
+        let kept: HashSet<_> = limits.into_iter().flatten().map(|((app, kind), _)| fingerprint(app, *kind)).collect();
         let reason = if limits.is_some() { ResolveReason::RuleRemoved } else { ResolveReason::RuleDisabled };
         let is_over = |incident: &&Incident| {
             let found = &incident.found;

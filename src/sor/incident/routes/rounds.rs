@@ -1,20 +1,13 @@
 //! What evaluation and telling in other processes ask for.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
-use serde::Serialize;
 
 use super::{AlertStates, Incidents};
-use crate::http::{Body, Code, NoParams, Problem, Query, RelationalErrors, WriteErrors, json};
-use crate::kernel::{Call, PortResult};
+use crate::http::{Body, Code, NoParams, Problem, Query, RelationalErrors, WriteErrors, answered};
+use crate::kernel::Call;
 use crate::sor::incident::domain::{Observation, Observed};
 use crate::sor::incident::rounds::{Decided, StandingIncidents, Untold};
 use crate::sor::incident::wire::{KeptBody, RuleIdBody, RuleStateBody, ToldBody, UntoldBody};
-
-/// Answers 200 with what the port answered, as a body.
-fn answer<T, B: Serialize>(done: PortResult<T>, body: impl FnOnce(T) -> B) -> Result<HttpResponse, Problem> {
-    json(StatusCode::OK, &body(done.map_err(|error| Problem::of_relational(&error))?))
-}
 
 /// Refuses a list that is longer than one call may have.
 fn within(member: &str, length: usize, most: usize) -> Result<(), Problem> {
@@ -44,7 +37,7 @@ pub(in crate::sor::incident) async fn observe_incident(
     _: Query<NoParams>,
     body: Body<Observation>,
 ) -> Result<HttpResponse, Problem> {
-    answer(port.observe(&call, body.into_inner()).await, |observed: Observed| observed)
+    answered(port.observe(&call, body.into_inner()).await, |observed: Observed| observed)
 }
 
 /// Read where an evaluation begins
@@ -61,7 +54,7 @@ pub(in crate::sor::incident) async fn read_standing(
     call: Call,
     _: Query<NoParams>,
 ) -> Result<HttpResponse, Problem> {
-    answer(port.standing(&call).await, |standing: StandingIncidents| standing)
+    answered(port.standing(&call).await, |standing: StandingIncidents| standing)
 }
 
 /// Keep what an evaluation decided
@@ -83,7 +76,7 @@ pub(in crate::sor::incident) async fn apply_evaluation(
     let decided = body.into_inner();
     within("writes", decided.writes.len(), Decided::MOST)?;
     within("states", decided.states.len(), Decided::MOST)?;
-    answer(port.apply(&call, decided).await, |()| KeptBody { kept: true })
+    answered(port.apply(&call, decided).await, |()| KeptBody { kept: true })
 }
 
 /// List alerts of which somebody is to be told
@@ -101,7 +94,7 @@ pub(in crate::sor::incident) async fn list_untold(
     _: Query<NoParams>,
     body: Body<Untold>,
 ) -> Result<HttpResponse, Problem> {
-    answer(port.untold(&call, body.into_inner()).await, |incidents| UntoldBody { incidents })
+    answered(port.untold(&call, body.into_inner()).await, |incidents| UntoldBody { incidents })
 }
 
 /// Keep what was told
@@ -121,7 +114,7 @@ pub(in crate::sor::incident) async fn keep_told(
 ) -> Result<HttpResponse, Problem> {
     let told = body.into_inner().told;
     within("told", told.len(), Untold::MOST.into())?;
-    answer(port.told(&call, told).await, |()| KeptBody { kept: true })
+    answered(port.told(&call, told).await, |()| KeptBody { kept: true })
 }
 
 /// Read what the last evaluation found of a rule
@@ -139,5 +132,5 @@ pub(in crate::sor::incident) async fn read_rule_state(
     _: Query<NoParams>,
     body: Body<RuleIdBody>,
 ) -> Result<HttpResponse, Problem> {
-    answer(port.rule_state(&call, body.into_inner().rule_id).await, |state| RuleStateBody { state })
+    answered(port.rule_state(&call, body.into_inner().rule_id).await, |state| RuleStateBody { state })
 }
