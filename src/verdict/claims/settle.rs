@@ -51,7 +51,8 @@ impl<'j> Judge<'j> {
                 }
                 return None;
             };
-            if rule.yields_to(category) || switched && category != Category::Scheduling {
+            let knows_better = rule.yields_to(category) || rule.yields_to_cause(self.info(*frame).cause);
+            if knows_better || switched && category != Category::Scheduling {
                 let found = Claim { category, frame: *frame, rule: Some(index), counted: upper.counted, ..*claim };
                 return Some((at, found, upper));
             }
