@@ -71,7 +71,8 @@ pub(in crate::verdict) fn is_thread_or_process(name: &str) -> bool {
     name.starts_with("Thread (")
         || name.starts_with("thread (") && name.contains("): ")
         || name.starts_with("process ") && name.contains(":\"")
-        || name.starts_with("Process") && name.contains(") Args: ") || name.contains(" tid=")
+        || name.starts_with("Process") && name.contains(") Args: ")
+        || name.contains(" tid=")
 }
 
 #[cfg(test)]
