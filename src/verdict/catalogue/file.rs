@@ -59,6 +59,9 @@ pub(super) struct RuleEntry {
     pub(super) cause: Option<String>,
     #[serde(default)]
     pub(super) yields_to: Vec<String>,
+    /// The ids of causes whose frames know better than the rule.
+    #[serde(default)]
+    pub(super) yields_to_causes: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

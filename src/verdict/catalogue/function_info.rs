@@ -13,6 +13,8 @@ pub(in crate::verdict) struct FunctionInfo {
     pub(in crate::verdict) rule_in_php: Option<RuleIndex>,
     /// The rule in a stack of the JVM, whose own classes have names that any C++ program may have.
     pub(in crate::verdict) rule_in_jvm: Option<RuleIndex>,
+    /// The rule in a stack of Node.js, whose bindings have bare names like C functions.
+    pub(in crate::verdict) rule_in_node: Option<RuleIndex>,
     /// Whether the bare name is a word that a method of any language may have.
     pub(in crate::verdict) plain_word: bool,
     pub(in crate::verdict) unresolved: bool,
@@ -35,6 +37,7 @@ impl FunctionInfo {
         rule: None,
         rule_in_php: None,
         rule_in_jvm: None,
+        rule_in_node: None,
         plain_word: false,
         unresolved: false,
         at_most: None,
@@ -46,7 +49,7 @@ impl FunctionInfo {
 
     /// The rules that claim the function in one stack or another.
     pub(in crate::verdict) fn rules(&self) -> impl Iterator<Item = RuleIndex> {
-        [self.rule, self.rule_in_php, self.rule_in_jvm].into_iter().flatten()
+        [self.rule, self.rule_in_php, self.rule_in_jvm, self.rule_in_node].into_iter().flatten()
     }
 
     /// The rule that claims the function in a stack of that runtime.
@@ -55,7 +58,8 @@ impl FunctionInfo {
             Some(Runtime::Jvm) if !matches!(self.own, Some(Runtime::Jvm)) => self.rule_in_jvm,
             _ if self.own.is_some() => self.rule,
             Some(Runtime::Php) => self.rule_in_php,
-            Some(Runtime::Python | Runtime::Ruby | Runtime::Node) if self.plain_word => None,
+            Some(Runtime::Node) if self.plain_word => self.rule_in_node,
+            Some(Runtime::Python | Runtime::Ruby) if self.plain_word => None,
             _ => self.rule,
         }
     }
@@ -71,8 +75,8 @@ impl FunctionInfo {
     /// One runtime for all in whose stacks [`Self::rule`] says the same of every function.
     pub(in crate::verdict) fn context(runtime: Option<Runtime>) -> Option<Runtime> {
         match runtime {
-            Some(Runtime::Jvm | Runtime::Php) => runtime,
-            Some(Runtime::Python | Runtime::Ruby | Runtime::Node) => Some(Runtime::Python),
+            Some(Runtime::Jvm | Runtime::Php | Runtime::Node) => runtime,
+            Some(Runtime::Python | Runtime::Ruby) => Some(Runtime::Python),
             _ => None,
         }
     }

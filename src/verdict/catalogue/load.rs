@@ -137,6 +137,8 @@ struct Builder {
     ids: FxHashMap<String, String>,
     /// Rules that name a cause, which any file may hold: place, file, cause.
     caused: Vec<(usize, String, String)>,
+    /// Rules that yield to a cause, likewise.
+    yielding: Vec<(usize, String, String)>,
 }
 
 impl Builder {
@@ -219,9 +221,13 @@ impl Builder {
         if let Some(cause) = entry.cause {
             self.caused.push((usize::from(index), file.to_owned(), cause));
         }
+        for cause in entry.yields_to_causes {
+            self.yielding.push((usize::from(index), file.to_owned(), cause));
+        }
         let rule = Rule {
             runtime,
             cause: None,
+            yields_to_causes: Vec::new(),
             category: claimed,
             pass_through,
             reach: entry.reach.unwrap_or(Reach::Wrapper),
@@ -280,6 +286,15 @@ impl Builder {
     /// Gives the rules that name a cause its place. A cause belongs to the category that its rules claim.
     fn name_causes(&mut self) -> Result<(), RuleError> {
         let Rules { list, causes, .. } = &mut self.rules;
+        for (place, file, id) in std::mem::take(&mut self.yielding) {
+            let Some(rule) = list.get_mut(place) else { continue };
+            let known = causes.iter().position(|cause| *cause.id == *id).and_then(|at| u8::try_from(at).ok());
+            let Some(at) = known else {
+                let problem = format!("yields to the cause {id:?}, which is unknown");
+                return Err(RuleError { file, rule: Some(rule.id.to_string()), problem });
+            };
+            rule.yields_to_causes.push(CauseIndex(at));
+        }
         for (place, file, id) in std::mem::take(&mut self.caused) {
             let Some(rule) = list.get_mut(place) else { continue };
             let known = causes.iter().position(|cause| *cause.id == *id);

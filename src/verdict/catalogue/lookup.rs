@@ -7,7 +7,7 @@ use rustc_hash::FxHasher;
 use super::function_info::FunctionInfo;
 use super::origin;
 use super::pattern::split;
-use super::rule::Reach;
+use super::rule::{Reach, RuleIndex};
 use super::rules::Rules;
 use crate::profile::Profile;
 use crate::verdict::category::{Origin, Runtime};
@@ -27,15 +27,17 @@ fn learn(rules: &Rules, name: &str, file: &str) -> FunctionInfo {
     let origin = origin::of(rules, &frame, file);
     let [rule, rule_in_jvm] = rules.rules_of(&frame);
     let own_body = is_body_of_own_module(&frame, origin);
+    let plain_word =
+        frame.own.is_none() && frame.text.bytes().all(|b| b.is_ascii_lowercase()) && !is_c_word(&frame.text);
+    let of_node = |rule: &RuleIndex| rules.rule(*rule).is_some_and(|rule| rule.runtime == Runtime::Node);
     FunctionInfo {
         own: frame.own,
         rule,
         rule_in_php: if frame.own.is_none() { rules.rule_of(&frame, Some(Runtime::Php)) } else { None },
         rule_in_jvm,
         cause: rule.or(rule_in_jvm).and_then(|rule| rules.cause_of(&frame, rule)),
-        plain_word: frame.own.is_none()
-            && frame.text.bytes().all(|b| b.is_ascii_lowercase())
-            && !is_c_word(&frame.text),
+        rule_in_node: if plain_word { rules.rule_of(&frame, Some(Runtime::Node)).filter(of_node) } else { None },
+        plain_word,
         unresolved: false,
         at_most: ((rule.is_some() || rule_in_jvm.is_some()) && (rules.wraps(&frame) || own_body))
             .then_some(Reach::Wrapper),

@@ -49,6 +49,8 @@ pub struct Rule {
     /// The cause of its claims, unless their name tells another.
     pub(super) cause: Option<CauseIndex>,
     pub(super) yields_to: Vec<Category>,
+    /// The causes that it serves where a frame above tells one: a trace that only finds out where a record is logged.
+    pub(super) yields_to_causes: Vec<CauseIndex>,
     pub(super) except: Vec<Pattern>,
     /// The libraries one of which the name must carry, unless its stack is of the rule's runtime; empty: any.
     pub(super) only_in: Vec<Pattern>,
@@ -73,8 +75,12 @@ impl Rule {
             && !(is_of_kernel && frame.is_in_user_library())
     }
 
+    pub(in crate::verdict) fn yields_to_cause(&self, cause: Option<CauseIndex>) -> bool {
+        cause.is_some_and(|cause| self.yields_to_causes.contains(&cause))
+    }
+
     pub(in crate::verdict) fn yields(&self) -> bool {
-        !self.yields_to.is_empty()
+        !self.yields_to.is_empty() || !self.yields_to_causes.is_empty()
     }
 }
 

@@ -240,6 +240,7 @@ fn spaces(frame: &Frame, context: Option<Runtime>) -> impl Iterator<Item = Space
     let telling = frame.text.contains(['_', '.']) || frame.text.contains("::");
     let (own, others): (Option<Space>, &'static [Space]) = match (frame.own, context) {
         (Some(Runtime::Php), _) | (None, Some(Runtime::Php)) => (None, &[Space::Php, Space::Native]),
+        (None, Some(Runtime::Node)) => (None, &[Space::Node, Space::Native]),
         (Some(Runtime::Native), _) if frame.library.is_none() => (None, &[Space::Native, Space::Php]),
         (Some(own), _) => (Some(Space::of(own)), &[]),
         (None, _) if telling => (None, &[Space::Native, Space::Php, Space::Node, Space::Ruby]),

@@ -51,7 +51,8 @@ impl<'j> Judge<'j> {
                 }
                 return None;
             };
-            if rule.yields_to(category) || switched && category != Category::Scheduling {
+            let knows_better = rule.yields_to(category) || rule.yields_to_cause(self.info(*frame).cause);
+            if knows_better || switched && category != Category::Scheduling {
                 let found = Claim { category, frame: *frame, rule: Some(index), counted: upper.counted, ..*claim };
                 return Some((at, found, upper));
             }
@@ -125,5 +126,59 @@ mod tests {
         for kind in [ProfileType::Wall, ProfileType::Samples] {
             assert_eq!(Rules::builtin().explain_stack(stack, kind).category, Some(expected));
         }
+    }
+
+    #[rstest]
+    #[case::python(
+        "<module> (shop.py:9);Logger._log (logging/__init__.py:1622);Logger.findCaller (logging/__init__.py:1580);print_stack (traceback.py:190);StackSummary.format (traceback.py:530)",
+        Category::Logging
+    )]
+    #[case::jvm(
+        "com/shop/Cart.add;ch/qos/logback/classic/pattern/LineOfCallerConverter.convert;ch/qos/logback/classic/spi/LoggingEvent.getCallerData;java/lang/Throwable.<init>;java/lang/Throwable.fillInStackTrace",
+        Category::Logging
+    )]
+    #[case::node(
+        "handle (/shop/cart.js:4);log (/shop/node_modules/log4js/lib/logger.js:82);defaultParseCallStack (/shop/node_modules/log4js/lib/logger.js:20);get stack;prepareStackTraceCallback (node:internal/errors:131)",
+        Category::Logging
+    )]
+    #[case::of_a_real_exception(
+        "com/shop/Cart.add;java/lang/IllegalStateException.<init>;java/lang/Throwable.<init>;java/lang/Throwable.fillInStackTrace",
+        Category::Exception
+    )]
+    fn a_trace_that_finds_who_logs_is_logging(#[case] stack: &str, #[case] expected: Category) {
+        assert_eq!(Rules::builtin().explain_stack(stack, ProfileType::Cpu).category, Some(expected));
+    }
+
+    #[rstest]
+    #[case::socket(
+        "sun/nio/ch/SocketChannelImpl.write;sun/nio/ch/FileDispatcherImpl.write0;write;sys_write_[k];vfs_write_[k];fsnotify_[k]",
+        Some(Category::NetworkIo)
+    )]
+    #[case::file(
+        "java/io/FileOutputStream.writeBytes;write;sys_write_[k];vfs_write_[k];fsnotify_[k]",
+        Some(Category::DiskIo)
+    )]
+    #[case::terminal("shop;print;write;sys_write_[k];vfs_write_[k];tty_write_[k];n_tty_write_[k]", None)]
+    #[case::virtual_machine("qemu;ioctl;genunix`ioctl;kvm`kvm_vcpu_ioctl;kvm`mapping_level", None)]
+    fn what_is_open_decides_whether_the_kernel_writes_a_file(#[case] stack: &str, #[case] expected: Option<Category>) {
+        assert_eq!(Rules::builtin().explain_stack(stack, ProfileType::Cpu).category, expected);
+    }
+
+    #[test]
+    fn a_binding_of_node_does_what_its_caller_is_for() {
+        for (stack, expected) in [
+            ("append (/shop/wal.js:3);fsyncSync (node:fs:1291);fsync", Some(Category::DiskIo)),
+            ("append (/shop/wal.js:3);fsync", None),
+        ] {
+            assert_eq!(Rules::builtin().explain_stack(stack, ProfileType::Cpu).category, expected, "{stack}");
+        }
+    }
+
+    #[rstest]
+    #[case(ProfileType::Wall, Category::Idle)]
+    #[case(ProfileType::Cpu, Category::Scheduling)]
+    fn a_worker_of_a_python_pool_waits_for_work(#[case] kind: ProfileType, #[case] expected: Category) {
+        let stack = "Thread.run (threading.py:982);_worker (concurrent/futures/thread.py:81);_queue_SimpleQueue_get (_queuemodule.c.h:177);PyThread_acquire_lock_timed (libpython3.11.so.1.0)";
+        assert_eq!(Rules::builtin().explain_stack(stack, kind).category, Some(expected));
     }
 }

@@ -66,9 +66,13 @@ pub(in crate::verdict) fn is_entry(name: &str) -> bool {
         || is_thread_or_process(name)
 }
 
-/// Whether the frame stands for a thread or a process: `Thread (123)`, `Process64 shop (7) Args: …`, `[main tid=12]`.
+/// Whether the frame stands for a thread or a process: `Thread (123)`, `thread (7): MainThread`, `Process64 shop (7) Args: …`, `[main tid=12]`.
 pub(in crate::verdict) fn is_thread_or_process(name: &str) -> bool {
-    name.starts_with("Thread (") || name.starts_with("Process") && name.contains(") Args: ") || name.contains(" tid=")
+    name.starts_with("Thread (")
+        || name.starts_with("thread (") && name.contains("): ")
+        || name.starts_with("process ") && name.contains(":\"")
+        || name.starts_with("Process") && name.contains(") Args: ")
+        || name.contains(" tid=")
 }
 
 #[cfg(test)]
@@ -83,6 +87,8 @@ mod tests {
     #[case("libjvm.so.G1CollectedHeap::new_mutator_alloc_region", true)]
     #[case("Thread (6146212)", true)]
     #[case("Process64 shop (92631) Args: /srv/shop.dll", true)]
+    #[case("thread (11608): ThreadPoolExecutor-0_7", true)]
+    #[case("process 92631:\"python shop.py\"", true)]
     #[case("ThreadPool.run", false)]
     #[case("Interpreter_[j]", true)]
     #[case("main.work", false)]

@@ -20,11 +20,14 @@ use super::*;
     ("os.(*File).readdir", "directory_walk"), ("ext4_readdir_[k]", "directory_walk"), ("golang.org/x/sys/unix.Pread", "file_read"),
     ("vfs_read_[k]", "file_read"), ("sun/nio/ch/FileDispatcherImpl.pread0", "file_read"), ("os.(*File).Write", "file_write"),
     ("vfs_write_[k]", "file_write"), ("sun/nio/ch/FileChannelImpl.force", "file_sync"), ("syscall.Fdatasync", "file_sync"), ("os.OpenFile", "file_open"),
+    ("__GI_fdatasync", "file_sync"), ("__GI___libc_open", "file_open"),
 ])]
 #[case::compression("compression", &[
     ("compress/flate.NewWriter", "compressor_made"), ("compress/flate.(*compressor).init", "compressor_made"), ("java/util/zip/Deflater.<init>", "compressor_made"),
     ("compress/flate.(*compressor).deflate", "compressing"), ("java/util/zip/Deflater.deflateBytesBytes", "compressing"),
     ("compress/flate.(*decompressor).huffmanBlock", "decompressing"), ("inflate", "decompressing"), ("ZSTD_compressBlock_fast", "compressing"),
+    ("github.com/ulikunitz/xz/lzma.newHashTable", "compressor_made"), ("github.com/andybalholm/brotli.(*h5).Initialize", "compressor_made"),
+    ("longest_match (/shop/node_modules/pako/dist/pako.js:1)", "compressing"), ("inflt (/shop/node_modules/fflate/lib/node.cjs:2)", "decompressing"),
 ])]
 #[case::database("database", &[
     ("database/sql.(*DB).conn", "db_connect"), ("com/zaxxer/hikari/pool/HikariPool.getConnection", "db_connect"),
@@ -32,6 +35,8 @@ use super::*;
     ("Arel::Visitors::ToSql#visit_Arel_Nodes_In", "db_prepare"), ("modernc.org/sqlite/lib.Xsqlite3_step", "db_fetch"),
     ("org/hibernate/event/internal/AbstractFlushingEventListener.flushEntities", "orm_flush"), ("database/sql.(*Rows).Scan", "row_mapping"),
     ("ActiveRecord::ConnectionAdapters::PostgreSQL::OID::DateTime#cast_value", "row_mapping"),
+    ("BaseConnection._connect_gen (psycopg/_connection_base.py:9)", "db_connect"), ("ModelObjectCursorWrapper.process_row (peewee.py:7)", "row_mapping"),
+    ("SessionCache.flush (pony/orm/core.py:2731)", "orm_flush"), ("org/jdbi/v3/core/mapper/GetterMapper.map", "row_mapping"),
 ])]
 #[case::serialization("serialization", &[
     ("encoding/json.Marshal", "json_encode"), ("encoding/json.(*decodeState).object", "json_decode"), ("JSON.parse", "json_decode"), ("JSON.stringify", "json_encode"),
@@ -44,11 +49,15 @@ use super::*;
     ("_pickle_loads_impl (_pickle.c:7938)", "objects_decode"), ("ForkingPickler.dumps (multiprocessing/reduction.py:51)", "objects_encode"),
     ("encoding/xml.(*Decoder).getc", "xml_decode"), ("java/io/ObjectOutputStream.writeObject0", "objects_encode"),
     ("java/io/ObjectInputStream.readObject0", "objects_decode"), ("gopkg.in/yaml%2ev2.yaml_parser_parse_node", "yaml_decode"),
+    ("Pickler.dump (cloudpickle/cloudpickle.py:9)", "objects_encode"), ("Unpickler.load (dill/_dill.py:9)", "objects_decode"),
+    ("_emit (xmltodict.py:9)", "xml_encode"), ("MapEncoder.<locals>.EncodeField (protobuf/internal/encoder.py:929)", "protobuf_encode"),
+    ("ele (/shop/node_modules/xmlbuilder2/lib/builder/XMLBuilderImpl.js:1)", "xml_encode"),
 ])]
 #[case::regex("regex", &[
     ("regexp.Compile", "regex_compile"), ("regexp/syntax.Parse", "regex_compile"), ("java/util/regex/Pattern.compile", "regex_compile"),
     ("regexp.(*Regexp).doExecute", "regex_match"), ("java/util/regex/Pattern$Slice.match", "regex_match"), ("RegExp: ^(a+)+$", "regex_match"),
     ("System.Text.RegularExpressions!Regex.Match", "regex_match"), ("re_search", "regex_match"),
+    ("github.com/dlclark/regexp2/syntax.IsWordChar", "regex_match"), ("org/joni/ByteCodeMachine.execute", "regex_match"),
 ])]
 #[case::lock_contention("lock_contention", &[
     ("take_gil (ceval_gil.c:250)", "interpreter_lock"), ("PyEval_RestoreThread", "interpreter_lock"), ("runtime.lock2", "runtime_lock"),
@@ -70,11 +79,13 @@ use super::*;
 ])]
 #[case::allocation("allocation", &[
     ("runtime.mallocgcSmallScanNoHeader", "small_allocation"), ("runtime.(*mheap).grow", "heap_growth"),
-    ("_int_free", "freeing"), ("operator delete", "freeing"),
+    ("_int_free", "freeing"), ("operator delete", "freeing"), ("malloc_consolidate", "freeing"),
 ])]
 #[case::logging("logging", &[
     ("github.com/rs/zerolog.(*Event).Str", "log_format"), ("github.com/go-kit/log.Caller.func1", "log_caller"), ("consoleCall", "log_write"),
     ("org/apache/logging/log4j/core/impl/Log4jLogEvent.calcLocation", "log_caller"), ("log.formatHeader", "log_format"),
+    ("log/slog.Record.Source", "log_caller"), ("defaultParseCallStack (/shop/node_modules/log4js/lib/logger.js:1)", "log_caller"),
+    ("renderPlannedLine (/shop/node_modules/tslog/esm/render/json.js:1)", "log_format"), ("FileSink.write (loguru/_file_sink.py:9)", "log_write"),
 ])]
 fn a_name_tells_what_the_ticks_of_its_category_come_from(#[case] of: &str, #[case] names: &[(&str, &str)]) {
     let rules = Rules::builtin();
@@ -90,6 +101,8 @@ fn a_name_tells_what_the_ticks_of_its_category_come_from(#[case] of: &str, #[cas
 #[case::untold("encoding/hex.DecodeString")]
 #[case::a_lock_of_the_program("PyThread_acquire_lock_timed (libpython3.11.so.1.0)")]
 #[case::memory_of_the_kernel("kmem_cache_free_[k]")]
+#[case::a_field_of_a_oneof("google.golang.org/protobuf/internal/impl.(*MessageInfo).initOneofFieldCoders.func2")]
+#[case::a_mapper_without_a_session("gorm.io/gorm.(*DB).Save")]
 fn a_name_without_a_cause_tells_none(#[case] name: &str) {
     assert_eq!(Rules::builtin().explain(name, "").cause, None);
 }
@@ -116,6 +129,15 @@ fn loaded(text: &str) -> Result<Rules, RuleError> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.toml"), text).unwrap();
     Rules::load(dir.path())
+}
+
+#[test]
+fn a_rule_yields_to_causes_that_are_known() {
+    let yielding =
+        |cause: &str| loaded(&format!("{RULE}category = \"crypto\"\nyields_to_causes = [\"{cause}\"]\n{CAUSE}"));
+    assert!(yielding("sealing").is_ok());
+    let said = yielding("ceiling").unwrap_err().to_string();
+    assert!(said.contains("yields to the cause \"ceiling\", which is unknown"), "{said}");
 }
 
 #[test]

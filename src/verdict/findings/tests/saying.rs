@@ -132,7 +132,7 @@ fn a_handshake_explains_the_signing_beneath_it() {
     let text = &a.finding(Category::Crypto).unwrap().recommendation;
     assert!(
         text.starts_with(
-            "TLS handshakes are 30 % of the CPU time. Keep connections open or resume sessions in main.call"
+            "TLS handshakes, with the certificates they load, are 30 % of the CPU time. Keep connections open or resume sessions in main.call"
         ),
         "{text}"
     );
