@@ -106,5 +106,13 @@ soak:
 soak-short:
     SOAK_SECONDS=6 cargo bench --profile dev --bench soak
 
+# Two servers on one database with 50 rules for ten minutes, the one that leads killed every 20 s: no incident and no message twice or missed
+replicas:
+    REPLICA_MINUTES=10 cargo test --test it -- --nocapture faults::replicas::killed::two_replicas
+
+# The leader stopped, and the database away, for a minute
+outages:
+    FAULT_OUTAGE_SECONDS=60 cargo test --test it -- faults::replicas::away faults::database
+
 # Exactly what CI runs
 ci: lint deny test test-split test-pooler test-newest-postgres prepare-check migrations schemathesis soak-short

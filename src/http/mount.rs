@@ -37,7 +37,12 @@ impl Routes<'_> {
                 document.paths.merge(route.paths());
                 let mut schemas = Vec::new();
                 route.schemas(&mut schemas);
-                document.components.get_or_insert_with(Components::new).schemas.extend(schemas);
+                let known = &mut document.components.get_or_insert_with(Components::new).schemas;
+                for (name, schema) in schemas {
+                    let same = known.get(&name).is_none_or(|other| *other == schema);
+                    debug_assert!(same, "two types are documented as {name}: give one another name");
+                    known.insert(name, schema);
+                }
             }
         }
         self
@@ -49,5 +54,62 @@ impl Routes<'_> {
             app.route(path, route);
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::ToSchema;
+
+    use super::*;
+    use crate::http::Resource;
+
+    mod other {
+        #[derive(utoipa::ToSchema)]
+        #[expect(dead_code, reason = "it is documented only")]
+        pub(super) struct Thing {
+            name: String,
+        }
+    }
+
+    #[derive(ToSchema)]
+    #[expect(dead_code, reason = "it is documented only")]
+    struct Thing {
+        id: i32,
+    }
+
+    #[utoipa::path(get, path = "/one", responses((status = 200, body = Thing)))]
+    async fn one() -> &'static str {
+        ""
+    }
+
+    #[utoipa::path(get, path = "/other", responses((status = 200, body = other::Thing)))]
+    async fn another() -> &'static str {
+        ""
+    }
+
+    fn described(open: impl FnOnce(&mut Routes<'_>)) -> usize {
+        let document = Routes::describe(OpenApi::default(), open);
+        document.components.unwrap().schemas.len()
+    }
+
+    #[test]
+    fn a_type_may_be_documented_again() {
+        let twice = |routes: &mut Routes<'_>| {
+            routes
+                .service(Resource::at("/one").with(__path_one, one))
+                .service(Resource::at("/one").with(__path_one, one));
+        };
+        assert_eq!(described(twice), 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "two types are documented as Thing")]
+    fn two_types_of_one_name_do_not_pass() {
+        described(|routes| {
+            routes
+                .service(Resource::at("/one").with(__path_one, one))
+                .service(Resource::at("/other").with(__path_another, another));
+        });
     }
 }

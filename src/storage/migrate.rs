@@ -297,7 +297,7 @@ fn known(version: i64) -> Result<(), MigrateError> {
 /// Begins a transaction, which a pooler needs. Without a pooler it does no harm.
 async fn begin(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, MigrateError> {
     // Migrations are written to find things there already; the server need not say so each time.
-    Ok(pooler::begin(connection, "client_min_messages = warning").await?)
+    Ok(pooler::begin(connection, &["client_min_messages = warning".to_owned()]).await?)
 }
 
 /// Begins a transaction once no other process migrates. The lock goes with the transaction, however that ends.

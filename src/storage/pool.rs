@@ -102,6 +102,10 @@ pub(super) enum NoConnection {
     Silent,
 }
 
+/// How long a transaction may wait for its next statement. A process that was stopped, or whose network is gone, would
+/// otherwise keep its locks, and others would wait for them.
+const SILENT_FOR: Duration = Duration::from_secs(30);
+
 /// The pool and its counts.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -120,7 +124,7 @@ pub(super) struct Pool {
 impl Pool {
     /// A pool that connects when it is first asked.
     pub(super) fn lazy(options: PgConnectOptions, settings: PoolSettings) -> Self {
-        let limit = (settings.pooler == Pooler::None).then(|| statement_timeout(&settings));
+        let limits = (settings.pooler == Pooler::None).then(|| limits(&settings));
         let connections = PgPoolOptions::new()
             .max_connections(settings.size)
             .max_lifetime(settings.max_lifetime)
@@ -137,11 +141,11 @@ impl Pool {
                 })
             })
             .after_connect(move |connection, _| {
-                let limit = limit.clone();
+                let limits = limits.clone();
                 Box::pin(async move {
-                    let Some(limit) = limit else { return Ok(()) };
+                    let Some(limits) = limits else { return Ok(()) };
                     // Not as a start option: poolers between the server and us refuse unknown ones.
-                    let sql = sqlx::AssertSqlSafe(format!("SET {limit}"));
+                    let sql = sqlx::AssertSqlSafe(limits.map(|limit| format!("SET {limit}")).join("; "));
                     sqlx::raw_sql(sql).execute(connection).await.map(|_| ())
                 })
             })
@@ -215,8 +219,8 @@ impl Pool {
             return work(connection).await;
         }
         // A pooler takes connections at once and makes us wait for a session here.
-        let limit = statement_timeout(&self.settings);
-        let begun = tokio::time::timeout(self.settings.connect_timeout, pooler::begin(connection, &limit)).await;
+        let limits = limits(&self.settings);
+        let begun = tokio::time::timeout(self.settings.connect_timeout, pooler::begin(connection, &limits)).await;
         let mut transaction = begun.map_err(|_| sqlx::Error::PoolTimedOut)??;
         let found = work(&mut transaction).await?;
         transaction.commit().await?;
@@ -292,9 +296,12 @@ impl Pool {
     }
 }
 
-/// The setting that ends a statement on the server when its time is over.
-fn statement_timeout(settings: &PoolSettings) -> String {
-    format!("statement_timeout = {}", settings.query_timeout.as_millis())
+/// The settings that end a statement on the server when its time is over, and a transaction of which nothing is heard.
+fn limits(settings: &PoolSettings) -> [String; 2] {
+    [
+        format!("statement_timeout = {}", settings.query_timeout.as_millis()),
+        format!("idle_in_transaction_session_timeout = {}", SILENT_FOR.as_millis()),
+    ]
 }
 
 /// A connection in use, which returns to the pool when this value is dropped.

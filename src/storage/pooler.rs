@@ -18,18 +18,19 @@ pub fn options_behind(pooler: Pooler, options: PgConnectOptions) -> PgConnectOpt
     }
 }
 
-/// Begins a transaction with one setting of its own, in a session that others may have used.
+/// Begins a transaction with settings of its own, in a session that others may have used.
 ///
 /// All statements must come after it, reads too: the driver prepares and executes a statement in two exchanges, and
 /// outside of a transaction the pooler may send them to two sessions.
 pub(super) async fn begin<'c>(
     connection: &'c mut PgConnection,
-    setting: &str,
+    settings: &[String],
 ) -> Result<Transaction<'c, Postgres>, sqlx::Error> {
     connection.clear_cached_statements().await?;
     // The driver names what it prepares even where it keeps nothing, and counts from 1 on every connection: statements
     // that others left in this session have the same names.
-    connection.begin_with(AssertSqlSafe(format!("BEGIN; DEALLOCATE ALL; SET LOCAL {setting}"))).await
+    let settings = settings.iter().fold(String::new(), |all, setting| all + "; SET LOCAL " + setting);
+    connection.begin_with(AssertSqlSafe(format!("BEGIN; DEALLOCATE ALL{settings}"))).await
 }
 
 /// What to do about an error that is caused by a pooler that the settings do not name.

@@ -56,7 +56,8 @@ impl Meaning {
             // Undefined table, column, schema, function: the schema is older than this binary.
             "42P01" | "42703" | "3F000" | "42883" => Self::NoSchema,
             // A read-only transaction is a standby that is not yet, or no longer, the primary.
-            "25006" | "3D000" => Self::Away,
+            // After 25P03 the server has closed the connection: nothing was heard of a transaction for too long.
+            "25006" | "25P03" | "3D000" => Self::Away,
             _ => match code.get(..2).unwrap_or_default() {
                 // Connection exceptions, wrong credentials, out of resources, shut down, system errors.
                 "08" | "28" | "53" | "57" | "58" => Self::Away,
@@ -135,6 +136,7 @@ mod tests {
     #[case::wrong_password("28P01", false, Meaning::Away)]
     #[case::disk_full("53100", false, Meaning::Away)]
     #[case::standby("25006", false, Meaning::Away)]
+    #[case::silent_in_a_transaction("25P03", false, Meaning::Away)]
     #[case::too_many_connections("53300", false, Meaning::Full)]
     #[case::cancelled("57014", false, Meaning::TooSlow)]
     #[case::serialization("40001", false, Meaning::RolledBack)]

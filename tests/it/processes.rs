@@ -20,14 +20,19 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// Waits until a condition holds, at most a minute.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, holds: impl FnMut() -> F) {
+    until_within(Duration::from_mins(1), what, holds).await;
+}
+
+/// Waits until a condition holds, at most so long.
+pub(crate) async fn until_within<F: Future<Output = bool>>(limit: Duration, what: &str, mut holds: impl FnMut() -> F) {
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     let wait = async {
         while !holds().await {
             tick.tick().await;
         }
     };
-    assert!(tokio::time::timeout(Duration::from_mins(1), wait).await.is_ok(), "waited a minute for {what}");
+    assert!(tokio::time::timeout(limit, wait).await.is_ok(), "waited {limit:?} for {what}");
 }
 
 /// One process of the server.
@@ -123,6 +128,12 @@ impl Node {
         tokio::time::timeout(Duration::from_mins(1), wait).await.expect("it does not end")
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success(), "SIG{name}");
+    }
+
     /// Sends SIGTERM and waits until it has ended. Returns its exit code.
     pub(crate) async fn terminate(&mut self) -> Option<i32> {
         assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
@@ -139,7 +150,10 @@ impl Drop for Node {
     fn drop(&mut self) {
         // SIGTERM first, so that a server with an embedded database stops that too.
         if let Ok(None) = self.child.try_wait() {
-            let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+            // One that a test has stopped goes on, so that it can end.
+            for signal in ["TERM", "CONT"] {
+                let _ = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status();
+            }
         }
         let _ = self.child.wait();
     }

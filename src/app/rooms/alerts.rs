@@ -15,7 +15,7 @@ use crate::app::scheduler::{Group, Job, RUN_LIMIT};
 use crate::app::wiring::Wiring;
 use crate::bor::LinkSettings;
 use crate::bor::alert::{self, AlertParts, AlertRound, AlertService, RoundParts, TellParts, Teller};
-use crate::kernel::{Call, Clock, Version};
+use crate::kernel::{Call, Clock, PortResult, Version};
 use crate::sor::alert_rule::AlertRuleSor;
 use crate::sor::baseline::BaselineSor;
 use crate::sor::incident::{AlertStateSor, IncidentSor};
@@ -64,28 +64,34 @@ fn build(wiring: &mut Wiring<'_>, _: Version) -> anyhow::Result<()> {
     let round = Arc::new(AlertRound::new(alerts, RoundParts { rules, limits, incidents, states, most_pairs, links }));
     wiring.offer(Arc::clone(&round));
     wiring.job(alert_tell(Arc::clone(&teller)));
-    wiring.job(alertmanager_mirror(teller));
+    wiring.job(alertmanager_mirror(Arc::clone(&teller)));
     if wiring.settings.alerts.enabled {
         let schedule =
             wiring.find::<dyn ScheduleSor>().context("alert rounds are scheduled by the core, which is off")?;
         let clock = Arc::clone(&wiring.clock);
         wiring.check_health(Arc::new(AlertingCheck { schedule, started_at: clock.now(), clock }));
         metrics::describe_gauge!("alert_last_round_timestamp_seconds", "Until when alert rules were evaluated");
-        wiring.job(alert_rules(round));
+        wiring.job(alert_rules(round, teller));
     }
     Ok(())
 }
 
-/// Evaluates all rules.
-fn alert_rules(round: Arc<AlertRound>) -> Job {
+/// Evaluates all rules, and tells people at once of what came of it.
+fn alert_rules(round: Arc<AlertRound>, teller: Arc<Teller>) -> Job {
     Job {
         name: ROUND,
         group: Group::Alert,
         timetable: const { Timetable::of(60, 30) },
         limit: RUN_LIMIT,
         run: Box::new(move |call| {
-            let round = Arc::clone(&round);
-            Box::pin(async move { round.run(&call).await })
+            let (round, teller) = (Arc::clone(&round), Arc::clone(&teller));
+            Box::pin(async move {
+                round.run(&call).await?;
+                if let Err(error) = tell(&teller, &call).await {
+                    tracing::debug!(%error, "people are told a little later of what a round found");
+                }
+                Ok(())
+            })
         }),
     }
 }
@@ -99,9 +105,13 @@ fn alert_tell(teller: Arc<Teller>) -> Job {
         limit: RUN_LIMIT,
         run: Box::new(move |call| {
             let teller = Arc::clone(&teller);
-            Box::pin(async move { if teller.tell(&call).await? > 0 { teller.mirror(&call).await } else { Ok(()) } })
+            Box::pin(async move { tell(&teller, &call).await })
         }),
     }
+}
+
+async fn tell(teller: &Teller, call: &Call) -> PortResult<()> {
+    if teller.tell(call).await? > 0 { teller.mirror(call).await } else { Ok(()) }
 }
 
 /// Hands what fires to each Alertmanager before it forgets it.

@@ -73,8 +73,14 @@ impl Teller {
                 handed_in.extend(notifications.enqueue(call, some.to_vec()).await?);
             }
             let known = incidents.into_iter().zip(handed_in).filter_map(|(incident, handed_in)| {
-                let (id, severity) = (incident.id, incident.found.severity);
-                Some(Told { id, state: incident.level()?, severity, at: now, channel: handed_in.channel })
+                Some(Told {
+                    id: incident.id,
+                    state: incident.level()?,
+                    severity: incident.found.severity,
+                    at: now,
+                    channel: handed_in.channel,
+                    last_told_at: incident.told_at,
+                })
             });
             let known: Vec<_> = known.collect();
             let count = known.len();

@@ -38,6 +38,9 @@ struct Source {
     hangs_after: Option<i64>,
     samples_a_minute: i64,
     unknown: bool,
+    /// The apps that are discovered; `shopping` where none is named.
+    apps: &'static [&'static str],
+    apps_away: bool,
     asked: Mutex<Vec<ProfileQuery>>,
 }
 
@@ -52,7 +55,11 @@ fn minute(time: DateTime<chrono::Utc>) -> i64 {
 #[async_trait]
 impl ProfileDataSor for Source {
     async fn apps<'a>(&'a self, _: &'a Call, _: Option<&'a Tenant>, _: TimeWindow) -> PortResult<Vec<AppName>> {
-        Ok(vec!["shopping".parse().unwrap()])
+        if self.apps_away {
+            return Err(PortError::Unavailable("away".to_owned()));
+        }
+        let apps = if self.apps.is_empty() { &["shopping"] } else { self.apps };
+        Ok(apps.iter().map(|app| app.parse().unwrap()).collect())
     }
 
     async fn merged(&self, _: &Call, query: &ProfileQuery) -> PortResult<Option<MergedProfile>> {

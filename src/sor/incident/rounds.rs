@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::domain::{Findings, Incident, IncidentLevel};
-use crate::kernel::{LimitSeverity, RowId, holds_nul, rfc3339};
+use crate::kernel::{LimitSeverity, RowId, holds_nul, rfc3339, rfc3339_or_null};
 
 /// Where an evaluation begins.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -130,4 +130,7 @@ pub struct Told {
     pub at: DateTime<Utc>,
     /// On which channel; null where no channel takes it.
     pub channel: Option<String>,
+    /// When it was told last, as far as the teller knew; null where it never was. If it was told since, nothing is noted.
+    #[serde(default, deserialize_with = "rfc3339_or_null")]
+    pub last_told_at: Option<DateTime<Utc>>,
 }

@@ -185,7 +185,8 @@ async fn a_bad_body_never_reaches_the_port(#[case] path: &str, #[case] body: Val
 }
 
 fn told() -> Value {
-    json!({"id": 1, "state": "firing", "severity": "info", "at": "2026-01-23T08:53:20Z", "channel": null})
+    json!({"id": 1, "state": "firing", "severity": "info", "at": "2026-01-23T08:53:20Z", "channel": null,
+        "lastToldAt": null})
 }
 
 fn state() -> Value {

@@ -132,7 +132,7 @@ pub(super) struct UntoldBody {
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ToldAlerts, example = json!({"told": [{"id": 1, "state": "firing", "severity": "critical",
-    "at": "2026-01-23T08:53:20Z", "channel": "ops"}]}))]
+    "at": "2026-01-23T08:53:20Z", "channel": "ops", "lastToldAt": null}]}))]
 pub(super) struct ToldBody {
     /// Each alert once.
     #[schema(max_items = 500)]
@@ -154,5 +154,7 @@ pub(super) struct RuleIdBody {
 #[schema(as = LastEvaluation)]
 pub(super) struct RuleStateBody {
     /// Null before the first evaluation.
+    #[serde(deserialize_with = "Option::deserialize")]
+    // null, but not absent: that is the answer of another server
     pub(super) state: Option<RuleState>,
 }

@@ -55,6 +55,8 @@ pub(super) struct CandidateBody {
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub(super) struct LedBody {
     /// Null where another process holds it.
+    #[serde(deserialize_with = "Option::deserialize")]
+    // null, but not absent: that is the answer of another server
     pub(super) lease: Option<Lease>,
 }
 
@@ -62,6 +64,8 @@ pub(super) struct LedBody {
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub(super) struct BegunBody {
     /// The job, with the outcome `abandoned` where the run before was never ended; null where nothing was begun.
+    #[serde(deserialize_with = "Option::deserialize")]
+    // null, but not absent: that is the answer of another server
     pub(super) job: Option<JobRecord>,
 }
 

@@ -115,3 +115,34 @@ async fn an_approved_limit_that_is_passed_is_an_alert_until_it_is_removed() {
     assert_eq!(removed.status(), 204);
     evaluated(&server, pending, 0).await;
 }
+
+#[actix_web::test]
+async fn a_channel_that_refuses_messages_is_a_critical_alert_with_the_error_that_the_default_one_is_told_of() {
+    let (ops, gone) = (slack().await, MockServer::start().await);
+    let folder = tempfile::tempdir().unwrap();
+    let channels = folder.path().join("channels.toml");
+    let text = format!(
+        "default = \"ops\"\n[channel.ops]\nkind = \"slack\"\nurl = \"{}/services/hook\"\n\
+         [channel.orders]\nkind = \"webhook\"\nurl = \"{}/hook\"\n",
+        ops.uri(),
+        gone.uri()
+    );
+    std::fs::write(&channels, text).unwrap();
+    let server = Flamewarden::start_whole(Setup::of(&[("CHANNELS_FILE", channels.to_str().unwrap())])).await;
+    pushed(&server).await;
+    let rule = json!({"appName": "shop", "profileType": "cpu", "thresholdPercent": 30, "forSeconds": 0,
+        "notificationChannel": "#orders"});
+    assert_eq!(server.request(Method::POST, "/rules").json(&rule).send().await.unwrap().status(), 201);
+    evaluated(&server, "/alerts?ruleId=1", 1).await;
+    let system = || async { server.json("/alerts?source=system").await.1 };
+    until("the alert of the channel", || async { system().await["count"] == 1 }).await;
+    let alert = &system().await["alerts"][0];
+    let what = ["fingerprint", "severity", "state", "title"].map(|name| alert[name].as_str().unwrap());
+    let title = "channel orders does not take messages";
+    assert_eq!(what, ["system/channel/orders", "critical", "firing", title]);
+    assert_eq!(alert["detail"]["error"], "the receiver answered 404 Not Found");
+    until("the default to be told", || async { told(&ops).await.contains(title) }).await;
+    assert!(told(&ops).await.contains("404 Not Found"), "{}", told(&ops).await);
+    let dead = server.json("/notifications?channel=orders&state=dead").await.1;
+    assert_eq!((&dead["count"], &dead["notifications"][0]["lastError"]), (&json!(1), &alert["detail"]["error"]));
+}

@@ -27,7 +27,7 @@ fn outage() -> Duration {
     given.map_or(OUTAGE, |seconds| Duration::from_secs(seconds.parse().unwrap()))
 }
 
-fn address(options: &PgConnectOptions) -> std::net::SocketAddr {
+pub(super) fn address(options: &PgConnectOptions) -> std::net::SocketAddr {
     ([127, 0, 0, 1], options.get_port()).into()
 }
 

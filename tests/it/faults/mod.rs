@@ -2,6 +2,8 @@
 
 mod database;
 mod proxy;
+mod replicas;
+mod secrets;
 mod sors;
 mod source;
 mod start;

@@ -15,6 +15,9 @@ use crate::processes::until;
 use crate::pyroscope::{AFTER, BOTH, Canned};
 use crate::testing;
 
+/// Five minutes after the deploy, in which a rule is tried.
+const MINUTES: &str = "from=1795176300&to=1795176600";
+
 /// The answer of a route during a fault.
 #[derive(Debug, Clone, Copy)]
 enum Expected {
@@ -61,7 +64,18 @@ const LIMITS: &[&str] = &[
 const OWNERS: &[&str] = &["teamOwner", "tier", "notificationChannel", "criticalServiceCount"];
 
 /// The routes of the core.
-const OF_THE_CORE: &[&str] = &["/schedule", "/audit", "/alerts", "/silences", "/core"];
+const OF_THE_CORE: &[&str] = &[
+    "/schedule",
+    "/audit",
+    "/alerts",
+    "/silences",
+    "/channels",
+    "/notifications",
+    "/core",
+    // What the last evaluation found is kept there.
+    "/rules/2/state",
+    "/rules/999/state",
+];
 
 const PROFILES: &str = "PROFILE_DATA_URL";
 const BASELINES: &str = "BASELINE_URL";
@@ -92,6 +106,8 @@ const TABLE: &[Row] = &[
     (REGISTRY, &[BROKEN], &["/services"], Problem(503, "database_unavailable")),
     (REGISTRY, &[SLOW], &["/services"], Problem(504, "timeout")),
     (REGISTRY, &[BUSY], &["/services"], Problem(503, "overloaded")),
+    // A trial brings its rule with it.
+    (RULES, EACH, &["/rules/test"], Same),
     (RULES, &[BROKEN], &["/rules"], Problem(503, "database_unavailable")),
     (RULES, &[SLOW], &["/rules"], Problem(504, "timeout")),
     (RULES, &[BUSY], &["/rules"], Problem(503, "overloaded")),
@@ -114,6 +130,7 @@ fn questions() -> Vec<(Method, String, Option<Value>)> {
     let delete = |path: &str| (Method::DELETE, path.to_owned(), None);
     let limit = json!({"appName": "else", "profileType": "cpu", "functionName": "main", "maxSelfPercent": 5.0});
     let rule = json!({"appName": "else", "profileType": "cpu", "thresholdPercent": 20});
+    let trial = json!({"appName": "shop", "profileType": "cpu", "thresholdPercent": 20});
     let assessment = json!({"appName": "else", "diagnosis": "cpu_bound", "severity": "low"});
     vec![
         get(&format!("/triage/shop?types=cpu&{AFTER}")),
@@ -142,8 +159,20 @@ fn questions() -> Vec<(Method, String, Option<Value>)> {
         get("/rules/active/shop"),
         post("/rules", rule),
         delete("/rules/999"),
+        // A disabled one, which no round evaluates meanwhile.
+        get("/rules/2/state"),
+        get("/rules/999/state"),
+        post(&format!("/rules/test?{MINUTES}"), trial),
         get("/audit?userId=nobody"),
         get("/alerts?appName=nobody"),
+        get("/alerts/999"),
+        post("/alerts/999/acknowledge", json!({})),
+        post("/alerts/999/snooze", json!({"minutes": 5, "reason": "a test"})),
+        delete("/alerts/999/snooze"),
+        get("/channels"),
+        post("/channels/nobody/test", json!({})),
+        get("/notifications"),
+        post("/notifications/999/retry", json!({})),
         get("/silences"),
         delete("/silences/999"),
         // The schedule itself moves on.
@@ -190,11 +219,13 @@ impl Ring {
     async fn fill(&self) {
         let limit = |function: &str, percent: f64| json!({"appName": "shop", "profileType": "cpu", "functionName": function, "maxSelfPercent": percent});
         let rule = json!({"appName": "shop", "profileType": "cpu", "thresholdPercent": 20});
+        let disabled = json!({"appName": "shop", "profileType": "cpu", "thresholdPercent": 20, "enabled": false});
         for (path, body) in [
             ("/baselines", limit("shop.Cart.toJson", 5.0)),
             ("/baselines", limit("gone", 5.0)),
             ("/services", json!({"appName": "shop", "tier": "critical"})),
             ("/rules", rule),
+            ("/rules", disabled),
         ] {
             let said = Said::of(ask(&self.front, path, Some(&body))).await;
             assert_eq!(said.status, 201, "{}", said.body);
@@ -280,4 +311,22 @@ async fn each_failure_of_a_system_of_record_has_its_answer_and_leaves_nothing_be
     };
     until("every decision in the history", || async { kept().await >= decided }).await;
     assert_eq!(kept().await, decided);
+}
+
+#[actix_web::test]
+async fn a_trial_of_a_rule_says_how_the_source_of_profiles_fails_and_answers_when_it_is_back() {
+    let ring = Ring::before(PROFILES).await;
+    let rule = json!({"appName": "shop", "profileType": "cpu", "thresholdPercent": 20});
+    for (n, fault) in EACH.concat().into_iter().enumerate() {
+        // Each asks for other windows: those that were read once are not read again.
+        let from = 1_795_176_000 + 600 * n;
+        let path = format!("/rules/test?from={from}&to={}", from + 300);
+        ring.proxy.set(fault).await;
+        let said = Said::of(ask(&ring.front, &path, Some(&rule))).await;
+        let Problem(status, code) = expected(PROFILES, fault, "/search") else { panic!("{fault:?} is in the table") };
+        assert_eq!(said.problem(), (status, code), "{fault:?}: {}", said.body);
+        ring.proxy.set(Fault::None).await;
+        let said = Said::of(ask(&ring.front, &path, Some(&rule))).await;
+        assert_eq!((said.status, said.body["evaluations"].as_array().map(Vec::len)), (200, Some(6)), "{}", said.body);
+    }
 }

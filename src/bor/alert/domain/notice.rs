@@ -127,7 +127,9 @@ fn lines(incident: &Incident, event: NoticeEvent, detail: Option<&AlertDetail>) 
     if incident.found.resolve_reason == Some(ResolveReason::NoData) && event == NoticeEvent::Resolved {
         lines.push("No profile came for an hour: this says nothing about its health.".to_owned());
     } else if event != NoticeEvent::Resolved {
-        lines.extend(detail.and_then(|detail| detail.headline.clone()));
+        // Sources without a profile say theirs too.
+        lines
+            .extend(incident.found.detail.as_value().get("headline").and_then(|said| said.as_str()).map(str::to_owned));
     }
     if event != NoticeEvent::Resolved {
         lines.extend(detail.and_then(also_over));
@@ -294,6 +296,9 @@ mod tests {
         let notice = told(&system);
         assert_eq!(notice.headline, "FIRING warning · the channel ops takes nothing since 12:00Z");
         assert_eq!((notice.lines.len(), notice.links.len()), (0, 1));
+        let why = "the channel ops takes nothing: the receiver answered 404 Not Found";
+        system.found.detail = json!({"headline": why, "channel": "ops"}).try_into().unwrap();
+        assert_eq!(told(&system).lines, [why]);
     }
 
     /// As it stands, and as people know it.

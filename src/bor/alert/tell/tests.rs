@@ -60,6 +60,7 @@ async fn what_was_handed_in_is_noted_as_told_on_the_channel_that_took_it() {
             severity: LimitSeverity::Warning,
             at: at(60),
             channel: channel.map(str::to_owned),
+            last_told_at: None,
         });
         states.expect_told().withf(move |_, all| *all == told).times(1).returning(|_, _| Ok(()));
     });

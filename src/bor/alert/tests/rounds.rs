@@ -5,8 +5,11 @@ use crate::kernel::{CALL, LimitSeverity, Percent, ProfileType, Stored};
 use crate::sor::alert_rule::{AlertRule, MockAlertRuleSor, Scope};
 use crate::sor::baseline::{Baseline, BaselineSor, MockBaselineSor};
 use crate::sor::incident::{
-    Decided, IncidentState, IncidentWrite, MockAlertStateSor, MockIncidentSor, RuleState, StandingIncidents,
+    Decided, IncidentState, IncidentWrite, MockAlertStateSor, MockIncidentSor, Observation, Observed, RuleState,
+    StandingIncidents,
 };
+
+mod failing;
 
 fn away<T>() -> PortResult<T> {
     Err(PortError::Unavailable("away".to_owned()))
@@ -34,70 +37,115 @@ fn kept() -> AlertRule {
 /// The ports of a round, each of which may be away.
 struct Ports {
     source: Source,
+    rule: AlertRule,
     rules_away: bool,
-    standing_away: bool,
-    /// Whether the registry is off, away, or there.
-    registry: Option<bool>,
-    /// The approved limits; `None` for off.
+    standing: PortResult<StandingIncidents>,
+    /// What the round before has kept.
+    memory: PortResult<Option<Value>>,
+    apply_away: bool,
+    observe_away: bool,
+    /// What the registry answers. `None`: it is off.
+    registry: Option<PortResult<Vec<Service>>>,
+    /// The approved limits; `None`: they are off.
     limits: Option<PortResult<Vec<Baseline>>>,
+}
+
+/// Rounds over these ports, and what they wrote.
+struct Rounds {
+    round: AlertRound,
+    source: Arc<Source>,
+    registry: Arc<Mutex<PortResult<Vec<Service>>>>,
+    clock: Arc<FixedClock>,
+    written: Arc<Mutex<Vec<Decided>>>,
+    observed: Arc<Mutex<Vec<Observation>>>,
+}
+
+impl Rounds {
+    /// Runs a round; what it wrote, too.
+    async fn run(&self) -> (PortResult<()>, Vec<Decided>) {
+        let done = self.round.run(&CALL).await;
+        (done, std::mem::take(&mut *self.written.lock().unwrap()))
+    }
 }
 
 impl Ports {
     fn all() -> Self {
-        Self { source: source(0..60), rules_away: false, standing_away: false, registry: Some(true), limits: None }
+        Self {
+            source: source(0..60),
+            rule: kept(),
+            rules_away: false,
+            standing: Ok(StandingIncidents::default()),
+            memory: Ok(None),
+            apply_away: false,
+            observe_away: false,
+            registry: Some(Ok(Vec::new())),
+            limits: None,
+        }
     }
 
     /// Runs a round; what it wrote, too.
     async fn round(self) -> (PortResult<()>, Vec<Decided>) {
-        self.round_reading_for(Duration::from_secs(10)).await
+        self.build().run().await
     }
 
-    async fn round_reading_for(self, reading: Duration) -> (PortResult<()>, Vec<Decided>) {
-        let written = Arc::new(Mutex::new(Vec::new()));
-        let registry = self.registry.map(|there| {
+    fn build(self) -> Rounds {
+        let Self { source, rule, rules_away, standing, memory, apply_away, observe_away, registry, limits } = self;
+        let (source, written) = (Arc::new(source), Arc::new(Mutex::new(Vec::new())));
+        let (is_on, answer) = (registry.is_some(), Arc::new(Mutex::new(registry.unwrap_or_else(away))));
+        let says = Arc::clone(&answer);
+        let registry = is_on.then(|| {
             let mut registry = MockRegistrySor::new();
-            registry.expect_list().returning(move |_| if there { Ok(Vec::new()) } else { away() });
+            registry.expect_list().returning(move |_| says.lock().unwrap().clone());
             Arc::new(registry) as Arc<dyn RegistrySor>
         });
+        let clock = Arc::new(FixedClock::at(DateTime::from_timestamp(START + 3_630, 0).unwrap()));
         let relational = RelationalPorts {
             baselines: None,
             history: None,
             registry,
-            clock: Arc::new(FixedClock::at(DateTime::from_timestamp(START + 3_630, 0).unwrap())),
+            clock: clock.clone(),
             ids: Arc::new(SequentialIds::default()),
             version: Version::V2,
         };
-        let parts = AlertParts { profiles: Arc::new(self.source), relational, rules: Rules::builtin() };
-        let (mut rules, mut states) = (MockAlertRuleSor::new(), MockAlertStateSor::new());
-        let rules_away = self.rules_away;
-        rules.expect_all().returning(move |_| if rules_away { away() } else { Ok(vec![kept()]) });
+        let parts = AlertParts { profiles: source.clone(), relational, rules: Rules::builtin() };
+        let (mut rules, mut states, mut incidents) =
+            (MockAlertRuleSor::new(), MockAlertStateSor::new(), MockIncidentSor::new());
+        rules.expect_all().returning(move |_| if rules_away { away() } else { Ok(vec![rule.clone()]) });
         rules.expect_get().returning(|_, id| Ok((id.get() == 12).then(|| Stored::Valid(kept()))));
-        let standing_away = self.standing_away;
-        states
-            .expect_standing()
-            .returning(move |_| if standing_away { away() } else { Ok(StandingIncidents::default()) });
-        states.expect_rule_state().returning(|_, _| Ok(None));
+        states.expect_standing().returning(move |_| standing.clone());
+        states.expect_rule_state().returning(move |_, id| {
+            let at = DateTime::from_timestamp(START, 0).unwrap();
+            let state = |body| RuleState { rule_id: id.get(), evaluated_at: at, body };
+            memory.clone().map(|memory| memory.map(state))
+        });
         let into = Arc::clone(&written);
         states.expect_apply().returning(move |_, decided| {
+            if apply_away {
+                return away();
+            }
             into.lock().unwrap().push(decided);
             Ok(())
         });
+        let observed = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&observed);
+        incidents.expect_observe().returning(move |_, observation| {
+            into.lock().unwrap().push(observation);
+            if observe_away { away() } else { Ok(Observed { id: RowId::new(1).unwrap(), acknowledged: false }) }
+        });
         let round = RoundParts {
             rules: Arc::new(rules),
-            limits: self.limits.map(|limits| {
+            limits: limits.map(|limits| {
                 let mut port = MockBaselineSor::new();
                 port.expect_all().returning(move |_| limits.clone());
                 Arc::new(port) as Arc<dyn BaselineSor>
             }),
-            incidents: Arc::new(MockIncidentSor::new()),
+            incidents: Arc::new(incidents),
             states: Arc::new(states),
             most_pairs: 10_000,
             links: crate::bor::LinkSettings::default(),
         };
-        let round = AlertRound::new(AlertService::new(parts), round).reading_for(reading);
-        let done = round.run(&CALL).await;
-        let written = std::mem::take(&mut *written.lock().unwrap());
-        (done, written)
+        let round = AlertRound::new(AlertService::new(parts), round);
+        Rounds { round, source, registry: answer, clock, written, observed }
     }
 }
 
@@ -122,11 +170,12 @@ async fn a_round_opens_an_incident_with_what_a_triage_says_and_keeps_what_it_fou
 }
 
 #[actix_web::test]
-async fn without_rules_or_incidents_or_a_list_of_services_a_round_fails_and_writes_nothing() {
+async fn without_rules_or_incidents_or_services_or_what_the_last_round_knew_a_round_fails_and_writes_nothing() {
     for ports in [
         Ports { rules_away: true, ..Ports::all() },
-        Ports { standing_away: true, ..Ports::all() },
-        Ports { registry: Some(false), ..Ports::all() },
+        Ports { standing: away(), ..Ports::all() },
+        Ports { registry: Some(away()), ..Ports::all() },
+        Ports { memory: away(), ..Ports::all() },
     ] {
         let (done, written) = ports.round().await;
         assert!(matches!(done, Err(PortError::Unavailable(_))), "{done:?}");
@@ -157,7 +206,9 @@ async fn an_app_that_cannot_be_read_is_an_error_that_the_next_round_knows_of() {
 #[actix_web::test]
 async fn what_the_deadline_cuts_comes_first_in_the_next_round() {
     let source = Source { hangs_after: Some(0), ..source(0..60) };
-    let (done, written) = Ports { source, ..Ports::all() }.round_reading_for(Duration::from_millis(50)).await;
+    let rounds = Ports { source, ..Ports::all() }.build();
+    let rounds = Rounds { round: rounds.round.reading_for(Duration::from_millis(50)), ..rounds };
+    let (done, written) = rounds.run().await;
     assert_eq!((done, &written[0].writes[..]), (Ok(()), &[][..]));
     assert_eq!(
         state_of(&written[0], i32::MAX),

@@ -28,6 +28,7 @@ async fn tell(ports: &IncidentPorts, times: Times, incident: &Incident, minutes:
         severity: now.found.severity,
         at: times.ago(minutes),
         channel: Some("ops".to_owned()),
+        last_told_at: now.told_at,
     };
     ports.states.told(&Call::system("alert_tell"), vec![told]).await.unwrap();
     get(ports, incident).await
@@ -147,6 +148,32 @@ async fn flapping_is_told_once(ports: &IncidentPorts) {
     assert!(nothing(ports, times).await);
 }
 
+async fn what_fires_four_times_in_a_day_is_told_three_times_with_its_ends_and_once_as_flapping(ports: &IncidentPorts) {
+    let times = Times::of_now();
+    let begun = |hour: i64| firing("shop", times.ago(60 * hour), times.ago(60 * hour - 5));
+    let shop = open(ports, begun(5)).await;
+    let tell_all = async || {
+        let found = untold(ports, usual(times)).await;
+        if !found.is_empty() {
+            tell(ports, times, &shop, 1).await;
+        }
+        found.into_iter().map(|(_, level)| level).collect::<Vec<_>>()
+    };
+    let mut all_told = Vec::new();
+    for hour in [5, 4, 3, 2] {
+        if hour < 5 {
+            update(ports, &shop, begun(hour)).await;
+        }
+        all_told.extend(tell_all().await);
+        let was = get(ports, &shop).await.found;
+        update(ports, &shop, resolved(was, times.ago(60 * hour - 30))).await;
+        all_told.extend(tell_all().await);
+    }
+    let both = [IncidentLevel::Firing, IncidentLevel::Resolved];
+    assert_eq!(all_told, [&both[..], &both, &both, &[IncidentLevel::Flapping]].concat());
+    assert_eq!((all(ports).await.len(), get(ports, &shop).await.reopenings.len()), (1, 3));
+}
+
 async fn what_changed_first_comes_first_and_what_is_gone_was_told(ports: &IncidentPorts) {
     let times = Times::of_now();
     for (app, minutes) in [("second", 4), ("first", 6), ("third", 2)] {
@@ -160,12 +187,41 @@ async fn what_changed_first_comes_first_and_what_is_gone_was_told(ports: &Incide
         severity: LimitSeverity::Warning,
         at: times.ago(0) + TimeDelta::seconds(1),
         channel: None,
+        last_told_at: None,
     };
     let mut all_told: Vec<_> = all(ports).await.iter().map(told).collect();
     all_told.push(Told { id: crate::kernel::RowId::new(i32::MAX.into()).unwrap(), ..all_told[0].clone() });
     ports.states.told(&CALL, all_told).await.unwrap();
     assert!(nothing(ports, times).await);
     assert_eq!(kinds(ports, &all(ports).await[0]).await, ["firing"], "no channel took it");
+}
+
+async fn what_was_told_since_the_teller_looked_stays(ports: &IncidentPorts) {
+    let times = Times::of_now();
+    let shop = open(ports, firing("shop", times.ago(30), times.ago(25))).await;
+    let told = |state, minutes, last_told_at| Told {
+        id: shop.id,
+        state,
+        severity: LimitSeverity::Warning,
+        at: times.ago(minutes),
+        channel: Some("ops".to_owned()),
+        last_told_at,
+    };
+    let note = async |told: Told| {
+        ports.states.told(&CALL, vec![told]).await.unwrap();
+        let now = get(ports, &shop).await;
+        (now.told_state, now.told_at)
+    };
+    let first = (Some(IncidentLevel::Firing), Some(times.ago(24)));
+    assert_eq!(note(told(IncidentLevel::Firing, 24, None)).await, first);
+    // Another one, which has told the same and is late.
+    assert_eq!(note(told(IncidentLevel::Firing, 23, None)).await, first);
+    update(ports, &shop, resolved(firing("shop", times.ago(30), times.ago(25)), times.ago(20))).await;
+    let over = (Some(IncidentLevel::Resolved), Some(times.ago(19)));
+    assert_eq!(note(told(IncidentLevel::Resolved, 19, first.1)).await, over);
+    assert_eq!(note(told(IncidentLevel::Firing, 18, None)).await, over);
+    assert_eq!(note(told(IncidentLevel::Firing, 18, first.1)).await, over);
+    assert_eq!(kinds(ports, &shop).await, ["firing", "told", "resolved", "told"]);
 }
 
 suite! {
@@ -175,5 +231,7 @@ suite! {
     that_one_is_over_is_told_where_it_was_told_that_it_fires
     nobody_is_told_of_what_is_silenced_or_snoozed
     flapping_is_told_once
+    what_fires_four_times_in_a_day_is_told_three_times_with_its_ends_and_once_as_flapping
     what_changed_first_comes_first_and_what_is_gone_was_told
+    what_was_told_since_the_teller_looked_stays
 }

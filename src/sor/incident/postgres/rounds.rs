@@ -158,8 +158,8 @@ impl AlertStateSor for PostgresIncidents {
     async fn told(&self, call: &Call, told: Vec<Told>) -> PortResult<()> {
         let acting = acting(call);
         let rows = told.iter().map(|told| {
-            json!({"id": told.id, "told_state": IncidentLevel::as_str(told.state), "told_at": told.at,
-                "told_severity": LimitSeverity::as_str(told.severity), "told_channel": told.channel})
+            json!({"id": told.id, "state": IncidentLevel::as_str(told.state), "at": told.at,
+                "severity": LimitSeverity::as_str(told.severity), "channel": told.channel, "known": told.last_told_at})
         });
         let rows = Value::Array(rows.collect());
         let done = self.db.run(Repeat::Safe, move |connection| {
@@ -167,10 +167,10 @@ impl AlertStateSor for PostgresIncidents {
             Box::pin(async move {
                 sqlx::query!(
                     "UPDATE core.incident AS i
-                     SET told_state = r.told_state, told_severity = r.told_severity, told_at = r.told_at,
-                         told_channel = r.told_channel
-                     FROM core.acting($2), jsonb_populate_recordset(NULL::core.incident, $1) AS r
-                     WHERE i.id = r.id",
+                     SET told_state = r.state, told_severity = r.severity, told_at = r.at, told_channel = r.channel
+                     FROM core.acting($2), jsonb_to_recordset($1) AS r (
+                         id integer, state text, severity text, at timestamptz, channel text, known timestamptz)
+                     WHERE i.id = r.id AND i.told_at IS NOT DISTINCT FROM r.known",
                     rows,
                     acting,
                 )
