@@ -120,13 +120,17 @@ impl Round {
         loop {
             tokio::time::sleep(Duration::from_millis(200)).await;
             let schedule: Value = client.get(format!("http://{SERVER}/schedule")).send().await?.json().await?;
-            let jobs = schedule["jobs"].as_array().context("jobs")?;
-            let job = jobs.iter().find(|job| job["job"] == "alert_rules").context("no alert rounds")?;
-            let time = |name: &str| job[name].as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok());
+            let jobs = schedule.get("jobs").and_then(Value::as_array).context("jobs")?;
+            let member = |job: &Value, name: &str| job.get(name).and_then(Value::as_str).map(str::to_owned);
+            let job = jobs
+                .iter()
+                .find(|job| member(job, "name").as_deref() == Some("alert_rules"))
+                .context("no alert rounds")?;
+            let time = |name: &str| member(job, name).and_then(|text| text.parse::<DateTime<Utc>>().ok());
             if let (Some(started), Some(finished)) = (time("startedAt"), time("finishedAt"))
                 && started > asked
             {
-                ensure!(job["outcome"] == "ok", "a round failed: {job}");
+                ensure!(member(job, "outcome").as_deref() == Some("ok"), "a round failed: {job}");
                 return Ok(Self { started, finished });
             }
         }

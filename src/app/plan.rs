@@ -274,7 +274,7 @@ mod tests {
     #[case(&[V2, PROFILE], &[DB, ("DB_POOL_SIZE", "9")], "store off off off off off External 9 profiled")]
     #[case(&[FLEET], &[D, B, H, R], "remote off off remote off off None 5 not")]
     #[case(&[FLEET, BASELINE], &[P, DB], "pyroscope local off off off off External 20 profiled")]
-    #[case(&[ALERT], &[D, B, H, R, A, C], "remote off off remote remote remote None 5 not")]
+    #[case(&[ALERT], &[D, B, H, R, A, C], "remote remote off remote remote remote None 5 not")]
     #[case(&[ALERT], &[D, A, C], "remote off off off remote remote None 5 not")]
     #[case(&[ALERT, RULES, CORE], &[P, DB], "pyroscope off off off local local External 20 profiled")]
     fn settles_each_case(#[case] functions: &[&str], #[case] variables: &[(&str, &str)], #[case] expected: &str) {

@@ -22,7 +22,7 @@ use crate::cli::{Common, Exit};
 /// Rules look at whole minutes.
 const MINUTE: i64 = 60;
 /// How long the slow version runs before a whole minute.
-const SLOW: u64 = 10;
+const SLOW: u64 = 15;
 /// How long its profiler takes to start, at most.
 const START: i64 = 6;
 /// How long the version before it runs then.
@@ -30,7 +30,7 @@ const ROLLED_BACK: u64 = 60;
 /// The window of the rule, in seconds.
 const WINDOW: i64 = 300;
 /// From which share on, in percent, the rule fires.
-const THRESHOLD: f64 = 20.0;
+const THRESHOLD: f64 = 30.0;
 /// How long the alert may take to fire, and to be resolved. Rounds are a minute apart, and on a busy machine profiles may
 /// come too late for one.
 const PATIENCE: Duration = Duration::from_mins(4);
@@ -123,7 +123,7 @@ impl AlertDemo {
         if let Some(messages) = messages {
             let received = timeout_at(end, messages.recv()).await;
             let message = received.ok().flatten().context("the server told nobody: GET /channels says why")?;
-            let indented: String = message.lines().map(|line| format!("    {line}\n")).collect();
+            let indented = message.lines().fold(String::new(), |text, line| text + "    " + line + "\n");
             common.show(&format!("{}  received at http://{}:\n{indented}", clock(now()), self.receiver))?;
         }
         Ok(())
