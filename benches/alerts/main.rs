@@ -61,6 +61,8 @@ async fn alerts() -> Result<()> {
     let server = server(SERVER, CANNED, "", &[("DATA_DIR", &data_dir), ("HISTORY_REPEATS_EVERY", "1h")])?;
     let triage =
         Target::new("triage", server.id(), &format!("http://{SERVER}/triage/app0?types=cpu")).with_windows()?;
+    // The database is ready a little later than the source.
+    Target::new("rules", server.id(), &format!("http://{SERVER}/rules")).ready().await?;
     triage.ready().await?;
     let client = Client::new();
     for rule in (0..APPS).flat_map(|app| (0..RULES_OF_AN_APP).map(move |n| rule(app, n))) {
