@@ -318,9 +318,9 @@ impl PartitionedTable {
         let [from, to] = [first, next].map(|day| format!("'{day} 00:00:00+00'"));
         let mut statements = Vec::new();
         if let Some(DefaultPartition { name, .. }) = default {
-            // Whoever comes now has to wait at the table, before it looks which partitions there are: a row already on its
-            // way to DEFAULT would be refused once the partition is there, and a reader that waited at DEFAULT would find
-            // what is moved in neither. Both locks are taken before any weaker one, as strengthening a lock leads to
+            // Other sessions have to wait for the table before they look up its partitions. A row that is already on its way
+            // to DEFAULT would be refused once the partition exists. A reader that has to wait for DEFAULT would find the moved
+            // rows neither there nor in the new partition. Both locks are taken before any weaker one, as strengthening a lock leads to
             // deadlocks.
             statements.push(format!("LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE"));
             statements.push(format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"));

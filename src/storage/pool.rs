@@ -296,7 +296,7 @@ impl Pool {
     }
 }
 
-/// The settings that end a statement on the server when its time is over, and a transaction of which nothing is heard.
+/// The settings with which the server ends a statement that takes too long, and a transaction whose client sends nothing.
 fn limits(settings: &PoolSettings) -> [String; 2] {
     [
         format!("statement_timeout = {}", settings.query_timeout.as_millis()),

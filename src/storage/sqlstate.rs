@@ -56,7 +56,7 @@ impl Meaning {
             // Undefined table, column, schema, function: the schema is older than this binary.
             "42P01" | "42703" | "3F000" | "42883" => Self::NoSchema,
             // A read-only transaction is a standby that is not yet, or no longer, the primary.
-            // After 25P03 the server has closed the connection: nothing was heard of a transaction for too long.
+            // With 25P03 the server closed the connection, because the client of a transaction sent nothing for too long.
             "25006" | "25P03" | "3D000" => Self::Away,
             _ => match code.get(..2).unwrap_or_default() {
                 // Connection exceptions, wrong credentials, out of resources, shut down, system errors.

@@ -25,17 +25,17 @@ const MINUTE: i64 = 60;
 const SLOW: u64 = 15;
 /// How long its profiler takes to start, at most.
 const START: i64 = 6;
-/// How long the version before it runs then.
+/// How long the earlier version runs after the rollback.
 const ROLLED_BACK: u64 = 60;
 /// The window of the rule, in seconds.
 const WINDOW: i64 = 300;
 /// From which share on, in percent, the rule fires.
 const THRESHOLD: f64 = 30.0;
-/// How long the alert may take to fire, and to be resolved. Rounds are a minute apart, and on a busy machine profiles may
-/// come too late for one.
+/// How long to wait for the alert to fire, and then for it to be resolved. Rules are evaluated once a minute, and on a busy
+/// machine the profiles may arrive after a round has begun.
 const PATIENCE: Duration = Duration::from_mins(4);
 
-/// What is told of the alert, and by whom.
+/// The server that evaluates the rule, and the address where this command receives messages.
 pub(super) struct AlertDemo {
     pub(super) server: Server,
     pub(super) url: Url,
@@ -96,7 +96,7 @@ impl AlertDemo {
         Ok(Exit::Fine)
     }
 
-    /// Returns once the alert is in that state, and the message about it is there and was shown.
+    /// Waits until the alert is in that state, then prints it and the message that the receiver got.
     async fn seen(
         &self,
         common: &Common,
@@ -129,20 +129,20 @@ impl AlertDemo {
         Ok(())
     }
 
-    /// Whether profiles of an earlier run are in the window of the rule.
+    /// Whether the demo ran within the last minutes: the rule would see the profiles of that run too.
     async fn ran_lately(&self) -> anyhow::Result<bool> {
         let from = [("from", Some((now() - WINDOW - MINUTE).to_string()))];
         let apps: Apps = self.get(&["profiles", "apps"], &from).await?;
         Ok(apps.apps.iter().any(|name| name == app()))
     }
 
-    /// Whether the server tells somebody; how to let it tell this command, if not.
+    /// Whether the server has a channel. If it has none, prints how to start it with one.
     async fn names_a_channel(&self, common: &Common) -> anyhow::Result<bool> {
         let channels: Channels = self.get(&["channels"], &[]).await?;
         let is_told = !channels.channels.is_empty();
         if !is_told {
             common.show(&format!(
-                "This server has no channel, so it tells nobody. To see the messages too, start it with\n\
+                "This server sends no messages, because it has no channel. To see the messages here, start it with\n\
                  SLACK_WEBHOOK_URL=http://{}/hook in its environment.\n\n",
                 self.receiver
             ))?;

@@ -252,7 +252,7 @@ pub struct ChannelList {
     pub default: Option<ChannelName>,
     /// The channels, by name.
     pub channels: Vec<ChannelStatus>,
-    /// The channels that messages of the last 30 days were meant for and that are not defined, by name.
+    /// Channels that are not defined although messages of the last 30 days were addressed to them, sorted by name.
     pub unresolved: Vec<String>,
 }
 

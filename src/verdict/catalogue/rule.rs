@@ -49,7 +49,8 @@ pub struct Rule {
     /// The cause of its claims, unless their name tells another.
     pub(super) cause: Option<CauseIndex>,
     pub(super) yields_to: Vec<Category>,
-    /// The causes that it serves where a frame above tells one: a trace that only finds out where a record is logged.
+    /// Where a frame above has one of these causes, that frame claims the stack. A stack trace that is taken to find out where
+    /// a record is logged is logging, for example.
     pub(super) yields_to_causes: Vec<CauseIndex>,
     pub(super) except: Vec<Pattern>,
     /// The libraries one of which the name must carry, unless its stack is of the rule's runtime; empty: any.

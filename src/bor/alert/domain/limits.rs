@@ -1,4 +1,4 @@
-//! What the approved limits of an app say of a profile. They are held every 12 minutes against the last hour.
+//! Compares the profiles of the last hour with the approved limits, every 12 minutes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -29,7 +29,7 @@ pub(in crate::bor::alert) type Limits = BTreeMap<(AppName, ProfileType), Vec<Bas
 pub(in crate::bor::alert) struct KnownLimits {
     /// The limits. While they are unavailable, their incidents stay as they are; where they are off, those are resolved.
     pub limits: SorAnswer<Limits>,
-    /// When they were held against profiles last.
+    /// When profiles were last compared with them.
     pub evaluated_at: Option<DateTime<Utc>>,
 }
 
@@ -55,7 +55,7 @@ pub(in crate::bor::alert) struct OverLimit {
     pub severity: LimitSeverity,
 }
 
-/// The limits of an app and kind, held against a profile of the app.
+/// How a profile compares with the limits of its app and kind.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::bor::alert) struct HeldLimits {
     /// Over if any function surely is, clear if all are.
@@ -67,7 +67,7 @@ pub(in crate::bor::alert) struct HeldLimits {
 }
 
 impl HeldLimits {
-    /// Holds the limits against a profile.
+    /// Compares a profile with the limits.
     pub(in crate::bor::alert) fn of(sampled: &Sampled<'_>, limits: &[Baseline]) -> Self {
         let measured = sampled.each(limits.iter().map(|limit| limit.function_name.as_str()));
         let verdicts: Vec<_> = limits
@@ -97,7 +97,7 @@ impl HeldLimits {
         Self { verdict, over, samples: measured.first().and_then(|measured| measured.samples) }
     }
 
-    /// What an incident says that was seen: the interval is of the function that is worst.
+    /// What an incident shows of it. The interval is that of the worst function.
     fn seen(&self) -> Seen {
         let function = |over: &OverLimit| AlertFunction {
             name: short(&over.name),

@@ -25,7 +25,7 @@ pub(in crate::bor::alert) struct RoundMemory {
     pub failures: BTreeMap<AppName, u32>,
     /// The apps that the last round did not reach: they come first in the next.
     pub not_reached: BTreeSet<AppName>,
-    /// When approved limits were held against profiles last.
+    /// When profiles were last compared with the approved limits.
     pub limits_evaluated_at: Option<DateTime<Utc>>,
 }
 
