@@ -20,7 +20,7 @@ use self::alert::AlertDemo;
 use self::program::Program;
 use self::report::{Report, RunWindow};
 use self::workload::{Version, Workload};
-use super::server::{Server, ServerAddress};
+use super::server::{Server, ServerAddress, accepted};
 use super::{Common, Exit};
 use crate::kernel::{Clock as _, SystemClock};
 
@@ -67,6 +67,11 @@ pub(super) async fn run(arguments: &Arguments, common: &Common) -> anyhow::Resul
             arguments.server.url
         );
         return Ok(Exit::NoData);
+    }
+    // A push of nothing stores nothing.
+    let taken = server.push(&[("name", "demo".to_owned())], None, Vec::new()).await;
+    if let Err(exit) = accepted(&arguments.server.url, taken)? {
+        return Ok(exit);
     }
     if arguments.alert {
         let (url, receiver) = (arguments.server.url.clone(), arguments.receiver);
