@@ -208,6 +208,7 @@ mod tests {
     const REGISTRY: &str = "ReadPyroscopeServiceRegistry.sor.v1";
     const RULES: &str = "ReadPyroscopeAlertRule.sor.v1";
     const CORE: &str = "ReadPyroscopeCore.sor.v1";
+    const OPERATIONS: &str = "ReadPyroscopePerformance.sor.v1";
     const ALERT: &str = "EvaluatePyroscopeAlert.v1";
     const V1: &str = "ReadPyroscopeTriageAssessment.v1";
     const V2: &str = "ReadPyroscopeTriageAssessment.v2";
@@ -219,6 +220,7 @@ mod tests {
     const R: (&str, &str) = ("REGISTRY_URL", "http://registry");
     const A: (&str, &str) = ("ALERT_RULE_URL", "http://rules");
     const C: (&str, &str) = ("CORE_URL", "http://core");
+    const O: (&str, &str) = ("PERFORMANCE_URL", "http://performance");
     const DB: (&str, &str) = ("DATABASE_URL", "postgres://u:p@db/f");
 
     fn plan(functions: &[&str], variables: &[(&str, &str)]) -> Result<Plan, String> {
@@ -245,38 +247,41 @@ mod tests {
     }
 
     #[rstest]
-    #[case(&[], &[], "store local local local local local Embedded 20 profiled")]
-    #[case(&["all"], &[DB, P], "pyroscope local local local local local External 20 profiled")]
-    #[case(&["all"], &[B, H, P], "pyroscope remote remote local local local Embedded 20 profiled")]
-    #[case(&["all"], &[B, H, R, P], "pyroscope remote remote remote local local Embedded 20 profiled")]
-    #[case(&["all"], &[B, H, R, A, P], "pyroscope remote remote remote remote local Embedded 20 profiled")]
-    #[case(&["all"], &[B, H, R, A, C, P], "pyroscope remote remote remote remote remote None 20 profiled")]
-    #[case(&["all"], &[D], "remote local local local local local Embedded 20 not")]
-    #[case(&["all"], &[("SELF_PROFILE", "false")], "store local local local local local Embedded 20 not")]
-    #[case(&[PROFILE], &[], "store off off off off off Embedded 5 profiled")]
-    #[case(&[PROFILE], &[P], "pyroscope off off off off off None 5 profiled")]
-    #[case(&[PROFILE], &[D], "remote off off off off off None 5 not")]
-    #[case(&[BASELINE], &[DB], "- local off off off off External 5 not")]
-    #[case(&[BASELINE], &[B], "- remote off off off off None 5 not")]
-    #[case(&[BASELINE, HISTORY], &[], "- local local off off off Embedded 20 not")]
-    #[case(&[REGISTRY], &[DB], "- off off local off off External 5 not")]
-    #[case(&[REGISTRY], &[R], "- off off remote off off None 5 not")]
-    #[case(&[RULES], &[DB], "- off off off local off External 5 not")]
-    #[case(&[RULES], &[A], "- off off off remote off None 5 not")]
-    #[case(&[CORE], &[DB], "- off off off off local External 5 not")]
-    #[case(&[CORE], &[C], "- off off off off remote None 5 not")]
-    #[case(&[FLEET], &[P, C], "pyroscope off off off off remote None 5 profiled")]
-    #[case(&[V1], &[P, B, H, R], "pyroscope off off off off off None 5 profiled")]
-    #[case(&[V1], &[D], "remote off off off off off None 5 not")]
-    #[case(&[V2], &[P], "pyroscope off off off off off None 5 profiled")]
-    #[case(&[V2], &[D, B, H, R], "remote remote remote remote off off None 5 not")]
-    #[case(&[V2, BASELINE], &[D, DB], "remote local off off off off External 20 not")]
-    #[case(&[V2, PROFILE], &[DB, ("DB_POOL_SIZE", "9")], "store off off off off off External 9 profiled")]
-    #[case(&[FLEET], &[D, B, H, R], "remote off off remote off off None 5 not")]
-    #[case(&[FLEET, BASELINE], &[P, DB], "pyroscope local off off off off External 20 profiled")]
-    #[case(&[ALERT], &[D, B, H, R, A, C], "remote remote off remote remote remote None 5 not")]
-    #[case(&[ALERT], &[D, A, C], "remote off off off remote remote None 5 not")]
-    #[case(&[ALERT, RULES, CORE], &[P, DB], "pyroscope off off off local local External 20 profiled")]
+    #[case(&[], &[], "store local local local local local local Embedded 20 profiled")]
+    #[case(&["all"], &[DB, P], "pyroscope local local local local local local External 20 profiled")]
+    #[case(&["all"], &[B, H, P], "pyroscope remote remote local local local local Embedded 20 profiled")]
+    #[case(&["all"], &[B, H, R, P], "pyroscope remote remote remote local local local Embedded 20 profiled")]
+    #[case(&["all"], &[B, H, R, A, P], "pyroscope remote remote remote remote local local Embedded 20 profiled")]
+    #[case(&["all"], &[B, H, R, A, C, P], "pyroscope remote remote remote remote remote local Embedded 20 profiled")]
+    #[case(&["all"], &[B, H, R, A, C, O, P], "pyroscope remote remote remote remote remote remote None 20 profiled")]
+    #[case(&["all"], &[D], "remote local local local local local local Embedded 20 not")]
+    #[case(&["all"], &[("SELF_PROFILE", "false")], "store local local local local local local Embedded 20 not")]
+    #[case(&[PROFILE], &[], "store off off off off off off Embedded 5 profiled")]
+    #[case(&[PROFILE], &[P], "pyroscope off off off off off off None 5 profiled")]
+    #[case(&[PROFILE], &[D], "remote off off off off off off None 5 not")]
+    #[case(&[BASELINE], &[DB], "- local off off off off off External 5 not")]
+    #[case(&[BASELINE], &[B], "- remote off off off off off None 5 not")]
+    #[case(&[BASELINE, HISTORY], &[], "- local local off off off off Embedded 20 not")]
+    #[case(&[REGISTRY], &[DB], "- off off local off off off External 5 not")]
+    #[case(&[REGISTRY], &[R], "- off off remote off off off None 5 not")]
+    #[case(&[RULES], &[DB], "- off off off local off off External 5 not")]
+    #[case(&[RULES], &[A], "- off off off remote off off None 5 not")]
+    #[case(&[CORE], &[DB], "- off off off off local off External 5 not")]
+    #[case(&[CORE], &[C], "- off off off off remote off None 5 not")]
+    #[case(&[OPERATIONS], &[DB], "- off off off off off local External 5 not")]
+    #[case(&[OPERATIONS], &[O], "- off off off off off remote None 5 not")]
+    #[case(&[FLEET], &[P, C], "pyroscope off off off off remote off None 5 profiled")]
+    #[case(&[V1], &[P, B, H, R], "pyroscope off off off off off off None 5 profiled")]
+    #[case(&[V1], &[D], "remote off off off off off off None 5 not")]
+    #[case(&[V2], &[P], "pyroscope off off off off off off None 5 profiled")]
+    #[case(&[V2], &[D, B, H, R], "remote remote remote remote off off off None 5 not")]
+    #[case(&[V2, BASELINE], &[D, DB], "remote local off off off off off External 20 not")]
+    #[case(&[V2, PROFILE], &[DB, ("DB_POOL_SIZE", "9")], "store off off off off off off External 9 profiled")]
+    #[case(&[FLEET], &[D, B, H, R], "remote off off remote off off off None 5 not")]
+    #[case(&[FLEET, BASELINE], &[P, DB], "pyroscope local off off off off off External 20 profiled")]
+    #[case(&[ALERT], &[D, B, H, R, A, C], "remote remote off remote remote remote off None 5 not")]
+    #[case(&[ALERT], &[D, A, C], "remote off off off remote remote off None 5 not")]
+    #[case(&[ALERT, RULES, CORE], &[P, DB], "pyroscope off off off local local off External 20 profiled")]
     fn settles_each_case(#[case] functions: &[&str], #[case] variables: &[(&str, &str)], #[case] expected: &str) {
         assert_eq!(short(&plan(functions, variables).unwrap()), expected);
     }

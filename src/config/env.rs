@@ -45,6 +45,7 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("ALERT_MAX_PAIRS", "alerts.max_pairs"),
     ("ALERT_RETENTION_DAYS", "alerts.retention_days"),
     ("AUDIT_RETENTION_DAYS", "audit.retention_days"),
+    ("PERF_RETENTION_DAYS", "performance.retention_days"),
     ("CHANNELS_FILE", "notify.channels_file"),
     ("SLACK_WEBHOOK_URL", "notify.slack_webhook_url"),
     ("ALERTMANAGER_URL", "notify.alertmanager_url"),

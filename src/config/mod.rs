@@ -15,6 +15,7 @@ mod history;
 mod links;
 mod log;
 mod notify;
+mod performance;
 mod profiles;
 mod pyroscope;
 mod reader;
@@ -39,6 +40,7 @@ pub use history::HistorySettings;
 pub use links::LinksSettings;
 pub use log::{LogFormat, LogSettings};
 pub use notify::{ChannelSource, NotifySettings};
+pub use performance::PerformanceSettings;
 pub use profiles::ProfilesSettings;
 pub use pyroscope::{Credentials, PyroscopeSettings};
 pub use reader::{Effective, InvalidSettings, Origin, SettingError};
@@ -82,6 +84,8 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// Whom to tell of incidents, and of which.
     pub notify: NotifySettings,
+    /// How long operations are kept.
+    pub performance: PerformanceSettings,
     /// How assessments wait for the history.
     pub spool: SpoolSettings,
     /// Where the rules come from.
@@ -153,6 +157,7 @@ impl Settings {
         let alerts = AlertsSettings::read(reader);
         let audit = AuditSettings::read(reader);
         let notify = NotifySettings::read(reader);
+        let performance = PerformanceSettings::read(reader);
         let spool = SpoolSettings::read(reader);
         let rules = RulesSettings::read(reader);
         let cost = CostSettings::read(reader);
@@ -174,6 +179,7 @@ impl Settings {
             alerts: alerts?,
             audit: audit?,
             notify: notify?,
+            performance: performance?,
             spool: spool?,
             rules: rules?,
             cost: cost?,

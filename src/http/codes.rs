@@ -43,7 +43,7 @@ codes! {
     ProfileTypeUnknown = "profile_type_unknown", 400, "The profile type is unknown", false;
     WindowInvalid = "window_invalid", 400, "The time window is invalid", false;
     WindowsOverlap = "windows_overlap", 400, "The time windows overlap", false;
-    TimeOutOfRange = "time_out_of_range", 400, "The profile's time is outside what is accepted", false;
+    TimeOutOfRange = "time_out_of_range", 400, "The time is outside what is accepted", false;
     Unauthenticated = "unauthenticated", 401, "The server does not know who asks", false;
     Forbidden = "forbidden", 403, "The caller may not do this", false;
     HostRefused = "host_refused", 403, "The request names another machine as its host", false;
@@ -57,6 +57,9 @@ codes! {
     ChannelUnknown = "channel_unknown", 404, "The channel is not defined", false;
     NotificationUnknown = "notification_unknown", 404, "The notification is unknown", false;
     JobUnknown = "job_unknown", 404, "The job is unknown", false;
+    MetricUnknown = "metric_unknown", 404, "The metric is unknown", false;
+    SpanUnknown = "span_unknown", 404, "The span is unknown", false;
+    TraceUnknown = "trace_unknown", 404, "The trace is unknown", false;
     RouteUnknown = "route_unknown", 404, "The route is unknown", false;
     ReceiverOff = "receiver_off", 404, "This server takes no profiles", false;
     MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here", false;

@@ -8,6 +8,7 @@ mod codes;
 mod compress;
 mod documented;
 mod extract;
+mod idempotency;
 mod middleware;
 mod mount;
 mod openapi;
@@ -32,6 +33,7 @@ pub use extract::{
     BODY_LIMIT_BYTES, Body, ChangeBody, Ends, PathParam, Query, ReadOnly, SpanParam, TENANT_HEADER, TenantHeader,
     TimeParam, default_to, parse, window, windows,
 };
+pub use idempotency::{IDEMPOTENCY_KEY, idempotency_key};
 pub use middleware::handle_request;
 pub use mount::Routes;
 pub use openapi::{document, serve_document, swagger_ui, with_access_errors, with_its_own_tags};
@@ -42,5 +44,5 @@ pub use reach::{Unreachable, why_unreachable};
 pub use relational::{NoParams, RelationalErrors, WriteErrors, answered, created, found, given, removed};
 pub use resource::Resource;
 pub use routes::{PathPattern, RouteTable, operations, unknown_route};
-pub use row_key::RowKey;
+pub use row_key::{BigRowKey, RowKey};
 pub use stored::{StoredBody, empty_for_none, with_repeated};

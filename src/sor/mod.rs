@@ -6,6 +6,7 @@ pub mod baseline;
 pub mod history;
 pub mod incident;
 pub mod notification;
+pub mod performance;
 pub mod profile_data;
 pub mod registry;
 pub mod schedule;

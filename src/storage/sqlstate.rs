@@ -21,7 +21,7 @@ pub(super) enum Meaning {
     Full,
     /// The statement ran into its time limit.
     TooSlow,
-    /// A named constraint refused the row.
+    /// A named constraint refused the row, or a function of ours an argument.
     Refused,
     /// The tables are not there (yet).
     NoSchema,
@@ -61,7 +61,8 @@ impl Meaning {
             _ => match code.get(..2).unwrap_or_default() {
                 // Connection exceptions, wrong credentials, out of resources, shut down, system errors.
                 "08" | "28" | "53" | "57" | "58" => Self::Away,
-                "23" if named => Self::Refused,
+                // Constraints, and what functions of ours refuse: both have a name.
+                "22" | "23" | "55" | "P0" if named => Self::Refused,
                 _ => Self::Ours,
             },
         }
@@ -143,6 +144,9 @@ mod tests {
     #[case::deadlock("40P01", false, Meaning::RolledBack)]
     #[case::unique("23505", true, Meaning::Refused)]
     #[case::check("23514", true, Meaning::Refused)]
+    #[case::function_that_refuses("22023", true, Meaning::Refused)]
+    #[case::function_that_finds_nothing("P0002", true, Meaning::Refused)]
+    #[case::bad_text("22P02", false, Meaning::Ours)]
     #[case::not_null_has_no_name("23502", false, Meaning::Ours)]
     #[case::no_table("42P01", false, Meaning::NoSchema)]
     #[case::syntax("42601", false, Meaning::Ours)]

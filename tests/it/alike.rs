@@ -4,6 +4,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::LazyLock;
 
+use chrono::{SecondsFormat, TimeDelta};
+use flamewarden::kernel::{Clock as _, SystemClock};
 use regex::Regex;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -17,7 +19,7 @@ use crate::testing::{self, TestDatabase};
 /// whether a request or the server's own round came first with telling.
 static PASSING: LazyLock<Regex> = LazyLock::new(|| {
     let time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)";
-    let member = r#""kind":"told","actor":"[^"]+"|"holder":"[0-9a-f-]+"|"durationMs":\d+|"requestId":"[^"]+"|"userAgent":(null|"[^"]+")"#;
+    let member = r#""kind":"told","actor":"[^"]+"|"holder":"[0-9a-f-]+"|"durationMs":\d+|"durationUs":\d+|"requestId":"[^"]+"|"userAgent":(null|"[^"]+")"#;
     // The chain of the audit log grows each second.
     let chain = r#""name":"audit_chain"[^{}]*|"head":(null|\{[^{}]*\})|"unchained":\d+"#;
     Regex::new(&format!("{time}|urn:request:[0-9a-f-]+|{member}|{chain}")).unwrap()
@@ -443,11 +445,47 @@ fn notifications() -> Vec<Asked> {
     ]
 }
 
+fn operations() -> Vec<Asked> {
+    let at = |millis: i64| {
+        (SystemClock.now() - TimeDelta::milliseconds(millis)).to_rfc3339_opts(SecondsFormat::Micros, true)
+    };
+    let span = |id: &str, parent: Option<&str>, failed: bool| {
+        json!({"operationType": "merge", "durationUs": 5_000, "endedAt": at(60_000), "traceId": "alike", "spanId": id,
+            "parentSpanId": parent, "userName": "ada", "failed": failed, "metadata": {"camelCase": 1}})
+    };
+    let batch = json!({"metrics": [span("a", None, false), {"operationType": "", "durationUs": 1}, span("b", Some("a"), true)]});
+    let begin =
+        json!({"operationType": "merge", "spanName": "merge", "spanId": "s/1", "traceId": "t", "userName": "ada"});
+    let key = |asked| with(asked, "idempotency-key", "018d3f3e-7c1a-7000-8000-00000000a11c");
+    vec![
+        post("/performance/metrics", json!({"operationType": "commit", "durationUs": 5, "userName": "ada"})),
+        post("/performance/metrics", json!({"operationType": "commit", "durationUs": -5})),
+        post("/performance/metrics", json!({"operationType": "commit", "durationUs": 5, "endedAt": at(-700_000)})),
+        key(post("/performance/metrics/batch", batch.clone())),
+        key(post("/performance/metrics/batch", batch)),
+        key(post("/performance/metrics", json!({"operationType": "commit", "durationUs": 5}))),
+        get("/performance/metrics/1"),
+        get("/performance/metrics/999"),
+        get("/performance/metrics/x"),
+        get("/performance/traces?operationType=merge&limit=1"),
+        get("/performance/traces?status=failed&minDurationUs=1&from=now-1h&to=now&scope="),
+        get("/performance/traces?limit=0"),
+        get("/performance/traces/alike"),
+        get("/performance/traces/nobody"),
+        post("/performance/spans", begin.clone()),
+        post("/performance/spans", begin),
+        put("/performance/spans/s%2F1/end", json!({"status": "success", "endedAt": at(9_000_000)})),
+        put("/performance/spans/nobody/end", json!({"status": "success"})),
+        put("/performance/spans/s%2F1/end", json!({"status": "failed", "errorMessage": "boom"})),
+        put("/performance/spans/s%2F1/end", json!({"status": "failed"})),
+    ]
+}
+
 #[actix_web::test]
 async fn every_route_answers_the_same_bytes_with_local_and_with_remote_systems_of_record() {
     let canned = Canned::start().await;
     let (servers, _sors, _databases) = both(&canned).await;
-    let of_records = [baselines(), history(), services(), rules(), core(), alerts(), notifications()];
+    let of_records = [baselines(), history(), services(), rules(), core(), alerts(), notifications(), operations()];
     let asked = [of_records.concat(), profiles(), decisions()].concat();
     for server in &servers {
         let upkeep = || async {

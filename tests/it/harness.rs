@@ -15,13 +15,14 @@ use tempfile::TempDir;
 use crate::testing::{self, TestDatabase};
 
 /// The functions that hold data.
-pub(crate) const SORS: [(&str, &str); 6] = [
+pub(crate) const SORS: [(&str, &str); 7] = [
     ("PROFILE_DATA_URL", "ReadPyroscopeProfile.sor.v1"),
     ("BASELINE_URL", "ReadPyroscopeBaseline.sor.v1"),
     ("HISTORY_URL", "CreatePyroscopeTriageHistory.sor.v1"),
     ("REGISTRY_URL", "ReadPyroscopeServiceRegistry.sor.v1"),
     ("ALERT_RULE_URL", "ReadPyroscopeAlertRule.sor.v1"),
     ("CORE_URL", "ReadPyroscopeCore.sor.v1"),
+    ("PERFORMANCE_URL", "ReadPyroscopePerformance.sor.v1"),
 ];
 
 /// By what the processes of one server know each other.

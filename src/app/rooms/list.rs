@@ -1,4 +1,4 @@
-use super::{Bor, Kind, Room, Sor, alerts, core, history, profile_data};
+use super::{Bor, Kind, Room, Sor, alerts, core, history, performance, profile_data};
 use crate::app::placement::{nothing_to_add, relational};
 use crate::bor::diff::{self, DiffParts, DiffService};
 use crate::bor::fleet::{self, FleetParts, FleetService};
@@ -61,6 +61,7 @@ pub(in crate::app) static ROOMS: &[Room] = &[
         }),
     },
     core::ROOM,
+    performance::ROOM,
     Room {
         functions: &["ReadPyroscopeTriageAssessment.v1", "ReadPyroscopeTriageAssessment.v2"],
         chapters: &[("triage", "What is wrong with an app")],

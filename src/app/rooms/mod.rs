@@ -9,6 +9,7 @@ mod history;
 mod incidents;
 mod list;
 mod notifications;
+mod performance;
 mod profile_data;
 
 use utoipa::openapi::OpenApi;

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use super::batch::{Batch, Recorded};
 use super::domain::{Assessment, HistoryPage, HistoryQuery, NewAssessment};
 use super::port::HistorySor;
-use super::wire::{AssessmentBody, BatchResultsBody, HistoryBody, IDEMPOTENCY_KEY, NewAssessmentBody, SentBatch};
-use crate::http::{Code, Cursor, Outward, Peer, Repeatable, StoredBody};
+use super::wire::{AssessmentBody, BatchResultsBody, HistoryBody, NewAssessmentBody, SentBatch};
+use crate::http::{Code, Cursor, IDEMPOTENCY_KEY, Outward, Peer, Repeatable, StoredBody};
 use crate::kernel::{AppName, Call, PortError, PortResult, RowId, Stored};
 
 /// How long to wait before asking again whether a server takes batches.

@@ -4,17 +4,14 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, de};
-use uuid::Uuid;
 
 use super::batch::{Recorded, create_valid};
 use super::domain::{HistoryPosition, HistoryQuery, NewAssessment, check_assessed_at};
 use super::port::HistorySor;
-use super::wire::{
-    AssessmentBody, BatchBody, BatchResultsBody, HistoryBody, IDEMPOTENCY_KEY, KeyedAssessmentBody, NewAssessmentBody,
-};
+use super::wire::{AssessmentBody, BatchBody, BatchResultsBody, HistoryBody, KeyedAssessmentBody, NewAssessmentBody};
 use crate::http::{
     Body, Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, RowKey,
-    StoredBody, TimeParam, WriteErrors, created, json, removed,
+    StoredBody, TimeParam, WriteErrors, created, idempotency_key, json, removed,
 };
 use crate::kernel::{AppName, Call, Clock, PortError};
 
@@ -105,16 +102,6 @@ pub(super) async fn create_assessment(
     let entry = NewAssessment { idempotency_key: idempotency_key(&request)?, ..body.into_inner().into() };
     check_time(&entry, &**clock)?;
     created::<AssessmentBody, _>(port.create(&call, entry).await)
-}
-
-fn idempotency_key(request: &HttpRequest) -> Result<Option<Uuid>, Problem> {
-    let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
-    let key = values.next().map(|value| value.to_str().ok().and_then(|text| text.trim().parse().ok()));
-    match (key, values.next()) {
-        (None, _) => Ok(None),
-        (Some(Some(key)), None) => Ok(Some(key)),
-        _ => Err(Problem::field(Code::ParameterInvalid, "Idempotency-Key", "must be one UUID")),
-    }
 }
 
 fn check_time(entry: &NewAssessment, clock: &dyn Clock) -> Result<(), Problem> {

@@ -16,9 +16,6 @@ use super::domain::{Assessment, AssessmentSeverity, NewAssessment, ProfileTypes}
 use crate::http::{Problem, StoredBody, empty_for_none};
 use crate::kernel::{AppName, PortError, PortResult, ProfileType, RowId, Text255, rfc3339_or_null};
 
-/// The header that carries the idempotency key of an assessment.
-pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
-
 impl Default for ProfileTypes {
     fn default() -> Self {
         Self(vec![ProfileType::Cpu])

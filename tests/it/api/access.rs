@@ -74,6 +74,7 @@ fn least_role(method: &str, path: &str) -> Option<&'static str> {
         (_, path) if path.starts_with("/audit") => Some("admin"),
         ("post", "/schedule/{job}/run" | "/channels/{name}/test" | "/notifications/{id}/retry") => Some("admin"),
         (_, path) if PUSHED.contains(&path) => Some("ingest"),
+        ("post" | "put", path) if path.starts_with("/performance/") => Some("ingest"),
         ("delete", "/history/{key}") => Some("admin"),
         ("get", _) => Some("viewer"),
         (_, path) if path.starts_with("/querier.v1.") => Some("viewer"),

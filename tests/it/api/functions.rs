@@ -44,6 +44,8 @@ const OF_THE_CORE: &[&str] = &["alerts", "silences", "schedule", "audit", "chann
 #[case("ReadPyroscopeAlertRule.sor.v1", &["ALERT_RULE_URL"], &["rules"], &[])]
 #[case("ReadPyroscopeCore.sor.v1", &["DATABASE_URL"], OF_THE_CORE, &["database", "audit", "notifications"])]
 #[case("ReadPyroscopeCore.sor.v1", &["CORE_URL"], OF_THE_CORE, &[])]
+#[case("ReadPyroscopePerformance.sor.v1", &["DATABASE_URL"], &["performance"], &["database"])]
+#[case("ReadPyroscopePerformance.sor.v1", &["PERFORMANCE_URL"], &["performance"], &[])]
 #[case("ReadPyroscopeTriageAssessment.v1", &["PYROSCOPE_URL"], &["triage"], &[])]
 #[case("ReadPyroscopeTriageAssessment.v1", &["PROFILE_DATA_URL", "HISTORY_URL", "DATABASE_URL"], &["triage"], &[])]
 #[case("ReadPyroscopeTriageAssessment.v2", &["PYROSCOPE_URL", "DATABASE_URL"], &["triage"], &[])]

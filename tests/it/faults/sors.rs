@@ -83,6 +83,7 @@ const HISTORY: &str = "HISTORY_URL";
 const REGISTRY: &str = "REGISTRY_URL";
 const RULES: &str = "ALERT_RULE_URL";
 const CORE: &str = "CORE_URL";
+const PERFORMANCE: &str = "PERFORMANCE_URL";
 
 /// The system of record, how it fails, the routes that this affects, and what they answer.
 type Row = (&'static str, &'static [&'static [Fault]], &'static [&'static str], Expected);
@@ -114,6 +115,9 @@ const TABLE: &[Row] = &[
     (CORE, &[BROKEN], OF_THE_CORE, Problem(503, "database_unavailable")),
     (CORE, &[SLOW], OF_THE_CORE, Problem(504, "timeout")),
     (CORE, &[BUSY], OF_THE_CORE, Problem(503, "overloaded")),
+    (PERFORMANCE, &[BROKEN], &["/performance"], Problem(503, "database_unavailable")),
+    (PERFORMANCE, &[SLOW], &["/performance"], Problem(504, "timeout")),
+    (PERFORMANCE, &[BUSY], &["/performance"], Problem(503, "overloaded")),
 ];
 
 fn expected(sor: &str, fault: Fault, path: &str) -> Expected {
@@ -126,6 +130,7 @@ fn expected(sor: &str, fault: Fault, path: &str) -> Expected {
 fn questions() -> Vec<(Method, String, Option<Value>)> {
     let get = |path: &str| (Method::GET, path.to_owned(), None);
     let post = |path: &str, body: Value| (Method::POST, path.to_owned(), Some(body));
+    let put = |path: &str, body: Value| (Method::PUT, path.to_owned(), Some(body));
     // An app without profiles, which is not the same as a failed read.
     let delete = |path: &str| (Method::DELETE, path.to_owned(), None);
     let limit = json!({"appName": "else", "profileType": "cpu", "functionName": "main", "maxSelfPercent": 5.0});
@@ -173,6 +178,10 @@ fn questions() -> Vec<(Method, String, Option<Value>)> {
         post("/channels/nobody/test", json!({})),
         get("/notifications"),
         post("/notifications/999/retry", json!({})),
+        get("/performance/metrics/999"),
+        get("/performance/traces?operationType=nobody"),
+        get("/performance/traces/nobody"),
+        put("/performance/spans/nobody/end", json!({"status": "success"})),
         get("/silences"),
         delete("/silences/999"),
         // The schedule itself moves on.

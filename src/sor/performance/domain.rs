@@ -1,0 +1,440 @@
+//! Operations and how long they took.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::names::{OperationScope, OperationType};
+use crate::kernel::{JsonObject, Page, Text255, words};
+
+/// How long an operation took: whole microseconds, 0 to 31 days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct Micros(i64);
+
+impl Micros {
+    /// 31 days.
+    pub const MAX: i64 = 31 * 24 * 3600 * 1_000_000;
+
+    /// A duration in microseconds; `None` where it is negative or over 31 days.
+    pub fn new(micros: i64) -> Option<Self> {
+        (0..=Self::MAX).contains(&micros).then_some(Self(micros))
+    }
+
+    /// The duration in microseconds.
+    pub fn get(self) -> i64 {
+        self.0
+    }
+
+    /// The duration.
+    pub fn delta(self) -> TimeDelta {
+        TimeDelta::microseconds(self.0)
+    }
+}
+
+impl TryFrom<i64> for Micros {
+    type Error = String;
+
+    fn try_from(micros: i64) -> Result<Self, String> {
+        Self::new(micros).ok_or_else(|| format!("must be 0 to {}", Self::MAX))
+    }
+}
+
+/// From how long ago on an operation may have ended that is recorded.
+pub(super) const OLDEST: TimeDelta = TimeDelta::days(7);
+/// How far ahead of this server's clock an operation may end.
+pub(super) const AHEAD: TimeDelta = TimeDelta::minutes(10);
+
+/// A time is outside what is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be from 7 days ago to 10 minutes ahead")]
+pub(super) struct OutOfRange;
+
+/// Checks that a time is from 7 days ago to 10 minutes ahead.
+pub(super) fn check_time(at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), OutOfRange> {
+    if (now - OLDEST..=now + AHEAD).contains(&at) { Ok(()) } else { Err(OutOfRange) }
+}
+
+/// When an operation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// When the database records it.
+    Now,
+    /// At this time.
+    At(DateTime<Utc>),
+}
+
+/// Which span of which trace an operation is. Ids are in any spelling: 32 hexadecimal digits or a UUID for a trace, 16 for a
+/// span; other texts stand for their MD5.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpanIds {
+    /// The trace.
+    pub trace: Text255,
+    /// The span.
+    pub span: Text255,
+    /// The span that it is part of.
+    pub parent: Option<Text255>,
+}
+
+/// An operation that ended, to be recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewMetric {
+    /// What was done.
+    pub operation_type: OperationType,
+    /// How long it took.
+    pub duration: Micros,
+    /// What exactly was done.
+    pub operation_name: Option<Text255>,
+    /// What it belongs to.
+    pub scope: OperationScope,
+    /// Who did it; the caller if absent.
+    pub user_name: Option<Text255>,
+    /// As a part of what.
+    pub session_id: Option<Text255>,
+    /// Rows that it changed or read.
+    pub rows_affected: Option<i64>,
+    /// Memory that it took, in bytes.
+    pub memory_bytes: Option<i64>,
+    /// Time on a CPU, in microseconds.
+    pub cpu_us: Option<i64>,
+    /// What else is to be said of it.
+    pub metadata: Option<JsonObject>,
+    /// What went wrong.
+    pub error_details: Option<JsonObject>,
+    /// Whether it failed.
+    pub failed: bool,
+    /// When it ended.
+    pub ended: Ended,
+    /// Which span it is, if it is one.
+    pub span: Option<SpanIds>,
+}
+
+/// How a row was recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"id": 7, "severity": null, "ratio": null, "baselineId": null, "alertId": null}))]
+pub struct RecordedMetric {
+    /// The row's id.
+    #[schema(minimum = 1)]
+    pub id: i64,
+    /// How far it was over the limit; null within it, and where there is none.
+    pub severity: Option<String>,
+    /// The duration in 99th percentiles of the baseline; null within the limit.
+    pub ratio: Option<f64>,
+    /// The baseline whose limit it was over.
+    pub baseline_id: Option<i64>,
+    /// The alert that this opened.
+    pub alert_id: Option<i64>,
+}
+
+/// An item of a batch that was not recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(example = json!({"index": 3, "code": "body_invalid", "detail": "/durationUs: must be 0 to 2678400000000"}))]
+pub struct RejectedMetric {
+    /// Its place in the batch, from 0.
+    pub index: usize,
+    /// The code of the error.
+    pub code: String,
+    /// What is wrong.
+    pub detail: String,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(example = json!({"accepted": 499, "over": 0,
+    "rejected": [{"index": 3, "code": "body_invalid", "detail": "/durationUs: must be 0 to 2678400000000"}]}))]
+pub struct RecordedBatch {
+    /// How many were recorded.
+    pub accepted: usize,
+    /// How many of them were over a limit.
+    pub over: usize,
+    /// Those that were not.
+    pub rejected: Vec<RejectedMetric>,
+}
+
+/// Metrics to record together, each with its place among what was sent; the others of them were rejected.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MetricBatch {
+    /// What is to be recorded.
+    pub metrics: Vec<(usize, NewMetric)>,
+    /// What is not.
+    pub rejected: Vec<RejectedMetric>,
+}
+
+impl MetricBatch {
+    /// Most metrics of a batch.
+    pub const MAX: usize = 5_000;
+}
+
+/// A row of an operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"id": 7, "operationType": "commit", "durationUs": 5120, "operationName": null, "scope": "branch:7",
+    "userName": "token:ci", "sessionId": null, "rowsAffected": 12, "memoryBytes": null, "cpuUs": null, "metadata": null,
+    "errorDetails": null, "failed": false, "startedAt": "2024-01-23T08:53:20.118336Z",
+    "endedAt": "2024-01-23T08:53:20.123456Z", "traceId": null, "spanId": null, "parentSpanId": null,
+    "overBaselineId": null}))]
+pub struct Metric {
+    /// The row's id.
+    pub id: i64,
+    /// What was done.
+    pub operation_type: String,
+    /// How long it took, in microseconds.
+    pub duration_us: i64,
+    /// What exactly was done.
+    pub operation_name: Option<String>,
+    /// What it belongs to; empty: to nothing.
+    pub scope: String,
+    /// Who did it.
+    pub user_name: String,
+    /// As a part of what.
+    pub session_id: Option<String>,
+    /// Rows that it changed or read.
+    pub rows_affected: Option<i64>,
+    /// Memory that it took, in bytes.
+    pub memory_bytes: Option<i64>,
+    /// Time on a CPU, in microseconds.
+    pub cpu_us: Option<i64>,
+    /// What else is to be said of it.
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Value>,
+    /// What went wrong.
+    #[schema(value_type = Option<Object>)]
+    pub error_details: Option<Value>,
+    /// Whether it failed.
+    pub failed: bool,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub ended_at: DateTime<Utc>,
+    /// The trace, 32 hexadecimal digits.
+    pub trace_id: Option<String>,
+    /// The span, 16 hexadecimal digits.
+    pub span_id: Option<String>,
+    /// The span that it is part of.
+    pub parent_span_id: Option<String>,
+    /// The baseline whose limit it was over.
+    pub over_baseline_id: Option<i64>,
+}
+
+/// A span to begin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"operationType": "merge", "spanName": "merge feature", "scope": "branch:7",
+    "traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "spanId": "00f067aa0ba902b7"}))]
+pub struct NewSpan {
+    /// What is done: 1 to 128 bytes.
+    #[schema(value_type = String, min_length = 1, max_length = 128)]
+    pub operation_type: OperationType,
+    /// What exactly is done: 1 to 255 bytes.
+    #[schema(value_type = String, min_length = 1, max_length = 255)]
+    pub span_name: Text255,
+    /// The trace: 32 hexadecimal digits, a UUID, or any text of 1 to 255 bytes; that of the parent, or a new one, if absent.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub trace_id: Option<Text255>,
+    /// The span: 16 hexadecimal digits, or any text of 1 to 255 bytes; a new id if absent.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub span_id: Option<Text255>,
+    /// The span that it is part of.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub parent_span_id: Option<Text255>,
+    /// What it belongs to: up to 512 bytes; nothing if absent.
+    #[schema(value_type = Option<String>, max_length = 512)]
+    pub scope: Option<OperationScope>,
+    /// Who does it: 1 to 255 bytes; the caller if absent.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub user_name: Option<Text255>,
+    /// As a part of what: 1 to 255 bytes.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub session_id: Option<Text255>,
+    /// What else is to be said of it: up to 64 KiB.
+    #[schema(value_type = Option<Object>)]
+    pub attributes: Option<JsonObject>,
+    /// When it began: from 7 days ago to 10 minutes ahead; now if absent.
+    pub started_at: Option<DateTime<Utc>>,
+}
+
+/// A span that was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "spanId": "00f067aa0ba902b7",
+    "startedAt": "2024-01-23T08:53:20.123456Z"}))]
+pub struct BegunSpan {
+    /// The trace, 32 hexadecimal digits.
+    pub trace_id: String,
+    /// The span, as it was given, or 16 hexadecimal digits.
+    pub span_id: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+}
+
+words! {
+    /// How a span ended.
+    SpanOutcome:
+    /// It did what it was to do.
+    Success = "success",
+    /// It did not.
+    Failed = "failed",
+}
+
+/// How a span ended, and when.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"status": "failed", "errorMessage": "conflict in schema.sql", "errorCode": "CONFLICT"}))]
+pub struct SpanEnd {
+    /// How it ended.
+    pub status: SpanOutcome,
+    /// When: from 7 days ago to 10 minutes ahead, and not before its start; now if absent.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// What went wrong, for people: 1 to 255 bytes.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub error_message: Option<Text255>,
+    /// What went wrong, for programs: 1 to 255 bytes.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub error_code: Option<Text255>,
+    /// What else is to be said of that: up to 64 KiB.
+    #[schema(value_type = Option<Object>)]
+    pub error_details: Option<JsonObject>,
+    /// The most memory that it held, in bytes.
+    pub memory_peak_bytes: Option<i64>,
+    /// Time on a CPU, in microseconds.
+    pub cpu_us: Option<i64>,
+    /// What else is to be said of it, beside what was said at its start: up to 64 KiB.
+    #[schema(value_type = Option<Object>)]
+    pub attributes: Option<JsonObject>,
+}
+
+/// A span that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "spanId": "00f067aa0ba902b7", "status": "success",
+    "durationUs": 5120}))]
+pub struct EndedSpan {
+    /// The trace, 32 hexadecimal digits.
+    pub trace_id: String,
+    /// The span, as it was given.
+    pub span_id: String,
+    /// How it ended.
+    pub status: SpanOutcome,
+    /// How long it took, in microseconds.
+    pub duration_us: i64,
+}
+
+words! {
+    /// How a span stands.
+    SpanStatus:
+    /// It was announced.
+    Pending = "pending",
+    /// It runs.
+    Running = "running",
+    /// It did what it was to do.
+    Success = "success",
+    /// It did not.
+    Failed = "failed",
+}
+
+/// Which traces to list, by their roots.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceQuery {
+    /// Only roots of this type.
+    pub operation_type: Option<OperationType>,
+    /// Only roots of this scope.
+    pub scope: Option<OperationScope>,
+    /// Only roots that stand so.
+    pub status: Option<SpanStatus>,
+    /// Only roots that took at least so long.
+    pub min_duration: Option<Micros>,
+    /// Only roots that ended at or after this time, or that run.
+    pub from: DateTime<Utc>,
+    /// Only roots that began before this time.
+    pub to: Option<DateTime<Utc>>,
+    /// At most this many.
+    pub limit: u16,
+    /// Those after this one.
+    pub after: Option<TracePosition>,
+}
+
+impl TraceQuery {
+    /// The number of traces in an answer if no limit is given.
+    pub const DEFAULT_LIMIT: u16 = 100;
+    /// Most traces of an answer.
+    pub const MAX_LIMIT: u16 = 1_000;
+    /// How far back traces are looked for if no time is given.
+    pub const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(1);
+}
+
+/// A place in the list of traces: when a root began, and its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TracePosition(pub DateTime<Utc>, pub i64);
+
+/// The first span of a trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({"traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "spanId": "00f067aa0ba902b7",
+    "operationType": "merge", "spanName": "merge", "scope": "branch:7", "status": "success",
+    "startedAt": "2024-01-23T08:53:20.123456Z", "durationUs": 100_000}))]
+pub struct TraceRoot {
+    /// The trace, 32 hexadecimal digits.
+    pub trace_id: String,
+    /// The span, 16 hexadecimal digits.
+    pub span_id: String,
+    /// What was done.
+    pub operation_type: String,
+    /// What exactly was done.
+    pub span_name: String,
+    /// What it belongs to; empty: to nothing.
+    pub scope: String,
+    /// How it stands.
+    pub status: SpanStatus,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// How long it took, in microseconds; null while it runs.
+    pub duration_us: Option<i64>,
+}
+
+/// A page of traces, newest first.
+pub type TracePage = Page<TraceRoot, TracePosition>;
+
+/// A span of a trace, as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Span {
+    /// The span.
+    pub id: i64,
+    /// The span that it is part of.
+    pub parent: Option<i64>,
+    /// What was done.
+    pub operation_type: String,
+    /// What exactly was done.
+    pub name: String,
+    /// What it belongs to.
+    pub scope: String,
+    /// How it stands.
+    pub status: SpanStatus,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// How long it took, in microseconds; none while it runs.
+    pub duration_us: Option<i64>,
+    /// What else is said of it.
+    pub attributes: Option<Value>,
+    /// What went wrong.
+    pub error: Option<Value>,
+    /// What happened within it.
+    pub events: Option<Value>,
+}
+
+impl Span {
+    /// Most spans of a trace that are shown.
+    pub(super) const MOST: usize = 10_000;
+}
+
+/// The spans of a trace, and whether there are more than are shown.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct StoredTrace {
+    /// The trace.
+    pub trace: Uuid,
+    /// The spans, by their start; at most [`Span::MOST`].
+    pub spans: Vec<Span>,
+    /// Whether there are more.
+    pub truncated: bool,
+}

@@ -1,0 +1,46 @@
+//! The Performance SOR: which operation took how long, of this server and of any program that records here by SQL or REST.
+//! It owns the schema `perf`.
+//!
+//! What is recorded goes through functions of the schema (migration 0020), whoever records. Trees of traces are made here.
+
+mod domain;
+mod names;
+mod port;
+mod postgres;
+mod remote;
+mod routes;
+mod tree;
+mod upkeep;
+mod wire;
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use domain::{
+    BegunSpan, Ended, EndedSpan, Metric, MetricBatch, Micros, NewMetric, NewSpan, RecordedBatch, RecordedMetric,
+    RejectedMetric, SpanEnd, SpanIds, SpanOutcome, SpanStatus, TracePage, TracePosition, TraceQuery, TraceRoot,
+};
+pub use names::{OperationScope, OperationType};
+#[cfg(test)]
+pub use port::MockOperationSor;
+pub use port::OperationSor;
+pub use routes::routes;
+pub use tree::{Trace, TraceSpan};
+pub use upkeep::OperationUpkeep;
+
+use crate::http::Outward;
+use crate::storage::Db;
+
+/// Operations kept in this database.
+pub fn local(db: Db) -> Arc<dyn OperationSor> {
+    Arc::new(postgres::PostgresOperations::new(db))
+}
+
+/// Operations kept by another Flamewarden.
+pub fn remote(outward: Outward) -> Arc<dyn OperationSor> {
+    Arc::new(remote::RemoteOperations::new(outward))
+}

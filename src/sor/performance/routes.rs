@@ -1,0 +1,27 @@
+//! The routes of the Performance SOR. They call the ports only.
+
+mod metrics;
+mod spans;
+mod traces;
+
+use actix_web::web;
+
+use super::port::OperationSor;
+use crate::http::{Resource, Routes};
+
+type Operations = web::Data<dyn OperationSor>;
+
+/// Mounts and documents the routes of the Performance SOR.
+pub fn routes(routes: &mut Routes<'_>) {
+    routes
+        .service(Resource::at("/performance/metrics").with(metrics::__path_record_metric, metrics::record_metric))
+        // Before the path of an id.
+        .service(
+            Resource::at("/performance/metrics/batch").with(metrics::__path_record_metrics, metrics::record_metrics),
+        )
+        .service(Resource::at("/performance/metrics/{id}").with(metrics::__path_show_metric, metrics::show_metric))
+        .service(Resource::at("/performance/spans").with(spans::__path_begin_span, spans::begin_span))
+        .service(Resource::at("/performance/spans/{spanId}/end").with(spans::__path_end_span, spans::end_span))
+        .service(Resource::at("/performance/traces").with(traces::__path_list_traces, traces::list_traces))
+        .service(Resource::at("/performance/traces/{traceId}").with(traces::__path_show_trace, traces::show_trace));
+}

@@ -1,0 +1,77 @@
+//! What is done to the tables each hour: days are made ahead and dropped when they are old, and spans that nobody ended are
+//! ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use sqlx::postgres::types::PgInterval;
+
+use crate::kernel::{Clock, PortResult};
+use crate::storage::{Db, MaintenanceRound, PartitionedTable, Period, Repeat, TableName};
+
+/// Days that partitions are made for ahead, beside today.
+const DAYS_AHEAD: u64 = 3;
+
+/// The upkeep of the operations in this database.
+#[derive(Clone)]
+pub struct OperationUpkeep {
+    db: Db,
+    clock: Arc<dyn Clock>,
+    days: PartitionedTable,
+    span_timeout: Duration,
+}
+
+impl OperationUpkeep {
+    /// The upkeep of this database, whose schema must be there. Rows are kept for so many days, and a span that nobody ended
+    /// within the timeout has failed.
+    pub fn new(db: Db, clock: Arc<dyn Clock>, retention_days: u32, span_timeout: Duration) -> Self {
+        let days = PartitionedTable {
+            name: const { TableName::new("perf", "operation") },
+            period: Period::Day,
+            days_ahead: DAYS_AHEAD + 1,
+            retention: Some(TimeDelta::days(retention_days.into())),
+        };
+        Self { db, clock, days, span_timeout }
+    }
+
+    /// Does it once. Several servers may do so at once.
+    ///
+    /// # Errors
+    /// The database's. The next call does what is left.
+    pub async fn run(&self) -> PortResult<()> {
+        let now = self.clock.now();
+        let made = self.days.make_ahead(&self.db, now).await;
+        let expired = self.days.drop_expired(&self.db, now).await?;
+        if !expired.dropped.is_empty() {
+            tracing::info!(days = ?expired.dropped, "dropped operations that were kept long enough");
+        }
+        let abandoned = self.end_abandoned_spans().await?;
+        if abandoned > 0 {
+            tracing::info!(abandoned, "ended spans that nobody ended");
+        }
+        made.map(drop)
+    }
+
+    async fn end_abandoned_spans(&self) -> PortResult<i64> {
+        let micros = i64::try_from(self.span_timeout.as_micros()).unwrap_or(i64::MAX);
+        let ended = self.db.run(Repeat::Safe, move |connection| {
+            Box::pin(async move {
+                let timeout = PgInterval { months: 0, days: 0, microseconds: micros };
+                sqlx::query_scalar!(r#"SELECT perf.reap_spans($1) AS "abandoned!""#, timeout)
+                    .fetch_one(connection)
+                    .await
+            })
+        });
+        Ok(ended.await?)
+    }
+
+    /// A round of maintenance that does it.
+    pub fn maintenance_round(self) -> MaintenanceRound {
+        let upkeep = Arc::new(self);
+        MaintenanceRound::new("performance", move || {
+            let upkeep = Arc::clone(&upkeep);
+            async move { upkeep.run().await }
+        })
+    }
+}
