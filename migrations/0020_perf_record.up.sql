@@ -67,31 +67,6 @@ CREATE TABLE perf.open_span (
 );
 CREATE INDEX perf_open_span_trace_id_idx ON perf.open_span (trace_id);
 
--- What is known of operations of a type, and whether baselines are made for it without being asked.
-CREATE TABLE perf.performance_operation_types (
-    operation_type_id   integer        GENERATED ALWAYS AS IDENTITY,
-    operation_type      perf.type_name NOT NULL,
-    description         text,
-    category            text,
-    typical_duration_ms numeric(12, 1),
-    is_tracked          boolean        NOT NULL DEFAULT true,
-    CONSTRAINT perf_operation_types_pkey PRIMARY KEY (operation_type_id),
-    CONSTRAINT perf_operation_types_key UNIQUE (operation_type),
-    CONSTRAINT perf_operation_types_category_check CHECK (category IN ('READ', 'WRITE', 'ADMIN', 'WORKFLOW')),
-    CONSTRAINT perf_operation_types_typical_duration_ms_check CHECK (typical_duration_ms >= 0)
-);
-INSERT INTO perf.performance_operation_types (operation_type, category, typical_duration_ms) VALUES
-    ('commit', 'WRITE', 5.0), ('merge', 'WRITE', 50), ('rollback', 'WRITE', 10), ('branch_create', 'WRITE', 2),
-    ('branch_delete', 'WRITE', 1), ('conflict_detection', 'WRITE', 20), ('auto_resolution', 'WRITE', 15),
-    ('rollback_commit', 'WRITE', NULL), ('cascade_merge', 'WRITE', NULL),
-    ('get_objects', 'READ', 1), ('get_history', 'READ', 5), ('get_branches', 'READ', 0.5), ('get_commits', 'READ', 2),
-    ('get_object_timeline', 'READ', NULL),
-    ('triage', 'READ', 500), ('diff', 'READ', 500), ('search', 'READ', 2000), ('hotspots', 'READ', 2000),
-    ('profile.fetch', 'READ', 200), ('profile.discover', 'READ', 100), ('baseline.read', 'READ', 5),
-    ('baseline.write', 'WRITE', 5), ('history.read', 'READ', 5), ('history.write', 'WRITE', 5), ('registry.read', 'READ', 5),
-    ('registry.write', 'WRITE', 5), ('rule.read', 'READ', 5), ('rule.write', 'WRITE', 5),
-    ('history.deliver', 'WRITE', 10), ('rule.evaluate', 'WORKFLOW', 1000), ('pyroscope.query', 'READ', 100);
-
 -- Hours that were over when a row of them was written. It has no key, so that those who write it do not wait for each other.
 CREATE TABLE perf.late_hour (start_at timestamptz NOT NULL);
 

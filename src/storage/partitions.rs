@@ -8,6 +8,7 @@
 //! names and dates only; everything else is a bound parameter.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -15,10 +16,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use super::{Db, Repeat};
 use crate::kernel::{PortError, PortResult};
 
-/// How often a change is tried while other sessions hold the table, and how long each try waits for them. Short, as
-/// sessions that come later queue behind the one that waits.
+/// How often a change is tried while other sessions hold the table.
 const TRIES: u32 = 3;
-const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '500ms'";
 
 /// PostgreSQL cuts longer names off.
 const LONGEST_NAME: usize = 63;
@@ -120,6 +119,9 @@ pub struct PartitionedTable {
     pub days_ahead: u64,
     /// How long rows are kept; `None` keeps them for good.
     pub retention: Option<TimeDelta>,
+    /// How long one of three tries waits for sessions that hold the table. Short, as sessions that come later queue behind
+    /// the one that waits.
+    pub lock_timeout: Duration,
 }
 
 /// The result for expired partitions.
@@ -257,7 +259,10 @@ impl PartitionedTable {
         first: NaiveDate,
     ) -> Result<ChangeOutcome, sqlx::Error> {
         self.lock(transaction).await?;
-        sqlx::query(LOCK_TIMEOUT).execute(&mut *transaction).await?;
+        let lock_timeout = format!("{}ms", self.lock_timeout.as_millis());
+        sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, true)", lock_timeout)
+            .fetch_one(&mut *transaction)
+            .await?;
         let exists = self.read(transaction).await?.contains(&first);
         let statements = match change {
             Change::Make if !exists => {

@@ -177,7 +177,7 @@ const AUDITED: [(&str, &str); 5] = [
 ];
 
 /// Tables whose changes have none, and why.
-const NOT_AUDITED: [(&str, &str); 22] = [
+const NOT_AUDITED: [(&str, &str); 21] = [
     ("core.audit_log", "it is the log; nothing in it changes"),
     ("core.audit_user", "names of who acted; a name goes when a person is to be forgotten"),
     ("core.audit_chain", "follows from the log"),
@@ -194,7 +194,6 @@ const NOT_AUDITED: [(&str, &str); 22] = [
     ("perf.open_span", "what is recorded"),
     ("perf.late_hour", "follows from what is recorded"),
     ("perf.ingest_key", "what was answered to those who record"),
-    ("perf.performance_operation_types", "nothing changes it yet"),
     ("profile_store.app", "what profilers send"),
     ("profile_store.series", "what profilers send"),
     ("profile_store.block", "what profilers send"),

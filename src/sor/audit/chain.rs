@@ -1,6 +1,7 @@
 //! What is done to the log beside appending: it is chained, and its months are made ahead and dropped when they are old.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
 
@@ -39,6 +40,7 @@ impl AuditChain {
             period: Period::Month,
             days_ahead: DAYS_AHEAD,
             retention: retention_days.map(|days| TimeDelta::days(days.into())),
+            lock_timeout: Duration::from_millis(500),
         };
         Self { db, clock, months }
     }

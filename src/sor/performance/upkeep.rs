@@ -13,6 +13,9 @@ use crate::storage::{Db, MaintenanceRound, PartitionedTable, Period, Repeat, Tab
 /// Days that partitions are made for ahead, beside today.
 const DAYS_AHEAD: u64 = 3;
 
+/// How long a change of the days waits for those who record, who then wait behind it.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(50);
+
 /// The upkeep of the operations in this database.
 #[derive(Clone)]
 pub struct OperationUpkeep {
@@ -31,6 +34,7 @@ impl OperationUpkeep {
             period: Period::Day,
             days_ahead: DAYS_AHEAD + 1,
             retention: Some(TimeDelta::days(retention_days.into())),
+            lock_timeout: LOCK_TIMEOUT,
         };
         Self { db, clock, days, span_timeout }
     }

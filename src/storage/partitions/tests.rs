@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use rstest::rstest;
 use sqlx::ConnectOptions;
 
@@ -12,6 +10,7 @@ const DAYS: PartitionedTable = PartitionedTable {
     period: Period::Day,
     days_ahead: 3,
     retention: Some(TimeDelta::days(2)),
+    lock_timeout: Duration::from_millis(500),
 };
 const MONTHS: PartitionedTable = PartitionedTable { period: Period::Month, ..DAYS };
 

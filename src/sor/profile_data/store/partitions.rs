@@ -1,5 +1,7 @@
 //! The partitioned tables of the store, and how long each is kept.
 
+use std::time::Duration;
+
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::StoreSettings;
@@ -27,6 +29,7 @@ fn tables(settings: &StoreSettings) -> [PartitionedTable; 3] {
         period,
         days_ahead: DAYS_AHEAD,
         retention: Some(retention),
+        lock_timeout: Duration::from_millis(500),
     })
 }
 
