@@ -29,7 +29,7 @@ pub(super) fn recommendation(
     finding: &Finding,
     allocating: &[Responsible],
 ) -> String {
-    let Finding { category, responsible, evidence, entry, sites, .. } = finding;
+    let Finding { category, runtime, responsible, evidence, entry, sites, .. } = finding;
     let is_collector = *category == Category::GcPressure;
     if is_collector && responsible.is_empty() && allocating.is_empty() {
         let share = share_text(kind, finding.share.percent);
@@ -45,6 +45,11 @@ pub(super) fn recommendation(
         // Only the root of a thread leads there.
         (Some(_), _) if matches!(category, Category::ClassLoading | Category::Scheduling) => "the program".to_owned(),
         (Some(_), _) if *category == Category::JitOverhead => "the compiler's threads".to_owned(),
+        // A promise is resolved by the event loop.
+        (Some(_), Some(entry)) if *runtime == Some(Runtime::Node) => {
+            let Evidence { function, percent } = entry;
+            format!("the code that waits for {function} ({percent:.1} %; the stacks do not show which)")
+        }
         (Some(_), Some(entry)) => format!("the callers of {}", located(entry)),
         _ => "its callers".to_owned(),
     };

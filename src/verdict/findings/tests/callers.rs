@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::cpu;
+use super::saying::judged;
+use crate::verdict::category::Category;
 
 #[test]
 fn names_two_sites_where_no_frame_is_on_most_paths() {
@@ -99,3 +101,15 @@ proptest! {
 const CALLERS: [&str; 6] =
     ["main.a", "main.b", "main.c", "github.com/x/y.D", "encoding/json.Encode", "database/sql.Query"];
 const LEAVES: [&str; 6] = ["sync.Lock", "runtime.concat", "runtime.alloc", "net.Read", "main.leaf", "runtime.assist"];
+
+#[test]
+fn a_library_that_the_categorys_own_code_calls_is_its_inside_and_no_place() {
+    let (orm, client) = ("node_modules/sequelize/lib/model.js:Model.findAll", "node_modules/pg/lib/client.js:query");
+    let stack = format!("runMicrotasks;(anonymous);{orm};node_modules/lodash/lodash.js:forEach;{client}");
+    let a = judged(&[(&stack, 6_000), ("src/cart.js:total", 4_000)]);
+    let finding = a.finding(Category::Database).unwrap();
+    assert_eq!(finding.responsible, []);
+    let said = "the code that waits for node_modules/sequelize/lib/model.js:Model.findAll (60.0 %; the stacks do not show \
+                which)";
+    assert!(finding.recommendation.contains(said), "{}", finding.recommendation);
+}

@@ -92,6 +92,30 @@ fn of_nested_purposes_the_inner_one_wins_if_it_holds_most_of_the_outer() {
     assert_eq!(b.diagnosis.name, "logging");
 }
 
+#[rstest]
+#[case::the_larger_one_calls_it(1_000, 1_500, 4_500, "database")]
+#[case::most_of_the_larger_one_is_the_leader(0, 3_500, 2_000, "serialization")]
+#[case::hardly_larger(2_200, 0, 3_000, "serialization")]
+fn a_purpose_that_leads_gives_way_to_a_far_larger_one(
+    #[case] apart: i64,
+    #[case] called: i64,
+    #[case] mechanism: i64,
+    #[case] name: &str,
+) {
+    let beneath = |leaf: &str| format!("main.main;main.serve;database/sql.Query;{leaf}");
+    let (called_by_it, mechanisms) = (beneath("encoding/json.Encode"), beneath("lib.Conn.Read;net.Read"));
+    let split = beneath("lib.Conn.Read;runtime.alloc");
+    let a = cpu(&[
+        ("main.main;main.print;encoding/json.Encode", apart),
+        (&called_by_it, called),
+        (&mechanisms, mechanism / 2),
+        (&split, mechanism / 2),
+        WORK,
+        ("main.main;main.b", 7_000 - apart - called - mechanism),
+    ]);
+    assert_eq!(a.diagnosis.name, name, "{}", a.diagnosis.recommendation);
+}
+
 #[test]
 fn scheduling_is_a_diagnosis_from_30_percent_and_half_a_core() {
     let stacks = [("runtime.findRunnable", 4_000), WORK, MORE_WORK];

@@ -97,7 +97,7 @@ fn told(causes: &[(&str, f64, &str)]) -> Vec<(String, f64, Option<String>)> {
 }
 
 /// A cpu profile judged by the rules that are compiled in.
-fn judged(stacks: &[(&str, i64)]) -> ProfileAssessment {
+pub(super) fn judged(stacks: &[(&str, i64)]) -> ProfileAssessment {
     judged_profile(&profile("nanoseconds", stacks))
 }
 
