@@ -86,7 +86,7 @@ impl Claims {
             flags: &flags,
             kind,
             event: Event::of(kind, profile.sample_types()),
-            parked_is_idle: parked_is_idle(kind, &infos, native_frames),
+            parked_is_idle: parked_is_idle(kind, &infos, native_frames, profile),
             language,
             interpreter_lock: interpreter_lock::rule(rules),
             has_roots: infos

@@ -196,6 +196,22 @@ fn one_function_of_the_application_can_be_the_program() {
     );
 }
 
+#[rstest]
+#[case::node(
+    "/srv/src/cart.js:total",
+    " What it calls of V8 itself, such as JSON.parse or sort, counts as its own here."
+)]
+#[case::python(
+    "shop/cart.py:total",
+    " What it calls that is written in C, such as a module or sort, counts as its own here."
+)]
+#[case::go("main.total", "and with how much.")]
+fn native_code_that_has_no_frames_counts_as_the_functions_own(#[case] function: &str, #[case] end: &str) {
+    let a = cpu(&[(function, 9_000), (&format!("{function};{function}2"), 1_000)]);
+    assert_eq!(a.diagnosis.ground, Ground::OwnCode);
+    assert!(a.diagnosis.recommendation.ends_with(end), "{}", a.diagnosis.recommendation);
+}
+
 #[test]
 fn what_most_runs_beneath_can_be_the_program() {
     let a = cpu(&[
