@@ -97,7 +97,7 @@ mod tests {
     #[case::node_library("baseClone", "/srv/shop/node_modules/lodash/_baseClone.js", Origin::Library)]
     #[case::node_copied_library("baseClone", "/srv/shop/public/js/lodash.min.js", Origin::Library)]
     #[case::node_copied_library_of_a_bundler("baseClone (webpack:///app/vendor/lodash/lodash.js)", "", Origin::Library)]
-    #[case::node_file_of_such_a_name("total", "/srv/shop/src/lodash-helpers.js", Origin::App)]
+    #[case::node_file_of_such_a_name("total", "/srv/shop/src/lodash.js", Origin::App)]
     #[case::rust_service("shop::cart::Cart::sum", "/src/shop/src/cart.rs", Origin::App)]
     #[case::rust_trait_of_the_app("<u64 as shop::price::Price>::total", "", Origin::App)]
     #[case::rust_trait_on_a_type_of_the_app("<shop::Cart as core::fmt::Display>::fmt", "", Origin::App)]
