@@ -68,15 +68,12 @@ pub(super) fn recommendation(
 
 /// The code that waits for a promise: the application's function that is seen most, or what it waits for.
 fn waiting(site: Option<&Site>, entry: &Evidence) -> String {
-    match site.filter(|site| site.percent >= WORTH_SAYING) {
-        Some(Site { function, file, percent, .. }) => {
-            let shown = with_file((function, file.as_deref().unwrap_or("")));
-            format!("{shown} ({percent:.0} % of it; the other stacks do not show who waits)")
-        }
-        None => {
-            let Evidence { function, percent } = entry;
-            format!("the code that waits for {function} ({percent:.0} %; the stacks do not show which)")
-        }
+    if let Some(Site { function, file, percent, .. }) = site.filter(|site| site.percent >= WORTH_SAYING) {
+        let shown = with_file((function, file.as_deref().unwrap_or("")));
+        format!("{shown} ({percent:.0} % of it; the other stacks do not show who waits)")
+    } else {
+        let Evidence { function, percent } = entry;
+        format!("the code that waits for {function} ({percent:.0} %; the stacks do not show which)")
     }
 }
 

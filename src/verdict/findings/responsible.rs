@@ -249,7 +249,7 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         if !found.is_empty() {
             return found;
         }
-        let outer = self.from_outermost(paths, category);
+        let outer = self.above_outermost(paths, category);
         let common = self.common(&outer, category, whole);
         let question = Question { paths: &outer, category, whole, common: &common };
         found = self.choose(question, is_plain);
@@ -257,7 +257,7 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
     }
 
     /// The same paths from the category's outermost frame on.
-    fn from_outermost(&self, paths: &[Path<'p>], category: Option<Category>) -> Vec<Path<'p>> {
+    fn above_outermost(&self, paths: &[Path<'p>], category: Option<Category>) -> Vec<Path<'p>> {
         let is_of_it = |frame: &FunctionId| category.is_some() && self.claims.flags(*frame).category() == category;
         let outer = |path: &Path<'p>| {
             let from = path.frames.iter().rposition(is_of_it).unwrap_or(0);
