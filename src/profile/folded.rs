@@ -33,12 +33,15 @@ fn read_inflated(text: &[u8], sample_type: SampleType, limits: &ReadLimits, unit
     let mut builder = ProfileBuilder::new(vec![sample_type]);
     let mut frames = Vec::new();
     for (line, at) in text.split(|byte| *byte == b'\n').zip(1..) {
+        // py-spy writes samples without any frame as a number behind a blank.
+        let without_frames = line.starts_with(b" ");
         let line = sanitise(line.trim_ascii());
         if line.is_empty() {
             continue;
         }
         let bad = |what: &str| ReadError::malformed(what, at);
-        let (stack, value) = line.rsplit_once([' ', '\t']).ok_or_else(|| bad("a line without a number"))?;
+        let split = line.rsplit_once([' ', '\t']).or(without_frames.then_some(("", &*line)));
+        let (stack, value) = split.ok_or_else(|| bad("a line without a number"))?;
         let value = number(value, unit).ok_or_else(|| bad("a line that does not end in a whole number"))?;
         frames.clear();
         for frame in stack.trim_end().rsplit(';') {

@@ -14,6 +14,12 @@ fn reads_lines_from_root_to_leaf() {
 }
 
 #[test]
+fn a_number_behind_a_blank_is_a_stack_without_frames() {
+    let profile = read("main;work 7\n 2\n").unwrap();
+    assert_eq!(folded(&profile), ["main;work [7]", "[unknown] [2]"]);
+}
+
+#[test]
 fn keeps_names_that_flame_graphs_use_for_themselves() {
     assert_eq!(folded(&read("total;other 3").unwrap()), ["total;other [3]"]);
 }

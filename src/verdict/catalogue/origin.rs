@@ -32,7 +32,7 @@ pub(in crate::verdict) fn of(rules: &Rules, frame: &Frame, file: &str) -> Origin
     match frame.own {
         Some(Runtime::Kernel) => Origin::Runtime,
         Some(Runtime::Go) if is_standard(&frame.text) => Origin::Runtime,
-        Some(Runtime::Node) if frame.text.starts_with("node:") || frame.text.starts_with('(') => Origin::Runtime,
+        Some(Runtime::Node) if frame.text.starts_with('(') => Origin::Runtime,
         Some(Runtime::Python) if file.starts_with("<frozen") || file.contains("/lib/python") => Origin::Runtime,
         Some(Runtime::Native) if is_in(frame, &["libpython", "libruby", "libjvm", "libc", "libpthread"]) => {
             Origin::Runtime
@@ -91,6 +91,13 @@ mod tests {
     #[case::python_standard_from_its_own_folder("total (statistics.py:12)", "", Origin::Runtime)]
     #[case::python_library_from_its_own_folder("fit (sklearn/svm/_base.py:12)", "", Origin::Library)]
     #[case::python_file_of_that_name("total (shop/statistics.py:12)", "", Origin::App)]
+    #[case::node_service("total", "/srv/shop/src/cart.js", Origin::App)]
+    #[case::node_own_module("addChunk", "node:internal/streams/readable", Origin::Runtime)]
+    #[case::node_own_module_that_a_rule_knows("connect", "node:net", Origin::Runtime)]
+    #[case::node_library("baseClone", "/srv/shop/node_modules/lodash/_baseClone.js", Origin::Library)]
+    #[case::node_copied_library("baseClone", "/srv/shop/public/js/lodash.min.js", Origin::Library)]
+    #[case::node_copied_library_of_a_bundler("baseClone (webpack:///app/vendor/lodash/lodash.js)", "", Origin::Library)]
+    #[case::node_file_of_such_a_name("total", "/srv/shop/src/lodash.js", Origin::App)]
     #[case::rust_service("shop::cart::Cart::sum", "/src/shop/src/cart.rs", Origin::App)]
     #[case::rust_trait_of_the_app("<u64 as shop::price::Price>::total", "", Origin::App)]
     #[case::rust_trait_on_a_type_of_the_app("<shop::Cart as core::fmt::Display>::fmt", "", Origin::App)]

@@ -2,17 +2,31 @@
 
 use super::engine::Claim;
 use crate::kernel::ProfileType;
-use crate::profile::FunctionId;
+use crate::profile::{FunctionId, Profile};
 use crate::verdict::catalogue::FunctionInfo;
 use crate::verdict::category::{Category, Runtime};
 
 /// A sampler that sees only the language's frames (JFR) samples parked threads as if they ran: then idle is idle, on
-/// a cpu profile too. One that sees native frames samples what really cost CPU.
-pub(super) fn parked_is_idle(kind: ProfileType, infos: &[FunctionInfo], native_frames: bool) -> bool {
+/// a cpu profile too. So does py-spy, whatever it sees: it asks what state a thread is in, and a thread of a pool is often
+/// taken for running. Others that see native frames sample what really cost CPU.
+pub(super) fn parked_is_idle(
+    kind: ProfileType,
+    infos: &[FunctionInfo],
+    native_frames: bool,
+    profile: &Profile,
+) -> bool {
     match kind {
-        ProfileType::Cpu => !native_frames && infos.iter().any(|s| s.own == Some(Runtime::Jvm)),
+        ProfileType::Cpu if native_frames => is_of_py_spy(infos, profile),
+        ProfileType::Cpu => infos.iter().any(|s| s.own == Some(Runtime::Jvm)) || is_of_py_spy(infos, profile),
         _ => true,
     }
+}
+
+/// Whether functions of Python are spelled as only py-spy spells them: `_worker (concurrent/futures/thread.py:81)`.
+fn is_of_py_spy(infos: &[FunctionInfo], profile: &Profile) -> bool {
+    let is_spelled_so = |name: &str| name.ends_with(')') && name.contains(" (") && name.contains(".py");
+    let mut of_python = infos.iter().zip(profile.function_ids()).filter(|(info, _)| info.own == Some(Runtime::Python));
+    of_python.any(|(_, id)| is_spelled_so(profile.name(id)))
 }
 
 /// In a lock profile all is waiting for a lock, whoever takes it (Java's stacks end in the method that was blocked, without

@@ -86,7 +86,7 @@ impl Claims {
             flags: &flags,
             kind,
             event: Event::of(kind, profile.sample_types()),
-            parked_is_idle: parked_is_idle(kind, &infos, native_frames),
+            parked_is_idle: parked_is_idle(kind, &infos, native_frames, profile),
             language,
             interpreter_lock: interpreter_lock::rule(rules),
             has_roots: infos
@@ -135,9 +135,12 @@ impl Claims {
     }
 
     /// Whether the function can be responsible for nothing: the platform's own, without a name, or the entry of everything.
+    /// In a profile of Node.js, bare words are the VM's and its bindings: all other functions have a file.
     pub(in crate::verdict) fn is_platform(&self, function: FunctionId) -> bool {
+        let is_bare = |info: &FunctionInfo| info.own.is_none() && info.package == 0;
+        let is_binding = |info| self.language == Some(Runtime::Node) && is_bare(info);
         let info = self.infos.get(function.index());
-        info.is_some_and(|info| info.origin == Origin::Runtime || info.unresolved || info.entry)
+        info.is_some_and(|info| info.origin == Origin::Runtime || info.unresolved || info.entry || is_binding(info))
     }
 
     /// Whose code the function is.

@@ -175,10 +175,15 @@ mod tests {
     }
 
     #[rstest]
-    #[case(ProfileType::Wall, Category::Idle)]
-    #[case(ProfileType::Cpu, Category::Scheduling)]
-    fn a_worker_of_a_python_pool_waits_for_work(#[case] kind: ProfileType, #[case] expected: Category) {
-        let stack = "Thread.run (threading.py:982);_worker (concurrent/futures/thread.py:81);_queue_SimpleQueue_get (_queuemodule.c.h:177);PyThread_acquire_lock_timed (libpython3.11.so.1.0)";
-        assert_eq!(Rules::builtin().explain_stack(stack, kind).category, Some(expected));
+    #[case::py_spy_of_wall_time(ProfileType::Wall, "_worker (concurrent/futures/thread.py:81)", Category::Idle)]
+    #[case::py_spy_asks_for_states(ProfileType::Cpu, "_worker (concurrent/futures/thread.py:81)", Category::Idle)]
+    #[case::parking_costs(ProfileType::Cpu, "concurrent/futures/thread.py:_worker", Category::Scheduling)]
+    fn a_worker_of_a_python_pool_waits_for_work(
+        #[case] kind: ProfileType,
+        #[case] worker: &str,
+        #[case] expected: Category,
+    ) {
+        let stack = format!("{worker};_queue_SimpleQueue_get;PyThread_acquire_lock_timed");
+        assert_eq!(Rules::builtin().explain_stack(&stack, kind).category, Some(expected));
     }
 }

@@ -105,7 +105,8 @@ fn take_over(
         let chance = own.error.unwrap_or(0.0);
         let called_more = (total.points - BY_CHANCE * total.error.unwrap_or(0.0)).max(0.0);
         let gain = own.points - called_more - spent(heir.id);
-        gained += gain.clamp(-chance, GAINED[1] * heir.points + chance);
+        // Values of a delta profile may be negative, and then the function did nothing there.
+        gained += gain.clamp(-chance, GAINED[1] * heir.points.max(0.0) + chance);
         variance += chance * chance;
     }
     gained >= (GAINED[0] * points - variance.sqrt()).max(LEAST_GAIN * points)

@@ -223,7 +223,7 @@ fn name_beside(
 
 /// The purpose or transport that a category's ticks serve: of a higher layer, surely above its own threshold with all
 /// that lies beneath it, and either most of the category's ticks are beneath it, or it holds much more than the
-/// category. A purpose that is too small by itself may be its own.
+/// category. A purpose that is too small by itself may be its own, and one that leads gives way to a far larger one.
 fn purpose_of(judging: &Judging<'_>, leader: &Finding) -> Option<Category> {
     let whole = judging.tally.claimed(leader.category) as f64;
     let serves = |purpose: &Category| {
@@ -239,6 +239,9 @@ fn purpose_of(judging: &Judging<'_>, leader: &Finding) -> Option<Category> {
         }
         let most_is_beneath = judging.tally.beneath(*purpose, leader.category) as f64 * 100.0 >= whole * BENEATH;
         let is_above = purpose.layer() > leader.category.layer();
+        if purpose.layer() == Layer::Purpose && leader.category.layer() == Layer::Purpose {
+            return is_far_larger(judging, *purpose, leader.category);
+        }
         let allocates =
             leader.category == Category::Allocation && ALLOCATING.contains(purpose) && reaches(judging, leader);
         is_above && (most_is_beneath || holds_more && purpose.layer() == Layer::Purpose) || allocates && most_is_beneath
@@ -261,6 +264,14 @@ fn purpose_of(judging: &Judging<'_>, leader: &Finding) -> Option<Category> {
         purpose = inner;
     }
     Some(purpose)
+}
+
+/// Whether a purpose holds much more than another with all that lies beneath either: most of what it costs is claimed by
+/// what it calls. One that is most of the larger purpose stays, as of nested purposes the inner one says more.
+fn is_far_larger(judging: &Judging<'_>, purpose: Category, leader: Category) -> bool {
+    let inclusive = |category| judging.tally.inclusive(category) as f64;
+    let shared = judging.tally.both(purpose, leader) as f64;
+    inclusive(purpose) >= inclusive(leader) * MUCH_MORE && shared * 100.0 < inclusive(purpose) * BENEATH
 }
 
 fn of_finding(kind: ProfileType, finding: &Finding) -> Diagnosis {
@@ -300,7 +311,9 @@ fn of_purpose(
     let beneath = judging.percent(judging.tally.beneath(purpose, mechanism));
     let means = findings.iter().find(|f| f.category == mechanism && mechanism != purpose);
     if finding.responsible.is_empty() || finding.evidence.is_empty() {
-        finding.responsible = means.map(|f| f.responsible.clone()).unwrap_or_default();
+        // A library that leads to the mechanism may be the inside of the purpose.
+        let leading = means.iter().flat_map(|f| &f.responsible).filter(|one| one.is_own || finding.entry.is_none());
+        finding.responsible = leading.cloned().collect();
     }
     judging.advise(&mut finding, share.percent, &[]);
     let mut text = finding.recommendation.clone();

@@ -100,7 +100,7 @@ pub(super) struct Judging<'a> {
     pub(super) rate_over: Option<RateOver>,
     /// The kinds of profile that the app sends; empty where that is not known.
     kinds: &'a [ProfileType],
-    native_frames: bool,
+    pub(super) native_frames: bool,
     has_unit: bool,
 }
 

@@ -9,6 +9,7 @@ use super::responsible::ResponsibleSearch;
 use super::tally::Leaf;
 use crate::kernel::{FindingSeverity, ProfileType, percent_of};
 use crate::profile::TextId;
+use crate::verdict::category::Runtime;
 
 /// A function with this share of its own is the program, percent.
 const IS_THE_PROGRAM: f64 = 50.0;
@@ -27,6 +28,12 @@ pub struct OwnCode {
     /// The next function by self share, percent: beneath it, or anywhere else.
     pub next: Option<(String, f64)>,
 }
+
+/// Runtimes whose own profilers count native code as the function's that calls it, and what is said of that.
+const NATIVE_CALLS: [(Runtime, &str); 2] = [
+    (Runtime::Node, " What it calls of V8 itself, such as JSON.parse or sort, counts as its own here."),
+    (Runtime::Python, " What it calls that is written in C, such as a module or sort, counts as its own here."),
+];
 
 /// One function of the application that is most of the program, or the deepest one that most of it runs beneath, where
 /// most of that matches no known pattern.
@@ -62,6 +69,10 @@ pub(super) fn own_code(
     let mut recommendation = own_code_text(&function, heaviest, judging.percent(ticks), &responsible);
     if let Some((library, percent)) = library.filter(|(_, percent)| *percent >= WORTH_NAMING) {
         let _ = write!(recommendation, " It calls {library} ({percent:.0} %), whose functions have no names here.");
+    }
+    let calls_unseen = NATIVE_CALLS.iter().find(|(runtime, _)| judging.tally.main_runtime() == Some(*runtime));
+    if let Some((_, said)) = calls_unseen.filter(|_| is_the_program && !judging.native_frames) {
+        recommendation.push_str(said);
     }
     Some(Diagnosis {
         name: fallback_name(judging.kind),

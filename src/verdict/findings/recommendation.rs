@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use super::finding::{Finding, Judging};
-use super::responsible::{CauseShare, Evidence, Locks, Responsible};
+use super::responsible::{CauseShare, Evidence, Locks, Responsible, Site};
 use crate::kernel::ProfileType;
 use crate::verdict::catalogue::Advice;
 use crate::verdict::category::{Category, Runtime};
-use crate::verdict::names::short_name;
+use crate::verdict::names::{short_name, with_file};
 
 /// At most so many causes are told in a recommendation.
 const CAUSES_TOLD: usize = 3;
@@ -15,6 +15,8 @@ const CAUSES_TOLD: usize = 3;
 const TELLING: f64 = 0.1;
 /// The cause of what a collector does with processors that have no other work.
 const SPARE_MARKING: &str = "gc_idle_mark";
+/// Of a finding whose stacks begin in an event loop, a function with this share of it is named, percent. A judgement.
+const WORTH_SAYING: f64 = 5.0;
 /// A smaller share is 0 where it is written in whole percent.
 const SHOWN: f64 = 0.5;
 
@@ -29,7 +31,7 @@ pub(super) fn recommendation(
     finding: &Finding,
     allocating: &[Responsible],
 ) -> String {
-    let Finding { category, responsible, evidence, entry, sites, .. } = finding;
+    let Finding { category, runtime, responsible, evidence, entry, sites, .. } = finding;
     let is_collector = *category == Category::GcPressure;
     if is_collector && responsible.is_empty() && allocating.is_empty() {
         let share = share_text(kind, finding.share.percent);
@@ -45,6 +47,8 @@ pub(super) fn recommendation(
         // Only the root of a thread leads there.
         (Some(_), _) if matches!(category, Category::ClassLoading | Category::Scheduling) => "the program".to_owned(),
         (Some(_), _) if *category == Category::JitOverhead => "the compiler's threads".to_owned(),
+        // A promise is resolved by the event loop: few stacks begin in the code that waits for it.
+        (Some(_), Some(entry)) if *runtime == Some(Runtime::Node) => waiting(sites.first(), entry),
         (Some(_), Some(entry)) => format!("the callers of {}", located(entry)),
         _ => "its callers".to_owned(),
     };
@@ -60,6 +64,17 @@ pub(super) fn recommendation(
         after.push_str(" It is called from outside any code of your own.");
     }
     advice.recommend(&place, &share_text(kind, percent)) + &after
+}
+
+/// The code that waits for a promise: the application's function that is seen most, or what it waits for.
+fn waiting(site: Option<&Site>, entry: &Evidence) -> String {
+    if let Some(Site { function, file, percent, .. }) = site.filter(|site| site.percent >= WORTH_SAYING) {
+        let shown = with_file((function, file.as_deref().unwrap_or("")));
+        format!("{shown} ({percent:.0} % of it; the other stacks do not show who waits)")
+    } else {
+        let Evidence { function, percent } = entry;
+        format!("the code that waits for {function} ({percent:.0} %; the stacks do not show which)")
+    }
 }
 
 /// A function with its share.

@@ -241,16 +241,29 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
     }
 
     /// The frames of the application that lead to the paths; where there are none, a library's, and best of one that is
-    /// of no category.
+    /// of no category. A library that the category's own code calls is its inside, and no place.
     fn chosen(&mut self, paths: &[Path<'p>], category: Option<Category>, whole: i64) -> Vec<(FunctionId, i64)> {
         let is_plain = |search: &Self, frame| search.claims.flags(frame).category().is_none();
         let common = self.common(paths, category, whole);
-        let question = Question { paths, category, whole, common: &common };
-        let mut found = self.choose(question, Self::is_own);
-        if found.is_empty() {
-            found = self.choose(question, is_plain);
+        let mut found = self.choose(Question { paths, category, whole, common: &common }, Self::is_own);
+        if !found.is_empty() {
+            return found;
         }
+        let outer = self.above_outermost(paths, category);
+        let common = self.common(&outer, category, whole);
+        let question = Question { paths: &outer, category, whole, common: &common };
+        found = self.choose(question, is_plain);
         if found.is_empty() { self.choose(question, |_, _| true) } else { found }
+    }
+
+    /// The same paths from the category's outermost frame on.
+    fn above_outermost(&self, paths: &[Path<'p>], category: Option<Category>) -> Vec<Path<'p>> {
+        let is_of_it = |frame: &FunctionId| category.is_some() && self.claims.flags(*frame).category() == category;
+        let outer = |path: &Path<'p>| {
+            let from = path.frames.iter().rposition(is_of_it).unwrap_or(0);
+            Path { frames: path.frames.get(from..).unwrap_or(path.frames), ..*path }
+        };
+        paths.iter().map(outer).collect()
     }
 
     /// The deepest frame of this origin on the path of at least 80 % of the ticks, unless nearly everything runs beneath

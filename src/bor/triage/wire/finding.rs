@@ -164,10 +164,11 @@ pub struct ResponsibleBody {
 #[schema(as = TriageCause)]
 pub struct CauseBody {
     /// Which one: a closed list by category, to which new ones may be added. serialization: `codec_built`,
-    /// `json_encode`, `json_decode`, `protobuf_encode`, `protobuf_decode`, `xml_encode`, `xml_decode`, `yaml_decode`,
-    /// `objects_encode`, `objects_decode`; regex: `regex_compile`, `regex_match`; compression: `compressor_made`,
-    /// `compressing`, `decompressing`; crypto: `handshake`, `signing`, `password_hash`, `digest`, `encryption`;
-    /// database: `db_connect`, `db_prepare`, `orm_flush`, `row_mapping`, `db_fetch`; disk_io: `file_stat`,
+    /// `json_encode`, `json_decode`, `protobuf_encode`, `protobuf_decode`, `xml_encode`, `xml_decode`, `yaml_encode`,
+    /// `yaml_decode`, `csv_encode`, `csv_decode`, `objects_encode`, `objects_decode`; regex: `regex_compile`, `regex_match`; compression: `compressor_made`,
+    /// `compressing`, `decompressing`; crypto: `tls_context`, `handshake`, `key_parsing`, `signing`,
+    /// `password_hash`, `digest`, `encryption`, `slow_cipher`, `crypto_in_script`;
+    /// database: `db_connect`, `db_prepare`, `orm_flush`, `row_mapping`, `db_embedded`, `db_fetch`; disk_io: `file_stat`,
     /// `directory_walk`, `file_read`, `file_write`, `file_sync`, `file_open`; gc_pressure: `gc_assist`, `gc_idle_mark`,
     /// `gc_mark`, `gc_sweep`, `gc_evacuation`; allocation: `small_allocation`, `heap_growth`,
     /// `freeing`; class_loading: `class_lookup`, `class_definition`, `module_import`, `class_verification`; exception:

@@ -14,6 +14,12 @@ use super::*;
     ("java/security/MessageDigest.update", "digest"), ("crypto/internal/fips140/aes/gcm.gcmAesEnc", "encryption"),
     ("crypto/tls.(*halfConn).decrypt", "encryption"), ("node:internal/crypto/cipher:update:202", "encryption"),
     ("node:internal/crypto/keygen:generateKeyPairSync:96", "signing"),
+    ("_aesni_ctr32_ghash_6x (libcrypto.so.3)", "encryption"), ("crypto/internal/fips140/aes.cbcEncrypt", "slow_cipher"),
+    ("com/sun/crypto/provider/CipherBlockChaining.implEncrypt", "slow_cipher"), ("DES_encrypt1", "slow_cipher"),
+    ("_encipher (/shop/node_modules/bcryptjs/umd/index.js:9)", "password_hash"), ("_update (/shop/node_modules/node-forge/lib/sha256.js:9)", "crypto_in_script"),
+    ("load_default_certs (ssl.py:9)", "tls_context"), ("crypto/x509.(*CertPool).AppendCertsFromPEM", "tls_context"), ("node:_tls_common:createSecureContext:9", "tls_context"),
+    ("node:internal/crypto/keys:createPrivateKey:9", "key_parsing"), ("java/security/KeyFactory.generatePrivate", "key_parsing"),
+    ("RSAAlgorithm.sign (jwt/algorithms.py:683)", "signing"), ("HMACAlgorithm.sign (jwt/algorithms.py:9)", "digest"), ("node:_tls_wrap:TLSSocket._start:9", "handshake"),
 ])]
 #[case::disk_io("disk_io", &[
     ("os.Stat", "file_stat"), ("vfs_getattr_[k]", "file_stat"), ("path_lookupat_[k]", "file_stat"), ("java/io/UnixFileSystem.getBooleanAttributes0", "file_stat"),
@@ -32,7 +38,8 @@ use super::*;
 #[case::database("database", &[
     ("database/sql.(*DB).conn", "db_connect"), ("com/zaxxer/hikari/pool/HikariPool.getConnection", "db_connect"),
     ("github.com/lib/pq.(*conn).prepareTo", "db_prepare"), ("ActiveRecord::ConnectionAdapters::ConnectionPool#checkout", "db_connect"),
-    ("Arel::Visitors::ToSql#visit_Arel_Nodes_In", "db_prepare"), ("modernc.org/sqlite/lib.Xsqlite3_step", "db_fetch"),
+    ("Arel::Visitors::ToSql#visit_Arel_Nodes_In", "db_prepare"), ("modernc.org/sqlite/lib.Xsqlite3_step", "db_embedded"),
+    ("sqlite3VdbeExec", "db_embedded"), ("org/h2/mvstore/Cursor.hasNext", "db_embedded"), ("org/postgresql/core/v3/QueryExecutorImpl.execute", "db_fetch"),
     ("org/hibernate/event/internal/AbstractFlushingEventListener.flushEntities", "orm_flush"), ("database/sql.(*Rows).Scan", "row_mapping"),
     ("ActiveRecord::ConnectionAdapters::PostgreSQL::OID::DateTime#cast_value", "row_mapping"),
     ("BaseConnection._connect_gen (psycopg/_connection_base.py:9)", "db_connect"), ("ModelObjectCursorWrapper.process_row (peewee.py:7)", "row_mapping"),
@@ -51,6 +58,13 @@ use super::*;
     ("java/io/ObjectInputStream.readObject0", "objects_decode"), ("gopkg.in/yaml%2ev2.yaml_parser_parse_node", "yaml_decode"),
     ("Pickler.dump (cloudpickle/cloudpickle.py:9)", "objects_encode"), ("Unpickler.load (dill/_dill.py:9)", "objects_decode"),
     ("_emit (xmltodict.py:9)", "xml_encode"), ("MapEncoder.<locals>.EncodeField (protobuf/internal/encoder.py:929)", "protobuf_encode"),
+    ("Ae.j2x (/shop/node_modules/fast-xml-parser/lib/fxp.cjs:1)", "xml_encode"), ("Bt (/shop/node_modules/fast-xml-parser/lib/fxp.cjs:1)", "xml_decode"),
+    ("write (/shop/node_modules/sax/lib/sax.js:1)", "xml_decode"), ("DictReader.__next__ (csv.py:9)", "csv_decode"), ("DictWriter.writerows (csv.py:9)", "csv_encode"),
+    ("encoding/csv.(*Reader).readRecord", "csv_decode"), ("unparse (/shop/node_modules/papaparse/papaparse.js:1)", "csv_encode"),
+    ("writeNode (/shop/node_modules/js-yaml/lib/dumper.js:1)", "yaml_encode"), ("parseNode (/shop/node_modules/js-yaml/lib/loader.js:1)", "yaml_decode"),
+    ("Emitter.analyze_scalar (yaml/emitter.py:9)", "yaml_encode"), ("gopkg.in/yaml%2ev3.yaml_emitter_emit", "yaml_encode"),
+    ("_upb_Decoder_DecodeMessage", "protobuf_decode"), ("collect_model_fields (pydantic/_internal/_fields.py:9)", "codec_built"),
+    ("addNames (/shop/node_modules/ajv/dist/compile/codegen/index.js:1)", "codec_built"),
     ("ele (/shop/node_modules/xmlbuilder2/lib/builder/XMLBuilderImpl.js:1)", "xml_encode"),
 ])]
 #[case::regex("regex", &[

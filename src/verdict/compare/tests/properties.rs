@@ -17,6 +17,13 @@ fn profile(stacks: &[(Vec<u8>, i64)], scale: i64) -> Profile {
     builder.build()
 }
 
+#[test]
+fn a_function_with_negative_values_is_no_heir() {
+    let before = [(vec![9, 8], -1), (vec![9], 9), (vec![], 44)];
+    let comparison = compare(&profile(&before, 1), &profile(&[(vec![0, 8], 101)], 1));
+    assert!(comparison.rows.iter().all(|row| row.verdict != ChangeVerdict::Inlined), "{:?}", comparison.rows);
+}
+
 proptest! {
     #[test]
     fn a_window_does_not_differ_from_itself_whatever_the_load(stacks in stacks(), scale in 1..9_i64) {

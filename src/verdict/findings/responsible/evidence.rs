@@ -4,9 +4,12 @@ use super::{Path, ResponsibleSearch};
 use crate::kernel::percent_of;
 use crate::profile::FunctionId;
 use crate::verdict::category::Category;
+use crate::verdict::names::with_file;
 
 /// Rows of evidence.
 const EVIDENCE: usize = 5;
+/// What functions without a name are called.
+const ANONYMOUS: &str = "(anonymous)";
 
 /// A function and its share of a category.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,12 +26,20 @@ impl<'p> ResponsibleSearch<'p, '_> {
         self.heaviest(paths, |path| path.frames.first())
     }
 
-    /// The outermost function of the category that most of the paths begin in.
+    /// The outermost function of the category that most of the paths begin in, and best one that has a name; with its
+    /// file, where the name alone says little.
     pub(super) fn entry(&mut self, paths: &[Path<'p>], category: Category) -> Option<Evidence> {
-        let claims = self.claims;
+        let (claims, profile) = (self.claims, self.profile);
         let is_of_it = |frame: &&FunctionId| claims.flags(**frame).category() == Some(category);
-        let outermost = |path: &Path<'p>| path.frames.iter().rfind(is_of_it).or(path.frames.first());
-        self.heaviest(paths, outermost).into_iter().next()
+        let is_named = |frame: &&FunctionId| !profile.name(**frame).contains(ANONYMOUS);
+        let outermost = |path: &Path<'p>| {
+            let mut of_it = path.frames.iter().rev().filter(is_of_it);
+            let named = of_it.clone().find(is_named);
+            named.or_else(|| of_it.next()).or(path.frames.first())
+        };
+        let Evidence { function, percent } = self.heaviest(paths, outermost).into_iter().next()?;
+        let shown = paths.iter().filter_map(outermost).find(|f| profile.name(**f) == function);
+        Some(Evidence { function: shown.map_or(function, |f| with_file(profile.function(*f))), percent })
     }
 
     /// The functions that most of the paths have as this frame, heaviest first.

@@ -5,6 +5,10 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::cpu;
+use super::saying::judged_profile;
+use crate::profile::{ReadLimits, SampleType, read_folded};
+use crate::verdict::category::Category;
+use crate::verdict::findings::ProfileAssessment;
 
 #[test]
 fn names_two_sites_where_no_frame_is_on_most_paths() {
@@ -99,3 +103,30 @@ proptest! {
 const CALLERS: [&str; 6] =
     ["main.a", "main.b", "main.c", "github.com/x/y.D", "encoding/json.Encode", "database/sql.Query"];
 const LEAVES: [&str; 6] = ["sync.Lock", "runtime.concat", "runtime.alloc", "net.Read", "main.leaf", "runtime.assist"];
+
+/// What is said of these folded stacks: their names carry their files.
+fn folded(text: &str) -> ProfileAssessment {
+    let cpu = SampleType::new("cpu", "nanoseconds");
+    judged_profile(&read_folded(text.as_bytes(), cpu, &ReadLimits::default()).unwrap())
+}
+
+#[test]
+fn a_library_that_the_categorys_own_code_calls_is_its_inside_and_no_place() {
+    let (orm, client) = ("node_modules/sequelize/lib/model.js:findAll", "node_modules/pg/lib/client.js:query");
+    let stack = format!("runMicrotasks;(anonymous);{orm};node_modules/lodash/lodash.js:forEach;{client}");
+    let a = folded(&format!("{stack} 60000000000\nsrc/cart.js:total 40000000000\n"));
+    let finding = a.finding(Category::Database).unwrap();
+    assert_eq!(finding.responsible, []);
+    let said =
+        "the code that waits for node_modules/sequelize/lib/model.js:findAll (60 %; the stacks do not show which)";
+    assert!(finding.recommendation.contains(said), "{}", finding.recommendation);
+}
+
+#[test]
+fn who_waits_for_a_promise_is_named_where_some_stacks_show_it() {
+    let query = "node_modules/pg/lib/client.js:query";
+    let a = folded(&format!("src/order.js:load;{query} 10000000000\nrunMicrotasks;(anonymous);{query} 90000000000\n"));
+    let said = "src/order.js:load (10 % of it; the other stacks do not show who waits)";
+    let text = &a.finding(Category::Database).unwrap().recommendation;
+    assert!(text.contains(said), "{text}");
+}

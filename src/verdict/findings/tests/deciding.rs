@@ -92,6 +92,30 @@ fn of_nested_purposes_the_inner_one_wins_if_it_holds_most_of_the_outer() {
     assert_eq!(b.diagnosis.name, "logging");
 }
 
+#[rstest]
+#[case::the_larger_one_calls_it(1_000, 1_500, 4_500, "database")]
+#[case::most_of_the_larger_one_is_the_leader(0, 3_500, 2_000, "serialization")]
+#[case::hardly_larger(2_200, 0, 3_000, "serialization")]
+fn a_purpose_that_leads_gives_way_to_a_far_larger_one(
+    #[case] apart: i64,
+    #[case] called: i64,
+    #[case] mechanism: i64,
+    #[case] name: &str,
+) {
+    let beneath = |leaf: &str| format!("main.main;main.serve;database/sql.Query;{leaf}");
+    let (called_by_it, mechanisms) = (beneath("encoding/json.Encode"), beneath("lib.Conn.Read;net.Read"));
+    let split = beneath("lib.Conn.Read;runtime.alloc");
+    let a = cpu(&[
+        ("main.main;main.print;encoding/json.Encode", apart),
+        (&called_by_it, called),
+        (&mechanisms, mechanism / 2),
+        (&split, mechanism / 2),
+        WORK,
+        ("main.main;main.b", 7_000 - apart - called - mechanism),
+    ]);
+    assert_eq!(a.diagnosis.name, name, "{}", a.diagnosis.recommendation);
+}
+
 #[test]
 fn scheduling_is_a_diagnosis_from_30_percent_and_half_a_core() {
     let stacks = [("runtime.findRunnable", 4_000), WORK, MORE_WORK];
@@ -170,6 +194,22 @@ fn one_function_of_the_application_can_be_the_program() {
         "checkout uses 1.2 cores. One function is the program: main.crunch holds 69 % of it (68–70), and no other more \
          than 26 %; 11,700 samples, confidence high."
     );
+}
+
+#[rstest]
+#[case::node(
+    "/srv/src/cart.js:total",
+    " What it calls of V8 itself, such as JSON.parse or sort, counts as its own here."
+)]
+#[case::python(
+    "shop/cart.py:total",
+    " What it calls that is written in C, such as a module or sort, counts as its own here."
+)]
+#[case::go("main.total", "and with how much.")]
+fn native_code_that_has_no_frames_counts_as_the_functions_own(#[case] function: &str, #[case] end: &str) {
+    let a = cpu(&[(function, 9_000), (&format!("{function};{function}2"), 1_000)]);
+    assert_eq!(a.diagnosis.ground, Ground::OwnCode);
+    assert!(a.diagnosis.recommendation.ends_with(end), "{}", a.diagnosis.recommendation);
 }
 
 #[test]
