@@ -173,7 +173,7 @@ pub(super) async fn list(
 }
 
 /// Rows as a table under a line of titles. Each column is as wide as its longest text.
-fn table(rows: &[Value], columns: &[Column]) -> String {
+pub(super) fn table(rows: &[Value], columns: &[Column]) -> String {
     let texts: Vec<Vec<String>> =
         rows.iter().map(|row| columns.iter().map(|(_, member)| text_of(row, member)).collect()).collect();
     let titles = columns.iter().map(|(title, _)| (*title).to_owned()).collect();

@@ -14,6 +14,7 @@ mod hotspots;
 mod lists;
 mod migrate;
 mod openapi;
+mod ops;
 mod profile_file;
 mod push;
 mod rules;
@@ -138,6 +139,9 @@ enum Command {
     Demo(demo::Arguments),
     /// List what is wrong on a server, acknowledge or silence it, or say when an alert rule would have fired.
     Alerts(alerts::AlertsArgs),
+    /// Say which operation took how long on a server, and where its time went.
+    #[command(subcommand)]
+    Ops(ops::OpsCommand),
     /// Send profiles from files to a server.
     Push(push::Args),
     /// Make, list and revoke tokens of the file that AUTH_TOKENS_FILE names.
@@ -171,6 +175,7 @@ impl Command {
             Self::Channels(args) => channels::run(&args, common).await,
             Self::Demo(arguments) => demo::run(&arguments, common).await,
             Self::Alerts(args) => alerts::run(&args, common).await,
+            Self::Ops(command) => ops::run(&command, common).await,
             Self::Push(args) => push::run(&args, common).await,
             Self::Token(command) => token::run(&command, common),
             Self::Rules(args) => Ok(rules::run(&args)),

@@ -1,6 +1,7 @@
 //! `flamewarden apps`, `services`, `baselines`, `history`, `schedule` and the other small commands: whole processes and a live
 //! server.
 
+use flamewarden::kernel::{Clock as _, SystemClock};
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
@@ -28,6 +29,13 @@ async fn stocked() -> Flamewarden {
             "recommendation": "look\nhere"});
         post(&server, "/history", entry).await;
     }
+    let ended = SystemClock.now();
+    let span = |name: &str, us: i64, parent: Option<&str>| {
+        json!({"operationType": name, "durationUs": us, "endedAt": ended, "scope": "shop", "traceId": "nightly-1",
+            "spanId": name, "parentSpanId": parent})
+    };
+    let spans = [span("load", 42_014, Some("nightly")), span("nightly", 57_212, None)];
+    post(&server, "/performance/metrics/batch", json!({"metrics": spans})).await;
     until("a job", || async { server.json("/schedule").await.1.to_string().contains("schedule_upkeep") }).await;
     server
 }
@@ -40,6 +48,8 @@ async fn stocked() -> Flamewarden {
 #[case::of_a_kind(&["baselines", "shop", "--type", "cpu"], "shop.Price.sum\n")]
 #[case::history(&["history", "shop"], "  cpu    high      cpu_bound    look here\n")]
 #[case::audit(&["audit", "--app", "shop", "--action", "baseline.create"], "  open:local  baseline.create  1         shop  success  1      127.0.0.1  ")]
+#[case::traces(&["ops", "traces", "--type", "nightly", "--min-ms", "57"], "  57212  success  nightly  nightly    shop\n")]
+#[case::trace(&["ops", "trace", "nightly-1"], "57.212  15.198  success  nightly\n42.014  42.014  success    load\n")]
 #[case::schedule(&["schedule"], "schedule_upkeep      core   ")]
 #[actix_web::test]
 async fn a_list_is_a_table(#[case] arguments: &[&str], #[case] expected: &str) {
