@@ -2,6 +2,7 @@
 
 use super::diagnosis::{MUCH_MORE, reaches};
 use super::finding::{Finding, Judging};
+use crate::kernel::ProfileType;
 use crate::verdict::category::{Category, Layer};
 
 /// A category with this share of its ticks beneath a purpose serves it, percent.
@@ -54,10 +55,12 @@ pub(super) fn purpose_of(judging: &Judging<'_>, leader: &Finding) -> Option<Cate
     Some(purpose)
 }
 
-/// Whether a purpose holds much more than another with all that lies beneath either: most of what it costs is claimed by
-/// what it calls. One that is most of the larger purpose stays, as of nested purposes the inner one says more.
+/// Whether a purpose takes much more time than another with all that lies beneath either: most of what it costs is claimed
+/// by what it calls. One that is most of the larger purpose stays, as of nested purposes the inner one says more. Of memory
+/// it is asked who allocates, not for whom.
 fn is_far_larger(judging: &Judging<'_>, purpose: Category, leader: Category) -> bool {
     let inclusive = |category| judging.tally.inclusive(category) as f64;
+    let is_time = matches!(judging.kind, ProfileType::Cpu | ProfileType::Wall | ProfileType::Samples);
     let shared = judging.tally.both(purpose, leader) as f64;
-    inclusive(purpose) >= inclusive(leader) * MUCH_MORE && shared * 100.0 < inclusive(purpose) * BENEATH
+    is_time && inclusive(purpose) >= inclusive(leader) * MUCH_MORE && shared * 100.0 < inclusive(purpose) * BENEATH
 }
