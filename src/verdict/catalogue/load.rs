@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use rustc_hash::FxHashMap;
 
 use super::advice::{Advice, AdviceRow, BlindRow, Step, Threshold, ThresholdRow, Visibility};
+use super::builtin::BUILTIN;
 use super::cause::{Cause, CauseIndex};
 use super::file::{
     AdviceEntry, BlindEntry, CatalogueFile, CauseEntry, OriginEntry, RuleEntry, StepEntry, SubtreeEntry,
@@ -17,34 +18,6 @@ use super::rule::{Reach, Rule, Space};
 use super::rules::Rules;
 use crate::kernel::ProfileType;
 use crate::verdict::category::{Category, Runtime};
-
-const BUILTIN: &[(&str, &str)] = &[
-    ("advice.toml", include_str!("advice.toml")),
-    ("causes-data.toml", include_str!("causes-data.toml")),
-    ("causes-runtime.toml", include_str!("causes-runtime.toml")),
-    ("causes-storage.toml", include_str!("causes-storage.toml")),
-    ("coreclr.toml", include_str!("coreclr.toml")),
-    ("cpython.toml", include_str!("cpython.toml")),
-    ("cruby.toml", include_str!("cruby.toml")),
-    ("dotnet.toml", include_str!("dotnet.toml")),
-    ("go-libraries.toml", include_str!("go-libraries.toml")),
-    ("go.toml", include_str!("go.toml")),
-    ("hotspot.toml", include_str!("hotspot.toml")),
-    ("jvm.toml", include_str!("jvm.toml")),
-    ("kernel.toml", include_str!("kernel.toml")),
-    ("native.toml", include_str!("native.toml")),
-    ("node.toml", include_str!("node.toml")),
-    ("origins.toml", include_str!("origins.toml")),
-    ("php.toml", include_str!("php.toml")),
-    ("python.toml", include_str!("python.toml")),
-    ("reach.toml", include_str!("reach.toml")),
-    ("ruby.toml", include_str!("ruby.toml")),
-    ("rust.toml", include_str!("rust.toml")),
-    ("thresholds.toml", include_str!("thresholds.toml")),
-    ("v8.toml", include_str!("v8.toml")),
-    ("visibility.toml", include_str!("visibility.toml")),
-    ("zend.toml", include_str!("zend.toml")),
-];
 
 /// An app that uses fewer cores than this is quiet, unless the settings say otherwise.
 const QUIET_CORES: f64 = 0.1;

@@ -5,6 +5,7 @@
 //! overridable file by file.
 
 mod advice;
+mod builtin;
 mod cause;
 mod explain;
 mod file;

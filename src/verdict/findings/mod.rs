@@ -13,6 +13,7 @@ mod headline;
 mod impact;
 mod no_data;
 mod own_code;
+mod purpose;
 mod rate;
 mod recommendation;
 mod responsible;

@@ -256,16 +256,6 @@ impl<'p, 'c> ResponsibleSearch<'p, 'c> {
         if found.is_empty() { self.choose(question, |_, _| true) } else { found }
     }
 
-    /// The same paths from the category's outermost frame on.
-    fn above_outermost(&self, paths: &[Path<'p>], category: Option<Category>) -> Vec<Path<'p>> {
-        let is_of_it = |frame: &FunctionId| category.is_some() && self.claims.flags(*frame).category() == category;
-        let outer = |path: &Path<'p>| {
-            let from = path.frames.iter().rposition(is_of_it).unwrap_or(0);
-            Path { frames: path.frames.get(from..).unwrap_or(path.frames), ..*path }
-        };
-        paths.iter().map(outer).collect()
-    }
-
     /// The deepest frame of this origin on the path of at least 80 % of the ticks, unless nearly everything runs beneath
     /// it and there are others below; else the two that most ticks come from.
     fn choose(

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{Investigation, Path, Responsible, ResponsibleSearch, WORTH_NAMING};
 use crate::kernel::percent_of;
+use crate::profile::FunctionId;
 use crate::verdict::category::Category;
 
 impl<'p> ResponsibleSearch<'p, '_> {
@@ -30,6 +31,16 @@ impl<'p> ResponsibleSearch<'p, '_> {
             Some(beneath) if !beneath.is_empty() => claimed.iter().chain(beneath).copied().collect(),
             _ => Cow::from(claimed),
         }
+    }
+
+    /// The same paths from the category's outermost frame on.
+    pub(super) fn above_outermost(&self, paths: &[Path<'p>], category: Option<Category>) -> Vec<Path<'p>> {
+        let is_of_it = |frame: &FunctionId| category.is_some() && self.claims.flags(*frame).category() == category;
+        let outer = |path: &Path<'p>| {
+            let from = path.frames.iter().rposition(is_of_it).unwrap_or(0);
+            Path { frames: path.frames.get(from..).unwrap_or(path.frames), ..*path }
+        };
+        paths.iter().map(outer).collect()
     }
 
     /// A responsible frame with its share of these paths, if that is worth naming.

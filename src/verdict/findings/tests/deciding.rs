@@ -93,10 +93,12 @@ fn of_nested_purposes_the_inner_one_wins_if_it_holds_most_of_the_outer() {
 }
 
 #[rstest]
-#[case::the_larger_one_calls_it(1_000, 1_500, 4_500, "database")]
-#[case::most_of_the_larger_one_is_the_leader(0, 3_500, 2_000, "serialization")]
-#[case::hardly_larger(2_200, 0, 3_000, "serialization")]
+#[case::the_larger_one_calls_it(ProfileType::Cpu, 1_000, 1_500, 4_500, "database")]
+#[case::most_of_the_larger_one_is_the_leader(ProfileType::Cpu, 0, 3_500, 2_000, "serialization")]
+#[case::hardly_larger(ProfileType::Cpu, 2_200, 0, 3_000, "serialization")]
+#[case::of_memory_it_is_asked_who_allocates(ProfileType::Alloc, 1_000, 1_500, 4_500, "deserialization_overhead")]
 fn a_purpose_that_leads_gives_way_to_a_far_larger_one(
+    #[case] kind: ProfileType,
     #[case] apart: i64,
     #[case] called: i64,
     #[case] mechanism: i64,
@@ -105,14 +107,19 @@ fn a_purpose_that_leads_gives_way_to_a_far_larger_one(
     let beneath = |leaf: &str| format!("main.main;main.serve;database/sql.Query;{leaf}");
     let (called_by_it, mechanisms) = (beneath("encoding/json.Encode"), beneath("lib.Conn.Read;net.Read"));
     let split = beneath("lib.Conn.Read;runtime.alloc");
-    let a = cpu(&[
+    let unit = if kind == ProfileType::Cpu { "nanoseconds" } else { "bytes" };
+    let stacks = [
         ("main.main;main.print;encoding/json.Encode", apart),
         (&called_by_it, called),
         (&mechanisms, mechanism / 2),
         (&split, mechanism / 2),
         WORK,
         ("main.main;main.b", 7_000 - apart - called - mechanism),
-    ]);
+    ];
+    // Bytes that have no common divisor are many samples.
+    let value = |samples| if kind == ProfileType::Cpu { samples } else { samples * 1_000_000 + 1 };
+    let scaled = stacks.map(|(stack, samples)| (stack, value(samples)));
+    let a = assess_with(kind, unit, &scaled, SourceFacts::default());
     assert_eq!(a.diagnosis.name, name, "{}", a.diagnosis.recommendation);
 }
 

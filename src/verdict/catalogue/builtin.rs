@@ -1,0 +1,31 @@
+//! The catalogue's files that are compiled in.
+
+/// Name and text of each.
+pub(super) const BUILTIN: &[(&str, &str)] = &[
+    ("advice.toml", include_str!("advice.toml")),
+    ("causes-crypto.toml", include_str!("causes-crypto.toml")),
+    ("causes-data.toml", include_str!("causes-data.toml")),
+    ("causes-runtime.toml", include_str!("causes-runtime.toml")),
+    ("causes-storage.toml", include_str!("causes-storage.toml")),
+    ("coreclr.toml", include_str!("coreclr.toml")),
+    ("cpython.toml", include_str!("cpython.toml")),
+    ("cruby.toml", include_str!("cruby.toml")),
+    ("dotnet.toml", include_str!("dotnet.toml")),
+    ("go-libraries.toml", include_str!("go-libraries.toml")),
+    ("go.toml", include_str!("go.toml")),
+    ("hotspot.toml", include_str!("hotspot.toml")),
+    ("jvm.toml", include_str!("jvm.toml")),
+    ("kernel.toml", include_str!("kernel.toml")),
+    ("native.toml", include_str!("native.toml")),
+    ("node.toml", include_str!("node.toml")),
+    ("origins.toml", include_str!("origins.toml")),
+    ("php.toml", include_str!("php.toml")),
+    ("python.toml", include_str!("python.toml")),
+    ("reach.toml", include_str!("reach.toml")),
+    ("ruby.toml", include_str!("ruby.toml")),
+    ("rust.toml", include_str!("rust.toml")),
+    ("thresholds.toml", include_str!("thresholds.toml")),
+    ("v8.toml", include_str!("v8.toml")),
+    ("visibility.toml", include_str!("visibility.toml")),
+    ("zend.toml", include_str!("zend.toml")),
+];
