@@ -5,11 +5,33 @@ mod spans;
 mod traces;
 
 use actix_web::web;
+use utoipa::IntoResponses;
 
 use super::port::OperationSor;
-use crate::http::{Resource, Routes};
+use crate::http::{Answers, Code, Resource, Routes, documented};
 
 type Operations = web::Data<dyn OperationSor>;
+
+/// What is wrong with a request that says when something happened, for its documentation.
+struct TimeErrors;
+
+/// What is wrong with a request for a window, for its documentation.
+struct WindowErrors;
+
+impl IntoResponses for TimeErrors {
+    fn responses() -> Answers {
+        documented(&[(
+            "400",
+            &[Code::ParameterInvalid, Code::ParameterUnknown, Code::BodyInvalid, Code::TimeOutOfRange],
+        )])
+    }
+}
+
+impl IntoResponses for WindowErrors {
+    fn responses() -> Answers {
+        documented(&[("400", &[Code::ParameterInvalid, Code::ParameterUnknown, Code::WindowInvalid])])
+    }
+}
 
 /// Mounts and documents the routes of the Performance SOR.
 pub fn routes(routes: &mut Routes<'_>) {

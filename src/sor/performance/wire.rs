@@ -206,8 +206,8 @@ impl From<&NewMetric> for NewMetricBody {
     {"operationType": "conflict_detection", "durationUs": 4800, "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
         "spanId": "53995c3f42cd8ad8", "parentSpanId": "00f067aa0ba902b7"}]}))]
 pub(super) struct NewMetricsBody {
-    /// What is to be recorded.
-    #[schema(max_items = 5_000)]
+    /// What is to be recorded: each as the body of `POST /performance/metrics`.
+    #[schema(value_type = Vec<Object>, max_items = 5_000)]
     pub(super) metrics: Vec<NewMetricBody>,
 }
 

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::Operations;
+use super::{Operations, TimeErrors};
 use crate::http::{
     BigRowKey, Body, Code, NoParams, PathParam, Problem, Query, RelationalErrors, WriteErrors, answered, created,
     found, idempotency_key,
@@ -19,7 +19,7 @@ use crate::sor::performance::wire::{NewMetricBody, NewMetricsBody};
     params(("Idempotency-Key" = Option<Uuid>, Header, description = "the same key is the same request",
         example = "018d3f3e-7c1a-7000-8000-000000000010")),
     request_body = NewMetricBody,
-    responses((status = 201, description = "The row's id", body = RecordedMetric), MetricErrors, WriteErrors),
+    responses((status = 201, description = "The row's id", body = RecordedMetric), WriteErrors, TimeErrors),
     security(("bearer" = ["ingest"]), ("basic" = ["ingest"])),
 )]
 pub(in crate::sor::performance) async fn record_metric(
@@ -87,13 +87,4 @@ pub(in crate::sor::performance) async fn show_metric(
     let id = id.into_inner().known(Code::MetricUnknown)?;
     let unknown = || Problem::new(Code::MetricUnknown, "no metric has this id");
     found::<Metric, _>(port.metric(&call, id).await, unknown)
-}
-
-/// What a recording answers beside the errors of other writes.
-struct MetricErrors;
-
-impl utoipa::IntoResponses for MetricErrors {
-    fn responses() -> crate::http::Answers {
-        crate::http::documented(&[("400", &[Code::ParameterInvalid, Code::BodyInvalid, Code::TimeOutOfRange])])
-    }
 }

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::Operations;
+use super::{Operations, TimeErrors};
 use crate::http::{Body, Code, NoParams, PathParam, Problem, Query, WriteErrors, created, found};
 use crate::kernel::{Call, Clock, Text255};
 use crate::sor::performance::domain::{BegunSpan, EndedSpan, NewSpan, SpanEnd, check_time};
@@ -14,7 +14,7 @@ use crate::sor::performance::domain::{BegunSpan, EndedSpan, NewSpan, SpanEnd, ch
 #[utoipa::path(
     post, path = "/performance/spans", tag = "performance", operation_id = "beginSpan",
     request_body = NewSpan,
-    responses((status = 201, description = "The span", body = BegunSpan), WriteErrors),
+    responses((status = 201, description = "The span", body = BegunSpan), WriteErrors, TimeErrors),
     security(("bearer" = ["ingest"]), ("basic" = ["ingest"])),
 )]
 pub(in crate::sor::performance) async fn begin_span(
@@ -42,6 +42,7 @@ pub(in crate::sor::performance) async fn begin_span(
         (status = 200, description = "The span", body = EndedSpan),
         (status = 404, description = "`span_unknown`: no span of this id was begun", body = Problem, content_type = "application/problem+json"),
         WriteErrors,
+        TimeErrors,
     ),
     security(("bearer" = ["ingest"]), ("basic" = ["ingest"])),
 )]

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use chrono::SubsecRound;
 use serde::Deserialize;
 
-use super::Operations;
+use super::{Operations, WindowErrors};
 use crate::http::{Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, TimeParam, found, json};
 use crate::kernel::{Call, Clock, Text255};
 use crate::sor::performance::domain::{Micros, SpanStatus, TracePosition, TraceQuery};
@@ -50,7 +50,7 @@ pub(in crate::sor::performance) struct TraceParams {
 #[utoipa::path(
     get, path = "/performance/traces", tag = "performance", operation_id = "listTraces",
     params(TraceParams),
-    responses((status = 200, description = "One page", body = TracesBody), RelationalErrors),
+    responses((status = 200, description = "One page", body = TracesBody), RelationalErrors, WindowErrors),
     security(("bearer" = ["viewer"]), ("basic" = ["viewer"])),
 )]
 pub(in crate::sor::performance) async fn list_traces(
