@@ -12,7 +12,7 @@ CREATE DOMAIN perf.text255    AS text   CONSTRAINT perf_text255_check    CHECK (
 CREATE SEQUENCE perf.metric_id AS bigint;
 
 -- One row for each operation that ended. A row with a trace is a span of that trace; `is_metric` says whether the row counts
--- in statistics. What has no partition goes to DEFAULT, so that nobody who records waits for this server.
+-- in statistics. What has no partition goes to DEFAULT, so that programs can record while this server is away.
 CREATE TABLE perf.operation (
     ended_at         timestamptz     NOT NULL,
     metric_id        bigint          NOT NULL DEFAULT nextval('perf.metric_id'),
@@ -79,35 +79,33 @@ CREATE TABLE perf.ingest_key (
 );
 CREATE INDEX perf_ingest_key_at_idx ON perf.ingest_key (at);
 
+-- The functions up to `note_late` are called by functions that set a search path, or read nothing but their arguments: they set
+-- none themselves, so that the planner can inline them.
+
 -- Refuses an argument. The name tells programs what the message tells people.
-CREATE FUNCTION perf.refuse(why text, name text, code text) RETURNS void LANGUAGE plpgsql
-SET search_path = perf, pg_catalog, pg_temp AS $$
+CREATE FUNCTION perf.refuse(why text, name text, code text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION USING MESSAGE = why, ERRCODE = code, CONSTRAINT = name;
 END
 $$;
 
 -- The id of a trace in any spelling: 32 hexadecimal digits and UUIDs are what they say, other texts stand for their MD5.
-CREATE FUNCTION perf.trace_ref(given text) RETURNS uuid LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-SET search_path = perf, pg_catalog, pg_temp AS $$
+CREATE FUNCTION perf.trace_ref(given text) RETURNS uuid LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT CASE WHEN given ~* '^([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$' THEN given::uuid
                 ELSE md5(given)::uuid END
 $$;
 
 -- The id of a span in any spelling: 16 hexadecimal digits are what they say, other texts stand for the first half of their MD5.
-CREATE FUNCTION perf.span_ref(given text) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-SET search_path = perf, pg_catalog, pg_temp AS $$
+CREATE FUNCTION perf.span_ref(given text) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT ('x' || CASE WHEN given ~* '^[0-9a-f]{16}$' THEN given ELSE left(md5(given), 16) END)::bit(64)::bigint
 $$;
 
 -- The id of a span as it is shown.
-CREATE FUNCTION perf.span_text(id bigint) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-SET search_path = perf, pg_catalog, pg_temp AS $$
+CREATE FUNCTION perf.span_text(id bigint) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT lpad(to_hex(id), 16, '0')
 $$;
 
-CREATE FUNCTION perf.scope_of(branch_id integer, scope text) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET search_path = perf, pg_catalog, pg_temp AS $$
+CREATE FUNCTION perf.scope_of(branch_id integer, scope text) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
     IF branch_id IS NOT NULL AND scope IS NOT NULL THEN
         PERFORM perf.refuse('give p_branch_id or p_scope, not both', 'argument_invalid', '22023');
@@ -117,15 +115,13 @@ END
 $$;
 
 -- The branch that a scope names, if it names one.
-CREATE FUNCTION perf.branch_of(scope text) RETURNS integer LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-SET search_path = perf, pg_catalog, pg_temp AS $$
+CREATE FUNCTION perf.branch_of(scope text) RETURNS integer LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT CASE WHEN scope ~ '^branch:-?[0-9]{1,10}$' AND substr(scope, 8)::bigint BETWEEN -2147483648 AND 2147483647
                 THEN substr(scope, 8)::integer END
 $$;
 
 -- Refuses a time that no report would show, or that is not over.
-CREATE FUNCTION perf.check_time(at timestamptz, name text) RETURNS void LANGUAGE plpgsql STABLE
-SET search_path = perf, pg_catalog, pg_temp AS $$
+CREATE FUNCTION perf.check_time(at timestamptz, name text) RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF at NOT BETWEEN clock_timestamp() - interval '7 days' AND clock_timestamp() + interval '10 minutes' THEN
         PERFORM perf.refuse(
@@ -136,8 +132,7 @@ $$;
 
 -- Notes the hour of a row that was inserted, if it is over: it may have been rolled up by then. By the clock after the insert,
 -- as rolling up waits for whoever inserted before the hour was over.
-CREATE FUNCTION perf.note_late(at timestamptz) RETURNS void LANGUAGE plpgsql
-SET search_path = perf, pg_catalog, pg_temp AS $$
+CREATE FUNCTION perf.note_late(at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     hour CONSTANT timestamptz := date_trunc('hour', at, 'UTC');
 BEGIN

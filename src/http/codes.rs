@@ -57,9 +57,9 @@ codes! {
     ChannelUnknown = "channel_unknown", 404, "The channel is not defined", false;
     NotificationUnknown = "notification_unknown", 404, "The notification is unknown", false;
     JobUnknown = "job_unknown", 404, "The job is unknown", false;
-    MetricUnknown = "metric_unknown", 404, "The metric is unknown", false;
-    SpanUnknown = "span_unknown", 404, "The span is unknown", false;
-    TraceUnknown = "trace_unknown", 404, "The trace is unknown", false;
+    MetricUnknown = "metric_unknown", 404, "No metric has this id", false;
+    SpanUnknown = "span_unknown", 404, "No span has this id", false;
+    TraceUnknown = "trace_unknown", 404, "No trace has this id", false;
     RouteUnknown = "route_unknown", 404, "The route is unknown", false;
     ReceiverOff = "receiver_off", 404, "This server takes no profiles", false;
     MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here", false;

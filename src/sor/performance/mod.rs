@@ -1,7 +1,8 @@
 //! The Performance SOR: which operation took how long, of this server and of any program that records here by SQL or REST.
 //! It owns the schema `perf`.
 //!
-//! What is recorded goes through functions of the schema (migration 0020), whoever records. Trees of traces are made here.
+//! Functions of the schema (migration 0020) record everything, also what programs record by SQL. The tree of a trace is built in
+//! Rust, from its rows.
 
 mod domain;
 mod names;
@@ -9,6 +10,7 @@ mod port;
 mod postgres;
 mod remote;
 mod routes;
+mod spans;
 mod tree;
 mod upkeep;
 mod wire;
@@ -21,14 +23,16 @@ mod tests;
 use std::sync::Arc;
 
 pub use domain::{
-    BegunSpan, Ended, EndedSpan, Metric, MetricBatch, Micros, NewMetric, NewSpan, RecordedBatch, RecordedMetric,
-    RejectedMetric, SpanEnd, SpanIds, SpanOutcome, SpanStatus, TracePage, TracePosition, TraceQuery, TraceRoot,
+    Ended, Metric, MetricBatch, Micros, NewMetric, RecordedBatch, RecordedMetric, RejectedMetric, SpanIds,
 };
 pub use names::{OperationScope, OperationType};
 #[cfg(test)]
 pub use port::MockOperationSor;
 pub use port::OperationSor;
 pub use routes::routes;
+pub use spans::{
+    BegunSpan, EndedSpan, NewSpan, SpanEnd, SpanOutcome, SpanStatus, TracePage, TracePosition, TraceQuery, TraceRoot,
+};
 pub use tree::{Trace, TraceSpan};
 pub use upkeep::OperationUpkeep;
 

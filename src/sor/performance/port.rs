@@ -1,10 +1,8 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::domain::{
-    BegunSpan, EndedSpan, Metric, MetricBatch, NewMetric, NewSpan, RecordedBatch, RecordedMetric, SpanEnd, TracePage,
-    TraceQuery,
-};
+use super::domain::{Metric, MetricBatch, NewMetric, RecordedBatch, RecordedMetric};
+use super::spans::{BegunSpan, EndedSpan, NewSpan, SpanEnd, TracePage, TraceQuery};
 use super::tree::Trace;
 use crate::kernel::{Call, PortResult, Text255};
 

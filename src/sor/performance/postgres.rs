@@ -1,4 +1,4 @@
-//! Operations in PostgreSQL. What is recorded goes through functions of the schema, as what SQL callers record does.
+//! Operations in PostgreSQL. They are recorded by functions of the schema, as those of SQL callers are.
 
 mod traces;
 
@@ -11,12 +11,10 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::domain::{
-    BegunSpan, Ended, EndedSpan, Metric, MetricBatch, NewMetric, NewSpan, RecordedBatch, RecordedMetric, SpanEnd,
-    SpanIds, SpanOutcome, TracePage, TraceQuery,
-};
+use super::domain::{Ended, Metric, MetricBatch, NewMetric, RecordedBatch, RecordedMetric, SpanIds};
 use super::names::OperationScope;
 use super::port::OperationSor;
+use super::spans::{BegunSpan, EndedSpan, NewSpan, SpanEnd, SpanOutcome, TracePage, TraceQuery};
 use super::tree::Trace;
 use crate::kernel::{Call, JsonObject, PortError, PortResult, Text255};
 use crate::storage::{Db, DbError, Repeat, begin};
@@ -65,13 +63,13 @@ impl PostgresOperations {
     }
 }
 
-/// Who does it where nothing else is said.
+/// The name of the caller, for operations that name no user.
 fn caller(call: &Call) -> String {
     let name = call.caller().map_or_else(|| "system:unknown".to_owned(), |caller| caller.actor.to_string());
     name.get(..name.floor_char_boundary(Text255::MAX_BYTES)).unwrap_or_default().to_owned()
 }
 
-/// The error for a row that the tables refuse. The types let no such row through.
+/// Turns a broken constraint into an internal error, because the types already refuse such values.
 fn refused(error: DbError) -> PortError {
     match error {
         DbError::Constraint(name) => PortError::Internal(format!("constraint {name} refused an operation")),

@@ -5,11 +5,9 @@ use chrono::SecondsFormat;
 use reqwest::{Method, RequestBuilder};
 use uuid::Uuid;
 
-use super::domain::{
-    BegunSpan, EndedSpan, Metric, MetricBatch, NewMetric, NewSpan, RecordedBatch, RecordedMetric, SpanEnd, TracePage,
-    TraceQuery,
-};
+use super::domain::{Metric, MetricBatch, NewMetric, RecordedBatch, RecordedMetric};
 use super::port::OperationSor;
+use super::spans::{BegunSpan, EndedSpan, NewSpan, SpanEnd, TracePage, TraceQuery};
 use super::tree::Trace;
 use super::wire::{NewMetricBody, NewMetricsBody, TracesBody};
 use crate::http::{Code, Cursor, IDEMPOTENCY_KEY, Outward, Peer, Repeatable};

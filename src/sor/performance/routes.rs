@@ -1,4 +1,4 @@
-//! The routes of the Performance SOR. They call the ports only.
+//! The routes of the Performance SOR. They only call its ports.
 
 mod metrics;
 mod spans;

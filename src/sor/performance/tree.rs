@@ -6,9 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::domain::{Span, SpanStatus, StoredTrace};
+use super::spans::{Span, SpanStatus, StoredTrace};
 
-/// Longest path, in bytes. Of a longer one the end is shown.
+/// Longest path, in bytes. A longer one loses its beginning.
 const MAX_PATH_BYTES: usize = 1_000;
 const ARROW: &str = " → ";
 
@@ -59,7 +59,7 @@ pub struct TraceSpan {
     pub self_us: Option<i64>,
     /// How many spans it is part of.
     pub depth: usize,
-    /// The names from the root to it: "root → child". Of one over 1,000 bytes the end.
+    /// The names from the root to it: "root → child". A path over 1,000 bytes loses its beginning.
     pub path: String,
     /// Whether the span that it is part of is missing.
     pub orphan: bool,
@@ -89,13 +89,39 @@ impl Trace {
         spans.sort_by_key(|span| (span.started_at, span.id));
         let started_at = spans.first()?.started_at;
         let ended_at = spans.iter().filter_map(end).max();
+        let placings = Tree::of(&spans).depth_first();
+        let mut spans: Vec<_> = spans.into_iter().map(Some).collect();
+        let taken = |placing: Placing| Some(TraceSpan::of(spans.get_mut(placing.place)?.take()?, placing));
+        let shown = placings.into_iter().filter_map(taken).collect();
         Some(Self {
             trace_id: trace.simple().to_string(),
             started_at,
             duration_us: ended_at.and_then(|end| (end - started_at).num_microseconds()),
             truncated,
-            spans: Tree::of(&spans).depth_first(),
+            spans: shown,
         })
+    }
+}
+
+impl TraceSpan {
+    fn of(span: Span, placing: Placing) -> Self {
+        Self {
+            span_id: span_text(span.id),
+            parent_span_id: span.parent.map(span_text),
+            operation_type: span.operation_type,
+            span_name: span.name,
+            scope: span.scope,
+            status: span.status,
+            started_at: span.started_at,
+            duration_us: span.duration_us,
+            self_us: placing.self_us,
+            depth: placing.depth,
+            path: placing.path,
+            orphan: placing.orphan,
+            attributes: span.attributes,
+            error: span.error,
+            events: span.events,
+        }
     }
 }
 
@@ -111,6 +137,15 @@ struct Visit<'a> {
     at: Placed<'a>,
     depth: usize,
     path: String,
+}
+
+/// What the tree says of the span at a place.
+struct Placing {
+    place: usize,
+    depth: usize,
+    path: String,
+    self_us: Option<i64>,
+    orphan: bool,
 }
 
 /// The spans of a trace by their start, and the children of each id.
@@ -140,8 +175,8 @@ impl<'a> Tree<'a> {
         span.parent.is_some_and(|parent| !self.ids.contains(&parent))
     }
 
-    fn depth_first(&self) -> Vec<TraceSpan> {
-        let (mut visited, mut shown) = (HashSet::new(), Vec::with_capacity(self.spans.len()));
+    fn depth_first(&self) -> Vec<Placing> {
+        let (mut visited, mut placings) = (HashSet::new(), Vec::with_capacity(self.spans.len()));
         let all = || self.spans.iter().enumerate();
         let is_root =
             |(_, span): &Placed<'a>| span.parent.is_none_or(|parent| parent == span.id) || self.is_orphan(span);
@@ -158,30 +193,16 @@ impl<'a> Tree<'a> {
                     depth: depth + 1,
                     path: appended(&path, &child.1.name),
                 }));
-                shown.push(self.shown(span, depth, path));
+                placings.push(Placing {
+                    place,
+                    depth,
+                    path,
+                    self_us: self.self_us(span),
+                    orphan: self.is_orphan(span),
+                });
             }
         }
-        shown
-    }
-
-    fn shown(&self, span: &Span, depth: usize, path: String) -> TraceSpan {
-        TraceSpan {
-            span_id: span_text(span.id),
-            parent_span_id: span.parent.map(span_text),
-            operation_type: span.operation_type.clone(),
-            span_name: span.name.clone(),
-            scope: span.scope.clone(),
-            status: span.status,
-            started_at: span.started_at,
-            duration_us: span.duration_us,
-            self_us: self.self_us(span),
-            depth,
-            path,
-            orphan: self.is_orphan(span),
-            attributes: span.attributes.clone(),
-            error: span.error.clone(),
-            events: span.events.clone(),
-        }
+        placings
     }
 
     /// The duration without the time in which at least one child ran.
@@ -200,7 +221,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// The path to a child. Of one that would be too long the end.
+/// The path to a child. One that would be too long loses its beginning.
 fn appended(path: &str, name: &str) -> String {
     let whole = format!("{path}{ARROW}{name}");
     if whole.len() <= MAX_PATH_BYTES {

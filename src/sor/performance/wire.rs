@@ -4,10 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::domain::{
-    Ended, MetricBatch, Micros, NewMetric, OutOfRange, RejectedMetric, SpanIds, TraceRoot, check_time,
-};
+use super::domain::{Ended, MetricBatch, Micros, NewMetric, OutOfRange, RejectedMetric, SpanIds, check_time};
 use super::names::{OperationScope, OperationType};
+use super::spans::TraceRoot;
 use crate::http::{Code, Problem};
 use crate::kernel::{JsonObject, Text255};
 

@@ -1,4 +1,4 @@
-//! What a category's ticks are for: which purpose or transport is the diagnosis in its place.
+//! Finds the purpose or transport that a category's ticks serve. It then is the diagnosis, not the category.
 
 use super::diagnosis::{MUCH_MORE, reaches};
 use super::finding::{Finding, Judging};

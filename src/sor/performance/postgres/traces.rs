@@ -5,10 +5,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::kernel::{Call, Page, PortError, PortResult, Text255};
-use crate::sor::performance::domain::{
-    Micros, Span, SpanStatus, StoredTrace, TracePage, TracePosition, TraceQuery, TraceRoot,
-};
+use crate::sor::performance::domain::Micros;
 use crate::sor::performance::names::{OperationScope, OperationType};
+use crate::sor::performance::spans::{Span, SpanStatus, StoredTrace, TracePage, TracePosition, TraceQuery, TraceRoot};
 use crate::sor::performance::tree::span_text;
 use crate::storage::{Db, Repeat};
 

@@ -5,7 +5,8 @@ use actix_web::{HttpResponse, web};
 use super::{Operations, TimeErrors};
 use crate::http::{Body, Code, NoParams, PathParam, Problem, Query, WriteErrors, created, found};
 use crate::kernel::{Call, Clock, Text255};
-use crate::sor::performance::domain::{BegunSpan, EndedSpan, NewSpan, SpanEnd, check_time};
+use crate::sor::performance::domain::check_time;
+use crate::sor::performance::spans::{BegunSpan, EndedSpan, NewSpan, SpanEnd};
 
 /// Begin a span
 ///

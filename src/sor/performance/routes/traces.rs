@@ -8,8 +8,9 @@ use serde::Deserialize;
 use super::{Operations, WindowErrors};
 use crate::http::{Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, TimeParam, found, json};
 use crate::kernel::{Call, Clock, Text255};
-use crate::sor::performance::domain::{Micros, SpanStatus, TracePosition, TraceQuery};
+use crate::sor::performance::domain::Micros;
 use crate::sor::performance::names::{OperationScope, OperationType};
+use crate::sor::performance::spans::{SpanStatus, TracePosition, TraceQuery};
 use crate::sor::performance::tree::Trace;
 use crate::sor::performance::wire::TracesBody;
 

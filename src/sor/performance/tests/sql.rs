@@ -1,4 +1,4 @@
-//! What callers by SQL see: functions, views, rights and errors.
+//! Tests of what SQL callers use: functions, views, rights and errors.
 
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row as _};
 
