@@ -79,6 +79,87 @@ CREATE TABLE perf.ingest_key (
 );
 CREATE INDEX perf_ingest_key_at_idx ON perf.ingest_key (at);
 
+-- What an operation usually takes, and the limits that follow from it: one in force for each type and scope, and for all scopes
+-- of a type (scope NULL). `calculate_performance_baseline` of migration 0022 makes them.
+CREATE TABLE perf.performance_baselines (
+    baseline_id                bigint          GENERATED ALWAYS AS IDENTITY,
+    operation_type             perf.type_name  NOT NULL,
+    scope                      perf.scope_name,
+    baseline_date              date            NOT NULL,
+    calculation_timestamp      timestamptz     NOT NULL,
+    sample_count               bigint          NOT NULL,
+    excluded_failed            bigint          NOT NULL,
+    excluded_incident          bigint          NOT NULL,
+    min_microseconds           bigint          NOT NULL,
+    max_microseconds           bigint          NOT NULL,
+    p50_microseconds           bigint          NOT NULL,
+    p75_microseconds           bigint          NOT NULL,
+    p90_microseconds           bigint          NOT NULL,
+    p95_microseconds           bigint          NOT NULL,
+    p99_microseconds           bigint          NOT NULL,
+    mean_microseconds          numeric(20, 2)  NOT NULL,
+    stddev_microseconds        numeric(20, 2),
+    alert_threshold_multiplier numeric(8, 2)   NOT NULL DEFAULT 2.0,
+    critical_multiplier        numeric(8, 2)   NOT NULL DEFAULT 5.0,
+    limit_us    bigint GENERATED ALWAYS AS (floor(p99_microseconds * alert_threshold_multiplier)) STORED,
+    critical_us bigint GENERATED ALWAYS AS (floor(p99_microseconds * critical_multiplier)) STORED,
+    is_active                  boolean         NOT NULL DEFAULT true,
+    calculated_from_days       integer         NOT NULL DEFAULT 7,
+    is_exact                   boolean         NOT NULL,
+    include_incidents          boolean         NOT NULL DEFAULT false,
+    created_by                 text            NOT NULL,
+    CONSTRAINT perf_performance_baselines_pkey PRIMARY KEY (baseline_id),
+    CONSTRAINT chk_baseline_percentiles CHECK (
+        0 <= min_microseconds AND min_microseconds <= p50_microseconds AND p50_microseconds <= p75_microseconds
+        AND p75_microseconds <= p90_microseconds AND p90_microseconds <= p95_microseconds
+        AND p95_microseconds <= p99_microseconds AND p99_microseconds <= max_microseconds),
+    CONSTRAINT chk_baseline_mean CHECK (
+        min_microseconds <= mean_microseconds AND mean_microseconds <= max_microseconds AND stddev_microseconds >= 0),
+    CONSTRAINT chk_sample_count CHECK (sample_count > 0),
+    CONSTRAINT chk_alert_threshold CHECK (
+        alert_threshold_multiplier >= 1 AND alert_threshold_multiplier <= critical_multiplier),
+    CONSTRAINT chk_baseline_days CHECK (calculated_from_days BETWEEN 1 AND 35)
+);
+CREATE UNIQUE INDEX performance_baselines_active_key ON perf.performance_baselines (operation_type, scope)
+    NULLS NOT DISTINCT WHERE is_active;
+
+-- What is over a limit, or changed. One row is open for each cause. `scope` is that of the limit.
+CREATE TABLE perf.performance_alerts (
+    alert_id                     bigint          GENERATED ALWAYS AS IDENTITY,
+    alert_type                   text            NOT NULL,
+    severity                     text            NOT NULL DEFAULT 'WARNING',
+    operation_type               perf.type_name  NOT NULL,
+    scope                        perf.scope_name,
+    metric_id                    bigint,
+    baseline_id                  bigint,
+    baseline_p99_microseconds    bigint,
+    actual_duration_microseconds bigint          NOT NULL,
+    violation_multiplier         numeric(20, 2),
+    user_name                    text,
+    occurrence_count             bigint          NOT NULL DEFAULT 1,
+    first_seen                   timestamptz     NOT NULL,
+    last_seen                    timestamptz     NOT NULL,
+    created_at                   timestamptz     NOT NULL DEFAULT clock_timestamp(),
+    sustained_at                 timestamptz,
+    resolved_at                  timestamptz,
+    is_acknowledged              boolean         NOT NULL DEFAULT false,
+    acknowledged_at              timestamptz,
+    acknowledged_by              text,
+    resolution_notes             text,
+    detail                       jsonb,
+    CONSTRAINT perf_performance_alerts_pkey PRIMARY KEY (alert_id),
+    CONSTRAINT chk_alert_type CHECK (alert_type IN ('THRESHOLD_EXCEEDED', 'ANOMALY', 'DEGRADATION')),
+    CONSTRAINT chk_alert_severity CHECK (severity IN ('CRITICAL', 'WARNING', 'INFO')),
+    CONSTRAINT chk_alert_acknowledged CHECK (
+        is_acknowledged = (acknowledged_at IS NOT NULL) AND is_acknowledged = (acknowledged_by IS NOT NULL)
+        AND (is_acknowledged OR resolution_notes IS NULL))
+);
+CREATE UNIQUE INDEX performance_alerts_open_key ON perf.performance_alerts (alert_type, operation_type, scope)
+    NULLS NOT DISTINCT WHERE resolved_at IS NULL;
+CREATE INDEX perf_performance_alerts_created_at_idx ON perf.performance_alerts (created_at DESC);
+CREATE INDEX perf_performance_alerts_unacknowledged_idx ON perf.performance_alerts (created_at DESC)
+    WHERE NOT is_acknowledged;
+
 -- The functions up to `note_late` are called by functions that set a search path, or read nothing but their arguments: they set
 -- none themselves, so that the planner can inline them.
 
@@ -142,6 +223,56 @@ BEGIN
 END
 $$;
 
+-- The baseline whose limit a duration is over: the scope's own counts, else that of all scopes.
+CREATE FUNCTION perf.over_baseline(kind text, in_scope text, took bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    in_force record;
+BEGIN
+    SELECT b.baseline_id, b.limit_us INTO in_force FROM perf.performance_baselines AS b
+    WHERE b.is_active AND b.operation_type = kind AND (b.scope = in_scope OR b.scope IS NULL)
+    ORDER BY b.scope NULLS LAST LIMIT 1;
+    RETURN CASE WHEN took > in_force.limit_us THEN in_force.baseline_id END;
+END
+$$;
+
+-- How far a duration is over a baseline.
+CREATE FUNCTION perf.times_over(took bigint, p99 bigint) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT round(took::numeric / greatest(p99, 1), 2)
+$$;
+
+-- Orders those who open an alert of a key, who give up in place of waiting.
+CREATE FUNCTION perf.may_open(kind text, of_type text, of_scope text) RETURNS boolean LANGUAGE sql VOLATILE AS $$
+    SELECT pg_try_advisory_xact_lock(hashtextextended(concat_ws('/', 'perf.alert', kind, of_type, of_scope), 0))
+$$;
+
+-- Opens the alert of a row that is over its limit, unless one is open or somebody else opens it: `evaluate_alerts` opens what was
+-- left out, and counts. Nothing is changed and nothing is waited for, so that those who record in opposite orders cannot block
+-- each other. Under REPEATABLE READ an insert could fail for what it does not see.
+CREATE FUNCTION perf.open_alert(baseline bigint, metric bigint, took bigint, at timestamptz, by_user text)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    over   perf.performance_baselines;
+    opened bigint;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN RETURN NULL; END IF;
+    SELECT * INTO over FROM perf.performance_baselines WHERE baseline_id = baseline;
+    IF EXISTS (SELECT FROM perf.performance_alerts AS a
+               WHERE a.alert_type = 'THRESHOLD_EXCEEDED' AND a.operation_type = over.operation_type
+                 AND a.scope IS NOT DISTINCT FROM over.scope AND a.resolved_at IS NULL)
+       OR NOT perf.may_open('THRESHOLD_EXCEEDED', over.operation_type, over.scope) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO perf.performance_alerts
+        (alert_type, severity, operation_type, scope, metric_id, baseline_id, baseline_p99_microseconds,
+         actual_duration_microseconds, violation_multiplier, user_name, first_seen, last_seen)
+    VALUES ('THRESHOLD_EXCEEDED', CASE WHEN took > over.critical_us THEN 'CRITICAL' ELSE 'WARNING' END,
+            over.operation_type, over.scope, metric, baseline, over.p99_microseconds, took,
+            perf.times_over(took, over.p99_microseconds), by_user, at, at)
+    ON CONFLICT DO NOTHING RETURNING alert_id INTO opened;
+    RETURN opened;
+END
+$$;
+
 -- Records what took how long; answers its id.
 CREATE FUNCTION perf.record_performance_metric(
     p_operation_type text, p_duration_microseconds bigint, p_operation_name text DEFAULT NULL,
@@ -151,6 +282,10 @@ CREATE FUNCTION perf.record_performance_metric(
     p_failed boolean DEFAULT NULL, p_start_time timestamptz DEFAULT NULL
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = perf, pg_catalog, pg_temp AS $$
 DECLARE
+    in_scope CONSTANT text := CASE WHEN p_branch_id IS NULL THEN coalesce(p_scope, '')
+                                   ELSE perf.scope_of(p_branch_id, p_scope) END;
+    by_user  CONSTANT text := coalesce(p_user_name, session_user);
+    over     CONSTANT bigint := perf.over_baseline(p_operation_type, in_scope, p_duration_microseconds);
     ended    timestamptz := clock_timestamp();
     recorded bigint;
 BEGIN
@@ -162,15 +297,17 @@ BEGIN
         PERFORM perf.check_time(ended, 'the end');
     END IF;
     INSERT INTO perf.operation
-        (ended_at, duration_us, rows_affected, memory_bytes, cpu_us, failed, operation_type, scope, user_name, operation_name,
-         session_id, attributes, error)
-    VALUES (ended, p_duration_microseconds, p_rows_affected, p_memory_bytes, p_cpu_microseconds,
-            coalesce(p_failed, p_error_details IS NOT NULL), p_operation_type,
-            CASE WHEN p_branch_id IS NULL THEN coalesce(p_scope, '') ELSE perf.scope_of(p_branch_id, p_scope) END,
-            coalesce(p_user_name, session_user), p_operation_name, p_session_id, p_operation_metadata,
+        (ended_at, duration_us, over_baseline_id, rows_affected, memory_bytes, cpu_us, failed, operation_type, scope, user_name,
+         operation_name, session_id, attributes, error)
+    VALUES (ended, p_duration_microseconds, over, p_rows_affected, p_memory_bytes, p_cpu_microseconds,
+            coalesce(p_failed, p_error_details IS NOT NULL), p_operation_type, in_scope, by_user, p_operation_name,
+            p_session_id, p_operation_metadata,
             CASE WHEN p_error_details IS NOT NULL THEN jsonb_build_object('details', p_error_details) END)
     RETURNING metric_id INTO recorded;
     PERFORM perf.note_late(ended);
+    IF over IS NOT NULL THEN
+        PERFORM perf.open_alert(over, recorded, p_duration_microseconds, ended, by_user);
+    END IF;
     RETURN recorded;
 END
 $$;
@@ -180,21 +317,41 @@ $$;
 CREATE FUNCTION perf.record_operations(
     ended_at timestamptz[], duration_us bigint[], operation_type text[], scope text[], user_name text[],
     operation_name text[], session_id text[], trace_id text[], span_id text[], parent_span_id text[], rows_affected bigint[],
-    memory_bytes bigint[], cpu_us bigint[], failed boolean[], attributes jsonb[], error jsonb[]
-) RETURNS SETOF bigint LANGUAGE plpgsql SET search_path = perf, pg_catalog, pg_temp AS $$
+    memory_bytes bigint[], cpu_us bigint[], span_kind smallint[], failed boolean[], is_metric boolean[], attributes jsonb[],
+    error jsonb[], events jsonb[]
+) RETURNS TABLE (id bigint, severity text, ratio numeric, baseline_id bigint, alert_id bigint) LANGUAGE plpgsql
+SET search_path = perf, pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-        INSERT INTO perf.operation
-            (ended_at, duration_us, operation_type, scope, user_name, operation_name, session_id, trace_id, span_id,
-             parent_span_id, rows_affected, memory_bytes, cpu_us, failed, attributes, error)
-        SELECT coalesce(g.ended_at, clock_timestamp()), g.duration_us, g.operation_type, g.scope, g.user_name, g.operation_name,
-               g.session_id, perf.trace_ref(g.trace_id), perf.span_ref(g.span_id), perf.span_ref(g.parent_span_id),
-               g.rows_affected, g.memory_bytes, g.cpu_us, g.failed, g.attributes, g.error
-        FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-             AS g(ended_at, duration_us, operation_type, scope, user_name, operation_name, session_id, trace_id, span_id,
-                  parent_span_id, rows_affected, memory_bytes, cpu_us, failed, attributes, error)
-        RETURNING metric_id;
+        WITH recorded AS (
+            INSERT INTO perf.operation
+                (ended_at, duration_us, over_baseline_id, operation_type, scope, user_name, operation_name, session_id, trace_id,
+                 span_id, parent_span_id, rows_affected, memory_bytes, cpu_us, span_kind, failed, is_metric, attributes, error,
+                 events)
+            SELECT coalesce(g.ended_at, clock_timestamp()), g.duration_us,
+                   CASE WHEN g.is_metric AND g.duration_us > coalesce(own.limit_us, overall.limit_us)
+                        THEN coalesce(own.baseline_id, overall.baseline_id) END,
+                   g.operation_type, g.scope, g.user_name, g.operation_name, g.session_id, perf.trace_ref(g.trace_id),
+                   perf.span_ref(g.span_id), perf.span_ref(g.parent_span_id), g.rows_affected, g.memory_bytes, g.cpu_us,
+                   g.span_kind, g.failed, g.is_metric, g.attributes, g.error, g.events
+            FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) WITH ORDINALITY
+                 AS g(ended_at, duration_us, operation_type, scope, user_name, operation_name, session_id, trace_id, span_id,
+                      parent_span_id, rows_affected, memory_bytes, cpu_us, span_kind, failed, is_metric, attributes, error,
+                      events, place)
+            LEFT JOIN perf.performance_baselines AS own
+                ON own.is_active AND own.operation_type = g.operation_type AND own.scope = g.scope
+            LEFT JOIN perf.performance_baselines AS overall
+                ON overall.is_active AND overall.operation_type = g.operation_type AND overall.scope IS NULL
+            ORDER BY g.place
+            RETURNING metric_id, over_baseline_id, duration_us::bigint, ended_at, user_name::text
+        )
+        SELECT r.metric_id, CASE WHEN r.duration_us > b.critical_us THEN 'critical' WHEN b.baseline_id IS NOT NULL THEN 'warning' END,
+               CASE WHEN b.baseline_id IS NOT NULL THEN perf.times_over(r.duration_us, b.p99_microseconds) END, b.baseline_id,
+               CASE WHEN b.baseline_id IS NOT NULL
+                    THEN perf.open_alert(b.baseline_id, r.metric_id, r.duration_us, r.ended_at, r.user_name) END
+        FROM recorded AS r LEFT JOIN perf.performance_baselines AS b ON b.baseline_id = r.over_baseline_id
+        ORDER BY r.metric_id;
     PERFORM perf.note_late(hour)
     FROM (SELECT DISTINCT date_trunc('hour', at, 'UTC') FROM unnest($1) AS ends(at)) AS hours(hour);
 END

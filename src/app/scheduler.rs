@@ -29,9 +29,8 @@ pub(super) enum Group {
     Alert,
     /// Run by a process that keeps the core.
     Core,
-    /// Run by a process that uses this database. The lease is in the same database, even if the core is elsewhere.
-    #[expect(dead_code, reason = "its jobs follow")]
-    Database,
+    /// Run by a process that keeps operations. The lease is in the same database, even if the core is elsewhere.
+    Performance,
 }
 
 impl Group {
@@ -39,7 +38,7 @@ impl Group {
         match self {
             Self::Alert => const { ScheduleName::of("alert") },
             Self::Core => const { ScheduleName::of("core") },
-            Self::Database => const { ScheduleName::of("database") },
+            Self::Performance => const { ScheduleName::of("performance") },
         }
     }
 }
@@ -77,7 +76,7 @@ pub(super) fn start(wiring: &mut Wiring<'_>) -> anyhow::Result<()> {
             Group::Alert | Group::Core => {
                 wiring.find::<dyn ScheduleSor>().context("a job of the core, which is off")?
             }
-            Group::Database => schedule::local(wiring.database()?),
+            Group::Performance => schedule::local(wiring.database()?),
         };
         let clock = Arc::clone(&wiring.clock);
         let scheduler = Scheduler::new(port, group.name(), jobs, clock, holder);

@@ -1,5 +1,7 @@
 //! `flamewarden ops`: which operation took how long, and where its time went.
 
+mod figures;
+
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
@@ -13,6 +15,14 @@ use crate::kernel::Text255;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum OpsCommand {
+    /// List the operations of a server, the most frequent first, with their limits.
+    Top(figures::TopArgs),
+    /// Show how an operation changed, by days or hours.
+    Trend(figures::TrendArgs),
+    /// List what is over a limit, newest first.
+    Alerts(figures::AlertsArgs),
+    /// List limits, or learn one.
+    Baseline(figures::BaselineArgs),
     /// List the traces of a server, newest first, by their roots.
     Traces(TracesArgs),
     /// Show the spans of a trace, and how much of each was its own time.
@@ -72,6 +82,10 @@ const SPANS: &[Column] =
 
 pub(super) async fn run(command: &OpsCommand, common: &Common) -> anyhow::Result<Exit> {
     match command {
+        OpsCommand::Top(args) => figures::top(args, common).await,
+        OpsCommand::Trend(args) => figures::trend(args, common).await,
+        OpsCommand::Alerts(args) => figures::alerts(args, common).await,
+        OpsCommand::Baseline(args) => figures::baseline(args, common).await,
         OpsCommand::Traces(args) => traces(args, common).await,
         OpsCommand::Trace(args) => trace(args, common).await,
     }

@@ -60,6 +60,9 @@ codes! {
     MetricUnknown = "metric_unknown", 404, "No metric has this id", false;
     SpanUnknown = "span_unknown", 404, "No span has this id", false;
     TraceUnknown = "trace_unknown", 404, "No trace has this id", false;
+    OperationUnknown = "operation_unknown", 404, "No operation is of this type", false;
+    LatencyBaselineUnknown = "latency_baseline_unknown", 404, "No limit of an operation has this id", false;
+    LatencyAlertUnknown = "latency_alert_unknown", 404, "No alert of an operation has this id", false;
     RouteUnknown = "route_unknown", 404, "The route is unknown", false;
     ReceiverOff = "receiver_off", 404, "This server takes no profiles", false;
     MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here", false;
@@ -67,6 +70,7 @@ codes! {
     BodyTooLarge = "body_too_large", 413, "The body is too large", false;
     ProfileTooLarge = "profile_too_large", 413, "The profile is over a limit", false;
     ContentTypeUnsupported = "content_type_unsupported", 415, "The content type is not supported", false;
+    SamplesInsufficient = "samples_insufficient", 422, "Too few operations to learn a limit from", false;
     ProfileUnreadable = "profile_unreadable", 422, "The profile cannot be read", false;
     RateLimited = "rate_limited", 429, "Too many bad credentials came from this address", true;
     Internal = "internal", 500, "An internal error", false;

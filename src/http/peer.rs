@@ -117,7 +117,7 @@ impl Peer {
         };
         let strange = || PortError::Unavailable(format!("the other server answered {status}: {detail}"));
         Err(match status {
-            StatusCode::NOT_FOUND if code == Some(self.unknown) => return Ok(None),
+            StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY if code == Some(self.unknown) => return Ok(None),
             // A server that has not this route may have another one of its path.
             StatusCode::METHOD_NOT_ALLOWED if self.unknown == Code::RouteUnknown => return Ok(None),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => denied(&detail),

@@ -374,9 +374,10 @@ async fn both(canned: &Canned) -> ([Flamewarden; 2], Vec<Flamewarden>, [TestData
     // What it does not know it answers with 404.
     let slack = format!("{}/nobody", canned.url());
     let setup = || Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("SLACK_WEBHOOK_URL", &slack)]);
-    // Another process leads the rounds of alerts: a round would tell of the incidents between two requests.
+    // Another process leads the rounds: one would tell of incidents, or count alerts, between two requests.
     for database in &databases {
-        let lead = "INSERT INTO core.lease VALUES ('alert', gen_random_uuid(), 1, now() + interval '1 hour')";
+        let lead = "INSERT INTO core.lease SELECT name, gen_random_uuid(), 1, now() + interval '1 hour'
+                    FROM unnest(ARRAY['alert', 'performance']) AS name";
         sqlx::query(lead).execute(&mut database.connect_options().connect().await.unwrap()).await.unwrap();
     }
     let whole = setup().with("DATABASE_URL", &databases[0].url()).start().await;
@@ -486,6 +487,42 @@ fn operations() -> Vec<Asked> {
         put("/performance/spans/nobody/end", json!({"status": "success"})),
         put("/performance/spans/s%2F1/end", json!({"status": "failed", "errorMessage": "boom"})),
         put("/performance/spans/s%2F1/end", json!({"status": "failed"})),
+        with(
+            post(
+                "/performance/metrics/batch",
+                json!({"metrics": vec![json!({"operationType": "learnt", "durationUs": 7}); 20]}),
+            ),
+            "idempotency-key",
+            "018d3f3e-7c1a-7000-8000-00000000a11d",
+        ),
+        get("/performance/operations?limit=3"),
+        get("/performance/operations?scope=branch:7"),
+        get("/performance/operations/merge"),
+        get("/performance/operations/learnt/trend?bucket=hour"),
+        get("/performance/operations/nobody/trend"),
+        get("/performance/series?step=1h"),
+        get("/performance/series?step=1m&groupBy=both&operationType=learnt"),
+        get("/performance/slowest?operationType=merge&limit=2"),
+        get("/performance/dashboard"),
+        get("/performance/scopes"),
+        get("/performance/users?limit=2"),
+        post("/performance/baselines", json!({"operationType": "learnt", "lookbackDays": 2})),
+        post("/performance/baselines", json!({"operationType": "nobody"})),
+        post("/performance/baselines", json!({"operationType": "learnt", "lookbackDays": 99})),
+        get("/performance/baselines?operationType=learnt"),
+        get("/performance/baselines/1"),
+        get("/performance/baselines/999"),
+        get("/performance/baseline-health"),
+        post("/performance/metrics", json!({"operationType": "learnt", "durationUs": 15})),
+        post("/performance/metrics", json!({"operationType": "learnt", "durationUs": 36})),
+        get("/performance/alerts?resolved=false&limit=1"),
+        get("/performance/alerts/1"),
+        put("/performance/alerts/1/acknowledge", json!({"resolutionNotes": "on it"})),
+        put("/performance/alerts/1/acknowledge", json!({})),
+        delete("/performance/baselines/1"),
+        delete("/performance/baselines/1"),
+        post("/performance/operation-types", json!({"operationType": "learnt", "category": "read"})),
+        get("/performance/operation-types"),
     ]
 }
 

@@ -168,16 +168,18 @@ async fn silences_that_ended_long_ago_go_with_one_row_for_all_of_them() {
 }
 
 /// Tables whose changes have rows, and of which kinds.
-const AUDITED: [(&str, &str); 5] = [
+const AUDITED: [(&str, &str); 7] = [
     ("public.performance_baseline", "INSERT OR DELETE OR UPDATE"),
     ("public.service_registry", "INSERT OR DELETE OR UPDATE"),
     ("public.alert_rule", "INSERT OR DELETE OR UPDATE"),
     ("public.triage_history", "DELETE"),
     ("core.silence", "INSERT OR DELETE OR UPDATE"),
+    ("perf.performance_baselines", "INSERT OR DELETE OR UPDATE"),
+    ("perf.performance_operation_types", "INSERT OR DELETE OR UPDATE"),
 ];
 
 /// Tables whose changes have none, and why.
-const NOT_AUDITED: [(&str, &str); 21] = [
+const NOT_AUDITED: [(&str, &str); 26] = [
     ("core.audit_log", "it is the log; nothing in it changes"),
     ("core.audit_user", "names of who acted; a name goes when a person is to be forgotten"),
     ("core.audit_chain", "follows from the log"),
@@ -194,6 +196,11 @@ const NOT_AUDITED: [(&str, &str); 21] = [
     ("perf.open_span", "what is recorded"),
     ("perf.late_hour", "follows from what is recorded"),
     ("perf.ingest_key", "what was answered to those who record"),
+    ("perf.performance_alerts", "what the server finds; who acknowledges one is appended to the log"),
+    ("perf.rollup_hour", "follows from what is recorded"),
+    ("perf.rollup_day", "follows from what is recorded"),
+    ("perf.rolled_hour", "follows from what is recorded"),
+    ("perf.rollup_state", "the server's own work"),
     ("profile_store.app", "what profilers send"),
     ("profile_store.series", "what profilers send"),
     ("profile_store.block", "what profilers send"),

@@ -36,6 +36,8 @@ async fn stocked() -> Flamewarden {
     };
     let spans = [span("load", 42_014, Some("nightly")), span("nightly", 57_212, None)];
     post(&server, "/performance/metrics/batch", json!({"metrics": spans})).await;
+    let often = vec![json!({"operationType": "often", "durationUs": 5_000}); 10];
+    post(&server, "/performance/metrics/batch", json!({"metrics": often})).await;
     until("a job", || async { server.json("/schedule").await.1.to_string().contains("schedule_upkeep") }).await;
     server
 }
@@ -49,8 +51,11 @@ async fn stocked() -> Flamewarden {
 #[case::history(&["history", "shop"], "  cpu    high      cpu_bound    look here\n")]
 #[case::audit(&["audit", "--app", "shop", "--action", "baseline.create"], "  open:local  baseline.create  1         shop  success  1      127.0.0.1  ")]
 #[case::traces(&["ops", "traces", "--type", "nightly", "--min-ms", "57"], "  57212  success  nightly  nightly    shop\n")]
+#[case::top(&["ops", "top"], "load       1      0       0     42.014  42.014  42.014            no_baseline\n")]
+#[case::trend(&["ops", "trend", "load", "--hours"], "  1      0       42.014  42.014  42.014  42.014\n")]
+#[case::limits(&["ops", "baseline", "--learn", "often"], "often             5.000   10.000    25.000       10           true\n")]
 #[case::trace(&["ops", "trace", "nightly-1"], "57.212  15.198  success  nightly\n42.014  42.014  success    load\n")]
-#[case::schedule(&["schedule"], "schedule_upkeep      core   ")]
+#[case::schedule(&["schedule"], "schedule_upkeep        core         ")]
 #[actix_web::test]
 async fn a_list_is_a_table(#[case] arguments: &[&str], #[case] expected: &str) {
     let server = stocked().await;

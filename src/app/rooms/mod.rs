@@ -9,6 +9,7 @@ mod history;
 mod incidents;
 mod list;
 mod notifications;
+mod operation_jobs;
 mod performance;
 mod profile_data;
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::list::RELATIONAL;
-use super::{Kind, Room, Sor};
+use super::{Kind, Room, Sor, operation_jobs};
 use crate::app::placement::{Placement, nothing_to_add, relational};
 use crate::app::wiring::Wiring;
-use crate::sor::performance::{self, OperationSor, OperationUpkeep};
+use crate::sor::performance::{self, KeptFor, OperationUpkeep, PerformancePorts};
 
 pub(super) const ROOM: Room = Room {
     functions: &["ReadPyroscopePerformance.sor.v1"],
@@ -23,12 +23,19 @@ pub(super) const ROOM: Room = Room {
 };
 
 fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
-    wiring.relational::<dyn OperationSor>(placement, performance::local, performance::remote)?;
+    let Some(ports) = wiring.placed(placement, performance::local, performance::remote)? else { return Ok(()) };
+    let PerformancePorts { operations, statistics, baselines, alerts } = ports;
+    wiring.offer(operations);
+    wiring.offer(statistics);
+    wiring.offer(baselines);
+    wiring.offer(Arc::clone(&alerts));
     if *placement == Placement::Local {
         let settings = wiring.settings.performance;
         let clock = Arc::clone(&wiring.clock);
-        let upkeep = OperationUpkeep::new(wiring.database()?, clock, settings.retention_days, settings.span_timeout);
+        let kept = KeptFor { rows_days: settings.retention_days, rollups_days: settings.rollup_days };
+        let upkeep = OperationUpkeep::new(wiring.database()?, clock, kept, settings.span_timeout);
         wiring.maintain(upkeep.maintenance_round())?;
+        operation_jobs::register(wiring, alerts)?;
     }
     Ok(())
 }

@@ -7,8 +7,10 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::limits::{MockLatencyAlertSor, MockLatencyBaselineSor};
+use super::statistics::MockStatisticsSor;
 use super::{
-    Ended, MetricBatch, Micros, NewMetric, NewSpan, OperationScope, OperationSor, RecordedBatch, RejectedMetric,
+    Ended, MetricBatch, Micros, NewMetric, NewSpan, OperationScope, PerformancePorts, RecordedBatch, RejectedMetric,
     SpanEnd, SpanIds, SpanOutcome, SpanStatus, TraceQuery,
 };
 use crate::http::Routes;
@@ -16,19 +18,37 @@ use crate::http::testing::Served;
 use crate::kernel::{CALL, Call, Caller, Clock, PortError, SystemClock, Text255};
 use crate::sor::testing::{Fixture, suite};
 
-pub(super) fn serve(port: Arc<dyn OperationSor>) -> Served {
-    let (port, clock) = (web::Data::from(port), web::Data::from(Arc::new(SystemClock) as Arc<dyn Clock>));
+pub(super) fn serve(ports: Arc<PerformancePorts>) -> Served {
+    let operations = web::Data::from(Arc::clone(&ports.operations));
+    let statistics = web::Data::from(Arc::clone(&ports.statistics));
+    let baselines = web::Data::from(Arc::clone(&ports.baselines));
+    let alerts = web::Data::from(Arc::clone(&ports.alerts));
+    let clock = web::Data::from(Arc::new(SystemClock) as Arc<dyn Clock>);
     Served::with(move |app| {
-        app.app_data(port.clone()).app_data(clock.clone()).configure(Routes::serve(super::routes));
+        app.app_data(operations.clone())
+            .app_data(statistics.clone())
+            .app_data(baselines.clone())
+            .app_data(alerts.clone());
+        app.app_data(clock.clone()).configure(Routes::serve(super::routes));
     })
 }
 
-async fn postgres() -> Fixture<dyn OperationSor> {
-    Fixture::local(super::local).await
+pub(super) async fn postgres() -> Fixture<PerformancePorts> {
+    Fixture::local(|db| Arc::new(super::local(db))).await
 }
 
-async fn http() -> Fixture<dyn OperationSor> {
-    postgres().await.over_http(serve, super::remote)
+pub(super) async fn http() -> Fixture<PerformancePorts> {
+    postgres().await.over_http(serve, |outward| Arc::new(super::remote(outward)))
+}
+
+/// Ports that are not there, but for the one of operations.
+fn only(operations: super::MockOperationSor) -> PerformancePorts {
+    PerformancePorts {
+        operations: Arc::new(operations),
+        statistics: Arc::new(MockStatisticsSor::new()),
+        baselines: Arc::new(MockLatencyBaselineSor::new()),
+        alerts: Arc::new(MockLatencyAlertSor::new()),
+    }
 }
 
 /// A time so many milliseconds ago, to the microsecond, which is what PostgreSQL keeps.
@@ -109,7 +129,7 @@ fn ana() -> Call {
     Call::default().by(Caller { actor: "token:ana".parse().unwrap(), client: None, projects: None })
 }
 
-async fn answers_the_row_as_it_was_given(port: &dyn OperationSor) {
+async fn answers_the_row_as_it_was_given(PerformancePorts { operations: port, .. }: &PerformancePorts) {
     let ended = ago(90_000_000);
     let given = NewMetric {
         operation_name: Some(text("größe \"x\"\n🔥")),
@@ -140,7 +160,7 @@ async fn answers_the_row_as_it_was_given(port: &dyn OperationSor) {
     assert_eq!(port.metric(&CALL, i64::MAX).await, Ok(None));
 }
 
-async fn what_is_not_given_is_the_caller_and_now(port: &dyn OperationSor) {
+async fn what_is_not_given_is_the_caller_and_now(PerformancePorts { operations: port, .. }: &PerformancePorts) {
     let before = ago(0);
     let id = port.record(&ana(), metric("commit", 0), None).await.unwrap().id;
     let row = port.metric(&CALL, id).await.unwrap().unwrap();
@@ -149,7 +169,7 @@ async fn what_is_not_given_is_the_caller_and_now(port: &dyn OperationSor) {
     assert_eq!((&*row.scope, row.failed, row.trace_id), ("", false, None));
 }
 
-async fn the_longest_names_and_durations_are_kept(port: &dyn OperationSor) {
+async fn the_longest_names_and_durations_are_kept(PerformancePorts { operations: port, .. }: &PerformancePorts) {
     let given = NewMetric {
         operation_name: Some(text(&"n".repeat(255))),
         scope: "ß".repeat(256).parse().unwrap(),
@@ -160,7 +180,7 @@ async fn the_longest_names_and_durations_are_kept(port: &dyn OperationSor) {
     assert_eq!((row.operation_type.len(), row.scope.len(), row.duration_us), (128, 512, Micros::MAX));
 }
 
-async fn a_batch_is_recorded_but_for_what_was_rejected(port: &dyn OperationSor) {
+async fn a_batch_is_recorded_but_for_what_was_rejected(PerformancePorts { operations: port, .. }: &PerformancePorts) {
     let bad = RejectedMetric { index: 1, code: "body_invalid".to_owned(), detail: "/durationUs: no".to_owned() };
     let batch = MetricBatch {
         metrics: vec![(0, metric("a", 1)), (2, NewMetric { ended: Ended::At(ago(7_200_000)), ..metric("b", 2) })],
@@ -174,7 +194,7 @@ async fn a_batch_is_recorded_but_for_what_was_rejected(port: &dyn OperationSor) 
     );
 }
 
-async fn a_key_that_is_repeated_records_once(port: &dyn OperationSor) {
+async fn a_key_that_is_repeated_records_once(PerformancePorts { operations: port, .. }: &PerformancePorts) {
     let key = Some(Uuid::from_u128(1));
     let first = port.record(&CALL, metric("commit", 1), key).await.unwrap();
     assert_eq!(port.record(&CALL, metric("commit", 2), key).await, Ok(first.clone()));
@@ -190,7 +210,7 @@ async fn a_key_that_is_repeated_records_once(port: &dyn OperationSor) {
     assert!(matches!(other_kind, Err(PortError::Conflict(_))), "{other_kind:?}");
 }
 
-async fn a_span_begins_and_ends_once(port: &dyn OperationSor) {
+async fn a_span_begins_and_ends_once(PerformancePorts { operations: port, .. }: &PerformancePorts) {
     let root = NewSpan {
         trace_id: Some(text("any trace ü/ %")),
         attributes: Some(json!({"a": 1, "b": 1}).try_into().unwrap()),
@@ -232,7 +252,7 @@ async fn a_span_begins_and_ends_once(port: &dyn OperationSor) {
     assert_eq!(port.trace(&CALL, &text("nobody")).await, Ok(None));
 }
 
-async fn a_span_of_five_hours_is_stored(port: &dyn OperationSor) {
+async fn a_span_of_five_hours_is_stored(PerformancePorts { operations: port, .. }: &PerformancePorts) {
     let begun = NewSpan { started_at: Some(ago(5 * 3_600_000)), ..span("merge", Some("long"), None) };
     port.begin_span(&CALL, begun.clone()).await.unwrap();
     let ended = SpanEnd { ended_at: begun.started_at.map(|at| at + TimeDelta::hours(5)), ..end(SpanOutcome::Success) };
@@ -240,7 +260,7 @@ async fn a_span_of_five_hours_is_stored(port: &dyn OperationSor) {
     assert_eq!(ended.duration_us, 5 * 3_600_000_000);
 }
 
-async fn traces_are_listed_by_their_roots(port: &dyn OperationSor) {
+async fn traces_are_listed_by_their_roots(PerformancePorts { operations: port, .. }: &PerformancePorts) {
     let at = |millis: i64| Ended::At(ago(millis));
     let rows = [
         NewMetric { span: ids("t1", "r1", None), ended: at(50_000), ..metric("merge", 1_000_000) },
@@ -302,8 +322,8 @@ async fn a_failing_port_keeps_its_meaning_over_http() {
     ] {
         let mut port = super::MockOperationSor::new();
         port.expect_record().returning(move |_, _, _| Err(error.clone()));
-        let served = serve(Arc::new(port));
-        let result = super::remote(served.client()).record(&CALL, metric("commit", 1), None).await;
+        let served = serve(Arc::new(only(port)));
+        let result = super::remote(served.client()).operations.record(&CALL, metric("commit", 1), None).await;
         assert_eq!(result, Err(told));
     }
 }

@@ -5,12 +5,15 @@
 //! Rust, from its rows.
 
 mod domain;
+pub mod limits;
 mod names;
 mod port;
 mod postgres;
 mod remote;
+mod rounds;
 mod routes;
 mod spans;
+pub mod statistics;
 mod tree;
 mod upkeep;
 mod wire;
@@ -29,22 +32,47 @@ pub use names::{OperationScope, OperationType};
 #[cfg(test)]
 pub use port::MockOperationSor;
 pub use port::OperationSor;
+pub use rounds::{AlertSettings, OperationRounds};
 pub use routes::routes;
 pub use spans::{
     BegunSpan, EndedSpan, NewSpan, SpanEnd, SpanOutcome, SpanStatus, TracePage, TracePosition, TraceQuery, TraceRoot,
 };
 pub use tree::{Trace, TraceSpan};
-pub use upkeep::OperationUpkeep;
+pub use upkeep::{KeptFor, OperationUpkeep};
 
+use self::limits::{LatencyAlertSor, LatencyBaselineSor};
+use self::statistics::StatisticsSor;
 use crate::http::Outward;
 use crate::storage::Db;
 
+/// The ports of the room.
+pub struct PerformancePorts {
+    /// What was done, and how long it took.
+    pub operations: Arc<dyn OperationSor>,
+    /// How often, how long, and since when.
+    pub statistics: Arc<dyn StatisticsSor>,
+    /// What it usually takes, and the limits that follow.
+    pub baselines: Arc<dyn LatencyBaselineSor>,
+    /// What is over a limit.
+    pub alerts: Arc<dyn LatencyAlertSor>,
+}
+
 /// Operations kept in this database.
-pub fn local(db: Db) -> Arc<dyn OperationSor> {
-    Arc::new(postgres::PostgresOperations::new(db))
+pub fn local(db: Db) -> PerformancePorts {
+    PerformancePorts {
+        operations: Arc::new(postgres::PostgresOperations::new(db.clone())),
+        statistics: statistics::local(db.clone()),
+        baselines: limits::local(db.clone()),
+        alerts: limits::local_alerts(db),
+    }
 }
 
 /// Operations kept by another Flamewarden.
-pub fn remote(outward: Outward) -> Arc<dyn OperationSor> {
-    Arc::new(remote::RemoteOperations::new(outward))
+pub fn remote(outward: Outward) -> PerformancePorts {
+    PerformancePorts {
+        operations: Arc::new(remote::RemoteOperations::new(outward.clone())),
+        statistics: statistics::remote(outward.clone()),
+        baselines: limits::remote(outward.clone()),
+        alerts: limits::remote_alerts(outward),
+    }
 }

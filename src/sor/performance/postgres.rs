@@ -28,14 +28,14 @@ impl PostgresOperations {
         Self { db }
     }
 
-    /// Records metrics and answers with what `answer` makes of their ids; or, for a key that is known, with what was answered
+    /// Records metrics and answers with what `answer` makes of that; or, for a key that is known, with what was answered
     /// the first time.
     async fn insert<T: DeserializeOwned>(
         &self,
         call: &Call,
         metrics: Vec<NewMetric>,
         key: Option<Uuid>,
-        answer: impl Fn(&[i64]) -> Value + Send + Sync + 'static,
+        answer: impl Fn(&[RecordedMetric]) -> Value + Send + Sync + 'static,
     ) -> PortResult<T> {
         let (metrics, answer, caller): (Arc<[_]>, _, _) = (metrics.into(), Arc::new(answer), caller(call));
         let repeat = if key.is_some() { Repeat::Safe } else { Repeat::Unsafe };
@@ -91,8 +91,12 @@ async fn keep(connection: &mut PgConnection, key: Uuid, answer: &Value) -> Resul
     Ok(kept.execute(connection).await?.rows_affected() > 0)
 }
 
-/// Inserts rows and answers their ids, in order.
-async fn insert(connection: &mut PgConnection, metrics: &[NewMetric], caller: &str) -> Result<Vec<i64>, sqlx::Error> {
+/// Inserts rows and answers what became of each, in order.
+async fn insert(
+    connection: &mut PgConnection,
+    metrics: &[NewMetric],
+    caller: &str,
+) -> Result<Vec<RecordedMetric>, sqlx::Error> {
     fn column<T>(metrics: &[NewMetric], of: impl Fn(&NewMetric) -> T) -> Vec<T> {
         metrics.iter().map(of).collect()
     }
@@ -109,9 +113,11 @@ async fn insert(connection: &mut PgConnection, metrics: &[NewMetric], caller: &s
     let span = |of: fn(&SpanIds) -> Option<&Text255>| {
         texts(metrics, move |metric| metric.span.as_ref().and_then(of).map(Text255::as_str))
     };
-    sqlx::query_scalar!(
-        r#"SELECT id AS "id!" FROM perf.record_operations(
-               $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) AS recorded(id)"#,
+    sqlx::query_as!(
+        RecordedMetric,
+        r#"SELECT id AS "id!", severity, ratio::float8, baseline_id, alert_id
+           FROM perf.record_operations(
+               $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"#,
         &ended_at as &[Option<DateTime<Utc>>],
         &column(metrics, |metric| metric.duration.get()),
         &column(metrics, |metric| metric.operation_type.as_str().to_owned()),
@@ -125,9 +131,12 @@ async fn insert(connection: &mut PgConnection, metrics: &[NewMetric], caller: &s
         &column(metrics, |metric| metric.rows_affected) as &[Option<i64>],
         &column(metrics, |metric| metric.memory_bytes) as &[Option<i64>],
         &column(metrics, |metric| metric.cpu_us) as &[Option<i64>],
+        &column(metrics, |_| None) as &[Option<i16>],
         &column(metrics, |metric| metric.failed),
+        &column(metrics, |_| true),
         &column(metrics, |metric| metric.metadata.as_ref().map(JsonObject::as_value).cloned()) as &[Option<Value>],
         &column(metrics, error) as &[Option<Value>],
+        &column(metrics, |_| None) as &[Option<Value>],
     )
     .fetch_all(connection)
     .await
@@ -136,14 +145,17 @@ async fn insert(connection: &mut PgConnection, metrics: &[NewMetric], caller: &s
 #[async_trait]
 impl OperationSor for PostgresOperations {
     async fn record(&self, call: &Call, metric: NewMetric, key: Option<Uuid>) -> PortResult<RecordedMetric> {
-        let answer = |ids: &[i64]| json!({"id": ids.first()});
+        let answer = |recorded: &[RecordedMetric]| json!(recorded.first());
         self.insert(call, vec![metric], key, answer).await
     }
 
     async fn record_all(&self, call: &Call, batch: MetricBatch, key: Option<Uuid>) -> PortResult<RecordedBatch> {
         let MetricBatch { metrics, rejected } = batch;
         let metrics = metrics.into_iter().map(|(_, metric)| metric).collect();
-        let answer = move |ids: &[i64]| json!({"accepted": ids.len(), "over": 0, "rejected": &rejected});
+        let answer = move |recorded: &[RecordedMetric]| {
+            let over = recorded.iter().filter(|metric| metric.baseline_id.is_some()).count();
+            json!({"accepted": recorded.len(), "over": over, "rejected": &rejected})
+        };
         self.insert(call, metrics, key, answer).await
     }
 

@@ -5,10 +5,13 @@ mod spans;
 mod traces;
 
 use actix_web::web;
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use utoipa::IntoResponses;
 
 use super::port::OperationSor;
-use crate::http::{Answers, Code, Resource, Routes, documented};
+use super::{limits, statistics};
+use crate::http::{Answers, Code, Problem, Resource, Routes, TimeParam, documented};
+use crate::kernel::Clock;
 
 type Operations = web::Data<dyn OperationSor>;
 
@@ -16,7 +19,7 @@ type Operations = web::Data<dyn OperationSor>;
 struct TimeErrors;
 
 /// What is wrong with a request for a window, for its documentation.
-struct WindowErrors;
+pub(super) struct WindowErrors;
 
 impl IntoResponses for TimeErrors {
     fn responses() -> Answers {
@@ -33,6 +36,21 @@ impl IntoResponses for WindowErrors {
     }
 }
 
+/// The window that a request asks for: until later if no end is given, and so long if no start is.
+pub(super) fn window(
+    (from, to): (Option<TimeParam>, Option<TimeParam>),
+    length: TimeDelta,
+    clock: &dyn Clock,
+) -> Result<(DateTime<Utc>, Option<DateTime<Utc>>), Problem> {
+    let from = from.map(|time| time.resolve(clock)).transpose()?;
+    let to = to.map(|time| time.resolve(clock)).transpose()?;
+    let from = from.unwrap_or_else(|| clock.now().trunc_subsecs(0) - length);
+    if to.is_some_and(|to| from >= to) {
+        return Err(Problem::new(Code::WindowInvalid, "from must lie before to"));
+    }
+    Ok((from, to))
+}
+
 /// Mounts and documents the routes of the Performance SOR.
 pub fn routes(routes: &mut Routes<'_>) {
     routes
@@ -46,4 +64,6 @@ pub fn routes(routes: &mut Routes<'_>) {
         .service(Resource::at("/performance/spans/{spanId}/end").with(spans::__path_end_span, spans::end_span))
         .service(Resource::at("/performance/traces").with(traces::__path_list_traces, traces::list_traces))
         .service(Resource::at("/performance/traces/{traceId}").with(traces::__path_show_trace, traces::show_trace));
+    statistics::routes(routes);
+    limits::routes(routes);
 }

@@ -1,7 +1,10 @@
 //! The routes over a real database. What SQL callers see is in `sql.rs`, what is done each hour in `hourly.rs`.
 
 mod hourly;
-mod sql;
+mod refusals;
+pub(super) mod sql;
+
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use chrono::{SecondsFormat, TimeDelta};
@@ -15,9 +18,9 @@ use crate::kernel::{Clock, SystemClock};
 use crate::sor::testing::call;
 use crate::storage::testing::{TestDatabase, database};
 
-async fn served() -> (Served, TestDatabase) {
+pub(super) async fn served() -> (Served, TestDatabase) {
     let database = database().await;
-    (serve(super::local(database.db.clone())), database)
+    (serve(Arc::new(super::local(database.db.clone()))), database)
 }
 
 /// A time so many minutes from now, as bodies have it.
@@ -25,12 +28,12 @@ fn in_minutes(minutes: i64) -> String {
     (SystemClock.now() + TimeDelta::minutes(minutes)).to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-async fn post(served: &Served, path: &str, body: Value) -> (StatusCode, Value) {
+pub(super) async fn post(served: &Served, path: &str, body: Value) -> (StatusCode, Value) {
     call(served, Method::POST, path, Some(body)).await
 }
 
 /// The code and the member of a problem.
-fn problem(answer: &(StatusCode, Value)) -> (u16, &str, &str) {
+pub(super) fn problem(answer: &(StatusCode, Value)) -> (u16, &str, &str) {
     let member = answer.1["errors"][0]["pointer"].as_str().unwrap_or_default();
     (answer.0.as_u16(), answer.1["code"].as_str().unwrap_or_default(), member)
 }

@@ -16,27 +16,36 @@ const DAYS_AHEAD: u64 = 3;
 /// How long a change of the days waits for those who record, who then wait behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(50);
 
+/// For how long what is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptFor {
+    /// Days that operations are kept.
+    pub rows_days: u32,
+    /// Days that what was rolled up is kept, with alerts that are over and limits that were in force.
+    pub rollups_days: u32,
+}
+
 /// The upkeep of the operations in this database.
 #[derive(Clone)]
 pub struct OperationUpkeep {
     db: Db,
     clock: Arc<dyn Clock>,
     days: PartitionedTable,
+    rollups_days: u32,
     span_timeout: Duration,
 }
 
 impl OperationUpkeep {
-    /// The upkeep of this database, whose schema must be there. Rows are kept for so many days, and a span that nobody ended
-    /// within the timeout has failed.
-    pub fn new(db: Db, clock: Arc<dyn Clock>, retention_days: u32, span_timeout: Duration) -> Self {
+    /// The upkeep of this database, whose schema must be there. A span that nobody ended within the timeout has failed.
+    pub fn new(db: Db, clock: Arc<dyn Clock>, kept: KeptFor, span_timeout: Duration) -> Self {
         let days = PartitionedTable {
             name: const { TableName::new("perf", "operation") },
             period: Period::Day,
             days_ahead: DAYS_AHEAD + 1,
-            retention: Some(TimeDelta::days(retention_days.into())),
+            retention: Some(TimeDelta::days(kept.rows_days.into())),
             lock_timeout: LOCK_TIMEOUT,
         };
-        Self { db, clock, days, span_timeout }
+        Self { db, clock, days, rollups_days: kept.rollups_days, span_timeout }
     }
 
     /// Does it once. Several servers may do so at once.
@@ -54,7 +63,18 @@ impl OperationUpkeep {
         if abandoned > 0 {
             tracing::info!(abandoned, "ended spans that nobody ended");
         }
+        self.expire().await?;
         made.map(drop)
+    }
+
+    async fn expire(&self) -> PortResult<()> {
+        let days = i32::try_from(self.rollups_days).unwrap_or(i32::MAX);
+        let expired = self.db.run(Repeat::Safe, move |connection| {
+            Box::pin(async move {
+                sqlx::query!("SELECT perf.expire(make_interval(days => $1))", days).execute(connection).await
+            })
+        });
+        Ok(expired.await.map(drop)?)
     }
 
     async fn end_abandoned_spans(&self) -> PortResult<i64> {

@@ -66,7 +66,9 @@ impl Known {
 fn least_role(method: &str, path: &str) -> Option<&'static str> {
     const PUSHED: [&str; 4] =
         ["/ingest", "/pyroscope/ingest", "/push.v1.PusherService/Push", "/v1development/profiles"];
-    const WRITTEN: [&str; 6] = ["/baselines", "/services", "/rules", "/history", "/alerts/{id}/", "/silences"];
+    const RECORDED: [&str; 2] = ["/performance/metrics", "/performance/spans"];
+    const WRITTEN: [&str; 7] =
+        ["/baselines", "/services", "/rules", "/history", "/alerts/{id}/", "/silences", "/performance/"];
     match (method, path) {
         (_, "/health" | "/live" | "/ready") => None,
         ("get", "/whoami") => Some("any"),
@@ -74,7 +76,7 @@ fn least_role(method: &str, path: &str) -> Option<&'static str> {
         (_, path) if path.starts_with("/audit") => Some("admin"),
         ("post", "/schedule/{job}/run" | "/channels/{name}/test" | "/notifications/{id}/retry") => Some("admin"),
         (_, path) if PUSHED.contains(&path) => Some("ingest"),
-        ("post" | "put", path) if path.starts_with("/performance/") => Some("ingest"),
+        ("post" | "put", path) if RECORDED.iter().any(|start| path.starts_with(start)) => Some("ingest"),
         ("delete", "/history/{key}") => Some("admin"),
         ("get", _) => Some("viewer"),
         (_, path) if path.starts_with("/querier.v1.") => Some("viewer"),

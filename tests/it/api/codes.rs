@@ -87,6 +87,13 @@ async fn asked_wrongly() -> Vec<Code> {
         (Code::MetricUnknown, get("/performance/metrics/1")),
         (Code::SpanUnknown, server.request(Method::PUT, "/performance/spans/1/end").json(&json!({"status": "failed"}))),
         (Code::TraceUnknown, get("/performance/traces/1")),
+        (Code::OperationUnknown, get("/performance/operations/nobody")),
+        (Code::LatencyBaselineUnknown, get("/performance/baselines/1")),
+        (Code::LatencyAlertUnknown, get("/performance/alerts/1")),
+        (
+            Code::SamplesInsufficient,
+            server.request(Method::POST, "/performance/baselines").json(&json!({"operationType": "nobody"})),
+        ),
         (Code::RouteUnknown, get("/nope")),
         (Code::MethodNotAllowed, delete("/health")),
         (Code::ProfileTooLarge, ingest("", deep)),

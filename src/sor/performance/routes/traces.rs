@@ -2,10 +2,9 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use chrono::SubsecRound;
 use serde::Deserialize;
 
-use super::{Operations, WindowErrors};
+use super::{Operations, WindowErrors, window};
 use crate::http::{Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, TimeParam, found, json};
 use crate::kernel::{Call, Clock, Text255};
 use crate::sor::performance::domain::Micros;
@@ -61,12 +60,7 @@ pub(in crate::sor::performance) async fn list_traces(
     params: Query<TraceParams>,
 ) -> Result<HttpResponse, Problem> {
     let params = params.into_inner();
-    let from = params.from.map(|time| time.resolve(&**clock)).transpose()?;
-    let from = from.unwrap_or_else(|| clock.now().trunc_subsecs(0) - TraceQuery::DEFAULT_WINDOW);
-    let to = params.to.map(|time| time.resolve(&**clock)).transpose()?;
-    if to.is_some_and(|to| from >= to) {
-        return Err(Problem::new(Code::WindowInvalid, "from must lie before to"));
-    }
+    let (from, to) = window((params.from, params.to), TraceQuery::DEFAULT_WINDOW, &**clock)?;
     let query = TraceQuery {
         operation_type: params.operation_type,
         scope: params.scope,

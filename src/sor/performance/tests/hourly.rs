@@ -8,7 +8,7 @@ use sqlx::ConnectOptions;
 
 use super::sql::{run, value};
 use crate::kernel::{Clock, FixedClock, SystemClock};
-use crate::sor::performance::OperationUpkeep;
+use crate::sor::performance::{KeptFor, OperationUpkeep};
 use crate::storage::testing::{TestDatabase, database};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -16,7 +16,7 @@ const DAY: Duration = Duration::from_hours(24);
 /// The upkeep of a server whose clock is so many days from now.
 fn upkeep(test: &TestDatabase, days: i64) -> OperationUpkeep {
     let clock = Arc::new(FixedClock::at(SystemClock.now() + TimeDelta::days(days)));
-    OperationUpkeep::new(test.db.clone(), clock, 8, DAY)
+    OperationUpkeep::new(test.db.clone(), clock, KeptFor { rows_days: 8, rollups_days: 35 }, DAY)
 }
 
 const DAYS: &str = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'perf.operation'::regclass";
@@ -112,8 +112,8 @@ async fn an_hour_that_was_over_when_a_row_of_it_was_written_is_noted() {
          SELECT perf.record_performance_metric('commit', 1, p_start_time => now() - interval '6 days');
          SELECT perf.record_operations(ARRAY[now() - interval '5 days', now() - interval '5 days', NULL], '{1,2,3}', '{a,a,a}',
              ARRAY['', '', ''], '{u,u,u}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}',
-             '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{f,f,f}', '{NULL,NULL,NULL}',
-             '{NULL,NULL,NULL}')",
+             '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{f,f,f}',
+             '{t,t,t}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}')",
     )
     .await;
     let late = "SELECT string_agg((round(extract(epoch FROM now() - start_at) / 86400))::text, ' ' ORDER BY start_at)

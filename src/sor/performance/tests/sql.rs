@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row as _};
 use crate::storage::testing::{TestDatabase, database};
 
 /// A session of a role that may use the schema, and has no other right.
-pub(super) async fn tool(test: &TestDatabase) -> PgConnection {
+pub(in crate::sor::performance) async fn tool(test: &TestDatabase) -> PgConnection {
     let mut session = test.connect_options().connect().await.unwrap();
     // Roles are of the whole cluster.
     run(
@@ -20,19 +20,19 @@ pub(super) async fn tool(test: &TestDatabase) -> PgConnection {
     session
 }
 
-pub(super) async fn run(session: &mut PgConnection, sql: &str) {
+pub(in crate::sor::performance) async fn run(session: &mut PgConnection, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(session).await.expect(sql);
 }
 
 /// The only value of a statement's only row, as text.
-pub(super) async fn value(session: &mut PgConnection, sql: &str) -> String {
+pub(in crate::sor::performance) async fn value(session: &mut PgConnection, sql: &str) -> String {
     let sql = format!("SELECT value::text FROM ({sql}) AS answer(value)");
     let row = sqlx::query(AssertSqlSafe(sql.clone())).fetch_one(session).await.expect(&sql);
     row.get::<Option<String>, _>(0).unwrap_or_else(|| "NULL".to_owned())
 }
 
 /// The SQLSTATE of what a statement fails with, and the name of the constraint.
-async fn refused(session: &mut PgConnection, sql: &str) -> (String, String) {
+pub(in crate::sor::performance) async fn refused(session: &mut PgConnection, sql: &str) -> (String, String) {
     let failed = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(session).await;
     let error = failed.expect_err(sql);
     let error = error.as_database_error().unwrap();
@@ -69,7 +69,7 @@ async fn usage_of_the_schema_is_all_that_a_recording_role_needs() {
         "SELECT * FROM perf.operation",
         "INSERT INTO perf.late_hour VALUES (now())",
         "SELECT perf.reap_spans('1 s')",
-        "SELECT * FROM perf.record_operations('{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}')",
+        "SELECT * FROM perf.record_operations('{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}')",
         "DELETE FROM perf.performance_metrics",
     ] {
         assert_eq!(refused(&mut tool, denied).await.0, "42501", "{denied}");

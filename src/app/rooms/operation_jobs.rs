@@ -1,0 +1,149 @@
+//! What the server does by itself to operations: rolls them up, learns limits anew, counts what is over them, and hands alerts to
+//! the core.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde_json::json;
+
+use crate::app::scheduler::{Group, Job, UPKEEP_LIMIT};
+use crate::app::wiring::Wiring;
+use crate::kernel::{AppName, Call, JsonObject, PortError, PortResult, all_pages};
+use crate::sor::incident::{Act, IncidentSor, IncidentSource, Note, Observation, ValueUnit};
+use crate::sor::performance::limits::{
+    Acknowledgement, LatencyAlert, LatencyAlertQuery, LatencyAlertSor, LatencyAlertType,
+};
+use crate::sor::performance::{AlertSettings, OperationRounds};
+use crate::sor::schedule::{ScheduleName, Timetable};
+
+/// How many alerts are read at once.
+const PAGE: u16 = 500;
+
+/// Registers the jobs.
+pub(super) fn register(wiring: &mut Wiring<'_>, alerts: Arc<dyn LatencyAlertSor>) -> anyhow::Result<()> {
+    let settings = wiring.settings.performance;
+    let when = AlertSettings {
+        quiet: settings.alert_quiet,
+        least_count: settings.notify_min_count,
+        least_percent: settings.notify_min_percent,
+    };
+    let rounds = Arc::new(OperationRounds::new(wiring.database()?, when));
+    let incidents = wiring.find::<dyn IncidentSor>();
+    let evaluating = Arc::clone(&rounds);
+    let quiet = i32::try_from(when.quiet.as_secs()).unwrap_or(i32::MAX).max(1);
+    wiring.job(job(const { ScheduleName::of("performance_alerts") }, const { Timetable::of(10, 0) }, move |call| {
+        let (rounds, alerts, incidents) = (Arc::clone(&evaluating), Arc::clone(&alerts), incidents.clone());
+        Box::pin(async move {
+            rounds.evaluate(&call).await?;
+            match incidents {
+                Some(incidents) => report(&*alerts, &*incidents, quiet, &call).await,
+                None => Ok(()),
+            }
+        })
+    }));
+    let rolling = Arc::clone(&rounds);
+    wiring.job(job(const { ScheduleName::of("performance_rollups") }, const { Timetable::of(60, 7) }, move |call| {
+        let rounds = Arc::clone(&rolling);
+        Box::pin(async move { rounds.roll_up(&call).await.map(drop) })
+    }));
+    wiring.job(job(
+        const { ScheduleName::of("performance_baselines") },
+        const { Timetable::of(86_400, 7_200) },
+        move |call| {
+            let rounds = Arc::clone(&rounds);
+            Box::pin(async move { rounds.relearn(&call).await.map(drop) })
+        },
+    ));
+    Ok(())
+}
+
+fn job(
+    name: ScheduleName,
+    timetable: Timetable,
+    run: impl Fn(Call) -> BoxFuture<'static, PortResult<()>> + Send + Sync + 'static,
+) -> Job {
+    Job { name, group: Group::Performance, timetable, limit: UPKEEP_LIMIT, run: Box::new(run) }
+}
+
+/// Reports each alert that is open and sustained to the core, which tells people, and keeps who looks after it the same in both:
+/// the first stays.
+async fn report(
+    alerts: &dyn LatencyAlertSor,
+    incidents: &dyn IncidentSor,
+    quiet_seconds: i32,
+    call: &Call,
+) -> PortResult<()> {
+    let open = all_pages(|after| {
+        let query = LatencyAlertQuery {
+            resolved: Some(false),
+            sustained: Some(true),
+            days: LatencyAlertQuery::MOST_DAYS,
+            limit: PAGE,
+            after,
+            ..LatencyAlertQuery::default()
+        };
+        async move { alerts.page(call, &query).await }
+    });
+    for alert in open.await? {
+        let observed = incidents.observe(call, observation(&alert, quiet_seconds)?).await?;
+        if alert.acknowledged && !observed.acknowledged {
+            let note = alert.resolution_notes.clone().map(Note::try_from).and_then(Result::ok);
+            let by = alert.acknowledged_by.as_deref().map(str::parse).and_then(Result::ok);
+            first_stays(incidents.act(call, observed.id, Act::Acknowledge { note, by }).await)?;
+        } else if observed.acknowledged && !alert.acknowledged {
+            let Some(incident) = incidents.get(call, observed.id).await? else { continue };
+            let text = |text: Option<&str>| text.map(str::parse).and_then(Result::ok);
+            let who = Acknowledgement {
+                acknowledged_by: text(incident.incident.acknowledged_by.as_deref()),
+                resolution_notes: text(incident.incident.acknowledged_note.as_deref()),
+            };
+            first_stays(alerts.acknowledge(call, alert.id, who).await)?;
+        }
+    }
+    Ok(())
+}
+
+/// That somebody acknowledged it meanwhile is no error.
+fn first_stays<T>(done: PortResult<T>) -> PortResult<()> {
+    match done {
+        Ok(_) | Err(PortError::Conflict(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the core is told of an alert.
+fn observation(alert: &LatencyAlert, quiet_seconds: i32) -> PortResult<Observation> {
+    let scope = alert.scope.as_deref().unwrap_or_default();
+    let (what, kind) = (&alert.operation_type, alert.alert_type);
+    let place = if scope.is_empty() { String::new() } else { format!(" of {scope}") };
+    let ms = alert.actual_duration_ms;
+    let (suffix, title) = match kind {
+        LatencyAlertType::ThresholdExceeded => ("", format!("{what}{place} takes longer than its limit")),
+        LatencyAlertType::Anomaly => ("/anomaly", format!("{what}{place} was much slower within an hour")),
+        LatencyAlertType::Degradation => ("/degradation", format!("{what}{place} became slower over days")),
+    };
+    let headline = match alert.baseline_p99_ms {
+        Some(p99) => format!("{what}{place}: {ms} ms at worst, {p99} ms before"),
+        None => format!("{what}{place}: {ms} ms at worst"),
+    };
+    let detail = json!({"headline": headline, "alertId": alert.id, "operationType": what, "scope": alert.scope,
+        "actualDurationMs": ms, "baselineP99Ms": alert.baseline_p99_ms, "metricId": alert.metric_id,
+        "firstSeen": alert.first_seen, "lastSeen": alert.last_seen, "found": alert.detail});
+    Ok(Observation {
+        fingerprint: format!("latency/{what}/{scope}{suffix}"),
+        source: IncidentSource::Latency,
+        severity: alert.severity,
+        title,
+        app_name: scope.parse::<AppName>().ok(),
+        value: alert.violation_multiplier,
+        threshold: None,
+        unit: Some(ValueUnit::Ratio),
+        occurrences: alert.occurrences,
+        detail: JsonObject::try_from(detail)
+            .map_err(|why| PortError::Internal(format!("an alert of an operation: {why}")))?,
+        quiet_seconds,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! Limits that are learnt from the past of operations, and alerts of what is over them.
+
+mod domain;
+mod port;
+mod postgres;
+mod remote;
+mod routes;
+
+#[cfg(test)]
+pub(super) mod conformance;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use domain::{
+    Acknowledgement, LatencyAlert, LatencyAlertPage, LatencyAlertQuery, LatencyAlertType, LatencyBaseline,
+    LatencyBaselineHealth, LatencyBaselinePage, LatencyBaselineQuery, LookbackDays, Multiplier, NewLatencyBaseline,
+    NewOperationType, OperationCategory, OperationTypeRow, TypicalMs,
+};
+pub use port::{LatencyAlertSor, LatencyBaselineSor};
+#[cfg(test)]
+pub use port::{MockLatencyAlertSor, MockLatencyBaselineSor};
+pub(super) use routes::routes;
+
+use crate::http::Outward;
+use crate::storage::Db;
+
+/// Limits of the operations in this database.
+pub(super) fn local(db: Db) -> Arc<dyn LatencyBaselineSor> {
+    Arc::new(postgres::PostgresLimits::new(db))
+}
+
+/// Limits of operations that another Flamewarden keeps.
+pub(super) fn remote(outward: Outward) -> Arc<dyn LatencyBaselineSor> {
+    Arc::new(remote::RemoteLimits::new(outward))
+}
+
+/// Alerts of the operations in this database.
+pub(super) fn local_alerts(db: Db) -> Arc<dyn LatencyAlertSor> {
+    Arc::new(postgres::PostgresLimits::new(db))
+}
+
+/// Alerts of operations that another Flamewarden keeps.
+pub(super) fn remote_alerts(outward: Outward) -> Arc<dyn LatencyAlertSor> {
+    Arc::new(remote::RemoteLimits::new(outward))
+}

@@ -1,0 +1,47 @@
+use async_trait::async_trait;
+
+use super::domain::{
+    Acknowledgement, LatencyAlert, LatencyAlertPage, LatencyAlertQuery, LatencyBaseline, LatencyBaselineHealth,
+    LatencyBaselinePage, LatencyBaselineQuery, NewLatencyBaseline, NewOperationType, OperationTypeRow,
+};
+use crate::kernel::{Call, PortResult};
+
+/// Keeps limits of operations, and which types of them there are. Adapters: PostgreSQL, another Flamewarden.
+#[cfg_attr(test, mockall::automock)]
+#[async_trait]
+pub trait LatencyBaselineSor: Send + Sync {
+    /// Learns a limit, which is in force then. `None`: fewer than 10 operations succeeded in those days.
+    async fn learn(&self, call: &Call, new: NewLatencyBaseline) -> PortResult<Option<LatencyBaseline>>;
+
+    /// One page of limits, newest first.
+    async fn page(&self, call: &Call, query: &LatencyBaselineQuery) -> PortResult<LatencyBaselinePage>;
+
+    /// The limit of an id.
+    async fn get(&self, call: &Call, id: i64) -> PortResult<Option<LatencyBaseline>>;
+
+    /// Puts a limit out of force; whether there is one of that id.
+    async fn deactivate(&self, call: &Call, id: i64) -> PortResult<bool>;
+
+    /// How old limits are, and what came of them; at most so many.
+    async fn health(&self, call: &Call, limit: u16) -> PortResult<Vec<LatencyBaselineHealth>>;
+
+    /// The types of operations that are known, by their names; at most so many.
+    async fn types(&self, call: &Call, limit: u16) -> PortResult<Vec<OperationTypeRow>>;
+
+    /// Tells of a type, or changes what is known of it.
+    async fn set_type(&self, call: &Call, new: NewOperationType) -> PortResult<OperationTypeRow>;
+}
+
+/// Keeps alerts of operations. Adapters: PostgreSQL, another Flamewarden.
+#[cfg_attr(test, mockall::automock)]
+#[async_trait]
+pub trait LatencyAlertSor: Send + Sync {
+    /// One page of alerts, newest first.
+    async fn page(&self, call: &Call, query: &LatencyAlertQuery) -> PortResult<LatencyAlertPage>;
+
+    /// The alert of an id.
+    async fn get(&self, call: &Call, id: i64) -> PortResult<Option<LatencyAlert>>;
+
+    /// Says that somebody looks after an alert. `Conflict`: somebody said so before, who stays. `None`: there is none.
+    async fn acknowledge(&self, call: &Call, id: i64, who: Acknowledgement) -> PortResult<Option<LatencyAlert>>;
+}

@@ -1,0 +1,37 @@
+//! Statistics of operations: how often, how long, and since when, from what was rolled up and from rows that are not yet.
+
+mod domain;
+mod port;
+mod postgres;
+mod remote;
+mod routes;
+
+#[cfg(test)]
+pub(super) mod conformance;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use domain::{
+    Bucket, Figures, GroupBy, Operation, OperationTotals, PerformanceOverview, ScopeFigures, Series, SeriesAnswer,
+    SeriesPoint, SeriesQuery, SlowOperation, SlowestQuery, StatisticsQuery, Step, Trend, TrendPoint, TrendQuery,
+    UserFigures,
+};
+#[cfg(test)]
+pub use port::MockStatisticsSor;
+pub use port::StatisticsSor;
+pub(super) use routes::routes;
+
+use crate::http::Outward;
+use crate::storage::Db;
+
+/// Statistics of the operations in this database.
+pub(super) fn local(db: Db) -> Arc<dyn StatisticsSor> {
+    Arc::new(postgres::PostgresStatistics::new(db))
+}
+
+/// Statistics of operations that another Flamewarden keeps.
+pub(super) fn remote(outward: Outward) -> Arc<dyn StatisticsSor> {
+    Arc::new(remote::RemoteStatistics::new(outward))
+}
