@@ -523,6 +523,9 @@ fn operations() -> Vec<Asked> {
         delete("/performance/baselines/1"),
         post("/performance/operation-types", json!({"operationType": "learnt", "category": "read"})),
         get("/performance/operation-types"),
+        get("/performance/anomalies"),
+        get("/performance/degradations?days=2"),
+        get("/performance/correlations?threshold=0.5"),
     ]
 }
 

@@ -11,7 +11,7 @@ use crate::app::wiring::Wiring;
 use crate::kernel::{AppName, Call, JsonObject, PortError, PortResult, all_pages};
 use crate::sor::incident::{Act, IncidentSor, IncidentSource, Note, Observation, ValueUnit};
 use crate::sor::performance::limits::{
-    Acknowledgement, LatencyAlert, LatencyAlertQuery, LatencyAlertSor, LatencyAlertType,
+    Acknowledgement, LatencyAlert, LatencyAlertQuery, LatencyAlertSor, LatencyAlertType, LookbackDays,
 };
 use crate::sor::performance::{AlertSettings, OperationRounds};
 use crate::sor::schedule::{ScheduleName, Timetable};
@@ -31,6 +31,19 @@ pub(super) fn register(wiring: &mut Wiring<'_>, alerts: Arc<dyn LatencyAlertSor>
     let incidents = wiring.find::<dyn IncidentSor>();
     let evaluating = Arc::clone(&rounds);
     let quiet = i32::try_from(when.quiet.as_secs()).unwrap_or(i32::MAX).max(1);
+    let (detecting, looking) = (Arc::clone(&rounds), Arc::clone(&alerts));
+    wiring.job(job(
+        const { ScheduleName::of("performance_detection") },
+        const { Timetable::of(3_600, 600) },
+        move |call| {
+            let (rounds, alerts) = (Arc::clone(&detecting), Arc::clone(&looking));
+            Box::pin(async move {
+                let anomalies = alerts.anomalies(&call).await?;
+                let degradations = alerts.degradations(&call, LookbackDays::default()).await?;
+                rounds.keep_detected(&call, &anomalies, &degradations).await
+            })
+        },
+    ));
     wiring.job(job(const { ScheduleName::of("performance_alerts") }, const { Timetable::of(10, 0) }, move |call| {
         let (rounds, alerts, incidents) = (Arc::clone(&evaluating), Arc::clone(&alerts), incidents.clone());
         Box::pin(async move {

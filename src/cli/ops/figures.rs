@@ -161,28 +161,12 @@ pub(super) async fn alerts(args: &AlertsArgs, common: &Common) -> anyhow::Result
 pub(super) async fn baseline(args: &BaselineArgs, common: &Common) -> anyhow::Result<Exit> {
     let url = &args.shown.server.url;
     let path = ["performance", "baselines"];
-    let answer = match &args.learn {
-        Some(kind) => {
-            let mut body = json!({"operationType": kind});
-            for (member, value) in [
-                ("scope", args.scope.as_ref().map(|scope| json!(scope))),
-                ("lookbackDays", args.days.map(|days| json!(days))),
-                ("alertThresholdMultiplier", args.times.map(|times| json!(times))),
-            ] {
-                if let (Some(members), Some(value)) = (body.as_object_mut(), value) {
-                    members.insert(member.to_owned(), value);
-                }
-            }
-            server::accepted(url, Server::at(url)?.post(&path, &[], &body).await)?
-        }
-        None => {
-            let parameters = [
-                ("scope", args.scope.clone()),
-                ("limit", Some(args.limit.to_string())),
-                ("cursor", args.cursor.clone()),
-            ];
-            server::ask(url, path, &parameters).await?
-        }
+    let answer = if let Some(kind) = &args.learn {
+        server::accepted(url, Server::at(url)?.post(&path, &[], &new_limit(kind, args)).await)?
+    } else {
+        let parameters =
+            [("scope", args.scope.clone()), ("limit", Some(args.limit.to_string())), ("cursor", args.cursor.clone())];
+        server::ask(url, path, &parameters).await?
     };
     let text = match answer {
         Ok(text) => text,
@@ -199,6 +183,18 @@ pub(super) async fn baseline(args: &BaselineArgs, common: &Common) -> anyhow::Re
         }
     }
     Ok(if limits.is_empty() { Exit::NoData } else { Exit::Fine })
+}
+
+/// What is to be learnt. What was not given is left to the server.
+fn new_limit(kind: &str, args: &BaselineArgs) -> Value {
+    let given = [
+        ("operationType", Some(json!(kind))),
+        ("scope", args.scope.as_ref().map(|scope| json!(scope))),
+        ("lookbackDays", args.days.map(|days| json!(days))),
+        ("alertThresholdMultiplier", args.times.map(|times| json!(times))),
+    ];
+    let members = given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(members.collect())
 }
 
 /// A limit as it is shown.

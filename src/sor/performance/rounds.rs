@@ -1,8 +1,10 @@
 //! What one server at a time does to the operations in a database: rolls them up, learns limits anew, and counts what is over them.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
 use sqlx::postgres::types::PgInterval;
 
+use super::limits::{Anomaly, Degradation};
 use crate::kernel::{Call, PortResult};
 use crate::storage::{Db, Repeat, acting};
 
@@ -74,6 +76,32 @@ impl OperationRounds {
         Ok(open.await?)
     }
 
+    /// Keeps what became slower as alerts: opens those that are new, and ends those that were not found again.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn keep_detected(
+        &self,
+        call: &Call,
+        anomalies: &[Anomaly],
+        degradations: &[Degradation],
+    ) -> PortResult<()> {
+        let anomalies: Value = anomalies.iter().map(of_anomaly).collect();
+        let degradations: Value = degradations.iter().map(of_degradation).collect();
+        let kept = call.bound(self.db.run(Repeat::Safe, move |connection| {
+            let (anomalies, degradations) = (anomalies.clone(), degradations.clone());
+            Box::pin(async move {
+                let keep = sqlx::query!(
+                    "SELECT perf.keep_detected('ANOMALY', $1), perf.keep_detected('DEGRADATION', $2)",
+                    anomalies,
+                    degradations,
+                );
+                keep.execute(connection).await
+            })
+        }));
+        Ok(kept.await.map(drop)?)
+    }
+
     /// Learns every limit in force anew, and a first one for each tracked type that has enough operations. Answers how many were
     /// learnt.
     ///
@@ -91,4 +119,21 @@ impl OperationRounds {
         }));
         Ok(learnt.await?)
     }
+}
+
+/// Milliseconds as whole microseconds.
+#[expect(clippy::cast_possible_truncation, reason = "a duration of at most 31 days")]
+fn micros(ms: f64) -> i64 {
+    (ms * 1_000.0).round() as i64
+}
+
+fn of_anomaly(found: &Anomaly) -> Value {
+    json!({"operation_type": found.operation_type, "severity": found.severity.as_str().to_uppercase(),
+        "now_us": micros(found.p50_ms), "before_us": micros(found.median_ms), "at": found.hour + TimeDelta::hours(1),
+        "detail": found})
+}
+
+fn of_degradation(found: &Degradation) -> Value {
+    json!({"operation_type": found.operation_type, "severity": found.severity.as_str().to_uppercase(),
+        "now_us": micros(found.after_p99_ms), "before_us": micros(found.before_p99_ms), "detail": found})
 }

@@ -12,7 +12,7 @@ use crate::harness::{Flamewarden, Setup};
 use crate::processes::until;
 
 /// A channel of Slack that takes everything.
-async fn slack() -> MockServer {
+pub(super) async fn slack() -> MockServer {
     let receiver = MockServer::start().await;
     let taken = ResponseTemplate::new(200).set_body_string("ok");
     Mock::given(path("/services/hook")).respond_with(taken).mount(&receiver).await;
@@ -20,7 +20,7 @@ async fn slack() -> MockServer {
 }
 
 /// What arrived, as one text.
-async fn told(receiver: &MockServer) -> String {
+pub(super) async fn told(receiver: &MockServer) -> String {
     let requests = receiver.received_requests().await.unwrap();
     requests.iter().map(|request| String::from_utf8_lossy(&request.body).into_owned()).collect::<Vec<_>>().join("\n")
 }

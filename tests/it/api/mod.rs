@@ -9,6 +9,7 @@ mod codes;
 pub(crate) mod diff;
 pub(crate) mod fleet;
 mod functions;
+mod latency;
 mod names;
 mod placement;
 mod profiles;

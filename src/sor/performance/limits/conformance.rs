@@ -1,11 +1,15 @@
 //! One suite for both adapters of the two ports.
 
+use chrono::TimeDelta;
 use serde_json::json;
 
-use super::{Acknowledgement, LatencyAlertQuery, LatencyBaselineQuery, NewLatencyBaseline, NewOperationType};
-use crate::kernel::{CALL, Call, Caller, LimitSeverity, PortError};
+use super::{
+    Acknowledgement, Coefficient, CorrelationQuery, LatencyAlertQuery, LatencyBaselineQuery, NewLatencyBaseline,
+    NewOperationType,
+};
+use crate::kernel::{CALL, Call, Caller, Clock, LimitSeverity, PortError, SystemClock};
 use crate::sor::performance::conformance::{http, metric, postgres};
-use crate::sor::performance::{MetricBatch, NewMetric, PerformancePorts};
+use crate::sor::performance::{Ended, MetricBatch, NewMetric, PerformancePorts};
 use crate::sor::testing::suite;
 
 async fn record(ports: &PerformancePorts, count: usize, micros: i64, scope: &str) -> i64 {
@@ -103,7 +107,26 @@ async fn types_are_told_and_changed(ports: &PerformancePorts) {
     assert_eq!(serde_json::to_value(ports.baselines.types(&CALL, 10).await.unwrap()).unwrap(), json!([bare]));
 }
 
+async fn what_became_slower_is_looked_for(ports: &PerformancePorts) {
+    let alerts = &ports.alerts;
+    assert_eq!(alerts.anomalies(&CALL).await, Ok(Vec::new()), "before anything is rolled up");
+    let old = |micros: i64, hours_ago: i64, count: usize| {
+        let ended = Ended::At(SystemClock.now() - TimeDelta::hours(hours_ago));
+        let one = move |at| (at, NewMetric { ended, ..metric("commit", micros) });
+        MetricBatch { metrics: (0..count).map(one).collect(), rejected: Vec::new() }
+    };
+    for batch in [old(1_000, 40, 100), old(1_300, 2, 100)] {
+        ports.operations.record_all(&CALL, batch, None).await.unwrap();
+    }
+    let found = alerts.degradations(&CALL, 2_i64.try_into().unwrap()).await.unwrap();
+    let shown: Vec<_> = found.iter().map(|found| (&*found.operation_type, found.severity, found.percent)).collect();
+    assert_eq!(shown, [("commit", LimitSeverity::Warning, 30.0)]);
+    let query = CorrelationQuery { hours: 840, threshold: Coefficient::default() };
+    assert_eq!(alerts.correlations(&CALL, &query).await, Ok(Vec::new()));
+}
+
 suite! {
+    what_became_slower_is_looked_for
     limits_are_learnt_listed_and_put_out_of_force
     alerts_are_listed_and_acknowledged_once
     types_are_told_and_changed

@@ -404,6 +404,48 @@ impl LatencyAlertQuery {
 /// One page of alerts, newest first.
 pub type LatencyAlertPage = Page<LatencyAlert, i64>;
 
+/// Which operations to compare with each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CorrelationQuery {
+    /// Of so many hours.
+    pub hours: u16,
+    /// From which coefficient on they are shown.
+    pub threshold: Coefficient,
+}
+
+impl CorrelationQuery {
+    /// The most hours: hours are kept for 35 days.
+    pub const MOST_HOURS: u16 = 35 * 24;
+    /// How many hours if nothing is said: a week.
+    pub const DEFAULT_HOURS: u16 = 7 * 24;
+}
+
+/// A coefficient of correlation, 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Coefficient(f64);
+
+impl Coefficient {
+    /// The number.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Default for Coefficient {
+    /// Three quarters.
+    fn default() -> Self {
+        Self(0.75)
+    }
+}
+
+impl<'de> Deserialize<'de> for Coefficient {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let number = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
+        number.map(Self).ok_or_else(|| serde::de::Error::custom("must be 0 to 1"))
+    }
+}
+
 /// That somebody looks after an alert.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

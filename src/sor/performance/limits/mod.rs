@@ -1,5 +1,6 @@
 //! Limits that are learnt from the past of operations, and alerts of what is over them.
 
+mod detection;
 mod domain;
 mod port;
 mod postgres;
@@ -13,10 +14,11 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use detection::{Anomaly, Correlation, Degradation};
 pub use domain::{
-    Acknowledgement, LatencyAlert, LatencyAlertPage, LatencyAlertQuery, LatencyAlertType, LatencyBaseline,
-    LatencyBaselineHealth, LatencyBaselinePage, LatencyBaselineQuery, LookbackDays, Multiplier, NewLatencyBaseline,
-    NewOperationType, OperationCategory, OperationTypeRow, TypicalMs,
+    Acknowledgement, Coefficient, CorrelationQuery, LatencyAlert, LatencyAlertPage, LatencyAlertQuery,
+    LatencyAlertType, LatencyBaseline, LatencyBaselineHealth, LatencyBaselinePage, LatencyBaselineQuery, LookbackDays,
+    Multiplier, NewLatencyBaseline, NewOperationType, OperationCategory, OperationTypeRow, TypicalMs,
 };
 pub use port::{LatencyAlertSor, LatencyBaselineSor};
 #[cfg(test)]

@@ -1,8 +1,10 @@
 use async_trait::async_trait;
 
+use super::detection::{Anomaly, Correlation, Degradation};
 use super::domain::{
-    Acknowledgement, LatencyAlert, LatencyAlertPage, LatencyAlertQuery, LatencyBaseline, LatencyBaselineHealth,
-    LatencyBaselinePage, LatencyBaselineQuery, NewLatencyBaseline, NewOperationType, OperationTypeRow,
+    Acknowledgement, CorrelationQuery, LatencyAlert, LatencyAlertPage, LatencyAlertQuery, LatencyBaseline,
+    LatencyBaselineHealth, LatencyBaselinePage, LatencyBaselineQuery, LookbackDays, NewLatencyBaseline,
+    NewOperationType, OperationTypeRow,
 };
 use crate::kernel::{Call, PortResult};
 
@@ -41,6 +43,15 @@ pub trait LatencyAlertSor: Send + Sync {
 
     /// The alert of an id.
     async fn get(&self, call: &Call, id: i64) -> PortResult<Option<LatencyAlert>>;
+
+    /// Operations that were much slower in the last hour that is over than in those of 7 days before.
+    async fn anomalies(&self, call: &Call) -> PortResult<Vec<Anomaly>>;
+
+    /// Operations that became slower from the first half of so many days to the second.
+    async fn degradations(&self, call: &Call, days: LookbackDays) -> PortResult<Vec<Degradation>>;
+
+    /// Tracked operations that become slower together.
+    async fn correlations(&self, call: &Call, query: &CorrelationQuery) -> PortResult<Vec<Correlation>>;
 
     /// Says that somebody looks after an alert. `Conflict`: somebody said so before, who stays. `None`: there is none.
     async fn acknowledge(&self, call: &Call, id: i64, who: Acknowledgement) -> PortResult<Option<LatencyAlert>>;

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::detection::{self, Anomaly, Correlation, Degradation, Halves, HourOf};
 use super::domain::{
-    Acknowledgement, LatencyAlert, LatencyAlertPage, LatencyAlertQuery, LatencyAlertType, LatencyBaseline,
-    LatencyBaselineHealth, LatencyBaselinePage, LatencyBaselineQuery, MAX_LIMIT, NewLatencyBaseline, NewOperationType,
-    OperationCategory, OperationTypeRow,
+    Acknowledgement, CorrelationQuery, LatencyAlert, LatencyAlertPage, LatencyAlertQuery, LatencyAlertType,
+    LatencyBaseline, LatencyBaselineHealth, LatencyBaselinePage, LatencyBaselineQuery, LookbackDays, MAX_LIMIT,
+    NewLatencyBaseline, NewOperationType, OperationCategory, OperationTypeRow,
 };
 use super::port::{LatencyAlertSor, LatencyBaselineSor};
 use crate::kernel::{Call, LimitSeverity, Page, PortError, PortResult, Text255};
@@ -16,6 +17,8 @@ use crate::storage::{Db, DbError, Repeat, acting};
 
 /// Operations that a limit is learnt from at least.
 const LEAST_SAMPLES: i64 = 10;
+/// Hours that an hour is compared with.
+const COMPARED_WITH_HOURS: u16 = 7 * 24;
 
 pub(super) struct PostgresLimits {
     db: Db,
@@ -59,6 +62,37 @@ impl PostgresLimits {
                     query.active,
                     query.after,
                     i64::from(query.limit) + 1,
+                )
+                .fetch_all(connection)
+                .await
+            })
+        }));
+        Ok(rows.await?)
+    }
+
+    /// So many hours that were rolled up, until a time or now; of all scopes together, or of each scope too and of tracked types
+    /// alone.
+    async fn hours(
+        &self,
+        call: &Call,
+        count: u16,
+        until: Option<DateTime<Utc>>,
+        tracked: bool,
+    ) -> PortResult<Vec<HourOf>> {
+        let rows = call.bound(self.db.run(Repeat::Safe, move |connection| {
+            Box::pin(async move {
+                sqlx::query_as!(
+                    HourOf,
+                    r#"SELECT r.operation_type, r.scope, t.category, r.start_at AS start, r.sample_count AS samples,
+                              r.p50_us AS "p50_us!"
+                       FROM perf.rollup_hour AS r
+                       LEFT JOIN perf.performance_operation_types AS t ON t.operation_type = r.operation_type
+                       WHERE r.start_at >= coalesce($3, statement_timestamp()) - $1 * interval '1 hour' AND r.p50_us IS NOT NULL
+                         AND CASE WHEN $2 THEN t.is_tracked ELSE r.scope IS NULL END
+                       ORDER BY r.operation_type COLLATE "C", r.scope COLLATE "C", r.start_at"#,
+                    f64::from(count),
+                    tracked,
+                    until,
                 )
                 .fetch_all(connection)
                 .await
@@ -327,6 +361,52 @@ impl LatencyAlertSor for PostgresLimits {
 
     async fn get(&self, call: &Call, id: i64) -> PortResult<Option<LatencyAlert>> {
         Ok(self.alerts(call, &LatencyAlertQuery::default(), Some(id)).await?.into_iter().next())
+    }
+
+    async fn anomalies(&self, call: &Call) -> PortResult<Vec<Anomaly>> {
+        let last = call.bound(self.db.run(Repeat::Safe, |connection| {
+            Box::pin(async move {
+                sqlx::query_scalar!(r#"SELECT rolled_through - interval '1 hour' AS "last!" FROM perf.rollup_state"#)
+                    .fetch_optional(connection)
+                    .await
+            })
+        }));
+        let Some(last) = last.await? else { return Ok(Vec::new()) };
+        let hours = self.hours(call, COMPARED_WITH_HOURS, Some(last), false).await?;
+        Ok(detection::anomalies(&hours, last))
+    }
+
+    async fn degradations(&self, call: &Call, days: LookbackDays) -> PortResult<Vec<Degradation>> {
+        let rows = call.bound(self.db.run(Repeat::Safe, move |connection| {
+            Box::pin(async move {
+                sqlx::query!(
+                    r#"WITH bounds AS (
+                           SELECT now - $1 * interval '24 hours' AS since, date_trunc('hour', now - $1 * interval '12 hours', 'UTC') AS mid
+                           FROM (SELECT date_trunc('hour', statement_timestamp(), 'UTC') AS now) AS hour
+                       )
+                       SELECT b.operation_type AS "operation_type!", b.sample_count AS "before_count!",
+                              b.p99_us::float8 AS "before_us!", a.sample_count AS "after_count!", a.p99_us::float8 AS "after_us!"
+                       FROM bounds
+                       CROSS JOIN LATERAL perf.statistics(bounds.since, bounds.mid) AS b
+                       JOIN LATERAL perf.statistics(bounds.mid, 'infinity') AS a ON a.operation_type = b.operation_type
+                       WHERE b.p99_us IS NOT NULL AND a.p99_us IS NOT NULL"#,
+                    f64::from(days.get()),
+                )
+                .fetch_all(connection)
+                .await
+            })
+        }));
+        let halves = rows.await?.into_iter().map(|row| Halves {
+            operation_type: row.operation_type,
+            before: (row.before_count, row.before_us),
+            after: (row.after_count, row.after_us),
+        });
+        Ok(detection::degradations(&halves.collect::<Vec<_>>()))
+    }
+
+    async fn correlations(&self, call: &Call, query: &CorrelationQuery) -> PortResult<Vec<Correlation>> {
+        let hours = self.hours(call, query.hours, None, true).await?;
+        Ok(detection::correlations(&hours, query.threshold.get()))
     }
 
     async fn acknowledge(&self, call: &Call, id: i64, who: Acknowledgement) -> PortResult<Option<LatencyAlert>> {

@@ -3,14 +3,18 @@
 use async_trait::async_trait;
 use reqwest::Method;
 
+use super::detection::{Anomaly, Correlation, Degradation};
 use super::domain::{
-    Acknowledgement, LatencyAlert, LatencyAlertPage, LatencyAlertQuery, LatencyBaseline, LatencyBaselineHealth,
-    LatencyBaselinePage, LatencyBaselineQuery, NewLatencyBaseline, NewOperationType, OperationTypeRow,
+    Acknowledgement, CorrelationQuery, LatencyAlert, LatencyAlertPage, LatencyAlertQuery, LatencyAlertType,
+    LatencyBaseline, LatencyBaselineHealth, LatencyBaselinePage, LatencyBaselineQuery, LookbackDays,
+    NewLatencyBaseline, NewOperationType, OperationTypeRow,
 };
 use super::port::{LatencyAlertSor, LatencyBaselineSor};
-use super::routes::{AlertsBody, BaselinesBody, HealthBody, TypesBody};
+use super::routes::{
+    AlertsBody, AnomaliesBody, BaselinesBody, CorrelationsBody, DegradationsBody, HealthBody, TypesBody,
+};
 use crate::http::{Code, Cursor, Outward, Peer, Repeatable};
-use crate::kernel::{Call, PortResult};
+use crate::kernel::{Call, LimitSeverity, PortResult};
 
 pub(super) struct RemoteLimits {
     baselines: Peer,
@@ -101,8 +105,8 @@ impl LatencyAlertSor for RemoteLimits {
         {
             with(&mut parameters, name, value);
         }
-        with(&mut parameters, "severity", query.severity.map(|severity| severity.as_str()));
-        with(&mut parameters, "type", query.alert_type.map(|kind| kind.as_str()));
+        with(&mut parameters, "severity", query.severity.map(LimitSeverity::as_str));
+        with(&mut parameters, "type", query.alert_type.map(LatencyAlertType::as_str));
         with(&mut parameters, "operationType", query.operation_type.as_ref());
         with(&mut parameters, "scope", query.scope.as_ref());
         with(&mut parameters, "cursor", query.after.as_ref().map(Cursor::encode));
@@ -116,6 +120,26 @@ impl LatencyAlertSor for RemoteLimits {
         let request =
             |outward: &Outward| outward.request(Method::GET, outward.url(["performance", "alerts", &id.to_string()]));
         self.alerts.read(call, Repeatable::Yes, request).await
+    }
+
+    async fn anomalies(&self, call: &Call) -> PortResult<Vec<Anomaly>> {
+        let request = |outward: &Outward| outward.request(Method::GET, outward.url(["performance", "anomalies"]));
+        Ok(self.alerts.written::<AnomaliesBody>(call, Repeatable::Yes, request).await?.anomalies)
+    }
+
+    async fn degradations(&self, call: &Call, days: LookbackDays) -> PortResult<Vec<Degradation>> {
+        let request = |outward: &Outward| {
+            outward.request(Method::GET, outward.url(["performance", "degradations"])).query(&[("days", days.get())])
+        };
+        Ok(self.alerts.written::<DegradationsBody>(call, Repeatable::Yes, request).await?.degradations)
+    }
+
+    async fn correlations(&self, call: &Call, query: &CorrelationQuery) -> PortResult<Vec<Correlation>> {
+        let parameters = [("hours", query.hours.to_string()), ("threshold", query.threshold.get().to_string())];
+        let request = |outward: &Outward| {
+            outward.request(Method::GET, outward.url(["performance", "correlations"])).query(&parameters)
+        };
+        Ok(self.alerts.written::<CorrelationsBody>(call, Repeatable::Yes, request).await?.correlations)
     }
 
     async fn acknowledge(&self, call: &Call, id: i64, who: Acknowledgement) -> PortResult<Option<LatencyAlert>> {

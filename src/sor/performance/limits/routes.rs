@@ -2,11 +2,13 @@
 
 mod alerts;
 mod baselines;
+mod detection;
 mod types;
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
 
+use super::detection::{Anomaly, Correlation, Degradation};
 use super::domain::{LatencyAlert, LatencyBaseline, LatencyBaselineHealth, OperationTypeRow};
 use super::port::{LatencyAlertSor, LatencyBaselineSor};
 use crate::http::{Resource, Routes};
@@ -41,6 +43,17 @@ pub(in crate::sor::performance) fn routes(routes: &mut Routes<'_>) {
         .service(
             Resource::at("/performance/alerts/{id}/acknowledge")
                 .with(alerts::__path_acknowledge_latency_alert, alerts::acknowledge_latency_alert),
+        )
+        .service(
+            Resource::at("/performance/anomalies").with(detection::__path_list_anomalies, detection::list_anomalies),
+        )
+        .service(
+            Resource::at("/performance/degradations")
+                .with(detection::__path_list_degradations, detection::list_degradations),
+        )
+        .service(
+            Resource::at("/performance/correlations")
+                .with(detection::__path_list_correlations, detection::list_correlations),
         )
         .service(
             Resource::at("/performance/operation-types")
@@ -85,6 +98,30 @@ pub(super) struct AlertsBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     pub(super) next_cursor: Option<String>,
+}
+
+/// Operations that were much slower within an hour.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = OperationAnomalies)]
+pub(super) struct AnomaliesBody {
+    /// The worst first.
+    pub(super) anomalies: Vec<Anomaly>,
+}
+
+/// Operations that became slower over days.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = OperationDegradations)]
+pub(super) struct DegradationsBody {
+    /// The largest first.
+    pub(super) degradations: Vec<Degradation>,
+}
+
+/// Operations that become slower together.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = OperationCorrelations)]
+pub(super) struct CorrelationsBody {
+    /// The closest first.
+    pub(super) correlations: Vec<Correlation>,
 }
 
 /// Types of operations.

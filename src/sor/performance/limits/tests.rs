@@ -3,7 +3,10 @@
 use futures::future::join_all;
 use sqlx::{ConnectOptions, PgConnection};
 
+use crate::kernel::{CALL, LimitSeverity};
+use crate::sor::performance::statistics::tests::roll_up;
 use crate::sor::performance::tests::sql::{refused, run, tool, value};
+use crate::sor::performance::{AlertSettings, OperationRounds};
 use crate::storage::testing::{TestDatabase, database};
 
 async fn session(test: &TestDatabase) -> PgConnection {
@@ -336,4 +339,42 @@ async fn what_is_older_than_it_is_kept_goes() {
     )
     .await;
     assert_eq!(value(&mut session, counts).await, "1 0", "the one in force stays");
+}
+
+#[actix_web::test]
+async fn what_became_slower_is_an_alert_until_it_is_not_found_again() {
+    let test = database().await;
+    let mut session = session(&test).await;
+    let alerts = AlertSettings { quiet: std::time::Duration::from_mins(15), least_count: 3, least_percent: 5 };
+    let rounds = OperationRounds::new(test.db.clone(), alerts);
+    // 40 hours of 30 operations of 1 ms, and one of 9 ms.
+    run(
+        &mut session,
+        "INSERT INTO perf.operation (ended_at, duration_us, operation_type, user_name)
+         SELECT date_trunc('hour', now(), 'UTC') - hour * interval '1 hour', CASE hour WHEN 1 THEN 9000 ELSE 1000 END, 'commit', 'u'
+         FROM generate_series(1, 41) AS hour, generate_series(1, 30)",
+    )
+    .await;
+    roll_up(&test).await;
+    let port = super::local_alerts(test.db.clone());
+    let (anomalies, degradations) =
+        (port.anomalies(&CALL).await.unwrap(), port.degradations(&CALL, 2_i64.try_into().unwrap()).await.unwrap());
+    assert_eq!((anomalies.len(), anomalies[0].p50_ms, anomalies[0].severity), (1, 9.0, LimitSeverity::Critical));
+    assert!(
+        degradations.len() == 1 && (degradations[0].percent - 800.0).abs() < 18.0,
+        "within 1 % each: {degradations:?}"
+    );
+    for _ in 0..2 {
+        rounds.keep_detected(&CALL, &anomalies, &degradations).await.unwrap();
+    }
+    let kinds = "SELECT string_agg(concat_ws(' ', alert_type, severity, round(violation_multiplier), resolved_at IS NULL), ', ' ORDER BY alert_type)
+                 FROM perf.performance_alerts";
+    assert_eq!(value(&mut session, kinds).await, "ANOMALY CRITICAL 9 t, DEGRADATION CRITICAL 9 t");
+    rounds.keep_detected(&CALL, &[], &degradations).await.unwrap();
+    assert_eq!(value(&mut session, kinds).await, "ANOMALY CRITICAL 9 f, DEGRADATION CRITICAL 9 t");
+    run(&mut session, EVALUATE).await;
+    assert_eq!(
+        value(&mut session, "SELECT count(*) FROM perf.performance_alerts WHERE resolved_at IS NULL").await,
+        "1"
+    );
 }

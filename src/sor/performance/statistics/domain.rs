@@ -245,7 +245,7 @@ impl<'de> Deserialize<'de> for Step {
         let text = String::deserialize(deserializer)?;
         let whole = |step: &Duration| {
             let unit = if *step < Self::HOUR { 1 } else { Self::HOUR.as_secs() };
-            (Self::LEAST..=Self::MOST).contains(step) && step.subsec_nanos() == 0 && step.as_secs() % unit == 0
+            (Self::LEAST..=Self::MOST).contains(step) && step.subsec_nanos() == 0 && step.as_secs().is_multiple_of(unit)
         };
         let step = parse_duration(&text).filter(whole);
         step.map(Self)

@@ -9,7 +9,7 @@ mod routes;
 #[cfg(test)]
 pub(super) mod conformance;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::sync::Arc;
 

@@ -47,13 +47,13 @@ impl RemoteStatistics {
 struct Parameters(Vec<(&'static str, String)>);
 
 impl Parameters {
-    fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    fn with(mut self, name: &'static str, value: &impl ToString) -> Self {
         self.0.push((name, value.to_string()));
         self
     }
 
     fn time(self, name: &'static str, at: DateTime<Utc>) -> Self {
-        self.with(name, at.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+        self.with(name, &at.to_rfc3339_opts(SecondsFormat::AutoSi, true))
     }
 
     fn of(self, operation_type: Option<&OperationType>, scope: Option<&OperationScope>) -> Self {
@@ -65,7 +65,7 @@ impl Parameters {
 #[async_trait]
 impl StatisticsSor for RemoteStatistics {
     async fn operations(&self, call: &Call, query: &StatisticsQuery) -> PortResult<Vec<Operation>> {
-        let parameters = Parameters::default().time("from", query.from).with("limit", query.limit);
+        let parameters = Parameters::default().time("from", query.from).with("limit", &query.limit);
         let parameters = query.to.into_iter().fold(parameters, |parameters, to| parameters.time("to", to));
         let parameters = parameters.of(None, query.scope.as_ref());
         Ok(self.read::<OperationsBody>(call, "operations", &parameters).await?.operations)
@@ -82,19 +82,19 @@ impl StatisticsSor for RemoteStatistics {
     }
 
     async fn trend(&self, call: &Call, query: &TrendQuery) -> PortResult<Option<Trend>> {
-        let parameters = Parameters::default().with("days", query.days).with("bucket", query.bucket.as_str());
+        let parameters = Parameters::default().with("days", &query.days).with("bucket", &query.bucket.as_str());
         let parameters = parameters.of(None, query.scope.as_ref());
         self.found(call, &["performance", "operations", query.operation_type.as_str(), "trend"], &parameters).await
     }
 
     async fn series(&self, call: &Call, query: &SeriesQuery) -> PortResult<SeriesAnswer> {
         let parameters = Parameters::default().time("from", query.from).time("to", query.to);
-        let parameters = parameters.with("step", query.step.as_text()).with("groupBy", query.group_by.as_str());
+        let parameters = parameters.with("step", &query.step.as_text()).with("groupBy", &query.group_by.as_str());
         self.read(call, "series", &parameters.of(query.operation_type.as_ref(), query.scope.as_ref())).await
     }
 
     async fn slowest(&self, call: &Call, query: &SlowestQuery) -> PortResult<Vec<SlowOperation>> {
-        let parameters = Parameters::default().with("days", query.days).with("limit", query.limit);
+        let parameters = Parameters::default().with("days", &query.days).with("limit", &query.limit);
         let parameters = parameters.of(query.operation_type.as_ref(), query.scope.as_ref());
         Ok(self.read::<SlowestBody>(call, "slowest", &parameters).await?.operations)
     }
@@ -104,10 +104,10 @@ impl StatisticsSor for RemoteStatistics {
     }
 
     async fn scopes(&self, call: &Call, limit: u16) -> PortResult<Vec<ScopeFigures>> {
-        Ok(self.read::<ScopesBody>(call, "scopes", &Parameters::default().with("limit", limit)).await?.scopes)
+        Ok(self.read::<ScopesBody>(call, "scopes", &Parameters::default().with("limit", &limit)).await?.scopes)
     }
 
     async fn users(&self, call: &Call, limit: u16) -> PortResult<Vec<UserFigures>> {
-        Ok(self.read::<UsersBody>(call, "users", &Parameters::default().with("limit", limit)).await?.users)
+        Ok(self.read::<UsersBody>(call, "users", &Parameters::default().with("limit", &limit)).await?.users)
     }
 }

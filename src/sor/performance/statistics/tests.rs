@@ -27,7 +27,7 @@ fn rounds(test: &TestDatabase) -> OperationRounds {
 }
 
 /// Rolls up all hours that are over. It waits for transactions that are older, of other tests too.
-async fn roll_up(test: &TestDatabase) {
+pub(in crate::sor::performance) async fn roll_up(test: &TestDatabase) {
     let mut session = session(test).await;
     let left = "SELECT coalesce((SELECT rolled_through < date_trunc('hour', now() - interval '5 s', 'UTC') FROM perf.rollup_state), true)
                        OR EXISTS (SELECT FROM perf.late_hour)";

@@ -36,6 +36,10 @@ use crate::sor::testing::call;
 #[case("alerts?severity=bad", 400, "parameter_invalid")]
 #[case("alerts?days=3651", 400, "parameter_invalid")]
 #[case("alerts?cursor=nonsense", 400, "parameter_invalid")]
+#[case("degradations?days=36", 400, "parameter_invalid")]
+#[case("correlations?threshold=1.1", 400, "parameter_invalid")]
+#[case("correlations?hours=841", 400, "parameter_invalid")]
+#[case("anomalies?days=1", 400, "parameter_unknown")]
 #[case("alerts/1", 404, "latency_alert_unknown")]
 #[actix_web::test]
 async fn a_question_that_cannot_be_answered_is_told_why(#[case] path: &str, #[case] status: u16, #[case] code: &str) {

@@ -1,0 +1,60 @@
+//! An operation is slower than its limit, and somebody is told, with whole servers and a receiver that listens.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::alerting::{slack, told};
+use crate::harness::{Flamewarden, Setup};
+use crate::processes::until;
+
+async fn record(server: &Flamewarden, count: usize, micros: i64) {
+    let one = json!({"operationType": "checkout", "durationUs": micros, "scope": "shop", "userName": "ana"});
+    let body = json!({"metrics": vec![one; count]});
+    let answer = server.request(Method::POST, "/performance/metrics/batch").json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+/// Waits until a list has one row that holds so.
+async fn one(server: &Flamewarden, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    let row = async || {
+        server.request(Method::POST, "/schedule/performance_alerts/run").send().await.unwrap();
+        server.json(path).await.1["alerts"][0].clone()
+    };
+    until(&format!("an alert in {path}"), || async { holds(&row().await) }).await;
+    row().await
+}
+
+#[actix_web::test]
+async fn a_limit_that_many_pass_is_an_alert_that_people_are_told_of_and_acknowledge_in_either_place() {
+    let receiver = slack().await;
+    let hook = format!("{}/services/hook", receiver.uri());
+    let server = Flamewarden::start_whole(Setup::of(&[("SLACK_WEBHOOK_URL", &hook)])).await;
+    record(&server, 20, 10_000).await;
+    let learn = json!({"operationType": "checkout"});
+    let learnt = server.request(Method::POST, "/performance/baselines").json(&learn).send().await.unwrap();
+    assert_eq!(learnt.json::<Value>().await.unwrap()["limitUs"], 20_000);
+    // One that is slow is an alert here, and wakes nobody.
+    record(&server, 1, 90_000).await;
+    let alert = one(&server, "/performance/alerts?resolved=false", |alert| alert["occurrences"] == 1).await;
+    assert_eq!((&alert["severity"], &alert["sustainedAt"]), (&json!("critical"), &Value::Null));
+    assert_eq!(server.json("/alerts?source=latency").await.1["count"], 0);
+
+    record(&server, 4, 91_000).await;
+    let incident = one(&server, "/alerts?source=latency", |alert| alert["state"] == "firing").await;
+    let what = ["fingerprint", "severity", "unit", "value", "occurrences"].map(|name| incident[name].clone());
+    let expected = [json!("latency/checkout/"), json!("critical"), json!("ratio"), json!(9.1), json!(5)];
+    assert_eq!(what, expected, "{incident}");
+    until("a message", || async { told(&receiver).await.contains("checkout: 91 ms at worst, 10 ms before") }).await;
+
+    let acknowledge = format!("/alerts/{}/acknowledge", incident["id"]);
+    let by_ana = json!({"by": "ana", "note": "rolling back"});
+    let done = server.request(Method::POST, &acknowledge).json(&by_ana).send().await.unwrap();
+    assert_eq!(done.status(), 200);
+    let alert = one(&server, "/performance/alerts", |alert| alert["acknowledged"] == true).await;
+    assert_eq!((&alert["acknowledgedBy"], &alert["resolutionNotes"]), (&json!("ana"), &json!("rolling back")));
+    let here = format!("/performance/alerts/{}/acknowledge", alert["id"]);
+    let again = server.request(Method::PUT, &here).json(&json!({})).send().await.unwrap();
+    assert_eq!(again.status(), 409, "the first stays");
+    let audited = server.json("/audit?resourceType=latency_alert").await.1;
+    assert_eq!(audited["entries"][0]["action"], "latency_alert.acknowledge", "{audited}");
+}
