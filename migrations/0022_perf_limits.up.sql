@@ -238,9 +238,9 @@ CREATE VIEW perf.v_baseline_health AS
     FROM perf.performance_baselines AS b ORDER BY b.operation_type, b.scope, b.baseline_id DESC;
 
 -- Keeps what was detected of a kind, ANOMALY or DEGRADATION: opens alerts, brings open ones up to date, and resolves those that
--- were not found again. `found` is a list of {operation_type, severity, now_us, before_us, detail}, with
+-- were not found again. `detected` is a list of {operation_type, severity, now_us, before_us, detail}, with
 -- `at` where it was found of a time that is over.
-CREATE FUNCTION perf.keep_detected(kind text, found jsonb) RETURNS void LANGUAGE plpgsql
+CREATE FUNCTION perf.keep_detected(kind text, detected jsonb) RETURNS void LANGUAGE plpgsql
 SET search_path = perf, pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO perf.performance_alerts AS a
@@ -248,7 +248,7 @@ BEGIN
          violation_multiplier, first_seen, last_seen, sustained_at, detail)
     SELECT kind, f.severity, f.operation_type, NULL, f.before_us, f.now_us, perf.times_over(f.now_us, f.before_us),
            coalesce(f.at, statement_timestamp()), coalesce(f.at, statement_timestamp()), statement_timestamp(), f.detail
-    FROM jsonb_to_recordset(found)
+    FROM jsonb_to_recordset(detected)
          AS f(operation_type text, severity text, now_us bigint, before_us bigint, at timestamptz, detail jsonb)
     ON CONFLICT (alert_type, operation_type, scope) WHERE resolved_at IS NULL DO UPDATE
     SET severity = excluded.severity, baseline_p99_microseconds = excluded.baseline_p99_microseconds,
@@ -257,7 +257,7 @@ BEGIN
         occurrence_count = a.occurrence_count + (a.last_seen < excluded.last_seen)::integer;
     UPDATE perf.performance_alerts AS a SET resolved_at = statement_timestamp()
     WHERE a.alert_type = kind AND a.resolved_at IS NULL
-      AND NOT EXISTS (SELECT FROM jsonb_array_elements(found) AS f WHERE f ->> 'operation_type' = a.operation_type);
+      AND NOT EXISTS (SELECT FROM jsonb_array_elements(detected) AS f WHERE f ->> 'operation_type' = a.operation_type);
 END
 $$;
 

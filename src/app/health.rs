@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, web};
@@ -23,6 +24,9 @@ pub(super) struct HealthSources {
     pub(super) db: Option<Db>,
     pub(super) checks: Vec<Arc<dyn HealthCheck>>,
 }
+
+/// How long a check may take that asks a database or another server.
+pub(super) const CHECK_WITHIN: Duration = Duration::from_secs(2);
 
 /// A check that a room adds to the health of the process.
 #[async_trait]
@@ -106,6 +110,32 @@ struct Checks {
     notifications: Option<NotificationsCheck>,
     /// The evaluation of alert rules, where this process takes part in it.
     alerting: Option<AlertingCheck>,
+    /// Operations and how long they took, where this process records them.
+    performance: Option<PerformanceCheck>,
+}
+
+/// Operations and how long they took.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is the schema of a check")]
+struct PerformanceCheck {
+    /// How it does: `warn` where own operations were dropped within 5 minutes, or an hour that ended 10 minutes ago is not
+    /// rolled up.
+    status: CheckStatus,
+    /// What waits, and what is behind.
+    details: PerformanceHealth,
+}
+
+/// How operations are recorded and rolled up.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub(super) struct PerformanceHealth {
+    /// Own operations that wait to be recorded; null where none are.
+    #[schema(example = 0)]
+    pub(super) queued: Option<usize>,
+    /// Own operations that were dropped since the start; null where none are recorded.
+    #[schema(example = 0)]
+    pub(super) dropped: Option<u64>,
+    /// Through when hours are rolled up; null before the first time, and where that cannot be read.
+    pub(super) rolled_through: Option<DateTime<Utc>>,
 }
 
 /// What people are told of incidents.

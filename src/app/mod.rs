@@ -9,9 +9,11 @@ mod database;
 mod health;
 mod placement;
 mod plan;
+mod recorder;
 mod rooms;
 mod scheduler;
 mod self_profile;
+mod traced_profiles;
 mod wiring;
 
 pub use application::{Application, TimeAndIds, openapi};

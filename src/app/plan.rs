@@ -271,6 +271,8 @@ mod tests {
     #[case(&[OPERATIONS], &[DB], "- off off off off off local External 5 not")]
     #[case(&[OPERATIONS], &[O], "- off off off off off remote None 5 not")]
     #[case(&[FLEET], &[P, C], "pyroscope off off off off remote off None 5 profiled")]
+    #[case(&[FLEET], &[P, O], "pyroscope off off off off off remote None 5 profiled")]
+    #[case(&[FLEET], &[P, O, ("SELF_RECORD", "false")], "pyroscope off off off off off off None 5 profiled")]
     #[case(&[V1], &[P, B, H, R], "pyroscope off off off off off off None 5 profiled")]
     #[case(&[V1], &[D], "remote off off off off off off None 5 not")]
     #[case(&[V2], &[P], "pyroscope off off off off off off None 5 profiled")]

@@ -16,6 +16,7 @@ use self::leader::Scheduler;
 use super::wiring::Wiring;
 use crate::kernel::{Call, PortResult};
 use crate::sor::schedule::{self, ScheduleName, ScheduleSor, Timetable};
+use crate::telemetry::{Failure, RequestScope, TraceSink, Work};
 
 /// How long a run may take.
 pub(super) const RUN_LIMIT: Duration = Duration::from_secs(55);
@@ -60,10 +61,32 @@ pub(super) struct Job {
     pub(super) run: Run,
 }
 
+/// The same job, each run of which is recorded.
+fn recorded(job: Job, sink: &Arc<dyn TraceSink>) -> Job {
+    let (name, run, sink) = (job.name.clone(), job.run, Arc::clone(sink));
+    let user = format!("system:{name}");
+    let run: Run = Box::new(move |call| {
+        let work = run(call);
+        let Some(recording) = sink.begin(Work::Job(name.as_str()), None) else { return work };
+        let (sink, user) = (Arc::clone(&sink), user.clone());
+        Box::pin(async move {
+            let done = RequestScope::of_work(Arc::clone(&recording)).run(work).await;
+            sink.end(recording.finish(String::new(), user, done.as_ref().err().and_then(Failure::code)));
+            done
+        })
+    });
+    Job { run, ..job }
+}
+
 /// Starts a scheduler for each group that has jobs here.
 pub(super) fn start(wiring: &mut Wiring<'_>) -> anyhow::Result<()> {
     let mut groups: BTreeMap<Group, Vec<Arc<Job>>> = BTreeMap::new();
+    let sink = wiring.find::<dyn TraceSink>();
     for job in std::mem::take(&mut wiring.jobs) {
+        let job = match &sink {
+            Some(sink) => recorded(job, sink),
+            None => job,
+        };
         groups.entry(job.group).or_default().push(Arc::new(job));
     }
     metrics::describe_gauge!("scheduler_leader", "Whether this process runs the jobs of the group: 1 or 0");

@@ -16,6 +16,7 @@ use super::health::HealthCheck;
 use super::placement::Placement;
 use super::rooms;
 use super::scheduler::Job;
+use super::traced_profiles::TracedProfiles;
 use crate::bor::RelationalPorts;
 use crate::config::{RulesSettings, Settings};
 use crate::http::{Outward, OutwardSettings, bearer};
@@ -147,9 +148,10 @@ impl<'a> Wiring<'a> {
         Ok(())
     }
 
-    /// Where profiles come from.
+    /// Where profiles come from. Each call is a span of the decision that makes it.
     pub(super) fn profiles(&self) -> anyhow::Result<Arc<dyn ProfileDataSor>> {
-        self.find::<dyn ProfileDataSor>().context("profiles are needed and nobody reads any")
+        let port = self.find::<dyn ProfileDataSor>().context("profiles are needed and nobody reads any")?;
+        Ok(Arc::new(TracedProfiles(port)))
     }
 
     /// What a decision of that contract works with beside profiles.

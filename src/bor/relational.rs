@@ -13,6 +13,7 @@ use crate::kernel::{AppName, Call, Clock, IdSource, PortResult, ProfileType, Sel
 use crate::sor::baseline::{Baseline, BaselineSor};
 use crate::sor::history::{HistorySor, NewAssessment};
 use crate::sor::registry::{RegistrySor, Service};
+use crate::telemetry::span;
 
 /// The longest time that reading profiles waits for the registry. Most of the time for a decision is left then.
 const REGISTRY_WITHIN: Duration = Duration::from_secs(5);
@@ -92,7 +93,7 @@ impl RelationalPorts {
         kind: Option<ProfileType>,
     ) -> SorAnswer<Vec<Baseline>> {
         let ask = |port| BaselineSor::list(port, call, app, kind);
-        self.ask(call, self.baselines.as_deref(), Some(app), "limits could not be read", ask).await
+        self.ask(call, "baseline.read", self.baselines.as_deref(), Some(app), "limits could not be read", ask).await
     }
 
     /// The service that an app is registered as.
@@ -100,7 +101,7 @@ impl RelationalPorts {
         let call = &call.until(Instant::now() + REGISTRY_WITHIN);
         let ask = async |port| Ok(RegistrySor::get(port, call, app).await?.and_then(Stored::valid));
         let failed = "labels and tenant could not be read: all series of the app are read";
-        self.ask(call, self.registry.as_deref(), Some(app), failed, ask).await
+        self.ask(call, "registry.read", self.registry.as_deref(), Some(app), failed, ask).await
     }
 
     /// All registered services.
@@ -111,12 +112,13 @@ impl RelationalPorts {
             Ok(services.into_iter().map(|service| (service.app_name.clone(), service)).collect())
         };
         let failed = "owners could not be read: all series of each app are read";
-        self.ask(call, self.registry.as_deref(), None, failed, ask).await
+        self.ask(call, "registry.read", self.registry.as_deref(), None, failed, ask).await
     }
 
     async fn ask<'p, P: ?Sized, T, A: Future<Output = PortResult<T>>>(
         &self,
         call: &Call,
+        operation: &'static str,
         port: Option<&'p P>,
         app: Option<&AppName>,
         failed: &str,
@@ -126,7 +128,8 @@ impl RelationalPorts {
             return SorAnswer::NotAsked;
         }
         let Some(port) = port else { return SorAnswer::Off };
-        match call.bound(question(port)).await {
+        let name = app.map_or("", AppName::as_str);
+        match span(operation, name, call.bound(question(port))).await {
             Ok(answer) => SorAnswer::Known(answer),
             Err(error) => {
                 tracing::warn!(app = app.map(AppName::as_str), %error, "{failed}");
@@ -150,7 +153,7 @@ impl RelationalPorts {
             Ok(mut entry) => {
                 entry.assessed_at = Some(self.clock.now());
                 entry.idempotency_key = Some(self.ids.next());
-                history.record(call, entry).await
+                span("history.write", app.as_str(), history.record(call, entry)).await
             }
             Err(error) => Err(error),
         };

@@ -47,6 +47,7 @@ pub(super) const NAMES: &[(&str, &str)] = &[
     ("AUDIT_RETENTION_DAYS", "audit.retention_days"),
     ("PERF_RETENTION_DAYS", "performance.retention_days"),
     ("PERF_ROLLUP_DAYS", "performance.rollup_days"),
+    ("SELF_RECORD", "performance.self_record"),
     ("CHANNELS_FILE", "notify.channels_file"),
     ("SLACK_WEBHOOK_URL", "notify.slack_webhook_url"),
     ("ALERTMANAGER_URL", "notify.alertmanager_url"),

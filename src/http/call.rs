@@ -26,7 +26,8 @@ use tokio::time::Instant;
 
 use super::codes::Code;
 use super::problem::Problem;
-use crate::kernel::{AccessMethod, Actor, Call, Caller, Text255};
+use crate::kernel::{AccessMethod, Actor, Call, Caller, Text255, Trace};
+use crate::telemetry::outgoing_trace;
 
 /// The id of a request.
 pub(super) const REQUEST_ID: &str = "x-request-id";
@@ -68,9 +69,7 @@ fn call_of(request: &HttpRequest) -> Result<Call, Problem> {
     if let Some(agent) = agent.and_then(|agent| agent.get(..agent.len().min(LONGEST_AGENT))) {
         call = call.from_agent(agent);
     }
-    // W3C: what cannot be read is taken for absent.
-    let trace = headers.get(TRACE).and_then(|value| value.to_str().ok()?.parse().ok());
-    call = call.traced(trace);
+    call = call.traced(trace_of(headers));
     if let Some(left) = text(headers, DEADLINE)? {
         let left = left.parse().map_err(|_| invalid(DEADLINE, "must be whole milliseconds"))?;
         if let Some(deadline) = Instant::now().checked_add(Duration::from_millis(left)) {
@@ -92,6 +91,11 @@ fn caller_of(request: &HttpRequest) -> Caller {
     }
     let actor = Actor { method: AccessMethod::Open, name: Text255::literal("local") };
     Caller { actor, client: request.peer_addr().map(|peer| peer.ip()), projects: None }
+}
+
+/// The trace that the caller said. W3C: what cannot be read is taken for absent.
+pub(super) fn trace_of(headers: &HeaderMap) -> Option<Trace> {
+    headers.get(TRACE).and_then(|value| value.to_str().ok()?.parse().ok())
 }
 
 /// How urgent another Flamewarden says that a call is, for the log.
@@ -137,7 +141,8 @@ pub(super) fn identify(call: &Call, mut request: RequestBuilder) -> RequestBuild
     if let Some(id) = call.request_id() {
         request = request.header(REQUEST_ID, id);
     }
-    if let Some(trace) = call.trace() {
+    // The span that the call is part of, where this server records it.
+    if let Some(trace) = outgoing_trace().or(call.trace()) {
         request = request.header(TRACE, trace.to_string());
     }
     request

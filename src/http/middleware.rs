@@ -12,14 +12,15 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
 use futures::FutureExt;
+use percent_encoding::percent_decode_str;
 use tracing::Instrument;
 
 use super::call::{self, GivenUrgency, RequestId};
 use super::codes::Code;
 use super::compress;
 use super::problem::{PROBLEM_JSON, Problem};
-use crate::kernel::IdSource;
-use crate::telemetry::{REQUEST_DURATION, RequestScope};
+use crate::kernel::{Caller, IdSource, Trace};
+use crate::telemetry::{REQUEST_DURATION, Recording, RequestScope, TraceSink, Work};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static(call::REQUEST_ID);
 const MAX_REQUEST_ID_BYTES: usize = 128;
@@ -44,8 +45,14 @@ pub async fn handle_request<B: MessageBody + 'static>(
     let path = request.path().to_owned();
     let gzip = compress::accepts_gzip(request.headers());
     let urgency = GivenUrgency::of(request.headers());
-    let scope = RequestScope::new(Arc::clone(&id));
-    let span = tracing::info_span!("request", request_id = %id);
+    let given = call::trace_of(request.headers());
+    let sink = request.app_data::<web::Data<dyn TraceSink>>().cloned();
+    let recording = sink.as_ref().and_then(|sink| sink.begin(Work::Request(method.as_str(), &path), given));
+    let scope = RequestScope::recorded(Arc::clone(&id), recording.clone());
+    let span = tracing::info_span!("request", request_id = %id, trace_id = tracing::field::Empty);
+    if let Some(trace_id) = recording.as_ref().map(|recording| recording.trace_id()).or(given.map(Trace::trace_id)) {
+        span.record("trace_id", format!("{trace_id:032x}"));
+    }
     let outcome = scope
         .clone()
         .run(async {
@@ -55,6 +62,9 @@ pub async fn handle_request<B: MessageBody + 'static>(
         .instrument(span.clone())
         .await;
     span.in_scope(|| log((&method, &path), urgency, &outcome, start.elapsed(), &scope));
+    if let (Some(sink), Some(recording)) = (sink, recording) {
+        outcome.recorded(&recording, &**sink);
+    }
     let id = HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static(""));
     match outcome.answer {
         Ok(mut answer) => {
@@ -102,6 +112,22 @@ impl RequestOutcome {
         let problem = problem.unwrap_or_else(|| problem_of_status(answer.status(), "the framework refused it"));
         let response = problem.error_response();
         Self { answer: Ok(answer.into_response(response)), route, problem: Some(problem) }
+    }
+
+    /// Hands in what the request was made of, unless no route took it.
+    fn recorded(&self, recording: &Recording, sink: &dyn TraceSink) {
+        let Ok(answer) = &self.answer else { return };
+        let request = answer.request();
+        if request.match_pattern().is_none() {
+            return;
+        }
+        let app = request.match_info().get("appName").unwrap_or_default();
+        let app = percent_decode_str(app).decode_utf8_lossy().into_owned();
+        let user = request.extensions().get::<Caller>().map(|caller| caller.actor.to_string());
+        let status = self.status();
+        let failed = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        let error = failed.then(|| self.problem.as_ref().map_or("internal", |problem| problem.code().id()));
+        sink.end(recording.finish(app, user.unwrap_or_else(|| "open:local".to_owned()), error));
     }
 
     fn status(&self) -> StatusCode {

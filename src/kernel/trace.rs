@@ -15,6 +15,16 @@ pub struct Trace {
 pub struct InvalidTrace;
 
 impl Trace {
+    /// The trace and span of a call that is recorded. Neither is 0.
+    pub fn of(trace_id: u128, span: u64) -> Self {
+        Self { id: trace_id.max(1), parent_id: span.max(1), flags: 1 }
+    }
+
+    /// The span of the caller.
+    pub fn parent_id(self) -> u64 {
+        self.parent_id
+    }
+
     /// The id of the whole trace, 32 hexadecimal digits when written.
     pub fn trace_id(self) -> u128 {
         self.id

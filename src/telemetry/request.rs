@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use super::spans::Recording;
+
 tokio::task_local! {
     static CURRENT: Arc<RequestScope>;
 }
@@ -16,12 +18,23 @@ pub struct RequestScope {
     query_us: AtomicU64,
     upstream_calls: AtomicU64,
     upstream_us: AtomicU64,
+    recording: Option<Arc<Recording>>,
 }
 
 impl RequestScope {
-    /// A scope for a request of that id.
-    pub fn new(id: impl Into<Arc<str>>) -> Arc<Self> {
-        Arc::new(Self { id: Some(id.into()), ..Self::default() })
+    /// A scope for a request of that id, whose spans are gathered where it is recorded.
+    pub fn recorded(id: impl Into<Arc<str>>, recording: Option<Arc<Recording>>) -> Arc<Self> {
+        Arc::new(Self { id: Some(id.into()), recording, ..Self::default() })
+    }
+
+    /// A scope for work that no request asked for.
+    pub fn of_work(recording: Arc<Recording>) -> Arc<Self> {
+        Arc::new(Self { recording: Some(recording), ..Self::default() })
+    }
+
+    /// Where the spans of the current task are gathered; `None` where it is not recorded.
+    pub(super) fn recording() -> Option<Arc<Recording>> {
+        CURRENT.try_with(|scope| scope.recording.clone()).ok().flatten()
     }
 
     /// Runs a future as part of this request. Tasks spawned within must be scoped again.

@@ -373,7 +373,8 @@ async fn both(canned: &Canned) -> ([Flamewarden; 2], Vec<Flamewarden>, [TestData
     let databases = [testing::database().await, testing::database().await];
     // What it does not know it answers with 404.
     let slack = format!("{}/nobody", canned.url());
-    let setup = || Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("SLACK_WEBHOOK_URL", &slack)]);
+    let quiet = ("SELF_RECORD", "false");
+    let setup = || Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("SLACK_WEBHOOK_URL", &slack), quiet]);
     // Another process leads the rounds: one would tell of incidents, or count alerts, between two requests.
     for database in &databases {
         let lead = "INSERT INTO core.lease SELECT name, gen_random_uuid(), 1, now() + interval '1 hour'
@@ -381,7 +382,7 @@ async fn both(canned: &Canned) -> ([Flamewarden; 2], Vec<Flamewarden>, [TestData
         sqlx::query(lead).execute(&mut database.connect_options().connect().await.unwrap()).await.unwrap();
     }
     let whole = setup().with("DATABASE_URL", &databases[0].url()).start().await;
-    let (mut front, mut sors) = (Setup::of(&[]), Vec::new());
+    let (mut front, mut sors) = (Setup::of(&[quiet]), Vec::new());
     for (variable, function) in SORS {
         let sor = setup().with("DATABASE_URL", &databases[1].url()).with("FUNCTION", function).start().await;
         front = front.with(variable, sor.base());

@@ -1,7 +1,6 @@
 //! The evaluation of alert rules: trials, and the round that evaluates all of them each minute.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -10,7 +9,7 @@ use tokio::time::Instant;
 
 use super::list::{ALERT_RULE, BASELINE, REGISTRY};
 use super::{Bor, Kind, Room, core, profile_data};
-use crate::app::health::{AlertingHealth, Check, HealthCheck};
+use crate::app::health::{AlertingHealth, CHECK_WITHIN, Check, HealthCheck};
 use crate::app::scheduler::{Group, Job, RUN_LIMIT};
 use crate::app::wiring::Wiring;
 use crate::bor::LinkSettings;
@@ -24,8 +23,6 @@ use crate::sor::schedule::{RunOutcome, ScheduleName, ScheduleSor, Timetable};
 
 /// The job that evaluates all rules.
 const ROUND: ScheduleName = ScheduleName::of("alert_rules");
-/// How long the check of health may take.
-const CHECK_WITHIN: Duration = Duration::from_secs(2);
 /// How long ago the last round may have ended.
 const LAST_ROUND_WITHIN: TimeDelta = TimeDelta::minutes(3);
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use tokio::time::Instant;
 
-use crate::app::health::{AuditHealth, Check, HealthCheck};
+use crate::app::health::{AuditHealth, CHECK_WITHIN, Check, HealthCheck};
 use crate::app::placement::Placement;
 use crate::app::scheduler::{Group, Job, RUN_LIMIT, UPKEEP_LIMIT};
 use crate::app::wiring::Wiring;
@@ -20,8 +20,6 @@ use crate::sor::schedule::{ScheduleName, Timetable};
 const DELIVER_EVERY: Duration = Duration::from_secs(1);
 /// How long a delivery may take.
 const DELIVER_WITHIN: Duration = Duration::from_secs(5);
-/// How long the check of health may take.
-const CHECK_WITHIN: Duration = Duration::from_secs(2);
 /// How long a row may wait for its link.
 const CHAINED_WITHIN: TimeDelta = TimeDelta::seconds(60);
 

@@ -12,6 +12,7 @@ mod notifications;
 mod operation_jobs;
 mod performance;
 mod profile_data;
+mod self_record;
 
 use utoipa::openapi::OpenApi;
 

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::health::{Check, HealthCheck, NotificationHealth};
+use crate::app::health::{CHECK_WITHIN, Check, HealthCheck, NotificationHealth};
 use crate::app::placement::Placement;
 use crate::app::scheduler::{Group, Job, UPKEEP_LIMIT};
 use crate::app::wiring::Wiring;
@@ -19,8 +19,6 @@ use crate::sor::schedule::{ScheduleName, Timetable};
 
 /// How often the file of channels is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// How long the check of health may take.
-const CHECK_WITHIN: Duration = Duration::from_secs(2);
 /// How long a channel may take nothing.
 const FAILING_FOR: Duration = Duration::from_mins(5);
 /// How long deliveries that have begun are waited for when the server stops.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::list::RELATIONAL;
-use super::{Kind, Room, Sor, operation_jobs};
-use crate::app::placement::{Placement, nothing_to_add, relational};
+use super::{Kind, Room, Sor, operation_jobs, self_record};
+use crate::app::placement::{Demand, InvalidPlan, Placement, nothing_to_add, relational};
 use crate::app::wiring::Wiring;
+use crate::config::Settings;
 use crate::sor::performance::{self, KeptFor, OperationUpkeep, PerformancePorts};
 
 pub(super) const ROOM: Room = Room {
@@ -14,7 +15,7 @@ pub(super) const ROOM: Room = Room {
     kind: Kind::Sor(Sor {
         title: "performance",
         url_key: "performance_url",
-        placement: relational,
+        placement,
         described: RELATIONAL,
         warnings: nothing_to_add,
         build,
@@ -22,9 +23,21 @@ pub(super) const ROOM: Room = Room {
     }),
 };
 
+/// Every process with `PERFORMANCE_URL` records itself there.
+fn placement(settings: &Settings, demand: &Demand<'_>) -> Result<Placement, InvalidPlan> {
+    let wanted = demand.wanted || settings.performance.self_record;
+    relational(settings, &Demand { wanted, ..*demand })
+}
+
 fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
-    let Some(ports) = wiring.placed(placement, performance::local, performance::remote)? else { return Ok(()) };
+    let Some(ports) = wiring.placed(placement, performance::local, performance::remote)? else {
+        if wiring.settings.performance.self_record {
+            tracing::info!("not recording its own operations: PERFORMANCE_URL is not set");
+        }
+        return Ok(());
+    };
     let PerformancePorts { operations, statistics, baselines, alerts } = ports;
+    self_record::build(wiring, Arc::clone(&operations), Arc::clone(&statistics));
     wiring.offer(operations);
     wiring.offer(statistics);
     wiring.offer(baselines);

@@ -44,8 +44,8 @@ const OF_THE_CORE: &[&str] = &["alerts", "silences", "schedule", "audit", "chann
 #[case("ReadPyroscopeAlertRule.sor.v1", &["ALERT_RULE_URL"], &["rules"], &[])]
 #[case("ReadPyroscopeCore.sor.v1", &["DATABASE_URL"], OF_THE_CORE, &["database", "audit", "notifications"])]
 #[case("ReadPyroscopeCore.sor.v1", &["CORE_URL"], OF_THE_CORE, &[])]
-#[case("ReadPyroscopePerformance.sor.v1", &["DATABASE_URL"], &["performance"], &["database"])]
-#[case("ReadPyroscopePerformance.sor.v1", &["PERFORMANCE_URL"], &["performance"], &[])]
+#[case("ReadPyroscopePerformance.sor.v1", &["DATABASE_URL"], &["performance"], &["database", "performance"])]
+#[case("ReadPyroscopePerformance.sor.v1", &["PERFORMANCE_URL"], &["performance"], &["performance"])]
 #[case("ReadPyroscopeTriageAssessment.v1", &["PYROSCOPE_URL"], &["triage"], &[])]
 #[case("ReadPyroscopeTriageAssessment.v1", &["PROFILE_DATA_URL", "HISTORY_URL", "DATABASE_URL"], &["triage"], &[])]
 #[case("ReadPyroscopeTriageAssessment.v2", &["PYROSCOPE_URL", "DATABASE_URL"], &["triage"], &[])]
@@ -103,7 +103,7 @@ async fn a_process_opens_and_documents_the_rooms_of_its_function_alone(
     let page = server.get("/swagger-ui/").send().await.unwrap().text().await.unwrap();
     assert!(page.contains("\"/api-docs/openapi.json\""), "{page}");
     let health = server.json("/api/v1/health").await.1;
-    for part in ["database", "spool", "audit", "notifications", "alerting"] {
+    for part in ["database", "spool", "audit", "notifications", "alerting", "performance"] {
         assert_eq!(health["checks"].get(part).is_some(), holds.contains(&part), "{part}: {health}");
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod fleet;
 mod functions;
 mod latency;
 mod names;
+mod own_operations;
 mod placement;
 mod profiles;
 pub(crate) mod pushing;

@@ -22,6 +22,7 @@ use crate::sor::profile_data::proto::querier::v1::{
 };
 use crate::sor::profile_data::type_id::TypeId;
 use crate::sor::profile_data::within::{NotRead, ReadBudget, run};
+use crate::telemetry::span;
 use crate::upstream::{CallOutcome, Limiter};
 
 /// Uncompressed answers up to this size, which most are, are read on the thread where they arrive. That takes 2 ms at
@@ -217,6 +218,10 @@ impl Client {
 
     /// Sends a request once the source takes another call. Sends it a second time if the connection broke.
     async fn send(&self, call: &Call, request: RequestBuilder, selected: bool) -> Result<Bytes, Refusal> {
+        span("pyroscope.query", "", self.send_in_turn(call, request, selected)).await
+    }
+
+    async fn send_in_turn(&self, call: &Call, request: RequestBuilder, selected: bool) -> Result<Bytes, Refusal> {
         let permit = self.limiter.enter(call).await;
         let second = request.try_clone();
         let mut answer = self.outward.fetch(call, request).await;

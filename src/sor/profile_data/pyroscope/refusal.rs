@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::http::Answer;
 use crate::kernel::PortError;
+use crate::telemetry::Failure;
 
 /// The longest text of another server that is logged, in characters.
 const LONGEST_QUOTE: usize = 300;
@@ -21,6 +22,16 @@ pub(super) enum Refusal {
     Lacks(String),
     /// There is no other way to ask.
     Final(PortError),
+}
+
+impl Failure for Refusal {
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::TooLong(_) => Some("too_long"),
+            Self::TooMuch(error) | Self::Final(error) => error.code(),
+            Self::Lacks(_) => Some("lacks_method"),
+        }
+    }
 }
 
 impl Refusal {
