@@ -216,6 +216,7 @@ impl Ring {
         let relational: Vec<_> = SORS.iter().map(|(_, function)| *function).skip(1).collect();
         let profiles = Setup::of(&[("FUNCTION", SORS[0].1), ("PYROSCOPE_URL", &canned.url())]).start().await;
         let relational = Setup::of(&[("FUNCTION", &relational.join(",")), ("DATABASE_URL", &database.url())]);
+        let relational = relational.with("SELF_RECORD", "false");
         // The tests share one cluster and its connections.
         let relational = relational.with("DB_POOL_SIZE", "5").start().await;
         relational.ready().await;
@@ -223,7 +224,8 @@ impl Ring {
         let proxy = Proxy::before(place(sor));
         // Short enough for a test to wait, and long enough for a busy machine.
         let deadlines = [("SOR_TIMEOUT", "4s"), ("FLAMEWARDEN__SOR__RELATIONAL_TIMEOUT", "4s")];
-        let mut front = Setup::of(&deadlines);
+        // What the servers do themselves would be among the operations.
+        let mut front = Setup::of(&deadlines).with("SELF_RECORD", "false");
         for (variable, _) in SORS {
             let url = if variable == sor { proxy.url() } else { place(variable).to_owned() };
             front = front.with(variable, &url);

@@ -54,7 +54,7 @@ async fn limits_are_learnt_listed_and_put_out_of_force(ports: &PerformancePorts)
     assert_eq!((health.len(), health[0].p99_ms, health[0].days_since_calculation), (2, 1.0, 0));
     assert_eq!(baselines.deactivate(&ana(), again.id).await, Ok(true));
     assert_eq!(baselines.deactivate(&ana(), again.id).await, Ok(false));
-    assert_eq!(baselines.get(&CALL, again.id).await.unwrap().unwrap().active, false);
+    assert!(!baselines.get(&CALL, again.id).await.unwrap().unwrap().active);
     assert_eq!(baselines.get(&CALL, i64::MAX).await, Ok(None));
 }
 

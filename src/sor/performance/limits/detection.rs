@@ -121,7 +121,7 @@ fn rounded(number: f64) -> f64 {
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;
-    let lower = if values.len() % 2 == 0 { *values.get(values.len() / 2 - 1)? } else { upper };
+    let lower = if values.len().is_multiple_of(2) { *values.get(values.len() / 2 - 1)? } else { upper };
     Some(f64::midpoint(lower, upper))
 }
 
@@ -200,10 +200,14 @@ pub(super) fn degradations(halves: &[Halves]) -> Vec<Degradation> {
     found
 }
 
+/// A type of operations, and what kind of work it is.
+type Kind<'a> = (&'a str, Option<&'a str>);
+/// The medians of hours, by when these began.
+type Medians = BTreeMap<DateTime<Utc>, f64>;
+
 /// The pairs of operations of the same scope whose hourly medians go together at least so much, the closest first.
 pub(super) fn correlations(hours: &[HourOf], threshold: f64) -> Vec<Correlation> {
-    type Medians<'a> = BTreeMap<DateTime<Utc>, f64>;
-    let mut of_scope: BTreeMap<Option<&str>, BTreeMap<(&str, Option<&str>), Medians<'_>>> = BTreeMap::new();
+    let mut of_scope: BTreeMap<Option<&str>, BTreeMap<Kind<'_>, Medians>> = BTreeMap::new();
     for hour in hours {
         let operations = of_scope.entry(hour.scope.as_deref()).or_default();
         let medians = operations.entry((&hour.operation_type, hour.category.as_deref())).or_default();
@@ -245,20 +249,15 @@ fn pearson(pairs: &[(f64, f64)]) -> Option<f64> {
 }
 
 /// What two operations may both wait for, by their names and kinds of work.
-fn bottleneck(a: (&str, Option<&str>), b: (&str, Option<&str>)) -> &'static str {
-    let both = |of: &dyn Fn((&str, Option<&str>)) -> bool| of(a) && of(b);
-    let is = |category: &'static str| move |of: (&str, Option<&str>)| of.1 == Some(category);
-    let rollback = |of: (&str, Option<&str>)| of.0.starts_with("rollback");
-    if both(&|of| of.0.starts_with("merge")) {
-        "merge_pipeline_saturation"
-    } else if rollback(a) && is("WRITE")(b) || rollback(b) && is("WRITE")(a) {
-        "transaction_log_saturation"
-    } else if both(&is("WRITE")) {
-        "object_storage_io"
-    } else if both(&is("READ")) {
-        "query_cache_pressure"
-    } else {
-        "shared_resource_contention"
+fn bottleneck(a: Kind<'_>, b: Kind<'_>) -> &'static str {
+    let (rollback_a, rollback_b) = (a.0.starts_with("rollback"), b.0.starts_with("rollback"));
+    match (a.1, b.1) {
+        _ if a.0.starts_with("merge") && b.0.starts_with("merge") => "merge_pipeline_saturation",
+        (_, Some("WRITE")) if rollback_a => "transaction_log_saturation",
+        (Some("WRITE"), _) if rollback_b => "transaction_log_saturation",
+        (Some("WRITE"), Some("WRITE")) => "object_storage_io",
+        (Some("READ"), Some("READ")) => "query_cache_pressure",
+        _ => "shared_resource_contention",
     }
 }
 
