@@ -94,12 +94,18 @@ impl Flamewarden {
     /// of the test run.
     pub(crate) async fn start_whole(setup: Setup) -> Self {
         let database = testing::database().await;
-        let mut others = Vec::new();
+        let mut others: Vec<Self> = Vec::new();
         let setup = if setup.asks_who_calls() { setup.with("SERVICE_TOKEN", SERVICE_TOKEN) } else { setup };
         let mut front = setup.clone().with("DATABASE_URL", &database.url());
         if std::env::var("FLAMEWARDEN_TEST_SORS").is_ok_and(|value| value == "remote") {
             for (variable, function) in SORS {
-                let sor = setup.clone().with("DATABASE_URL", &database.url()).with("FUNCTION", function).start().await;
+                let mut sor = setup.clone().with("DATABASE_URL", &database.url()).with("FUNCTION", function);
+                if variable == "PERFORMANCE_URL" {
+                    // Who keeps operations tells the core of alerts.
+                    let core = SORS.iter().position(|(name, _)| *name == "CORE_URL").unwrap();
+                    sor = sor.with("CORE_URL", others[core].base());
+                }
+                let sor = sor.start().await;
                 front = front.with(variable, sor.base());
                 others.push(sor);
             }

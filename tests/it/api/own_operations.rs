@@ -34,7 +34,10 @@ async fn paths(server: &Flamewarden, root: &str) -> Vec<String> {
 #[actix_web::test]
 async fn a_triage_is_a_trace_of_what_it_was_made_of_in_the_trace_of_its_caller() {
     let canned = Canned::start().await;
-    let server = Flamewarden::start_whole(Setup::of(&[("PYROSCOPE_URL", &canned.url())])).await;
+    let database = testing::database().await;
+    let setup = Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("DATABASE_URL", &database.url())]);
+    let server = setup.start().await;
+    server.ready().await;
     assert_eq!(triaged(&server, "shop").await.0, 200);
     let found = paths(&server, "triage").await;
     for path in [
