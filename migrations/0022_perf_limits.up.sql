@@ -22,8 +22,8 @@ BEGIN
     IF of_type IS NULL OR days IS NULL OR days NOT BETWEEN 1 AND 35 THEN
         PERFORM perf.refuse('give p_operation_type, and p_lookback_days from 1 to 35', 'argument_invalid', '22023');
     END IF;
-    IF (1 <= alert_multiplier AND alert_multiplier <= critical AND critical < 1000000) IS NOT TRUE THEN
-        PERFORM perf.refuse('p_alert_threshold_multiplier is from 1 to p_critical_multiplier, which is below 1000000',
+    IF (1 <= alert_multiplier AND alert_multiplier <= critical AND critical <= 999999) IS NOT TRUE THEN
+        PERFORM perf.refuse('p_alert_threshold_multiplier is from 1 to p_critical_multiplier, which is at most 999999',
                             'argument_invalid', '22023');
     END IF;
     since := perf.days_back(days);

@@ -7,13 +7,13 @@ use serde_json::Value;
 use crate::kernel::{LimitSeverity, Page, Text255, words};
 use crate::sor::performance::names::{OperationScope, OperationType};
 
-/// A multiple of the 99th percentile: 1 to below 1,000,000.
+/// A multiple of the 99th percentile: 1 to 999,999.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct Multiplier(f64);
 
 impl Multiplier {
-    const TOO_LARGE: f64 = 1_000_000.0;
+    const MOST: f64 = 999_999.0;
 
     /// The number.
     pub fn get(self) -> f64 {
@@ -25,10 +25,8 @@ impl TryFrom<f64> for Multiplier {
     type Error = String;
 
     fn try_from(number: f64) -> Result<Self, String> {
-        if (1.0..Self::TOO_LARGE).contains(&number) {
-            return Ok(Self(number));
-        }
-        Err("must be from 1 to below 1000000".to_owned())
+        let in_range = (1.0..=Self::MOST).contains(&number);
+        in_range.then_some(Self(number)).ok_or_else(|| format!("must be 1 to {}", Self::MOST))
     }
 }
 
@@ -81,11 +79,11 @@ pub struct NewLatencyBaseline {
     pub lookback_days: LookbackDays,
     /// The limit in 99th percentiles; 2 if absent.
     #[serde(default = "two")]
-    #[schema(value_type = Option<f64>, minimum = 1, exclusive_maximum = 1_000_000)]
+    #[schema(value_type = Option<f64>, minimum = 1, maximum = 999_999)]
     pub alert_threshold_multiplier: Multiplier,
     /// From where on it is critical, in 99th percentiles; 5 if absent, or the limit where that is higher.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<f64>, minimum = 1, exclusive_maximum = 1_000_000)]
+    #[schema(value_type = Option<f64>, minimum = 1, maximum = 999_999)]
     pub critical_multiplier: Option<Multiplier>,
     /// Whether hours count of which more than 5 % was over the limit: so a new normal is accepted. False if absent.
     #[serde(default)]
@@ -485,7 +483,7 @@ mod tests {
             ("lookbackDays", json!(0)),
             ("lookbackDays", json!(36)),
             ("alertThresholdMultiplier", json!(0.99)),
-            ("criticalMultiplier", json!(1e6)),
+            ("criticalMultiplier", json!(999_999.5)),
             ("operationType", json!(" ")),
             ("nope", json!(1)),
         ] {
