@@ -51,9 +51,10 @@ BEGIN
 END
 $$;
 
+-- The critical multiplier is 5, or that of the alert where this is larger, unless another one is given.
 CREATE FUNCTION perf.calculate_performance_baseline(
     p_operation_type text, p_branch_id integer DEFAULT NULL, p_lookback_days integer DEFAULT 7,
-    p_alert_threshold_multiplier numeric DEFAULT 2.0, p_scope text DEFAULT NULL, p_critical_multiplier numeric DEFAULT 5.0,
+    p_alert_threshold_multiplier numeric DEFAULT 2.0, p_scope text DEFAULT NULL, p_critical_multiplier numeric DEFAULT NULL,
     p_include_incidents boolean DEFAULT false
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = perf, pg_catalog, pg_temp AS $$
 DECLARE
@@ -61,7 +62,7 @@ DECLARE
 BEGIN
     learnt := perf.learn_baseline(
         p_operation_type, perf.scope_of(p_branch_id, p_scope), p_lookback_days, p_alert_threshold_multiplier,
-        p_critical_multiplier, p_include_incidents, 10);
+        coalesce(p_critical_multiplier, greatest(5.0, p_alert_threshold_multiplier)), p_include_incidents, 10);
     IF learnt.baseline IS NULL THEN
         RAISE WARNING '% of % days are too few samples of %: 10 are needed', learnt.samples, p_lookback_days, p_operation_type;
     END IF;

@@ -9,6 +9,7 @@ pub mod http;
 pub mod identity;
 pub mod kernel;
 pub mod profile;
+pub mod protobuf;
 pub mod sor;
 pub mod storage;
 pub mod telemetry;

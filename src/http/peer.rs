@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
@@ -64,6 +65,19 @@ impl Peer {
         let Some(answer) = self.send(call, repeatable, request).await? else { return Ok(None) };
         let value = serde_json::from_slice(&answer.body);
         value.map(Some).map_err(|error| PortError::Unavailable(format!("the answer is not understood: {error}")))
+    }
+
+    /// Sends a request and answers the body as it is. `None`: the entity is unknown.
+    ///
+    /// # Errors
+    /// The other server's, translated.
+    pub async fn bytes(
+        &self,
+        call: &Call,
+        repeatable: Repeatable,
+        request: impl Fn(&Outward) -> RequestBuilder,
+    ) -> PortResult<Option<Bytes>> {
+        Ok(self.send(call, repeatable, request).await?.map(|answer| answer.body))
     }
 
     /// The same, for answers that must hold a row.

@@ -44,7 +44,7 @@ pub use error::{PortError, PortResult};
 pub use ids::SequentialIds;
 pub use ids::{IdSource, RandomIds, RowId};
 pub use json::{InvalidJson, JsonObject, MAX_JSON_BYTES, check_json, holds_nul};
-pub use names::{AppName, FunctionName, InvalidName, Text255, Tier, check_text};
+pub use names::{AppName, FunctionName, InvalidName, Note, Text255, Tier, check_text};
 pub use near::near;
 pub use no_data::NoDataReason;
 pub use offload::offload;

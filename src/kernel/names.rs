@@ -106,6 +106,13 @@ name_type!(
     AppName,
     512
 );
+
+name_type!(
+    /// What people say of something, such as a reason: 1 to 2,000 bytes.
+    Note,
+    2_000
+);
+
 name_type!(
     /// The name of a function as a person typed it or a profiler spelled it: 1 to 2,000 bytes.
     FunctionName,

@@ -32,6 +32,7 @@ pub use maintenance::{MaintenanceRound, run_maintenance};
 pub use partitions::{Expired, PartitionedTable, Period, TableName};
 pub use pool::{PoolSettings, PoolStats};
 pub use pooler::options_behind;
+pub(crate) use rows::words_in_rows;
 pub use rows::{
     Columns, Row, apart, begin, camel_keys, changed, end_change, or_empty, snake_keys, stored, unless_empty, written,
 };

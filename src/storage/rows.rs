@@ -13,6 +13,19 @@ use super::DbError;
 use super::sqlstate::{Meaning, translate};
 use crate::kernel::{OddRow, PortError, PortResult, Repeated, RowId, Stored};
 
+/// Lets `query_as!` read words into their enums: `to_jsonb(lower(state)) AS "state: Json<State>"`. A word that is none of them
+/// is an error of the query.
+macro_rules! words_in_rows {
+    ($($word:ty),+ $(,)?) => {$(
+        impl From<sqlx::types::Json<$word>> for $word {
+            fn from(read: sqlx::types::Json<Self>) -> Self {
+                read.0
+            }
+        }
+    )+};
+}
+pub(crate) use words_in_rows;
+
 /// Reads the columns of a row into the types that check them, and gathers what each of them finds wrong.
 #[derive(Debug, Default)]
 pub struct Columns(RefCell<Vec<String>>);

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::json;
 
 use crate::app::scheduler::{Group, Job, UPKEEP_LIMIT};
 use crate::app::wiring::Wiring;
 use crate::kernel::{AppName, Call, JsonObject, PortError, PortResult, all_pages};
-use crate::sor::incident::{Act, IncidentSor, IncidentSource, Note, Observation, ValueUnit};
+use crate::sor::incident::{Act, IncidentSor, IncidentSource, Observation, ValueUnit};
 use crate::sor::performance::limits::{
     Acknowledgement, LatencyAlert, LatencyAlertQuery, LatencyAlertSor, LatencyAlertType, LookbackDays,
 };
@@ -100,15 +101,15 @@ async fn report(
     for alert in open.await? {
         let observed = incidents.observe(call, observation(&alert, quiet_seconds)?).await?;
         if alert.acknowledged && !observed.acknowledged {
-            let note = alert.resolution_notes.clone().map(Note::try_from).and_then(Result::ok);
+            let note = alert.resolution_notes.as_deref().map(str::parse).and_then(Result::ok);
             let by = alert.acknowledged_by.as_deref().map(str::parse).and_then(Result::ok);
             first_stays(incidents.act(call, observed.id, Act::Acknowledge { note, by }).await)?;
         } else if observed.acknowledged && !alert.acknowledged {
             let Some(incident) = incidents.get(call, observed.id).await? else { continue };
-            let text = |text: Option<&str>| text.map(str::parse).and_then(Result::ok);
+            let incident = incident.incident;
             let who = Acknowledgement {
-                acknowledged_by: text(incident.incident.acknowledged_by.as_deref()),
-                resolution_notes: text(incident.incident.acknowledged_note.as_deref()),
+                acknowledged_by: incident.acknowledged_by.as_deref().map(str::parse).and_then(Result::ok),
+                resolution_notes: incident.acknowledged_note.as_deref().map(str::parse).and_then(Result::ok),
             };
             first_stays(alerts.acknowledge(call, alert.id, who).await)?;
         }
@@ -124,16 +125,27 @@ fn first_stays<T>(done: PortResult<T>) -> PortResult<()> {
     }
 }
 
+/// The fingerprint of an alert in the core. A slash in the name of the type is encoded, so that no two causes share one.
+fn fingerprint(alert: &LatencyAlert) -> String {
+    const SLASH: &AsciiSet = &CONTROLS.add(b'/').add(b'%');
+    let what = utf8_percent_encode(&alert.operation_type, SLASH);
+    match (alert.alert_type, &alert.scope) {
+        (LatencyAlertType::ThresholdExceeded, None) => format!("latency/{what}"),
+        (LatencyAlertType::ThresholdExceeded, Some(scope)) => format!("latency/{what}/{scope}"),
+        (kind, scope) => format!("latency/{what}/{}/{}", scope.as_deref().unwrap_or_default(), kind.as_str()),
+    }
+}
+
 /// What the core is told of an alert.
 fn observation(alert: &LatencyAlert, quiet_seconds: i32) -> PortResult<Observation> {
     let scope = alert.scope.as_deref().unwrap_or_default();
     let (what, kind) = (&alert.operation_type, alert.alert_type);
     let place = if scope.is_empty() { String::new() } else { format!(" of {scope}") };
     let ms = alert.actual_duration_ms;
-    let (suffix, title) = match kind {
-        LatencyAlertType::ThresholdExceeded => ("", format!("{what}{place} takes longer than its limit")),
-        LatencyAlertType::Anomaly => ("/anomaly", format!("{what}{place} was much slower within an hour")),
-        LatencyAlertType::Degradation => ("/degradation", format!("{what}{place} became slower over days")),
+    let title = match kind {
+        LatencyAlertType::ThresholdExceeded => format!("{what}{place} takes longer than its limit"),
+        LatencyAlertType::Anomaly => format!("{what}{place} was much slower within an hour"),
+        LatencyAlertType::Degradation => format!("{what}{place} became slower over days"),
     };
     let headline = match alert.baseline_p99_ms {
         Some(p99) => format!("{what}{place}: {ms} ms at worst, {p99} ms before"),
@@ -143,7 +155,7 @@ fn observation(alert: &LatencyAlert, quiet_seconds: i32) -> PortResult<Observati
         "actualDurationMs": ms, "baselineP99Ms": alert.baseline_p99_ms, "metricId": alert.metric_id,
         "firstSeen": alert.first_seen, "lastSeen": alert.last_seen, "found": alert.detail});
     Ok(Observation {
-        fingerprint: format!("latency/{what}/{scope}{suffix}"),
+        fingerprint: fingerprint(alert),
         source: IncidentSource::Latency,
         severity: alert.severity,
         title,

@@ -36,12 +36,13 @@ fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
         }
         return Ok(());
     };
-    let PerformancePorts { operations, statistics, baselines, alerts } = ports;
+    let PerformancePorts { operations, statistics, baselines, alerts, merges } = ports;
     self_record::build(wiring, Arc::clone(&operations), Arc::clone(&statistics));
     wiring.offer(operations);
     wiring.offer(statistics);
     wiring.offer(baselines);
     wiring.offer(Arc::clone(&alerts));
+    wiring.offer(merges);
     if *placement == Placement::Local {
         let settings = wiring.settings.performance;
         let clock = Arc::clone(&wiring.clock);

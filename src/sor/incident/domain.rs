@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::{
-    AppName, JsonObject, LimitSeverity, Page, RowId, Text255, check_text, rfc3339, rfc3339_or_null, words,
+    AppName, JsonObject, LimitSeverity, Note, Page, RowId, Text255, check_text, rfc3339, rfc3339_or_null, words,
 };
 
 /// The longest fingerprint and the longest title, in bytes.
@@ -268,30 +268,6 @@ pub struct IncidentPosition(pub(super) i32);
 
 /// One page of incidents, newest first.
 pub type IncidentPage = Page<Incident, IncidentPosition>;
-
-/// A note or a reason: 1 to 2,000 bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Note(String);
-
-impl Note {
-    /// Longest note, in bytes.
-    pub const MAX_BYTES: usize = 2_000;
-
-    /// The note.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Note {
-    type Error = crate::kernel::InvalidName;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        crate::kernel::check_text(&text, Self::MAX_BYTES)?;
-        Ok(Self(text))
-    }
-}
 
 /// How long something is to last: 1 to 43,200 minutes, which are 30 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

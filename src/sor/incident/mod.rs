@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 pub use domain::{
     Act, Findings, Incident, IncidentEvent, IncidentLevel, IncidentPage, IncidentPosition, IncidentQuery,
-    IncidentSource, IncidentState, IncidentTimeline, Minutes, NewSilence, Note, Observation, Observed, ResolveReason,
+    IncidentSource, IncidentState, IncidentTimeline, Minutes, NewSilence, Observation, Observed, ResolveReason,
     Silence, SilencePage, SilenceQuery, ValueUnit,
 };
 pub use port::{AlertStateSor, IncidentSor, SilenceSor};

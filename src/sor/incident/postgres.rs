@@ -11,10 +11,10 @@ use sqlx::PgConnection;
 
 use super::domain::{
     Act, Incident, IncidentPage, IncidentPosition, IncidentQuery, IncidentSource, IncidentState, IncidentTimeline,
-    Note, Observation, Observed, ValueUnit,
+    Observation, Observed, ValueUnit,
 };
 use super::port::IncidentSor;
-use crate::kernel::{AppName, Call, LimitSeverity, Page, PortError, PortResult, RowId, Text255};
+use crate::kernel::{AppName, Call, LimitSeverity, Note, Page, PortError, PortResult, RowId, Text255};
 use crate::storage::{Db, DbError, Repeat, acting, begin, camel_keys, snake_keys};
 
 /// The adapter of the room's three ports.

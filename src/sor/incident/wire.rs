@@ -4,9 +4,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::domain::{Act, Incident, IncidentSource, Minutes, NewSilence, Note, Silence};
+use super::domain::{Act, Incident, IncidentSource, Minutes, NewSilence, Silence};
 use super::rounds::{RuleState, Told};
-use crate::kernel::{AppName, RowId, Text255, rfc3339_or_null};
+use crate::kernel::{AppName, Note, RowId, Text255, rfc3339_or_null};
 
 /// One page of alerts.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]

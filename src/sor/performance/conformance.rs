@@ -8,6 +8,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::limits::{MockLatencyAlertSor, MockLatencyBaselineSor};
+use super::merges::MockMergeSor;
+use super::otlp::{ExportOutcome, SentTraces, TraceExport};
 use super::statistics::MockStatisticsSor;
 use super::{
     Ended, MetricBatch, Micros, NewMetric, NewSpan, OperationScope, PerformancePorts, RecordedBatch, RejectedMetric,
@@ -16,6 +18,7 @@ use super::{
 use crate::http::Routes;
 use crate::http::testing::Served;
 use crate::kernel::{CALL, Call, Caller, Clock, PortError, SystemClock, Text255};
+use crate::protobuf::Encoding;
 use crate::sor::testing::{Fixture, suite};
 
 pub(super) fn serve(ports: Arc<PerformancePorts>) -> Served {
@@ -23,12 +26,14 @@ pub(super) fn serve(ports: Arc<PerformancePorts>) -> Served {
     let statistics = web::Data::from(Arc::clone(&ports.statistics));
     let baselines = web::Data::from(Arc::clone(&ports.baselines));
     let alerts = web::Data::from(Arc::clone(&ports.alerts));
+    let merges = web::Data::from(Arc::clone(&ports.merges));
     let clock = web::Data::from(Arc::new(SystemClock) as Arc<dyn Clock>);
     Served::with(move |app| {
         app.app_data(operations.clone())
             .app_data(statistics.clone())
             .app_data(baselines.clone())
-            .app_data(alerts.clone());
+            .app_data(alerts.clone())
+            .app_data(merges.clone());
         app.app_data(clock.clone()).configure(Routes::serve(super::routes));
     })
 }
@@ -48,6 +53,7 @@ fn only(operations: super::MockOperationSor) -> PerformancePorts {
         statistics: Arc::new(MockStatisticsSor::new()),
         baselines: Arc::new(MockLatencyBaselineSor::new()),
         alerts: Arc::new(MockLatencyAlertSor::new()),
+        merges: Arc::new(MockMergeSor::new()),
     }
 }
 
@@ -298,7 +304,29 @@ async fn traces_are_listed_by_their_roots(PerformancePorts { operations: port, .
     assert_eq!((first.entries.len(), second.entries.len(), second.next), (3, 1, None));
 }
 
+async fn an_export_is_recorded_once_in_either_encoding(PerformancePorts { operations: port, .. }: &PerformancePorts) {
+    let ended = ago(1_000).timestamp_nanos_opt().unwrap();
+    let span = |id: &str| {
+        json!({"traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "spanId": id, "name": "größe /%", "kind": 2,
+            "startTimeUnixNano": ended - 5_000_000, "endTimeUnixNano": ended})
+    };
+    let message = json!({"resourceSpans": [{"scopeSpans": [{"spans": [span("00f067aa0ba902b7"), span("")]}]}]});
+    let sent = SentTraces { encoding: Encoding::Json, gzip: false, body: message.to_string().into() };
+    let export = TraceExport::read(sent, SystemClock.now()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(port.record_export(&CALL, export.clone()).await, Ok(export.outcome.clone()));
+    }
+    // A field of no number that is known, in protobuf.
+    let empty = SentTraces { encoding: Encoding::Proto, gzip: false, body: vec![0xfa, 0x01, 0].into() };
+    let empty = TraceExport::read(empty, SystemClock.now()).unwrap();
+    assert_eq!(port.record_export(&CALL, empty).await, Ok(ExportOutcome::default()));
+    let roots = port.traces(&CALL, &all()).await.unwrap().entries;
+    let shown: Vec<_> = roots.iter().map(|root| (&*root.operation_type, &*root.scope, root.duration_us)).collect();
+    assert_eq!(shown, [("größe /%", "unknown_service", Some(5_000))]);
+}
+
 suite! {
+    an_export_is_recorded_once_in_either_encoding
     answers_the_row_as_it_was_given
     what_is_not_given_is_the_caller_and_now
     the_longest_names_and_durations_are_kept

@@ -1,4 +1,5 @@
-//! The Performance SOR: which operation took how long, of this server and of any program that records here by SQL or REST.
+//! The Performance SOR: which operation took how long, of this server and of any program that records here by SQL, REST or
+//! OpenTelemetry.
 //! It owns the schema `perf`.
 //!
 //! Functions of the schema (migration 0020) record everything, also what programs record by SQL. The tree of a trace is built in
@@ -6,7 +7,9 @@
 
 mod domain;
 pub mod limits;
+pub mod merges;
 mod names;
+pub mod otlp;
 mod port;
 mod postgres;
 mod remote;
@@ -41,6 +44,7 @@ pub use tree::{Trace, TraceSpan};
 pub use upkeep::{KeptFor, OperationUpkeep};
 
 use self::limits::{LatencyAlertSor, LatencyBaselineSor};
+use self::merges::MergeSor;
 use self::statistics::StatisticsSor;
 use crate::http::Outward;
 use crate::storage::Db;
@@ -55,6 +59,8 @@ pub struct PerformancePorts {
     pub baselines: Arc<dyn LatencyBaselineSor>,
     /// What is over a limit.
     pub alerts: Arc<dyn LatencyAlertSor>,
+    /// Merges of branches.
+    pub merges: Arc<dyn MergeSor>,
 }
 
 /// Operations kept in this database.
@@ -63,7 +69,8 @@ pub fn local(db: Db) -> PerformancePorts {
         operations: Arc::new(postgres::PostgresOperations::new(db.clone())),
         statistics: statistics::local(db.clone()),
         baselines: limits::local(db.clone()),
-        alerts: limits::local_alerts(db),
+        alerts: limits::local_alerts(db.clone()),
+        merges: merges::local(db),
     }
 }
 
@@ -73,6 +80,7 @@ pub fn remote(outward: Outward) -> PerformancePorts {
         operations: Arc::new(remote::RemoteOperations::new(outward.clone())),
         statistics: statistics::remote(outward.clone()),
         baselines: limits::remote(outward.clone()),
-        alerts: limits::remote_alerts(outward),
+        alerts: limits::remote_alerts(outward.clone()),
+        merges: merges::remote(outward),
     }
 }

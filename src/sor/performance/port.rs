@@ -2,6 +2,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::domain::{Metric, MetricBatch, NewMetric, RecordedBatch, RecordedMetric};
+use super::otlp::{ExportOutcome, TraceExport};
 use super::spans::{BegunSpan, EndedSpan, NewSpan, SpanEnd, TracePage, TraceQuery};
 use super::tree::Trace;
 use crate::kernel::{Call, PortResult, Text255};
@@ -18,6 +19,10 @@ pub trait OperationSor: Send + Sync {
 
     /// Records operations in one transaction. For a key that is known it answers what it answered the first time.
     async fn record_all(&self, call: &Call, batch: MetricBatch, key: Option<Uuid>) -> PortResult<RecordedBatch>;
+
+    /// Records spans that an exporter sent, in one transaction. A message that was recorded before is not recorded again.
+    /// Answers what was rejected, here included.
+    async fn record_export(&self, call: &Call, export: TraceExport) -> PortResult<ExportOutcome>;
 
     /// The metric of an id.
     async fn metric(&self, call: &Call, id: i64) -> PortResult<Option<Metric>>;

@@ -12,7 +12,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::domain::{Ended, Metric, MetricBatch, NewMetric, RecordedBatch, RecordedMetric, SpanIds};
-use super::names::OperationScope;
+use super::names::{OperationScope, OperationType};
+use super::otlp::{ExportOutcome, ExportedSpan, KnownTypes, SpanEvent, TraceExport};
 use super::port::OperationSor;
 use super::spans::{BegunSpan, EndedSpan, NewSpan, SpanEnd, SpanOutcome, TracePage, TraceQuery};
 use super::tree::Trace;
@@ -21,33 +22,64 @@ use crate::storage::{Db, DbError, Repeat, begin};
 
 pub(super) struct PostgresOperations {
     db: Db,
+    types: KnownTypes,
+}
+
+/// A row to insert.
+struct Row {
+    operation: NewMetric,
+    is_metric: bool,
+    kind: Option<i16>,
+    error: Option<Value>,
+    events: Option<Value>,
+}
+
+impl From<NewMetric> for Row {
+    fn from(operation: NewMetric) -> Self {
+        let error = operation.error_details.as_ref().map(|details| json!({"details": details.as_value()}));
+        Self { operation, is_metric: true, kind: None, error, events: None }
+    }
+}
+
+impl From<ExportedSpan> for Row {
+    fn from(span: ExportedSpan) -> Self {
+        let events = span.events.iter().map(SpanEvent::to_json).collect::<Vec<_>>();
+        Self {
+            operation: span.operation,
+            is_metric: span.is_metric,
+            kind: Some(span.kind.get()),
+            error: span.error.map(|message| json!({"message": message})),
+            events: (!events.is_empty()).then_some(Value::Array(events)),
+        }
+    }
 }
 
 impl PostgresOperations {
     pub(super) fn new(db: Db) -> Self {
-        Self { db }
+        Self { db, types: KnownTypes::default() }
     }
 
-    /// Records metrics and answers with what `answer` makes of that; or, for a key that is known, with what was answered
-    /// the first time.
+    /// Inserts rows and answers with what `answer` makes of that; or, for a key that is known, with what was answered the
+    /// first time.
     async fn insert<T: DeserializeOwned>(
         &self,
         call: &Call,
-        metrics: Vec<NewMetric>,
+        rows: impl IntoIterator<Item = impl Into<Row>>,
         key: Option<Uuid>,
         answer: impl Fn(&[RecordedMetric]) -> Value + Send + Sync + 'static,
     ) -> PortResult<T> {
-        let (metrics, answer, caller): (Arc<[_]>, _, _) = (metrics.into(), Arc::new(answer), caller(call));
+        let rows: Arc<[Row]> = rows.into_iter().map(Into::into).collect();
+        let (answer, caller) = (Arc::new(answer), caller(call));
         let repeat = if key.is_some() { Repeat::Safe } else { Repeat::Unsafe };
         let done = call.bound(self.db.run(repeat, move |connection| {
-            let (metrics, answer, caller) = (Arc::clone(&metrics), Arc::clone(&answer), caller.clone());
+            let (rows, answer, caller) = (Arc::clone(&rows), Arc::clone(&answer), caller.clone());
             Box::pin(async move {
-                let Some(key) = key else { return Ok(answer(&insert(connection, &metrics, &caller).await?)) };
+                let Some(key) = key else { return Ok(answer(&insert(connection, &rows, &caller).await?)) };
                 let mut transaction = begin(connection).await?;
                 if let Some(known) = known(&mut transaction, key).await? {
                     return Ok(known);
                 }
-                let new = answer(&insert(&mut transaction, &metrics, &caller).await?);
+                let new = answer(&insert(&mut transaction, &rows, &caller).await?);
                 if keep(&mut transaction, key, &new).await? {
                     transaction.commit().await?;
                     return Ok(new);
@@ -63,8 +95,31 @@ impl PostgresOperations {
     }
 }
 
+impl PostgresOperations {
+    /// The types that a scope has, by what was rolled up.
+    async fn types_of(&self, call: &Call, scope: &OperationScope) -> PortResult<Vec<OperationType>> {
+        let scope = scope.clone();
+        let types = call.bound(self.db.run(Repeat::Safe, move |connection| {
+            let scope = scope.clone();
+            Box::pin(async move {
+                sqlx::query_scalar!(
+                    r#"SELECT operation_type AS "operation_type!" FROM perf.rollup_day WHERE scope = $1
+                       UNION
+                       SELECT operation_type FROM perf.rollup_hour
+                       WHERE scope = $1 AND start_at >= statement_timestamp() - interval '25 hours'
+                       LIMIT 1000"#,
+                    scope.as_str(),
+                )
+                .fetch_all(connection)
+                .await
+            })
+        }));
+        Ok(types.await?.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+}
+
 /// The name of the caller, for operations that name no user.
-fn caller(call: &Call) -> String {
+pub(super) fn caller(call: &Call) -> String {
     let name = call.caller().map_or_else(|| "system:unknown".to_owned(), |caller| caller.actor.to_string());
     name.get(..name.floor_char_boundary(Text255::MAX_BYTES)).unwrap_or_default().to_owned()
 }
@@ -92,26 +147,20 @@ async fn keep(connection: &mut PgConnection, key: Uuid, answer: &Value) -> Resul
 }
 
 /// Inserts rows and answers what became of each, in order.
-async fn insert(
-    connection: &mut PgConnection,
-    metrics: &[NewMetric],
-    caller: &str,
-) -> Result<Vec<RecordedMetric>, sqlx::Error> {
-    fn column<T>(metrics: &[NewMetric], of: impl Fn(&NewMetric) -> T) -> Vec<T> {
-        metrics.iter().map(of).collect()
+async fn insert(connection: &mut PgConnection, rows: &[Row], caller: &str) -> Result<Vec<RecordedMetric>, sqlx::Error> {
+    fn column<T>(rows: &[Row], of: impl Fn(&NewMetric) -> T) -> Vec<T> {
+        rows.iter().map(|row| of(&row.operation)).collect()
     }
-    fn texts(metrics: &[NewMetric], of: impl Fn(&NewMetric) -> Option<&str>) -> Vec<Option<String>> {
-        metrics.iter().map(|metric| of(metric).map(str::to_owned)).collect()
+    fn texts(rows: &[Row], of: impl Fn(&NewMetric) -> Option<&str>) -> Vec<Option<String>> {
+        rows.iter().map(|row| of(&row.operation).map(str::to_owned)).collect()
     }
-    let ended_at = column(metrics, |metric| match metric.ended {
+    let ended_at = column(rows, |operation| match operation.ended {
         Ended::Now => None,
         Ended::At(end) => Some(end),
     });
-    let error =
-        |metric: &NewMetric| metric.error_details.as_ref().map(|details| json!({"details": details.as_value()}));
-    let user = |metric: &NewMetric| metric.user_name.as_ref().map_or(caller, Text255::as_str).to_owned();
+    let user = |operation: &NewMetric| operation.user_name.as_ref().map_or(caller, Text255::as_str).to_owned();
     let span = |of: fn(&SpanIds) -> Option<&Text255>| {
-        texts(metrics, move |metric| metric.span.as_ref().and_then(of).map(Text255::as_str))
+        texts(rows, move |operation| operation.span.as_ref().and_then(of).map(Text255::as_str))
     };
     sqlx::query_as!(
         RecordedMetric,
@@ -119,24 +168,24 @@ async fn insert(
            FROM perf.record_operations(
                $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"#,
         &ended_at as &[Option<DateTime<Utc>>],
-        &column(metrics, |metric| metric.duration.get()),
-        &column(metrics, |metric| metric.operation_type.as_str().to_owned()),
-        &column(metrics, |metric| metric.scope.as_str().to_owned()),
-        &column(metrics, user),
-        &texts(metrics, |metric| metric.operation_name.as_ref().map(Text255::as_str)) as &[Option<String>],
-        &texts(metrics, |metric| metric.session_id.as_ref().map(Text255::as_str)) as &[Option<String>],
+        &column(rows, |operation| operation.duration.get()),
+        &column(rows, |operation| operation.operation_type.as_str().to_owned()),
+        &column(rows, |operation| operation.scope.as_str().to_owned()),
+        &column(rows, user),
+        &texts(rows, |operation| operation.operation_name.as_ref().map(Text255::as_str)) as &[Option<String>],
+        &texts(rows, |operation| operation.session_id.as_ref().map(Text255::as_str)) as &[Option<String>],
         &span(|span| Some(&span.trace)) as &[Option<String>],
         &span(|span| Some(&span.span)) as &[Option<String>],
         &span(|span| span.parent.as_ref()) as &[Option<String>],
-        &column(metrics, |metric| metric.rows_affected) as &[Option<i64>],
-        &column(metrics, |metric| metric.memory_bytes) as &[Option<i64>],
-        &column(metrics, |metric| metric.cpu_us) as &[Option<i64>],
-        &column(metrics, |_| None) as &[Option<i16>],
-        &column(metrics, |metric| metric.failed),
-        &column(metrics, |_| true),
-        &column(metrics, |metric| metric.metadata.as_ref().map(JsonObject::as_value).cloned()) as &[Option<Value>],
-        &column(metrics, error) as &[Option<Value>],
-        &column(metrics, |_| None) as &[Option<Value>],
+        &column(rows, |operation| operation.rows_affected) as &[Option<i64>],
+        &column(rows, |operation| operation.memory_bytes) as &[Option<i64>],
+        &column(rows, |operation| operation.cpu_us) as &[Option<i64>],
+        &rows.iter().map(|row| row.kind).collect::<Vec<_>>() as &[Option<i16>],
+        &column(rows, |operation| operation.failed),
+        &rows.iter().map(|row| row.is_metric).collect::<Vec<_>>(),
+        &column(rows, |operation| operation.metadata.as_ref().map(JsonObject::as_value).cloned()) as &[Option<Value>],
+        &rows.iter().map(|row| row.error.clone()).collect::<Vec<_>>() as &[Option<Value>],
+        &rows.iter().map(|row| row.events.clone()).collect::<Vec<_>>() as &[Option<Value>],
     )
     .fetch_all(connection)
     .await
@@ -151,12 +200,27 @@ impl OperationSor for PostgresOperations {
 
     async fn record_all(&self, call: &Call, batch: MetricBatch, key: Option<Uuid>) -> PortResult<RecordedBatch> {
         let MetricBatch { metrics, rejected } = batch;
-        let metrics = metrics.into_iter().map(|(_, metric)| metric).collect();
+        let metrics = metrics.into_iter().map(|(_, metric)| metric);
         let answer = move |recorded: &[RecordedMetric]| {
             let over = recorded.iter().filter(|metric| metric.baseline_id.is_some()).count();
             json!({"accepted": recorded.len(), "over": over, "rejected": &rejected})
         };
         self.insert(call, metrics, key, answer).await
+    }
+
+    async fn record_export(&self, call: &Call, export: TraceExport) -> PortResult<ExportOutcome> {
+        let TraceExport { mut spans, outcome, key, .. } = export;
+        if spans.is_empty() {
+            return Ok(outcome);
+        }
+        for scope in self.types.unread(&spans) {
+            let types = self.types_of(call, &scope).await?;
+            self.types.read(scope, types);
+        }
+        self.types.limit(&mut spans);
+        let answer = |recorded: &[RecordedMetric]| json!({"accepted": recorded.len()});
+        self.insert::<Value>(call, spans, Some(key), answer).await?;
+        Ok(outcome)
     }
 
     async fn metric(&self, call: &Call, id: i64) -> PortResult<Option<Metric>> {

@@ -2,16 +2,18 @@
 
 use async_trait::async_trait;
 use chrono::SecondsFormat;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder};
 use uuid::Uuid;
 
 use super::domain::{Metric, MetricBatch, NewMetric, RecordedBatch, RecordedMetric};
+use super::otlp::{self, ExportOutcome, SentTraces, TraceExport};
 use super::port::OperationSor;
 use super::spans::{BegunSpan, EndedSpan, NewSpan, SpanEnd, TracePage, TraceQuery};
 use super::tree::Trace;
 use super::wire::{NewMetricBody, NewMetricsBody, TracesBody};
 use crate::http::{Code, Cursor, IDEMPOTENCY_KEY, Outward, Peer, Repeatable};
-use crate::kernel::{Call, PortResult, Text255};
+use crate::kernel::{Call, PortError, PortResult, Text255};
 
 pub(super) struct RemoteOperations {
     metrics: Peer,
@@ -62,6 +64,18 @@ impl OperationSor for RemoteOperations {
         let mut rejected: Vec<_> = batch.rejected.into_iter().chain(there).collect();
         rejected.sort_by_key(|rejected| rejected.index);
         Ok(RecordedBatch { rejected, ..recorded })
+    }
+
+    async fn record_export(&self, call: &Call, export: TraceExport) -> PortResult<ExportOutcome> {
+        let SentTraces { encoding, gzip, body } = export.sent;
+        let request = |outward: &Outward| {
+            let request = outward.request(Method::POST, outward.url(["v1", "traces"])).body(body.clone());
+            let request = request.header(CONTENT_TYPE, otlp::content_type(encoding));
+            if gzip { request.header(CONTENT_ENCODING, "gzip") } else { request }
+        };
+        let answer = self.metrics.bytes(call, Repeatable::Yes, request).await?;
+        let outcome = answer.and_then(|answer| ExportOutcome::decode(&answer, encoding));
+        outcome.ok_or_else(|| PortError::Unavailable("the answer is not understood".to_owned()))
     }
 
     async fn metric(&self, call: &Call, id: i64) -> PortResult<Option<Metric>> {

@@ -1,5 +1,6 @@
 //! The routes of the Performance SOR. They only call its ports.
 
+mod export;
 mod metrics;
 mod spans;
 mod traces;
@@ -9,7 +10,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use utoipa::IntoResponses;
 
 use super::port::OperationSor;
-use super::{limits, statistics};
+use super::{limits, merges, statistics};
 use crate::http::{Answers, Code, Problem, Resource, Routes, TimeParam, documented};
 use crate::kernel::Clock;
 
@@ -64,6 +65,8 @@ pub fn routes(routes: &mut Routes<'_>) {
         .service(Resource::at("/performance/spans/{spanId}/end").with(spans::__path_end_span, spans::end_span))
         .service(Resource::at("/performance/traces").with(traces::__path_list_traces, traces::list_traces))
         .service(Resource::at("/performance/traces/{traceId}").with(traces::__path_show_trace, traces::show_trace));
+    routes.service(Resource::at("/v1/traces").with(export::__path_export_traces, export::export_traces));
     statistics::routes(routes);
     limits::routes(routes);
+    merges::routes(routes);
 }

@@ -1,6 +1,8 @@
 //! The routes over a real database. What SQL callers see is in `sql.rs`, what is done each hour in `hourly.rs`.
 
+mod export;
 mod hourly;
+mod reference;
 mod refusals;
 pub(super) mod sql;
 

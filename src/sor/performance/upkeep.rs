@@ -21,7 +21,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_millis(50);
 pub struct KeptFor {
     /// Days that operations are kept.
     pub rows_days: u32,
-    /// Days that what was rolled up is kept, with alerts that are over and limits that were in force.
+    /// Days that rollups, merges, resolved alerts and former limits are kept.
     pub rollups_days: u32,
 }
 
@@ -71,7 +71,12 @@ impl OperationUpkeep {
         let days = i32::try_from(self.rollups_days).unwrap_or(i32::MAX);
         let expired = self.db.run(Repeat::Safe, move |connection| {
             Box::pin(async move {
-                sqlx::query!("SELECT perf.expire(make_interval(days => $1))", days).execute(connection).await
+                sqlx::query!(
+                    "SELECT perf.expire(kept), perf.expire_merges(kept) FROM make_interval(days => $1) AS kept",
+                    days
+                )
+                .execute(connection)
+                .await
             })
         });
         Ok(expired.await.map(drop)?)

@@ -7,7 +7,6 @@
 pub(crate) mod conformance;
 mod coverage;
 mod domain;
-mod encoding;
 mod exchange;
 mod file;
 mod near;

@@ -42,7 +42,7 @@ async fn a_limit_that_many_pass_is_an_alert_that_people_are_told_of_and_acknowle
     record(&server, 4, 91_000).await;
     let incident = one(&server, "/alerts?source=latency", |alert| alert["state"] == "firing").await;
     let what = ["fingerprint", "severity", "unit", "value", "occurrences"].map(|name| incident[name].clone());
-    let expected = [json!("latency/checkout/"), json!("critical"), json!("ratio"), json!(9.1), json!(5)];
+    let expected = [json!("latency/checkout"), json!("critical"), json!("ratio"), json!(9.1), json!(5)];
     assert_eq!(what, expected, "{incident}");
     until("a message", || async { told(&receiver).await.contains("checkout: 91 ms at worst, 10 ms before") }).await;
 

@@ -61,6 +61,14 @@ fn an_alert_is_an_incident_of_its_type_and_scope() {
     let overall = LatencyAlert { scope: None, alert_type: LatencyAlertType::Degradation, ..alert(false) };
     let told = observation(&overall, 900).unwrap();
     assert_eq!((&*told.fingerprint, told.app_name), ("latency/commit//degradation", None));
+    let of = |operation_type: &str, scope: Option<&str>| {
+        let alert =
+            LatencyAlert { operation_type: operation_type.to_owned(), scope: scope.map(str::to_owned), ..alert(false) };
+        observation(&alert, 900).unwrap().fingerprint
+    };
+    assert_eq!(of("commit", None), "latency/commit", "of all scopes");
+    assert_eq!(of("commit", Some("")), "latency/commit/", "of the empty scope");
+    assert_eq!((&*of("a/b", Some("c")), &*of("a", Some("b/c"))), ("latency/a%2Fb/c", "latency/a/b/c"));
 }
 
 #[actix_web::test]

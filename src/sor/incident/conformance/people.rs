@@ -1,9 +1,9 @@
 //! What people see and do.
 
 use super::{Times, all, ana, every, firing, get, http, kinds, open, pending, postgres, resolved, update};
-use crate::kernel::{CALL, LimitSeverity, PortError, RowId};
+use crate::kernel::{CALL, LimitSeverity, Note, PortError, RowId};
 use crate::sor::incident::{
-    Act, Findings, Incident, IncidentPorts, IncidentQuery, IncidentSource, IncidentState, NewSilence, Note, Silence,
+    Act, Findings, Incident, IncidentPorts, IncidentQuery, IncidentSource, IncidentState, NewSilence, Silence,
     SilenceQuery,
 };
 use crate::sor::testing::suite;

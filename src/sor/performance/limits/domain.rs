@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::kernel::{LimitSeverity, Page, Text255, words};
+use crate::kernel::{LimitSeverity, Note, Page, Text255, words};
 use crate::sor::performance::names::{OperationScope, OperationType};
 
 /// A multiple of the 99th percentile: 1 to 999,999.
@@ -453,10 +453,10 @@ pub struct Acknowledgement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     pub acknowledged_by: Option<Text255>,
-    /// What they say: 1 to 255 bytes.
+    /// What they say: 1 to 2,000 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
-    pub resolution_notes: Option<Text255>,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 2_000)]
+    pub resolution_notes: Option<Note>,
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use sqlx::types::Json;
 
 use super::detection::{self, Anomaly, Correlation, Degradation, Halves, HourOf};
 use super::domain::{
@@ -11,9 +11,9 @@ use super::domain::{
     NewLatencyBaseline, NewOperationType, OperationCategory, OperationTypeRow,
 };
 use super::port::{LatencyAlertSor, LatencyBaselineSor};
-use crate::kernel::{Call, LimitSeverity, Page, PortError, PortResult, Text255};
+use crate::kernel::{Call, LimitSeverity, Note, Page, PortError, PortResult, Text255};
 use crate::sor::performance::names::{OperationScope, OperationType};
-use crate::storage::{Db, DbError, Repeat, acting};
+use crate::storage::{Db, DbError, Repeat, acting, words_in_rows};
 
 /// Operations that a limit is learnt from at least.
 const LEAST_SAMPLES: i64 = 10;
@@ -107,8 +107,9 @@ impl PostgresLimits {
             let query = query.clone();
             Box::pin(async move {
                 sqlx::query_as!(
-                    AlertRow,
-                    r#"SELECT alert_id AS id, lower(alert_type) AS "alert_type!", lower(severity) AS "severity!",
+                    LatencyAlert,
+                    r#"SELECT alert_id AS id, to_jsonb(lower(alert_type)) AS "alert_type!: Json<LatencyAlertType>",
+                              to_jsonb(lower(severity)) AS "severity!: Json<LimitSeverity>",
                               operation_type::text AS "operation_type!", scope::text, metric_id, baseline_id,
                               perf.millis(baseline_p99_microseconds)::float8 AS baseline_p99_ms,
                               perf.millis(actual_duration_microseconds)::float8 AS "actual_duration_ms!",
@@ -140,64 +141,11 @@ impl PostgresLimits {
                 .await
             })
         }));
-        rows.await?.into_iter().map(AlertRow::alert).collect()
+        Ok(rows.await?)
     }
 }
 
-struct AlertRow {
-    id: i64,
-    alert_type: String,
-    severity: String,
-    operation_type: String,
-    scope: Option<String>,
-    metric_id: Option<i64>,
-    baseline_id: Option<i64>,
-    baseline_p99_ms: Option<f64>,
-    actual_duration_ms: f64,
-    violation_multiplier: Option<f64>,
-    user_name: Option<String>,
-    occurrences: i64,
-    first_seen: DateTime<Utc>,
-    last_seen: DateTime<Utc>,
-    created_at: DateTime<Utc>,
-    sustained_at: Option<DateTime<Utc>>,
-    resolved_at: Option<DateTime<Utc>>,
-    acknowledged: bool,
-    acknowledged_at: Option<DateTime<Utc>>,
-    acknowledged_by: Option<String>,
-    resolution_notes: Option<String>,
-    detail: Option<Value>,
-}
-
-impl AlertRow {
-    fn alert(self) -> PortResult<LatencyAlert> {
-        let strange = |what: &str| PortError::Internal(format!("an alert of an operation is {what}"));
-        Ok(LatencyAlert {
-            id: self.id,
-            alert_type: LatencyAlertType::of_name(&self.alert_type).ok_or_else(|| strange(&self.alert_type))?,
-            severity: self.severity.parse().map_err(|why: String| strange(&why))?,
-            operation_type: self.operation_type,
-            scope: self.scope,
-            metric_id: self.metric_id,
-            baseline_id: self.baseline_id,
-            baseline_p99_ms: self.baseline_p99_ms,
-            actual_duration_ms: self.actual_duration_ms,
-            violation_multiplier: self.violation_multiplier,
-            user_name: self.user_name,
-            occurrences: self.occurrences,
-            first_seen: self.first_seen,
-            last_seen: self.last_seen,
-            created_at: self.created_at,
-            sustained_at: self.sustained_at,
-            resolved_at: self.resolved_at,
-            acknowledged: self.acknowledged,
-            acknowledged_at: self.acknowledged_at,
-            acknowledged_by: self.acknowledged_by,
-            resolution_notes: self.resolution_notes,
-            detail: self.detail,
-        })
-    }
-}
+words_in_rows!(LatencyAlertType, LimitSeverity);
 
 struct TypeRow {
     operation_type: String,
@@ -419,7 +367,7 @@ impl LatencyAlertSor for PostgresLimits {
                        FROM core.acting($4)"#,
                     id,
                     who.acknowledged_by.as_ref().map(Text255::as_str),
-                    who.resolution_notes.as_ref().map(Text255::as_str),
+                    who.resolution_notes.as_ref().map(Note::as_str),
                     acting,
                 )
                 .fetch_one(connection)

@@ -49,13 +49,18 @@ async fn ten_samples_are_needed() {
     record(&mut tool, 9, "1000", "").await;
     assert_eq!(value(&mut tool, "SELECT perf.calculate_performance_baseline('commit')").await, "NULL");
     record(&mut tool, 1, "1000", "").await;
-    assert_ne!(value(&mut tool, "SELECT perf.calculate_performance_baseline('commit')").await, "NULL");
+    for multiplier in ["2.0", "10", "1000"] {
+        let learn = format!(
+            "SELECT perf.calculate_performance_baseline('commit', p_alert_threshold_multiplier => {multiplier})"
+        );
+        assert_ne!(value(&mut tool, &learn).await, "NULL", "{multiplier}");
+    }
     for bad in [
         "perf.calculate_performance_baseline(NULL)",
         "perf.calculate_performance_baseline('commit', p_lookback_days => 36)",
         "perf.calculate_performance_baseline('commit', p_lookback_days => 0)",
         "perf.calculate_performance_baseline('commit', p_alert_threshold_multiplier => 0.5)",
-        "perf.calculate_performance_baseline('commit', p_alert_threshold_multiplier => 6)",
+        "perf.calculate_performance_baseline('commit', p_alert_threshold_multiplier => 6, p_critical_multiplier => 5)",
         "perf.calculate_performance_baseline('commit', 7, p_scope => 'x')",
         "perf.get_performance_trend('commit', p_days => 0)",
     ] {

@@ -32,7 +32,9 @@ pub(in crate::sor::performance) async fn record_metric(
 ) -> Result<HttpResponse, Problem> {
     let key = idempotency_key(&request)?;
     let metric = body.into_inner().checked(clock.now())?;
-    created::<RecordedMetric, _>(port.record(&call, metric, key).await)
+    let recorded = port.record(&call, metric, key).await;
+    count(recorded.as_ref().map_or(0, |_| 1), 0);
+    created::<RecordedMetric, _>(recorded)
 }
 
 /// Record several operations
@@ -62,7 +64,18 @@ pub(in crate::sor::performance) async fn record_metrics(
         let most = MetricBatch::MAX;
         return Err(Problem::new(Code::BodyTooLarge, format!("{given} metrics, at most {most} are taken at once")));
     }
-    answered(port.record_all(&call, body.checked(clock.now()), key).await, RecordedBatch::from)
+    let recorded = port.record_all(&call, body.checked(clock.now()), key).await;
+    if let Ok(batch) = &recorded {
+        count(batch.accepted, batch.rejected.len());
+    }
+    answered(recorded, RecordedBatch::from)
+}
+
+fn count(recorded: usize, rejected: usize) {
+    metrics::counter!("perf_recorded_total", "source" => "rest").increment(recorded as u64);
+    if rejected > 0 {
+        metrics::counter!("perf_refused_total", "reason" => "metric").increment(rejected as u64);
+    }
 }
 
 /// Show a metric

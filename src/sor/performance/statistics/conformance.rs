@@ -25,7 +25,7 @@ async fn record(ports: &PerformancePorts) {
     ports.operations.record_all(&CALL, batch, None).await.unwrap();
 }
 
-fn all() -> StatisticsQuery {
+pub(in crate::sor::performance) fn all() -> StatisticsQuery {
     StatisticsQuery { from: hour() - TimeDelta::hours(24), to: None, scope: None, limit: 100 }
 }
 

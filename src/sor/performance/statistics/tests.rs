@@ -214,57 +214,6 @@ async fn types_are_known_from_the_start_and_others_once_they_were_seen() {
 }
 
 #[actix_web::test]
-async fn every_view_and_function_is_open_to_a_role_with_usage_alone() {
-    let test = database().await;
-    let mut tool = tool(&test).await;
-    run(
-        &mut tool,
-        "SELECT perf.record_performance_metric('commit', 1000 * i, p_branch_id => 7) FROM generate_series(1, 20) AS i;
-         SELECT perf.start_performance_trace(p_span_id => 'a', p_span_name => 'a');
-         SELECT perf.start_performance_trace(p_span_id => 'b', p_parent_span_id => 'a', p_span_name => 'b');
-         SELECT perf.end_performance_trace('b')",
-    )
-    .await;
-    for (sql, expected) in [
-        ("SELECT total_metrics_recorded || ' ' || total_traces FROM perf.v_performance_dashboard_summary", "20 2"),
-        (
-            "SELECT concat_ws(' ', operation_type, execution_count, status) FROM perf.v_operation_performance_summary",
-            "commit 20 OK",
-        ),
-        (
-            "SELECT concat_ws(' ', branch_id, branch_name, operation_count, operation_types) FROM perf.v_branch_performance_summary",
-            "7 branch:7 20 1",
-        ),
-        (
-            "SELECT concat_ws(' ', operation_type, execution_count, avg_ms) FROM perf.v_performance_trend_hourly",
-            "commit 20 10.500",
-        ),
-        ("SELECT count(*) || ' ' || max(duration_ms) FROM perf.v_slowest_operations_last_24h", "20 20.000"),
-        (
-            "SELECT concat_ws(' ', operations_performed, operation_types, total_time_seconds) FROM perf.v_user_performance_activity",
-            "20 1 0.210",
-        ),
-        (
-            "SELECT string_agg(trace_path || ' ' || depth || ' ' || is_orphan, ', ' ORDER BY depth) FROM perf.v_trace_hierarchy",
-            "a 1 false, a → b 2 false",
-        ),
-        ("SELECT count(*) FROM perf.v_performance_alerts_recent", "0"),
-        ("SELECT count(*) FROM perf.v_performance_alerts_critical", "0"),
-        ("SELECT count(*) FROM perf.v_baseline_health", "0"),
-        ("SELECT perf.calculate_performance_baseline('commit') IS NOT NULL", "true"),
-        ("SELECT perf.check_performance_baseline(1) IS NULL", "true"),
-        (
-            "SELECT concat_ws(' ', total_executions, last_baseline_date IS NOT NULL) FROM perf.get_operation_statistics('commit', 7)",
-            "20 t",
-        ),
-        ("SELECT count(*) FROM perf.get_unacknowledged_alerts()", "0"),
-        ("SELECT sample_count FROM perf.get_performance_trend('commit', 7)", "20"),
-    ] {
-        assert_eq!(value(&mut tool, sql).await, expected, "{sql}");
-    }
-}
-
-#[actix_web::test]
 async fn a_span_without_its_parent_is_a_root_until_the_parent_comes() {
     let test = database().await;
     let mut session = session(&test).await;

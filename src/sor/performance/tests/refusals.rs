@@ -41,6 +41,10 @@ use crate::sor::testing::call;
 #[case("correlations?hours=841", 400, "parameter_invalid")]
 #[case("anomalies?days=1", 400, "parameter_unknown")]
 #[case("alerts/1", 404, "latency_alert_unknown")]
+#[case("merges?limit=1001", 400, "parameter_invalid")]
+#[case("merges?status=done", 400, "parameter_invalid")]
+#[case("merges?branch=7", 400, "parameter_unknown")]
+#[case("merge-statistics?limit=0", 400, "parameter_invalid")]
 #[actix_web::test]
 async fn a_question_that_cannot_be_answered_is_told_why(#[case] path: &str, #[case] status: u16, #[case] code: &str) {
     let (served, _database) = served().await;
@@ -54,6 +58,12 @@ async fn a_question_that_cannot_be_answered_is_told_why(#[case] path: &str, #[ca
 #[case("baselines", json!({"operationType": "commit", "alertThresholdMultiplier": 0.5}), 400, "body_invalid", "/alertThresholdMultiplier")]
 #[case("baselines", json!({"operationType": "commit", "alertThresholdMultiplier": 3, "criticalMultiplier": 2}), 400, "body_invalid", "/criticalMultiplier")]
 #[case("baselines", json!({"scope": "x"}), 400, "body_invalid", "/operationType")]
+#[case("merges", json!({"sourceScope": "a", "targetScope": "a", "totalMergeUs": 1}), 400, "body_invalid", "/targetScope")]
+#[case("merges", json!({"sourceScope": "a", "targetScope": "b", "totalMergeUs": -1}), 400, "body_invalid", "/totalMergeUs")]
+#[case("merges", json!({"sourceScope": "a", "targetScope": "b", "totalMergeUs": 1, "conflictCount": -3}), 400, "body_invalid", "/conflictCount")]
+#[case("merges", json!({"sourceScope": "a", "targetScope": "b", "totalMergeUs": 1, "autoSuccessCount": 1}), 400, "body_invalid", "/autoSuccessCount")]
+#[case("merges", json!({"sourceScope": "a", "targetScope": "b", "totalMergeUs": 1, "autoResolutionUs": 2}), 400, "body_invalid", "/totalMergeUs")]
+#[case("merges", json!({"targetScope": "b", "totalMergeUs": 1}), 400, "body_invalid", "/sourceScope")]
 #[case("operation-types", json!({"operationType": " "}), 400, "body_invalid", "/operationType")]
 #[case("operation-types", json!({"operationType": "x", "category": "WRITE"}), 400, "body_invalid", "/category")]
 #[case("operation-types", json!({"operationType": "x", "typicalDurationMs": -1}), 400, "body_invalid", "/typicalDurationMs")]

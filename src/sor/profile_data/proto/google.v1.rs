@@ -42,7 +42,7 @@ pub struct Profile {
         rename = "timeNanos",
         alias = "time_nanos",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub time_nanos: i64,
     /// How long it was taken for, in nanoseconds.
@@ -51,7 +51,7 @@ pub struct Profile {
         rename = "durationNanos",
         alias = "duration_nanos",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub duration_nanos: i64,
     /// What the period counts.
@@ -67,7 +67,7 @@ pub struct Profile {
     #[serde(
         rename = "period",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub period: i64,
     /// Indices of free texts.
@@ -75,7 +75,7 @@ pub struct Profile {
     #[serde(
         rename = "comment",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integers"
+        with = "super::super::json::numbers"
     )]
     pub comment: ::prost::alloc::vec::Vec<i64>,
     /// Index of the sample type to show first.
@@ -84,7 +84,7 @@ pub struct Profile {
         rename = "defaultSampleType",
         alias = "default_sample_type",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub default_sample_type: i64,
 }
@@ -98,7 +98,7 @@ pub struct ValueType {
     #[serde(
         rename = "type",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub r#type: i64,
     /// Index of the unit.
@@ -106,7 +106,7 @@ pub struct ValueType {
     #[serde(
         rename = "unit",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub unit: i64,
 }
@@ -121,7 +121,7 @@ pub struct Sample {
         rename = "locationId",
         alias = "location_id",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integers"
+        with = "super::super::json::numbers"
     )]
     pub location_id: ::prost::alloc::vec::Vec<u64>,
     /// A value for each sample type.
@@ -129,7 +129,7 @@ pub struct Sample {
     #[serde(
         rename = "value",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integers"
+        with = "super::super::json::numbers"
     )]
     pub value: ::prost::alloc::vec::Vec<i64>,
 }
@@ -143,7 +143,7 @@ pub struct Mapping {
     #[serde(
         rename = "id",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub id: u64,
 }
@@ -157,7 +157,7 @@ pub struct Location {
     #[serde(
         rename = "id",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub id: u64,
     /// The functions there, inlined ones first.
@@ -176,7 +176,7 @@ pub struct Line {
         rename = "functionId",
         alias = "function_id",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub function_id: u64,
     /// The line.
@@ -184,7 +184,7 @@ pub struct Line {
     #[serde(
         rename = "line",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub line: i64,
 }
@@ -198,7 +198,7 @@ pub struct Function {
     #[serde(
         rename = "id",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub id: u64,
     /// Index of its name.
@@ -206,7 +206,7 @@ pub struct Function {
     #[serde(
         rename = "name",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub name: i64,
     /// Index of the name in the binary.
@@ -215,7 +215,7 @@ pub struct Function {
         rename = "systemName",
         alias = "system_name",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub system_name: i64,
     /// Index of the file's name.
@@ -223,7 +223,7 @@ pub struct Function {
     #[serde(
         rename = "filename",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub filename: i64,
     /// The line that it begins at.
@@ -232,7 +232,7 @@ pub struct Function {
         rename = "startLine",
         alias = "start_line",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub start_line: i64,
 }

@@ -72,9 +72,9 @@ mod tests {
             parts.push("skip_serializing_if = \"super::super::json::is_default\"".to_owned());
         }
         let functions = match (field.r#type(), field.label()) {
-            (Type::Int64 | Type::Uint64 | Type::Fixed64, Label::Repeated) => "integers",
-            (Type::Int64 | Type::Uint64 | Type::Fixed64, _) if field.oneof_index.is_some() => "some_integer",
-            (Type::Int64 | Type::Uint64 | Type::Fixed64, _) => "integer",
+            (Type::Int64 | Type::Uint64 | Type::Fixed64, Label::Repeated) => "numbers",
+            (Type::Int64 | Type::Uint64 | Type::Fixed64, _) if field.oneof_index.is_some() => "some_number",
+            (Type::Int64 | Type::Uint64 | Type::Fixed64, _) => "number",
             (Type::Enum, _) if is_written => "profile_format",
             _ => "",
         };

@@ -66,18 +66,18 @@ pub struct Profile {
     pub samples: ::prost::alloc::vec::Vec<Sample>,
     /// When it began, in nanoseconds since the epoch.
     #[prost(fixed64, tag = "3")]
-    #[serde(deserialize_with = "super::super::json::integer::deserialize")]
+    #[serde(deserialize_with = "super::super::json::number::deserialize")]
     pub time_unix_nano: u64,
     /// How long it took.
     #[prost(uint64, tag = "4")]
-    #[serde(deserialize_with = "super::super::json::integer::deserialize")]
+    #[serde(deserialize_with = "super::super::json::number::deserialize")]
     pub duration_nano: u64,
     /// What is counted between two samples.
     #[prost(message, optional, tag = "5")]
     pub period_type: ::core::option::Option<ValueType>,
     /// How much of it.
     #[prost(int64, tag = "6")]
-    #[serde(deserialize_with = "super::super::json::integer::deserialize")]
+    #[serde(deserialize_with = "super::super::json::number::deserialize")]
     pub period: i64,
 }
 /// What is counted, in which unit.
@@ -108,11 +108,11 @@ pub struct Sample {
     pub link_index: i32,
     /// Its values: none, one, or one for each time.
     #[prost(int64, repeated, tag = "4")]
-    #[serde(deserialize_with = "super::super::json::integers::deserialize")]
+    #[serde(deserialize_with = "super::super::json::numbers::deserialize")]
     pub values: ::prost::alloc::vec::Vec<i64>,
     /// When it was seen.
     #[prost(fixed64, repeated, tag = "5")]
-    #[serde(deserialize_with = "super::super::json::integers::deserialize")]
+    #[serde(deserialize_with = "super::super::json::numbers::deserialize")]
     pub timestamps_unix_nano: ::prost::alloc::vec::Vec<u64>,
 }
 /// What all profiles of a request refer to by index. The first entry of each table stands for nothing.
@@ -182,7 +182,7 @@ pub struct Line {
     pub function_index: i32,
     /// The line.
     #[prost(int64, tag = "2")]
-    #[serde(deserialize_with = "super::super::json::integer::deserialize")]
+    #[serde(deserialize_with = "super::super::json::number::deserialize")]
     pub line: i64,
 }
 /// A function.
@@ -201,7 +201,7 @@ pub struct Function {
     pub filename_strindex: i32,
     /// The line it starts in.
     #[prost(int64, tag = "4")]
-    #[serde(deserialize_with = "super::super::json::integer::deserialize")]
+    #[serde(deserialize_with = "super::super::json::number::deserialize")]
     pub start_line: i64,
 }
 /// An attribute of the attribute table.
@@ -244,7 +244,7 @@ pub struct AnyValue {
     pub bool_value: ::core::option::Option<bool>,
     /// A whole number.
     #[prost(int64, optional, tag = "3")]
-    #[serde(deserialize_with = "super::super::json::some_integer::deserialize")]
+    #[serde(deserialize_with = "super::super::json::some_number::deserialize")]
     pub int_value: ::core::option::Option<i64>,
     /// A number.
     #[prost(double, optional, tag = "4")]

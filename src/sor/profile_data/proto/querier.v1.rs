@@ -21,7 +21,7 @@ pub struct SeriesRequest {
     #[serde(
         rename = "start",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub start: i64,
     /// End of the window, in milliseconds since the epoch.
@@ -29,7 +29,7 @@ pub struct SeriesRequest {
     #[serde(
         rename = "end",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub end: i64,
 }
@@ -73,7 +73,7 @@ pub struct SelectMergeProfileRequest {
     #[serde(
         rename = "start",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub start: i64,
     /// End of the window, in milliseconds since the epoch.
@@ -81,7 +81,7 @@ pub struct SelectMergeProfileRequest {
     #[serde(
         rename = "end",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub end: i64,
     /// How many nodes to keep; absent means all.
@@ -90,7 +90,7 @@ pub struct SelectMergeProfileRequest {
         rename = "maxNodes",
         alias = "max_nodes",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::some_integer"
+        with = "super::super::json::some_number"
     )]
     pub max_nodes: ::core::option::Option<i64>,
     /// Only some stacks.
@@ -146,7 +146,7 @@ pub struct SelectMergeStacktracesRequest {
     #[serde(
         rename = "start",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub start: i64,
     /// End of the window, in milliseconds since the epoch.
@@ -154,7 +154,7 @@ pub struct SelectMergeStacktracesRequest {
     #[serde(
         rename = "end",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub end: i64,
     /// How many nodes to keep; absent means the usual number.
@@ -163,7 +163,7 @@ pub struct SelectMergeStacktracesRequest {
         rename = "maxNodes",
         alias = "max_nodes",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::some_integer"
+        with = "super::super::json::some_number"
     )]
     pub max_nodes: ::core::option::Option<i64>,
     /// The form of the answer.
@@ -254,7 +254,7 @@ pub struct FlameGraph {
     #[serde(
         rename = "total",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub total: i64,
     /// The largest self value.
@@ -263,7 +263,7 @@ pub struct FlameGraph {
         rename = "maxSelf",
         alias = "max_self",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub max_self: i64,
 }
@@ -277,7 +277,7 @@ pub struct Level {
     #[serde(
         rename = "values",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integers"
+        with = "super::super::json::numbers"
     )]
     pub values: ::prost::alloc::vec::Vec<i64>,
 }
@@ -326,7 +326,7 @@ pub struct FlameGraphDiff {
     #[serde(
         rename = "total",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub total: i64,
     /// The largest self value of either side.
@@ -335,7 +335,7 @@ pub struct FlameGraphDiff {
         rename = "maxSelf",
         alias = "max_self",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub max_self: i64,
     /// The total of the left side.
@@ -343,7 +343,7 @@ pub struct FlameGraphDiff {
     #[serde(
         rename = "leftTicks",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub left_ticks: i64,
     /// The total of the right side.
@@ -351,7 +351,7 @@ pub struct FlameGraphDiff {
     #[serde(
         rename = "rightTicks",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub right_ticks: i64,
 }
@@ -365,7 +365,7 @@ pub struct ProfileTypesRequest {
     #[serde(
         rename = "start",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub start: i64,
     /// End of the window, in milliseconds since the epoch.
@@ -373,7 +373,7 @@ pub struct ProfileTypesRequest {
     #[serde(
         rename = "end",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub end: i64,
 }
@@ -417,7 +417,7 @@ pub struct SelectSeriesRequest {
     #[serde(
         rename = "start",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub start: i64,
     /// End of the window, in milliseconds since the epoch.
@@ -425,7 +425,7 @@ pub struct SelectSeriesRequest {
     #[serde(
         rename = "end",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub end: i64,
     /// The labels that tell the answer's series apart.
@@ -455,7 +455,7 @@ pub struct SelectSeriesRequest {
     #[serde(
         rename = "limit",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::some_integer"
+        with = "super::super::json::some_number"
     )]
     pub limit: ::core::option::Option<i64>,
 }

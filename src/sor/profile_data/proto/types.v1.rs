@@ -51,7 +51,7 @@ pub struct Point {
     #[serde(
         rename = "timestamp",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub timestamp: i64,
 }
@@ -119,7 +119,7 @@ pub struct LabelValuesRequest {
     #[serde(
         rename = "start",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub start: i64,
     /// End of the window, in milliseconds since the epoch.
@@ -127,7 +127,7 @@ pub struct LabelValuesRequest {
     #[serde(
         rename = "end",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub end: i64,
 }
@@ -155,7 +155,7 @@ pub struct LabelNamesRequest {
     #[serde(
         rename = "start",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub start: i64,
     /// End of the window, in milliseconds since the epoch.
@@ -163,7 +163,7 @@ pub struct LabelNamesRequest {
     #[serde(
         rename = "end",
         skip_serializing_if = "super::super::json::is_default",
-        with = "super::super::json::integer"
+        with = "super::super::json::number"
     )]
     pub end: i64,
 }

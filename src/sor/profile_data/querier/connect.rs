@@ -12,9 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::super::encoding::Encoding;
 use crate::http::{Code, Problem};
 use crate::profile::{ReadLimits, gunzip};
+use crate::protobuf::Encoding;
 
 /// The content types of messages.
 const PROTO: &str = "application/proto";

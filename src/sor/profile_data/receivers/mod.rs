@@ -27,11 +27,11 @@ use self::jfr::{JfrBody, pushed_recording};
 use self::push::PushBody;
 use self::reading::{AcceptedTimes, PushMetadata, pushed, read_parts};
 use self::refused::Refused;
-use super::encoding::Encoding;
 use super::store::{ProfileStore, PushId, Pushed, SAMPLE_LABELS};
 use crate::http::{Answers, Code, Problem, Resource, Routes, TenantHeader, described};
 use crate::kernel::{Clock, Tenant};
 use crate::profile::{Budget, JfrContext, Permit, is_compressed, read_jfr, read_speedscope};
+use crate::protobuf::Encoding;
 
 /// The content types of protobuf, as senders of pushes and exporters of OpenTelemetry name it.
 const PUSH_PROTO: &str = "application/proto";

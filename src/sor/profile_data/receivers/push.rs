@@ -10,7 +10,6 @@ use chrono::TimeDelta;
 use prost::Message;
 use serde::Deserialize;
 
-use super::super::encoding::Encoding;
 use super::super::proto::push::v1::{PushRequest, RawProfileSeries, RawSample};
 use super::super::proto::types::v1::LabelPair;
 use super::super::store::PushId;
@@ -18,6 +17,7 @@ use super::label_limits::check_labels;
 use super::reading::{AcceptedTimes, PushMetadata};
 use super::refused::Refused;
 use crate::kernel::{AppName, Tenant};
+use crate::protobuf::Encoding;
 
 /// A push as JSON, with the names of protobuf's JSON form, which Pyroscope takes.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

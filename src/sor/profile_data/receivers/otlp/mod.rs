@@ -13,9 +13,9 @@ mod tests;
 use prost::Message;
 
 pub(super) use self::profiles::{OtlpProfile, pushed};
-use super::super::encoding::Encoding;
 use super::super::proto::otlp::v1::ExportProfilesServiceRequest;
 use crate::profile::{ReadError, ReadLimits};
+use crate::protobuf::Encoding;
 
 /// The revision of the messages that is read. Those of v1.10.0 have the same fields in the same places.
 pub(super) const REVISION: &str = "opentelemetry-proto v1.11.0 (profiles v1development)";

@@ -1,32 +1,9 @@
-//! Looks over a request before it is decoded: whether its fields are those of the revision that is read, and how much
-//! memory its messages and numbers would take. A message of two bytes takes a hundred when it is decoded.
+//! The messages of the revision that is read, to look over a request before it is decoded.
 
 use super::{REVISION, bad};
 use crate::profile::{LimitName, ReadError, ReadLimits};
-
-/// What a field holds.
-#[derive(Clone, Copy)]
-enum Holds {
-    Message(&'static Shape),
-    /// A text or bytes.
-    Text,
-    /// One number.
-    Number,
-    /// One number of eight bytes.
-    Fixed,
-    /// Any number of numbers, side by side or each with its field.
-    Numbers,
-    /// The same of numbers of eight bytes.
-    Fixeds,
-}
-
-/// A message: its name, and its fields by their numbers.
-struct Shape {
-    name: &'static str,
-    fields: &'static [(u64, Holds)],
-}
-
-use Holds::{Fixed, Fixeds, Message, Number, Numbers, Text};
+use crate::protobuf::shape::Holds::{Fixed, Fixeds, Message, Number, Numbers, Text};
+use crate::protobuf::shape::{self, Shape, ShapeError, ShapeLimits};
 
 static REQUEST: Shape = Shape {
     name: "ExportProfilesServiceRequest",
@@ -87,80 +64,29 @@ static VALUE: Shape = Shape {
 };
 static LIST: Shape = Shape { name: "ArrayValue", fields: &[(1, Message(&VALUE))] };
 
-/// The deepest that messages may be inside one another. Only lists of lists go deeper than a few.
-const DEEPEST: usize = 32;
-
 /// Looks over a request in protobuf.
 ///
 /// # Errors
 /// A field that another revision has there; bytes that are no message; more messages and texts than `symbols` and
 /// `samples` together, or more numbers than `frames`.
 pub(super) fn check(bytes: &[u8], limits: &ReadLimits) -> Result<(), ReadError> {
-    Check { limits, messages: 0, numbers: 0 }.message(Wire { bytes }, &REQUEST, 0)
+    shape::check(bytes, &REQUEST, &most(limits)).map_err(|error| refused(error, limits))
 }
 
-struct Check<'l> {
-    limits: &'l ReadLimits,
-    messages: u64,
-    numbers: u64,
+fn most(limits: &ReadLimits) -> ShapeLimits {
+    let messages = limits.symbols.saturating_add(limits.samples);
+    ShapeLimits { revision: REVISION, messages, numbers: limits.frames, of_one: None }
 }
 
-impl Check<'_> {
-    fn message(&mut self, mut wire: Wire<'_>, shape: &Shape, depth: usize) -> Result<(), ReadError> {
-        if depth > DEEPEST {
-            return Err(bad(format!("messages more than {DEEPEST} deep")));
+fn refused(error: ShapeError, limits: &ReadLimits) -> ReadError {
+    let most = most(limits);
+    match error {
+        ShapeError::Malformed(what) => bad(what),
+        ShapeError::Messages | ShapeError::OfOne => {
+            ReadError::Limit { limit: LimitName::Symbols, number: most.messages }
         }
-        while !wire.bytes.is_empty() {
-            let tag = wire.varint()?;
-            let (field, holds) = (tag >> 3, shape.fields.iter().find(|(field, _)| *field == tag >> 3));
-            let Some((_, holds)) = holds else {
-                wire.skip(tag & 7)?;
-                continue;
-            };
-            match (holds, tag & 7) {
-                (Message(inner), 2) => {
-                    self.messages(1)?;
-                    self.message(wire.delimited()?, inner, depth + 1)?;
-                }
-                (Text, 2) => {
-                    self.messages(1)?;
-                    wire.delimited()?;
-                }
-                (Number | Numbers, 0) => {
-                    self.numbers(1)?;
-                    wire.varint()?;
-                }
-                (Fixed | Fixeds, 1) => wire.take(8).map(drop)?,
-                (Numbers, 2) => {
-                    let packed = wire.delimited()?.bytes;
-                    // The last byte of a number is below 128.
-                    self.numbers(packed.iter().filter(|byte| **byte < 0x80).count() as u64)?;
-                }
-                (Fixeds, 2) => wire.delimited().map(drop)?,
-                _ => {
-                    return Err(bad(format!(
-                        "field {field} of {} is not what {REVISION} has there: send that revision",
-                        shape.name
-                    )));
-                }
-            }
-        }
-        Ok(())
+        ShapeError::Numbers => ReadError::Limit { limit: LimitName::Frames, number: most.numbers },
     }
-
-    fn messages(&mut self, more: u64) -> Result<(), ReadError> {
-        self.messages += more;
-        at_most(self.messages, LimitName::Symbols, self.limits.symbols.saturating_add(self.limits.samples))
-    }
-
-    fn numbers(&mut self, more: u64) -> Result<(), ReadError> {
-        self.numbers += more;
-        at_most(self.numbers, LimitName::Frames, self.limits.frames)
-    }
-}
-
-fn at_most(actual: u64, limit: LimitName, number: u64) -> Result<(), ReadError> {
-    if actual > number { Err(ReadError::Limit { limit, number }) } else { Ok(()) }
 }
 
 /// Members that revisions before v1.9.0 had and later ones have not. Such members would be ignored, and with them all that
@@ -172,16 +98,7 @@ const EARLIER: [&str; 4] = ["sample", "locationsStartIndex", "timeNanos", "attri
 /// # Errors
 /// No object, whose members a list could stand for by their order; a member of an earlier revision; more objects than `symbols` and `samples` together, or more values than `frames`.
 pub(super) fn check_json(bytes: &[u8], limits: &ReadLimits) -> Result<(), ReadError> {
-    if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(bad(format!("no {REVISION} as JSON: it must be a JSON object")));
-    }
-    let (mut objects, mut values) = (0, 0);
-    for byte in bytes {
-        objects += u64::from(*byte == b'{');
-        values += u64::from(*byte == b',');
-    }
-    at_most(objects, LimitName::Symbols, limits.symbols.saturating_add(limits.samples))?;
-    at_most(values, LimitName::Frames, limits.frames)?;
+    shape::check_json(bytes, &most(limits)).map_err(|error| refused(error, limits))?;
     match EARLIER.iter().find(|member| has_member(bytes, member)) {
         Some(member) => Err(bad(format!("{member:?} is of an earlier revision than {REVISION}: send that revision"))),
         None => Ok(()),
@@ -195,49 +112,4 @@ fn has_member(json: &[u8], member: &str) -> bool {
         let after = json.get(at + quoted.len()..).unwrap_or(&[]);
         after.trim_ascii_start().starts_with(b":")
     })
-}
-
-/// Bytes of a message.
-struct Wire<'b> {
-    bytes: &'b [u8],
-}
-
-impl<'b> Wire<'b> {
-    fn take(&mut self, length: usize) -> Result<&'b [u8], ReadError> {
-        let (taken, rest) = self.bytes.split_at_checked(length).ok_or_else(cut_off)?;
-        self.bytes = rest;
-        Ok(taken)
-    }
-
-    fn varint(&mut self) -> Result<u64, ReadError> {
-        let mut number = 0;
-        for shift in (0..70).step_by(7) {
-            let (byte, rest) = self.bytes.split_first().ok_or_else(cut_off)?;
-            self.bytes = rest;
-            number |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err(bad("a number of more than ten bytes"))
-    }
-
-    fn delimited(&mut self) -> Result<Self, ReadError> {
-        let length = usize::try_from(self.varint()?).map_err(|_| cut_off())?;
-        self.take(length).map(|bytes| Self { bytes })
-    }
-
-    fn skip(&mut self, wire_type: u64) -> Result<(), ReadError> {
-        match wire_type {
-            0 => self.varint().map(drop),
-            1 => self.take(8).map(drop),
-            2 => self.delimited().map(drop),
-            5 => self.take(4).map(drop),
-            _ => Err(bad(format!("no {REVISION}: a field of no type that there is"))),
-        }
-    }
-}
-
-fn cut_off() -> ReadError {
-    bad(format!("no {REVISION}: a field goes on after the end"))
 }
