@@ -94,6 +94,10 @@ fleet:
 alerts:
     cargo bench --bench alerts
 
+# Ten million operations: recording beside a plain INSERT and a COPY, reading beside the same from rows, and what a server pays for recording itself; about twelve minutes
+bench-perf:
+    cargo bench --bench operations
+
 # The embedded store against a real Pyroscope: AGAINST=URL AGAINST_PID=… AGAINST_DATA=… (alone without them)
 against:
     cargo bench --bench against
@@ -112,7 +116,7 @@ replicas:
 
 # The leader stopped, and the database away, for a minute
 outages:
-    FAULT_OUTAGE_SECONDS=60 cargo test --test it -- faults::replicas::away faults::database
+    FAULT_OUTAGE_SECONDS=60 cargo test --test it -- faults::replicas::away faults::database faults::operations
 
 # Exactly what CI runs
 ci: lint deny test test-split test-pooler test-newest-postgres prepare-check migrations schemathesis soak-short

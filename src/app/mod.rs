@@ -13,6 +13,7 @@ mod recorder;
 mod rooms;
 mod scheduler;
 mod self_profile;
+mod traced_history;
 mod traced_profiles;
 mod wiring;
 

@@ -16,7 +16,7 @@ use self::leader::Scheduler;
 use super::wiring::Wiring;
 use crate::kernel::{Call, PortResult};
 use crate::sor::schedule::{self, ScheduleName, ScheduleSor, Timetable};
-use crate::telemetry::{Failure, RequestScope, TraceSink, Work};
+use crate::telemetry::{self, TraceSink, Work};
 
 /// How long a run may take.
 pub(super) const RUN_LIMIT: Duration = Duration::from_secs(55);
@@ -67,13 +67,8 @@ fn recorded(job: Job, sink: &Arc<dyn TraceSink>) -> Job {
     let user = format!("system:{name}");
     let run: Run = Box::new(move |call| {
         let work = run(call);
-        let Some(recording) = sink.begin(Work::Job(name.as_str()), None) else { return work };
-        let (sink, user) = (Arc::clone(&sink), user.clone());
-        Box::pin(async move {
-            let done = RequestScope::of_work(Arc::clone(&recording)).run(work).await;
-            sink.end(recording.finish(String::new(), user, done.as_ref().err().and_then(Failure::code)));
-            done
-        })
+        let (sink, name, user) = (Arc::clone(&sink), name.clone(), user.clone());
+        Box::pin(async move { telemetry::recorded(&*sink, (Work::Job(name.as_str()), None), ("", &user), work).await })
     });
     Job { run, ..job }
 }

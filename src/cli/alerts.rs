@@ -59,7 +59,7 @@ struct ListArgs {
     /// At most this many alerts, the newest first.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
-    /// Continue after the last alert of an earlier list, which printed this value.
+    /// Where to continue: the cursor that the page before printed at its end.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }
@@ -109,7 +109,7 @@ struct SilenceArgs {
 /// For how long, and why.
 #[derive(Debug, clap::Args)]
 struct QuietArgs {
-    /// For so many minutes from now on, at most 43200 (30 days).
+    /// For how many minutes from now on, at most 43200 (30 days).
     #[arg(long, value_name = "N")]
     minutes: u32,
     /// Why.

@@ -42,7 +42,7 @@ pub(super) struct TracesArgs {
     /// Only traces whose root stands so.
     #[arg(long, value_name = "STATUS", value_parser = ["pending", "running", "success", "failed"])]
     status: Option<String>,
-    /// Only traces whose root took at least so many milliseconds.
+    /// Only traces whose root took at least this many milliseconds.
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32))]
     min_ms: Option<u32>,
     /// Only traces that ended at or after this time, or run: epoch seconds, RFC 3339, now-90m [default: an hour ago].
@@ -54,7 +54,7 @@ pub(super) struct TracesArgs {
     /// At most this many traces.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
-    /// Continue after the last trace of an earlier list, which printed this value.
+    /// Where to continue: the cursor that the page before printed at its end.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }

@@ -19,6 +19,10 @@ use crate::kernel::{PortError, PortResult};
 /// How often a change is tried while other sessions hold the table.
 const TRIES: u32 = 3;
 
+/// The most rows that are moved out of DEFAULT when a partition is made, as readers and writers wait meanwhile. Where there are
+/// more, the partition is not made, and its rows stay in DEFAULT.
+const MOST_MOVED: i64 = 50_000;
+
 /// PostgreSQL cuts longer names off.
 const LONGEST_NAME: usize = 63;
 /// The longest ending of a partition's name.
@@ -108,7 +112,8 @@ impl Period {
 
 /// A table partitioned by the range of one `date` or `timestamptz` column.
 ///
-/// Where it has a DEFAULT partition, rows that came before their partition are moved into it when it is made.
+/// Where it has a DEFAULT partition, rows that came before their partition are moved into it when it is made, unless they are too
+/// many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionedTable {
     /// The table.
@@ -146,6 +151,8 @@ enum ChangeOutcome {
     DoneBefore,
     /// Other sessions hold the table.
     Held,
+    /// Too many rows would have to be moved.
+    TooMany,
 }
 
 /// The DEFAULT partition and the columns to move out of it, all quoted.
@@ -181,6 +188,10 @@ impl PartitionedTable {
             match self.change(db, Change::Make, *first).await? {
                 ChangeOutcome::Done => made.push(partition),
                 ChangeOutcome::DoneBefore => {}
+                ChangeOutcome::TooMany => tracing::info!(
+                    partition,
+                    "a partition is not made: over {MOST_MOVED} rows of its time stay in the one for all others"
+                ),
                 ChangeOutcome::Held => {
                     let detail = format!("database: other sessions hold the table that {partition} is to be part of");
                     return Err(PortError::Timeout(detail));
@@ -199,7 +210,7 @@ impl PartitionedTable {
         for first in self.list(db).await?.into_iter().filter(|first| self.is_expired(*first, now)) {
             let names = match self.change(db, Change::Drop, first).await? {
                 ChangeOutcome::Done => &mut expired.dropped,
-                ChangeOutcome::DoneBefore => continue,
+                ChangeOutcome::DoneBefore | ChangeOutcome::TooMany => continue,
                 ChangeOutcome::Held => &mut expired.held,
             };
             names.push(self.partition(first));
@@ -267,6 +278,9 @@ impl PartitionedTable {
         let statements = match change {
             Change::Make if !exists => {
                 let default = self.default_partition(transaction).await?;
+                if self.rows_to_move(transaction, first, default.as_ref()).await? > MOST_MOVED {
+                    return Ok(ChangeOutcome::TooMany);
+                }
                 self.statements_to_make(first, default.as_ref())
             }
             Change::Drop if exists => self.statements_to_drop(first),
@@ -316,11 +330,30 @@ impl PartitionedTable {
         .await
     }
 
+    /// How many rows of DEFAULT belong to a partition; it counts to one more than are moved.
+    async fn rows_to_move(
+        self,
+        connection: &mut PgConnection,
+        first: NaiveDate,
+        default: Option<&DefaultPartition>,
+    ) -> Result<i64, sqlx::Error> {
+        let (Some(DefaultPartition { name, key, .. }), Some([from, to])) = (default, self.bounds(first)) else {
+            return Ok(0);
+        };
+        let more = MOST_MOVED + 1;
+        let rows = format!("SELECT FROM {name} WHERE {key} >= {from} AND {key} < {to} LIMIT {more}");
+        let count = AssertSqlSafe(format!("SELECT count(*) FROM ({rows}) AS to_move"));
+        sqlx::query_scalar(count).fetch_one(connection).await
+    }
+
+    /// The bounds of a partition as SQL. A `date` reads them as days.
+    fn bounds(self, first: NaiveDate) -> Option<[String; 2]> {
+        Some([first, self.period.next(first)?].map(|day| format!("'{day} 00:00:00+00'")))
+    }
+
     fn statements_to_make(self, first: NaiveDate, default: Option<&DefaultPartition>) -> Vec<String> {
-        let Some(next) = self.period.next(first) else { return Vec::new() };
+        let Some([from, to]) = self.bounds(first) else { return Vec::new() };
         let (table, partition) = (self.name.sql(), self.name.sibling(&self.partition(first)));
-        // A `date` reads these as days.
-        let [from, to] = [first, next].map(|day| format!("'{day} 00:00:00+00'"));
         let mut statements = Vec::new();
         if let Some(DefaultPartition { name, .. }) = default {
             // Other sessions have to wait for the table before they look up its partitions. A row that is already on its way

@@ -296,9 +296,11 @@ impl Pool {
     }
 }
 
-/// The settings with which the server ends a statement that takes too long, and a transaction whose client sends nothing.
-fn limits(settings: &PoolSettings) -> [String; 2] {
+/// What sessions are set to: the server ends a statement that takes too long, and a transaction whose client sends nothing; and
+/// it compiles no query, which takes longer than most queries here run.
+fn limits(settings: &PoolSettings) -> [String; 3] {
     [
+        "jit = off".to_owned(),
         format!("statement_timeout = {}", settings.query_timeout.as_millis()),
         format!("idle_in_transaction_session_timeout = {}", SILENT_FOR.as_millis()),
     ]

@@ -57,6 +57,8 @@ pub enum Work<'a> {
     Request(&'a str, &'a str),
     /// A job, by its name.
     Job(&'a str),
+    /// Assessments that were spooled are delivered to the history.
+    Delivery,
 }
 
 /// Takes what requests and jobs were made of.
@@ -161,6 +163,22 @@ pub async fn span<T, E: Failure>(
         Open { id: recording.next_id(), recording, kind, app, parent, start: Instant::now(), error: Some("cancelled") };
     let done = SPAN.scope(open.id, work).await;
     open.error = done.as_ref().err().and_then(Failure::code);
+    done
+}
+
+/// Does work that no request asked for, and hands in what it was made of. `given` is the trace that it is part of, if it is of one.
+///
+/// # Errors
+/// Those of the work.
+pub async fn recorded<T, E: Failure>(
+    sink: &dyn TraceSink,
+    (kind, given): (Work<'_>, Option<Trace>),
+    (app, user): (&str, &str),
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let Some(recording) = sink.begin(kind, given) else { return work.await };
+    let done = RequestScope::of_work(Arc::clone(&recording)).run(work).await;
+    sink.end(recording.finish(app.to_owned(), user.to_owned(), done.as_ref().err().and_then(Failure::code)));
     done
 }
 

@@ -46,7 +46,7 @@ pub(super) struct RecorderHealth {
 }
 
 impl Recorder {
-    /// A recorder of so many rows a second, of which so many may wait.
+    /// A recorder that takes `rows_per_second`, of which `most_rows` may wait.
     pub(super) fn new(clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>, rows_per_second: u32, most_rows: usize) -> Self {
         metrics::describe_counter!("perf_recorded_total", "Operations that were recorded, by source");
         metrics::describe_counter!(

@@ -1,4 +1,4 @@
-//! What waits to be written, and how much may come. Pure: times come from outside.
+//! The queue of traces to be written, and the rate at which traces are accepted. Pure: times come from outside.
 
 use std::collections::VecDeque;
 
@@ -30,7 +30,7 @@ impl Dropped {
     }
 }
 
-/// Traces that wait, oldest first, and a token bucket of rows: it fills by so many a second, holds two seconds of them, and is
+/// Traces that wait, oldest first, and a token bucket of rows: it fills at a steady rate, holds two seconds of it, and is
 /// emptied by what comes, also below zero, as only the end of a request tells how many rows it was.
 pub(super) struct TraceQueue {
     traces: VecDeque<FinishedTrace>,
@@ -75,7 +75,7 @@ impl TraceQueue {
         true
     }
 
-    /// Takes out traces of together at most so many rows, at least one trace if there is any.
+    /// Takes traces of at most `most` rows together, and at least one trace if there is any.
     pub(super) fn take(&mut self, most: usize) -> Vec<FinishedTrace> {
         let mut taken = Vec::new();
         let mut rows = 0;

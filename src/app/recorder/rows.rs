@@ -28,6 +28,7 @@ const REQUESTS: &[(&str, &str, &str)] = &[
 pub(super) fn kind_of(work: Work<'_>) -> Option<Cow<'static, str>> {
     match work {
         Work::Job(name) => Some(format!("job.{name}").into()),
+        Work::Delivery => Some(Cow::Borrowed("history.deliver")),
         Work::Request(method, path) => {
             let (_, read, write) = REQUESTS.iter().find(|(start, ..)| path.starts_with(start))?;
             Some(Cow::Borrowed(if method == "GET" { read } else { write }))
@@ -47,16 +48,8 @@ fn row(trace: &FinishedTrace, span: &TracedSpan) -> Option<NewMetric> {
     let hex = |id: u64| format!("{id:016x}").parse::<Text255>().ok();
     let error = span.error.map(|code| serde_json::json!({"code": code}));
     Some(NewMetric {
-        operation_type: span.kind.parse::<OperationType>().ok()?,
-        duration: micros,
-        operation_name: None,
         scope: span.app.parse::<OperationScope>().unwrap_or_default(),
         user_name: trace.user.parse().ok(),
-        session_id: None,
-        rows_affected: None,
-        memory_bytes: None,
-        cpu_us: None,
-        metadata: None,
         failed: error.is_some(),
         error_details: error.and_then(|error| JsonObject::try_from(error).ok()),
         ended: Ended::At(span.started_at + TimeDelta::from_std(span.took).ok()?),
@@ -65,5 +58,6 @@ fn row(trace: &FinishedTrace, span: &TracedSpan) -> Option<NewMetric> {
             span: hex(span.id)?,
             parent: span.parent.and_then(hex),
         }),
+        ..NewMetric::new(span.kind.parse::<OperationType>().ok()?, micros)
     })
 }

@@ -17,16 +17,16 @@ fn recorder(per_second: u32, most_rows: usize) -> (Arc<Recorder>, Arc<FixedClock
 
 const FAST: Pace = Pace {
     gather: Duration::from_millis(1),
-    first_pause: Duration::from_millis(1),
+    least_pause: Duration::from_millis(1),
     longest_pause: Duration::from_millis(4),
     flush: Duration::from_millis(50),
 };
 
 #[test]
 fn a_server_gathers_for_a_second_and_has_two_at_its_end() {
-    let Pace { gather, first_pause, longest_pause, flush } = Pace::OF_SERVERS;
+    let Pace { gather, least_pause, longest_pause, flush } = Pace::OF_SERVERS;
     let expected = [1_000, 100, 30_000, 2_000].map(Duration::from_millis);
-    assert_eq!([gather, first_pause, longest_pause, flush], expected);
+    assert_eq!([gather, least_pause, longest_pause, flush], expected);
 }
 
 const TRIAGE: Work<'_> = Work::Request("GET", "/triage/shop");
@@ -68,6 +68,7 @@ fn requests_are_recorded_by_what_they_do() {
         assert_eq!(rows::kind_of(Work::Request(method, path)).as_deref(), expected, "{method} {path}");
     }
     assert_eq!(rows::kind_of(Work::Job("audit_chain")).as_deref(), Some("job.audit_chain"));
+    assert_eq!(rows::kind_of(Work::Delivery).as_deref(), Some("history.deliver"));
 }
 
 #[test]

@@ -23,8 +23,9 @@ const WRITE_WITHIN: Duration = Duration::from_secs(5);
 pub(in crate::app) struct Pace {
     /// For how long others may join a batch.
     pub(super) gather: Duration,
-    /// How long to wait after a failure, at first; twice as long after each further one.
-    pub(super) first_pause: Duration,
+    /// How long to wait after a failure, at least. An eighth of the time since the first failure where that is longer, so that
+    /// what waits is written soon after an outage of any length.
+    pub(super) least_pause: Duration,
     /// How long to wait at most.
     pub(super) longest_pause: Duration,
     /// How long the last rows have when the server stops.
@@ -35,7 +36,7 @@ impl Pace {
     /// That of a server.
     pub(in crate::app) const OF_SERVERS: Self = Self {
         gather: Duration::from_secs(1),
-        first_pause: Duration::from_millis(100),
+        least_pause: Duration::from_millis(100),
         longest_pause: Duration::from_secs(30),
         flush: Duration::from_secs(2),
     };
@@ -55,11 +56,10 @@ pub(in crate::app) async fn write(
     }
     let last = async {
         while let Some(batch) = left.take().or_else(|| next(&recorder)) {
-            left = Some(batch.clone());
-            if once(&recorder, &*port, &batch).await.is_ok() {
+            if once(&recorder, &*port, left.insert(batch)).await.is_ok() {
                 left = None;
             } else {
-                sleep(pace.first_pause).await;
+                sleep(pace.least_pause).await;
             }
         }
     };
@@ -73,7 +73,7 @@ pub(in crate::app) async fn write(
 }
 
 /// Rows that are sent under one key, so that a repetition records nothing twice.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Keyed {
     key: Uuid,
     rows: MetricBatch,
@@ -84,12 +84,10 @@ async fn write_on(recorder: &Recorder, port: &dyn OperationSor, pace: Pace, left
         recorder.filled.notified().await;
         sleep(pace.gather).await;
         while let Some(batch) = next(recorder) {
-            *left = Some(batch.clone());
-            let mut pause = pace.first_pause;
-            while let Err(error) = once(recorder, port, &batch).await {
+            let (batch, since) = (left.insert(batch), Instant::now());
+            while let Err(error) = once(recorder, port, batch).await {
                 tracing::debug!(%error, "own operations are recorded later");
-                sleep(pause).await;
-                pause = (pause * 2).min(pace.longest_pause);
+                sleep((since.elapsed() / 8).clamp(pace.least_pause, pace.longest_pause)).await;
             }
             *left = None;
         }

@@ -9,9 +9,11 @@ use super::list::RELATIONAL;
 use super::{Kind, Room, Sor};
 use crate::app::health::{Check, HealthCheck};
 use crate::app::placement::{Demand, Placement, relational};
+use crate::app::traced_history::TracedHistory;
 use crate::app::wiring::Wiring;
 use crate::config::{Settings, SpoolFsync, SpoolMode};
 use crate::sor::history::{self, Fsync, HistorySor, Repeats, Retention, Spool, SpoolSettings};
+use crate::telemetry::TraceSink;
 
 pub(super) const FUNCTION: &str = "CreatePyroscopeTriageHistory.sor.v1";
 
@@ -78,6 +80,10 @@ fn open_spool(wiring: &mut Wiring<'_>, history: Arc<dyn HistorySor>) -> anyhow::
             SpoolFsync::Always => Fsync::Always,
         },
         max_bytes: given.max_bytes,
+    };
+    let history = match wiring.find::<dyn TraceSink>() {
+        Some(sink) => Arc::new(TracedHistory { history, sink }),
+        None => history,
     };
     let spool = Arc::new(Spool::open(settings, history, Arc::clone(&wiring.clock), Arc::clone(&wiring.ids))?);
     wiring.offer(Arc::clone(&spool));

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::BoxFuture;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::json;
 
 use crate::app::scheduler::{Group, Job, UPKEEP_LIMIT};
 use crate::app::wiring::Wiring;
-use crate::kernel::{AppName, Call, JsonObject, PortError, PortResult, all_pages};
+use crate::kernel::{AppName, Call, JsonObject, LimitSeverity, PortError, PortResult, all_pages};
 use crate::sor::incident::{Act, IncidentSor, IncidentSource, Observation, ValueUnit};
 use crate::sor::performance::limits::{
     Acknowledgement, LatencyAlert, LatencyAlertQuery, LatencyAlertSor, LatencyAlertType, LookbackDays,
@@ -19,6 +20,8 @@ use crate::sor::schedule::{ScheduleName, Timetable};
 
 /// How many alerts are read at once.
 const PAGE: u16 = 500;
+const ROLLUP_LAG: &str = "perf_rollup_lag_seconds";
+const ALERTS_OPEN: &str = "perf_alerts_open";
 
 /// Registers the jobs.
 pub(super) fn register(wiring: &mut Wiring<'_>, alerts: Arc<dyn LatencyAlertSor>) -> anyhow::Result<()> {
@@ -29,6 +32,8 @@ pub(super) fn register(wiring: &mut Wiring<'_>, alerts: Arc<dyn LatencyAlertSor>
         least_percent: settings.notify_min_percent,
     };
     let rounds = Arc::new(OperationRounds::new(wiring.database()?, when));
+    metrics::describe_gauge!(ROLLUP_LAG, "For how long an hour of operations has been over and not been rolled up");
+    metrics::describe_gauge!(ALERTS_OPEN, "Open alerts of operations, by severity");
     let incidents = wiring.find::<dyn IncidentSor>();
     let evaluating = Arc::clone(&rounds);
     let quiet = i32::try_from(when.quiet.as_secs()).unwrap_or(i32::MAX).max(1);
@@ -49,16 +54,22 @@ pub(super) fn register(wiring: &mut Wiring<'_>, alerts: Arc<dyn LatencyAlertSor>
         let (rounds, alerts, incidents) = (Arc::clone(&evaluating), Arc::clone(&alerts), incidents.clone());
         Box::pin(async move {
             rounds.evaluate(&call).await?;
+            count_open(&rounds.open_alerts(&call).await?);
             match incidents {
                 Some(incidents) => report(&*alerts, &*incidents, quiet, &call).await,
                 None => Ok(()),
             }
         })
     }));
-    let rolling = Arc::clone(&rounds);
+    let (rolling, clock) = (Arc::clone(&rounds), Arc::clone(&wiring.clock));
     wiring.job(job(const { ScheduleName::of("performance_rollups") }, const { Timetable::of(60, 7) }, move |call| {
-        let rounds = Arc::clone(&rolling);
-        Box::pin(async move { rounds.roll_up(&call).await.map(drop) })
+        let (rounds, clock) = (Arc::clone(&rolling), Arc::clone(&clock));
+        Box::pin(async move {
+            if let Some(through) = rounds.roll_up(&call).await? {
+                metrics::gauge!(ROLLUP_LAG).set(lag_seconds(through, clock.now()));
+            }
+            Ok(())
+        })
     }));
     wiring.job(job(
         const { ScheduleName::of("performance_baselines") },
@@ -77,6 +88,19 @@ fn job(
     run: impl Fn(Call) -> BoxFuture<'static, PortResult<()>> + Send + Sync + 'static,
 ) -> Job {
     Job { name, group: Group::Performance, timetable, limit: UPKEEP_LIMIT, run: Box::new(run) }
+}
+
+/// How long ago the hour after those that were rolled up was over; 0 while it goes on.
+fn lag_seconds(rolled_through: DateTime<Utc>, now: DateTime<Utc>) -> f64 {
+    (now - rolled_through - TimeDelta::hours(1)).as_seconds_f64().max(0.0)
+}
+
+fn count_open(open: &[(LimitSeverity, i64)]) {
+    for severity in [LimitSeverity::Info, LimitSeverity::Warning, LimitSeverity::Critical] {
+        let count = open.iter().find(|(of, _)| *of == severity).map_or(0, |(_, count)| *count);
+        metrics::gauge!(ALERTS_OPEN, "severity" => severity.as_str())
+            .set(f64::from(i32::try_from(count).unwrap_or(i32::MAX)));
+    }
 }
 
 /// Reports each alert that is open and sustained to the core, which tells people, and keeps who looks after it the same in both:

@@ -20,6 +20,7 @@ use crate::sor::alert_rule::{AlertRule, AlertRuleSor, Measured};
 use crate::sor::baseline::{Baseline, BaselineSor};
 use crate::sor::incident::{AlertStateSor, Decided, IncidentSor};
 use crate::sor::profile_data::{MergedProfile, ProfileQuery};
+use crate::telemetry::span;
 use crate::upstream::Limiter;
 use crate::verdict::{KindOutcome, ProfileAssessment, Rules, Subject, summarise};
 
@@ -224,13 +225,15 @@ impl AlertRound {
         outcomes
     }
 
-    /// Reads one window of one app and measures it for each rule and limit that needs it.
+    /// What came of one read of the plan.
     async fn read(&self, call: &Call, known: &Known<'_>, read: &Read) -> Outcome {
-        let merged = match self.alerts.merged(call, &read.query).await {
-            Ok(Some(merged)) => merged,
-            Ok(None) => return Outcome::Unknown,
-            Err(error) => return failed(&read.query, &error),
-        };
+        let evaluated = span("rule.evaluate", read.query.app.as_str(), self.evaluate(call, known, read)).await;
+        evaluated.unwrap_or_else(|error| failed(&read.query, &error))
+    }
+
+    /// Reads one window of one app and measures it for each rule and limit that needs it.
+    async fn evaluate(&self, call: &Call, known: &Known<'_>, read: &Read) -> PortResult<Outcome> {
+        let Some(merged) = self.alerts.merged(call, &read.query).await? else { return Ok(Outcome::Unknown) };
         let rules = read.rules.iter().filter_map(|place| known.rules.get(*place));
         let limits = known.limits.limits.known().filter(|_| read.holds_limits);
         let limits = limits.and_then(|limits| limits.get(&(read.query.app.clone(), read.query.kind)));
@@ -243,11 +246,7 @@ impl AlertRound {
         let is_small = merged.profile.frame_count() <= SMALL_FRAMES && few;
         let (catalogue, query) = (Arc::clone(&self.alerts.parts().rules), read.query.clone());
         let judge = move || conditions.judge(&catalogue, &query, &merged);
-        if is_small {
-            return judge();
-        }
-        let judged = offload("measuring a profile for alert rules", judge).await;
-        judged.unwrap_or_else(|error: PortError| failed(&read.query, &error))
+        if is_small { Ok(judge()) } else { offload("measuring a profile for alert rules", judge).await }
     }
 
     /// Writes what was decided.

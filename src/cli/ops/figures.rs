@@ -27,7 +27,7 @@ pub(in crate::cli) struct TopArgs {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct TrendArgs {
-    /// What was done.
+    /// The type of operation.
     #[arg(value_name = "TYPE")]
     kind: String,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub(in crate::cli) struct TrendArgs {
     /// Only what belongs to this.
     #[arg(long, value_name = "SCOPE")]
     scope: Option<String>,
-    /// So many calendar days (UTC), today included.
+    /// How many calendar days (UTC), today included.
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=395))]
     days: u32,
     /// By the hour, for at most 35 days.
@@ -56,7 +56,7 @@ pub(in crate::cli) struct AlertsArgs {
     /// At most this many alerts.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
-    /// Continue after the last alert of an earlier list, which printed this value.
+    /// Where to continue: the cursor that the page before printed at its end.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }
@@ -80,7 +80,7 @@ pub(in crate::cli) struct BaselineArgs {
     /// At most this many limits.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
-    /// Continue after the last limit of an earlier list, which printed this value.
+    /// Where to continue: the cursor that the page before printed at its end.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }

@@ -12,8 +12,8 @@ use super::merges::MockMergeSor;
 use super::otlp::{ExportOutcome, SentTraces, TraceExport};
 use super::statistics::MockStatisticsSor;
 use super::{
-    Ended, MetricBatch, Micros, NewMetric, NewSpan, OperationScope, PerformancePorts, RecordedBatch, RejectedMetric,
-    SpanEnd, SpanIds, SpanOutcome, SpanStatus, TraceQuery,
+    Ended, MetricBatch, Micros, NewMetric, NewSpan, PerformancePorts, RecordedBatch, RejectedMetric, SpanEnd, SpanIds,
+    SpanOutcome, SpanStatus, TraceQuery,
 };
 use crate::http::Routes;
 use crate::http::testing::Served;
@@ -67,22 +67,7 @@ fn text(text: &str) -> Text255 {
 }
 
 pub(super) fn metric(kind: &str, micros: i64) -> NewMetric {
-    NewMetric {
-        operation_type: kind.parse().unwrap(),
-        duration: Micros::new(micros).unwrap(),
-        operation_name: None,
-        scope: OperationScope::default(),
-        user_name: None,
-        session_id: None,
-        rows_affected: None,
-        memory_bytes: None,
-        cpu_us: None,
-        metadata: None,
-        error_details: None,
-        failed: false,
-        ended: Ended::Now,
-        span: None,
-    }
+    NewMetric::new(kind.parse().unwrap(), Micros::new(micros).unwrap())
 }
 
 fn ids(trace: &str, span: &str, parent: Option<&str>) -> Option<SpanIds> {

@@ -79,25 +79,25 @@ pub struct SpanIds {
 /// An operation that ended, to be recorded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewMetric {
-    /// What was done.
+    /// The type of operation.
     pub operation_type: OperationType,
     /// How long it took.
     pub duration: Micros,
-    /// What exactly was done.
+    /// What exactly was done, where the type does not say it.
     pub operation_name: Option<Text255>,
-    /// What it belongs to.
+    /// The scope.
     pub scope: OperationScope,
     /// Who did it; the caller if absent.
     pub user_name: Option<Text255>,
-    /// As a part of what.
+    /// The session that it was part of.
     pub session_id: Option<Text255>,
-    /// Rows that it changed or read.
+    /// How many rows it changed or read.
     pub rows_affected: Option<i64>,
-    /// Memory that it took, in bytes.
+    /// The memory that it used, in bytes.
     pub memory_bytes: Option<i64>,
-    /// Time on a CPU, in microseconds.
+    /// The CPU time that it used, in microseconds.
     pub cpu_us: Option<i64>,
-    /// What else is to be said of it.
+    /// Further details.
     pub metadata: Option<JsonObject>,
     /// What went wrong.
     pub error_details: Option<JsonObject>,
@@ -107,6 +107,28 @@ pub struct NewMetric {
     pub ended: Ended,
     /// Which span it is, if it is one.
     pub span: Option<SpanIds>,
+}
+
+impl NewMetric {
+    /// An operation that ended now and succeeded, of which nothing else is known.
+    pub fn new(operation_type: OperationType, duration: Micros) -> Self {
+        Self {
+            operation_type,
+            duration,
+            operation_name: None,
+            scope: OperationScope::default(),
+            user_name: None,
+            session_id: None,
+            rows_affected: None,
+            memory_bytes: None,
+            cpu_us: None,
+            metadata: None,
+            error_details: None,
+            failed: false,
+            ended: Ended::Now,
+            span: None,
+        }
+    }
 }
 
 /// How a row was recorded.
@@ -139,7 +161,7 @@ pub struct RejectedMetric {
     pub detail: String,
 }
 
-/// What became of a batch.
+/// How many metrics of a batch were recorded, and why others were not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(example = json!({"accepted": 499, "over": 0,
     "rejected": [{"index": 3, "code": "body_invalid", "detail": "/durationUs: must be 0 to 2678400000000"}]}))]
@@ -177,25 +199,25 @@ impl MetricBatch {
 pub struct Metric {
     /// The row's id.
     pub id: i64,
-    /// What was done.
+    /// The type of operation.
     pub operation_type: String,
     /// How long it took, in microseconds.
     pub duration_us: i64,
-    /// What exactly was done.
+    /// What exactly was done, where the type does not say it.
     pub operation_name: Option<String>,
-    /// What it belongs to; empty: to nothing.
+    /// The scope; empty: none.
     pub scope: String,
     /// Who did it.
     pub user_name: String,
-    /// As a part of what.
+    /// The session that it was part of.
     pub session_id: Option<String>,
-    /// Rows that it changed or read.
+    /// How many rows it changed or read.
     pub rows_affected: Option<i64>,
-    /// Memory that it took, in bytes.
+    /// The memory that it used, in bytes.
     pub memory_bytes: Option<i64>,
-    /// Time on a CPU, in microseconds.
+    /// The CPU time that it used, in microseconds.
     pub cpu_us: Option<i64>,
-    /// What else is to be said of it.
+    /// Further details.
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<Value>,
     /// What went wrong.

@@ -51,11 +51,11 @@ use crate::storage::Db;
 
 /// The ports of the room.
 pub struct PerformancePorts {
-    /// What was done, and how long it took.
+    /// Operations and how long they took.
     pub operations: Arc<dyn OperationSor>,
     /// How often, how long, and since when.
     pub statistics: Arc<dyn StatisticsSor>,
-    /// What it usually takes, and the limits that follow.
+    /// How long operations usually take, and the limits derived from that.
     pub baselines: Arc<dyn LatencyBaselineSor>,
     /// What is over a limit.
     pub alerts: Arc<dyn LatencyAlertSor>,

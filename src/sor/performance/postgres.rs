@@ -146,6 +146,32 @@ async fn keep(connection: &mut PgConnection, key: Uuid, answer: &Value) -> Resul
     Ok(kept.execute(connection).await?.rows_affected() > 0)
 }
 
+/// The number of a trace that is spelled as 32 hexadecimal digits or as a UUID, as `perf.trace_ref` reads it.
+fn trace_number(id: &str) -> Option<Uuid> {
+    matches!(id.len(), 32 | 36).then(|| Uuid::try_parse(id).ok()).flatten()
+}
+
+/// The number of a span that is spelled as 16 hexadecimal digits, as `perf.span_ref` reads it.
+fn span_number(id: &str) -> Option<i64> {
+    let is_spelled_so = id.len() == 16 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_spelled_so.then(|| u64::from_str_radix(id, 16).ok().map(u64::cast_signed)).flatten()
+}
+
+/// An id of each row: its number, or the text that it is where that is spelled as no number.
+fn ids<T>(
+    rows: &[Row],
+    of: fn(&SpanIds) -> Option<&Text255>,
+    number: fn(&str) -> Option<T>,
+) -> (Vec<Option<T>>, Vec<Option<String>>) {
+    let both = rows.iter().map(|row| {
+        let id = row.operation.span.as_ref().and_then(of).map(Text255::as_str);
+        let known = id.and_then(number);
+        let text = id.filter(|_| known.is_none()).map(str::to_owned);
+        (known, text)
+    });
+    both.unzip()
+}
+
 /// Inserts rows and answers what became of each, in order.
 async fn insert(connection: &mut PgConnection, rows: &[Row], caller: &str) -> Result<Vec<RecordedMetric>, sqlx::Error> {
     fn column<T>(rows: &[Row], of: impl Fn(&NewMetric) -> T) -> Vec<T> {
@@ -159,14 +185,14 @@ async fn insert(connection: &mut PgConnection, rows: &[Row], caller: &str) -> Re
         Ended::At(end) => Some(end),
     });
     let user = |operation: &NewMetric| operation.user_name.as_ref().map_or(caller, Text255::as_str).to_owned();
-    let span = |of: fn(&SpanIds) -> Option<&Text255>| {
-        texts(rows, move |operation| operation.span.as_ref().and_then(of).map(Text255::as_str))
-    };
+    let (traces, trace_texts) = ids(rows, |span| Some(&span.trace), trace_number);
+    let (spans, span_texts) = ids(rows, |span| Some(&span.span), span_number);
+    let (parents, parent_texts) = ids(rows, |span| span.parent.as_ref(), span_number);
     sqlx::query_as!(
         RecordedMetric,
         r#"SELECT id AS "id!", severity, ratio::float8, baseline_id, alert_id
            FROM perf.record_operations(
-               $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"#,
+               $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)"#,
         &ended_at as &[Option<DateTime<Utc>>],
         &column(rows, |operation| operation.duration.get()),
         &column(rows, |operation| operation.operation_type.as_str().to_owned()),
@@ -174,9 +200,12 @@ async fn insert(connection: &mut PgConnection, rows: &[Row], caller: &str) -> Re
         &column(rows, user),
         &texts(rows, |operation| operation.operation_name.as_ref().map(Text255::as_str)) as &[Option<String>],
         &texts(rows, |operation| operation.session_id.as_ref().map(Text255::as_str)) as &[Option<String>],
-        &span(|span| Some(&span.trace)) as &[Option<String>],
-        &span(|span| Some(&span.span)) as &[Option<String>],
-        &span(|span| span.parent.as_ref()) as &[Option<String>],
+        &traces as &[Option<Uuid>],
+        &trace_texts as &[Option<String>],
+        &spans as &[Option<i64>],
+        &span_texts as &[Option<String>],
+        &parents as &[Option<i64>],
+        &parent_texts as &[Option<String>],
         &column(rows, |operation| operation.rows_affected) as &[Option<i64>],
         &column(rows, |operation| operation.memory_bytes) as &[Option<i64>],
         &column(rows, |operation| operation.cpu_us) as &[Option<i64>],

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::types::PgInterval;
 
 use super::limits::{Anomaly, Degradation};
-use crate::kernel::{Call, PortResult};
+use crate::kernel::{Call, LimitSeverity, PortError, PortResult};
 use crate::storage::{Db, Repeat, acting};
 
 /// Hours that are rolled up at once. A call that did as many may have left some.
@@ -76,6 +76,24 @@ impl OperationRounds {
         Ok(open.await?)
     }
 
+    /// How many alerts are open, by severity.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn open_alerts(&self, call: &Call) -> PortResult<Vec<(LimitSeverity, i64)>> {
+        let rows = call.bound(self.db.run(Repeat::Safe, |connection| {
+            Box::pin(async move {
+                sqlx::query!(
+                    r#"SELECT lower(severity) AS "severity!", count(*) AS "count!"
+                       FROM perf.performance_alerts WHERE resolved_at IS NULL GROUP BY severity"#
+                )
+                .fetch_all(connection)
+                .await
+            })
+        }));
+        Ok(rows.await?.into_iter().filter_map(|row| Some((row.severity.parse().ok()?, row.count))).collect())
+    }
+
     /// Keeps what became slower as alerts: opens those that are new, and ends those that were not found again.
     ///
     /// # Errors
@@ -102,18 +120,44 @@ impl OperationRounds {
         Ok(kept.await.map(drop)?)
     }
 
-    /// Learns every limit in force anew, and a first one for each tracked type that has enough operations. Answers how many were
-    /// learnt.
+    /// Learns every limit in force anew, one by one, and a first one for each tracked type that has enough operations. Answers how
+    /// many were learnt.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn relearn(&self, call: &Call) -> PortResult<i64> {
-        let acting = acting(call);
-        let learnt = call.bound(self.db.run(Repeat::Safe, move |connection| {
-            let acting = acting.clone();
+    /// The database's; where only some took too long, after all others. The next call begins with those that are left.
+    pub async fn relearn(&self, call: &Call) -> PortResult<u64> {
+        let keys = call.bound(self.db.run(Repeat::Safe, |connection| {
             Box::pin(async move {
-                let relearn =
-                    sqlx::query_scalar!(r#"SELECT perf.relearn_baselines() AS "learnt!" FROM core.acting($1)"#, acting);
+                sqlx::query!(r#"SELECT of_type AS "of_type!", of_scope FROM perf.baselines_to_learn()"#)
+                    .fetch_all(connection)
+                    .await
+            })
+        }));
+        let (mut learnt, mut too_slow) = (0, None);
+        for key in keys.await? {
+            match self.relearn_one(call, &key.of_type, key.of_scope.as_deref()).await {
+                Ok(baseline) => learnt += u64::from(baseline.is_some()),
+                Err(error @ PortError::Timeout(_)) => {
+                    tracing::warn!(operation_type = key.of_type, scope = key.of_scope, %error, "a limit was not learnt");
+                    too_slow = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        too_slow.map_or(Ok(learnt), Err)
+    }
+
+    async fn relearn_one(&self, call: &Call, of_type: &str, of_scope: Option<&str>) -> PortResult<Option<i64>> {
+        let (acting, of_type, of_scope) = (acting(call), of_type.to_owned(), of_scope.map(str::to_owned));
+        let learnt = call.bound(self.db.run(Repeat::Safe, move |connection| {
+            let (acting, of_type, of_scope) = (acting.clone(), of_type.clone(), of_scope.clone());
+            Box::pin(async move {
+                let relearn = sqlx::query_scalar!(
+                    "SELECT perf.relearn_baseline($1, $2) FROM core.acting($3)",
+                    of_type,
+                    of_scope,
+                    acting
+                );
                 relearn.fetch_one(connection).await
             })
         }));

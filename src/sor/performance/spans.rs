@@ -15,7 +15,7 @@ use crate::kernel::{JsonObject, Page, Text255, words};
 #[schema(example = json!({"operationType": "merge", "spanName": "merge feature", "scope": "branch:7",
     "traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "spanId": "00f067aa0ba902b7"}))]
 pub struct NewSpan {
-    /// What is done: 1 to 128 bytes.
+    /// The type of operations: 1 to 128 bytes.
     #[schema(value_type = String, min_length = 1, max_length = 128)]
     pub operation_type: OperationType,
     /// What exactly is done: 1 to 255 bytes.
@@ -36,10 +36,10 @@ pub struct NewSpan {
     /// Who does it: 1 to 255 bytes; the caller if absent.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     pub user_name: Option<Text255>,
-    /// As a part of what: 1 to 255 bytes.
+    /// The session that it was part of: 1 to 255 bytes.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     pub session_id: Option<Text255>,
-    /// What else is to be said of it: up to 64 KiB.
+    /// Further details: up to 64 KiB.
     #[schema(value_type = Option<Object>)]
     pub attributes: Option<JsonObject>,
     /// When it began: from 7 days ago to 10 minutes ahead; now if absent.
@@ -84,14 +84,14 @@ pub struct SpanEnd {
     /// What went wrong, for programs: 1 to 255 bytes.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     pub error_code: Option<Text255>,
-    /// What else is to be said of that: up to 64 KiB.
+    /// Details of the error: up to 64 KiB.
     #[schema(value_type = Option<Object>)]
     pub error_details: Option<JsonObject>,
     /// The most memory that it held, in bytes.
     pub memory_peak_bytes: Option<i64>,
-    /// Time on a CPU, in microseconds.
+    /// The CPU time that it used, in microseconds.
     pub cpu_us: Option<i64>,
-    /// What else is to be said of it, beside what was said at its start: up to 64 KiB.
+    /// Details to add to those of its start: up to 64 KiB.
     #[schema(value_type = Option<Object>)]
     pub attributes: Option<JsonObject>,
 }
@@ -170,11 +170,11 @@ pub struct TraceRoot {
     pub trace_id: String,
     /// The span, 16 hexadecimal digits.
     pub span_id: String,
-    /// What was done.
+    /// The type of operation.
     pub operation_type: String,
-    /// What exactly was done.
+    /// What exactly was done, where the type does not say it.
     pub span_name: String,
-    /// What it belongs to; empty: to nothing.
+    /// The scope; empty: none.
     pub scope: String,
     /// How it stands.
     pub status: SpanStatus,
@@ -194,11 +194,11 @@ pub(super) struct Span {
     pub id: i64,
     /// The span that it is part of.
     pub parent: Option<i64>,
-    /// What was done.
+    /// The type of operation.
     pub operation_type: String,
-    /// What exactly was done.
+    /// What exactly was done, where the type does not say it.
     pub name: String,
-    /// What it belongs to.
+    /// The scope.
     pub scope: String,
     /// How it stands.
     pub status: SpanStatus,
@@ -206,7 +206,7 @@ pub(super) struct Span {
     pub started_at: DateTime<Utc>,
     /// How long it took, in microseconds; none while it runs.
     pub duration_us: Option<i64>,
-    /// What else is said of it.
+    /// Further details.
     pub attributes: Option<Value>,
     /// What went wrong.
     pub error: Option<Value>,

@@ -43,11 +43,11 @@ pub struct TraceSpan {
     pub span_id: String,
     /// The span that it is part of.
     pub parent_span_id: Option<String>,
-    /// What was done.
+    /// The type of operation.
     pub operation_type: String,
-    /// What exactly was done.
+    /// What exactly was done, where the type does not say it.
     pub span_name: String,
-    /// What it belongs to; empty: to nothing.
+    /// The scope; empty: none.
     pub scope: String,
     /// How it stands.
     pub status: SpanStatus,
@@ -63,7 +63,7 @@ pub struct TraceSpan {
     pub path: String,
     /// Whether the span that it is part of is missing.
     pub orphan: bool,
-    /// What else is said of it.
+    /// Further details.
     #[schema(value_type = Option<Object>)]
     pub attributes: Option<Value>,
     /// What went wrong.

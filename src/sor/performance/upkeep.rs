@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::types::PgInterval;
 
 use crate::kernel::{Clock, PortResult};
@@ -15,6 +15,9 @@ const DAYS_AHEAD: u64 = 3;
 
 /// How long a change of the days waits for those who record, who then wait behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// Rows that are deleted in one transaction.
+const DELETED_AT_ONCE: i64 = 10_000;
 
 /// For how long what is kept.
 #[derive(Debug, Clone, Copy)]
@@ -59,12 +62,34 @@ impl OperationUpkeep {
         if !expired.dropped.is_empty() {
             tracing::info!(days = ?expired.dropped, "dropped operations that were kept long enough");
         }
+        self.expire_unpartitioned(now).await?;
         let abandoned = self.end_abandoned_spans().await?;
         if abandoned > 0 {
             tracing::info!(abandoned, "ended spans that nobody ended");
         }
         self.expire().await?;
         made.map(drop)
+    }
+
+    /// Deletes rows that were kept long enough of days that have no partition: no server was there when they were recorded.
+    async fn expire_unpartitioned(&self, now: DateTime<Utc>) -> PortResult<()> {
+        let Some(before) = self.days.retention.map(|kept| now - kept) else { return Ok(()) };
+        loop {
+            let deleted = self.db.run(Repeat::Safe, move |connection| {
+                Box::pin(async move {
+                    let delete = sqlx::query!(
+                        "DELETE FROM perf.operation_default
+                         WHERE ctid = ANY (ARRAY(SELECT ctid FROM perf.operation_default WHERE ended_at < $1 LIMIT $2))",
+                        before,
+                        DELETED_AT_ONCE,
+                    );
+                    Ok(delete.execute(connection).await?.rows_affected())
+                })
+            });
+            if deleted.await? < DELETED_AT_ONCE.unsigned_abs() {
+                return Ok(());
+            }
+        }
     }
 
     async fn expire(&self) -> PortResult<()> {

@@ -18,17 +18,17 @@ use crate::kernel::{JsonObject, Text255};
 #[schema(as = NewMetric, example = json!({"operationType": "commit", "durationUs": 5120, "scope": "branch:7",
     "rowsAffected": 12}))]
 pub(super) struct NewMetricBody {
-    /// What was done: 1 to 128 bytes.
+    /// The type of operation: 1 to 128 bytes.
     #[schema(min_length = 1, max_length = 128)]
     operation_type: String,
     /// How long it took, in microseconds: up to 31 days.
     #[schema(minimum = 0, maximum = 2_678_400_000_000_i64)]
     duration_us: i64,
-    /// What exactly was done: 1 to 255 bytes.
+    /// What exactly was done, where the type does not say it: 1 to 255 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 255)]
     operation_name: Option<String>,
-    /// What it belongs to, such as an app, a service or `branch:7`: up to 512 bytes; nothing if absent.
+    /// The scope: an app, a service or `branch:7`; up to 512 bytes, none if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 512)]
     scope: Option<String>,
@@ -36,20 +36,20 @@ pub(super) struct NewMetricBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 255)]
     user_name: Option<String>,
-    /// As a part of what: 1 to 255 bytes.
+    /// The session that it was part of: 1 to 255 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 255)]
     session_id: Option<String>,
-    /// Rows that it changed or read.
+    /// How many rows it changed or read.
     #[serde(skip_serializing_if = "Option::is_none")]
     rows_affected: Option<i64>,
-    /// Memory that it took, in bytes.
+    /// The memory that it used, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_bytes: Option<i64>,
-    /// Time on a CPU, in microseconds.
+    /// The CPU time that it used, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     cpu_us: Option<i64>,
-    /// What else is to be said of it: up to 64 KiB.
+    /// Further details: up to 64 KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,

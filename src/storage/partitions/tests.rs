@@ -209,6 +209,20 @@ async fn rows_in_default_move_to_the_partition_of_their_day_when_it_is_made() {
 }
 
 #[tokio::test]
+async fn more_rows_than_readers_can_wait_for_stay_in_default() {
+    let test = table(&[TABLE, DEFAULT]).await;
+    let noon = at("2026-01-23T12:00:00Z");
+    let fill = "INSERT INTO test.event (at, ms) SELECT '2026-01-23', 1 FROM generate_series(1, 50001)";
+    execute(&test, fill).await;
+    assert_eq!(DAYS.make_ahead(&test.db, noon).await, Ok(vec!["event_20260124".into(), "event_20260125".into()]));
+    execute(&test, "DELETE FROM test.event WHERE id = 1").await;
+    assert_eq!(DAYS.make_ahead(&test.db, noon).await, Ok(vec!["event_20260123".into()]));
+    let moved = "SELECT count(*) FROM test.event_20260123";
+    let moved: i64 = test.db.run(Repeat::Safe, |c| Box::pin(sqlx::query_scalar(moved).fetch_one(c))).await.unwrap();
+    assert_eq!(moved, 50_000);
+}
+
+#[tokio::test]
 async fn names_that_are_keywords_of_sql_are_quoted() {
     let test = table(&[r#"CREATE SCHEMA "user";
            CREATE TABLE "user"."order" ("end" timestamptz NOT NULL, "select" integer) PARTITION BY RANGE ("end");

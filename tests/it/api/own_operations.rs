@@ -49,6 +49,10 @@ async fn a_triage_is_a_trace_of_what_it_was_made_of_in_the_trace_of_its_caller()
     ] {
         assert!(found.iter().any(|found| found == path), "{path} in {found:?}");
     }
+    until("the delivery of its assessment", || async {
+        paths(&server, "triage").await.iter().any(|path| path.ends_with("history.deliver"))
+    })
+    .await;
     let trace = server.json(&format!("/performance/traces/{TRACE}")).await.1;
     let root = trace["spans"].as_array().unwrap().iter().find(|span| span["spanName"] == "triage").unwrap();
     assert_eq!((&root["scope"], &root["status"], &root["orphan"]), (&json!("shop"), &json!("success"), &json!(true)));

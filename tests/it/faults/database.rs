@@ -22,7 +22,7 @@ use crate::testing::{self, PrivateCluster};
 /// How long the database is away; `FAULT_OUTAGE_SECONDS` sets another.
 const OUTAGE: Duration = Duration::from_secs(3);
 
-fn outage() -> Duration {
+pub(super) fn outage() -> Duration {
     let given = std::env::var("FAULT_OUTAGE_SECONDS").ok();
     given.map_or(OUTAGE, |seconds| Duration::from_secs(seconds.parse().unwrap()))
 }

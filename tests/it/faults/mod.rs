@@ -1,6 +1,7 @@
 //! The answers while something is down, slow, broken or full, and the recovery without a restart.
 
 mod database;
+mod operations;
 mod proxy;
 mod replicas;
 mod secrets;

@@ -106,3 +106,11 @@ async fn somebody_who_was_first_meanwhile_is_no_error() {
         "alerts stay here, and the next round tries again"
     );
 }
+
+#[test]
+fn rollups_lag_from_the_end_of_the_hour_after_them() {
+    let through = DateTime::UNIX_EPOCH;
+    for (minutes, seconds) in [(0, 0.0), (60, 0.0), (61, 60.0), (180, 7_200.0)] {
+        assert_eq!(lag_seconds(through, through + TimeDelta::minutes(minutes)), seconds, "{minutes}");
+    }
+}

@@ -21,7 +21,7 @@ const LEAST_COMMON: usize = 24;
 /// An operation in an hour.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct HourOf {
-    /// What was done.
+    /// The type of operation.
     pub(super) operation_type: String,
     /// What it belongs to; `None`: to anything.
     pub(super) scope: Option<String>,
@@ -38,7 +38,7 @@ pub(super) struct HourOf {
 /// An operation in the two halves of some days.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Halves {
-    /// What was done.
+    /// The type of operation.
     pub(super) operation_type: String,
     /// How many succeeded in the first half, and their 99th percentile in microseconds.
     pub(super) before: (i64, f64),
@@ -52,11 +52,11 @@ pub(super) struct Halves {
 #[schema(example = json!({"operationType": "commit", "scope": null, "severity": "critical", "hour": "2024-01-23T08:00:00Z",
     "p50Ms": 1.0, "medianMs": 0.1, "z": 607.05}))]
 pub struct Anomaly {
-    /// What was done.
+    /// The type of operation.
     pub operation_type: String,
-    /// What it belongs to; null: to anything.
+    /// The scope that it is for; null: every scope without one of its own.
     pub scope: Option<String>,
-    /// How bad it is.
+    /// The severity.
     pub severity: LimitSeverity,
     /// When the hour began.
     pub hour: DateTime<Utc>,
@@ -74,11 +74,11 @@ pub struct Anomaly {
 #[schema(example = json!({"operationType": "commit", "scope": null, "severity": "warning", "beforeP99Ms": 100.0,
     "afterP99Ms": 130.0, "percent": 30.0}))]
 pub struct Degradation {
-    /// What was done.
+    /// The type of operation.
     pub operation_type: String,
-    /// What it belongs to; null: to anything.
+    /// The scope that it is for; null: every scope without one of its own.
     pub scope: Option<String>,
-    /// How bad it is.
+    /// The severity.
     pub severity: LimitSeverity,
     /// The 99th percentile of the first half of the days, in milliseconds.
     pub before_p99_ms: f64,

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use super::detection::{Anomaly, Correlation, Degradation};
-use super::domain::{
+use super::{
     Acknowledgement, CorrelationQuery, LatencyAlert, LatencyAlertPage, LatencyAlertQuery, LatencyBaseline,
     LatencyBaselineHealth, LatencyBaselinePage, LatencyBaselineQuery, LookbackDays, NewLatencyBaseline,
     NewOperationType, OperationTypeRow,
@@ -24,10 +24,10 @@ pub trait LatencyBaselineSor: Send + Sync {
     /// Puts a limit out of force; whether there is one of that id.
     async fn deactivate(&self, call: &Call, id: i64) -> PortResult<bool>;
 
-    /// How old limits are, and what came of them; at most so many.
+    /// How old limits are, and how many alerts they have raised; at most `limit`.
     async fn health(&self, call: &Call, limit: u16) -> PortResult<Vec<LatencyBaselineHealth>>;
 
-    /// The types of operations that are known, by their names; at most so many.
+    /// The types of operations that are known, by their names; at most `limit`.
     async fn types(&self, call: &Call, limit: u16) -> PortResult<Vec<OperationTypeRow>>;
 
     /// Tells of a type, or changes what is known of it.
@@ -47,7 +47,7 @@ pub trait LatencyAlertSor: Send + Sync {
     /// Operations that were much slower in the last hour that is over than in those of 7 days before.
     async fn anomalies(&self, call: &Call) -> PortResult<Vec<Anomaly>>;
 
-    /// Operations that became slower from the first half of so many days to the second.
+    /// Operations that were slower in the second half of the days than in the first.
     async fn degradations(&self, call: &Call, days: LookbackDays) -> PortResult<Vec<Degradation>>;
 
     /// Tracked operations that become slower together.

@@ -5,12 +5,12 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use super::detection::{self, Anomaly, Correlation, Degradation, Halves, HourOf};
-use super::domain::{
+use super::port::{LatencyAlertSor, LatencyBaselineSor};
+use super::{
     Acknowledgement, CorrelationQuery, LatencyAlert, LatencyAlertPage, LatencyAlertQuery, LatencyAlertType,
     LatencyBaseline, LatencyBaselineHealth, LatencyBaselinePage, LatencyBaselineQuery, LookbackDays, MAX_LIMIT,
     NewLatencyBaseline, NewOperationType, OperationCategory, OperationTypeRow,
 };
-use super::port::{LatencyAlertSor, LatencyBaselineSor};
 use crate::kernel::{Call, LimitSeverity, Note, Page, PortError, PortResult, Text255};
 use crate::sor::performance::names::{OperationScope, OperationType};
 use crate::storage::{Db, DbError, Repeat, acting, words_in_rows};
@@ -70,8 +70,8 @@ impl PostgresLimits {
         Ok(rows.await?)
     }
 
-    /// So many hours that were rolled up, until a time or now; of all scopes together, or of each scope too and of tracked types
-    /// alone.
+    /// The last `count` hours that were rolled up, until a time or now: of all scopes together, or of tracked types alone and of each
+    /// scope too.
     async fn hours(
         &self,
         call: &Call,
@@ -287,7 +287,7 @@ impl LatencyBaselineSor for PostgresLimits {
                     new.operation_type.as_str(),
                     new.description.as_ref().map(Text255::as_str),
                     new.category.map(OperationCategory::as_str),
-                    new.typical_duration_ms.map(super::domain::TypicalMs::get),
+                    new.typical_duration_ms.map(super::TypicalMs::get),
                     new.is_tracked,
                     acting,
                 )

@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use reqwest::Method;
 
 use super::detection::{Anomaly, Correlation, Degradation};
-use super::domain::{
-    Acknowledgement, CorrelationQuery, LatencyAlert, LatencyAlertPage, LatencyAlertQuery, LatencyAlertType,
-    LatencyBaseline, LatencyBaselineHealth, LatencyBaselinePage, LatencyBaselineQuery, LookbackDays,
-    NewLatencyBaseline, NewOperationType, OperationTypeRow,
-};
 use super::port::{LatencyAlertSor, LatencyBaselineSor};
 use super::routes::{
     AlertsBody, AnomaliesBody, BaselinesBody, CorrelationsBody, DegradationsBody, HealthBody, TypesBody,
+};
+use super::{
+    Acknowledgement, CorrelationQuery, LatencyAlert, LatencyAlertPage, LatencyAlertQuery, LatencyAlertType,
+    LatencyBaseline, LatencyBaselineHealth, LatencyBaselinePage, LatencyBaselineQuery, LookbackDays,
+    NewLatencyBaseline, NewOperationType, OperationTypeRow,
 };
 use crate::http::{Code, Cursor, Outward, Peer, Repeatable};
 use crate::kernel::{Call, LimitSeverity, PortResult};

@@ -9,8 +9,8 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 
 use super::detection::{Anomaly, Correlation, Degradation};
-use super::domain::{LatencyAlert, LatencyBaseline, LatencyBaselineHealth, OperationTypeRow};
 use super::port::{LatencyAlertSor, LatencyBaselineSor};
+use super::{LatencyAlert, LatencyBaseline, LatencyBaselineHealth, OperationTypeRow};
 use crate::http::{Resource, Routes};
 
 type Baselines = web::Data<dyn LatencyBaselineSor>;
@@ -77,7 +77,7 @@ pub(super) struct BaselinesBody {
     pub(super) next_cursor: Option<String>,
 }
 
-/// How old limits are, and what came of them.
+/// How old limits are, and how many alerts they have raised.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = LatencyBaselinesHealth)]
 pub(super) struct HealthBody {

@@ -116,7 +116,7 @@ async fn the_limit_of_a_scope_counts_before_that_of_all() {
     // The same by a batch.
     let batch = "SELECT string_agg(concat_ws(' ', severity, ratio), ', ' ORDER BY id) FROM perf.record_operations(
                      ARRAY[NULL, NULL, NULL]::timestamptz[], '{250000,150000,150000}', '{commit,commit,commit}',
-                     ARRAY['branch:7', 'branch:7', ''], '{u,u,u}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}',
+                     ARRAY['branch:7', 'branch:7', ''], '{u,u,u}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}',
                      '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}',
                      '{NULL,NULL,NULL}', '{f,f,f}', '{t,t,t}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}')";
     assert_eq!(value(&mut session, batch).await, "warning 2.53, , critical 15.15");
@@ -319,7 +319,8 @@ async fn limits_are_learnt_anew_and_tracked_types_get_a_first_one() {
         "SELECT perf.calculate_performance_baseline('commit', p_lookback_days => 3, p_alert_threshold_multiplier => 4)",
     )
     .await;
-    assert_eq!(value(&mut session, "SELECT perf.relearn_baselines()").await, "2");
+    let settings = AlertSettings { quiet: std::time::Duration::from_mins(15), least_count: 3, least_percent: 5 };
+    assert_eq!(OperationRounds::new(test.db.clone(), settings).relearn(&CALL).await, Ok(2));
     let active = "SELECT string_agg(concat_ws(' ', operation_type, calculated_from_days, limit_us), ', ' ORDER BY operation_type)
                   FROM perf.performance_baselines WHERE is_active";
     assert_eq!(value(&mut session, active).await, "commit 3 4000, tracked 7 2000");

@@ -47,7 +47,7 @@ pub struct SpanEvent {
     pub name: String,
     /// When; `None` where that is no time.
     pub at: Option<DateTime<Utc>>,
-    /// What else is said of it.
+    /// Further details.
     pub attributes: Option<JsonObject>,
 }
 
@@ -174,21 +174,15 @@ fn exported(span: Span, sender: &Sender, now: DateTime<Utc>, left_out: &mut Left
     let events = span.events.into_iter().take(MOST_EVENTS).map(|event| of_event(event, left_out)).collect();
     Ok(ExportedSpan {
         operation: NewMetric {
-            operation_type,
-            duration,
             // A name that is the type is not stored twice.
             operation_name: named.filter(|_| !whole),
             scope: sender.scope.clone(),
             user_name: user_name.or_else(|| NO_USER.parse().ok()),
-            session_id: None,
-            rows_affected: None,
-            memory_bytes: None,
-            cpu_us: None,
             metadata,
-            error_details: None,
             failed,
             ended: Ended::At(ended),
             span: Some(ids),
+            ..NewMetric::new(operation_type, duration)
         },
         is_metric,
         kind,

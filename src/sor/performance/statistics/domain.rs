@@ -1,12 +1,9 @@
-//! Statistics, and what is asked for.
+//! Statistics of operations.
 
-use std::time::Duration;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Deserializer, Serialize, de};
-
-use crate::kernel::parse_duration;
-use crate::sor::performance::names::{OperationScope, OperationType};
+use super::query::{Bucket, SeriesQuery, Step};
 
 /// How operations went. Times are in milliseconds, of those that succeeded; null where none did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -60,7 +57,7 @@ pub enum LimitStatus {
     "p99Ms": 207.7, "lastAt": "2024-01-23T08:53:20.123456Z", "exact": false, "limitMs": 415.4, "status": "ok"}))]
 #[schema(as = OperationFigures)]
 pub struct Operation {
-    /// What was done.
+    /// The type of operation.
     pub operation_type: String,
     /// What kind of work it is.
     pub category: Option<String>,
@@ -82,7 +79,7 @@ pub struct Operation {
     "minDurationMs": 1.0, "maxDurationMs": 100.0, "p50Ms": 50.5, "p95Ms": 95.05, "p99Ms": 99.01,
     "lastExecution": "2024-01-23T08:53:20.123456Z", "lastBaselineDate": "2024-01-23"}))]
 pub struct OperationTotals {
-    /// What was done.
+    /// The type of operation.
     pub operation_type: String,
     /// How many ended, failed ones too.
     pub total_executions: i64,
@@ -106,43 +103,6 @@ pub struct OperationTotals {
     pub last_baseline_date: Option<chrono::NaiveDate>,
 }
 
-/// Whether an operation is shown by days or by hours.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Bucket {
-    /// By calendar days (UTC).
-    #[default]
-    Day,
-    /// By hours.
-    Hour,
-}
-
-impl Bucket {
-    /// The most days that are shown so: days are kept for longer than hours.
-    pub fn most_days(self) -> u16 {
-        match self {
-            Self::Day => TrendQuery::MOST_DAYS,
-            Self::Hour => 35,
-        }
-    }
-
-    /// How long one takes.
-    pub fn length(self) -> TimeDelta {
-        match self {
-            Self::Day => TimeDelta::days(1),
-            Self::Hour => TimeDelta::hours(1),
-        }
-    }
-
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Hour => "hour",
-        }
-    }
-}
-
 /// How an operation went in a day or an hour.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TrendPoint {
@@ -158,158 +118,12 @@ pub struct TrendPoint {
 #[serde(rename_all = "camelCase")]
 #[schema(as = OperationTrend)]
 pub struct Trend {
-    /// What was done.
+    /// The type of operation.
     pub operation_type: String,
     /// Whether by days or hours.
     pub bucket: Bucket,
     /// Those in which the operation ended, newest first.
     pub trend: Vec<TrendPoint>,
-}
-
-/// Which operations of which window to show.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StatisticsQuery {
-    /// From when on, on the hour.
-    pub from: DateTime<Utc>,
-    /// Until when, on the hour; until now and later if absent.
-    pub to: Option<DateTime<Utc>>,
-    /// What they belong to; to anything if absent.
-    pub scope: Option<OperationScope>,
-    /// At most so many.
-    pub limit: u16,
-}
-
-impl StatisticsQuery {
-    /// The most that are shown.
-    pub const MAX_LIMIT: u16 = 1_000;
-    /// How many are shown if nothing is said.
-    pub const DEFAULT_LIMIT: u16 = 100;
-    /// How long the window is if nothing is said.
-    pub const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(24);
-}
-
-/// Which operation to show by days or hours.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrendQuery {
-    /// What was done.
-    pub operation_type: OperationType,
-    /// What it belongs to; to anything if absent.
-    pub scope: Option<OperationScope>,
-    /// So many calendar days (UTC), today included.
-    pub days: u16,
-    /// By what.
-    pub bucket: Bucket,
-}
-
-impl TrendQuery {
-    /// The most days.
-    pub const MOST_DAYS: u16 = 395;
-    /// How many days if nothing is said.
-    pub const DEFAULT_DAYS: u16 = 7;
-}
-
-/// How long a step of a series takes: 15 seconds to 24 hours, in whole seconds; from an hour on in whole hours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step(Duration);
-
-impl Default for Step {
-    /// A minute.
-    fn default() -> Self {
-        Self(Duration::from_mins(1))
-    }
-}
-
-impl Step {
-    const HOUR: Duration = Duration::from_hours(1);
-    const LEAST: Duration = Duration::from_secs(15);
-    const MOST: Duration = Duration::from_hours(24);
-
-    /// How long it takes.
-    pub fn length(self) -> TimeDelta {
-        TimeDelta::from_std(self.0).unwrap_or(TimeDelta::MAX)
-    }
-
-    /// Whether rows that were rolled up by the hour cannot answer it.
-    pub fn reads_rows(self) -> bool {
-        self.0 < Self::HOUR
-    }
-
-    /// It as text, in seconds.
-    pub fn as_text(self) -> String {
-        format!("{}s", self.0.as_secs())
-    }
-}
-
-impl<'de> Deserialize<'de> for Step {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let whole = |step: &Duration| {
-            let unit = if *step < Self::HOUR { 1 } else { Self::HOUR.as_secs() };
-            (Self::LEAST..=Self::MOST).contains(step) && step.subsec_nanos() == 0 && step.as_secs().is_multiple_of(unit)
-        };
-        let step = parse_duration(&text).filter(whole);
-        step.map(Self)
-            .ok_or_else(|| de::Error::custom("must be 15s to 24h in whole seconds, and in whole hours from an hour on"))
-    }
-}
-
-/// What the lines of a dashboard stand for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum GroupBy {
-    /// Types of operations.
-    #[default]
-    Operation,
-    /// What operations belong to.
-    Scope,
-    /// Types within what they belong to.
-    Both,
-}
-
-impl GroupBy {
-    /// Whether by types and by scopes.
-    pub fn keys(self) -> (bool, bool) {
-        match self {
-            Self::Operation => (true, false),
-            Self::Scope => (false, true),
-            Self::Both => (true, true),
-        }
-    }
-
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Operation => "operation",
-            Self::Scope => "scope",
-            Self::Both => "both",
-        }
-    }
-}
-
-/// Which operations to show over time.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SeriesQuery {
-    /// From when on.
-    pub from: DateTime<Utc>,
-    /// Until when.
-    pub to: DateTime<Utc>,
-    /// How long a step takes.
-    pub step: Step,
-    /// Only operations of this type.
-    pub operation_type: Option<OperationType>,
-    /// Only operations that belong to this.
-    pub scope: Option<OperationScope>,
-    /// What the lines stand for.
-    pub group_by: GroupBy,
-}
-
-impl SeriesQuery {
-    /// The most series that are answered: the most frequent ones.
-    pub const MOST_SERIES: usize = 500;
-    /// The most steps.
-    pub const MOST_STEPS: i64 = 2_000;
-    /// The longest window of steps below an hour.
-    pub const LONGEST_OF_ROWS: TimeDelta = TimeDelta::hours(24);
 }
 
 /// How operations went in a step.
@@ -340,9 +154,9 @@ pub struct SeriesPoint {
 #[serde(rename_all = "camelCase")]
 #[schema(as = OperationSeries)]
 pub struct Series {
-    /// What was done; null: anything.
+    /// The type of operations; null: all types.
     pub operation_type: Option<String>,
-    /// What it belongs to; null: to anything.
+    /// The scope that it is for; null: every scope without one of its own.
     pub scope: Option<String>,
     /// Its limit, in milliseconds.
     pub limit_ms: Option<f64>,
@@ -384,28 +198,6 @@ impl SeriesAnswer {
     }
 }
 
-/// Which of the slowest operations to show.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SlowestQuery {
-    /// Only operations of this type.
-    pub operation_type: Option<OperationType>,
-    /// Only operations that belong to this.
-    pub scope: Option<OperationScope>,
-    /// Of so many calendar days (UTC), today included.
-    pub days: u16,
-    /// At most so many.
-    pub limit: u16,
-}
-
-impl SlowestQuery {
-    /// The most that are shown.
-    pub const MAX_LIMIT: u16 = 500;
-    /// How many are shown if nothing is said.
-    pub const DEFAULT_LIMIT: u16 = 20;
-    /// The most days: older rows are gone.
-    pub const MOST_DAYS: u16 = 366;
-}
-
 /// An operation that was slow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -414,11 +206,11 @@ impl SlowestQuery {
 pub struct SlowOperation {
     /// The metric's id.
     pub id: i64,
-    /// What was done.
+    /// The type of operation.
     pub operation_type: String,
-    /// What exactly was done.
+    /// What exactly was done, where the type does not say it.
     pub operation_name: Option<String>,
-    /// What it belongs to.
+    /// The scope.
     pub scope: String,
     /// How long it took, in milliseconds.
     pub duration_ms: f64,
@@ -452,13 +244,13 @@ pub struct PerformanceOverview {
     pub updated_at: DateTime<Utc>,
 }
 
-/// How the operations that belong to something went.
+/// How the operations of a scope went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({"scope": "branch:7", "branchId": 7, "operationCount": 120, "operationTypes": 3, "avgDurationMs": 5.2,
     "p99Ms": 40.1, "lastOperation": "2024-01-23T08:53:20.123456Z"}))]
 pub struct ScopeFigures {
-    /// What they belong to.
+    /// The scope.
     pub scope: String,
     /// The branch, where the scope is `branch:` and a number.
     pub branch_id: Option<i32>,
@@ -474,13 +266,13 @@ pub struct ScopeFigures {
     pub last_operation: DateTime<Utc>,
 }
 
-/// How much somebody did.
+/// How many operations a user did, and how long they took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({"userName": "token:ci", "operationsPerformed": 120, "operationTypes": 3, "avgOperationMs": 5.2,
     "totalTimeSeconds": 0.624, "alertsTriggered": 0, "lastOperation": "2024-01-23T08:53:20.123456Z"}))]
 pub struct UserFigures {
-    /// Who.
+    /// The user.
     pub user_name: String,
     /// How many operations.
     pub operations_performed: i64,
@@ -500,23 +292,6 @@ pub struct UserFigures {
 mod tests {
     use super::*;
 
-    fn step(text: &str) -> Result<String, String> {
-        let text: de::value::StrDeserializer<'_, de::value::Error> = de::IntoDeserializer::into_deserializer(text);
-        Step::deserialize(text).map(Step::as_text).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_step_is_of_seconds_below_an_hour_and_of_hours_above() {
-        for (text, expected) in
-            [("15s", "15s"), ("1m30s", "90s"), ("59m59s", "3599s"), ("1h", "3600s"), ("24h", "86400s")]
-        {
-            assert_eq!(step(text), Ok(expected.to_owned()), "{text}");
-        }
-        for text in ["14s", "15s500ms", "90m", "25h", "1", "", "x"] {
-            assert!(step(text).unwrap_err().contains("whole hours"), "{text}");
-        }
-    }
-
     #[test]
     fn the_most_frequent_series_are_kept_in_the_order_of_their_names() {
         let at = DateTime::UNIX_EPOCH;
@@ -531,7 +306,7 @@ mod tests {
             p99_ms: None,
         };
         let rows = (0..501).map(|n| (Some(format!("{n:03}")), None, None, point(if n == 7 { 1 } else { 2 })));
-        let answer = SeriesAnswer::of_rows(Step(Step::HOUR), rows);
+        let answer = SeriesAnswer::of_rows(Step::default(), rows);
         let names: Vec<_> = answer.series.iter().filter_map(|series| series.operation_type.as_deref()).collect();
         assert_eq!((names.len(), &names[5..9]), (500, &["005", "006", "008", "009"][..]));
     }

@@ -3,6 +3,7 @@
 mod domain;
 mod port;
 mod postgres;
+mod query;
 mod remote;
 mod routes;
 
@@ -14,13 +15,13 @@ pub(super) mod tests;
 use std::sync::Arc;
 
 pub use domain::{
-    Bucket, Figures, GroupBy, Operation, OperationTotals, PerformanceOverview, ScopeFigures, Series, SeriesAnswer,
-    SeriesPoint, SeriesQuery, SlowOperation, SlowestQuery, StatisticsQuery, Step, Trend, TrendPoint, TrendQuery,
-    UserFigures,
+    Figures, LimitStatus, Operation, OperationTotals, PerformanceOverview, ScopeFigures, Series, SeriesAnswer,
+    SeriesPoint, SlowOperation, Trend, TrendPoint, UserFigures,
 };
 #[cfg(test)]
 pub use port::MockStatisticsSor;
 pub use port::StatisticsSor;
+pub use query::{Bucket, GroupBy, SeriesQuery, SlowestQuery, StatisticsQuery, Step, TrendQuery};
 pub(super) use routes::routes;
 
 use crate::http::Outward;

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::domain::{
+use super::{
     Operation, OperationTotals, PerformanceOverview, ScopeFigures, SeriesAnswer, SeriesQuery, SlowOperation,
     SlowestQuery, StatisticsQuery, Trend, TrendQuery, UserFigures,
 };

@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::postgres::types::PgInterval;
 
-use super::domain::{
+use super::port::StatisticsSor;
+use super::{
     Figures, LimitStatus, Operation, OperationTotals, PerformanceOverview, ScopeFigures, SeriesAnswer, SeriesPoint,
     SeriesQuery, SlowOperation, SlowestQuery, StatisticsQuery, Trend, TrendPoint, TrendQuery, UserFigures,
 };
-use super::port::StatisticsSor;
 use crate::kernel::{Call, PortError, PortResult};
 use crate::sor::performance::names::{OperationScope, OperationType};
 use crate::storage::{Db, Repeat};

@@ -5,12 +5,12 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 
-use super::domain::{
+use super::port::StatisticsSor;
+use super::routes::{OperationsBody, ScopesBody, SlowestBody, UsersBody};
+use super::{
     Operation, OperationTotals, PerformanceOverview, ScopeFigures, SeriesAnswer, SeriesQuery, SlowOperation,
     SlowestQuery, StatisticsQuery, Trend, TrendQuery, UserFigures,
 };
-use super::port::StatisticsSor;
-use super::routes::{OperationsBody, ScopesBody, SlowestBody, UsersBody};
 use crate::http::{Code, Outward, Peer, Repeatable};
 use crate::kernel::{Call, PortResult};
 use crate::sor::performance::names::{OperationScope, OperationType};

@@ -4,11 +4,11 @@ use actix_web::{HttpResponse, web};
 use chrono::{DateTime, DurationRound, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::domain::{
+use super::port::StatisticsSor;
+use super::{
     Bucket, GroupBy, Operation, OperationTotals, PerformanceOverview, ScopeFigures, SeriesAnswer, SeriesQuery,
     SlowOperation, SlowestQuery, StatisticsQuery, Step, Trend, TrendQuery, UserFigures,
 };
-use super::port::StatisticsSor;
 use crate::http::{
     Code, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, Resource, Routes, TimeParam, answered, found,
 };
@@ -160,7 +160,7 @@ pub(super) struct TrendParams {
     /// Only what belongs to this.
     #[param(value_type = Option<String>, max_length = 512)]
     scope: Option<OperationScope>,
-    /// So many calendar days (UTC), today included; 7 if absent. By hours at most 35.
+    /// How many calendar days (UTC), today included; 7 if absent. By hours at most 35.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 395, example = 7)]
     days: Option<Limit<{ TrendQuery::MOST_DAYS }>>,
     /// Whether by days or by hours; days if absent.
@@ -220,7 +220,7 @@ pub(super) struct SeriesParams {
     /// Only operations of this type.
     #[param(value_type = Option<String>, min_length = 1, max_length = 128, example = "triage")]
     operation_type: Option<OperationType>,
-    /// Only operations that belong to this.
+    /// Only operations of this scope.
     #[param(value_type = Option<String>, max_length = 512)]
     scope: Option<OperationScope>,
     /// What the lines stand for; types of operations if absent.
@@ -272,10 +272,10 @@ pub(super) struct SlowestParams {
     /// Only operations of this type.
     #[param(value_type = Option<String>, min_length = 1, max_length = 128, example = "triage")]
     operation_type: Option<OperationType>,
-    /// Only operations that belong to this.
+    /// Only operations of this scope.
     #[param(value_type = Option<String>, max_length = 512)]
     scope: Option<OperationScope>,
-    /// Of so many calendar days (UTC), today included; 7 if absent.
+    /// How many calendar days (UTC) to look at, today included; 7 if absent.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 366, example = 7)]
     days: Option<Limit<{ SlowestQuery::MOST_DAYS }>>,
     /// At most this many; 20 if absent.

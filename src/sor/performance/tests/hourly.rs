@@ -53,6 +53,20 @@ async fn those_who_record_while_a_day_is_made_lose_nothing() {
 }
 
 #[actix_web::test]
+async fn rows_of_days_without_a_server_are_deleted_once_they_are_old() {
+    let test = database().await;
+    let mut session = test.connect_options().connect().await.unwrap();
+    let put = "INSERT INTO perf.operation (ended_at, duration_us, operation_type, user_name)
+               SELECT now() - interval '1 day' * days, 1, 'commit', 'tool'
+               FROM generate_series(1, 12001) AS row, unnest(ARRAY[7, 9]) AS days";
+    run(&mut session, put).await;
+    upkeep(&test, 0).run().await.unwrap();
+    assert_eq!(value(&mut session, "SELECT count(*) FROM perf.operation_default").await, "12001");
+    upkeep(&test, 2).run().await.unwrap();
+    assert_eq!(value(&mut session, "SELECT count(*) FROM perf.operation_default").await, "0");
+}
+
+#[actix_web::test]
 async fn days_are_dropped_once_they_are_old() {
     let test = database().await;
     let mut session = test.connect_options().connect().await.unwrap();
@@ -112,7 +126,8 @@ async fn an_hour_that_was_over_when_a_row_of_it_was_written_is_noted() {
          SELECT perf.record_performance_metric('commit', 1, p_start_time => now() - interval '6 days');
          SELECT perf.record_operations(ARRAY[now() - interval '5 days', now() - interval '5 days', NULL], '{1,2,3}', '{a,a,a}',
              ARRAY['', '', ''], '{u,u,u}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}',
-             '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{f,f,f}',
+             '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}',
+             '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{f,f,f}',
              '{t,t,t}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}', '{NULL,NULL,NULL}')",
     )
     .await;

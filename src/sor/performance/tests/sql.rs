@@ -69,7 +69,7 @@ async fn usage_of_the_schema_is_all_that_a_recording_role_needs() {
         "SELECT * FROM perf.operation",
         "INSERT INTO perf.late_hour VALUES (now())",
         "SELECT perf.reap_spans('1 s')",
-        "SELECT * FROM perf.record_operations('{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}')",
+        "SELECT * FROM perf.record_operations('{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}','{}')",
         "DELETE FROM perf.performance_metrics",
     ] {
         assert_eq!(refused(&mut tool, denied).await.0, "42501", "{denied}");

@@ -9,7 +9,7 @@ use crate::http::{
     found,
 };
 use crate::kernel::{Call, LimitSeverity};
-use crate::sor::performance::limits::domain::{
+use crate::sor::performance::limits::{
     Acknowledgement, DEFAULT_LIMIT, LatencyAlert, LatencyAlertQuery, LatencyAlertType, MAX_LIMIT,
 };
 use crate::sor::performance::names::{OperationScope, OperationType};
@@ -19,25 +19,25 @@ use crate::sor::performance::names::{OperationScope, OperationType};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(super) struct LatencyAlertParams {
-    /// Whether somebody looks after them; any if absent.
+    /// Whether they are acknowledged; both if absent.
     acknowledged: Option<bool>,
-    /// Whether they are over; any if absent.
+    /// Whether they are resolved; both if absent.
     resolved: Option<bool>,
-    /// Whether many are over the limit, so that people are told; any if absent.
+    /// Whether they are sustained, so that people are told; both if absent.
     sustained: Option<bool>,
     /// Only those of this severity.
     severity: Option<LimitSeverity>,
-    /// Only those about this.
+    /// Only those of this kind.
     #[serde(rename = "type")]
     #[param(rename = "type")]
     alert_type: Option<LatencyAlertType>,
     /// Only those of this type of operation.
     #[param(value_type = Option<String>, min_length = 1, max_length = 128, example = "commit")]
     operation_type: Option<OperationType>,
-    /// Only those of a limit for this.
+    /// Only those of a limit for this scope.
     #[param(value_type = Option<String>, max_length = 512)]
     scope: Option<OperationScope>,
-    /// Opened within so many calendar days (UTC), today included; 7 if absent.
+    /// Within how many calendar days (UTC) they were opened, today included; 7 if absent.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 3_650, example = 7)]
     days: Option<Limit<{ LatencyAlertQuery::MOST_DAYS }>>,
     /// At most this many; 100 if absent.

@@ -11,7 +11,7 @@ use crate::http::{
     found, json, removed,
 };
 use crate::kernel::Call;
-use crate::sor::performance::limits::domain::{
+use crate::sor::performance::limits::{
     DEFAULT_LIMIT, LatencyBaseline, LatencyBaselineQuery, MAX_LIMIT, NewLatencyBaseline,
 };
 use crate::sor::performance::names::{OperationScope, OperationType};
@@ -37,7 +37,7 @@ pub(super) struct BaselineParams {
     /// Only those of this type.
     #[param(value_type = Option<String>, min_length = 1, max_length = 128, example = "commit")]
     operation_type: Option<OperationType>,
-    /// Only those for what belongs to this.
+    /// Only those for this scope.
     #[param(value_type = Option<String>, max_length = 512)]
     scope: Option<OperationScope>,
     /// Whether they are in force; those that are if absent.
@@ -146,9 +146,9 @@ pub(super) async fn show_latency_baseline(
     found::<LatencyBaseline, _>(port.get(&call, id).await, unknown)
 }
 
-/// Put a limit out of force
+/// Deactivate a limit
 ///
-/// Nothing is over it from then on. 404 if no limit in force has this id.
+/// Operations are not held against it any more. 404 if no active limit has this id.
 #[utoipa::path(
     delete, path = "/performance/baselines/{id}", tag = "performance", operation_id = "deactivateLatencyBaseline",
     params(("id" = i64, Path, description = "the limit's id", example = 1)),
@@ -171,7 +171,7 @@ pub(super) async fn deactivate_latency_baseline(
 
 /// List how old limits are
 ///
-/// And what came of them: those in force, by type and scope.
+/// How old the limits in force are, and how many alerts each has raised, by type and scope.
 #[utoipa::path(
     get, path = "/performance/baseline-health", tag = "performance", operation_id = "listLatencyBaselineHealth",
     params(MostParams),

@@ -6,12 +6,13 @@ use serde::Deserialize;
 use super::{Alerts, AnomaliesBody, CorrelationsBody, DegradationsBody};
 use crate::http::{Limit, NoParams, Problem, Query, RelationalErrors, answered};
 use crate::kernel::Call;
-use crate::sor::performance::limits::domain::{Coefficient, CorrelationQuery, LookbackDays};
+use crate::sor::performance::limits::{Coefficient, CorrelationQuery, LookbackDays};
 
 /// List operations that were much slower within an hour
 ///
-/// The median of the last hour that is over and rolled up against those of the hours of 7 days before: at least 30, each of 30
-/// operations or more. Modified z-scores of 3.5 and more are told where the hour is also 1.5 times the median.
+/// The median duration of the last hour that is rolled up is compared with those of the hours of the 7 days before: at least 30
+/// hours, each with 30 operations or more. An operation is listed if its modified z-score is 3.5 or more and its median is at
+/// least 1.5 times the usual one.
 #[utoipa::path(
     get, path = "/performance/anomalies", tag = "performance", operation_id = "listOperationAnomalies",
     responses((status = 200, description = "The operations, the worst first", body = AnomaliesBody), RelationalErrors),
@@ -21,12 +22,12 @@ pub(super) async fn list_anomalies(port: Alerts, call: Call, _: Query<NoParams>)
     answered(port.anomalies(&call).await, |anomalies| AnomaliesBody { anomalies })
 }
 
-/// Of which days to compare the halves.
+/// The days whose two halves are compared.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DegradationParams {
-    /// So many days, until now; 7 if absent.
+    /// How many days until now; 7 if absent.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 35, example = 7)]
     days: Option<Limit<35>>,
 }
@@ -54,7 +55,7 @@ pub(super) async fn list_degradations(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct CorrelationParams {
-    /// Of so many hours; 168 if absent.
+    /// How many hours to compare; 168 if absent.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 840, example = 168)]
     hours: Option<Limit<{ CorrelationQuery::MOST_HOURS }>>,
     /// From which coefficient on: 0 to 1, 0.75 if absent.

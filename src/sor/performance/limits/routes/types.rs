@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{Baselines, TypesBody};
 use crate::http::{Body, Limit, NoParams, Problem, Query, RelationalErrors, WriteErrors, answered, created};
 use crate::kernel::Call;
-use crate::sor::performance::limits::domain::{DEFAULT_LIMIT, MAX_LIMIT, NewOperationType, OperationTypeRow};
+use crate::sor::performance::limits::{DEFAULT_LIMIT, MAX_LIMIT, NewOperationType, OperationTypeRow};
 
 /// How many to list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
