@@ -70,15 +70,19 @@ BEGIN
 END
 $$;
 
--- The limits to learn anew: those in force, the oldest first, and a first one for all scopes of each tracked type.
+-- The limits to learn anew: those in force, the oldest first, and a first one for all scopes of each tracked type with 100 samples
+-- in a week.
 CREATE FUNCTION perf.baselines_to_learn() RETURNS TABLE (of_type text, of_scope text) LANGUAGE sql STABLE
 SET search_path = perf, pg_catalog, pg_temp AS $$
     (SELECT b.operation_type, b.scope FROM perf.performance_baselines AS b WHERE b.is_active
      ORDER BY b.calculation_timestamp, b.baseline_id)
     UNION ALL
-    (SELECT t.operation_type, NULL FROM perf.performance_operation_types AS t
-     WHERE t.is_tracked AND NOT EXISTS (SELECT FROM perf.performance_baselines AS b
-                                        WHERE b.is_active AND b.operation_type = t.operation_type AND b.scope IS NULL)
+    (SELECT t.operation_type, NULL
+     FROM perf.performance_operation_types AS t
+     JOIN perf.statistics(perf.days_back(7), 'infinity') AS s ON s.operation_type = t.operation_type
+     WHERE t.is_tracked AND s.sample_count >= 100
+       AND NOT EXISTS (SELECT FROM perf.performance_baselines AS b
+                       WHERE b.is_active AND b.operation_type = t.operation_type AND b.scope IS NULL)
      ORDER BY t.operation_type)
 $$;
 

@@ -179,7 +179,7 @@ const AUDITED: [(&str, &str); 7] = [
 ];
 
 /// Tables whose changes have none, and why.
-const NOT_AUDITED: [(&str, &str); 26] = [
+const NOT_AUDITED: [(&str, &str); 27] = [
     ("core.audit_log", "it is the log; nothing in it changes"),
     ("core.audit_user", "names of who acted; a name goes when a person is to be forgotten"),
     ("core.audit_chain", "follows from the log"),
@@ -194,6 +194,7 @@ const NOT_AUDITED: [(&str, &str); 26] = [
     ("core.channel_unresolved", "follows from messages"),
     ("perf.operation", "what is recorded"),
     ("perf.open_span", "what is recorded"),
+    ("perf.merge_performance_metrics", "what is recorded"),
     ("perf.late_hour", "follows from what is recorded"),
     ("perf.ingest_key", "what was answered to those who record"),
     ("perf.performance_alerts", "what the server finds; who acknowledges one is appended to the log"),

@@ -10,6 +10,7 @@ use flamewarden::app::Application;
 use flamewarden::config::{Pooler, Settings};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
+use sqlx::ConnectOptions as _;
 use tempfile::TempDir;
 
 use crate::testing::{self, TestDatabase};
@@ -82,6 +83,15 @@ pub(crate) struct Flamewarden {
     others: Vec<Flamewarden>,
     database: Option<TestDatabase>,
     _data_dir: TempDir,
+}
+
+/// Says that another process leads these groups: servers on this database run none of their jobs for an hour.
+pub(crate) async fn led_elsewhere(database: &TestDatabase, groups: &[&str]) {
+    let lead =
+        "INSERT INTO core.lease SELECT name, gen_random_uuid(), 1, now() + interval '1 hour' FROM unnest($1) AS name";
+    let groups: Vec<_> = groups.iter().map(|group| (*group).to_owned()).collect();
+    let mut session = database.connect_options().connect().await.unwrap();
+    sqlx::query(lead).bind(groups).execute(&mut session).await.unwrap();
 }
 
 impl Flamewarden {

@@ -9,10 +9,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 use reqwest::Method;
 use serde_json::Value;
-use sqlx::ConnectOptions as _;
 
 use self::requests::{Asked, get, messages};
-use crate::harness::{Flamewarden, SORS, Setup};
+use crate::harness::{Flamewarden, SORS, Setup, led_elsewhere};
 use crate::processes::until;
 use crate::pyroscope::Canned;
 use crate::testing::{self, TestDatabase};
@@ -79,9 +78,7 @@ async fn both(canned: &Canned) -> ([Flamewarden; 2], Vec<Flamewarden>, [TestData
     let setup = || Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("SLACK_WEBHOOK_URL", &slack), quiet]);
     // Another process leads the rounds: one would tell of incidents, or count alerts, between two requests.
     for database in &databases {
-        let lead = "INSERT INTO core.lease SELECT name, gen_random_uuid(), 1, now() + interval '1 hour'
-                    FROM unnest(ARRAY['alert', 'performance']) AS name";
-        sqlx::query(lead).execute(&mut database.connect_options().connect().await.unwrap()).await.unwrap();
+        led_elsewhere(database, &["alert", "performance"]).await;
     }
     let whole = setup().with("DATABASE_URL", &databases[0].url()).start().await;
     let (mut front, mut sors) = (Setup::of(&[quiet]), Vec::new());

@@ -64,9 +64,9 @@ impl Known {
 
 /// The least role of a route, as its users were told. Not taken from the document: that must agree.
 fn least_role(method: &str, path: &str) -> Option<&'static str> {
-    const PUSHED: [&str; 4] =
-        ["/ingest", "/pyroscope/ingest", "/push.v1.PusherService/Push", "/v1development/profiles"];
-    const RECORDED: [&str; 2] = ["/performance/metrics", "/performance/spans"];
+    const PUSHED: [&str; 5] =
+        ["/ingest", "/pyroscope/ingest", "/push.v1.PusherService/Push", "/v1development/profiles", "/v1/traces"];
+    const RECORDED: [&str; 3] = ["/performance/metrics", "/performance/spans", "/performance/merges"];
     const WRITTEN: [&str; 7] =
         ["/baselines", "/services", "/rules", "/history", "/alerts/{id}/", "/silences", "/performance/"];
     match (method, path) {

@@ -14,10 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::proxy::{Fault, Proxy};
 use super::{Said, ask};
-use crate::harness::{Flamewarden, Setup};
+use crate::harness::{Flamewarden, Setup, led_elsewhere};
 use crate::processes::until;
 use crate::pyroscope::{AFTER, BOTH, Canned};
 use crate::testing::{self, PrivateCluster};
+
+/// The groups whose jobs need connections that a test counts on.
+const GROUPS: &[&str] = &["alert", "core", "performance"];
 
 /// How long the database is away; `FAULT_OUTAGE_SECONDS` sets another.
 const OUTAGE: Duration = Duration::from_secs(3);
@@ -167,6 +170,7 @@ async fn a_database_that_cannot_be_reached_is_told_and_decisions_answer_without(
 
 async fn cannot_be_reached(fault: Fault) {
     let (canned, database) = (Canned::start().await, testing::database().await);
+    led_elsewhere(&database, GROUPS).await;
     let proxy = Proxy::before_address(address(&database.connect_options()));
     let url = sqlx::ConnectOptions::to_url_lossy(&database.connect_options().port(proxy.port())).to_string();
     let setup = Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("DATABASE_URL", &url), ("DB_CONNECT_TIMEOUT", "2s")]);
@@ -218,6 +222,7 @@ async fn locked_out(beside: &mut PgConnection, count: i64) {
 #[actix_web::test]
 async fn while_all_connections_are_in_use_others_are_turned_away_and_decisions_answer_without() {
     let (canned, database) = (Canned::start().await, testing::database().await);
+    led_elsewhere(&database, GROUPS).await;
     let setup = Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("DATABASE_URL", &database.url())]);
     let setup = setup.with("DB_POOL_SIZE", "2").with("DB_CONNECT_TIMEOUT", "2s");
     let server = setup.start().await;

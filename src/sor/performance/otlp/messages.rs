@@ -186,8 +186,12 @@ pub(super) struct ExportTracePartialSuccess {
 /// Reads the digits of an id. Those of none are an id that is not valid.
 fn hexadecimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let digits = String::deserialize(deserializer)?;
-    let pairs = digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    Ok(pairs.collect::<Option<_>>().unwrap_or_default())
+    let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let bytes = digits.as_bytes().chunks(2).map(|pair| match pair {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    });
+    Ok(bytes.collect::<Option<_>>().unwrap_or_default())
 }
 
 /// Reads bytes.
