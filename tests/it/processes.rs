@@ -89,10 +89,14 @@ impl Node {
     /// Waits until `/ready` answers 200.
     pub(crate) async fn ready(&self) {
         let url = format!("{}/ready", self.url);
-        until(&format!("{} ({})", self.url, self.data_dir.display()), || async {
-            self.client.get(&url).send().await.is_ok_and(|a| a.status() == 200)
-        })
-        .await;
+        let ready = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(50));
+            while !self.client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200) {
+                tick.tick().await;
+            }
+        };
+        let within = tokio::time::timeout(Duration::from_mins(1), ready).await;
+        assert!(within.is_ok(), "{} is not ready within a minute; its log: {}", self.url, self.log());
     }
 
     /// The body of a GET that must answer 200.

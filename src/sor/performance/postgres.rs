@@ -2,6 +2,7 @@
 
 mod traces;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -96,25 +97,29 @@ impl PostgresOperations {
 }
 
 impl PostgresOperations {
-    /// The types that a scope has, by what was rolled up.
-    async fn types_of(&self, call: &Call, scope: &OperationScope) -> PortResult<Vec<OperationType>> {
-        let scope = scope.clone();
+    /// The types that scopes have, by what was rolled up.
+    async fn types_of(
+        &self,
+        call: &Call,
+        scopes: &HashSet<OperationScope>,
+    ) -> PortResult<Vec<(OperationScope, OperationType)>> {
+        let scopes: Arc<[String]> = scopes.iter().map(ToString::to_string).collect();
         let types = call.bound(self.db.run(Repeat::Safe, move |connection| {
-            let scope = scope.clone();
+            let scopes = Arc::clone(&scopes);
             Box::pin(async move {
-                sqlx::query_scalar!(
-                    r#"SELECT operation_type AS "operation_type!" FROM perf.rollup_day WHERE scope = $1
+                sqlx::query!(
+                    r#"SELECT scope AS "scope!", operation_type AS "operation_type!" FROM perf.rollup_day WHERE scope = ANY ($1)
                        UNION
-                       SELECT operation_type FROM perf.rollup_hour
-                       WHERE scope = $1 AND start_at >= statement_timestamp() - interval '25 hours'
-                       LIMIT 1000"#,
-                    scope.as_str(),
+                       SELECT scope, operation_type FROM perf.rollup_hour
+                       WHERE scope = ANY ($1) AND start_at >= statement_timestamp() - interval '25 hours'"#,
+                    &*scopes,
                 )
                 .fetch_all(connection)
                 .await
             })
         }));
-        Ok(types.await?.iter().filter_map(|name| name.parse().ok()).collect())
+        let types = types.await?.into_iter();
+        Ok(types.filter_map(|row| Some((row.scope.parse().ok()?, row.operation_type.parse().ok()?))).collect())
     }
 }
 
@@ -242,9 +247,10 @@ impl OperationSor for PostgresOperations {
         if spans.is_empty() {
             return Ok(outcome);
         }
-        for scope in self.types.unread(&spans) {
-            let types = self.types_of(call, &scope).await?;
-            self.types.read(scope, types);
+        let unread = self.types.unread(&spans);
+        if !unread.is_empty() {
+            let types = self.types_of(call, &unread).await?;
+            self.types.read(unread, types);
         }
         self.types.limit(&mut spans);
         let answer = |recorded: &[RecordedMetric]| json!({"accepted": recorded.len()});

@@ -25,17 +25,25 @@ impl KnownTypes {
         scopes.into_iter().filter(|scope| !known.contains_key(*scope)).cloned().collect()
     }
 
-    /// Remembers the types that a scope has in the database.
+    /// Remembers scopes, and the types that they have in the database.
     pub(in crate::sor::performance) fn read(
         &self,
-        scope: OperationScope,
-        types: impl IntoIterator<Item = OperationType>,
+        scopes: HashSet<OperationScope>,
+        types: impl IntoIterator<Item = (OperationScope, OperationType)>,
     ) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST_SCOPES {
+        if known.len() + scopes.len() > MOST_SCOPES {
             known.clear();
         }
-        known.entry(scope).or_default().extend(types.into_iter().take(MOST_TYPES));
+        for scope in scopes {
+            known.entry(scope).or_default();
+        }
+        for (scope, kind) in types {
+            let types = known.entry(scope).or_default();
+            if types.len() < MOST_TYPES {
+                types.insert(kind);
+            }
+        }
     }
 
     /// Gives spans of types beyond the limit the type `other`; their name says what they were.
