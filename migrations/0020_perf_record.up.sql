@@ -313,12 +313,12 @@ END
 $$;
 
 -- Records operations in order, for this server alone, which has checked their times. Arrays are of one length. An end that is
--- NULL is now. An id that is spelled as none is given as a text beside its number, which is NULL then.
+-- NULL is now.
 CREATE FUNCTION perf.record_operations(
     ended_at timestamptz[], duration_us bigint[], operation_type text[], scope text[], user_name text[],
-    operation_name text[], session_id text[], trace_id uuid[], trace_text text[], span_id bigint[], span_text text[],
-    parent_span_id bigint[], parent_span_text text[], rows_affected bigint[], memory_bytes bigint[], cpu_us bigint[],
-    span_kind smallint[], failed boolean[], is_metric boolean[], attributes jsonb[], error jsonb[], events jsonb[]
+    operation_name text[], session_id text[], trace_id text[], span_id text[], parent_span_id text[], rows_affected bigint[],
+    memory_bytes bigint[], cpu_us bigint[], span_kind smallint[], failed boolean[], is_metric boolean[], attributes jsonb[],
+    error jsonb[], events jsonb[]
 ) RETURNS TABLE (id bigint, severity text, ratio numeric, baseline_id bigint, alert_id bigint) LANGUAGE plpgsql
 SET search_path = perf, pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -332,15 +332,13 @@ BEGIN
             SELECT coalesce(g.ended_at, clock_timestamp()), g.duration_us,
                    CASE WHEN g.is_metric AND g.duration_us > coalesce(own.limit_us, overall.limit_us)
                         THEN coalesce(own.baseline_id, overall.baseline_id) END,
-                   g.operation_type, g.scope, g.user_name, g.operation_name, g.session_id,
-                   coalesce(g.trace_id, perf.trace_ref(g.trace_text)), coalesce(g.span_id, perf.span_ref(g.span_text)),
-                   coalesce(g.parent_span_id, perf.span_ref(g.parent_span_text)), g.rows_affected, g.memory_bytes, g.cpu_us,
+                   g.operation_type, g.scope, g.user_name, g.operation_name, g.session_id, perf.trace_ref(g.trace_id),
+                   perf.span_ref(g.span_id), perf.span_ref(g.parent_span_id), g.rows_affected, g.memory_bytes, g.cpu_us,
                    g.span_kind, g.failed, g.is_metric, g.attributes, g.error, g.events
-            FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
-                 WITH ORDINALITY
-                 AS g(ended_at, duration_us, operation_type, scope, user_name, operation_name, session_id, trace_id, trace_text,
-                      span_id, span_text, parent_span_id, parent_span_text, rows_affected, memory_bytes, cpu_us, span_kind,
-                      failed, is_metric, attributes, error, events, place)
+            FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) WITH ORDINALITY
+                 AS g(ended_at, duration_us, operation_type, scope, user_name, operation_name, session_id, trace_id, span_id,
+                      parent_span_id, rows_affected, memory_bytes, cpu_us, span_kind, failed, is_metric, attributes, error,
+                      events, place)
             LEFT JOIN perf.performance_baselines AS own
                 ON own.is_active AND own.operation_type = g.operation_type AND own.scope = g.scope
             LEFT JOIN perf.performance_baselines AS overall

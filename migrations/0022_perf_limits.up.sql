@@ -51,10 +51,9 @@ BEGIN
 END
 $$;
 
--- The critical multiplier is 5, or that of the alert where this is larger, unless another one is given.
 CREATE FUNCTION perf.calculate_performance_baseline(
     p_operation_type text, p_branch_id integer DEFAULT NULL, p_lookback_days integer DEFAULT 7,
-    p_alert_threshold_multiplier numeric DEFAULT 2.0, p_scope text DEFAULT NULL, p_critical_multiplier numeric DEFAULT NULL,
+    p_alert_threshold_multiplier numeric DEFAULT 2.0, p_scope text DEFAULT NULL, p_critical_multiplier numeric DEFAULT 5.0,
     p_include_incidents boolean DEFAULT false
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = perf, pg_catalog, pg_temp AS $$
 DECLARE
@@ -62,7 +61,7 @@ DECLARE
 BEGIN
     learnt := perf.learn_baseline(
         p_operation_type, perf.scope_of(p_branch_id, p_scope), p_lookback_days, p_alert_threshold_multiplier,
-        coalesce(p_critical_multiplier, greatest(5.0, p_alert_threshold_multiplier)), p_include_incidents, 10);
+        p_critical_multiplier, p_include_incidents, 10);
     IF learnt.baseline IS NULL THEN
         RAISE WARNING '% of % days are too few samples of %: 10 are needed', learnt.samples, p_lookback_days, p_operation_type;
     END IF;
@@ -70,33 +69,18 @@ BEGIN
 END
 $$;
 
--- The limits to learn anew: those in force, the oldest first, and a first one for all scopes of each tracked type with 100 samples
--- in a week.
-CREATE FUNCTION perf.baselines_to_learn() RETURNS TABLE (of_type text, of_scope text) LANGUAGE sql STABLE
-SET search_path = perf, pg_catalog, pg_temp AS $$
-    (SELECT b.operation_type, b.scope FROM perf.performance_baselines AS b WHERE b.is_active
-     ORDER BY b.calculation_timestamp, b.baseline_id)
-    UNION ALL
-    (SELECT t.operation_type, NULL
-     FROM perf.performance_operation_types AS t
-     JOIN perf.statistics(perf.days_back(7), 'infinity') AS s ON s.operation_type = t.operation_type
-     WHERE t.is_tracked AND s.sample_count >= 100
-       AND NOT EXISTS (SELECT FROM perf.performance_baselines AS b
-                       WHERE b.is_active AND b.operation_type = t.operation_type AND b.scope IS NULL)
-     ORDER BY t.operation_type)
-$$;
-
--- Learns a limit anew with the settings of the one in force, or a first one from 100 samples of a week. Answers the baseline, or
--- NULL where there are too few samples.
-CREATE FUNCTION perf.relearn_baseline(of_type text, of_scope text) RETURNS bigint LANGUAGE sql
-SET search_path = perf, pg_catalog, pg_temp AS $$
-    SELECT (perf.learn_baseline(
-        of_type, of_scope, coalesce(b.calculated_from_days, 7), coalesce(b.alert_threshold_multiplier, 2.0),
-        coalesce(b.critical_multiplier, 5.0), coalesce(b.include_incidents, false),
-        CASE WHEN b.baseline_id IS NULL THEN 100 ELSE 10 END)).baseline
-    FROM (SELECT) AS one
-    LEFT JOIN perf.performance_baselines AS b
-        ON b.is_active AND b.operation_type = of_type AND b.scope IS NOT DISTINCT FROM of_scope
+-- Learns every baseline in force anew, and a first one for all scopes of each tracked type with 100 samples in a week. Answers
+-- how many were learnt.
+CREATE FUNCTION perf.relearn_baselines() RETURNS bigint LANGUAGE sql SET search_path = perf, pg_catalog, pg_temp AS $$
+    SELECT count((perf.learn_baseline(due.kind, due.scope, due.days, due.threshold, due.critical, due.incidents, due.least)).baseline)
+    FROM (SELECT operation_type AS kind, scope, calculated_from_days AS days, alert_threshold_multiplier AS threshold,
+                 critical_multiplier AS critical, include_incidents AS incidents, 10 AS least
+          FROM perf.performance_baselines WHERE is_active
+          UNION ALL
+          SELECT t.operation_type, NULL, 7, 2.0, 5.0, false, 100 FROM perf.performance_operation_types AS t
+          WHERE t.is_tracked AND NOT EXISTS (SELECT FROM perf.performance_baselines AS b
+                                             WHERE b.is_active AND b.operation_type = t.operation_type AND b.scope IS NULL)
+          ORDER BY 1, 2) AS due
 $$;
 
 -- Compares a metric with the limit in force, also one that was recorded before there was a limit. Answers the open alert that it
@@ -288,6 +272,6 @@ CREATE FUNCTION perf.expire(kept interval) RETURNS void LANGUAGE sql SET search_
     WHERE NOT b.is_active AND b.calculation_timestamp < statement_timestamp() - kept;
 $$;
 
-REVOKE ALL ON FUNCTION perf.acting_user, perf.learn_baseline, perf.baselines_to_learn, perf.relearn_baseline, perf.evaluate_alerts,
-    perf.keep_detected,    perf.expire FROM PUBLIC;
+REVOKE ALL ON FUNCTION perf.acting_user, perf.learn_baseline, perf.relearn_baselines, perf.evaluate_alerts, perf.keep_detected,
+    perf.expire FROM PUBLIC;
 GRANT SELECT ON perf.v_performance_alerts_recent, perf.v_performance_alerts_critical, perf.v_baseline_health TO PUBLIC;
