@@ -91,7 +91,9 @@ impl Node {
         let url = format!("{}/ready", self.url);
         let ready = async {
             let mut tick = tokio::time::interval(Duration::from_millis(50));
-            while !self.client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200) {
+            // A request that reaches a server that is about to end may never be answered.
+            let ask = || self.client.get(&url).timeout(Duration::from_secs(5)).send();
+            while !ask().await.is_ok_and(|answer| answer.status() == 200) {
                 tick.tick().await;
             }
         };
