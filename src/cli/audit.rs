@@ -60,7 +60,7 @@ struct ListArgs {
     /// At most this many entries, the newest first.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
-    /// Where to continue: the cursor that the page before printed at its end.
+    /// Continue after an earlier page: the cursor that was printed below it.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }

@@ -65,7 +65,7 @@ pub fn check(bytes: &[u8], shape: &Shape, limits: &ShapeLimits) -> Result<(), Sh
     Check { limits, messages: 0, numbers: 0, of_one: 0 }.message(Wire { bytes, limits }, shape, 0)
 }
 
-/// How many objects and how many commas a text in JSON has at most: those within its strings count too.
+/// Looks over a message in JSON. Its objects count as messages and its commas as numbers, also those within strings.
 ///
 /// # Errors
 /// No object: a list could stand for its members by their order.

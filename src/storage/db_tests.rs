@@ -94,6 +94,15 @@ async fn a_statement_over_its_time_is_a_timeout() {
 }
 
 #[tokio::test]
+async fn queries_are_not_compiled() {
+    let test = database().await;
+    let jit = "SELECT current_setting('jit')";
+    let db = with(&test, PoolSettings::of_size(1));
+    let jit: String = db.run(Repeat::Safe, |c| Box::pin(sqlx::query_scalar(jit).fetch_one(c))).await.unwrap();
+    assert_eq!(jit, "off");
+}
+
+#[tokio::test]
 async fn a_full_pool_is_overloaded_and_counts_the_wait() {
     let test = database().await;
     let settings = PoolSettings { connect_timeout: Duration::from_secs(1), ..PoolSettings::of_size(1) };

@@ -42,13 +42,13 @@ pub(super) struct Checks {
     profiles: Option<SourceCheck>,
     /// Who may ask this process.
     auth: AccessCheck,
-    /// The audit log, where it is kept here.
+    /// The audit log, if this process keeps it.
     audit: Option<AuditCheck>,
-    /// What people are told of incidents, where it is kept here.
+    /// Messages about incidents, if this process keeps them.
     notifications: Option<NotificationsCheck>,
-    /// The evaluation of alert rules, where this process takes part in it.
+    /// The evaluation of alert rules, if this process takes part in it.
     alerting: Option<AlertingCheck>,
-    /// Operations and how long they took, where this process records them.
+    /// The recording of operations, if this process records its own.
     performance: Option<PerformanceCheck>,
 }
 
@@ -72,7 +72,7 @@ pub(in crate::app) struct PerformanceHealth {
     /// Own operations that were dropped since the start; null where none are recorded.
     #[schema(example = 0)]
     pub(in crate::app) dropped: Option<u64>,
-    /// Through when hours are rolled up; null before the first time, and where that cannot be read.
+    /// The end of the last hour that is rolled up; null if none is yet, or if it cannot be read.
     pub(in crate::app) rolled_through: Option<DateTime<Utc>>,
 }
 

@@ -56,7 +56,7 @@ pub(in crate::cli) struct AlertsArgs {
     /// At most this many alerts.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
-    /// Where to continue: the cursor that the page before printed at its end.
+    /// Continue after an earlier page: the cursor that was printed below it.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }
@@ -80,7 +80,7 @@ pub(in crate::cli) struct BaselineArgs {
     /// At most this many limits.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
-    /// Where to continue: the cursor that the page before printed at its end.
+    /// Continue after an earlier page: the cursor that was printed below it.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }

@@ -159,7 +159,7 @@ pub struct LatencyBaseline {
     pub active: bool,
     /// Calendar days it was learnt from.
     pub lookback_days: i32,
-    /// Whether its percentiles are exact: else they are within 1 %.
+    /// Whether its percentiles are exact. If not, they are within 1 %.
     pub exact: bool,
     /// Whether hours count of which more than 5 % was over the limit.
     pub include_incidents: bool,

@@ -1,5 +1,5 @@
 //! The messages of OpenTelemetry's traces (opentelemetry-proto v1, which is stable), with just the fields that are read here.
-//! A choice of fields is written as optional ones: on the wire it is the same.
+//! A `oneof` is written as optional fields, which are encoded the same way.
 #![expect(clippy::struct_field_names, reason = "the names of the messages")]
 
 use base64::prelude::{BASE64_STANDARD, Engine};

@@ -59,13 +59,13 @@ pub struct TraceExport {
     pub outcome: ExportOutcome,
     /// Parts of the recorded spans that are not kept.
     pub left_out: LeftOut,
-    /// The same for the same message: one that is sent again is recorded once.
+    /// Identifies the message, so that one that is sent again is recorded once.
     pub key: Uuid,
     /// The request, for another server.
     pub sent: SentTraces,
 }
 
-/// What became of a request: how many spans were rejected, and why.
+/// How many spans of a request were rejected, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExportOutcome {
     /// How many spans were not recorded.

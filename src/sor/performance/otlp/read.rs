@@ -14,11 +14,11 @@ use crate::sor::performance::names::{OperationScope, OperationType};
 const MOST_ATTRIBUTE_BYTES: usize = 8 << 10;
 /// The most events of a span.
 const MOST_EVENTS: usize = 32;
-/// The scope of a service that says no name, as OpenTelemetry calls it.
+/// The scope of a service without a name, as OpenTelemetry calls it.
 const NO_SERVICE: &str = "unknown_service";
 /// The name of a span that has none.
 const NO_NAME: &str = "unnamed";
-/// The user of a span that says none.
+/// The user of a span that names none.
 const NO_USER: &str = "otlp";
 
 /// What side of a call a span is, as OpenTelemetry numbers it.
@@ -34,7 +34,7 @@ impl SpanKind {
         self.0
     }
 
-    /// Those that say nothing, or what is not known, are internal.
+    /// The kind of a number. Unspecified and unknown kinds are internal.
     fn of(number: i32) -> Self {
         i16::try_from(number).ok().filter(|kind| (1..=5).contains(kind)).map_or(Self::INTERNAL, Self)
     }
@@ -45,7 +45,7 @@ impl SpanKind {
 pub struct SpanEvent {
     /// What.
     pub name: String,
-    /// When; `None` where that is no time.
+    /// When it happened; `None` if the time is not valid.
     pub at: Option<DateTime<Utc>>,
     /// Further details.
     pub attributes: Option<JsonObject>,

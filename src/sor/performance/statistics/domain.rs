@@ -33,7 +33,7 @@ pub struct Figures {
     pub p99_ms: Option<f64>,
     /// When the last one ended.
     pub last_at: DateTime<Utc>,
-    /// Whether percentiles are exact: else they are within 1 %.
+    /// Whether percentiles are exact. If not, they are within 1 %.
     pub exact: bool,
 }
 
