@@ -15,6 +15,7 @@ mod openapi;
 mod pagination;
 mod peer;
 mod problem;
+mod raw_body;
 mod reach;
 mod relational;
 mod resource;
@@ -40,6 +41,7 @@ pub use openapi::{document, serve_document, swagger_ui, with_access_errors, with
 pub use pagination::{Cursor, InvalidCursor, Limit};
 pub use peer::{Peer, Repeatable, denied};
 pub use problem::{FieldError, PROBLEM_JSON, Problem};
+pub use raw_body::{BodyMemory, BodyRoom, NoBody, RawBody, is_gzip};
 pub use reach::{Unreachable, why_unreachable};
 pub use relational::{NoParams, RelationalErrors, WriteErrors, answered, created, found, given, removed};
 pub use resource::Resource;

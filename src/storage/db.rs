@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::kernel::PortError;
 use crate::telemetry;
 
-use super::pool::{NoConnection, Pool, PoolSettings, PoolStats};
+use super::pool::{NoConnection, Pool, PoolSettings, PoolStats, Share};
 use super::schema::Schema;
 use super::sqlstate::{Meaning, translate};
 
@@ -60,6 +60,7 @@ impl From<DbError> for PortError {
 pub struct Db {
     pub(super) pool: Arc<Pool>,
     pub(super) schema: Arc<watch::Sender<Schema>>,
+    share: Share,
 }
 
 /// One try that failed.
@@ -79,7 +80,15 @@ impl Db {
     /// A database that is connected to when it is first asked; [`Db::prepare`] makes its schema ready.
     pub fn open(options: PgConnectOptions, settings: PoolSettings) -> Self {
         let options = options.application_name("flamewarden");
-        Self { pool: Arc::new(Pool::lazy(options, settings)), schema: Arc::new(watch::Sender::new(Schema::default())) }
+        let (pool, schema) = (Pool::lazy(options, settings), watch::Sender::new(Schema::default()));
+        Self { pool: Arc::new(pool), schema: Arc::new(schema), share: Share::Whole }
+    }
+
+    /// The same database for work that must never be in the way of other work: all of it together leaves a quarter of the
+    /// connections alone, whatever holds it up.
+    #[must_use]
+    pub fn leaving_a_quarter(&self) -> Self {
+        Self { share: Share::ThreeQuarters, ..self.clone() }
     }
 
     /// Runs statements on one connection, at most until the query timeout.
@@ -122,10 +131,13 @@ impl Db {
         &self,
         work: &(impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send + Sync),
     ) -> Result<T, Failed> {
-        let mut held = match self.pool.acquire().await {
+        let mut held = match self.pool.acquire(self.share).await {
             Ok(held) => held,
-            Err(NoConnection::Exhausted) => {
-                let detail = format!("all {} database connections are in use", self.pool.settings().size);
+            Err(NoConnection::Exhausted(most)) => {
+                let detail = match self.share {
+                    Share::Whole => format!("all {most} database connections are in use"),
+                    Share::ThreeQuarters => format!("all {most} database connections for this kind of work are in use"),
+                };
                 return Err(Failed::finally(PortError::Overloaded { detail, retry_after_s: 1 }));
             }
             Err(NoConnection::Silent) => {

@@ -135,6 +135,36 @@ async fn a_full_pool_is_overloaded_and_counts_the_wait() {
     execute(&db, Repeat::Safe, "SELECT 1").await.unwrap();
 }
 
+#[rstest]
+#[case(1, 1)]
+#[case(2, 1)]
+#[case(5, 3)]
+#[case(20, 15)]
+#[tokio::test]
+async fn work_that_leaves_a_quarter_of_the_pool_alone_is_in_nobodys_way(#[case] size: u32, #[case] most: u32) {
+    let test = database().await;
+    let settings = PoolSettings { connect_timeout: Duration::from_millis(500), ..PoolSettings::of_size(size) };
+    let db = with(&test, settings);
+    let sparing = db.leaving_a_quarter();
+    // Any two of them share the limit.
+    let stuck: Vec<_> = (0..most)
+        .map(|_| {
+            let db = db.leaving_a_quarter();
+            tokio::spawn(async move { execute(&db, Repeat::Safe, "SELECT pg_sleep(3)").await })
+        })
+        .collect();
+    while db.stats().in_use < most {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let refused = execute(&sparing, Repeat::Safe, "SELECT 1").await.unwrap_err().to_string();
+    assert_eq!(refused, format!("overloaded: all {most} database connections for this kind of work are in use"));
+    assert_eq!(execute(&db, Repeat::Safe, "SELECT 1").await.is_ok(), size > 1);
+    for stuck in stuck {
+        stuck.await.unwrap().unwrap();
+    }
+    execute(&sparing, Repeat::Safe, "SELECT 1").await.unwrap();
+}
+
 #[tokio::test]
 async fn connections_beyond_the_idle_maximum_are_closed_when_released() {
     let test = database().await;

@@ -91,11 +91,31 @@ impl PoolStats {
     }
 }
 
+/// How much of the pool a kind of work may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// All of its connections.
+    Whole,
+    /// Three quarters, so that there is a connection left for all other work whatever becomes of this one. All of it where the pool
+    /// has one connection.
+    ThreeQuarters,
+}
+
+impl Share {
+    /// How many connections of a pool of this size that is.
+    fn of(self, size: u32) -> u32 {
+        match self {
+            Self::Whole => size,
+            Self::ThreeQuarters => (size - size.div_ceil(4)).max(1),
+        }
+    }
+}
+
 /// Why there was no connection.
 #[derive(Debug)]
 pub(super) enum NoConnection {
-    /// All are in use, and none came back in time.
-    Exhausted,
+    /// All of these that the share allows are in use, and none came back in time.
+    Exhausted(u32),
     /// The server refuses connections, or open ones are lost.
     Away(sqlx::Error),
     /// The server is still as silent as it was before.
@@ -112,6 +132,8 @@ pub(super) struct Pool {
     connections: PgPool,
     /// The semaphore of these connections, which do not go through the driver's own queue.
     turns: Semaphore,
+    /// The turns of all work that may use three quarters of the connections.
+    some_turns: Semaphore,
     recent: Arc<RecentConnections>,
     settings: PoolSettings,
     options: PgConnectOptions,
@@ -152,7 +174,8 @@ impl Pool {
             .connect_lazy_with(options.clone());
         Self {
             connections,
-            turns: Semaphore::new(usize::try_from(settings.size).unwrap_or(Semaphore::MAX_PERMITS)),
+            turns: turns(Share::Whole.of(settings.size)),
+            some_turns: turns(Share::ThreeQuarters.of(settings.size)),
             recent: Arc::default(),
             settings,
             options,
@@ -174,7 +197,7 @@ impl Pool {
     }
 
     /// Takes a connection; the one place where waits are counted.
-    pub(super) async fn acquire(&self) -> Result<Lease<'_>, NoConnection> {
+    pub(super) async fn acquire(&self, share: Share) -> Result<Lease<'_>, NoConnection> {
         if self.away.load(Ordering::Relaxed) {
             self.probe(AWAY_LIMIT.min(self.settings.connect_timeout)).await.map_err(|error| match error {
                 sqlx::Error::PoolTimedOut => NoConnection::Silent,
@@ -183,12 +206,12 @@ impl Pool {
             self.away.store(false, Ordering::Relaxed);
         }
         let begun = Instant::now();
-        let waits = self.exhausted();
+        let waits = self.exhausted(share);
         let taken = tokio::select! {
-            taken = tokio::time::timeout(self.settings.connect_timeout, self.take()) => {
+            taken = tokio::time::timeout(self.settings.connect_timeout, self.take(share)) => {
                 taken.unwrap_or(Err(sqlx::Error::PoolTimedOut))
             }
-            error = self.doubt() => Err(error),
+            error = self.doubt(share) => Err(error),
         };
         if waits {
             let us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -196,11 +219,13 @@ impl Pool {
             self.waited_us.fetch_add(us, Ordering::Relaxed);
         }
         match taken {
-            Ok((lent, turn)) => {
+            Ok((lent, turns)) => {
                 self.in_use.fetch_add(1, Ordering::Relaxed);
-                Ok(Lease { lent: Some(lent), is_clean: false, pool: self, _turn: turn })
+                Ok(Lease { lent: Some(lent), is_clean: false, pool: self, _turns: turns })
             }
-            Err(sqlx::Error::PoolTimedOut) if self.exhausted() => Err(NoConnection::Exhausted),
+            Err(sqlx::Error::PoolTimedOut) if self.exhausted(share) => {
+                Err(NoConnection::Exhausted(share.of(self.settings.size)))
+            }
             Err(error) => {
                 self.away.store(true, Ordering::Relaxed);
                 Err(NoConnection::Away(error))
@@ -228,24 +253,30 @@ impl Pool {
     }
 
     /// One that came back a moment ago, or one of the driver's pool, which may connect.
-    async fn take(&self) -> Result<(PooledConnection, SemaphorePermit<'_>), sqlx::Error> {
+    async fn take(&self, share: Share) -> Result<(PooledConnection, Turns<'_>), sqlx::Error> {
+        let some = match share {
+            Share::Whole => None,
+            Share::ThreeQuarters => Some(self.some_turns.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?),
+        };
         let turn = self.turns.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let lent = match self.recent.take() {
             Some(lent) => lent,
             None => PooledConnection::new(self.connections.acquire().await?),
         };
-        Ok((lent, turn))
+        Ok((lent, (turn, some)))
     }
 
-    fn exhausted(&self) -> bool {
+    /// Whether all connections are in use that the share allows.
+    fn exhausted(&self, share: Share) -> bool {
         self.in_use.load(Ordering::Relaxed) >= self.settings.size
+            || (share == Share::ThreeQuarters && self.some_turns.available_permits() == 0)
     }
 
     /// The driver's pool tries a refused connection again until the time is up. A caller that waits suspiciously long
     /// connects by itself and ends the wait with the server's error. It never ends where the server answers.
-    async fn doubt(&self) -> sqlx::Error {
+    async fn doubt(&self, share: Share) -> sqlx::Error {
         tokio::time::sleep(DOUBT_AFTER).await;
-        if !self.exhausted()
+        if !self.exhausted(share)
             && let Err(error) = self.probe(self.settings.connect_timeout).await
         {
             return error;
@@ -306,13 +337,20 @@ fn limits(settings: &PoolSettings) -> [String; 3] {
     ]
 }
 
+fn turns(connections: u32) -> Semaphore {
+    Semaphore::new(usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS))
+}
+
+/// The turn of a connection, and that of the share where it is not the whole pool.
+type Turns<'p> = (SemaphorePermit<'p>, Option<SemaphorePermit<'p>>);
+
 /// A connection in use, which returns to the pool when this value is dropped.
 pub(super) struct Lease<'p> {
     lent: Option<PooledConnection>,
     is_clean: bool,
     pool: &'p Pool,
     /// Released after the connection, so that the next request finds the connection.
-    _turn: SemaphorePermit<'p>,
+    _turns: Turns<'p>,
 }
 
 impl Lease<'_> {

@@ -17,6 +17,7 @@ use crate::sor::performance::limits::{
 };
 use crate::sor::performance::{AlertSettings, OperationRounds};
 use crate::sor::schedule::{ScheduleName, Timetable};
+use crate::storage::Db;
 
 /// How many alerts are read at once.
 const PAGE: u16 = 500;
@@ -24,14 +25,14 @@ const ROLLUP_LAG: &str = "perf_rollup_lag_seconds";
 const ALERTS_OPEN: &str = "perf_alerts_open";
 
 /// Registers the jobs.
-pub(super) fn register(wiring: &mut Wiring<'_>, alerts: Arc<dyn LatencyAlertSor>) -> anyhow::Result<()> {
+pub(super) fn register(wiring: &mut Wiring<'_>, db: Db, alerts: Arc<dyn LatencyAlertSor>) {
     let settings = wiring.settings.performance;
     let when = AlertSettings {
         quiet: settings.alert_quiet,
         least_count: settings.notify_min_count,
         least_percent: settings.notify_min_percent,
     };
-    let rounds = Arc::new(OperationRounds::new(wiring.database()?, when));
+    let rounds = Arc::new(OperationRounds::new(db, when));
     metrics::describe_gauge!(ROLLUP_LAG, "For how long an hour of operations has been over and not been rolled up");
     metrics::describe_gauge!(ALERTS_OPEN, "Open alerts of operations, by severity");
     let incidents = wiring.find::<dyn IncidentSor>();
@@ -79,7 +80,6 @@ pub(super) fn register(wiring: &mut Wiring<'_>, alerts: Arc<dyn LatencyAlertSor>
             Box::pin(async move { rounds.relearn(&call).await.map(drop) })
         },
     ));
-    Ok(())
 }
 
 fn job(

@@ -7,7 +7,7 @@ use super::{Kind, Room, Sor, operation_jobs, self_record};
 use crate::app::placement::{Demand, InvalidPlan, Placement, nothing_to_add, relational};
 use crate::app::wiring::Wiring;
 use crate::config::Settings;
-use crate::sor::performance::{self, KeptFor, OperationUpkeep, PerformancePorts};
+use crate::sor::performance::{self, KeptFor, OperationUpkeep, PerformancePorts, TraceIntake};
 
 pub(super) const ROOM: Room = Room {
     functions: &["ReadPyroscopePerformance.sor.v1"],
@@ -30,7 +30,8 @@ fn placement(settings: &Settings, demand: &Demand<'_>) -> Result<Placement, Inva
 }
 
 fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
-    let Some(ports) = wiring.placed(placement, performance::local, performance::remote)? else {
+    let Some(ports) = wiring.placed(placement, |db| performance::local(db.leaving_a_quarter()), performance::remote)?
+    else {
         if wiring.settings.performance.self_record {
             tracing::info!("not recording its own operations: PERFORMANCE_URL is not set");
         }
@@ -43,13 +44,14 @@ fn build(wiring: &mut Wiring<'_>, placement: &Placement) -> anyhow::Result<()> {
     wiring.offer(baselines);
     wiring.offer(Arc::clone(&alerts));
     wiring.offer(merges);
+    wiring.offer_service(TraceIntake::default());
     if *placement == Placement::Local {
         let settings = wiring.settings.performance;
-        let clock = Arc::clone(&wiring.clock);
+        let (db, clock) = (wiring.database()?.leaving_a_quarter(), Arc::clone(&wiring.clock));
         let kept = KeptFor { rows_days: settings.retention_days, rollups_days: settings.rollup_days };
-        let upkeep = OperationUpkeep::new(wiring.database()?, clock, kept, settings.span_timeout);
+        let upkeep = OperationUpkeep::new(db.clone(), clock, kept, settings.span_timeout);
         wiring.maintain(upkeep.maintenance_round())?;
-        operation_jobs::register(wiring, alerts)?;
+        operation_jobs::register(wiring, db, alerts);
     }
     Ok(())
 }

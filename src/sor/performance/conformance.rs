@@ -13,7 +13,7 @@ use super::otlp::{ExportOutcome, SentTraces, TraceExport};
 use super::statistics::MockStatisticsSor;
 use super::{
     Ended, MetricBatch, Micros, NewMetric, NewSpan, PerformancePorts, RecordedBatch, RejectedMetric, SpanEnd, SpanIds,
-    SpanOutcome, SpanStatus, TraceQuery,
+    SpanOutcome, SpanStatus, TraceIntake, TraceQuery,
 };
 use crate::http::Routes;
 use crate::http::testing::Served;
@@ -22,6 +22,10 @@ use crate::protobuf::Encoding;
 use crate::sor::testing::{Fixture, suite};
 
 pub(super) fn serve(ports: Arc<PerformancePorts>) -> Served {
+    serve_within(ports, web::Data::new(TraceIntake::default()))
+}
+
+pub(super) fn serve_within(ports: Arc<PerformancePorts>, intake: web::Data<TraceIntake>) -> Served {
     let operations = web::Data::from(Arc::clone(&ports.operations));
     let statistics = web::Data::from(Arc::clone(&ports.statistics));
     let baselines = web::Data::from(Arc::clone(&ports.baselines));
@@ -34,7 +38,7 @@ pub(super) fn serve(ports: Arc<PerformancePorts>) -> Served {
             .app_data(baselines.clone())
             .app_data(alerts.clone())
             .app_data(merges.clone());
-        app.app_data(clock.clone()).configure(Routes::serve(super::routes));
+        app.app_data(clock.clone()).app_data(intake.clone()).configure(Routes::serve(super::routes));
     })
 }
 

@@ -36,7 +36,7 @@ pub use names::{OperationScope, OperationType};
 pub use port::MockOperationSor;
 pub use port::OperationSor;
 pub use rounds::{AlertSettings, OperationRounds};
-pub use routes::routes;
+pub use routes::{TraceIntake, TraceIntakeLimits, routes};
 pub use spans::{
     BegunSpan, EndedSpan, NewSpan, SpanEnd, SpanOutcome, SpanStatus, TracePage, TracePosition, TraceQuery, TraceRoot,
 };

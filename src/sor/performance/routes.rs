@@ -1,6 +1,7 @@
 //! The routes of the Performance SOR. They only call its ports.
 
 mod export;
+mod intake;
 mod metrics;
 mod spans;
 mod traces;
@@ -9,6 +10,7 @@ use actix_web::web;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use utoipa::IntoResponses;
 
+pub use self::intake::{TraceIntake, TraceIntakeLimits};
 use super::port::OperationSor;
 use super::{limits, merges, statistics};
 use crate::http::{Answers, Code, Problem, Resource, Routes, TimeParam, documented};

@@ -145,3 +145,38 @@ async fn a_decision_is_the_same_where_nothing_can_be_recorded() {
     assert_eq!(decision(&server).await, usual);
     assert_eq!(server.json("/performance/operations").await.0, 503);
 }
+
+#[actix_web::test]
+async fn requests_for_operations_that_are_stuck_leave_connections_to_decisions() {
+    if std::env::var("FLAMEWARDEN_TEST_POOLER").is_ok() {
+        eprintln!("skipped: how many sessions there are is for PgBouncer to say");
+        return;
+    }
+    let canned = Canned::start().await;
+    let database = testing::database().await;
+    let setup =
+        Setup::of(&[("PYROSCOPE_URL", &canned.url()), ("DATABASE_URL", &database.url()), ("DB_POOL_SIZE", "4")]);
+    let server = setup.start().await;
+    server.ready().await;
+    let usual = decision(&server).await;
+    let mut lock = database.connect_options().connect().await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE perf.operation IN ACCESS EXCLUSIVE MODE").execute(&mut lock).await.unwrap();
+    let stuck: Vec<_> = (0..20).map(|_| actix_web::rt::spawn(server.get("/performance/operations").send())).collect();
+    until("those that wait for the lock", || async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let waiting: i64 = sqlx::query_scalar(waiting)
+            .fetch_one(&mut database.connect_options().connect().await.unwrap())
+            .await
+            .unwrap();
+        waiting >= 3
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(decision(&server).await, usual);
+    }
+    sqlx::raw_sql("COMMIT").execute(&mut lock).await.unwrap();
+    for answer in stuck {
+        assert_eq!(answer.await.unwrap().unwrap().status(), 200);
+    }
+}

@@ -1,35 +1,17 @@
 //! Traces that OpenTelemetry's exporters send.
 
-use std::time::Duration;
-
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
 
 use super::Operations;
-use crate::http::{Code, NoParams, Problem, Query};
+use super::intake::TraceIntake;
+use crate::http::{Code, NoBody, NoParams, Problem, Query, RawBody, is_gzip};
 use crate::kernel::{Call, Clock, offload};
 use crate::protobuf::Encoding;
-use crate::sor::performance::otlp::{
-    ExportOutcome, ExportRefused, LeftOut, MOST_BYTES, SentTraces, TraceExport, content_type,
-};
+use crate::sor::performance::otlp::{ExportOutcome, ExportRefused, LeftOut, SentTraces, TraceExport, content_type};
 
-/// The most KiB of bodies in memory at the same time: 64 MiB.
-const MOST_KIB: usize = 64 << 10;
-/// The most requests that are read and recorded at the same time; others wait with their bodies.
-const MOST_AT_ONCE: usize = 4;
-/// How long a request waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// When an exporter that was turned away may come again, in seconds.
 const RETRY_AFTER_S: u32 = 2;
-
-/// The memory for bodies, of the whole process.
-static BODIES: Semaphore = Semaphore::const_new(MOST_KIB);
-/// The turns to be read and recorded, of the whole process.
-static TURNS: Semaphore = Semaphore::const_new(MOST_AT_ONCE);
 
 /// Export traces of OpenTelemetry
 ///
@@ -74,13 +56,16 @@ pub(in crate::sor::performance) async fn export_traces(
     port: Operations,
     call: Call,
     clock: web::Data<dyn Clock>,
+    intake: web::Data<TraceIntake>,
     request: HttpRequest,
     _: Query<NoParams>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let (encoding, gzip) = (encoding(&request)?, is_gzip(&request)?);
-    let (_room, body) = read_body(&request, payload).await?;
-    let _turn = timeout(PATIENCE, TURNS.acquire()).await.map_err(|_| busy())?;
+    let unsupported = |why| Problem::new(Code::ContentTypeUnsupported, why);
+    let encoding = encoding(request.headers()).map_err(unsupported)?;
+    let gzip = is_gzip(request.headers()).map_err(unsupported)?;
+    let RawBody { bytes: body, room: _room } = intake.body(request.headers(), payload).await.map_err(not_taken)?;
+    let _turn = intake.turn().await.map_err(not_taken)?;
     let (sent, now) = (SentTraces { encoding, gzip, body }, clock.now());
     let read = offload("reading traces", move || TraceExport::read(sent, now)).await;
     let export = read.map_err(|error| Problem::of_relational(&error))?.map_err(|refused| problem(&refused))?;
@@ -90,53 +75,19 @@ pub(in crate::sor::performance) async fn export_traces(
     Ok(HttpResponse::Ok().content_type(content_type(encoding)).body(outcome.encode(encoding)))
 }
 
-fn header(request: &HttpRequest, name: HeaderName) -> Option<&str> {
-    request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+fn encoding(headers: &HeaderMap) -> Result<Encoding, String> {
+    let said = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    Encoding::of(said, content_type(Encoding::Proto))
 }
 
-fn encoding(request: &HttpRequest) -> Result<Encoding, Problem> {
-    let encoding = Encoding::of(header(request, CONTENT_TYPE), content_type(Encoding::Proto));
-    encoding.map_err(|why| Problem::new(Code::ContentTypeUnsupported, why))
-}
-
-fn is_gzip(request: &HttpRequest) -> Result<bool, Problem> {
-    match header(request, CONTENT_ENCODING).unwrap_or_default().to_ascii_lowercase().as_str() {
-        "" | "identity" => Ok(false),
-        "gzip" => Ok(true),
-        other => {
-            let why = format!("the content encoding {other:?} is not taken, gzip is");
-            Err(Problem::new(Code::ContentTypeUnsupported, why))
+fn not_taken(why: NoBody) -> Problem {
+    match why {
+        NoBody::TooLarge(limit) => Problem::new(Code::BodyTooLarge, format!("the body is over {limit} bytes")),
+        NoBody::CutOff(why) => Problem::new(Code::BodyInvalid, why),
+        NoBody::Busy => {
+            Problem::new(Code::Overloaded, "too many traces are being taken in, try again").retry_after(RETRY_AFTER_S)
         }
     }
-}
-
-/// Reads the body, and the part of the memory for bodies that it takes.
-async fn read_body(
-    request: &HttpRequest,
-    mut payload: web::Payload,
-) -> Result<(SemaphorePermit<'static>, Bytes), Problem> {
-    let too_large = || Problem::new(Code::BodyTooLarge, format!("the body is over {MOST_BYTES} bytes"));
-    let said = header(request, CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
-    // A body of a length that is not said may be of the largest.
-    let length = said.unwrap_or(MOST_BYTES);
-    if length > MOST_BYTES {
-        return Err(too_large());
-    }
-    let kib = u32::try_from(length.div_ceil(1 << 10)).map_err(|_| too_large())?;
-    let room = BODIES.try_acquire_many(kib).map_err(|_| busy())?;
-    let mut body = BytesMut::with_capacity(said.unwrap_or_default());
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| Problem::new(Code::BodyInvalid, format!("the body was cut off: {error}")))?;
-        if body.len() + chunk.len() > MOST_BYTES {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok((room, body.freeze()))
-}
-
-fn busy() -> Problem {
-    Problem::new(Code::Overloaded, "too many traces are being taken in, try again").retry_after(RETRY_AFTER_S)
 }
 
 fn problem(refused: &ExportRefused) -> Problem {

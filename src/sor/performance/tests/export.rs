@@ -1,7 +1,10 @@
 //! `POST /v1/traces` over a real database, as SDKs call it.
 
 use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
 
+use actix_web::web;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -12,7 +15,10 @@ use sqlx::ConnectOptions;
 use super::served;
 use crate::http::testing::Served;
 use crate::kernel::{Clock, SystemClock};
+use crate::sor::performance::conformance::serve_within;
+use crate::sor::performance::{TraceIntake, TraceIntakeLimits, local};
 use crate::sor::testing::call;
+use crate::storage::testing::database;
 
 fn nanos() -> i64 {
     SystemClock.now().timestamp_nanos_opt().unwrap()
@@ -132,4 +138,52 @@ async fn a_database_that_is_away_is_503_with_a_time_to_come_again() {
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.headers().contains_key("retry-after"));
+}
+
+/// What a request that is turned away answers: status, code, and when to come again.
+async fn turned_away(served: &Served, body: &str) -> (u16, String, String) {
+    let answer = outward_request(served).header(JSON.0, JSON.1).body(body.to_owned()).send().await.unwrap();
+    let (status, again) = (answer.status().as_u16(), answer.headers()["retry-after"].to_str().unwrap().to_owned());
+    let problem: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    (status, problem["code"].as_str().unwrap().to_owned(), again)
+}
+
+#[test]
+fn bodies_take_64_mib_and_4_requests_are_recorded_at_once() {
+    let expected = TraceIntakeLimits { bodies: 67_108_864, at_once: 4, patience: Duration::from_secs(5) };
+    assert_eq!(TraceIntakeLimits::default(), expected);
+}
+
+fn intake(limits: TraceIntakeLimits) -> web::Data<TraceIntake> {
+    web::Data::new(TraceIntake::new(limits))
+}
+
+#[actix_web::test]
+async fn where_bodies_fill_the_memory_exporters_come_again() {
+    let (database, body) = (database().await, traces().to_string());
+    let of_memory = |bodies| {
+        let intake = intake(TraceIntakeLimits { bodies, ..TraceIntakeLimits::default() });
+        serve_within(Arc::new(local(database.db.clone())), intake)
+    };
+    let too_small = of_memory(body.len() - 1);
+    assert_eq!(turned_away(&too_small, &body).await, (503, "overloaded".to_owned(), "2".to_owned()));
+    // What one body took is there for the next.
+    let enough = of_memory(body.len());
+    for _ in 0..3 {
+        assert_eq!(send(&enough, &[JSON], body.clone().into_bytes()).await.0, StatusCode::OK);
+    }
+}
+
+#[actix_web::test]
+async fn whoever_gets_no_turn_in_time_comes_again() {
+    let database = database().await;
+    let patience = Duration::from_millis(100);
+    let intake = intake(TraceIntakeLimits { at_once: 1, patience, ..TraceIntakeLimits::default() });
+    let served = serve_within(Arc::new(local(database.db.clone())), intake.clone());
+    let taken = intake.turn().await.unwrap();
+    assert_eq!(turned_away(&served, "{}").await, (503, "overloaded".to_owned(), "2".to_owned()));
+    drop(taken);
+    for _ in 0..3 {
+        assert_eq!(send(&served, &[JSON], b"{}".to_vec()).await.0, StatusCode::OK);
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use sqlx::ConnectOptions;
 
-use super::sql::{run, value};
+use super::sql::{refused, run, value};
 use crate::kernel::{Clock, FixedClock, SystemClock};
 use crate::sor::performance::{KeptFor, OperationUpkeep};
 use crate::storage::testing::{TestDatabase, database};
@@ -134,4 +134,32 @@ async fn an_hour_that_was_over_when_a_row_of_it_was_written_is_noted() {
     let late = "SELECT string_agg((round(extract(epoch FROM now() - start_at) / 86400))::text, ' ' ORDER BY start_at)
                 FROM perf.late_hour";
     assert_eq!(value(&mut session, late).await, "6 5");
+}
+
+#[actix_web::test]
+async fn what_the_server_does_by_itself_does_not_wait_long_for_a_table_that_is_locked() {
+    let test = database().await;
+    let (mut holder, mut session) =
+        (test.connect_options().connect().await.unwrap(), test.connect_options().connect().await.unwrap());
+    run(&mut holder, "BEGIN").await;
+    let tables = "SELECT string_agg('perf.' || quote_ident(relname), ', ') FROM pg_class
+                  WHERE relnamespace = 'perf'::regnamespace AND relkind IN ('r', 'p')";
+    let tables = value(&mut holder, tables).await;
+    run(&mut holder, &format!("LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")).await;
+    // Whoever would wait longer is cancelled, which is another error.
+    run(&mut session, "SET statement_timeout = '20 s'").await;
+    let no_rows = ["'{}'"; 22].join(", ");
+    for call in [
+        &format!("record_operations({no_rows})"),
+        "refresh_rollups()",
+        "evaluate_alerts('1 hour', 1, 1)",
+        r#"keep_detected('ANOMALY', '[{"operation_type": "commit"}]')"#,
+        "baselines_to_learn()",
+        "relearn_baseline('commit', NULL)",
+        "reap_spans('1 hour')",
+        "expire('1 day')",
+        "expire_merges('1 day')",
+    ] {
+        assert_eq!(refused(&mut session, &format!("SELECT perf.{call}")).await.0, "55P03", "{call}");
+    }
 }

@@ -1,17 +1,15 @@
 //! Reads bodies up to a limit and inflates them within a budget.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use actix_web::http::header::HeaderMap;
 use actix_web::web;
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use bytes::Bytes;
 
 use super::super::within::ReadBudget;
 use super::refused::Refused;
-use crate::profile::{Budget, LimitName, Permit, ReadError, ReadLimits, gunzip};
+use crate::http::{BodyMemory, BodyRoom, RawBody, is_gzip};
+use crate::profile::{Budget, Permit, ReadError, ReadLimits, gunzip};
 
 /// The largest size of all bodies in memory at the same time, in bytes.
 const BODIES: usize = 128 << 20;
@@ -23,28 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Intake {
     reads: ReadBudget,
-    bodies: Arc<AtomicUsize>,
-}
-
-/// A part of [`BODIES`]; given back when dropped.
-#[derive(Debug)]
-struct HeldBytes {
-    all: Arc<AtomicUsize>,
-    bytes: usize,
-}
-
-impl HeldBytes {
-    fn more(&mut self, bytes: usize) -> Result<(), Refused> {
-        self.bytes += bytes;
-        let before = self.all.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes > BODIES { Err(Refused::Busy) } else { Ok(()) }
-    }
-}
-
-impl Drop for HeldBytes {
-    fn drop(&mut self) {
-        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
+    bodies: BodyMemory,
 }
 
 /// A body, and the memory that is reserved for it.
@@ -53,7 +30,7 @@ pub(super) struct Body {
     pub(super) bytes: Bytes,
     /// Memory for the inflated bytes, if the body was compressed.
     permit: Option<Permit>,
-    _room: HeldBytes,
+    _room: BodyRoom,
 }
 
 impl Body {
@@ -74,38 +51,16 @@ impl Intake {
     /// Limits what a process has inflated at the same time, by its budget.
     pub(super) fn new(budget: Budget) -> Self {
         let reads = ReadBudget { budget, limits: ReadLimits::default(), patience: PATIENCE };
-        Self { reads, bodies: Arc::default() }
-    }
-
-    fn too_large(&self) -> Refused {
-        Refused::from(ReadError::Limit { limit: LimitName::Body, number: self.reads.limits.body })
+        Self { reads, bodies: BodyMemory::new(BODIES) }
     }
 
     /// Reads a whole body and decodes `Content-Encoding: gzip`.
-    pub(super) async fn body(&self, headers: &HeaderMap, mut payload: web::Payload) -> Result<Body, Refused> {
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-        let claimed = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or(0);
-        if claimed > self.reads.limits.body {
-            return Err(self.too_large());
-        }
-        let mut held = HeldBytes { all: Arc::clone(&self.bodies), bytes: 0 };
-        let mut bytes = BytesMut::new();
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|e| Refused::Unreadable(format!("the body was cut off: {e}")))?;
-            if (bytes.len() + chunk.len()) as u64 > self.reads.limits.body {
-                return Err(self.too_large());
-            }
-            held.more(chunk.len())?;
-            bytes.extend_from_slice(&chunk);
-        }
-        let mut body = Body { bytes: bytes.freeze(), permit: None, _room: held };
-        match header(CONTENT_ENCODING).unwrap_or("identity").to_ascii_lowercase().as_str() {
-            "" | "identity" => {}
-            "gzip" => {
-                let (permit, inflated) = self.reads.read(body.bytes, 0, None, gunzip).await?;
-                (body.bytes, body.permit) = (inflated.into(), permit);
-            }
-            other => return Err(Refused::ContentType(format!("the content encoding {other:?} is not taken, gzip is"))),
+    pub(super) async fn body(&self, headers: &HeaderMap, payload: web::Payload) -> Result<Body, Refused> {
+        let RawBody { bytes, room } = self.bodies.read(headers, payload, self.reads.limits.body).await?;
+        let mut body = Body { bytes, permit: None, _room: room };
+        if is_gzip(headers).map_err(Refused::ContentType)? {
+            let (permit, inflated) = self.reads.read(body.bytes, 0, None, gunzip).await?;
+            (body.bytes, body.permit) = (inflated.into(), permit);
         }
         Ok(body)
     }

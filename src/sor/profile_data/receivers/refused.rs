@@ -1,6 +1,6 @@
-use crate::http::{Code, Problem};
+use crate::http::{Code, NoBody, Problem};
 use crate::kernel::PortError;
-use crate::profile::ReadError;
+use crate::profile::{LimitName, ReadError};
 
 use super::super::store::PushError;
 use super::super::within::NotRead;
@@ -27,6 +27,16 @@ pub(super) enum Refused {
 impl From<ReadError> for Refused {
     fn from(error: ReadError) -> Self {
         if error.is_limit() { Self::TooLarge(error.to_string()) } else { Self::Unreadable(error.to_string()) }
+    }
+}
+
+impl From<NoBody> for Refused {
+    fn from(why: NoBody) -> Self {
+        match why {
+            NoBody::TooLarge(number) => ReadError::Limit { limit: LimitName::Body, number }.into(),
+            NoBody::CutOff(why) => Self::Unreadable(why),
+            NoBody::Busy => Self::Busy,
+        }
     }
 }
 

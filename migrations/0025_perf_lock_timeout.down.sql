@@ -1,0 +1,9 @@
+ALTER FUNCTION perf.expire_merges RESET lock_timeout;
+ALTER FUNCTION perf.expire RESET lock_timeout;
+ALTER FUNCTION perf.reap_spans RESET lock_timeout;
+ALTER FUNCTION perf.relearn_baseline RESET lock_timeout;
+ALTER FUNCTION perf.baselines_to_learn RESET lock_timeout;
+ALTER FUNCTION perf.keep_detected RESET lock_timeout;
+ALTER FUNCTION perf.evaluate_alerts RESET lock_timeout;
+ALTER FUNCTION perf.refresh_rollups RESET lock_timeout;
+ALTER FUNCTION perf.record_operations RESET lock_timeout;
