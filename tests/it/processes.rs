@@ -4,19 +4,26 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Mutex;
 use std::time::Duration;
 
-/// A free port: below those that systems assign by themselves, and each only once, so that no other process takes it.
+/// A free port, below those that systems assign by themselves. It stays this process's until its end: a lock keeps other test
+/// processes from it, also while the server on it is being restarted.
 pub(crate) fn free_port() -> u16 {
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let next = std::process::id() * 100 + GIVEN.fetch_add(1, Ordering::Relaxed);
-        let port = 20_000 + u16::try_from(next % 10_000).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
+    static TAKEN: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let locks = std::env::temp_dir().join("flamewarden-test-ports");
+    std::fs::create_dir_all(&locks).unwrap();
+    let mut taken = TAKEN.lock().unwrap();
+    let port = (20_000..30_000).find(|port| {
+        let lock = File::create(locks.join(port.to_string())).unwrap();
+        // A second lock of the same process is refused too.
+        let is_free = lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        if is_free {
+            taken.push(lock);
         }
-    }
+        is_free
+    });
+    port.expect("a free port from 20000 to 29999")
 }
 
 /// Waits until a condition holds, at most a minute.
