@@ -19,6 +19,7 @@ mod spans;
 pub mod statistics;
 mod tree;
 mod upkeep;
+mod window;
 mod wire;
 
 #[cfg(test)]

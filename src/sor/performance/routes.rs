@@ -7,22 +7,17 @@ mod spans;
 mod traces;
 
 use actix_web::web;
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use utoipa::IntoResponses;
 
 pub use self::intake::{TraceIntake, TraceIntakeLimits};
 use super::port::OperationSor;
 use super::{limits, merges, statistics};
-use crate::http::{Answers, Code, Problem, Resource, Routes, TimeParam, documented};
-use crate::kernel::Clock;
+use crate::http::{Answers, Code, Resource, Routes, documented};
 
 type Operations = web::Data<dyn OperationSor>;
 
 /// What is wrong with a request that says when something happened, for its documentation.
 struct TimeErrors;
-
-/// What is wrong with a request for a window, for its documentation.
-pub(super) struct WindowErrors;
 
 impl IntoResponses for TimeErrors {
     fn responses() -> Answers {
@@ -31,27 +26,6 @@ impl IntoResponses for TimeErrors {
             &[Code::ParameterInvalid, Code::ParameterUnknown, Code::BodyInvalid, Code::TimeOutOfRange],
         )])
     }
-}
-
-impl IntoResponses for WindowErrors {
-    fn responses() -> Answers {
-        documented(&[("400", &[Code::ParameterInvalid, Code::ParameterUnknown, Code::WindowInvalid])])
-    }
-}
-
-/// The window that a request asks for: until later if no end is given, and so long if no start is.
-pub(super) fn window(
-    (from, to): (Option<TimeParam>, Option<TimeParam>),
-    length: TimeDelta,
-    clock: &dyn Clock,
-) -> Result<(DateTime<Utc>, Option<DateTime<Utc>>), Problem> {
-    let from = from.map(|time| time.resolve(clock)).transpose()?;
-    let to = to.map(|time| time.resolve(clock)).transpose()?;
-    let from = from.unwrap_or_else(|| clock.now().trunc_subsecs(0) - length);
-    if to.is_some_and(|to| from >= to) {
-        return Err(Problem::new(Code::WindowInvalid, "from must lie before to"));
-    }
-    Ok((from, to))
 }
 
 /// Mounts and documents the routes of the Performance SOR.

@@ -4,13 +4,14 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::{Operations, WindowErrors, window};
+use super::Operations;
 use crate::http::{Code, Cursor, Limit, NoParams, PathParam, Problem, Query, RelationalErrors, TimeParam, found, json};
 use crate::kernel::{Call, Clock, Text255};
 use crate::sor::performance::domain::Micros;
 use crate::sor::performance::names::{OperationScope, OperationType};
 use crate::sor::performance::spans::{SpanStatus, TracePosition, TraceQuery};
 use crate::sor::performance::tree::Trace;
+use crate::sor::performance::window::{WindowErrors, window};
 use crate::sor::performance::wire::TracesBody;
 
 /// Which traces to list.

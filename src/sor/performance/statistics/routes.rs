@@ -14,7 +14,7 @@ use crate::http::{
 };
 use crate::kernel::{Call, Clock};
 use crate::sor::performance::names::{OperationScope, OperationType};
-use crate::sor::performance::routes::{WindowErrors, window};
+use crate::sor::performance::window::{WindowErrors, window};
 
 type Statistics = web::Data<dyn StatisticsSor>;
 
