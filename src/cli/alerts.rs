@@ -4,7 +4,7 @@ mod trial;
 
 use serde_json::{Map, Value, json};
 
-use super::lists::{Column, Shown, list};
+use super::lists::{AfterPage, Column, Shown, list};
 use super::server::{self, Server, ServerAddress};
 use super::{Common, Exit};
 use crate::kernel::AppName;
@@ -59,9 +59,8 @@ struct ListArgs {
     /// At most this many alerts, the newest first.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
-    /// Continue after an earlier page: the cursor that was printed below it.
-    #[arg(long, value_name = "CURSOR")]
-    cursor: Option<String>,
+    #[command(flatten)]
+    after: AfterPage,
 }
 
 #[derive(Debug, clap::Args)]
@@ -170,7 +169,7 @@ async fn alerts(args: &ListArgs, common: &Common) -> anyhow::Result<Exit> {
         ("from", args.from.clone()),
         ("to", args.to.clone()),
         ("limit", Some(args.limit.to_string())),
-        ("cursor", args.cursor.clone()),
+        ("cursor", args.after.cursor.clone()),
     ];
     list(&args.shown, common, &["alerts"], &parameters, ("alerts", ALERTS)).await
 }

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::lists::{Column, Shown, list};
+use super::lists::{AfterPage, Column, Shown, list};
 use super::{Common, Exit, server};
 use crate::kernel::AppName;
 
@@ -60,9 +60,8 @@ struct ListArgs {
     /// At most this many entries, the newest first.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
-    /// Continue after an earlier page: the cursor that was printed below it.
-    #[arg(long, value_name = "CURSOR")]
-    cursor: Option<String>,
+    #[command(flatten)]
+    after: AfterPage,
 }
 
 #[derive(Debug, clap::Args)]
@@ -114,7 +113,7 @@ pub(super) async fn run(args: &AuditArgs, common: &Common) -> anyhow::Result<Exi
         ("from", args.from.clone()),
         ("to", args.to.clone()),
         ("limit", Some(args.limit.to_string())),
-        ("cursor", args.cursor.clone()),
+        ("cursor", args.after.cursor.clone()),
     ];
     list(&args.shown, common, &["audit"], &parameters, ("entries", ENTRIES)).await
 }

@@ -56,9 +56,8 @@ pub(super) struct HistoryArgs {
     /// At most this many entries, the newest first.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
     limit: u32,
-    /// Continue after an earlier page: the cursor that was printed below it.
-    #[arg(long, value_name = "CURSOR")]
-    cursor: Option<String>,
+    #[command(flatten)]
+    after: AfterPage,
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,6 +74,14 @@ pub(super) struct Shown {
     /// Print the answer as JSON.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Where a list that was printed in part continues.
+#[derive(Debug, clap::Args)]
+pub(super) struct AfterPage {
+    /// Continue a list: the cursor that was printed below its last page.
+    #[arg(long, value_name = "CURSOR")]
+    pub(super) cursor: Option<String>,
 }
 
 /// A column: its title, and the member of a row that it shows.
@@ -136,7 +143,7 @@ pub(super) async fn history(args: &HistoryArgs, common: &Common) -> anyhow::Resu
         ("from", args.from.clone()),
         ("to", args.to.clone()),
         ("limit", Some(args.limit.to_string())),
-        ("cursor", args.cursor.clone()),
+        ("cursor", args.after.cursor.clone()),
     ];
     list(&args.shown, common, &["history", args.app.as_str()], &parameters, ("history", HISTORY)).await
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::lists::{Column, Shown, list, table};
+use super::lists::{AfterPage, Column, Shown, list, table};
 use super::server;
 use super::{Common, Exit};
 use crate::kernel::Text255;
@@ -54,9 +54,8 @@ pub(super) struct TracesArgs {
     /// At most this many traces.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
-    /// Continue after an earlier page: the cursor that was printed below it.
-    #[arg(long, value_name = "CURSOR")]
-    cursor: Option<String>,
+    #[command(flatten)]
+    after: AfterPage,
 }
 
 #[derive(Debug, clap::Args)]
@@ -100,7 +99,7 @@ async fn traces(args: &TracesArgs, common: &Common) -> anyhow::Result<Exit> {
         ("from", args.from.clone()),
         ("to", args.to.clone()),
         ("limit", Some(args.limit.to_string())),
-        ("cursor", args.cursor.clone()),
+        ("cursor", args.after.cursor.clone()),
     ];
     list(&args.shown, common, &["performance", "traces"], &parameters, ("traces", TRACES)).await
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::millis;
-use crate::cli::lists::{Column, Shown, list, table};
+use crate::cli::lists::{AfterPage, Column, Shown, list, table};
 use crate::cli::server::{self, Server};
 use crate::cli::{Common, Exit};
 
@@ -56,9 +56,8 @@ pub(in crate::cli) struct AlertsArgs {
     /// At most this many alerts.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
-    /// Continue after an earlier page: the cursor that was printed below it.
-    #[arg(long, value_name = "CURSOR")]
-    cursor: Option<String>,
+    #[command(flatten)]
+    after: AfterPage,
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,9 +79,8 @@ pub(in crate::cli) struct BaselineArgs {
     /// At most this many limits.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
-    /// Continue after an earlier page: the cursor that was printed below it.
-    #[arg(long, value_name = "CURSOR")]
-    cursor: Option<String>,
+    #[command(flatten)]
+    after: AfterPage,
 }
 
 const OPERATIONS: &[Column] = &[
@@ -153,7 +151,7 @@ pub(super) async fn alerts(args: &AlertsArgs, common: &Common) -> anyhow::Result
         ("resolved", (!args.all).then(|| "false".to_owned())),
         ("operationType", args.kind.clone()),
         ("limit", Some(args.limit.to_string())),
-        ("cursor", args.cursor.clone()),
+        ("cursor", args.after.cursor.clone()),
     ];
     list(&args.shown, common, &["performance", "alerts"], &parameters, ("alerts", ALERTS)).await
 }
@@ -164,8 +162,11 @@ pub(super) async fn baseline(args: &BaselineArgs, common: &Common) -> anyhow::Re
     let answer = if let Some(kind) = &args.learn {
         server::accepted(url, Server::at(url)?.post(&path, &[], &new_limit(kind, args)).await)?
     } else {
-        let parameters =
-            [("scope", args.scope.clone()), ("limit", Some(args.limit.to_string())), ("cursor", args.cursor.clone())];
+        let parameters = [
+            ("scope", args.scope.clone()),
+            ("limit", Some(args.limit.to_string())),
+            ("cursor", args.after.cursor.clone()),
+        ];
         server::ask(url, path, &parameters).await?
     };
     let text = match answer {
