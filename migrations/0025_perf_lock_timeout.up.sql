@@ -1,5 +1,5 @@
--- What the server does by itself waits a second for a lock at most, and tries again later. Otherwise a table that somebody has
--- locked would take one connection after another from the requests that need none of this.
+-- The functions that the server calls on its own give up on a lock after a second, and are called again later. Otherwise each would
+-- keep a database connection for as long as somebody holds the lock.
 ALTER FUNCTION perf.record_operations SET lock_timeout = '1s';
 ALTER FUNCTION perf.refresh_rollups SET lock_timeout = '1s';
 ALTER FUNCTION perf.evaluate_alerts SET lock_timeout = '1s';

@@ -1,4 +1,4 @@
-//! Bodies that routes read themselves: each up to a limit, and all of them within the memory that is set aside for them.
+//! Reads the bodies of receivers: each up to a limit, and all of them together within a limit of memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use actix_web::web;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 
-/// The memory for bodies that are in the process at the same time.
+/// A limit of the memory that all bodies take at the same time.
 #[derive(Debug)]
 pub struct BodyMemory {
     most: usize,
@@ -20,7 +20,7 @@ pub struct BodyMemory {
 pub struct RawBody {
     /// What was sent.
     pub bytes: Bytes,
-    /// Its part of the memory.
+    /// The memory that it has reserved.
     pub room: BodyRoom,
 }
 
@@ -29,14 +29,14 @@ pub struct RawBody {
 pub enum NoBody {
     /// It is larger than this many bytes.
     TooLarge(u64),
-    /// It ended too early.
+    /// The connection broke before its end.
     CutOff(String),
-    /// The bodies of others fill the memory.
+    /// Other bodies have filled the memory.
     Busy,
 }
 
-/// The part of the memory that a body takes: what was sent of it so far, whatever length its headers say. It is given back when
-/// this is dropped.
+/// The memory that a body has reserved: as much as was sent of it so far, whatever length its headers claim. Dropping this gives it
+/// back.
 #[derive(Debug)]
 pub struct BodyRoom {
     taken: Arc<AtomicUsize>,
@@ -44,7 +44,7 @@ pub struct BodyRoom {
 }
 
 impl BodyMemory {
-    /// Memory for so many bytes.
+    /// A limit of so many bytes.
     pub fn new(most: usize) -> Self {
         Self { most, taken: Arc::default() }
     }
@@ -52,7 +52,7 @@ impl BodyMemory {
     /// Reads a whole body of at most `limit` bytes.
     ///
     /// # Errors
-    /// It is too large, cut off, or there is no memory for it now.
+    /// The body is too large or incomplete, or other bodies have filled the memory.
     pub async fn read(&self, headers: &HeaderMap, mut payload: web::Payload, limit: u64) -> Result<RawBody, NoBody> {
         let claimed = header(headers, CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
         if claimed.unwrap_or(0) > limit {
@@ -75,7 +75,7 @@ impl BodyMemory {
 }
 
 impl BodyRoom {
-    /// Takes more, and answers how much all bodies take then.
+    /// Reserves more memory. Returns how much all bodies have reserved now.
     fn grow(&mut self, bytes: usize) -> usize {
         self.bytes += bytes;
         self.taken.fetch_add(bytes, Ordering::Relaxed) + bytes

@@ -65,7 +65,8 @@ pub fn check(bytes: &[u8], shape: &Shape, limits: &ShapeLimits) -> Result<(), Sh
     Check { limits, messages: 0, numbers: 0, of_one: 0 }.message(Wire { bytes, limits }, shape, 0)
 }
 
-/// Looks over a message in JSON. Its objects count as messages and its commas as numbers, also those within strings.
+/// Checks how large a message in JSON can become, before it is decoded: each brace counts as a message and each comma as a number,
+/// also inside strings.
 ///
 /// # Errors
 /// No object: a list could stand for its members by their order.

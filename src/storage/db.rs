@@ -84,8 +84,8 @@ impl Db {
         Self { pool: Arc::new(pool), schema: Arc::new(schema), share: Share::Whole }
     }
 
-    /// The same database for work that must never be in the way of other work: all of it together leaves a quarter of the
-    /// connections alone, whatever holds it up.
+    /// The same database, for work that must not keep other work from it: all such work together uses at most three quarters of the
+    /// connections.
     #[must_use]
     pub fn leaving_a_quarter(&self) -> Self {
         Self { share: Share::ThreeQuarters, ..self.clone() }

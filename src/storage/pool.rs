@@ -96,8 +96,7 @@ impl PoolStats {
 pub(super) enum Share {
     /// All of its connections.
     Whole,
-    /// Three quarters, so that there is a connection left for all other work whatever becomes of this one. All of it where the pool
-    /// has one connection.
+    /// At most three quarters, so that other work always finds a connection. A pool of one connection is used whole.
     ThreeQuarters,
 }
 
@@ -114,7 +113,7 @@ impl Share {
 /// Why there was no connection.
 #[derive(Debug)]
 pub(super) enum NoConnection {
-    /// All of these that the share allows are in use, and none came back in time.
+    /// All connections of the share, this many, are in use, and none came back in time.
     Exhausted(u32),
     /// The server refuses connections, or open ones are lost.
     Away(sqlx::Error),
@@ -132,7 +131,7 @@ pub(super) struct Pool {
     connections: PgPool,
     /// The semaphore of these connections, which do not go through the driver's own queue.
     turns: Semaphore,
-    /// The turns of all work that may use three quarters of the connections.
+    /// The semaphore of [`Share::ThreeQuarters`].
     some_turns: Semaphore,
     recent: Arc<RecentConnections>,
     settings: PoolSettings,
@@ -266,7 +265,7 @@ impl Pool {
         Ok((lent, (turn, some)))
     }
 
-    /// Whether all connections are in use that the share allows.
+    /// Whether all connections of the share are in use.
     fn exhausted(&self, share: Share) -> bool {
         self.in_use.load(Ordering::Relaxed) >= self.settings.size
             || (share == Share::ThreeQuarters && self.some_turns.available_permits() == 0)

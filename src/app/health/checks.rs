@@ -48,7 +48,7 @@ pub(super) struct Checks {
     notifications: Option<NotificationsCheck>,
     /// The evaluation of alert rules, if this process takes part in it.
     alerting: Option<AlertingCheck>,
-    /// The recording of operations, if this process records its own.
+    /// Whether this process can record its own operations; absent if it does not record them.
     performance: Option<PerformanceCheck>,
 }
 

@@ -55,7 +55,7 @@ pub struct NewMerge {
     /// What it was merged into, which is not the same: up to 512 bytes.
     #[schema(value_type = String, max_length = 512)]
     pub target_scope: OperationScope,
-    /// How long the whole merge took: up to 31 days, and at least as long as its phases together.
+    /// Duration of the whole merge: at most 31 days, and at least the sum of its phases.
     #[schema(value_type = i64, minimum = 0, maximum = 2_678_400_000_000_i64)]
     pub total_merge_us: Micros,
     /// The last commit that both have in common: 1 to 255 bytes.

@@ -1,4 +1,4 @@
-//! How much of what exporters send is taken in at the same time.
+//! Limits of how many traces are received at the same time.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use tokio::time::timeout;
 use crate::http::{BodyMemory, NoBody, RawBody};
 use crate::sor::performance::otlp::MOST_BYTES;
 
-/// How much of what exporters send is taken in at the same time.
+/// How many traces are received at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceIntakeLimits {
-    /// Bytes of bodies in memory.
+    /// The most bytes of bodies in memory.
     pub bodies: usize,
-    /// Requests that are read and recorded; others wait with their bodies.
+    /// How many requests are decoded and recorded at once. Others wait, with their bodies in memory.
     pub at_once: usize,
     /// How long a request waits for its turn.
     pub patience: Duration,
@@ -27,7 +27,7 @@ impl Default for TraceIntakeLimits {
     }
 }
 
-/// Where exporters' requests wait, of the whole process.
+/// Receives traces within these limits; one for the whole process.
 #[derive(Debug)]
 pub struct TraceIntake {
     bodies: BodyMemory,
@@ -53,7 +53,7 @@ impl TraceIntake {
         self.bodies.read(headers, payload, MOST_BYTES as u64).await
     }
 
-    /// A turn to read and record what was sent.
+    /// Waits for a turn to decode and record a request.
     pub(in crate::sor::performance) async fn turn(&self) -> Result<SemaphorePermit<'_>, NoBody> {
         let turn = timeout(self.patience, self.turns.acquire()).await;
         turn.ok().and_then(Result::ok).ok_or(NoBody::Busy)
